@@ -1,0 +1,219 @@
+/**
+ * Mutation testing of the core: breaks it in one place after the other, and sees whether any firing changes.
+ *
+ * The core is bundled with the runner that the tests use; each mutant of that text runs over cases whose firings the
+ * naive evaluator has said, straight through and with a restart after every step. A mutant is killed by the first case
+ * whose firings differ, by an error, or by taking too long. What survives is printed with its place.
+ *
+ * Run: npx node scripts/mutate-core.ts [cases per kind, default 400] [only files whose path holds this text]
+ */
+
+import vm from "node:vm";
+import { parse } from "acorn";
+import { build } from "esbuild";
+import fc from "fast-check";
+import {
+  type AnyCase,
+  anyCase,
+  anyComposite,
+  anyEventTrigger,
+  anyTrigger,
+  busy,
+  drawnOut,
+} from "../test/support/anything.ts";
+import { shown } from "../test/support/core-runner.ts";
+import { naiveFirings } from "../test/support/naive/naive.ts";
+
+const caseCount = Number(process.argv[2] ?? 400);
+const only = process.argv[3] ?? "";
+const patienceMs = 10_000;
+
+/** The files that decide about firings. The others are shown right by tests of their own. */
+const files = [
+  "arrival",
+  "build-trigger",
+  "composite",
+  "core",
+  "deadlines",
+  "event-trigger",
+  "followers",
+  "glob",
+  "key",
+  "keyed-states",
+  "node",
+  "proactive",
+  "reactive",
+  "schedule",
+  "scheduled-reactive",
+  "seen",
+  "specification",
+  "state",
+  "trigger-index",
+].map((name) => `src/core/${name}.ts`);
+
+interface Mutant {
+  readonly file: string;
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+interface Node {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly [key: string]: unknown;
+}
+
+const swaps: Readonly<Record<string, readonly string[]>> = {
+  "<": ["<=", ">="],
+  "<=": ["<", ">"],
+  ">": [">=", "<="],
+  ">=": [">", "<"],
+  "===": ["!=="],
+  "!==": ["==="],
+  "+": ["-"],
+  "-": ["+"],
+  "*": ["/"],
+  "/": ["*"],
+  "&&": ["||"],
+  "||": ["&&"],
+};
+
+/** Every way in which a node is broken. */
+function mutantsOf(node: Node, source: string): Omit<Mutant, "file">[] {
+  const text = (part: unknown): string => source.slice((part as Node).start, (part as Node).end);
+  const whole = (replacement: string) => ({ start: node.start, end: node.end, text: replacement });
+  switch (node.type) {
+    case "BinaryExpression":
+    case "LogicalExpression": {
+      const operators = swaps[node["operator"] as string] ?? [];
+      return operators.map((operator) => whole(`(${text(node["left"])} ${operator} ${text(node["right"])})`));
+    }
+    case "IfStatement":
+    case "ConditionalExpression": {
+      const test = node["test"] as Node;
+      return ["true", "false"].map((value) => ({ start: test.start, end: test.end, text: value }));
+    }
+    case "Literal":
+      if (typeof node["value"] === "number") return [whole(String((node["value"] as number) + 1))];
+      if (typeof node["value"] === "boolean") return [whole(String(!node["value"]))];
+      return [];
+    case "UpdateExpression":
+      return [whole(text(node["argument"]))];
+    case "ExpressionStatement": {
+      const expression = node["expression"] as Node;
+      const isEffect = ["CallExpression", "AssignmentExpression"].includes(expression.type);
+      return isEffect ? [whole(";")] : [];
+    }
+    case "ReturnStatement":
+      return node["argument"] === null ? [whole(";")] : [];
+    default:
+      return [];
+  }
+}
+
+function* nodesIn(value: unknown): Iterable<Node> {
+  if (Array.isArray(value)) for (const item of value) yield* nodesIn(item);
+  else if (typeof value === "object" && value !== null && "type" in value) {
+    yield value as Node;
+    // `void 0` is how the bundler writes undefined.
+    if ((value as Node)["operator"] === "void") return;
+    for (const part of Object.values(value)) yield* nodesIn(part);
+  }
+}
+
+async function bundle(): Promise<string> {
+  const entry = 'export { coreFirings, shown } from "./test/support/core-runner.ts";';
+  const result = await build({
+    stdin: { contents: entry, resolveDir: process.cwd(), loader: "ts" },
+    bundle: true,
+    write: false,
+    format: "iife",
+    globalName: "subject",
+    platform: "node",
+    target: "node24",
+    logLevel: "silent",
+  });
+  return result.outputFiles[0]?.text ?? "";
+}
+
+/** Where each part of the bundle comes from: esbuild says so in a comment before it. */
+function partsOf(source: string): { file: string; start: number; end: number }[] {
+  const heads = [...source.matchAll(/^ {2}\/\/ (\S+\.[cm]?[jt]s)$/gm)];
+  return heads.map((head, index) => ({
+    file: head[1] ?? "",
+    start: head.index,
+    end: heads[index + 1]?.index ?? source.length,
+  }));
+}
+
+function drawCases(): { any: AnyCase; expected: string }[] {
+  return [anyCase(busy, anyEventTrigger), anyCase(busy, anyComposite), anyCase(drawnOut, anyTrigger)].flatMap(
+    (kind) =>
+      fc.sample(kind, { numRuns: caseCount, seed: 1 }).map((any) => ({
+        any,
+        expected: shown(naiveFirings(any.automations, any.timeline, any)),
+      })),
+  );
+}
+
+interface Subject {
+  coreFirings(any: AnyCase, interruptions?: readonly string[]): never;
+  shown(firings: never): string;
+}
+
+/** Runs a version of the bundle over the cases. @returns how it was killed, or null when it survived */
+function killerOf(source: string, cases: readonly { any: AnyCase; expected: string }[]): string | null {
+  const context = vm.createContext({
+    console,
+    process,
+    performance,
+    crypto,
+    setTimeout,
+    clearTimeout,
+    URL,
+    TextEncoder,
+  });
+  try {
+    const subject = vm.runInContext(`${source};subject`, context, { timeout: patienceMs }) as Subject;
+    Object.assign(context, { subject });
+    for (const [index, { any, expected }] of cases.entries()) {
+      for (const interruptions of [["none"], ["restart"]]) {
+        Object.assign(context, { any, interruptions });
+        const call = "subject.shown(subject.coreFirings(any, interruptions))";
+        const got = vm.runInContext(call, context, { timeout: patienceMs }) as string;
+        if (got !== expected) return `case ${index}`;
+      }
+    }
+    return null;
+  } catch (error) {
+    return error instanceof Error || (error as Error)?.message !== undefined
+      ? (error as Error).message
+      : String(error);
+  }
+}
+
+const source = await bundle();
+const parts = partsOf(source);
+const cases = drawCases();
+const sound = killerOf(source, cases);
+if (sound !== null) throw new Error(`the core itself does not agree with the naive evaluator: ${sound}`);
+
+const mutants: Mutant[] = [];
+for (const node of nodesIn(parse(source, { ecmaVersion: "latest" }))) {
+  const part = parts.find(({ start, end }) => start <= node.start && node.end <= end);
+  if (part === undefined || !files.includes(part.file) || !part.file.includes(only)) continue;
+  for (const mutant of mutantsOf(node, source)) mutants.push({ ...mutant, file: part.file });
+}
+
+let survivedCount = 0;
+for (const { file, start, end, text } of mutants) {
+  const killer = killerOf(source.slice(0, start) + text + source.slice(end), cases);
+  if (killer !== null) continue;
+  survivedCount++;
+  const lineStart = source.lastIndexOf("\n", start) + 1;
+  const line = source.slice(lineStart, source.indexOf("\n", end));
+  console.log(`survived  ${file}\n    ${line.trim()}\n    ${source.slice(start, end)}  →  ${text}`);
+}
+console.log(`${mutants.length} mutants, ${mutants.length - survivedCount} killed, ${survivedCount} survived`);

@@ -1,0 +1,93 @@
+/**
+ * `npm start`: a server with everything it needs, for this machine. REDIS_URL names a Redis; without it a private one
+ * is started, and installed first where it is missing. Options are those of `tripline serve`.
+ */
+
+import { existsSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { styleText } from "node:util";
+import { Command, CommanderError } from "commander";
+import { CommandFailure } from "../src/cli/failure.ts";
+import { createLogger } from "../src/cli/logger.ts";
+import { type Serving, startServing } from "../src/cli/serve.ts";
+import { addSettings, type Settings } from "../src/cli/settings.ts";
+import { untilStopped } from "../src/cli/stop.ts";
+import { ensureRedisServer } from "./ensure-redis.ts";
+import { type PrivateRedis, startPrivateRedis } from "./private-redis.ts";
+
+const root = resolve(import.meta.dirname, "..");
+const dataFolder = resolve(process.env["TRIPLINE_DATA"] ?? join(root, ".tripline"));
+
+async function main(): Promise<void> {
+  process.chdir(root);
+  const stopped = untilStopped();
+  const command = addSettings(new Command("npm start --"));
+  const settings = settingsOf(command);
+  const logger = createLogger(settings.logLevel, settings.logFormat);
+  let redis: PrivateRedis | null = null;
+  let serving: Serving | null = null;
+  try {
+    if (command.getOptionValueSource("redis") === "default" && process.env["REDIS_URL"] === undefined) {
+      ensureRedisServer();
+      redis = await startPrivateRedis(join(dataFolder, "redis"), (text) => logger.warn(text));
+    }
+    serving = await startServing(redis === null ? settings : { ...settings, redis: redis.url }, logger);
+    console.log(banner(serving, settings, redis));
+    await stopped;
+    console.log("\nStopping: what is under way is finished first.");
+  } finally {
+    try {
+      await serving?.stop();
+    } finally {
+      await redis?.stop();
+    }
+  }
+}
+
+/** The settings given, with other defaults: for a person who tries things out on this machine. */
+function settingsOf(command: Command): Settings {
+  command.exitOverride().parse(process.argv);
+  const given = command.opts<Settings>();
+  const isDefault = (name: keyof Settings) => command.getOptionValueSource(name) === "default";
+  return {
+    ...given,
+    ...(isDefault("rules") && existsSync("rules") ? { rules: ["rules"] } : {}),
+    ...(isDefault("historyUrl") ? { historyUrl: `sqlite:${join(dataFolder, "history.sqlite")}` } : {}),
+    ...(isDefault("allowPrivateAddresses") ? { allowPrivateAddresses: ["loopback"] } : {}),
+    ...(isDefault("logFormat") ? { logFormat: "text" } : {}),
+  };
+}
+
+function banner(serving: Serving, settings: Settings, redis: PrivateRedis | null): string {
+  const bold = (text: string) => styleText("bold", text);
+  const { automationCount: count, needsKey, url } = serving;
+  const from = settings.rules.length > 0 ? ` from ${settings.rules.join(", ")}` : "";
+  const store =
+    redis === null ? "" : `\n  data         ${relative(root, dataFolder)} (a private Redis at ${redis.url})`;
+  const access = needsKey
+    ? "with an API key: npx tripline keys ls"
+    : "from this machine alone, without a key; others: npx tripline keys create --help";
+  // Where `emit` looks by itself.
+  const api = settings.port === 4200 ? "" : ` --url ${url}/api`;
+  return `
+  ${bold(`Tripline is running at ${url}`)}
+
+  automations  ${count}${from}; change a file and it applies at once${store}
+  access       ${access}
+  stop         Ctrl-C
+
+  Try it, in two other terminals:
+
+    npx tripline listen
+    npx tripline emit --event job.failed --resource-id job.nightly-backup${api}
+`;
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof CommanderError)) {
+    console.error(error instanceof CommandFailure ? error.message : error);
+  }
+  process.exitCode = error instanceof CommanderError || error instanceof CommandFailure ? error.exitCode : 1;
+}

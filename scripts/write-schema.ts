@@ -1,0 +1,133 @@
+/** Writes rules/tripline.schema.json, the JSON Schema with which editors check and complete rule files. */
+
+import { writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { z } from "zod";
+import { AutomationSchema } from "../src/core/automation.ts";
+import { DestinationSchema } from "../src/core/destination.ts";
+import { HookSchema } from "../src/core/hook.ts";
+
+type JsonSchema = Record<string, unknown>;
+
+const listNames = ["automations", "destinations", "webhooks"];
+
+/** The schema of a document of a rule file, as text. */
+export function rulesSchemaText(): string {
+  const all = z.object({ automation: AutomationSchema, destination: DestinationSchema, hook: HookSchema });
+  const schema = z.toJSONSchema(all, { io: "input", unrepresentable: "any" });
+  const { Trigger, Action, Destination, Signature, ...definitions } = forEditors(schema.$defs) as Record<
+    string,
+    JsonSchema
+  >;
+  const file = {
+    $schema: schema.$schema,
+    $id: "tripline.schema.json",
+    title: "Tripline rules",
+    description: "An automation; or lists of them, of webhooks and of destinations.",
+    ...choice({ anyOf: listNames.map((name) => ({ required: [name] })) }, reference("Lists"), {
+      ...choice({ required: ["type"] }, reference("Destination"), reference("Automation")),
+    }),
+    $defs: {
+      ...definitions,
+      Lists: {
+        type: "object",
+        properties: {
+          automations: {
+            description: "What must be seen, and what is done then.",
+            type: "array",
+            items: reference("Automation"),
+          },
+          destinations: {
+            description: "Where webhooks and notifications go, by name.",
+            type: "array",
+            items: reference("Destination"),
+          },
+          webhooks: {
+            description: "What other services call, and the events that become of it.",
+            type: "array",
+            items: reference("Webhook"),
+          },
+        },
+        additionalProperties: false,
+      },
+      ...chosenByType("Trigger", Trigger!, definitions, "event"),
+      ...chosenByType("Action", Action!, definitions, null),
+      ...chosenByType("Destination", Destination!, definitions, null),
+      ...chosenByType("Signature", Signature!, definitions, null),
+      Reference: {
+        description: "A value from the environment: ${env.NAME} or ${env.NAME:-default}.",
+        type: "string",
+        pattern: "^\\$\\{env\\.",
+      },
+    },
+  };
+  return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+/** The same schema with what editors need: references where no text is wanted, no noise, any case of a UUID. */
+function forEditors(part: unknown): unknown {
+  if (Array.isArray(part)) return part.map(forEditors);
+  if (typeof part !== "object" || part === null) return part;
+  const schema = Object.fromEntries(Object.entries(part).map(([key, value]) => [key, forEditors(value)]));
+  if (schema["maximum"] === Number.MAX_SAFE_INTEGER) delete schema["maximum"];
+  if (schema["minimum"] === Number.MIN_SAFE_INTEGER) delete schema["minimum"];
+  if (typeof schema["pattern"] === "string")
+    schema["pattern"] = schema["pattern"].replaceAll("a-f", "a-fA-F");
+  const isText =
+    schema["type"] === "string" && schema["enum"] === undefined && schema["pattern"] === undefined;
+  const isScalar = ["string", "number", "integer", "boolean"].includes(String(schema["type"]));
+  if (!isScalar || isText || schema["const"] !== undefined) return schema;
+  const { description, default: fallback, ...rest } = schema;
+  return { description, default: fallback, anyOf: [rest, reference("Reference")] };
+}
+
+/**
+ * Definitions that choose an option by its `type`. Of a plain union an editor shows the mistakes of every option; so
+ * it shows those of the one that is meant, and offers its keys.
+ *
+ * @param typeDefault the type of the option that may leave it out
+ */
+function chosenByType(
+  name: string,
+  union: JsonSchema,
+  known: Readonly<Record<string, JsonSchema>>,
+  typeDefault: string | null,
+): Record<string, JsonSchema> {
+  const options = new Map<string, JsonSchema>();
+  for (const option of union["oneOf"] as JsonSchema[]) {
+    const definition = known[String(option["$ref"]).replace("#/$defs/", "")] ?? option;
+    const { type } = definition["properties"] as Record<string, JsonSchema>;
+    options.set(String(type?.["const"]), option);
+  }
+  const chosen = [...options].map(([type, option]) => {
+    const isNamed = { required: ["type"], properties: { type: { const: type } } };
+    const isMeant = type === typeDefault ? { anyOf: [isNamed, { not: { required: ["type"] } }] } : isNamed;
+    return choice(isMeant, option);
+  });
+  const definition = {
+    type: "object",
+    properties: {
+      type: {
+        description: `Which kind of ${name.toLowerCase()} this is.`,
+        default: typeDefault ?? undefined,
+        enum: [...options.keys()],
+      },
+    },
+    required: typeDefault === null ? ["type"] : undefined,
+    allOf: chosen,
+  };
+  return { [name]: definition };
+}
+
+function reference(name: string): JsonSchema {
+  return { $ref: `#/$defs/${name}` };
+}
+
+function choice(condition: JsonSchema, yes: JsonSchema, no?: JsonSchema): JsonSchema {
+  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own word
+  return { if: condition, then: yes, else: no };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  writeFileSync(new URL("../rules/tripline.schema.json", import.meta.url), rulesSchemaText());
+}
