@@ -1,0 +1,204 @@
+/**
+ * Actions as they are written. What runs them is in src/actions/.
+ *
+ * Every string that may hold a template (Jinja) or a reference to the environment (`${env.NAME}`) is kept as it was
+ * written: references are filled in at delivery, so that a secret is in no definition that anybody can read.
+ */
+
+import { z } from "zod";
+import { RelatedResourceSchema, ResourceSchema, UuidSchema } from "./event.ts";
+import { DurationSchema } from "./trigger.ts";
+
+const Template = z
+  .string()
+  .meta({ description: "A Jinja template over automation, event, labels, firing, firings, events." });
+
+/** JSON whose strings are templates. */
+const TemplateTree = z.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === "object" && value !== null,
+  "Input should be a template string, or a mapping or list whose strings are templates",
+);
+
+export const DoNothingSchema = z.strictObject({ type: z.literal("do-nothing") });
+
+/** Where an action that sends something may send it: a destination, by one of its two names. */
+const destinationFields = {
+  block_document_id: UuidSchema.optional().meta({
+    format: "uuid",
+    description: "The destination by its id (where Prefect names a block).",
+  }),
+  destination: z
+    .string()
+    .min(1, "destination should not be empty")
+    .optional()
+    .meta({ description: "The destination by its name, in place of block_document_id." }),
+};
+
+/** A destination, by exactly one of its names. */
+interface DestinationReference {
+  readonly block_document_id?: string | undefined;
+  readonly destination?: string | undefined;
+}
+
+function checkDestination(
+  action: DestinationReference & { readonly url?: string | undefined },
+  context: z.RefinementCtx,
+  required: { readonly key: string; readonly instead: string },
+): void {
+  const targets = ["url", "block_document_id", "destination"].filter((key) => Object.hasOwn(action, key));
+  if (targets.length === 0) {
+    const message = `Field required (${required.instead})`;
+    context.addIssue({ code: "custom", path: [required.key], message, params: { type: "missing" } });
+  }
+  const [first, other] = targets;
+  if (first !== undefined && other !== undefined) {
+    const message = `${first} and ${other} both say where to send; remove one`;
+    context.addIssue({ code: "custom", path: [other], message });
+  }
+}
+
+/** For editors: what `checkDestination` checks. */
+function oneOf(...keys: readonly string[]): object[] {
+  return keys.map((key) => ({ required: [key] }));
+}
+
+export const CallWebhookSchema = z
+  .strictObject({
+    type: z.literal("call-webhook"),
+    url: Template.min(1, "url should not be empty").optional().meta({
+      description: "Where to send; may be a template. Or name a destination.",
+    }),
+    ...destinationFields,
+    method: z
+      .enum(["POST", "PUT", "PATCH", "GET", "DELETE"])
+      .optional()
+      .meta({ description: "The HTTP method: POST, or what the destination says." }),
+    headers: z
+      .record(z.string(), Template)
+      .default({})
+      .meta({ description: "Further headers, as templates." }),
+    payload: z
+      .union([Template, TemplateTree])
+      .optional()
+      .meta({
+        description:
+          "A template string, sent as it renders; or a mapping whose strings are templates, sent as JSON. Left out: the firing as JSON.",
+        anyOf: [{ type: "string" }, { type: "object" }, { type: "array" }],
+      }),
+    secret: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: "Signs each request (Standard Webhooks): whsec_… or any text." }),
+    timeout: DurationSchema.optional().meta({
+      description: "How long one attempt may take: 15s, or what the destination says.",
+    }),
+  })
+  .superRefine((action, context) => {
+    checkDestination(action, context, { key: "url", instead: "or destination: the name of one" });
+    if (action.secret === undefined || action.url !== undefined) return;
+    const message = "a destination has its own secret; remove this one";
+    context.addIssue({ code: "custom", path: ["secret"], message });
+  })
+  .transform((action) =>
+    action.url === undefined
+      ? action
+      : { ...action, method: action.method ?? "POST", timeout: action.timeout ?? webhookTimeoutDefault },
+  )
+  .meta({ oneOf: oneOf("url", "block_document_id", "destination") });
+
+/** For one attempt at a request, in seconds. */
+export const webhookTimeoutDefault = 15;
+
+export const SendNotificationSchema = z
+  .strictObject({
+    type: z.literal("send-notification"),
+    ...destinationFields,
+    subject: Template.default("{{ automation.name }}").meta({
+      description: "A template; by default the automation's name.",
+    }),
+    body: Template.meta({ description: "The text, as a template." }),
+  })
+  .superRefine((action, context) => {
+    checkDestination(action, context, {
+      key: "destination",
+      instead: "the name of one, or block_document_id",
+    });
+  });
+
+export const EmitEventSchema = z.strictObject({
+  type: z.literal("emit-event"),
+  event: Template.min(1).meta({ description: "The new event's name." }),
+  resource: ResourceSchema.optional().meta({
+    description: "Labels, as templates. Left out: the triggering event's resource.",
+  }),
+  related: z
+    .array(RelatedResourceSchema)
+    .default([])
+    .meta({ description: "The new event's related resources, as templates." }),
+  payload: TemplateTree.default({}).meta({
+    type: "object",
+    description: "The new event's payload: a mapping whose strings are templates.",
+  }),
+});
+
+const automationFields = {
+  source: z.enum(["selected", "inferred"]).default("selected").meta({
+    description: "selected names the automation; inferred takes it from the triggering event.",
+  }),
+  automation_id: UuidSchema.nullable()
+    .optional()
+    .meta({ format: "uuid", description: "The automation by its id." }),
+  automation: z
+    .string()
+    .optional()
+    .meta({ description: "The automation by name, in place of automation_id." }),
+};
+
+function checkAutomationFields(
+  action: { source: string; automation_id?: string | null | undefined; automation?: string | undefined },
+  context: z.RefinementCtx,
+): void {
+  const named = (action.automation_id ?? null) !== null || action.automation !== undefined;
+  if (action.source === "selected" && !named) {
+    const message = "source selected needs automation_id (or automation: its name)";
+    context.addIssue({ code: "custom", path: ["automation_id"], message });
+  }
+  if (action.source === "inferred" && named) {
+    const message = "source inferred takes the automation from the triggering event; remove automation_id";
+    context.addIssue({ code: "custom", path: ["automation_id"], message });
+  }
+}
+
+export const PauseAutomationSchema = z
+  .strictObject({ type: z.literal("pause-automation"), ...automationFields })
+  .superRefine(checkAutomationFields);
+
+export const ResumeAutomationSchema = z
+  .strictObject({ type: z.literal("resume-automation"), ...automationFields })
+  .superRefine(checkAutomationFields);
+
+export const ActionSchema = z
+  .discriminatedUnion(
+    "type",
+    [
+      DoNothingSchema,
+      CallWebhookSchema,
+      SendNotificationSchema,
+      EmitEventSchema,
+      PauseAutomationSchema,
+      ResumeAutomationSchema,
+    ],
+    {
+      error:
+        "An action's type should be call-webhook, send-notification, emit-event, pause-automation, resume-automation or do-nothing",
+    },
+  )
+  .meta({ id: "Action" });
+
+export type CallWebhookDefinition = z.infer<typeof CallWebhookSchema>;
+export type SendNotificationDefinition = z.infer<typeof SendNotificationSchema>;
+export type EmitEventDefinition = z.infer<typeof EmitEventSchema>;
+export type PauseAutomationDefinition = z.infer<typeof PauseAutomationSchema>;
+export type ResumeAutomationDefinition = z.infer<typeof ResumeAutomationSchema>;
+export type ActionDefinition = z.infer<typeof ActionSchema>;

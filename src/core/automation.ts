@@ -1,0 +1,93 @@
+/** Automations: a trigger and the actions that it leads to. */
+
+import { z } from "zod";
+import { type ActionDefinition, ActionSchema } from "./action.ts";
+import type { Micros } from "./time.ts";
+import { type TriggerDefinition, TriggerSchema } from "./trigger.ts";
+
+/** What a person writes, with every default filled in. */
+export interface AutomationDefinition {
+  readonly name: string;
+  readonly description: string;
+  readonly enabled: boolean;
+  readonly tags: readonly string[];
+  readonly trigger: TriggerDefinition;
+  readonly actions: readonly ActionDefinition[];
+  readonly actions_on_trigger: readonly ActionDefinition[];
+  readonly actions_on_resolve: readonly ActionDefinition[];
+}
+
+/** Where an automation is defined. One from a file can only be changed there. */
+export type AutomationSource = FileSource | ApiSource;
+
+export interface ApiSource {
+  readonly kind: "api";
+  /** The rule file that it was applied from (`tripline apply`), and what that file said of `enabled`. */
+  readonly applied?: { readonly file: string; readonly enabled: boolean };
+}
+
+export interface FileSource {
+  readonly kind: "file";
+  readonly file: string;
+  /** What the file itself says. The automation's own `enabled` differs while it is paused or resumed over the API. */
+  readonly enabled: boolean;
+}
+
+/** An automation as the log carries it. */
+export interface Automation extends AutomationDefinition {
+  readonly id: string;
+  readonly source: AutomationSource;
+  /**
+   * What `${env.NAME}` in its actions stands for, by name. Goes into the log and to the action workers, and nowhere
+   * else: no API, event, metric or log line may show it.
+   */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** The id of the resource that owns it, if one does; given at its creation over the API, and never shown. */
+  readonly owner?: string;
+  readonly created: Micros;
+  readonly updated: Micros;
+}
+
+const ActionsSchema = z.array(ActionSchema);
+
+export const AutomationSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .min(1, "name should not be empty")
+      .meta({ description: "Unique in its workspace; a rule file's automation keeps its identity by it." }),
+    description: z.string().default("").meta({ description: "What it is for, in a sentence." }),
+    enabled: z.boolean().default(true).meta({ description: "false: it neither counts nor fires." }),
+    tags: z
+      .array(z.string())
+      .default([])
+      .transform((tags) => [...new Set(tags)])
+      .meta({ description: "For finding it again." }),
+    trigger: TriggerSchema.meta({ description: "What must be seen, or must fail to be seen." }),
+    actions: ActionsSchema.default([]).meta({ description: "Run when the automation fires." }),
+    actions_on_trigger: ActionsSchema.default([]).meta({
+      description: "Run when the automation fires, after `actions`.",
+    }),
+    actions_on_resolve: ActionsSchema.default([]).meta({
+      description: "Run when an absence that fired has ended.",
+    }),
+  })
+  .meta({ id: "Automation", title: "Tripline automation" });
+
+/** True when two triggers mean the same, whatever their ids: then windows survive the change from one to the other. */
+export function sameTrigger(a: TriggerDefinition, b: TriggerDefinition): boolean {
+  return canonicalJson(withoutIds(a)) === canonicalJson(withoutIds(b));
+}
+
+/** JSON with the keys of every object sorted: equal values have equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+function withoutIds(trigger: TriggerDefinition): unknown {
+  const { id: _id, ...rest } = trigger;
+  return trigger.type === "event" ? rest : { ...rest, triggers: trigger.triggers.map(withoutIds) };
+}

@@ -1,0 +1,203 @@
+/**
+ * Destinations: named places that webhooks and notifications go to, so that rules need not hold addresses and keys.
+ *
+ * Nothing in a destination is a template, and most of it is secret: whoever knows the address of a chat's webhook can
+ * write there.
+ */
+
+import { z } from "zod";
+import { webhookTimeoutDefault } from "./action.ts";
+import type { AutomationSource } from "./automation.ts";
+import { formatTime, type Micros } from "./time.ts";
+import { DurationSchema } from "./trigger.ts";
+import { triplineNamespace, uuid5 } from "./uuid.ts";
+
+const HttpUrl = z
+  .string()
+  .regex(/^https?:\/\/[^\s/]+/i, "url should be an address that begins with http:// or https://");
+
+const common = {
+  name: z
+    .string()
+    .min(1, "name should not be empty")
+    .meta({ description: "Unique in its workspace; actions refer to it." }),
+  description: z.string().default("").meta({ description: "What it is for, in a sentence." }),
+};
+
+const chatUrl = HttpUrl.meta({
+  description: "The address that the chat gave for incoming webhooks. Secret.",
+});
+
+export const WebhookDestinationSchema = z.strictObject({
+  type: z.literal("webhook"),
+  ...common,
+  url: HttpUrl.meta({ description: "Where to send. Secret." }),
+  method: z
+    .enum(["POST", "PUT", "PATCH", "GET", "DELETE"])
+    .default("POST")
+    .meta({ description: "The HTTP method." }),
+  headers: z
+    .record(z.string(), z.string())
+    .default({})
+    .meta({ description: "Further headers. Their values are secret." }),
+  secret: z.string().min(1).optional().meta({
+    description: "Signs each request (Standard Webhooks): whsec_… or any text.",
+  }),
+  timeout: DurationSchema.default(webhookTimeoutDefault).meta({
+    description: "How long one attempt may take (default 15s).",
+  }),
+});
+
+export const SlackDestinationSchema = z.strictObject({
+  type: z.literal("slack"),
+  ...common,
+  url: chatUrl,
+});
+
+export const TeamsDestinationSchema = z.strictObject({
+  type: z.literal("ms-teams"),
+  ...common,
+  url: chatUrl,
+});
+
+export const DiscordDestinationSchema = z.strictObject({
+  type: z.literal("discord"),
+  ...common,
+  url: chatUrl,
+});
+
+export const PagerDutyDestinationSchema = z.strictObject({
+  type: z.literal("pagerduty"),
+  ...common,
+  routing_key: z
+    .string()
+    .min(1)
+    .meta({ description: "The integration key of an Events API v2 integration. Secret." }),
+  severity: z
+    .enum(["critical", "error", "warning", "info"])
+    .default("error")
+    .meta({ description: "Of the incidents." }),
+  url: HttpUrl.default("https://events.pagerduty.com/v2/enqueue").meta({
+    description: "Where PagerDuty takes events; another one in its EU region.",
+  }),
+});
+
+const Address = z
+  .string()
+  .regex(/^[^\r\n]*[^\s@]@[^\s@]+$/, "should be an e-mail address, such as ops@example.org");
+
+export const EmailDestinationSchema = z.strictObject({
+  type: z.literal("email"),
+  ...common,
+  to: z.array(Address).min(1, "to should name somebody").meta({ description: "Who gets it." }),
+  from: Address.meta({ description: "From whom it comes, such as `Tripline <tripline@example.org>`." }),
+  host: z.string().min(1, "host should not be empty").meta({ description: "The SMTP server." }),
+  port: z.int().min(1).max(65_535).default(587).meta({ description: "Its port." }),
+  security: z
+    .enum(["starttls", "tls", "none"])
+    .default("starttls")
+    .meta({ description: "starttls (required of the server), tls from the start (port 465), or none." }),
+  username: z.string().min(1).optional().meta({ description: "For servers that want to know who sends." }),
+  password: z.string().min(1).optional().meta({ description: "Secret." }),
+});
+
+export const DestinationSchema = z
+  .discriminatedUnion(
+    "type",
+    [
+      WebhookDestinationSchema,
+      SlackDestinationSchema,
+      TeamsDestinationSchema,
+      DiscordDestinationSchema,
+      PagerDutyDestinationSchema,
+      EmailDestinationSchema,
+    ],
+    { error: "A destination's type should be webhook, slack, ms-teams, discord, pagerduty or email" },
+  )
+  .meta({ id: "Destination" });
+
+export const destinationTypes: ReadonlySet<string> = new Set<DestinationDefinition["type"]>([
+  "webhook",
+  "slack",
+  "ms-teams",
+  "discord",
+  "pagerduty",
+  "email",
+]);
+
+/** What a person writes, with every default filled in. */
+export type DestinationDefinition = z.infer<typeof DestinationSchema>;
+
+/** A destination as it is stored: with its secrets. */
+export interface Destination {
+  readonly id: string;
+  readonly definition: DestinationDefinition;
+  /** Where it is defined. One from a file can only be changed there. */
+  readonly source: DestinationSource;
+  readonly created: Micros;
+  readonly updated: Micros;
+}
+
+export type DestinationSource =
+  | Pick<Extract<AutomationSource, { kind: "file" }>, "kind" | "file">
+  | { readonly kind: "api" };
+
+/** The id of the destination with this name; known before there is one. */
+export function destinationIdOf(workspace: string, name: string): string {
+  return uuid5(triplineNamespace, `destination ${JSON.stringify([workspace, name])}`);
+}
+
+/** The secrets of a destination: where each stands, and what it is. */
+export function destinationSecrets(definition: DestinationDefinition): readonly DestinationSecret[] {
+  switch (definition.type) {
+    case "webhook":
+      return [
+        { path: ["url"], value: definition.url },
+        ...Object.entries(definition.headers).map(([name, value]) => ({ path: ["headers", name], value })),
+        ...(definition.secret === undefined ? [] : [{ path: ["secret"], value: definition.secret }]),
+      ];
+    case "slack":
+    case "ms-teams":
+    case "discord":
+      return [{ path: ["url"], value: definition.url }];
+    case "pagerduty":
+      return [{ path: ["routing_key"], value: definition.routing_key }];
+    case "email":
+      return definition.password === undefined ? [] : [{ path: ["password"], value: definition.password }];
+  }
+}
+
+export interface DestinationSecret {
+  readonly path: readonly string[];
+  readonly value: string;
+}
+
+/** A destination as everybody who may read automations may see it. @param mask stands for each secret */
+export function destinationView(destination: Destination, mask: string): Record<string, unknown> {
+  const { id, definition, source, created, updated } = destination;
+  return {
+    id,
+    ...withSecrets(definition, () => mask),
+    source,
+    created: formatTime(created),
+    updated: formatTime(updated),
+  };
+}
+
+/** The same definition with other secrets. */
+export function withSecrets(
+  definition: DestinationDefinition,
+  replace: (secret: DestinationSecret) => string,
+): DestinationDefinition {
+  const changed = structuredCloneOf(definition) as Record<string, unknown>;
+  for (const secret of destinationSecrets(definition)) {
+    const [key = "", inner] = secret.path;
+    if (inner === undefined) changed[key] = replace(secret);
+    else (changed[key] as Record<string, string>)[inner] = replace(secret);
+  }
+  return changed as DestinationDefinition;
+}
+
+function structuredCloneOf(definition: DestinationDefinition): unknown {
+  return JSON.parse(JSON.stringify(definition));
+}

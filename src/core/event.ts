@@ -1,0 +1,183 @@
+/**
+ * The event model: Prefect's, as it goes over the wire, and as the core reads it.
+ *
+ * Labels come from outside, so the core keeps them in a Map: a label called `__proto__` is a label like any other.
+ */
+
+import { z } from "zod";
+import { eventNameLengthMax, labelsPerResourceMax, relatedResourcesMax } from "./limits.ts";
+import { formatTime, type Micros, parseTime } from "./time.ts";
+
+/** Labels of a resource on the wire: string to string. */
+export type WireResource = Readonly<Record<string, string>>;
+
+/** An event as its sender wrote it, valid and with every default filled in. */
+export interface WireEvent {
+  readonly occurred: string;
+  readonly event: string;
+  readonly resource: WireResource;
+  readonly related: readonly WireResource[];
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly id: string;
+  readonly follows: string | null;
+}
+
+/** An event as it is stored and shown: with the time at which the log received it. */
+export interface ReceivedEvent extends WireEvent {
+  readonly received: string;
+}
+
+export type Resource = ReadonlyMap<string, string>;
+
+/** An event as the core reads it. Never changed. */
+export interface Event {
+  readonly id: string;
+  /** The sender's time, but never later than `received`. */
+  readonly occurred: Micros;
+  /** Log time. */
+  readonly received: Micros;
+  readonly name: string;
+  readonly resource: Resource;
+  readonly related: readonly Resource[];
+  readonly follows: string | null;
+  /** What led to this event (see loop-guard.ts); empty for one from outside. */
+  readonly lineage: readonly string[];
+  readonly wire: WireEvent;
+}
+
+const uuidPattern = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
+
+/** Any spelling of a UUID that Prefect takes (any case, with or without hyphens), as it is printed. */
+export const UuidSchema = z
+  .string({
+    error: (issue) => (issue.input === undefined ? "Field required" : "Input should be a UUID string"),
+  })
+  .regex(uuidPattern, "Input should be a valid UUID")
+  .transform(normalizeUuid)
+  .meta({ format: "uuid" });
+
+/** Lower case, with hyphens. The text must be a UUID. */
+export function normalizeUuid(text: string): string {
+  const hex = text.replaceAll("-", "").toLowerCase();
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+export function isUuid(text: string): boolean {
+  return uuidPattern.test(text);
+}
+
+/** A resource's labels; hand-checked, because zod's record drops a key called `__proto__`. */
+function resourceSchema(required: readonly string[]) {
+  return z
+    .custom<WireResource>()
+    .superRefine((value: unknown, context) => {
+      if (value === undefined) {
+        context.addIssue({ code: "custom", message: "Field required", params: { type: "missing" } });
+        return;
+      }
+      if (typeof value !== "object" || value === null || Array.isArray(value)) {
+        context.addIssue({
+          code: "custom",
+          message: "Input should be an object of labels, string to string",
+        });
+        return;
+      }
+      const labels = Object.entries(value);
+      if (labels.length > labelsPerResourceMax) {
+        const message = `Resources may have at most ${labelsPerResourceMax} labels; this one has ${labels.length}`;
+        context.addIssue({ code: "custom", message });
+      }
+      for (const [label, text] of labels) {
+        if (typeof text !== "string") {
+          context.addIssue({
+            code: "custom",
+            path: [label],
+            message: "A label's value should be a string",
+            input: text,
+          });
+        }
+      }
+      for (const label of required) {
+        const text = (value as Record<string, unknown>)[label];
+        if (text === undefined || text === "") {
+          const message = `Resources must include a non-empty ${label} label`;
+          context.addIssue({ code: "custom", path: [label], message, input: text });
+        }
+      }
+    })
+    .meta({ type: "object", additionalProperties: { type: "string" }, required: [...required] });
+}
+
+export const ResourceSchema = resourceSchema(["prefect.resource.id"]);
+export const RelatedResourceSchema = resourceSchema(["prefect.resource.id", "prefect.resource.role"]);
+
+/** Prefect's event. Unknown keys are ignored, as Prefect ignores them. */
+export const EventSchema = z
+  .object({
+    occurred: z
+      .string({
+        error: (issue) =>
+          issue.input === undefined ? "Field required" : "Input should be a date-time string",
+      })
+      .refine(
+        (text) => parseTime(text) !== null,
+        "Input should be a valid RFC 3339 date-time, such as 2026-03-01T09:30:00Z",
+      )
+      .meta({ format: "date-time" }),
+    event: z
+      .string({
+        error: (issue) => (issue.input === undefined ? "Field required" : "Input should be a string"),
+      })
+      .max(eventNameLengthMax, `An event's name has at most ${eventNameLengthMax} characters`),
+    resource: ResourceSchema,
+    related: z
+      .array(RelatedResourceSchema)
+      .max(relatedResourcesMax, `An event has at most ${relatedResourcesMax} related resources`)
+      .default([]),
+    payload: z
+      .custom<Record<string, unknown>>(
+        (value) =>
+          value === undefined || (typeof value === "object" && value !== null && !Array.isArray(value)),
+        "Input should be a JSON object",
+      )
+      .default({})
+      .meta({ type: "object" }),
+    id: UuidSchema,
+    follows: UuidSchema.nullable().default(null),
+  })
+  .meta({ id: "Event", description: "Something that happened: never changed once posted." });
+
+/**
+ * Reads a valid event for the core.
+ *
+ * @param received log time: an event that says it occurred later is taken as having occurred then
+ */
+export function eventOf(wire: WireEvent, received: Micros, lineage: readonly string[] = []): Event {
+  return {
+    id: wire.id,
+    occurred: Math.min(parseTime(wire.occurred) ?? received, received),
+    received,
+    name: wire.event,
+    resource: new Map(Object.entries(wire.resource)),
+    related: wire.related.map((labels) => new Map(Object.entries(labels))),
+    follows: wire.follows,
+    lineage,
+    wire,
+  };
+}
+
+/** The event as it is shown: fields in Prefect's order, times in UTC. */
+export function receivedEvent(event: Event): ReceivedEvent {
+  const { occurred, event: name, resource, related, payload, id, follows } = event.wire;
+  const occurredShown = formatTime(parseTime(occurred) ?? event.occurred);
+  return {
+    occurred: occurredShown,
+    event: name,
+    resource,
+    related,
+    payload,
+    id,
+    follows,
+    received: formatTime(event.received),
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * Hooks: how what another service sends becomes events.
+ *
+ * A hook's template writes events, which everybody may read who may read events; so nothing secret goes into it. Its
+ * secret only checks who is sending.
+ */
+
+import { z } from "zod";
+import { RelatedResourceSchema, ResourceSchema } from "./event.ts";
+import { DurationSchema } from "./trigger.ts";
+
+/** What every template of a hook is rendered over. */
+export const hookContextNames = ["body", "headers", "query", "method", "received"] as const;
+
+/** The values that a hook's templates see: JSON values. */
+export type HookContext = Readonly<Record<(typeof hookContextNames)[number], unknown>>;
+
+const Template = z.string().meta({ description: `A Jinja template over ${hookContextNames.join(", ")}.` });
+
+/** JSON whose strings are templates. */
+const TemplateTree = z.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  "payload should be a mapping whose strings are templates, or a template that writes a JSON object",
+);
+
+/** One event as a template: every string in it is rendered. */
+export const EventTemplateSchema = z
+  .strictObject({
+    event: Template.min(1, "event should not be empty").meta({ description: "The event's name." }),
+    resource: ResourceSchema.meta({ description: "What it happened to: labels, as templates." }),
+    related: z
+      .array(RelatedResourceSchema)
+      .default([])
+      .meta({ description: "Others involved: labels, as templates." }),
+    payload: z
+      .union([Template, TemplateTree], {
+        error:
+          "payload should be a mapping whose strings are templates, or a template that writes a JSON object",
+      })
+      .default({})
+      .meta({
+        description: "A mapping whose strings are templates, or a template that writes a JSON object.",
+        anyOf: [{ type: "string" }, { type: "object" }],
+      }),
+    occurred: Template.optional().meta({
+      description: "When: RFC 3339, or Unix time. Left out or empty: when it was received.",
+    }),
+    id: Template.optional().meta({
+      description: "What makes two deliveries the same event. Left out or empty: the delivery's own id.",
+    }),
+    follows: Template.optional().meta({ description: "The id of the event that this one follows." }),
+  })
+  .meta({ id: "EventTemplate" });
+
+export type EventTemplate = z.infer<typeof EventTemplateSchema>;
+
+const Secret = z
+  .string()
+  .min(1, "secret should not be empty; set it, or remove signature")
+  .meta({ description: "What the sender signs with: usually ${env.NAME}. Never shown." });
+
+/** As many bytes as one likes in base64, but for none. */
+const encodedSecret = /^whsec_(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
+
+/** How far apart the clocks may be of whoever signs and of Tripline, and how long a request may be on its way. */
+const Tolerance = DurationSchema.default(300).meta({
+  description: "How old or new a signature may be (default 5m).",
+});
+
+export const SignatureSchema = z
+  .discriminatedUnion(
+    "type",
+    [
+      z.strictObject({
+        type: z.literal("standard-webhooks"),
+        secret: Secret.refine(
+          (secret) => !secret.startsWith("whsec_") || encodedSecret.test(secret),
+          "secret begins with whsec_, but what follows is not base64; copy it again, or use a secret without whsec_",
+        ),
+        tolerance: Tolerance,
+      }),
+      z.strictObject({ type: z.literal("github"), secret: Secret }),
+      z.strictObject({ type: z.literal("stripe"), secret: Secret, tolerance: Tolerance }),
+      z.strictObject({ type: z.literal("slack"), secret: Secret, tolerance: Tolerance }),
+      z.strictObject({
+        type: z.literal("shared-secret"),
+        header: z
+          .string()
+          .regex(/^[A-Za-z0-9-]+$/, "header should be the name of a header, such as X-Gitlab-Token")
+          .meta({ description: "The header that holds the secret, such as X-Gitlab-Token." }),
+        secret: Secret,
+      }),
+    ],
+    {
+      error: "A signature's type should be standard-webhooks, github, stripe, slack or shared-secret",
+    },
+  )
+  .meta({ id: "Signature" });
+
+/** How a hook knows its sender, with the secret. */
+export type Signature = z.infer<typeof SignatureSchema>;
+
+/** A hook whose template is of one form: a schema for each gives better mistakes than one for all. */
+function hookSchemaWith<T extends z.ZodType>(template: T) {
+  return z.strictObject({
+    name: z
+      .string()
+      .regex(
+        /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
+        "name should be letters, digits, dots, hyphens and underscores, because it is part of the address",
+      )
+      .meta({ description: "Unique in its workspace; what is sent to /api/hooks/<name> comes here." }),
+    description: z.string().default("").meta({ description: "What it is for, in a sentence." }),
+    signature: SignatureSchema.optional().meta({
+      description: "How the sender is known. Left out: by an API key with the scope events:write.",
+    }),
+    template: template.meta({
+      description: "The event, or a list of them; or a template that writes them as JSON.",
+    }),
+  });
+}
+
+export const hookSchemas = {
+  scalar: hookSchemaWith(Template),
+  mapping: hookSchemaWith(EventTemplateSchema),
+  list: hookSchemaWith(z.array(EventTemplateSchema)),
+} as const;
+
+/** Any hook. */
+export const HookSchema = hookSchemaWith(
+  z.union([Template, EventTemplateSchema, z.array(EventTemplateSchema)]),
+).meta({ id: "Webhook" });
+
+/** What a person writes, with every default filled in and the secret in its place. */
+export type HookDefinition = z.infer<typeof HookSchema>;
+
+/** A hook as it is stored. */
+export interface Hook extends HookDefinition {
+  readonly source: { readonly kind: "file"; readonly file: string };
+}
+
+/** A hook as everybody who may read automations may see it. */
+export interface HookView extends Omit<Hook, "signature"> {
+  readonly signature: Omit<Signature, "secret"> | null;
+}
+
+export function hookView({ signature, ...hook }: Hook): HookView {
+  if (signature === undefined) return { ...hook, signature: null };
+  const { secret: _, ...shown } = signature;
+  return { ...hook, signature: shown };
+}

@@ -1,0 +1,102 @@
+/**
+ * Schedules: the instants that a cron expression names in a time zone.
+ *
+ * cron-parser reads the expression and steps from tick to tick of the *wall clock*; daylight saving is settled here,
+ * because cron-parser alone moves a tick inside the missing hour past that hour's end, and can lose it where clocks
+ * change by half an hour. A wall-clock time that does not exist is the first instant after the gap; one that exists
+ * twice is its first. An expression whose hours are `*` means elapsed time: it neither gains nor loses a tick when
+ * clocks change.
+ */
+
+import { CronDate, type CronExpression, CronExpressionParser } from "cron-parser";
+import { hour, type Micros, millisecond, minute } from "./time.ts";
+
+export class Schedule {
+  readonly #expression: CronExpression;
+  readonly #timezone: string;
+  readonly #elapsed: boolean;
+
+  /** @throws Error when `cronProblem(cron)` or `timezoneProblem(timezone)` has something to say */
+  constructor(cron: string, timezone: string) {
+    const fields = cron.trim().split(/\s+/);
+    const hours = fields.length === 1 ? "" : fields[fields.length - 4];
+    this.#timezone = timezone;
+    this.#elapsed = cron.trim() === "@hourly" || hours === "*";
+    this.#expression = CronExpressionParser.parse(cron, {
+      currentDate: 0,
+      tz: this.#elapsed ? timezone : "UTC",
+    });
+  }
+
+  /** The first tick later than `instant`, or null when there is none in the years that cron can look ahead. */
+  next(instant: Micros): Micros | null {
+    try {
+      if (this.#elapsed) return this.#step(Math.floor(instant / millisecond));
+      // The wall clock may be set back by hours and go through the same times again, so start early and skip.
+      let wall =
+        Math.floor(instant / millisecond) + this.#offset(Math.floor(instant / millisecond)) - earlyMs;
+      for (;;) {
+        wall = this.#step(wall) / millisecond;
+        const tick = this.#instantOf(wall) * millisecond;
+        if (tick > instant) return tick;
+      }
+    } catch {
+      return null;
+    }
+  }
+
+  #step(fromMs: number): Micros {
+    this.#expression.reset(new CronDate(fromMs, this.#elapsed ? this.#timezone : "UTC"));
+    return this.#expression.next().getTime() * millisecond;
+  }
+
+  /** Milliseconds by which the wall clock is ahead of UTC at an instant (in ms since the epoch). */
+  #offset(instantMs: number): number {
+    return new CronDate(instantMs, this.#timezone).getUTCOffset() * minuteMs;
+  }
+
+  #instantOf(wallMs: number): number {
+    const before = this.#offset(wallMs - 24 * hourMs);
+    const after = this.#offset(wallMs + 24 * hourMs);
+    const candidates = [wallMs - before, wallMs - after].filter((at) => at + this.#offset(at) === wallMs);
+    if (candidates.length > 0) return Math.min(...candidates);
+    // In a gap: the clock jumps over this time somewhere between the two readings of it.
+    let low = wallMs - Math.max(before, after) - hourMs;
+    let high = wallMs - Math.min(before, after) + hourMs;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (middle + this.#offset(middle) < wallMs) low = middle;
+      else high = middle;
+    }
+    return high;
+  }
+}
+
+/** What is wrong with a cron expression, or null. */
+export function cronProblem(cron: string): string | null {
+  const count = cron.trim().split(/\s+/).length;
+  if (!cron.trim().startsWith("@") && count !== 5 && count !== 6) {
+    return `cron ${JSON.stringify(cron)} has ${count} fields; write five (minute hour day month weekday), or six with seconds first`;
+  }
+  if (/(^|[\s,])H/.test(cron)) return "cron's H stands for a random choice; name the value";
+  try {
+    CronExpressionParser.parse(cron, { currentDate: 0, tz: "UTC" }).next();
+    return null;
+  } catch (error) {
+    return `cron ${JSON.stringify(cron)} is not valid: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/** What is wrong with the name of a time zone, or null. */
+export function timezoneProblem(timezone: string): string | null {
+  try {
+    if (new CronDate(0, timezone).getTime() === 0) return null;
+  } catch {
+    // Falls through: an unknown zone either throws or gives an invalid date.
+  }
+  return `timezone ${JSON.stringify(timezone)} is unknown; use a name such as UTC, Europe/Berlin or America/New_York`;
+}
+
+const minuteMs = minute / millisecond;
+const hourMs = hour / millisecond;
+const earlyMs = 3 * hourMs;

@@ -1,0 +1,49 @@
+/** Specifications: what `match` and `match_related` ask of a resource. */
+
+import type { Event, Resource } from "./event.ts";
+import { compileGlob, type Glob } from "./glob.ts";
+import type { EventTriggerDefinition, SpecificationDefinition } from "./trigger.ts";
+
+export interface LabelCondition {
+  readonly label: string;
+  readonly patterns: readonly Glob[];
+}
+
+/** One condition a label; all must hold. */
+export type Specification = readonly LabelCondition[];
+
+export function compileSpecification(definition: SpecificationDefinition): Specification {
+  return Object.entries(definition).map(([label, patterns]) => ({
+    label,
+    patterns: (typeof patterns === "string" ? [patterns] : patterns).map(compileGlob),
+  }));
+}
+
+export function compileRelated(
+  definition: EventTriggerDefinition["match_related"],
+): readonly Specification[] {
+  return isList(definition) ? definition.map(compileSpecification) : [compileSpecification(definition)];
+}
+
+/** The first condition that the resource does not meet, or null when the specification includes it. */
+export function unmetCondition(specification: Specification, resource: Resource): LabelCondition | null {
+  return (
+    specification.find(({ label, patterns }) => {
+      const value = resource.get(label);
+      return value === undefined || !patterns.some((pattern) => pattern.matches(value));
+    }) ?? null
+  );
+}
+
+export function includes(specification: Specification, resource: Resource): boolean {
+  return unmetCondition(specification, resource) === null;
+}
+
+/** True when some related resource is included; an empty specification asks for none. */
+export function includesRelated(specification: Specification, event: Event): boolean {
+  return specification.length === 0 || event.related.some((resource) => includes(specification, resource));
+}
+
+function isList<T>(value: T | readonly T[]): value is readonly T[] {
+  return Array.isArray(value);
+}

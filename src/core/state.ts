@@ -1,0 +1,50 @@
+/**
+ * All that a shard remembers, as fields of one hash, and what has changed in it.
+ *
+ *   meta                            version, watermark, evaluations so far
+ *   a:<automation>                  the automation as of the cursor
+ *   k:<automation>:<path>:<key>     a window, or the firings that a composite remembers, of one key (a JSON list)
+ *   s:<automation>:<path>           the windows of a schedule that all keys share
+ *   p:<automation>:<path>:<order>   an event that waits for its time to settle
+ *   f:<position>                    a follower that waits for its leader
+ *   l:<root>                        how often automations fired for the consequences of one event from outside
+ *   e:<position>                    an event that one of the above refers to
+ */
+
+export const stateVersion = 1;
+
+/** A change of one field of the shard's state; null deletes the field. */
+export interface StateChange {
+  readonly field: string;
+  readonly value: string | null;
+}
+
+/**
+ * The fields that changed since they were last taken.
+ *
+ * Values are written as they are at the time they are taken, not when they changed: a window that counts a thousand
+ * events between two commits is encoded once.
+ */
+export class Cells {
+  readonly #stored: boolean;
+  #changed = new Map<string, unknown>();
+
+  /** @param stored false keeps no changes at all, for a core that is never stored */
+  constructor(stored: boolean) {
+    this.#stored = stored;
+  }
+
+  /** @param value anything JSON can hold, encoded later; null deletes the field */
+  write(field: string, value: unknown): void {
+    if (this.#stored) this.#changed.set(field, value);
+  }
+
+  take(): StateChange[] {
+    const changes: StateChange[] = [];
+    for (const [field, value] of this.#changed) {
+      changes.push({ field, value: value === null ? null : JSON.stringify(value) });
+    }
+    this.#changed = new Map();
+    return changes;
+  }
+}

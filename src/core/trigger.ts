@@ -1,0 +1,327 @@
+/**
+ * Triggers as they are written: Prefect's shape, plus what goes beyond it (`lateness`, `schedule`, `refire`, and
+ * `for_each` on composites). What they mean is said in docs/triggers.md.
+ */
+
+import { z } from "zod";
+import { durationMax, proactiveWithinMin } from "./limits.ts";
+import { cronProblem, timezoneProblem } from "./schedule.ts";
+import { formatDuration, parseDuration, second } from "./time.ts";
+
+/** Label to the values of which one must match. A single value is a list of one. */
+export type SpecificationDefinition = Readonly<Record<string, string | readonly string[]>>;
+
+export interface ScheduleDefinition {
+  readonly cron: string;
+  readonly timezone: string;
+  /** Seconds for which a key, once seen, is expected at each tick. */
+  readonly remember?: number | undefined;
+}
+
+export interface EventTriggerDefinition {
+  readonly type: "event";
+  readonly id: string;
+  readonly match: SpecificationDefinition;
+  readonly match_related: SpecificationDefinition | readonly SpecificationDefinition[];
+  readonly after: readonly string[];
+  readonly expect: readonly string[];
+  readonly for_each: readonly string[];
+  readonly posture: "Reactive" | "Proactive";
+  readonly threshold: number;
+  /** Seconds. */
+  readonly within: number;
+  /** Seconds; the server's default when left out. */
+  readonly lateness?: number | undefined;
+  readonly schedule?: ScheduleDefinition | undefined;
+  readonly refire?: "every-window" | "once" | undefined;
+}
+
+export interface CompositeFields {
+  readonly id: string;
+  readonly triggers: readonly TriggerDefinition[];
+  /** Seconds; null is no limit. */
+  readonly within: number | null;
+  readonly for_each?: readonly string[] | undefined;
+}
+
+export interface CompoundTriggerDefinition extends CompositeFields {
+  readonly type: "compound";
+  readonly require: "any" | "all" | number;
+}
+
+export interface SequenceTriggerDefinition extends CompositeFields {
+  readonly type: "sequence";
+}
+
+export type CompositeTriggerDefinition = CompoundTriggerDefinition | SequenceTriggerDefinition;
+export type TriggerDefinition = EventTriggerDefinition | CompositeTriggerDefinition;
+
+/** A duration as it may be written; read as seconds. */
+export const DurationSchema = z
+  .union([z.number(), z.string()], {
+    error: "Input should be a duration: seconds, 90s, 30m, 2h, 1d or PT30M",
+  })
+  .superRefine((value, context) => {
+    const length = parseDuration(value);
+    if (length !== null && length <= durationMax) return;
+    if (length !== null) {
+      const message = "A duration should be less than or equal to 100 years";
+      context.addIssue({ code: "custom", message, params: { type: "less_than_equal" } });
+      return;
+    }
+    const negative = typeof value === "number" && value < 0;
+    const message = negative
+      ? "A duration should be greater than or equal to 0"
+      : `${JSON.stringify(value)} is not a duration: write seconds, 90s, 30m, 2h, 1d or PT30M`;
+    context.addIssue({
+      code: "custom",
+      message,
+      params: { type: negative ? "greater_than_equal" : "value_error" },
+    });
+  })
+  .transform((value) => (parseDuration(value) ?? 0) / second)
+  .meta({ description: "Seconds as a number, or a text such as 90s, 30m, 2h, 1d or PT30M." });
+
+const NamesSchema = z
+  .array(z.string())
+  .default([])
+  .transform((names) => [...new Set(names)]);
+
+/** Hand-checked like a resource's labels: zod's record would drop a label called `__proto__`. */
+export const SpecificationSchema = z
+  .custom<SpecificationDefinition>()
+  .superRefine((value: unknown, context) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      context.addIssue({
+        code: "custom",
+        message: "Input should be an object: label to a pattern or a list of patterns",
+      });
+      return;
+    }
+    for (const [label, patterns] of Object.entries(value)) {
+      for (const [index, pattern] of (Array.isArray(patterns) ? patterns : [patterns]).entries()) {
+        if (typeof pattern === "string") continue;
+        const path = Array.isArray(patterns) ? [label, index] : [label];
+        const remedy = ["number", "boolean"].includes(typeof pattern)
+          ? `; put it in quotes: "${pattern}"`
+          : "";
+        context.addIssue({
+          code: "custom",
+          path,
+          message: `A pattern should be a string${remedy}`,
+          input: pattern,
+        });
+      }
+    }
+  })
+  .meta({
+    type: "object",
+    additionalProperties: { anyOf: [{ type: "string" }, { type: "array", items: { type: "string" } }] },
+  });
+
+const MatchRelatedSchema = z
+  .custom<SpecificationDefinition | SpecificationDefinition[]>()
+  .superRefine((value: unknown, context) => {
+    for (const [index, specification] of (Array.isArray(value) ? value : [value]).entries()) {
+      const parsed = SpecificationSchema.safeParse(specification);
+      for (const { path, message, input } of parsed.error?.issues ?? []) {
+        context.addIssue({
+          code: "custom",
+          path: Array.isArray(value) ? [index, ...path] : path,
+          message,
+          input,
+        });
+      }
+    }
+  })
+  .default({})
+  .meta({
+    description: "What at least one related resource must match; of a list, each object must be met.",
+    anyOf: [{ type: "object" }, { type: "array", items: { type: "object" } }],
+  });
+
+const ScheduleSchema = z
+  .strictObject({
+    cron: z
+      .string()
+      .superRefine(refuse(cronProblem))
+      .meta({ description: "Five cron fields, or six with seconds first." }),
+    timezone: z
+      .string()
+      .default("UTC")
+      .superRefine(refuse(timezoneProblem))
+      .meta({ description: "Such as America/New_York." }),
+    remember: DurationSchema.optional().meta({
+      description: "How long a key, once seen, is expected (default 7d).",
+    }),
+  })
+  .meta({ description: "Opens a window at each tick, instead of an event named in `after`." });
+
+const TriggerIdSchema = z
+  .string()
+  .optional()
+  .meta({ description: "Assigned by Tripline; what is written here is ignored." });
+
+export const EventTriggerSchema = z
+  .strictObject({
+    type: z.literal("event").optional(),
+    id: TriggerIdSchema,
+    match: SpecificationSchema.default({}).meta({ description: "What the event's own resource must match." }),
+    match_related: MatchRelatedSchema,
+    after: NamesSchema.meta({ description: "Event names (or globs) that open a window." }),
+    expect: NamesSchema.meta({ description: "Event names (or globs) that count; empty: every name." }),
+    for_each: NamesSchema.meta({ description: "Labels whose values separate the evaluations." }),
+    posture: z.enum(["Reactive", "Proactive"]).default("Reactive").meta({
+      description: "Reactive fires on presence, Proactive on absence.",
+    }),
+    threshold: z.int().min(0, "threshold should be greater than or equal to 0").default(1).meta({
+      description:
+        "Reactive: how many expected events it takes. Proactive: fewer than this many are an absence.",
+    }),
+    within: DurationSchema.optional().meta({
+      description:
+        "How close together in time, or how long to wait: seconds, or a text such as 90s, 30m, 2h. Proactive: at least 10s, which is the default.",
+    }),
+    lateness: DurationSchema.optional().meta({
+      description: "How long a window is kept open for delayed events.",
+    }),
+    schedule: ScheduleSchema.optional(),
+    refire: z
+      .enum(["every-window", "once"])
+      .optional()
+      .meta({ description: "Proactive only; default every-window." }),
+  })
+  .superRefine((trigger, context) => {
+    const proactive = trigger.posture === "Proactive";
+    const min = proactiveWithinMin / second;
+    if (proactive && trigger.within !== undefined && trigger.within !== 0 && trigger.within < min) {
+      const found = formatDuration(trigger.within * second);
+      context.addIssue({
+        code: "custom",
+        path: ["within"],
+        message: `within is ${found}; a Proactive trigger needs at least ${min}s (and gets ${min}s when it is left out)`,
+        params: { type: "greater_than_equal" },
+      });
+    }
+    if (trigger.schedule !== undefined && trigger.after.length > 0) {
+      const message = "schedule and after exclude each other: both open windows; remove one";
+      context.addIssue({ code: "custom", path: ["schedule"], message });
+    }
+    if (trigger.schedule !== undefined && !proactive && (trigger.within ?? 0) === 0) {
+      const message = "a schedule needs within: how long the window that it opens lasts";
+      context.addIssue({ code: "custom", path: ["within"], message });
+    }
+    if (trigger.refire !== undefined && !proactive) {
+      const message =
+        "refire is for Proactive triggers; a Reactive one is quiet for `within` after it fired; remove it";
+      context.addIssue({ code: "custom", path: ["refire"], message });
+    }
+  })
+  .transform((trigger): EventTriggerDefinition => {
+    const { lateness, schedule, refire, within = 0 } = trigger;
+    return {
+      type: "event",
+      id: "",
+      match: trigger.match,
+      match_related: trigger.match_related,
+      after: trigger.after,
+      expect: trigger.expect,
+      for_each: trigger.for_each,
+      posture: trigger.posture,
+      threshold: trigger.threshold,
+      within: trigger.posture === "Proactive" ? Math.max(within, proactiveWithinMin / second) : within,
+      ...(lateness === undefined ? {} : { lateness }),
+      ...(schedule === undefined ? {} : { schedule }),
+      ...(refire === undefined ? {} : { refire }),
+    };
+  })
+  .meta({ id: "EventTrigger" });
+
+const compositeFields = {
+  id: TriggerIdSchema,
+  triggers: z
+    .array(z.lazy((): z.ZodType<TriggerDefinition> => TriggerSchema))
+    .min(1, "a composite trigger needs triggers")
+    .meta({ id: "Triggers", description: "Its children: triggers of any kind." }),
+  within: z
+    .union([DurationSchema, z.null()], {
+      error: (issue) =>
+        issue.input === undefined
+          ? "Field required (null is no limit)"
+          : "Input should be a duration, or null for no limit",
+    })
+    .meta({ description: "The children's firings must lie within this of each other; null is no limit." }),
+  for_each: NamesSchema.optional().meta({
+    description: "Labels that correlate the children: evaluated per tuple of values.",
+  }),
+};
+
+export const CompoundTriggerSchema = z
+  .strictObject({
+    type: z.literal("compound"),
+    ...compositeFields,
+    require: z
+      .union([z.enum(["any", "all"]), z.int()], {
+        error: "require should be any, all or a number of triggers",
+      })
+      .default("all")
+      .meta({ description: "How many of the triggers must have fired." }),
+  })
+  .superRefine(({ require, triggers }, context) => {
+    if (typeof require !== "number" || (require >= 1 && require <= triggers.length)) return;
+    const message = `require is ${require}; it should be any, all or a number from 1 to ${triggers.length}, the number of triggers`;
+    context.addIssue({ code: "custom", path: ["require"], message });
+  })
+  .transform((trigger): CompoundTriggerDefinition => {
+    const { type, triggers, within, require, for_each } = trigger;
+    return { type, id: "", triggers, within, require, ...(for_each === undefined ? {} : { for_each }) };
+  })
+  .meta({ id: "CompoundTrigger" });
+
+export const SequenceTriggerSchema = z
+  .strictObject({ type: z.literal("sequence"), ...compositeFields })
+  .transform((trigger): SequenceTriggerDefinition => {
+    const { type, triggers, within, for_each } = trigger;
+    return { type, id: "", triggers, within, ...(for_each === undefined ? {} : { for_each }) };
+  })
+  .meta({ id: "SequenceTrigger" });
+
+/** Any trigger. `type` may be left out of an event trigger. */
+export const TriggerSchema: z.ZodType<TriggerDefinition> = z
+  .discriminatedUnion("type", [EventTriggerSchema, CompoundTriggerSchema, SequenceTriggerSchema], {
+    error: "A trigger's type should be event (the default), compound or sequence",
+  })
+  .meta({ id: "Trigger" });
+
+/** Visits a trigger and its children, each with its path from the root (`""`, `0`, `0.1`). */
+export function walkTrigger(
+  trigger: TriggerDefinition,
+  visit: (trigger: TriggerDefinition, path: string) => void,
+  path = "",
+): void {
+  visit(trigger, path);
+  if (trigger.type === "event") return;
+  for (const [index, child] of trigger.triggers.entries()) {
+    walkTrigger(child, visit, path === "" ? String(index) : `${path}.${index}`);
+  }
+}
+
+/** The same trigger with an id at every level, made from the level's path. */
+export function withTriggerIds<T extends TriggerDefinition>(
+  trigger: T,
+  idOf: (path: string) => string,
+  path = "",
+): T {
+  if (trigger.type === "event") return { ...trigger, id: idOf(path) };
+  const triggers = trigger.triggers.map((child, index) =>
+    withTriggerIds(child, idOf, path === "" ? String(index) : `${path}.${index}`),
+  );
+  return { ...trigger, id: idOf(path), triggers };
+}
+
+function refuse(problemOf: (text: string) => string | null) {
+  return (text: string, context: z.RefinementCtx): void => {
+    const problem = problemOf(text);
+    if (problem !== null) context.addIssue({ code: "custom", message: problem });
+  };
+}

@@ -1,0 +1,60 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { EventSchema } from "../../src/core/event.ts";
+import { formatTime, type Micros, millisecond, minute, second } from "../../src/core/time.ts";
+import {
+  type AnyCase,
+  anyEvent,
+  anyProactiveTree,
+  automationWith,
+  start,
+  uuidOf,
+} from "../support/anything.ts";
+import { coreFirings, shown, shownCase } from "../support/core-runner.ts";
+import { timeOf } from "../support/naive/naive.ts";
+import { search, searchTimeoutMs, seed } from "../support/search.ts";
+
+const lateness = 5 * second;
+
+// Each event occurs at an instant of its own: those of one instant go by log order, which a shuffle changes.
+const anyEvents = fc.uniqueArray(
+  fc.record({
+    event: anyEvent,
+    occurred: fc.integer({ min: 0, max: 90 }).map((seconds) => start + lateness + seconds * second),
+    delay: fc.integer({ min: 0, max: 5_000 }).map((delay) => delay * millisecond),
+    otherDelay: fc.integer({ min: 0, max: 5_000 }).map((delay) => delay * millisecond),
+  }),
+  { selector: ({ occurred }) => occurred, maxLength: 25, size: "max" },
+);
+
+// Two machines that report to one log are never delayed alike: that alone must neither raise nor hide an alarm.
+test(
+  `any order of arrival within the lateness gives the same absences (seed ${seed})`,
+  () =>
+    search(fc.tuple(anyProactiveTree, anyEvents), ([trigger, events]) => {
+      const one = caseOf(trigger, events, (event) => event.delay);
+      const other = caseOf(trigger, events, (event) => event.otherDelay);
+      expect(absences(one), `${shownCase(one)}\n\n${shownCase(other)}`).toBe(absences(other));
+    }),
+  searchTimeoutMs,
+);
+
+type AnyEvents = typeof anyEvents extends fc.Arbitrary<infer Events> ? Events : never;
+
+function caseOf(
+  trigger: Record<string, unknown>,
+  events: AnyEvents,
+  delayOf: (event: AnyEvents[number]) => Micros,
+): AnyCase {
+  const lines = events.map((drawn, number) => {
+    const occurred = formatTime(drawn.occurred);
+    const event = EventSchema.parse({ ...drawn.event, id: uuidOf(number), occurred });
+    return { ...event, received: formatTime(drawn.occurred + delayOf(drawn)) };
+  });
+  const timeline = [{ tick: formatTime(start) }, ...lines.sort((a, b) => timeOf(a) - timeOf(b))];
+  return { automations: [automationWith(trigger)], timeline, until: start + 5 * minute, lateness };
+}
+
+function absences(any: AnyCase): string {
+  return shown(coreFirings(any).filter(({ state }) => state === "Triggered"));
+}

@@ -1,0 +1,207 @@
+/** Runs the core over a time line, as `tripline simulate` and the engine do, and shows its firings as simulate does. */
+
+import { type Automation, canonicalJson } from "../../src/core/automation.ts";
+import { Core } from "../../src/core/core.ts";
+import { eventOf } from "../../src/core/event.ts";
+import type { Firing, TriggerFiring } from "../../src/core/firing.ts";
+import { seenFor } from "../../src/core/limits.ts";
+import type { EventEntry, LogEntry } from "../../src/core/log-entry.ts";
+import { formatTime, type Micros, second } from "../../src/core/time.ts";
+import { withTriggerIds } from "../../src/core/trigger.ts";
+import { type AnyAutomation, type AnyCase, start } from "./anything.ts";
+import { type NaiveFiring, type TimelineLine, timeOf } from "./naive/naive.ts";
+
+export type Step = LogEntry | { readonly kind: "tick"; readonly received: Micros };
+
+/** What happens between one line and the next. */
+export type Interruption = "none" | "drain" | "restart";
+
+export class CoreRun {
+  readonly #fired: Firing[] = [];
+  /** The shard's state, as the engine would have committed it. */
+  readonly state = new Map<string, string>();
+  readonly #options: { readonly latenessDefault: Micros };
+  readonly #received: EventEntry[] = [];
+  #core: Core;
+
+  constructor(lateness: Micros) {
+    this.#options = { latenessDefault: lateness };
+    this.#core = new Core(this.#options);
+  }
+
+  take(step: Step): void {
+    if (step.kind === "tick") {
+      this.#core.advance(step.received);
+      return;
+    }
+    if (step.kind === "event") this.#received.push(step);
+    this.#core.apply(step);
+  }
+
+  advance(watermark: Micros): void {
+    this.#core.advance(watermark);
+  }
+
+  get watermark(): Micros {
+    return this.#core.watermark;
+  }
+
+  nextDeadline(): Micros | null {
+    return this.#core.nextDeadline();
+  }
+
+  interrupt(interruption: Interruption): void {
+    if (interruption === "none") return;
+    this.#drain();
+    if (interruption === "drain") return;
+    const { watermark } = this.#core;
+    this.#core = Core.restore(this.state, this.#options);
+    for (const { event, received } of this.#received) {
+      if (received >= watermark - seenFor) this.#core.markSeen(event.id, received);
+    }
+  }
+
+  /** Everything that has fired so far. */
+  fired(): readonly Firing[] {
+    this.#drain();
+    return this.#fired;
+  }
+
+  #drain(): void {
+    const { firings, dirty } = this.#core.drain();
+    for (const { field, value } of dirty) {
+      if (value === null) this.state.delete(field);
+      else this.state.set(field, value);
+    }
+    this.#fired.push(...firings);
+  }
+}
+
+/** The firings of a whole case; `interruptions` says what happens after each step, in turn, over and over. */
+export function firingsOf(
+  any: AnyCase,
+  interruptions: readonly Interruption[] = ["none"],
+): readonly Firing[] {
+  const run = new CoreRun(any.lateness);
+  for (const [index, step] of stepsOf(any).entries()) {
+    run.take(step);
+    run.interrupt(interruptions[index % interruptions.length] ?? "none");
+  }
+  run.advance(any.until);
+  return run.fired();
+}
+
+/** The firings of a whole case, as simulate shows them. */
+export function coreFirings(any: AnyCase, interruptions?: readonly Interruption[]): NaiveFiring[] {
+  return firingsOf(any, interruptions).map((firing) => plain(firing.automation.name, firing));
+}
+
+function plain(automation: string, firing: TriggerFiring): NaiveFiring {
+  const { triggered, happened, labels, event, state, window, late } = firing;
+  // A silence happens when its window ends; an arrival, always before its window's end.
+  const silent = state === "Triggered" && window !== null && window.end === happened;
+  return {
+    automation,
+    triggered,
+    labels,
+    event: event?.id ?? null,
+    state,
+    window: silent ? { start: window.start, end: happened, count: window.count } : null,
+    late,
+    firings: firing.firings.map((part) => plain(automation, part)),
+  };
+}
+
+/** The log of a case: the automations are created when its first line is received. */
+export function stepsOf({ automations, timeline }: Pick<AnyCase, "automations" | "timeline">): Step[] {
+  const [first] = timeline;
+  if (first === undefined) return [];
+  const steps: Step[] = [];
+  const position = () => `${steps.length + 1}-0`;
+  for (const automation of automations) {
+    const received = timeOf(first);
+    steps.push({ kind: "automation-put", position: position(), received, automation: stored(automation) });
+  }
+  for (const line of timeline) steps.push(stepOf(line, position()));
+  return steps;
+}
+
+/**
+ * Firings as people read them, seconds since the start, in an order that can be compared: what different keys and
+ * automations do at one instant has none of its own.
+ */
+export function shown(firings: readonly NaiveFiring[]): string {
+  const sortKey = ({ automation, labels }: NaiveFiring) => `${automation} ${canonicalJson(labels)}`;
+  return firings
+    .toSorted((a, b) => {
+      if (sortKey(a) !== sortKey(b)) return sortKey(a) < sortKey(b) ? -1 : 1;
+      return a.triggered - b.triggered;
+    })
+    .map((firing) => `${seconds(firing.triggered)}  ${firing.automation}${shownDetails(firing)}`)
+    .join("\n");
+}
+
+function shownDetails({ labels, event, state, window, late, firings }: NaiveFiring): string {
+  const span = window && `${window.count} in [${seconds(window.start)}, ${seconds(window.end)})`;
+  const parts = firings.map((part) => `\n    ${seconds(part.triggered)}${shownDetails(part)}`);
+  const words = ["", canonicalJson(labels), event?.slice(-3) ?? "-", state, span ?? "", late ? "late" : ""];
+  return words.join("  ").trimEnd() + parts.join("").replaceAll("\n", "\n  ");
+}
+
+function seconds(time: Micros): number {
+  return (time - start) / second;
+}
+
+/** All that there is to a firing, ids and windows and what it was made of. */
+export function shownInFull(firings: readonly TriggerFiring[]): string {
+  return firings
+    .map(({ id, triggerId, triggered, happened, event, window, late, firings: parts, ...rest }) =>
+      JSON.stringify([
+        id,
+        triggerId,
+        triggered,
+        happened,
+        event?.id,
+        window,
+        late,
+        rest.labels,
+        rest.state,
+      ]).concat(`\n${shownInFull(parts)}`.replaceAll("\n", "\n  ")),
+    )
+    .join("\n");
+}
+
+export function shownCase({ automations, timeline, until, lateness }: AnyCase): string {
+  const lines = timeline.map((line) => {
+    const at = seconds(timeOf(line));
+    if ("tick" in line) return `${at}  tick`;
+    if ("put" in line) return `${at}  put ${line.put.enabled ? "" : "(disabled) "}${brief(line.put)}`;
+    if ("remove" in line) return `${at}  remove ${line.remove.slice(-3)}`;
+    const event = eventOf(line, timeOf(line));
+    const occurred = event.occurred === event.received ? "" : ` (occurred ${seconds(event.occurred)})`;
+    const follows = event.follows === null ? "" : ` follows ${event.follows.slice(-3)}`;
+    const related = line.related.map((resource) => Object.values(resource).join("/")).join(" ");
+    return `${at}${occurred}  ${line.event}  id ${line.id.slice(-3)}${follows}  ${Object.values(line.resource).join("/")}  ${related}`;
+  });
+  const head = `lateness ${lateness / second} s, from ${formatTime(start)} until ${seconds(until)}`;
+  return [head, ...automations.map(brief), ...lines].join("\n");
+}
+
+function brief({ id = "", name, trigger }: AnyAutomation | { id?: string; name: string; trigger: unknown }) {
+  return `${name} [${id.slice(-3)}] ${JSON.stringify(trigger)}`;
+}
+
+function stepOf(line: TimelineLine, position: string): Step {
+  const received = timeOf(line);
+  if ("tick" in line) return { kind: "tick", received };
+  if ("put" in line) {
+    return { kind: "automation-put", position, received, automation: stored(line.put as AnyAutomation) };
+  }
+  if ("remove" in line) return { kind: "automation-delete", position, received, automationId: line.remove };
+  return { kind: "event", position, received, event: eventOf(line, received) };
+}
+
+function stored(automation: AnyAutomation): Automation {
+  const trigger = withTriggerIds(automation.trigger, (path) => `${automation.id}/${path}`);
+  return { ...automation, trigger, source: { kind: "api" }, secrets: {}, created: start, updated: start };
+}

@@ -1,0 +1,267 @@
+/**
+ * A store in memory, for the simulator: what Redis does for the engine, at virtual time.
+ *
+ * test/contract/ holds it to the same behaviour as Redis.
+ */
+
+import type { Automation } from "../../src/core/automation.ts";
+import { eventOf } from "../../src/core/event.ts";
+import type { LogEntry, LogPosition } from "../../src/core/log-entry.ts";
+import { type Micros, millisecond } from "../../src/core/time.ts";
+import type {
+  Commit,
+  CommitOutcome,
+  Cursor,
+  Origin,
+  OutboxEntry,
+  ReadBatch,
+  ReadResult,
+  ShardStore,
+  StoredShard,
+} from "../../src/engine/ports.ts";
+import { RedisUnreachable } from "../../src/log/connection.ts";
+import type { NewEvent } from "../../src/log/entry.ts";
+import { comparePositions, receivedAt, startOfLog } from "../../src/log/position.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
+
+interface ShardCells {
+  owner: string | null;
+  leaseEnd: number;
+  epoch: number;
+  cursor: Cursor | null;
+  readonly state: Map<string, string>;
+  outbox: OutboxEntry[];
+  /** Each commit's cursor, for a test to look at. */
+  readonly history: Cursor[];
+}
+
+/** What all processes share. */
+export class MemoryWorld {
+  readonly clock: VirtualClock;
+  readonly log: LogEntry[] = [];
+  readonly automations = new Map<string, Automation>();
+  readonly shards: ShardCells[] = [];
+  trimmedCount = 0;
+  /** How far the store's clock has been put forward (or back), in milliseconds. */
+  skewMs = 0;
+  #lastPosition: LogPosition = startOfLog;
+  #sequence = 0;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(clock: VirtualClock) {
+    this.clock = clock;
+  }
+
+  now(): number {
+    return Math.floor(this.clock.now()) + this.skewMs;
+  }
+
+  shard(shard: number): ShardCells {
+    this.shards[shard] ??= {
+      owner: null,
+      leaseEnd: 0,
+      epoch: 0,
+      cursor: null,
+      state: new Map(),
+      outbox: [],
+      history: [],
+    };
+    return this.shards[shard];
+  }
+
+  lastPosition(): LogPosition {
+    return this.#lastPosition;
+  }
+
+  appendEvents(events: readonly NewEvent[]): void {
+    for (const { event, lineage = [] } of events) {
+      const place = this.#nextPlace();
+      // As Redis would give it back: a copy, through JSON.
+      const wire = structuredClone(event);
+      this.log.push({ kind: "event", ...place, event: eventOf(wire, place.received, [...lineage]) });
+    }
+    this.#wake();
+  }
+
+  putAutomations(automations: readonly Automation[]): void {
+    for (const automation of automations) {
+      this.automations.set(automation.id, automation);
+      this.log.push({
+        kind: "automation-put",
+        ...this.#nextPlace(),
+        automation: structuredClone(automation),
+      });
+    }
+    this.#wake();
+  }
+
+  deleteAutomations(ids: readonly string[]): void {
+    for (const automationId of ids) {
+      if (!this.automations.delete(automationId)) continue;
+      this.log.push({ kind: "automation-delete", ...this.#nextPlace(), automationId });
+    }
+    this.#wake();
+  }
+
+  trim(first: LogPosition): void {
+    while (this.log[0] !== undefined && comparePositions(this.log[0].position, first) < 0) {
+      this.log.shift();
+      this.trimmedCount += 1;
+    }
+  }
+
+  entriesAfter(position: LogPosition, count: number): LogEntry[] {
+    let low = 0;
+    let high = this.log.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (comparePositions(this.log[middle]!.position, position) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return this.log.slice(low, low + count);
+  }
+
+  /** Resolves when something is appended, after `ms`, or when aborted. */
+  async waitForEntry(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const wake = () => woken.abort();
+    this.#waiting.add(wake);
+    signal.addEventListener("abort", wake, { once: true });
+    await this.clock.sleep(ms, woken.signal);
+    this.#waiting.delete(wake);
+    signal.removeEventListener("abort", wake);
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  // As XADD does: never behind the newest entry, also when the clock has stepped back.
+  #nextPlace(): { position: LogPosition; received: Micros } {
+    const last = receivedAt(this.#lastPosition) / millisecond;
+    const now = this.now();
+    this.#sequence = now > last ? 0 : this.#sequence + 1;
+    this.#lastPosition = `${Math.max(now, last)}-${this.#sequence}`;
+    return { position: this.#lastPosition, received: receivedAt(this.#lastPosition) };
+  }
+}
+
+export class MemoryShardStore implements ShardStore {
+  readonly #world: MemoryWorld;
+  readonly #cells: ShardCells;
+  readonly #owner: string;
+  #interruption = new AbortController();
+
+  constructor(world: MemoryWorld, shard: number, owner: string) {
+    this.#world = world;
+    this.#cells = world.shard(shard);
+    this.#owner = owner;
+  }
+
+  async claim(leaseMs: number): Promise<{ epoch: number } | { heldMs: number }> {
+    const cells = this.#cells;
+    const now = this.#world.now();
+    if (cells.owner !== null && cells.owner !== this.#owner && cells.leaseEnd > now) {
+      return { heldMs: cells.leaseEnd - now };
+    }
+    cells.epoch = Math.max(cells.epoch + 1, now);
+    cells.owner = this.#owner;
+    cells.leaseEnd = now + leaseMs;
+    return { epoch: cells.epoch };
+  }
+
+  async renew(epoch: number, leaseMs: number): Promise<boolean> {
+    if (this.#cells.epoch !== epoch) return false;
+    this.#cells.owner = this.#owner;
+    this.#cells.leaseEnd = this.#world.now() + leaseMs;
+    return true;
+  }
+
+  async release(epoch: number): Promise<void> {
+    if (this.#cells.epoch === epoch) this.#cells.owner = null;
+  }
+
+  async load(): Promise<StoredShard> {
+    return { cursor: this.#cells.cursor, state: new Map(this.#cells.state) };
+  }
+
+  async origin(): Promise<Origin> {
+    const now = this.#world.now() * millisecond;
+    const { trimmedCount, log, automations } = this.#world;
+    if (trimmedCount === 0) {
+      return { position: startOfLog, readCount: 0, automations: [], now, trimmed: false };
+    }
+    return {
+      position: log.at(-1)?.position ?? startOfLog,
+      readCount: trimmedCount + log.length,
+      automations: [...automations.values()],
+      now,
+      trimmed: true,
+    };
+  }
+
+  async lastPosition(): Promise<LogPosition> {
+    return this.#world.log.at(-1)?.position ?? startOfLog;
+  }
+
+  async read(
+    after: LogPosition,
+    { count, blockMs }: { count: number; blockMs: number },
+  ): Promise<ReadResult> {
+    if (blockMs > 0 && this.#world.entriesAfter(after, 1).length === 0) {
+      this.#interruption = new AbortController();
+      await this.#world.waitForEntry(blockMs, this.#interruption.signal);
+      if (this.#interruption.signal.aborted) throw new RedisUnreachable("interrupted");
+    }
+    const entries = this.#world.entriesAfter(after, count);
+    return {
+      ...batchOf(entries, after),
+      now: this.#world.now() * millisecond,
+      entryCount: this.#world.log.length + this.#world.trimmedCount,
+    };
+  }
+
+  async readBack(last: LogPosition, first: LogPosition, count: number): Promise<ReadBatch> {
+    const exclusive = last.startsWith("(");
+    const end = exclusive ? last.slice(1) : last;
+    const entries = this.#world.log.filter(({ position }) => {
+      const beyond = comparePositions(position, end);
+      return comparePositions(position, first) >= 0 && (exclusive ? beyond < 0 : beyond <= 0);
+    });
+    return batchOf(entries.reverse().slice(0, count), end);
+  }
+
+  async commit({ epoch, changes, events, invocations, cursor }: Commit): Promise<CommitOutcome> {
+    const cells = this.#cells;
+    if (cells.epoch !== epoch) return "fenced";
+    if ((cells.cursor?.commitCount ?? 0) + 1 !== cursor.commitCount) return "out of step";
+    for (const { field, value } of changes) {
+      if (value === null) cells.state.delete(field);
+      else cells.state.set(field, value);
+    }
+    for (const invocation of invocations) {
+      const position = `${cursor.commitCount}-${cells.outbox.length}`;
+      cells.outbox.push({ position, invocation: structuredClone(invocation) });
+    }
+    cells.cursor = cursor;
+    cells.history.push(cursor);
+    this.#world.appendEvents(events);
+    return "committed";
+  }
+
+  async outbox(count: number): Promise<OutboxEntry[]> {
+    return this.#cells.outbox.slice(0, count);
+  }
+
+  async clearOutbox(positions: readonly string[]): Promise<void> {
+    this.#cells.outbox = this.#cells.outbox.filter(({ position }) => !positions.includes(position));
+  }
+
+  interrupt(): void {
+    this.#interruption.abort();
+  }
+}
+
+function batchOf(entries: readonly LogEntry[], after: LogPosition): ReadBatch {
+  return { entries, position: entries.at(-1)?.position ?? after, readCount: entries.length, length: 0 };
+}

@@ -1,0 +1,219 @@
+/**
+ * A second evaluator: the specification of triggers read once more, in the plainest way that can be.
+ *
+ * It shares with the core how times, events and cron expressions are read, and nothing of what they lead to: it keeps
+ * lists and goes through them, slowly, so that the core can be tested against it.
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import type { AutomationDefinition } from "../../../src/core/automation.ts";
+import { type Event, eventOf, type WireEvent } from "../../../src/core/event.ts";
+import { type Micros, minute, parseTime } from "../../../src/core/time.ts";
+import type { TriggerDefinition } from "../../../src/core/trigger.ts";
+import { nodeOf } from "./composite.ts";
+import { earliest, type Node, type NodeFiring, type Step } from "./node.ts";
+
+/** An automation; without an id, its name is its id. */
+export type NaiveAutomation = AutomationDefinition & { readonly id?: string };
+
+/** What `tripline simulate` reads, line by line, and besides that automations that change on the way. Times as text. */
+export type TimelineLine =
+  | (WireEvent & { readonly received?: string })
+  | { readonly tick: string }
+  | { readonly at: string; readonly put: NaiveAutomation }
+  | { readonly at: string; readonly remove: string };
+
+export interface NaiveFiring {
+  readonly automation: string;
+  readonly triggered: Micros;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly event: string | null;
+  readonly state: "Triggered" | "Resolved";
+  /** Of a silence: the window that ended, and how many expected events it had counted. */
+  readonly window: NodeFiring["window"];
+  /** Of a resolution: the event had occurred in the window that fired. */
+  readonly late: boolean;
+  /** Of a composite: its children's firings, in the order of its triggers. */
+  readonly firings: readonly NaiveFiring[];
+}
+
+export interface NaiveOptions {
+  /** Log time is carried to here after the last line. */
+  readonly until?: Micros;
+  /** Lateness of the triggers that name none. */
+  readonly lateness: Micros;
+}
+
+/** Every firing and resolution over a timeline, in the order in which they are determined. */
+export function naiveFirings(
+  automations: readonly NaiveAutomation[],
+  timeline: readonly TimelineLine[],
+  { until, lateness }: NaiveOptions,
+): NaiveFiring[] {
+  const evaluator = new Evaluator(lateness);
+  const [first] = timeline;
+  if (first === undefined) return [];
+  evaluator.advance(timeOf(first));
+  for (const automation of automations) evaluator.put(automation);
+  for (const line of timeline) {
+    evaluator.advance(timeOf(line));
+    if ("put" in line) evaluator.put(line.put);
+    else if ("remove" in line) evaluator.remove(line.remove);
+    else if (!("tick" in line)) evaluator.receive(eventOf(line, timeOf(line)));
+  }
+  if (until !== undefined) evaluator.advance(until);
+  return evaluator.firings;
+}
+
+/** Log time of a line: when it was received. */
+export function timeOf(line: TimelineLine): Micros {
+  if ("tick" in line) return parseTime(line.tick) as Micros;
+  if ("at" in line) return parseTime(line.at) as Micros;
+  return parseTime(line.received ?? line.occurred) as Micros;
+}
+
+const patience = 15 * minute;
+const knownFor = 30 * minute;
+
+interface Running {
+  readonly id: string;
+  readonly name: string;
+  readonly trigger: TriggerDefinition;
+  readonly root: Node;
+}
+
+class Evaluator {
+  readonly firings: NaiveFiring[] = [];
+  readonly #lateness: Micros;
+  #now: Micros = -Infinity;
+  #order = 0;
+  /** The enabled automations. */
+  #running: Running[] = [];
+  /** Every event that was ever received, duplicates too. */
+  readonly #sightings: Event[] = [];
+  /** Followers whose leader has not come. */
+  #waiting: Event[] = [];
+
+  constructor(lateness: Micros) {
+    this.#lateness = lateness;
+  }
+
+  put(automation: NaiveAutomation): void {
+    const { id = automation.name, name, enabled } = automation;
+    const trigger = withoutIds(automation.trigger);
+    const before = this.#running.find((running) => running.id === id);
+    this.remove(id);
+    if (!enabled) return;
+    const kept = before !== undefined && isDeepStrictEqual(before.trigger, trigger);
+    const place = { created: this.#now, lateness: this.#lateness, inherited: [] };
+    this.#running.push({ id, name, trigger, root: kept ? before.root : nodeOf(trigger, place) });
+  }
+
+  remove(id: string): void {
+    this.#running = this.#running.filter((running) => running.id !== id);
+  }
+
+  /** Log time reaches `time`: what is due until then is done, in the order in which it falls due. */
+  advance(time: Micros): void {
+    for (;;) {
+      const step = this.#nextStep();
+      const follower = this.#mostImpatient();
+      const followerDue = follower === null ? Infinity : follower.received + patience;
+      const stepDue = step?.deadline ?? Infinity;
+      if (Math.min(stepDue, followerDue) > time) break;
+      this.#now = Math.max(this.#now, Math.min(stepDue, followerDue));
+      if (step !== null && stepDue <= followerDue) this.#take(step);
+      else if (follower !== null) this.#evaluate(follower);
+    }
+    this.#now = Math.max(this.#now, time);
+  }
+
+  receive(event: Event): void {
+    const known = this.#isKnown(event.id);
+    this.#sightings.push(event);
+    if (known) return;
+    if (this.#mustWait(event)) this.#waiting.push(event);
+    else this.#evaluate(event);
+  }
+
+  #isKnown(id: string): boolean {
+    return this.#sightings.some(
+      (sighting) => sighting.id === id && this.#now - sighting.received <= knownFor,
+    );
+  }
+
+  #mustWait({ id, follows, occurred, received }: Event): boolean {
+    if (follows === null || follows === id || received - occurred > patience) return false;
+    return this.#waiting.some((other) => other.id === follows) || !this.#isKnown(follows);
+  }
+
+  /** The follower whose patience ends first; of several in log order, but a leader goes before its follower. */
+  #mostImpatient(): Event | null {
+    const end = Math.min(...this.#waiting.map((event) => event.received));
+    const due = this.#waiting.filter((event) => event.received === end);
+    return due.find((event) => isInCircle(event, due) || leaderOf(event, due) === undefined) ?? null;
+  }
+
+  /** An event is evaluated, and right after it, in turn, those that waited for it. */
+  #evaluate(event: Event): void {
+    this.#waiting = this.#waiting.filter((other) => other !== event);
+    this.#order += 1;
+    const arrival = { event, at: this.#now, order: this.#order };
+    for (const running of this.#running) this.#emit(running, running.root.arrive(arrival));
+    this.#takeSettled();
+    const followers = this.#waiting.filter((other) => other.follows === event.id);
+    for (const follower of followers.sort((a, b) => a.occurred - b.occurred)) {
+      if (this.#waiting.includes(follower)) this.#evaluate(follower);
+    }
+  }
+
+  /** What the last event made due at once: it came later than the lateness. */
+  #takeSettled(): void {
+    for (let step = this.#nextStep(); step !== null && step.deadline <= this.#now; step = this.#nextStep()) {
+      this.#take(step);
+    }
+  }
+
+  #nextStep(): Step | null {
+    return earliest(
+      this.#running.map((running) => {
+        const step = running.root.nextStep();
+        return step && { ...step, take: (order: number) => this.#emit(running, step.take(order)) };
+      }),
+    );
+  }
+
+  #take(step: Step): void {
+    this.#order += 1;
+    step.take(this.#order);
+  }
+
+  #emit({ name }: Running, firings: NodeFiring[]): NodeFiring[] {
+    this.firings.push(...firings.map((firing) => shownFiring(name, firing)));
+    return firings;
+  }
+}
+
+function shownFiring(automation: string, firing: NodeFiring): NaiveFiring {
+  const { triggered, labels, event, state, window, late } = firing;
+  const firings = firing.firings.map((part) => shownFiring(automation, part));
+  return { automation, triggered, labels, event: event?.id ?? null, state, window, late, firings };
+}
+
+function leaderOf(event: Event, among: readonly Event[]): Event | undefined {
+  return among.find((other) => other.id === event.follows);
+}
+
+/** True when the event is, through its leaders, its own leader. */
+function isInCircle(event: Event, among: readonly Event[]): boolean {
+  let leader = leaderOf(event, among);
+  for (let length = 0; length < among.length && leader !== undefined && leader !== event; length += 1) {
+    leader = leaderOf(leader, among);
+  }
+  return leader === event;
+}
+
+function withoutIds(trigger: TriggerDefinition): TriggerDefinition {
+  if (trigger.type === "event") return { ...trigger, id: "" };
+  return { ...trigger, id: "", triggers: trigger.triggers.map(withoutIds) };
+}

@@ -1,0 +1,188 @@
+/**
+ * Proactive triggers: the absence of events, in settled time.
+ *
+ * An arrival only joins the events that wait to be settled. Everything else happens in steps of time, in the order of
+ * event time: a window ends, a schedule ticks, an event is taken.
+ */
+
+import type { Event } from "../../../src/core/event.ts";
+import { rememberDefault } from "../../../src/core/limits.ts";
+import { Schedule } from "../../../src/core/schedule.ts";
+import { type Micros, second } from "../../../src/core/time.ts";
+import type { EventTriggerDefinition } from "../../../src/core/trigger.ts";
+import { isExpected, isOpener, tupleOf } from "./matching.ts";
+import {
+  type Arrival,
+  allLabels,
+  earliest,
+  type Node,
+  type NodeFiring,
+  type Place,
+  type Step,
+  type Window,
+} from "./node.ts";
+
+interface OpenWindow extends Window {
+  readonly counted: readonly Event[];
+  /** The event that opened it, or the last seen by it, or by the window that it directly follows. */
+  readonly lastMatching: Event | null;
+}
+
+interface KeyMemory {
+  readonly tuple: Readonly<Record<string, string>>;
+  window: OpenWindow | null;
+  /** When the newest of its expected events occurred. */
+  lastSeen: Micros;
+  /** The window that fired last, with those that fired directly before it, until an expected event arrives. */
+  alarm: Window | null;
+}
+
+export class ProactiveNode implements Node {
+  readonly #trigger: EventTriggerDefinition;
+  readonly #labels: readonly string[];
+  readonly #within: Micros;
+  readonly #lateness: Micros;
+  readonly #schedule: Schedule | null;
+  #nextTick: Micros | null;
+  /** Arrived, and not yet settled. */
+  #unsettled: Arrival[] = [];
+  readonly #keys = new Map<string, KeyMemory>();
+
+  constructor(trigger: EventTriggerDefinition, place: Place) {
+    this.#trigger = trigger;
+    this.#labels = allLabels(trigger, place);
+    this.#within = Math.round(trigger.within * second);
+    this.#lateness = trigger.lateness === undefined ? place.lateness : Math.round(trigger.lateness * second);
+    const { schedule } = trigger;
+    this.#schedule = schedule === undefined ? null : new Schedule(schedule.cron, schedule.timezone);
+    this.#nextTick = this.#schedule?.next(place.created - 1) ?? null;
+    if (this.#labels.length === 0) {
+      const memory = this.#memoryOf({});
+      if (this.#isAlwaysOpen()) this.#open(memory, place.created, null);
+    }
+  }
+
+  arrive(arrival: Arrival): NodeFiring[] {
+    const { event, at, order } = arrival;
+    const expected = isExpected(this.#trigger, event);
+    if (!expected && !isOpener(this.#trigger, event)) return [];
+    this.#unsettled.push(arrival);
+    const tuple = tupleOf(this.#labels, event);
+    const memory = this.#memoryOf(tuple);
+    const { alarm } = memory;
+    if (!expected || alarm === null) return [];
+    memory.alarm = null;
+    return [
+      {
+        state: "Resolved",
+        triggered: at,
+        happened: event.occurred,
+        order,
+        labels: tuple,
+        event,
+        window: null,
+        late: event.occurred >= alarm.start && event.occurred < alarm.end,
+        firings: [],
+      },
+    ];
+  }
+
+  nextStep(): Step | null {
+    const steps: Step[] = [];
+    // In the order of their keys, so that two windows that end together are judged in an order that can be told.
+    for (const key of [...this.#keys.keys()].sort()) {
+      const memory = this.#keys.get(key);
+      if (memory?.window) {
+        steps.push(this.#step(memory.window.end, 0, (order) => this.#judge(memory, order)));
+      }
+    }
+    const tick = this.#nextTick;
+    if (tick !== null) steps.push(this.#step(tick, 1, () => this.#tick(tick)));
+    for (const arrival of [...this.#unsettled].sort((a, b) => a.order - b.order)) {
+      steps.push(this.#step(arrival.event.occurred, 2, () => this.#settle(arrival)));
+    }
+    return earliest(steps);
+  }
+
+  #step(time: Micros, kind: Step["kind"], take: (order: number) => NodeFiring[]): Step {
+    return { deadline: time + this.#lateness, time, kind, take };
+  }
+
+  /** Without `after` and `schedule`, one window follows another. */
+  #isAlwaysOpen(): boolean {
+    return this.#trigger.after.length === 0 && this.#schedule === null;
+  }
+
+  #memoryOf(tuple: Readonly<Record<string, string>>): KeyMemory {
+    const key = JSON.stringify(tuple);
+    const known = this.#keys.get(key);
+    if (known !== undefined) return known;
+    const memory = { tuple, window: null, lastSeen: -Infinity, alarm: null };
+    this.#keys.set(key, memory);
+    return memory;
+  }
+
+  #open(memory: KeyMemory, start: Micros, lastMatching: Event | null, counted: readonly Event[] = []): void {
+    memory.window = { start, end: start + this.#within, counted, lastMatching };
+  }
+
+  /** A window's end is reached. */
+  #judge(memory: KeyMemory, order: number): NodeFiring[] {
+    const { window, tuple } = memory;
+    if (window === null) return [];
+    const { start, end, counted, lastMatching } = window;
+    memory.window = null;
+    if (this.#isAlwaysOpen()) this.#open(memory, end, lastMatching);
+    if (this.#trigger.refire === "once" && memory.alarm !== null) return [];
+    memory.alarm = { start: memory.alarm?.end === start ? memory.alarm.start : start, end };
+    return [
+      {
+        state: "Triggered",
+        triggered: end + this.#lateness,
+        happened: end,
+        order,
+        labels: tuple,
+        event: lastMatching,
+        window: { start, end, count: counted.length },
+        late: false,
+        firings: [],
+      },
+    ];
+  }
+
+  #tick(tick: Micros): [] {
+    this.#nextTick = this.#schedule?.next(tick) ?? null;
+    const { schedule } = this.#trigger;
+    const remember =
+      schedule?.remember === undefined ? rememberDefault : Math.round(schedule.remember * second);
+    for (const memory of this.#keys.values()) {
+      const known = this.#labels.length === 0 || memory.lastSeen >= tick - remember;
+      if (known && memory.window === null) this.#open(memory, tick, null);
+    }
+    return [];
+  }
+
+  /** An event is taken: settled time has reached it, or it came later than that. */
+  #settle(arrival: Arrival): [] {
+    this.#unsettled = this.#unsettled.filter((other) => other !== arrival);
+    const { event } = arrival;
+    const { occurred } = event;
+    const threshold = Math.max(1, this.#trigger.threshold);
+    const memory = this.#memoryOf(tupleOf(this.#labels, event));
+    const { window } = memory;
+    const expected = isExpected(this.#trigger, event);
+    const opener = isOpener(this.#trigger, event);
+    if (expected) memory.lastSeen = Math.max(memory.lastSeen, occurred);
+    if (window === null) {
+      if (opener) this.#open(memory, occurred, event);
+      else if (this.#isAlwaysOpen()) this.#open(memory, occurred, event, threshold > 1 ? [event] : []);
+      return [];
+    }
+    if (occurred < window.start) return []; // late
+    const counted = expected ? [...window.counted, event] : window.counted;
+    if (counted.length < threshold) memory.window = { ...window, counted, lastMatching: event };
+    else if (this.#isAlwaysOpen() || opener) this.#open(memory, occurred, event);
+    else memory.window = null;
+    return [];
+  }
+}

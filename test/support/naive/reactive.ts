@@ -1,0 +1,160 @@
+/** Reactive triggers: at each arrival, the key's whole history is gone through again from its beginning. */
+
+import { Schedule } from "../../../src/core/schedule.ts";
+import { type Micros, second } from "../../../src/core/time.ts";
+import type { EventTriggerDefinition } from "../../../src/core/trigger.ts";
+import { isExpected, isOpener, tupleOf } from "./matching.ts";
+import {
+  type Arrival,
+  allLabels,
+  type Node,
+  type NodeFiring,
+  type Place,
+  type Step,
+  type Window,
+} from "./node.ts";
+
+export class ReactiveNode implements Node {
+  readonly #trigger: EventTriggerDefinition;
+  readonly #place: Place;
+  /** Every arrival that the trigger covers, since the trigger exists. */
+  readonly #history: Arrival[] = [];
+
+  constructor(trigger: EventTriggerDefinition, place: Place) {
+    this.#trigger = trigger;
+    this.#place = place;
+  }
+
+  arrive(arrival: Arrival): NodeFiring[] {
+    const { event, at, order } = arrival;
+    const trigger = this.#trigger;
+    if (!isExpected(trigger, event) && !isOpener(trigger, event)) return [];
+    this.#history.push(arrival);
+    const labels = allLabels(trigger, this.#place);
+    const tuple = tupleOf(labels, event);
+    const key = JSON.stringify(tuple);
+    const ofKey = this.#history.filter((past) => JSON.stringify(tupleOf(labels, past.event)) === key);
+    if (!this.#firesAtLast(ofKey)) return [];
+    return [
+      {
+        state: "Triggered",
+        triggered: at,
+        happened: event.occurred,
+        order,
+        labels: tuple,
+        event,
+        window: null,
+        late: false,
+        firings: [],
+      },
+    ];
+  }
+
+  nextStep(): Step | null {
+    return null;
+  }
+
+  #firesAtLast(ofKey: readonly Arrival[]): boolean {
+    const trigger = this.#trigger;
+    const limits = {
+      threshold: Math.max(1, trigger.threshold),
+      within: Math.round(trigger.within * second),
+      lateness: trigger.lateness === undefined ? this.#place.lateness : Math.round(trigger.lateness * second),
+    };
+    if (trigger.schedule !== undefined) return this.#firesInScheduledWindow(ofKey, limits);
+    if (trigger.after.length > 0) return this.#firesInOpenedWindow(ofKey, limits);
+    if (limits.within === 0) return ofKey.length % limits.threshold === 0;
+    return firesInBurst(ofKey, limits);
+  }
+
+  #firesInOpenedWindow(ofKey: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
+    let window: CountingWindow | null = null;
+    let fires = false;
+    for (const { event, at } of ofKey) {
+      fires = false;
+      const { occurred } = event;
+      if (window !== null && at - lateness >= window.end) window = null;
+      const opens = isOpener(this.#trigger, event);
+      if (opens && (window === null || occurred >= window.end || within === 0)) {
+        window = { start: occurred, end: within === 0 ? Infinity : occurred + within, count: 0 };
+      } else if (window !== null && isExpected(this.#trigger, event) && isInside(window, occurred)) {
+        window.count += 1;
+        fires = window.count >= threshold;
+        if (fires) window = null;
+      }
+    }
+    return fires;
+  }
+
+  /** A window that has ended still takes what was on its way, while the next tick's is open already. */
+  #firesInScheduledWindow(ofKey: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
+    let windows: CountingWindow[] = [];
+    let ticked = this.#place.created - 1;
+    let fires = false;
+    for (const { event, at } of ofKey) {
+      for (const tick of this.#ticks(ticked, at)) {
+        if (windows.every(({ end }) => end <= tick))
+          windows.push({ start: tick, end: tick + within, count: 0 });
+      }
+      ticked = Math.max(ticked, at);
+      windows = windows.filter(({ end }) => at - lateness < end);
+      const window = windows.find((open) => isInside(open, event.occurred));
+      if (window !== undefined) window.count += 1;
+      fires = window !== undefined && window.count >= threshold;
+      if (fires) windows = windows.filter((open) => open !== window);
+    }
+    return fires;
+  }
+
+  /** The schedule's ticks later than `from`, up to `to`. */
+  #ticks(from: Micros, to: Micros): Micros[] {
+    if (this.#trigger.schedule === undefined) return [];
+    const schedule = new Schedule(this.#trigger.schedule.cron, this.#trigger.schedule.timezone);
+    const ticks: Micros[] = [];
+    for (let tick = schedule.next(from); tick !== null && tick <= to; tick = schedule.next(tick))
+      ticks.push(tick);
+    return ticks;
+  }
+}
+
+interface CountingWindow extends Window {
+  count: number;
+}
+
+function isInside(window: Window, time: Micros): boolean {
+  return time >= window.start && time < window.end;
+}
+
+interface Limits {
+  readonly threshold: number;
+  readonly within: Micros;
+  readonly lateness: Micros;
+}
+
+/** Whether the last arrival completes `threshold` events that occurred within less than `within` of each other. */
+function firesInBurst(ofKey: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
+  let counted: Micros[] = [];
+  let newest = -Infinity;
+  let quietUntil = -Infinity;
+  let fires = false;
+  for (const { event } of ofKey) {
+    fires = false;
+    const { occurred } = event;
+    const late = occurred < newest - within - lateness;
+    newest = Math.max(newest, occurred);
+    if (late || occurred < quietUntil) continue;
+    counted.push(occurred);
+    counted.sort((a, b) => a - b);
+    const place = counted.lastIndexOf(occurred);
+    for (let first = Math.max(0, place - threshold + 1); first <= place && !fires; first += 1) {
+      const start = counted[first];
+      const last = counted[first + threshold - 1];
+      if (start === undefined || last === undefined || last - start >= within) continue;
+      fires = true;
+      const end = start + within;
+      quietUntil = end;
+      counted = counted.filter((time) => time >= end);
+    }
+  }
+  return fires;
+}

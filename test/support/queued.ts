@@ -1,0 +1,16 @@
+/** What BullMQ holds, looked up in Redis itself. */
+
+import type { Redis } from "ioredis";
+import type { Invocation } from "../../src/core/consequence.ts";
+
+/** The invocations of all jobs, whatever their state. */
+export async function queuedInvocations(redis: Redis): Promise<Invocation[]> {
+  const found = new Map<string, Invocation>(); // a scan may come by a key twice
+  for await (const keys of redis.scanStream({ match: "*:inv-*", count: 1_000 })) {
+    for (const key of keys as string[]) {
+      const job = await redis.hget(key, "data");
+      if (job !== null) found.set(key, (JSON.parse(job) as { invocation: Invocation }).invocation);
+    }
+  }
+  return [...found.values()];
+}
