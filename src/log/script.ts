@@ -1,0 +1,30 @@
+/** A Lua script, run by its hash and sent only to a server that does not know it yet. */
+
+import { createHash } from "node:crypto";
+import type { Redis } from "ioredis";
+
+export type ScriptArgument = string | number | Buffer;
+
+export class Script {
+  readonly #lua: string;
+  readonly #hash: string;
+
+  constructor(lua: string) {
+    this.#lua = lua;
+    this.#hash = createHash("sha1").update(lua).digest("hex");
+  }
+
+  async run(
+    redis: Redis,
+    keys: readonly string[],
+    parameters: readonly ScriptArgument[] = [],
+  ): Promise<unknown> {
+    const rest = [...keys, ...parameters];
+    try {
+      return await redis.evalsha(this.#hash, keys.length, ...rest);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+      return await redis.eval(this.#lua, keys.length, ...rest);
+    }
+  }
+}
