@@ -1,0 +1,20 @@
+-- Takes a shard's lease when it is free, has run out, or is this owner's own.
+--
+-- KEYS  1 lease   2 epoch
+-- ARGV  1 owner   2 milliseconds to live
+-- Returns {epoch, 0}, the new fencing token as text; or {false, milliseconds for which another owner still holds it}.
+--
+-- The epoch grows with each claim, also by the same owner: what was sent before the claim is then refused. It starts
+-- from the clock, so that it does not repeat an old one even when Redis has lost the last one.
+
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then
+  return { false, redis.call('PTTL', KEYS[1]) }
+end
+local time = redis.call('TIME')
+local milliseconds = time[1] * 1000 + math.floor(time[2] / 1000)
+local epoch = math.max(tonumber(redis.call('GET', KEYS[2]) or 0) + 1, milliseconds)
+local text = string.format('%.0f', epoch)
+redis.call('SET', KEYS[2], text)
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return { text, 0 }

@@ -1,0 +1,84 @@
+/**
+ * The dispatcher: hands what the outbox holds to the queue, then deletes it there.
+ *
+ * Between the two it may be stopped at any point: what is left is handed over again, by this owner or the next, and
+ * the queue ignores an invocation whose id it knows.
+ */
+
+import { RedisUnreachable } from "../log/connection.ts";
+import type { ActionQueue, Clock, EngineLogger, ShardStore } from "./ports.ts";
+
+const batchCount = 100;
+const retryMs = 500;
+
+export class Dispatcher {
+  readonly #store: ShardStore;
+  readonly #queue: ActionQueue;
+  readonly #clock: Clock;
+  readonly #logger: EngineLogger;
+  readonly #ended = new AbortController();
+  #wanted = true; // an earlier owner may have left something
+  #wakeUp: () => void = () => {};
+  #running: Promise<void> | null = null;
+
+  constructor(store: ShardStore, queue: ActionQueue, clock: Clock, logger: EngineLogger) {
+    this.#store = store;
+    this.#queue = queue;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** There may be something in the outbox. */
+  wake(): void {
+    this.#wanted = true;
+    this.#wakeUp();
+  }
+
+  /** Dispatches what was announced, without trying again, and ends. */
+  async stop(): Promise<void> {
+    this.#ended.abort();
+    this.#wakeUp();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#ended;
+    for (;;) {
+      if (!this.#wanted) {
+        if (signal.aborted) return;
+        await new Promise<void>((resolve) => {
+          this.#wakeUp = resolve;
+        });
+        continue;
+      }
+      this.#wanted = false;
+      try {
+        await this.#dispatchAll();
+      } catch (error) {
+        if (signal.aborted) return; // the next owner dispatches it
+        const level = error instanceof RedisUnreachable ? "warn" : "error";
+        this.#logger[level]({ err: error }, "The outbox could not be dispatched; trying again");
+        this.#wanted = true;
+        await this.#clock.sleep(retryMs, signal);
+      }
+    }
+  }
+
+  async #dispatchAll(): Promise<void> {
+    for (;;) {
+      const entries = await this.#store.outbox(batchCount);
+      if (entries.length === 0) return;
+      const invocations = entries.flatMap(({ invocation }) => (invocation === null ? [] : [invocation]));
+      if (invocations.length < entries.length) {
+        const count = entries.length - invocations.length;
+        this.#logger.error({ count }, "Passed over outbox entries that cannot be read");
+      }
+      await this.#queue.addInvocations(invocations);
+      await this.#store.clearOutbox(entries.map(({ position }) => position));
+    }
+  }
+}

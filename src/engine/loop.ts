@@ -1,0 +1,196 @@
+/**
+ * The loop: read, apply, commit, over and over, until it is told to stop or loses its shard.
+ *
+ * While one batch is being committed, the next is read and applied; there is never more than one commit on its way.
+ * Whenever anything fails, the core must be dropped: it may be ahead of what is stored.
+ */
+
+import { firingEvent, invocationsOf, loopCutEvent } from "../core/consequence.ts";
+import type { Core } from "../core/core.ts";
+import type { Firing } from "../core/firing.ts";
+import type { LogEntry, LogPosition } from "../core/log-entry.ts";
+import { type Micros, millisecond, second } from "../core/time.ts";
+import { blockMsMax } from "../log/connection.ts";
+import type { Clock, Commit, Cursor, EngineMetrics, ReadResult, ShardStore } from "./ports.ts";
+import { shardOf } from "./shard-of.ts";
+
+/** The shard has another owner, or the store is not where memory thinks it is. Nothing was written. */
+export class LostOwnership extends Error {
+  override readonly name = "LostOwnership";
+}
+
+export interface LoopPorts {
+  readonly store: ShardStore;
+  readonly clock: Clock;
+  readonly metrics: EngineMetrics;
+  /** Called after each commit that left something in the outbox. */
+  readonly dispatch: () => void;
+}
+
+export interface LoopSettings {
+  readonly shard: number;
+  readonly shardCount: number;
+  readonly epoch: number;
+}
+
+const batchCountMin = 16;
+const batchCountMax = 2_048;
+const batchLengthMax = 8_000_000; // characters: a batch is held in memory several times over
+const batchMsMax = 50; // whatever else this thread does waits for so long
+const timeStep: Micros = 10 * second;
+const countWindowsEveryMs = 5_000; // to count them is to visit them all
+
+export class Loop {
+  readonly #core: Core;
+  readonly #ports: LoopPorts;
+  readonly #settings: LoopSettings;
+  #position: LogPosition;
+  #readCount: number;
+  #commitCount: number;
+  #entriesSinceCommit = 0;
+  #committing: Promise<void> | null = null;
+  #batchCount = batchCountMin;
+  #nextCountAt = 0;
+
+  constructor(core: Core, cursor: Cursor, ports: LoopPorts, settings: LoopSettings) {
+    this.#core = core;
+    this.#ports = ports;
+    this.#settings = settings;
+    this.#position = cursor.position;
+    this.#readCount = cursor.readCount;
+    this.#commitCount = cursor.commitCount;
+  }
+
+  /**
+   * Runs until `signal` is aborted; then what was applied is committed.
+   *
+   * @throws LostOwnership, RedisUnreachable
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    let blockMs = 0;
+    while (!signal.aborted) {
+      const options = { count: this.#batchCount, blockMs: this.#committing === null ? blockMs : 0 };
+      const found = await this.#ports.store.read(this.#position, options).catch((error: unknown) => {
+        if (signal.aborted) return null; // the read was interrupted
+        throw error;
+      });
+      if (found === null) break;
+      blockMs = found.readCount > 0 ? await this.#consume(found) : await this.#idle(found.now);
+      this.#report(found);
+    }
+    await this.#committing;
+  }
+
+  /** Applies a batch. @returns 0: there may be more at once */
+  async #consume(found: ReadResult): Promise<0> {
+    const started = this.#ports.clock.now();
+    for (const entry of found.entries) {
+      if (this.#hasDue(entry.received)) await this.#letTimePass(entry.received);
+      if (this.#concerns(entry)) this.#core.apply(entry);
+      this.#position = entry.position;
+      this.#readCount += 1;
+      this.#entriesSinceCommit += 1;
+    }
+    this.#position = found.position;
+    const malformedCount = found.readCount - found.entries.length;
+    this.#readCount += malformedCount;
+    this.#entriesSinceCommit += malformedCount;
+    const slow = this.#ports.clock.now() - started > batchMsMax || found.length > batchLengthMax;
+    if (slow) this.#batchCount = Math.max(Math.floor(this.#batchCount / 2), batchCountMin);
+    else if (found.readCount === this.#batchCount) {
+      this.#batchCount = Math.min(this.#batchCount * 2, batchCountMax);
+    }
+    await this.#commit();
+    return 0;
+  }
+
+  /** Nothing is left to read: time alone passes. @returns for how long it may, in milliseconds, before anything is due */
+  async #idle(now: Micros): Promise<number> {
+    if (this.#committing !== null) {
+      await this.#committing;
+      this.#committing = null;
+      return 0;
+    }
+    await this.#letTimePass(now);
+    if (this.#hasDue(now)) this.#core.advance(now);
+    await this.#commit();
+    if (this.#committing !== null) return 0;
+    const next = this.#core.nextDeadline();
+    if (next === null) return blockMsMax;
+    return Math.min(Math.max(Math.ceil((next - now) / millisecond), 1), blockMsMax);
+  }
+
+  /**
+   * Lets most of the time up to `time` pass, if it is long, in steps that are committed one by one.
+   *
+   * After a long pause much is due at once; all its firings in one commit would hold up Redis.
+   */
+  async #letTimePass(time: Micros): Promise<void> {
+    for (;;) {
+      const due = this.#core.nextDeadline();
+      const next = Math.max(due ?? time, this.#core.watermark) + timeStep;
+      if (next >= time) return;
+      this.#core.advance(next);
+      await this.#commit();
+    }
+  }
+
+  #hasDue(now: Micros): boolean {
+    const due = this.#core.nextDeadline();
+    return due !== null && due <= now;
+  }
+
+  #concerns(entry: LogEntry): boolean {
+    if (entry.kind === "event") return true;
+    const id = entry.kind === "automation-put" ? entry.automation.id : entry.automationId;
+    return shardOf(id, this.#settings.shardCount) === this.#settings.shard;
+  }
+
+  /** Waits for the commit before, then sends what has changed since, if anything has. */
+  async #commit(): Promise<void> {
+    const { firings, loopCuts, dirty } = this.#core.drain();
+    const entryCount = this.#entriesSinceCommit;
+    if (entryCount === 0 && firings.length === 0 && loopCuts.length === 0 && dirty.length === 0) return;
+    this.#entriesSinceCommit = 0;
+    await this.#committing;
+    this.#commitCount += 1;
+    const commit: Commit = {
+      epoch: this.#settings.epoch,
+      changes: dirty,
+      events: [
+        ...firings.map((firing) => ({ event: firingEvent(firing), lineage: firing.lineage })),
+        ...loopCuts.map((cut) => ({ event: loopCutEvent(cut), lineage: cut.event.lineage })),
+      ],
+      invocations: firings.flatMap(invocationsOf),
+      cursor: {
+        position: this.#position,
+        watermark: this.#core.watermark,
+        readCount: this.#readCount,
+        commitCount: this.#commitCount,
+      },
+    };
+    this.#committing = this.#send(commit, firings, entryCount);
+    this.#committing.catch(() => {}); // thrown where it is awaited
+  }
+
+  async #send(commit: Commit, firings: readonly Firing[], entryCount: number): Promise<void> {
+    const { store, clock, metrics, dispatch } = this.#ports;
+    const { shard } = this.#settings;
+    const started = clock.now();
+    const outcome = await store.commit(commit);
+    if (outcome !== "committed") throw new LostOwnership(`the commit was refused: ${outcome}`);
+    metrics.committed?.(shard, { ms: clock.now() - started, entryCount });
+    for (const firing of firings) metrics.fired?.(shard, firing);
+    if (commit.invocations.length > 0) dispatch();
+  }
+
+  #report({ entryCount }: ReadResult): void {
+    const { metrics, clock } = this.#ports;
+    const { shard } = this.#settings;
+    if (entryCount !== null) metrics.lag?.(shard, Math.max(entryCount - this.#readCount, 0));
+    const now = clock.now();
+    if (metrics.openWindows === undefined || now < this.#nextCountAt) return;
+    this.#nextCountAt = now + countWindowsEveryMs;
+    metrics.openWindows(shard, this.#core.openWindowCount());
+  }
+}

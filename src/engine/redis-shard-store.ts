@@ -1,0 +1,213 @@
+/** A shard's part of Redis. */
+
+import { readFileSync } from "node:fs";
+import type { Redis } from "ioredis";
+import type { Automation } from "../core/automation.ts";
+import type { Invocation } from "../core/consequence.ts";
+import type { LogPosition } from "../core/log-entry.ts";
+import { type Micros, millisecond, second } from "../core/time.ts";
+import { reaching } from "../log/connection.ts";
+import { encodeLineage, type StoredEntry } from "../log/entry.ts";
+import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../log/keys.ts";
+import { Log } from "../log/log.ts";
+import { Script, type ScriptArgument } from "../log/script.ts";
+import type {
+  Commit,
+  CommitOutcome,
+  Origin,
+  OutboxEntry,
+  ReadBatch,
+  ReadResult,
+  ShardStore,
+  StoredShard,
+} from "./ports.ts";
+
+const claimLease = scriptFile("claim-lease.lua");
+const renewLease = scriptFile("renew-lease.lua");
+const releaseLease = scriptFile("release-lease.lua");
+const commitScript = scriptFile("commit.lua");
+const originScript = scriptFile("origin.lua");
+
+export interface RedisShardStoreOptions {
+  readonly workspace: string;
+  readonly shard: number;
+  /** The name under which this process owns the shard: its own and no other's. */
+  readonly owner: string;
+  readonly onMalformed?: (position: LogPosition, reason: string) => void;
+}
+
+export class RedisShardStore implements ShardStore {
+  readonly #redis: Redis;
+  readonly #log: Log;
+  readonly #owner: string;
+  readonly #keys: ShardKeys & Pick<WorkspaceKeys, "log" | "trimmed" | "automations">;
+
+  constructor(redis: Redis, { workspace, shard, owner, onMalformed }: RedisShardStoreOptions) {
+    this.#redis = redis;
+    this.#log = new Log(redis, workspace, onMalformed === undefined ? {} : { onMalformed });
+    this.#owner = owner;
+    this.#keys = { ...workspaceKeys(workspace), ...shardKeys(workspace, shard) };
+  }
+
+  async claim(leaseMs: number): Promise<{ epoch: number } | { heldMs: number }> {
+    const parameters = [this.#owner, leaseMs];
+    const [epoch, heldMs] = (await this.#run(claimLease, this.#leaseKeys(), parameters)) as [
+      string | null,
+      number,
+    ];
+    return epoch === null ? { heldMs } : { epoch: Number(epoch) };
+  }
+
+  async renew(epoch: number, leaseMs: number): Promise<boolean> {
+    return (await this.#run(renewLease, this.#leaseKeys(), [this.#owner, leaseMs, epoch])) === 1;
+  }
+
+  async release(epoch: number): Promise<void> {
+    await this.#run(releaseLease, this.#leaseKeys(), [epoch]);
+  }
+
+  async load(): Promise<StoredShard> {
+    const cursor = await reaching(() => this.#redis.hgetall(this.#keys.cursor));
+    const { position } = cursor;
+    const state = new Map<string, string>();
+    // In parts, so that a large state does not hold up Redis; nobody else writes it while the shard is ours.
+    for (let part = "0", done = false; !done; done = part === "0") {
+      const [next, fields] = await reaching(() => this.#redis.hscan(this.#keys.state, part, "COUNT", 1_000));
+      for (let index = 0; index < fields.length; index += 2) state.set(fields[index]!, fields[index + 1]!);
+      part = next;
+    }
+    if (position === undefined) return { cursor: null, state };
+    return {
+      cursor: {
+        position,
+        watermark: Number(cursor["watermark"]),
+        readCount: Number(cursor["read-count"]),
+        commitCount: Number(cursor["commit-count"]),
+      },
+      state,
+    };
+  }
+
+  async origin(): Promise<Origin> {
+    const keys = [this.#keys.log, this.#keys.trimmed, this.#keys.automations];
+    const [position, readCount, automations, time] = (await this.#run(originScript, keys, [])) as [
+      LogPosition,
+      number,
+      string[],
+      [string, string],
+    ];
+    return {
+      position,
+      readCount,
+      automations: automations.map((body) => JSON.parse(body) as Automation),
+      now: wholeMilliseconds(time),
+      trimmed: readCount > 0,
+    };
+  }
+
+  lastPosition(): Promise<LogPosition> {
+    return this.#log.lastPosition();
+  }
+
+  async read(
+    after: LogPosition,
+    { count, blockMs }: { count: number; blockMs: number },
+  ): Promise<ReadResult> {
+    if (blockMs > 0) {
+      const batch = await this.#log.readBatch(after, { count, blockMs });
+      if (batch.readCount > 0) return { ...batch, now: 0, entryCount: null };
+    }
+    // One transaction, so that no entry can come between finding none and asking the time.
+    const replies = await reaching(async () => {
+      const results = await this.#redis
+        .multi()
+        .xread("COUNT", count, "STREAMS", this.#keys.log, after)
+        .time()
+        .xlen(this.#keys.log)
+        .get(this.#keys.trimmed)
+        .exec();
+      if (results === null) throw new Error("the connection was lost");
+      return results.map(([error, reply]) => {
+        if (error !== null) throw error;
+        return reply;
+      });
+    });
+    const [found, time, length, trimmed] = replies as [
+      [key: string, entries: StoredEntry[]][] | null,
+      [string, string],
+      number,
+      string | null,
+    ];
+    const batch = this.#log.batchOf(found?.[0]?.[1] ?? [], after);
+    return { ...batch, now: wholeMilliseconds(time), entryCount: length + Number(trimmed ?? 0) };
+  }
+
+  readBack(last: LogPosition, first: LogPosition, count: number): Promise<ReadBatch> {
+    return this.#log.readBack(last, first, count);
+  }
+
+  async commit({ epoch, changes, events, invocations, cursor }: Commit): Promise<CommitOutcome> {
+    const set: string[] = [];
+    const deleted: string[] = [];
+    for (const { field, value } of changes) {
+      if (value === null) deleted.push(field);
+      else set.push(field, value);
+    }
+    const parameters: ScriptArgument[] = [
+      epoch,
+      cursor.commitCount,
+      cursor.position,
+      cursor.watermark,
+      cursor.readCount,
+      set.length / 2,
+      deleted.length,
+      events.length,
+    ].concat(
+      set,
+      deleted,
+      events.flatMap(({ event, lineage }) => [JSON.stringify(event), encodeLineage(lineage)]),
+      invocations.map((invocation) => JSON.stringify(invocation)),
+    );
+    const keys = [this.#keys.epoch, this.#keys.cursor, this.#keys.state, this.#keys.log, this.#keys.outbox];
+    return (await this.#run(commitScript, keys, parameters)) as CommitOutcome;
+  }
+
+  async outbox(count: number): Promise<OutboxEntry[]> {
+    const entries = await reaching(() => this.#redis.xrange(this.#keys.outbox, "-", "+", "COUNT", count));
+    return entries.map(([position, fields]) => ({ position, invocation: readInvocation(fields[1] ?? "") }));
+  }
+
+  async clearOutbox(positions: readonly string[]): Promise<void> {
+    if (positions.length > 0) await reaching(() => this.#redis.xdel(this.#keys.outbox, ...positions));
+  }
+
+  interrupt(): void {
+    this.#log.close();
+  }
+
+  #leaseKeys(): string[] {
+    return [this.#keys.lease, this.#keys.epoch];
+  }
+
+  #run(script: Script, keys: readonly string[], parameters: readonly ScriptArgument[]): Promise<unknown> {
+    return reaching(() => script.run(this.#redis, keys, parameters));
+  }
+}
+
+function readInvocation(json: string): Invocation | null {
+  try {
+    const invocation = JSON.parse(json) as Invocation | null;
+    return typeof invocation?.id === "string" ? invocation : null;
+  } catch {
+    return null;
+  }
+}
+
+function wholeMilliseconds([seconds, micros]: readonly [string, string]): Micros {
+  const time = Number(seconds) * second + Number(micros);
+  return time - (time % millisecond);
+}
+
+function scriptFile(name: string): Script {
+  return new Script(readFileSync(new URL(name, import.meta.url), "utf8"));
+}

@@ -1,0 +1,290 @@
+import { randomUUID } from "node:crypto";
+import type { Redis } from "ioredis";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Invocation } from "../../src/core/consequence.ts";
+import type { WireEvent } from "../../src/core/event.ts";
+import type { Commit, ShardStore } from "../../src/engine/ports.ts";
+import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
+import { connect, RedisUnreachable } from "../../src/log/connection.ts";
+import { Log } from "../../src/log/log.ts";
+import { comparePositions, receivedAt, startOfLog } from "../../src/log/position.ts";
+import { greenhouseAutomation } from "../support/greenhouse.ts";
+import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+
+/** A store as a suite sees it: by several owners, with a log to write to and time that passes. */
+interface Subject {
+  storeOf(owner: string): ShardStore;
+  append(...ids: string[]): Promise<void>;
+  putAutomation(name: string): Promise<void>;
+  trimAll(): Promise<void>;
+  /** Waits until the work is done, while time passes as the store sees it. */
+  pass<T>(ms: number, work: Promise<T>): Promise<T>;
+}
+
+const leaseMs = 300;
+let server: TestRedis;
+let redis: Redis;
+const opened: ShardStore[] = [];
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = connect(server.url);
+});
+beforeEach(async () => {
+  await redis.flushall();
+});
+afterEach(() => {
+  for (const store of opened.splice(0)) store.interrupt();
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+function redisSubject(): Subject {
+  const workspace = "greenhouse";
+  const log = new Log(redis, workspace);
+  return {
+    storeOf: (owner) => {
+      const store = new RedisShardStore(redis, { workspace, shard: 0, owner });
+      opened.push(store);
+      return store;
+    },
+    append: async (...ids) => void (await log.appendEvents(ids.map((id) => ({ event: eventWith(id) })))),
+    putAutomation: (name) => log.putAutomations([greenhouseAutomation(name)]),
+    trimAll: async () => {
+      // Redis trims whole blocks of entries only.
+      for (let filler = 0; filler < 300; filler += 1)
+        await log.appendEvents([{ event: eventWith("filler") }]);
+      await log.trim(await log.lastPosition());
+    },
+    pass: (_ms, work) => work,
+  };
+}
+
+function memorySubject(): Subject {
+  const clock = new VirtualClock();
+  const world = new MemoryWorld(clock);
+  world.skewMs = Date.UTC(2026, 2, 1);
+  return {
+    storeOf: (owner) => new MemoryShardStore(world, 0, owner),
+    append: async (...ids) => world.appendEvents(ids.map((id) => ({ event: eventWith(id) }))),
+    putAutomation: async (name) => world.putAutomations([greenhouseAutomation(name)]),
+    trimAll: async () => {
+      world.appendEvents([{ event: eventWith("filler") }]);
+      world.trim(world.lastPosition());
+    },
+    pass: async (ms, work) => {
+      await clock.pass(ms);
+      return work;
+    },
+  };
+}
+
+describe.each([
+  { name: "Redis", subject: redisSubject },
+  { name: "memory", subject: memorySubject },
+])("a shard in $name", ({ subject }) => {
+  let world: Subject;
+  let store: ShardStore;
+
+  beforeEach(() => {
+    world = subject();
+    store = world.storeOf("first");
+  });
+
+  test("has one owner at a time, and another once the lease has run out", async () => {
+    const second = world.storeOf("second");
+    const first = await epochOf(store);
+    const held = await second.claim(leaseMs);
+    expect(held).toEqual({ heldMs: expect.any(Number) });
+
+    let taken = await second.claim(leaseMs);
+    const takeOver = (async () => {
+      while ("heldMs" in taken) {
+        await world.pass(50, new Promise((resolve) => setTimeout(resolve, 20)));
+        taken = await second.claim(leaseMs);
+      }
+      return taken.epoch;
+    })();
+    expect(await takeOver).toBeGreaterThan(first);
+    expect(await store.claim(leaseMs)).toHaveProperty("heldMs");
+    expect(await store.renew(first, leaseMs)).toBe(false);
+  });
+
+  test("is free at once when its owner releases it, and not when a former owner does", async () => {
+    const second = world.storeOf("second");
+    const first = await epochOf(store);
+    await store.release(first);
+    const next = await epochOf(second);
+    await store.release(first);
+    expect(await store.claim(leaseMs)).toHaveProperty("heldMs");
+    expect(await second.renew(next, leaseMs)).toBe(true);
+  });
+
+  test("commits state, cursor, events and outbox together", async () => {
+    const epoch = await epochOf(store);
+    const changes = [
+      { field: "a", value: "1" },
+      { field: "b", value: "\u0000é😀" },
+    ];
+    const cursor = { position: "5-0", watermark: 5_000, readCount: 3, commitCount: 1 };
+    const events = [{ event: eventWith("caused"), lineage: ["rule"] }, { event: eventWith("also") }];
+    const commit = { epoch, changes, events, invocations: [invocationWith("i1")], cursor };
+    expect(await store.commit(commit)).toBe("committed");
+    const second = {
+      ...commit,
+      changes: [{ field: "a", value: null }],
+      events: [],
+      invocations: [invocationWith("i2")],
+      cursor: { ...cursor, commitCount: 2 },
+    };
+    expect(await store.commit(second)).toBe("committed");
+
+    expect(await store.load()).toEqual({ cursor: second.cursor, state: new Map([["b", "\u0000é😀"]]) });
+    const read = await store.read(startOfLog, { count: 10, blockMs: 0 });
+    expect(read.entries).toMatchObject([
+      { kind: "event", event: { id: "caused", lineage: ["rule"] } },
+      { kind: "event", event: { id: "also", lineage: [] } },
+    ]);
+    const outbox = await store.outbox(10);
+    expect(outbox.map(({ invocation }) => invocation?.id)).toEqual(["i1", "i2"]);
+    await store.clearOutbox([outbox[0]!.position]);
+    expect((await store.outbox(10)).map(({ invocation }) => invocation?.id)).toEqual(["i2"]);
+  });
+
+  // Without the fence, an owner that was paused while another took over would undo the other's work.
+  test("refuses everything of an owner that has been replaced", async () => {
+    const former = await epochOf(store);
+    await store.release(former);
+    const epoch = await epochOf(world.storeOf("second"));
+    expect(epoch).toBeGreaterThan(former);
+    expect(await store.commit(fullCommit(former, 1))).toBe("fenced");
+    expect(await store.load()).toEqual({ cursor: null, state: new Map() });
+    expect(await store.outbox(1)).toEqual([]);
+    expect((await store.read(startOfLog, { count: 1, blockMs: 0 })).entries).toEqual([]);
+  });
+
+  test("refuses what its owner sent before it claimed again", async () => {
+    const before = await epochOf(store);
+    await epochOf(store);
+    expect(await store.commit(fullCommit(before, 1))).toBe("fenced");
+  });
+
+  // A commit whose reply was lost must not be made again, nor one that follows a commit which never arrived.
+  test("takes each commit once, and in order", async () => {
+    const epoch = await epochOf(store);
+    expect(await store.commit(fullCommit(epoch, 2))).toBe("out of step");
+    expect(await store.commit(fullCommit(epoch, 1))).toBe("committed");
+    expect(await store.commit(fullCommit(epoch, 1))).toBe("out of step");
+    expect(await store.outbox(10)).toHaveLength(1);
+  });
+
+  test("takes a commit of very many parts", async () => {
+    const epoch = await epochOf(store);
+    const changes = Array.from({ length: 25_000 }, (_, index) => ({ field: `f${index}`, value: `${index}` }));
+    const commit = { ...fullCommit(epoch, 1), changes };
+    expect(await store.commit(commit)).toBe("committed");
+    const { state } = await store.load();
+    expect(state.size).toBe(25_000);
+    expect(state.get("f24999")).toBe("24999");
+    const gone = changes.map(({ field }) => ({ field, value: null }));
+    expect(await store.commit({ ...fullCommit(epoch, 2), changes: gone })).toBe("committed");
+    expect((await store.load()).state.size).toBe(0);
+  });
+
+  test("reads on from a position, and says at what time there was no more", async () => {
+    await world.append("e1", "e2", "e3");
+    const some = await store.read(startOfLog, { count: 2, blockMs: 0 });
+    expect(some.entries).toMatchObject([{ event: { id: "e1" } }, { event: { id: "e2" } }]);
+    expect(some).toMatchObject({ readCount: 2, entryCount: 3 });
+    const rest = await store.read(some.position, { count: 2, blockMs: 0 });
+    expect(rest.entries).toMatchObject([{ event: { id: "e3" } }]);
+    const none = await store.read(rest.position, { count: 2, blockMs: 0 });
+    expect(none).toMatchObject({ entries: [], position: rest.position, readCount: 0 });
+    expect(none.now % 1_000).toBe(0);
+    expect(none.now).toBeGreaterThanOrEqual(receivedAt(rest.position));
+    await world.append("e4");
+    const later = await store.read(rest.position, { count: 2, blockMs: 0 });
+    expect(later.entries[0]?.received).toBeGreaterThanOrEqual(none.now);
+  });
+
+  test("waits for an entry, and no longer", async () => {
+    const waiting = store.read(startOfLog, { count: 1, blockMs: 5_000 });
+    await world.append("e1");
+    expect((await world.pass(1, waiting)).entries).toMatchObject([{ event: { id: "e1" } }]);
+    const nothing = store.read("9999999999999-0", { count: 1, blockMs: 20 });
+    expect((await world.pass(20, nothing)).entries).toEqual([]);
+  });
+
+  test("ends a wait when interrupted, and can wait again", async () => {
+    const waiting = store.read(startOfLog, { count: 1, blockMs: 5_000 }).catch((error: unknown) => error);
+    await world.pass(0, Promise.resolve());
+    store.interrupt();
+    expect(await waiting).toBeInstanceOf(RedisUnreachable);
+    const again = store.read(startOfLog, { count: 1, blockMs: 5_000 });
+    await world.append("e1");
+    expect((await world.pass(1, again)).entries).toHaveLength(1);
+  });
+
+  test("reads back from a position, newest first", async () => {
+    await world.append("e1", "e2", "e3");
+    const { position } = await store.read(startOfLog, { count: 10, blockMs: 0 });
+    const newest = await store.readBack(position, startOfLog, 2);
+    expect(newest.entries).toMatchObject([{ event: { id: "e3" } }, { event: { id: "e2" } }]);
+    const rest = await store.readBack(`(${newest.position}`, startOfLog, 2);
+    expect(rest.entries).toMatchObject([{ event: { id: "e1" } }]);
+  });
+
+  test("begins at the log's start while the log is whole", async () => {
+    await world.putAutomation("pump");
+    await world.append("e1");
+    const origin = await store.origin();
+    expect(origin).toMatchObject({ position: startOfLog, readCount: 0, automations: [], trimmed: false });
+  });
+
+  test("begins at the log's end, with the automations there are, when the log was trimmed", async () => {
+    await world.putAutomation("pump");
+    await world.append("e1");
+    await world.trimAll();
+    const origin = await store.origin();
+    expect(origin).toMatchObject({ automations: [{ name: "pump" }], trimmed: true });
+    expect(comparePositions(origin.position, await store.lastPosition())).toBe(0);
+    expect((await store.read(origin.position, { count: 1, blockMs: 0 })).entryCount).toBe(origin.readCount);
+  });
+});
+
+async function epochOf(store: ShardStore): Promise<number> {
+  const claim = await store.claim(leaseMs);
+  if ("heldMs" in claim) throw new Error("the shard is held");
+  return claim.epoch;
+}
+
+function fullCommit(epoch: number, commitCount: number): Commit {
+  return {
+    epoch,
+    changes: [{ field: "a", value: "1" }],
+    events: [{ event: eventWith("caused") }],
+    invocations: [invocationWith(`i${commitCount}`)],
+    cursor: { position: "5-0", watermark: 5_000, readCount: 1, commitCount },
+  };
+}
+
+function eventWith(id: string): WireEvent {
+  return {
+    id,
+    occurred: "2026-03-01T00:00:00Z",
+    event: "pump.started",
+    resource: { "prefect.resource.id": "pump.1" },
+    related: [],
+    payload: {},
+    follows: null,
+  };
+}
+
+// The store never looks into an invocation but for its id.
+function invocationWith(id: string): Invocation {
+  return { id, actionIndex: 0, lineage: [], firingEventId: randomUUID() } as unknown as Invocation;
+}

@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Invocation } from "../../src/core/consequence.ts";
+import type { WireEvent } from "../../src/core/event.ts";
+import { formatTime, millisecond } from "../../src/core/time.ts";
+import { runShard } from "../../src/engine/shard.ts";
+import { receivedAt } from "../../src/log/position.ts";
+import { greenhouseAutomation } from "../support/greenhouse.ts";
+import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+
+let clock: VirtualClock;
+let world: MemoryWorld;
+let invocations: Invocation[];
+let stop: AbortController;
+let ended: Promise<void>;
+let lag: number | null;
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  world = new MemoryWorld(clock);
+  world.skewMs = Date.UTC(2026, 2, 1);
+  invocations = [];
+  lag = null;
+});
+
+afterEach(async () => {
+  stop.abort();
+  await clock.pass(1);
+  await ended;
+});
+
+function start(): void {
+  stop = new AbortController();
+  const store = new MemoryShardStore(world, 0, "owner");
+  const queue = { addInvocations: async (added: readonly Invocation[]) => void invocations.push(...added) };
+  const fail = (fields: object) => {
+    throw new Error(`unexpected: ${JSON.stringify(fields)}`);
+  };
+  const logger = { info() {}, warn: fail, error: fail };
+  const metrics = {
+    lag(_shard: number, entriesBehind: number) {
+      lag = entriesBehind;
+    },
+  };
+  const settings = { shard: 0, shardCount: 1, leaseMs: 10_000, latenessDefault: 0 };
+  ended = runShard({ store, queue, clock, logger, metrics }, settings, stop.signal);
+}
+
+describe("the loop", () => {
+  test("fires for an absence at the millisecond at which it is due, not when something next happens", async () => {
+    const silence = {
+      posture: "Proactive",
+      after: ["pump.started"],
+      expect: ["pump.stopped"],
+      within: 12.3456,
+    };
+    world.putAutomations([greenhouseAutomation("absence", { trigger: silence })]);
+    start();
+    await clock.pass(3);
+    world.appendEvents([{ event: eventNamed("pump.started") }]);
+    await clock.pass(12_345);
+    expect(invocations).toEqual([]);
+    await clock.pass(1);
+    expect(invocations).toHaveLength(1);
+  });
+
+  test("commits little at a time when much is due after a long pause", async () => {
+    const heartbeat = { posture: "Proactive", expect: ["pump.beat"], within: 10 };
+    world.putAutomations([greenhouseAutomation("heartbeat", { trigger: heartbeat })]);
+    start();
+    await clock.pass(5_000);
+    stop.abort();
+    await clock.pass(3_600_000);
+    await ended;
+    const { history } = world.shard(0);
+    const commitCount = history.length;
+    start();
+    await clock.pass(1);
+    expect(invocations).toHaveLength(360);
+    expect(history.length - commitCount).toBeGreaterThan(150);
+  });
+
+  test("reads more at a time the further it is behind", async () => {
+    world.putAutomations([greenhouseAutomation("presence")]);
+    world.appendEvents(Array.from({ length: 20_000 }, () => ({ event: eventNamed("vent.opened") })));
+    start();
+    await clock.pass(1);
+    expect(world.shard(0).cursor?.readCount).toBe(20_001);
+    expect(world.shard(0).history.length).toBeLessThan(30);
+    expect(lag).toBe(0);
+  });
+
+  test("writes nothing while nothing happens", async () => {
+    world.putAutomations([greenhouseAutomation("presence")]);
+    start();
+    await clock.pass(1_000);
+    const { history } = world.shard(0);
+    const commitCount = history.length;
+    await clock.pass(600_000);
+    expect(history.length).toBe(commitCount);
+  });
+
+  test("takes an entry for received at the watermark when the store's clock has stepped back", async () => {
+    const heartbeat = { posture: "Proactive", expect: ["pump.beat"], within: 10 };
+    world.putAutomations([greenhouseAutomation("heartbeat", { trigger: heartbeat })]);
+    start();
+    await clock.pass(10_500);
+    expect(invocations).toHaveLength(1);
+    const { watermark } = world.shard(0).cursor!;
+    world.skewMs -= 9_000;
+    world.appendEvents([{ event: eventNamed("vent.opened") }]);
+    await clock.pass(1);
+    expect(receivedAt(world.lastPosition())).toBeLessThanOrEqual(watermark);
+    expect(world.shard(0).cursor?.watermark).toBe(watermark);
+    expect(world.shard(0).cursor?.position).toBe(world.lastPosition());
+  });
+});
+
+let eventCount = 0;
+
+function eventNamed(name: string): WireEvent {
+  eventCount += 1;
+  return {
+    id: `00000000-0000-4000-8000-${String(eventCount).padStart(12, "0")}`,
+    occurred: formatTime(world.now() * millisecond),
+    event: name,
+    resource: { "prefect.resource.id": "pump.1" },
+    related: [],
+    payload: {},
+    follows: null,
+  };
+}
