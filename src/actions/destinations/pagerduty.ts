@@ -1,0 +1,34 @@
+/** Notifications as PagerDuty takes them: https://developer.pagerduty.com/docs/events-api-v2-overview */
+
+import { canonicalJson } from "../../core/automation.ts";
+import type { DestinationDefinition } from "../../core/destination.ts";
+import { uuid5 } from "../../core/uuid.ts";
+import type { Notification } from "../send-notification.ts";
+import { cut } from "./chat.ts";
+
+const summaryLengthMax = 1_024;
+
+/**
+ * A firing opens an incident; the resolution of that absence closes it. One incident per automation and labels: while
+ * it is open, further firings are added to it.
+ */
+export function pagerDutyEvent(
+  { routing_key, severity }: Extract<DestinationDefinition, { type: "pagerduty" }>,
+  { subject, body, invocation }: Notification,
+): object {
+  const { automation, firing } = invocation;
+  const labels = firing.triggering_labels;
+  const event = {
+    routing_key,
+    event_action: firing.trigger_states[0] === "Resolved" ? "resolve" : "trigger",
+    dedup_key: uuid5(automation.id, canonicalJson(labels)),
+    payload: {
+      summary: cut(subject === "" ? automation.name : subject, summaryLengthMax),
+      source: firing.triggering_event?.resource["prefect.resource.id"] ?? automation.name,
+      severity,
+      timestamp: firing.triggered,
+      custom_details: { body, automation: automation.name, labels, firing: firing.id },
+    },
+  };
+  return event;
+}

@@ -1,0 +1,51 @@
+/** `send-notification`: a subject and a body, in the form that each kind of destination wants. */
+
+import type { Invocation } from "../core/consequence.ts";
+import type { DestinationDefinition } from "../core/destination.ts";
+import type { RunAction } from "./attempt.ts";
+import { requestTo, sendRequest } from "./call-webhook.ts";
+import { discordMessage, plainMessage, slackMessage, teamsMessage } from "./destinations/chat.ts";
+import { destinationOf, targetOf } from "./destinations/destination.ts";
+import { sendEmail } from "./destinations/email.ts";
+import { pagerDutyEvent } from "./destinations/pagerduty.ts";
+
+/** What is to be told, rendered. */
+export interface Notification {
+  /** One line. */
+  readonly subject: string;
+  readonly body: string;
+  readonly invocation: Invocation;
+}
+
+export const sendNotification: RunAction<"send-notification"> = async (action, invocation, tools) => {
+  const destination = await destinationOf(action, tools.log);
+  if (destination === null || typeof destination === "string") {
+    return { kind: "failed", reason: destination ?? "the action names no destination" };
+  }
+  const { definition } = destination;
+  const subject = tools.renderer.text(action.subject).replaceAll(/\s+/g, " ").trim();
+  const notification = { subject, body: tools.renderer.text(action.body), invocation };
+  if (definition.type === "email") return sendEmail(definition, notification, tools);
+  const body = JSON.stringify(messageFor(definition, notification));
+  const contentType = "application/json";
+  const target = targetOf(destination, "notification");
+  return sendRequest(requestTo(target, { body, contentType }, invocation.id, new Date()), tools);
+};
+
+function messageFor(
+  definition: Exclude<DestinationDefinition, { type: "email" }>,
+  notification: Notification,
+): object {
+  switch (definition.type) {
+    case "webhook":
+      return plainMessage(notification);
+    case "slack":
+      return slackMessage(notification);
+    case "ms-teams":
+      return teamsMessage(notification);
+    case "discord":
+      return discordMessage(notification);
+    case "pagerduty":
+      return pagerDutyEvent(definition, notification);
+  }
+}
