@@ -1,0 +1,121 @@
+/** Rule files → automations, webhooks and destinations, with every mistake in them. */
+
+import type { Automation } from "../core/automation.ts";
+import type { Destination } from "../core/destination.ts";
+import type { Hook } from "../core/hook.ts";
+import type { Micros } from "../core/time.ts";
+import type { CheckTemplate } from "./action-texts.ts";
+import { type Diagnostic, diagnosticAt, inReadingOrder, type Place } from "./diagnostic.ts";
+import type { Environment } from "./environment.ts";
+import { type NamedPlace, type ReadContext, readAutomation } from "./read-automation.ts";
+import { readDestination } from "./read-destination.ts";
+import { readHook } from "./read-hook.ts";
+import { type RuleTexts, readRuleFiles } from "./rule-files.ts";
+import { readRuleParts } from "./rule-parts.ts";
+import type { RuleMapping } from "./rule-tree.ts";
+
+export interface LoadOptions {
+  readonly workspace: string;
+  /** What `${env.NAME}` refers to. */
+  readonly env: Environment;
+  /** Becomes `created` and `updated` of each automation. */
+  readonly now: Micros;
+  /** Judges each template in an action; by default none is judged. */
+  readonly checkTemplate?: CheckTemplate;
+  /** Where relative paths begin; by default the working directory. */
+  readonly cwd?: string;
+}
+
+export interface LoadedRules {
+  /** Those without mistakes. Not to be applied while there are diagnostics: the rest would be deleted. */
+  readonly automations: readonly Automation[];
+  /** What other services call, as `automations`. */
+  readonly hooks: readonly Hook[];
+  /** Where actions may send things, as `automations`. */
+  readonly destinations: readonly Destination[];
+  /** Every mistake, in reading order; empty when all is well. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** The names of the files that were read. */
+  readonly files: readonly string[];
+  /** Where each automation is written, by its id. */
+  readonly sources: ReadonlyMap<string, RuleSource>;
+  /** The text of each file that was read, by its name. */
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/** The text of an automation, as a tree of which every part knows its place. */
+export interface RuleSource {
+  readonly file: string;
+  readonly tree: RuleMapping;
+}
+
+/** Loads the rule files that `paths` (files and directories) name. Mistakes are returned, never thrown. */
+export function loadRules(paths: readonly string[], options: LoadOptions): LoadedRules {
+  return readRules(readRuleFiles(paths, options.cwd ?? process.cwd()), options);
+}
+
+/** The same, from texts that were read before. */
+export function readRules(
+  { texts, diagnostics: fileDiagnostics }: RuleTexts,
+  options: LoadOptions,
+): LoadedRules {
+  const automations: Automation[] = [];
+  const hooks: Hook[] = [];
+  const destinations: Destination[] = [];
+  const sources = new Map<string, RuleSource>();
+  const diagnostics = [...fileDiagnostics];
+  const places = new Map<string, { file: string; place: Place }>();
+  const checkTemplate = options.checkTemplate ?? (() => null);
+  for (const [file, text] of texts) {
+    const report = (place: Place, message: string): void => {
+      diagnostics.push(diagnosticAt(file, place, message));
+    };
+    const { workspace, env, now } = options;
+    const context: ReadContext = { workspace, env, now, checkTemplate, file };
+    const isTaken = (list: string, name: NamedPlace): boolean => {
+      const other = places.get(`${list} ${name.text}`);
+      if (other === undefined) {
+        places.set(`${list} ${name.text}`, { file, place: name.place });
+        return false;
+      }
+      const where = `${other.file}:${other.place.line}:${other.place.column}`;
+      report(
+        name.place,
+        `name ${JSON.stringify(name.text)} is taken by ${where}; give one of them another name`,
+      );
+      return true;
+    };
+    for (const { list, tree } of readRuleParts(text, report)) {
+      if (list === "webhooks") {
+        const { hook, mistakes, name } = readHook(tree, context);
+        for (const { place, message } of mistakes) report(place, message);
+        if (name !== null && isTaken(list, name)) continue;
+        if (hook !== null) hooks.push(hook);
+        continue;
+      }
+      if (list === "destinations") {
+        const { destination, mistakes, name } = readDestination(tree, context);
+        for (const { place, message } of mistakes) report(place, message);
+        if (name !== null && isTaken(list, name)) continue;
+        if (destination !== null) destinations.push(destination);
+        continue;
+      }
+      const { automation, mistakes, name, resolved } = readAutomation(tree, context);
+      for (const { place, message } of mistakes) report(place, message);
+      if (name !== null && isTaken(list, name)) continue;
+      if (automation === null) continue;
+      automations.push(automation);
+      sources.set(automation.id, { file, tree: resolved });
+    }
+  }
+  const files = [...texts.keys()];
+  return {
+    automations,
+    hooks,
+    destinations,
+    diagnostics: inReadingOrder(diagnostics),
+    files,
+    sources,
+    texts,
+  };
+}

@@ -1,0 +1,133 @@
+/** Puts what zod found wrong into words: what, found, remedy. */
+
+import type { z } from "zod";
+import { nearMiss } from "../core/near-miss.ts";
+import type { RuleNode } from "./rule-tree.ts";
+
+type Issue = z.core.$ZodIssue;
+
+/**
+ * @param node the value that the issue is about, or null when it is not there
+ */
+export function messageOf(issue: Issue, node: RuleNode | null): string {
+  const name = nameOf(issue.path);
+  const message = issue.message;
+  if (node === null) {
+    const missing = /^(Field required|Input|Invalid|An? \w+'s type)/.test(message);
+    if (!missing) return message;
+    const note = message.startsWith("Field") ? /\(.*\)/.exec(message)?.[0] : undefined;
+    return `${name} is missing${note === undefined ? "" : ` ${note}`}; ${additions[name] ?? `add ${name}: …`}`;
+  }
+  const choices = choicesOf(issue);
+  if (choices !== null) {
+    const near = suggestionFor(issue, node);
+    const remedy = near === null ? "" : `; did you mean \`${near}\`?`;
+    return `${name} should be ${listed(choices, "or")}; found ${shown(node, name)}${remedy}`;
+  }
+  const expected = expectedBy(issue);
+  if (expected !== null) {
+    return `${name} should be ${kinds[expected] ?? expected}; found ${shown(node, name)}${remedyFor(expected, node)}`;
+  }
+  const said = deepestMessage(issue).replace(/^(Input|Invalid input)\b/, name);
+  const text = said === name ? `${name} does not fit here` : said;
+  return withFound(withoutValue(text, node), node, name);
+}
+
+/** The choice that was meant by a wrong value that only a few words may stand for; null when none is near. */
+export function suggestionFor(issue: Issue, node: RuleNode): string | null {
+  if (node.kind !== "scalar" || node.value === null) return null;
+  return nearMiss(String(node.value), choicesOf(issue) ?? [])?.word ?? null;
+}
+
+/** What the unknown key is, and what to write instead. `known` is null where any key is allowed. */
+export function unknownKeyMessage(key: string, near: string | null, known: readonly string[]): string {
+  if (near !== null) return `unknown key \`${key}\`; did you mean \`${near}\`?`;
+  return `unknown key \`${key}\`; remove it: known here are ${listed(known, "and")}`;
+}
+
+export function listed(words: readonly string[], conjunction: "and" | "or"): string {
+  if (words.length < 2) return words.join("");
+  return `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`;
+}
+
+/** A value as it may be shown to whoever wrote it: what came from the environment as its reference, a secret not at all. */
+export function shown(node: RuleNode, name = ""): string {
+  if (node.kind !== "scalar") return `a ${node.kind}`;
+  if (node.written !== undefined) return `${node.written} (its value does not fit)`;
+  if (node.value === null) return "nothing";
+  if (name === "secret") return typeof node.value === "string" ? "text" : `a ${typeof node.value}`;
+  const text = JSON.stringify(node.value);
+  return text.length <= 60 ? text : `${text.slice(0, 57)}…"`;
+}
+
+function remedyFor(expected: string, node: RuleNode): string {
+  if (node.kind === "scalar" && node.value === null) return "; give it a value, or remove the key";
+  if (expected === "array") {
+    if (node.kind === "scalar" && node.written === undefined) return `; write it as a list: [${node.value}]`;
+    return node.kind === "mapping" ? "; begin each item with a hyphen" : "";
+  }
+  if (node.kind !== "scalar" || node.written !== undefined) return "";
+  const { value } = node;
+  if (expected === "string") return typeof value === "string" ? "" : `; put it in quotes`;
+  if (typeof value !== "string") return "";
+  if (expected === "boolean") {
+    if (/^(yes|y|on|true)$/i.test(value)) return "; write true, without quotes";
+    return /^(no|n|off|false)$/i.test(value) ? "; write false, without quotes" : "";
+  }
+  const numeric = ["number", "int"].includes(expected) && /^-?\d+(\.\d+)?$/.test(value);
+  return numeric ? "; remove the quotes" : "";
+}
+
+/** The words that alone are allowed, when the issue is that the value is none of them. */
+function choicesOf(issue: Issue): string[] | null {
+  if (issue.code === "invalid_value") return issue.values.map(String);
+  if (issue.code !== "invalid_union") return null;
+  const options = (issue as { options?: readonly unknown[] }).options;
+  return options?.filter((option) => typeof option === "string") ?? null;
+}
+
+/** The kind of value wanted, when the issue is that it is of another kind. */
+function expectedBy(issue: Issue): string | null {
+  return issue.code === "invalid_type" ? issue.expected : null;
+}
+
+/** Of the branches of a union, what the one with words of its own says. */
+function deepestMessage(issue: Issue): string {
+  if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return issue.message;
+  const own = issue.errors.flat().find(({ message }) => !message.startsWith("Invalid"));
+  return own?.message ?? issue.message;
+}
+
+/** Schemas quote the value in their message; one from the environment is named by its reference instead. */
+function withoutValue(message: string, node: RuleNode): string {
+  if (node.kind !== "scalar" || node.written === undefined) return message;
+  return message.replaceAll(JSON.stringify(node.value), node.written);
+}
+
+function withFound(message: string, node: RuleNode, name: string): string {
+  if (node.kind === "scalar" && node.value !== null && message.includes(String(node.value))) return message;
+  return / should /.test(message) ? `${message}; found ${shown(node, name)}` : message;
+}
+
+function nameOf(path: readonly PropertyKey[]): string {
+  const last = path.at(-1);
+  if (last === undefined) return "an automation";
+  return typeof last === "number" ? `${String(path.at(-2) ?? "item")}[${last}]` : String(last);
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a mapping",
+  record: "a mapping",
+  null: "nothing",
+};
+
+const additions: Readonly<Record<string, string>> = {
+  name: "give the automation a name, unique in its workspace",
+  trigger: "add trigger: with what it expects",
+  type: "add type: and say which",
+};

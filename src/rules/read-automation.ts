@@ -1,0 +1,62 @@
+/** One document of a rule file, or one item of its `automations:` list → one automation. */
+
+import { type Automation, AutomationSchema } from "../core/automation.ts";
+import type { Micros } from "../core/time.ts";
+import { withTriggerIds } from "../core/trigger.ts";
+import { type CheckTemplate, resolveReferences, textMistakes } from "./action-texts.ts";
+import type { Place } from "./diagnostic.ts";
+import type { Environment } from "./environment.ts";
+import { automationIdOf, triggerIdOf } from "./ids.ts";
+import type { Mistake, RuleMapping } from "./rule-tree.ts";
+import { validate } from "./validate.ts";
+
+export interface ReadContext {
+  readonly workspace: string;
+  /** The file's name, as diagnostics and the API show it. */
+  readonly file: string;
+  readonly env: Environment;
+  /** Becomes `created` and `updated`. */
+  readonly now: Micros;
+  readonly checkTemplate: CheckTemplate;
+}
+
+/** A name, and where it stands. */
+export interface NamedPlace {
+  readonly text: string;
+  readonly place: Place;
+}
+
+export interface ReadAutomation {
+  /** Null when there are mistakes. */
+  readonly automation: Automation | null;
+  readonly mistakes: readonly Mistake[];
+  /** Its name and where that stands, even when something else is wrong. */
+  readonly name: NamedPlace | null;
+  /** The tree that it was read from, references to the environment resolved. Not to be used when there are mistakes. */
+  readonly resolved: RuleMapping;
+}
+
+export function readAutomation(tree: RuleMapping, context: ReadContext): ReadAutomation {
+  const { root, secrets, mistakes, unresolved } = resolveReferences(tree, context.env);
+  const inTexts = textMistakes(root, secrets, context.checkTemplate);
+  const nameNode = root.entries.get("name")?.node;
+  const name =
+    nameNode?.kind === "scalar" && typeof nameNode.value === "string" && nameNode.value !== ""
+      ? { text: nameNode.value, place: nameNode.place }
+      : null;
+  const { value: definition, mistakes: inShape } = validate(AutomationSchema, root, unresolved);
+  const all = [...mistakes, ...inTexts, ...inShape];
+  if (definition === null || all.length > 0) return { automation: null, mistakes: all, name, resolved: root };
+
+  const id = automationIdOf(context.workspace, definition.name);
+  const automation: Automation = {
+    ...definition,
+    trigger: withTriggerIds(definition.trigger, (path) => triggerIdOf(id, path)),
+    id,
+    source: { kind: "file", file: context.file, enabled: definition.enabled },
+    secrets: Object.fromEntries(secrets),
+    created: context.now,
+    updated: context.now,
+  };
+  return { automation, mistakes: [], name, resolved: root };
+}

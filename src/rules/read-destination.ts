@@ -1,0 +1,49 @@
+/** One destination of a rule file → a destination, with every mistake in it. */
+
+import { type Destination, DestinationSchema, destinationIdOf } from "../core/destination.ts";
+import { substitute } from "./environment.ts";
+import type { NamedPlace, ReadContext } from "./read-automation.ts";
+import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
+import { validate } from "./validate.ts";
+
+export interface ReadDestination {
+  /** Null when there are mistakes. */
+  readonly destination: Destination | null;
+  readonly mistakes: readonly Mistake[];
+  /** Its name and where that stands, even when something else is wrong. */
+  readonly name: NamedPlace | null;
+}
+
+/** Keys whose values are not repeated in what is said of them. */
+const secret: readonly string[] = ["url", "headers", "secret", "routing_key", "password"];
+
+export function readDestination(
+  tree: RuleMapping,
+  { workspace, env, now, file }: Pick<ReadContext, "workspace" | "env" | "now" | "file">,
+): ReadDestination {
+  const mistakes: Mistake[] = [];
+  const unresolved = new Set<RuleNode>();
+  const root = mapEntries(tree, (key, node) =>
+    mapScalars(node, (scalar) => {
+      const hidden = secret.includes(key) ? { written: "this text" } : {};
+      if (typeof scalar.value !== "string") return scalar;
+      if (!scalar.value.includes("${env.")) return { ...scalar, ...hidden };
+      const { text, problems } = substitute(scalar.value, env);
+      for (const message of problems) mistakes.push({ place: scalar.place, message });
+      const filled = { ...scalar, value: text, written: scalar.value };
+      if (problems.length > 0) unresolved.add(filled);
+      return filled;
+    }),
+  );
+  const nameNode = root.entries.get("name")?.node;
+  const name =
+    nameNode?.kind === "scalar" && typeof nameNode.value === "string"
+      ? { text: nameNode.value, place: nameNode.place }
+      : null;
+  const { value: definition, mistakes: inShape } = validate(DestinationSchema, root, unresolved);
+  const all = [...mistakes, ...inShape];
+  if (definition === null || all.length > 0) return { destination: null, mistakes: all, name };
+  const id = destinationIdOf(workspace, definition.name);
+  const source = { kind: "file", file } as const;
+  return { destination: { id, definition, source, created: now, updated: now }, mistakes: [], name };
+}

@@ -1,0 +1,58 @@
+/** One webhook of a rule file → a hook, with every mistake in it. */
+
+import { type Hook, hookContextNames, hookSchemas } from "../core/hook.ts";
+import type { CheckTemplate } from "./action-texts.ts";
+import { type Environment, substitute } from "./environment.ts";
+import type { NamedPlace } from "./read-automation.ts";
+import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
+import { validate } from "./validate.ts";
+
+export interface ReadHook {
+  /** Null when there are mistakes. */
+  readonly hook: Hook | null;
+  readonly mistakes: readonly Mistake[];
+  /** Its name and where that stands, even when something else is wrong. */
+  readonly name: NamedPlace | null;
+}
+
+export function readHook(
+  tree: RuleMapping,
+  context: { readonly env: Environment; readonly checkTemplate: CheckTemplate; readonly file: string },
+): ReadHook {
+  const mistakes: Mistake[] = [];
+  const unresolved = new Set<RuleNode>();
+  const root = mapEntries(tree, (key, node) =>
+    mapScalars(node, (scalar) => {
+      const report = (message: string) => mistakes.push({ place: scalar.place, message });
+      if (typeof scalar.value !== "string") return scalar;
+      if (key === "template") {
+        const problem = templateMistake(scalar.value, context.checkTemplate);
+        if (problem !== null) report(problem);
+        return scalar;
+      }
+      if (!scalar.value.includes("${env.")) return scalar;
+      const { text, problems } = substitute(scalar.value, context.env);
+      problems.forEach(report);
+      const filled = { ...scalar, value: text, written: scalar.value };
+      if (problems.length > 0) unresolved.add(filled);
+      return filled;
+    }),
+  );
+  const nameNode = root.entries.get("name")?.node;
+  const name =
+    nameNode?.kind === "scalar" && typeof nameNode.value === "string"
+      ? { text: nameNode.value, place: nameNode.place }
+      : null;
+  const schema = hookSchemas[root.entries.get("template")?.node.kind ?? "scalar"];
+  const { value: definition, mistakes: inShape } = validate<Omit<Hook, "source">>(schema, root, unresolved);
+  const all = [...mistakes, ...inShape];
+  if (definition === null || all.length > 0) return { hook: null, mistakes: all, name };
+  return { hook: { ...definition, source: { kind: "file", file: context.file } }, mistakes: [], name };
+}
+
+/** What a hook's template writes goes into events, which are no place for what the environment holds. */
+function templateMistake(source: string, checkTemplate: CheckTemplate): string | null {
+  const reference = /\$\{env\.[^}]*\}?/.exec(source)?.[0];
+  if (reference === undefined) return checkTemplate(source, hookContextNames);
+  return `${reference} cannot stand in a webhook's template, because everybody may read the events that it writes; write the text itself`;
+}

@@ -1,0 +1,94 @@
+/** What a rule file holds: automations, webhooks that other services call, and destinations of actions. */
+
+import { destinationTypes } from "../core/destination.ts";
+import { nearMiss } from "../core/near-miss.ts";
+import type { Place } from "./diagnostic.ts";
+import { listed, shown } from "./mistake-message.ts";
+import { parseRuleText, type RuleMapping, type RuleNode } from "./rule-tree.ts";
+
+/** The lists that a document may hold, and what an item of each is. */
+const lists = {
+  automations: { one: "an automation", remedy: "write name:, trigger: and actions:" },
+  webhooks: { one: "a webhook", remedy: "write name:, signature: and template:" },
+  destinations: { one: "a destination", remedy: "write name:, type: and where it is" },
+} as const;
+
+export type ListName = keyof typeof lists;
+
+const listNames = Object.keys(lists) as ListName[];
+
+/** One item of a rule file, and which list it belongs to. */
+export interface RulePart {
+  readonly list: ListName;
+  readonly tree: RuleMapping;
+}
+
+export type Report = (place: Place, message: string) => void;
+
+/** The parts of a rule file, in order. */
+export function readRuleParts(text: string, report: Report): RulePart[] {
+  if (text.trim() === "") {
+    // Most likely in the middle of being written: to take it as "no automations" would delete them.
+    report({ line: 1, column: 1 }, "this file is empty; write an automation, or remove the file");
+    return [];
+  }
+  const { documents, mistakes } = parseRuleText(text);
+  for (const { place, message } of mistakes) report(place, message);
+  return documents.flatMap((document) => partsOf(document, report));
+}
+
+function partsOf(document: RuleNode, report: Report): RulePart[] {
+  // Prefect's own files may be a plain list.
+  if (document.kind === "list") return itemsOf("automations", document.items, report);
+  if (document.kind !== "mapping") {
+    const message = `a document should be an automation, or hold a list of them; found ${shown(document)}`;
+    report(document.place, message);
+    return [];
+  }
+  const named = listsIn(document);
+  if (named.size === 0)
+    return [{ list: isDestination(document) ? "destinations" : "automations", tree: document }];
+  return [...document.entries].flatMap(([key, { keyPlace, node }]) => {
+    const list = named.get(key);
+    if (list === undefined) {
+      const beside = listed([...named.values()], "and");
+      report(keyPlace, `unknown key \`${key}\` beside ${beside}; put it into an automation, or remove it`);
+      return [];
+    }
+    if (key !== list) report(keyPlace, `unknown key \`${key}\`; did you mean \`${list}\`?`);
+    if (node.kind === "list") return itemsOf(list, node.items, report);
+    const { one } = lists[list];
+    report(node.place, `${list} should be a list; begin each ${one.replace(/^an? /, "")} with a hyphen`);
+    return [];
+  });
+}
+
+/** A document of its own, known by its type: no automation has one. */
+function isDestination({ entries }: RuleMapping): boolean {
+  const type = entries.get("type")?.node;
+  return type?.kind === "scalar" && destinationTypes.has(String(type.value)) && !entries.has("trigger");
+}
+
+function itemsOf(list: ListName, items: readonly RuleNode[], report: Report): RulePart[] {
+  const { one, remedy } = lists[list];
+  return items.flatMap((item) => {
+    if (item.kind === "mapping") return [{ list, tree: item }];
+    report(item.place, `${one} should be a mapping; found ${shown(item)}; ${remedy}`);
+    return [];
+  });
+}
+
+/** The keys under which the document has lists, rightly or wrongly spelt; none when it is an automation itself. */
+function listsIn({ entries }: RuleMapping): Map<string, ListName> {
+  const found = new Map<string, ListName>(
+    listNames.filter((name) => entries.has(name)).map((name) => [name, name]),
+  );
+  if (found.size === 0 && (entries.has("trigger") || entries.has("name"))) return found;
+  for (const [key, { node }] of entries) {
+    if (node.kind !== "list" || found.has(key)) continue;
+    const free = listNames.filter((name) => !entries.has(name));
+    const near = nearMiss(key, free)?.word as ListName | undefined;
+    if (near !== undefined) found.set(key, near);
+  }
+  return found;
+}

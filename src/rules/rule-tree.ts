@@ -1,0 +1,254 @@
+/**
+ * YAML (and JSON, which is YAML) as a tree in which every key and value knows its place.
+ *
+ * The tree holds plain data only: text, numbers, true, false, nothing, lists, and mappings with text as keys. What
+ * YAML offers beyond that is refused here, with the place and the remedy, so that nothing surprising goes further.
+ */
+
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  type YAMLError,
+  type YAMLMap,
+} from "yaml";
+import type { Place } from "./diagnostic.ts";
+
+export interface RuleScalar {
+  readonly kind: "scalar";
+  readonly place: Place;
+  value: string | number | boolean | null;
+  /** As it was written, when `value` was filled in from the environment. */
+  readonly written?: string;
+}
+
+export interface RuleList {
+  readonly kind: "list";
+  readonly place: Place;
+  readonly items: readonly RuleNode[];
+}
+
+export interface RuleEntry {
+  readonly keyPlace: Place;
+  readonly node: RuleNode;
+}
+
+export interface RuleMapping {
+  readonly kind: "mapping";
+  readonly place: Place;
+  entries: Map<string, RuleEntry>;
+}
+
+export type RuleNode = RuleScalar | RuleList | RuleMapping;
+
+export interface Mistake {
+  readonly place: Place;
+  readonly message: string;
+}
+
+/** Bounds on a rule file. A file within them is read in well under a second, whatever it holds. */
+export const ruleFileBytesMax = 1_048_576;
+const nodeCountMax = 100_000; // counted with every alias written out: stops an alias bomb
+const depthMax = 100;
+
+/** Reads all documents of a rule file. Empty documents are left out. */
+export function parseRuleText(text: string): { documents: RuleNode[]; mistakes: Mistake[] } {
+  const lineCounter = new LineCounter();
+  let documents: Document.Parsed[];
+  try {
+    const options = { lineCounter, prettyErrors: false, uniqueKeys: false, version: "1.2" } as const;
+    documents = [...parseAllDocuments(text, options)];
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { documents: [], mistakes: [{ place: { line: 1, column: 1 }, message: tooDeep }] };
+  }
+  const reader = new TreeReader(lineCounter);
+  const trees = documents.map((document) => reader.read(document)).filter((tree) => tree !== null);
+  return { documents: trees, mistakes: reader.mistakes };
+}
+
+/** The plain value of a tree, as JSON.parse would give it. */
+export function plainValueOf(node: RuleNode): unknown {
+  if (node.kind === "scalar") return node.value;
+  if (node.kind === "list") return node.items.map(plainValueOf);
+  return Object.fromEntries([...node.entries].map(([key, entry]) => [key, plainValueOf(entry.node)]));
+}
+
+/** A copy of the tree in which `change` has replaced scalars. */
+export function mapScalars(node: RuleNode, change: (scalar: RuleScalar) => RuleScalar): RuleNode {
+  if (node.kind === "scalar") return change(node);
+  if (node.kind === "list") return { ...node, items: node.items.map((item) => mapScalars(item, change)) };
+  return mapEntries(node, (_key, child) => mapScalars(child, change));
+}
+
+/** A copy of the mapping in which `change` has replaced the values. */
+export function mapEntries(
+  mapping: RuleMapping,
+  change: (key: string, node: RuleNode) => RuleNode,
+): RuleMapping {
+  const entries = [...mapping.entries].map(
+    ([key, entry]) => [key, { ...entry, node: change(key, entry.node) }] as const,
+  );
+  return { ...mapping, entries: new Map(entries) };
+}
+
+class TreeReader {
+  readonly mistakes: Mistake[] = [];
+  readonly #lineCounter: LineCounter;
+  /** The nodes that aliases may name so far. The package's own lookup walks the document for each alias. */
+  #anchors = new Map<string, Node>();
+  #nodeCount = 0;
+  #isOverflowing = false;
+
+  constructor(lineCounter: LineCounter) {
+    this.#lineCounter = lineCounter;
+  }
+
+  read(document: Document.Parsed): RuleNode | null {
+    for (const { pos, ...warning } of document.warnings)
+      this.#report(this.#place(pos[0]), syntaxMessage(warning));
+    const problems = document.errors;
+    if (problems.length > 0) {
+      // What follows the first mistake of a line is mostly its echo.
+      const lines = new Map(problems.toReversed().map((error) => [this.#place(error.pos[0]).line, error]));
+      for (const error of lines.values()) this.#report(this.#place(error.pos[0]), syntaxMessage(error));
+      return null;
+    }
+    if (document.contents === null) return null;
+    this.#anchors = new Map();
+    const mistakeCount = this.mistakes.length;
+    const start = this.#place(document.contents.range[0]);
+    const tree = this.#node(document.contents, start, 0);
+    if (this.mistakes.length > mistakeCount) return null;
+    return tree.kind === "scalar" && tree.value === null ? null : tree;
+  }
+
+  #node(node: Node | null, keyPlace: Place, depth: number): RuleNode {
+    const place = node?.range ? this.#place(node.range[0]) : keyPlace;
+    const nothing: RuleScalar = { kind: "scalar", place, value: null };
+    if (depth > depthMax) return this.#overflow(nothing, tooDeep);
+    if (++this.#nodeCount > nodeCountMax) return this.#overflow(nothing, tooMany);
+    if (isAlias(node)) {
+      const target = this.#anchors.get(node.source);
+      if (target === undefined)
+        return this.#refuse(nothing, `no anchor &${node.source} comes before this alias`);
+      return this.#node(target, place, depth + 1);
+    }
+    this.#remember(node);
+    if (isMap(node)) return this.#mapping(node, place, depth);
+    if (isSeq(node)) {
+      const items = node.items.map((item) => this.#node(item as Node | null, place, depth + 1));
+      return { kind: "list", place, items };
+    }
+    if (!isScalar(node)) return nothing;
+    const { value } = node;
+    if (typeof value === "number") {
+      if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) {
+        return { kind: "scalar", place, value };
+      }
+      const shown = node.source ?? String(value);
+      return this.#refuse(
+        nothing,
+        `${shown} cannot be kept exactly as a number; put it in quotes: "${shown}"`,
+      );
+    }
+    if (value === null || typeof value === "string" || typeof value === "boolean") {
+      return { kind: "scalar", place, value };
+    }
+    return this.#refuse(nothing, `a value of the YAML type ${node.tag} is not supported; write it as text`);
+  }
+
+  #mapping(node: YAMLMap, place: Place, depth: number): RuleMapping {
+    const entries = new Map<string, RuleEntry>();
+    for (const { key, value } of node.items) {
+      const keyNode = key as Node | null;
+      const keyPlace = keyNode?.range ? this.#place(keyNode.range[0]) : place;
+      this.#remember(keyNode);
+      const child = this.#node(value as Node | null, keyPlace, depth + 1);
+      if (!isScalar(keyNode) || typeof keyNode.value !== "string") {
+        this.#report(keyPlace, keyMessage(keyNode));
+        continue;
+      }
+      const name = keyNode.value;
+      const first = entries.get(name);
+      if (name === "<<") {
+        this.#report(
+          keyPlace,
+          "merge keys (<<) are not supported; write the keys out, or use an alias as a value",
+        );
+      } else if (name.includes("${env.")) {
+        this.#report(keyPlace, "a key cannot come from the environment; write it out");
+      } else if (first !== undefined) {
+        const { line, column } = first.keyPlace;
+        this.#report(keyPlace, `${name} is given twice, first at ${line}:${column}; remove one of them`);
+      } else {
+        entries.set(name, { keyPlace, node: child });
+      }
+    }
+    return { kind: "mapping", place, entries };
+  }
+
+  #remember(node: Node | null): void {
+    const anchor = isScalar(node) || isMap(node) || isSeq(node) ? node.anchor : undefined;
+    if (anchor !== undefined && node !== null) this.#anchors.set(anchor, node);
+  }
+
+  #refuse<T extends RuleNode>(standIn: T, message: string): T {
+    this.#report(standIn.place, message);
+    return standIn;
+  }
+
+  /** Once is enough: the rest of an overflowing document says the same. */
+  #overflow(standIn: RuleScalar, message: string): RuleScalar {
+    if (this.#isOverflowing) return standIn;
+    this.#isOverflowing = true;
+    return this.#refuse(standIn, message);
+  }
+
+  #report(place: Place, message: string): void {
+    this.mistakes.push({ place, message });
+  }
+
+  #place(offset: number): Place {
+    const { line, col } = this.#lineCounter.linePos(offset);
+    return { line, column: col };
+  }
+}
+
+function keyMessage(key: Node | null): string {
+  if (isScalar(key)) {
+    const shown = key.source ?? String(key.value);
+    return shown === ""
+      ? "a key is missing before the colon; write one"
+      : `a key should be text; found ${shown}; put it in quotes: "${shown}"`;
+  }
+  if (isAlias(key)) return "an alias cannot be a key; write the key out";
+  return 'a key should be text; found a mapping or list; a value that begins with {{ needs quotes: "{{ … }}"';
+}
+
+function syntaxMessage({ code, message }: Pick<YAMLError, "code" | "message">): string {
+  if (/call stack/i.test(message)) return tooDeep;
+  const remedy = remedies[code];
+  return remedy === undefined ? `this is not valid YAML: ${lowerFirst(message)}` : remedy;
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  TAB_AS_INDENT: "a tab is used as indentation; use spaces",
+  BLOCK_AS_IMPLICIT_KEY:
+    "a value on one line cannot hold another key; put the value in quotes, or indent it on the next line",
+  BAD_SCALAR_START: "a value cannot begin with this character; put the value in quotes",
+  BAD_DQ_ESCAPE: "this is no escape that double quotes know; write the backslash twice, or use single quotes",
+  TAG_RESOLVE_FAILED: "this YAML tag is not supported; remove it, and put the value in quotes if it is text",
+};
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+const tooDeep = `nested more than ${depthMax} deep; flatten it (an alias inside its own anchor never ends)`;
+const tooMany = `more than ${nodeCountMax} values, aliases written out; split the file, or use fewer aliases`;

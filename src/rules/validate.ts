@@ -1,0 +1,211 @@
+/**
+ * Judges a tree by a zod schema and finds all its mistakes at once.
+ *
+ * A schema stops at the first layer that does not fit: an unknown key hides that a value next to it is out of
+ * bounds. So each mistake found is mended as well as can be (a misspelt key is renamed, a wrong value left out) and
+ * the tree is judged again, until nothing new is found. What a mending could itself have caused is not reported.
+ */
+
+import { parseDocument } from "yaml";
+import type { z } from "zod";
+import { nearMiss } from "../core/near-miss.ts";
+import type { Place } from "./diagnostic.ts";
+import { isReference } from "./environment.ts";
+import { messageOf, suggestionFor, unknownKeyMessage } from "./mistake-message.ts";
+import { type Mistake, plainValueOf, type RuleMapping, type RuleNode, type RuleScalar } from "./rule-tree.ts";
+import { keysAt } from "./schema-walk.ts";
+
+type Issue = z.core.$ZodIssue;
+
+export interface Validated<T> {
+  /** Null when there are mistakes. */
+  readonly value: T | null;
+  readonly mistakes: readonly Mistake[];
+}
+
+/**
+ * @param root is mended in place: not to be used afterwards
+ * @param known scalars whose mistakes have been reported already
+ */
+export function validate<T>(
+  schema: z.ZodType<T>,
+  root: RuleNode,
+  known: ReadonlySet<RuleNode> = new Set(),
+): Validated<T> {
+  const mistakes: Mistake[] = [];
+  const report = (place: Place, message: string): void => {
+    const repeated = mistakes.some((one) => one.place === place && one.message === message);
+    if (!repeated) mistakes.push({ place, message });
+  };
+  let wasCut = false;
+  for (let round = 0; round < roundCountMax; round++) {
+    const value = plainValueOf(root);
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return { value: mistakes.length === 0 ? parsed.data : null, mistakes };
+    const { issues } = parsed.error;
+
+    const misspelling = nearestMisspelling(schema, root, value, issues);
+    if (misspelling !== null) {
+      const { mapping, key, near, known: keys } = misspelling;
+      report(mapping.entries.get(key)!.keyPlace, unknownKeyMessage(key, near, keys));
+      renameKey(mapping, key, near);
+      continue;
+    }
+
+    let mended = false;
+    const cuts: (() => boolean)[] = [];
+    for (const issue of issues) {
+      if (issue.code === "unrecognized_keys") {
+        const { mapping, keys } = unknownKeysOf(schema, root, value, issue);
+        for (const key of issue.keys) {
+          const entry = mapping.entries.get(key);
+          if (entry === undefined) continue;
+          report(
+            entry.keyPlace,
+            misplacedMessage(schema, key, value, issue) ??
+              unknownKeyMessage(key, nearMiss(key, keys)?.word ?? null, keys),
+          );
+          cuts.push(() => mapping.entries.delete(key));
+        }
+        continue;
+      }
+      const steps = locate(root, issue.path);
+      const found = steps.length === issue.path.length + 1 ? steps.at(-1)! : null;
+      if (found === null && wasCut) {
+        // Something wanted has been left out above: what wanted it goes too, so that the rest can still be judged.
+        cuts.push(() => cut(steps, steps.length - 1));
+        continue;
+      }
+      if (found !== null && reread(found)) {
+        mended = true;
+        continue;
+      }
+      if (found === null || !known.has(found)) {
+        report((found ?? steps.at(-1)!).place, messageOf(issue, found));
+      }
+      const suggestion = found === null ? null : suggestionFor(issue, found);
+      if (suggestion !== null && found?.kind === "scalar") {
+        found.value = suggestion;
+        mended = true;
+      } else {
+        // Without its type, or another word that decides, a mapping cannot be judged: then it goes as a whole.
+        const decides = issue.code === "invalid_value" || "discriminator" in issue;
+        cuts.push(() => cut(steps, decides ? issue.path.length - 1 : issue.path.length));
+      }
+    }
+    if (mended) continue; // before anything is cut: a mended value may be what the others wanted
+    if (!cuts.map((apply) => apply()).includes(true)) break;
+    wasCut = true;
+  }
+  return { value: null, mistakes };
+}
+
+/** More rounds than a rule has mistakes that hide one another. */
+const roundCountMax = 100;
+
+interface Misspelling {
+  readonly mapping: RuleMapping;
+  readonly key: string;
+  readonly near: string;
+  readonly known: readonly string[];
+}
+
+/** The unknown key nearest to a known one. Only one at a time: to rename `type` changes which keys are known. */
+function nearestMisspelling(
+  schema: z.ZodType,
+  root: RuleNode,
+  value: unknown,
+  issues: readonly Issue[],
+): Misspelling | null {
+  let best: (Misspelling & { readonly distance: number }) | null = null;
+  const consider = (mapping: RuleMapping, key: string, candidates: readonly string[]): void => {
+    if (!mapping.entries.has(key)) return;
+    const near = nearMiss(
+      key,
+      candidates.filter((candidate) => !mapping.entries.has(candidate)),
+    );
+    if (near === null) return;
+    const { word, distance } = near;
+    if (best === null || distance < best.distance)
+      best = { mapping, key, near: word, known: candidates, distance };
+  };
+  for (const issue of issues) {
+    if (issue.code === "unrecognized_keys") {
+      const { mapping, keys } = unknownKeysOf(schema, root, value, issue);
+      for (const key of issue.keys) consider(mapping, key, keys);
+    }
+    if (issue.code === "invalid_union" && "discriminator" in issue) {
+      const mapping = locate(root, issue.path.slice(0, -1)).at(-1);
+      if (mapping?.kind !== "mapping") continue;
+      for (const key of mapping.entries.keys()) consider(mapping, key, [String(issue.discriminator)]);
+    }
+  }
+  return best;
+}
+
+function unknownKeysOf(
+  schema: z.ZodType,
+  root: RuleNode,
+  value: unknown,
+  issue: Issue,
+): { mapping: RuleMapping; keys: string[] } {
+  return {
+    mapping: locate(root, issue.path).at(-1) as RuleMapping,
+    keys: keysAt(schema, issue.path, value) ?? [],
+  };
+}
+
+/** The most common slip in YAML is a lost indentation: a trigger's key beside `trigger:`. */
+function misplacedMessage(schema: z.ZodType, key: string, value: unknown, issue: Issue): string | null {
+  if (issue.path.length > 0 || !keysAt(schema, ["trigger"], value)?.includes(key)) return null;
+  return `\`${key}\` belongs to the trigger; indent it under trigger:`;
+}
+
+/** The nodes from the root along the path, as far as it exists. */
+function locate(root: RuleNode, path: readonly PropertyKey[]): RuleNode[] {
+  const steps = [root];
+  for (const step of path) {
+    const last = steps.at(-1)!;
+    const child =
+      last.kind === "list"
+        ? last.items[Number(step)]
+        : last.kind === "mapping"
+          ? last.entries.get(String(step))?.node
+          : undefined;
+    if (child === undefined) break;
+    steps.push(child);
+  }
+  return steps;
+}
+
+/** Removes the entry that holds the value at `depth` steps from the root, or the nearest entry around it. */
+function cut(steps: readonly RuleNode[], depth: number): boolean {
+  for (let index = Math.min(depth, steps.length - 1); index > 0; index--) {
+    const owner = steps[index - 1]!;
+    if (owner.kind !== "mapping") continue;
+    for (const [key, { node }] of owner.entries) {
+      if (node === steps[index]) return owner.entries.delete(key);
+    }
+  }
+  return false;
+}
+
+function renameKey(mapping: RuleMapping, from: string, to: string): void {
+  mapping.entries = new Map([...mapping.entries].map(([key, entry]) => [key === from ? to : key, entry]));
+}
+
+/** Text from the environment that stands where a number or a boolean is wanted: reads it as YAML would have. */
+function reread(node: RuleNode): boolean {
+  if (node.kind !== "scalar" || node.written === undefined || !isReference(node.written)) return false;
+  if (typeof node.value !== "string") return false;
+  const scalar: RuleScalar["value"] = parseScalar(node.value);
+  if (typeof scalar === "string" || scalar === null) return false;
+  node.value = scalar;
+  return true;
+}
+
+function parseScalar(text: string): RuleScalar["value"] {
+  if (!/^[-+.\w]{1,40}$/.test(text)) return text;
+  const value: unknown = parseDocument(text).toJS();
+  return typeof value === "number" || typeof value === "boolean" ? value : text;
+}

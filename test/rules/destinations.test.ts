@@ -1,0 +1,72 @@
+import { describe, expect, test } from "vitest";
+import { destinationIdOf } from "../../src/core/destination.ts";
+import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
+import { loadText } from "./support.ts";
+
+const mistakesIn = (text: string) =>
+  loadText(text, { env: { SLACK: "https://hooks.slack.example/T0" } }).diagnostics.map(formatDiagnostic);
+
+describe("destinations in rule files", () => {
+  test("stand in a list beside automations, or in a document of their own", () => {
+    const { destinations, automations, diagnostics } = loadText(
+      [
+        "destinations:",
+        "  - {name: ops, type: slack, url: '${env.SLACK}'}",
+        "automations:",
+        "  - {name: pumps, trigger: {}, actions: [{type: send-notification, destination: ops, body: '{{ event.id }}'}]}",
+        "---",
+        "{name: post, type: email, to: [a@example.org], from: b@example.org, host: localhost, port: 25}",
+      ].join("\n"),
+      { workspace: "greenhouse", env: { SLACK: "https://hooks.slack.example/T0" } },
+    );
+    expect(diagnostics).toEqual([]);
+    expect(automations).toHaveLength(1);
+    expect(destinations).toMatchObject([
+      {
+        id: destinationIdOf("greenhouse", "ops"),
+        definition: { type: "slack", url: "https://hooks.slack.example/T0" },
+        source: { kind: "file" },
+      },
+      { definition: { type: "email", port: 25, security: "starttls" } },
+    ]);
+  });
+
+  test.each([
+    ["destinations: [{name: a, type: slak, url: 'https://a'}]", "did you mean `slack`?"],
+    ["destinations: [{name: a, type: slack, ulr: 'https://a'}]", "did you mean `url`?"],
+    ["destinations: [{name: a, type: slack}]", "url is missing"],
+    ["destinations: [{name: a, type: slack, url: '${env.MISSING}'}]", "the environment has no MISSING"],
+    [
+      "destinations: [{name: a, type: slack, url: 'https://a'}, {name: a, type: discord, url: 'https://b'}]",
+      'name "a" is taken',
+    ],
+    ["destination: [{name: a, type: slack, url: 'https://a'}]", "did you mean `destinations`?"],
+  ])("%s: %s", (text, message) => {
+    expect(mistakesIn(text)).toEqual([expect.stringContaining(message)]);
+  });
+
+  test("are named by actions, also from the environment", () => {
+    const rule =
+      "{name: a, trigger: {}, actions: [{type: send-notification, destination: '${env.TEAM}', body: a}]}";
+    const { automations } = loadText(rule, { env: { TEAM: "ops" } });
+    expect(automations[0]).toMatchObject({ actions: [{ destination: "ops" }], secrets: {} });
+  });
+
+  test("what is secret in them is not repeated", () => {
+    const [mistake] = mistakesIn("destinations: [{name: a, type: slack, url: hush}]");
+    expect(mistake).toContain("url should be an address");
+    expect(mistake).not.toContain("hush");
+  });
+
+  test.each([
+    ["{type: call-webhook}", "url is missing"],
+    ["{type: call-webhook, url: 'https://a', destination: ops}", "both say where to send"],
+    ["{type: call-webhook, destination: ops, secret: hush}", "has its own secret"],
+    ["{type: send-notification, body: a}", "destination is missing"],
+    ["{type: send-notification, destination: ops, body: '{{ event.'}", "cannot be read"],
+  ])("an action says where to send once: %s", (action, message) => {
+    expect(mistakesIn(`{name: a, trigger: {}, actions: [${action}]}`)).toEqual([
+      expect.stringContaining(message),
+    ]);
+  });
+});

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "vitest";
+import { loadText, mistakesIn } from "./support.ts";
+
+const pump = "event: pump.stopped, resource: { prefect.resource.id: pump.1 }";
+const webhooks = (text: string) => `webhooks:\n  - ${text}\n`;
+
+describe("webhooks of a rule file", () => {
+  test("stand beside automations, or alone, with every default filled in", () => {
+    const text = `
+automations:
+  - name: pumps
+    trigger: { expect: [pump.stopped] }
+webhooks:
+  - name: pumps
+    signature: { type: slack, secret: "\${env.SECRET}", tolerance: 1m }
+    template: { ${pump} }
+---
+webhooks:
+  - name: texts
+    template: "[]"
+`;
+    const { automations, hooks, diagnostics } = loadText(text, { env: { SECRET: "hush" } });
+    expect(diagnostics).toEqual([]);
+    expect(automations.map(({ name }) => name)).toEqual(["pumps"]);
+    const source = { kind: "file", file: "greenhouse.yaml" };
+    expect(hooks).toEqual([
+      {
+        name: "pumps",
+        description: "",
+        signature: { type: "slack", secret: "hush", tolerance: 60 },
+        template: {
+          event: "pump.stopped",
+          resource: { "prefect.resource.id": "pump.1" },
+          related: [],
+          payload: {},
+        },
+        source,
+      },
+      { name: "texts", description: "", template: "[]", source },
+    ]);
+  });
+
+  test.each([
+    ["name: a b\n    template: a", "2:11: name should be letters, digits, dots"],
+    ["name: a", "2:5: template is missing"],
+    ["name: a\n    tempalte: a", "3:5: unknown key `tempalte`; did you mean `template`?"],
+    [
+      "name: a\n    template: { evnt: a, resource: { prefect.resource.id: b } }",
+      "3:17: unknown key `evnt`; did you mean `event`?",
+    ],
+    [
+      "name: a\n    template: [{ event: a, resource: {} }]",
+      "3:38: Resources must include a non-empty prefect.resource.id",
+    ],
+    [`name: a\n    template: { ${pump}, payload: 3 }`, "3:90: payload should be a mapping whose strings"],
+    [
+      "name: a\n    template: '{{ event.id }}'",
+      "3:15: there is no event; a template sees body, headers, query",
+    ],
+    [
+      "name: a\n    template: { event: '{% if %}', resource: { prefect.resource.id: a } }",
+      "3:24: the template cannot",
+    ],
+    ["name: a\n    template: a\n    signature: { type: githb, secret: a }", "did you mean `github`?"],
+    ["name: a\n    template: a\n    signature: { type: github }", "secret is missing"],
+    ["name: a\n    template: a\n    signature: { type: github, secret: '' }", "secret should not be empty"],
+    ["name: a\n    template: a\n    signature: { type: shared-secret, secret: a }", "header is missing"],
+    [
+      "name: a\n    template: a\n    signature: { type: standard-webhooks, secret: whsec_A }",
+      "what follows is not base64",
+    ],
+    [
+      "name: a\n    template: a\n    signature: { type: github, secret: '${env.MISSING}' }",
+      "4:40: the environment has no MISSING",
+    ],
+    [
+      "name: a\n    template: '${env.HOME}'",
+      "3:15: ${env.HOME} cannot stand in a webhook's template, because everybody may read",
+    ],
+    ["3", "2:5: a webhook should be a mapping; found 3"],
+    [
+      "name: a\n    template: a\n  - name: a\n    template: b",
+      '4:11: name "a" is taken by greenhouse.yaml:2:11',
+    ],
+  ])("a mistake: %s", (text, message) => {
+    expect(mistakesIn(webhooks(text))).toEqual([expect.stringContaining(message)]);
+  });
+
+  test("a misspelt list is found", () => {
+    expect(mistakesIn(webhooks("name: a\n    template: a").replace("webhooks", "webhook"))).toEqual([
+      expect.stringContaining("did you mean `webhooks`?"),
+    ]);
+  });
+
+  test("a secret that does not fit is not shown", () => {
+    const text = webhooks(
+      "name: a\n    template: a\n    signature: { type: standard-webhooks, secret: '${env.S}' }",
+    );
+    const [mistake] = mistakesIn(text, { S: "whsec_&hush" });
+    expect(mistake).toContain("base64");
+    expect(mistake).not.toContain("hush");
+  });
+});

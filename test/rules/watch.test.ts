@@ -1,0 +1,132 @@
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
+import { type RuleWatcher, watchRules } from "../../src/rules/watch.ts";
+import { loadOptions, RuleDirectory } from "./support.ts";
+
+let directory: RuleDirectory;
+let watcher: RuleWatcher | undefined;
+let told: string[];
+let awaited: { what: string; met: () => void } | null;
+let failNext: boolean;
+
+beforeEach(() => {
+  directory = new RuleDirectory();
+  told = [];
+  awaited = null;
+  failNext = false;
+});
+
+afterEach(async () => {
+  await watcher?.close();
+  directory.remove();
+});
+
+function tell(what: string): void {
+  told.push(what);
+  if (awaited?.what === what) awaited.met();
+}
+
+/** Resolves when the watcher tells this next. */
+function telling(what: string): Promise<void> {
+  return new Promise((met) => {
+    awaited = { what, met };
+  });
+}
+
+function start(options: { lookMs?: number; paths?: string[] } = {}): void {
+  watcher = watchRules(options.paths ?? ["."], {
+    ...loadOptions,
+    now: () => 1,
+    cwd: directory.path,
+    quietMs: 20,
+    lookMs: options.lookMs ?? 3_600_000, // so that it is the file system that tells
+    apply: async ({ automations }) => {
+      if (failNext) {
+        failNext = false;
+        throw new Error("the log cannot be reached");
+      }
+      tell(`applied ${automations.map(({ name }) => name).join(" ")}`);
+    },
+    reject: ({ diagnostics }) => tell(`rejected ${diagnostics.map(formatDiagnostic).join(" ")}`),
+    failed: (error) => tell(`failed: ${(error as Error).message}`),
+  });
+}
+
+async function expecting(change: () => void, what: string): Promise<void> {
+  const met = telling(what);
+  change();
+  await met;
+}
+
+const rule = (name: string): string => `name: ${name}\ntrigger: {}\n`;
+
+describe("watching rules", () => {
+  test("applies what is there, then each good change, also in new directories", async () => {
+    directory.write("a.yaml", rule("a"));
+    await expecting(() => start(), "applied a");
+    await expecting(() => directory.write("a.yaml", rule("b")), "applied b");
+    await expecting(() => directory.write("deep/c.yaml", rule("c")), "applied b c");
+    await expecting(() => directory.write("deep/c.yaml", rule("d")), "applied b d");
+    await expecting(() => rmSync(join(directory.path, "a.yaml")), "applied d");
+  });
+
+  test("reports a bad change once, and applies again when it is mended", async () => {
+    directory.write("a.yaml", rule("a"));
+    await expecting(() => start({ lookMs: 30 }), "applied a");
+    const bad = "rejected a.yaml:2:1: unknown key `triger`; did you mean `trigger`?";
+    await expecting(() => directory.write("a.yaml", rule("b").replace("trigger", "triger")), bad);
+    await expecting(() => directory.write("a.yaml", rule("c")), "applied c");
+    expect(told).toEqual(["applied a", bad, "applied c"]);
+  });
+
+  test("follows a file through an editor that saves by renaming", async () => {
+    directory.write("a.yaml", rule("a"));
+    await expecting(() => start({ paths: ["a.yaml"] }), "applied a");
+    for (const name of ["b", "c"]) {
+      const save = (): void => {
+        const file = join(directory.path, "a.yaml");
+        writeFileSync(`${file}.new`, rule(name));
+        renameSync(file, `${file}~`);
+        renameSync(`${file}.new`, file);
+      };
+      await expecting(save, `applied ${name}`);
+      await expecting(() => directory.write("a.yaml", rule(`${name}2`)), `applied ${name}2`);
+    }
+  });
+
+  // So a directory of configuration is replaced as a whole: ..data points to another version from one moment to the next.
+  test("follows a link that is pointed elsewhere", async () => {
+    for (const version of ["1", "2"]) {
+      mkdirSync(join(directory.path, `..${version}`));
+      writeFileSync(join(directory.path, `..${version}`, "a.yaml"), rule(`version-${version}`));
+    }
+    symlinkSync("..1", join(directory.path, "..data"));
+    symlinkSync("..data/a.yaml", join(directory.path, "a.yaml"));
+    await expecting(() => start(), "applied version-1");
+    const swap = (): void => {
+      symlinkSync("..2", join(directory.path, "..new"));
+      renameSync(join(directory.path, "..new"), join(directory.path, "..data"));
+    };
+    await expecting(swap, "applied version-2");
+  });
+
+  test("tries again when applying failed, and looks by itself where nobody tells of changes", async () => {
+    directory.write("a.yaml", rule("a"));
+    failNext = true;
+    await expecting(() => start({ lookMs: 20 }), "applied a");
+    expect(told).toEqual(["failed: the log cannot be reached", "applied a"]);
+  });
+
+  test("tells nothing any more once it is closed", async () => {
+    directory.write("a.yaml", rule("a"));
+    await expecting(() => start({ lookMs: 5 }), "applied a");
+    directory.write("a.yaml", rule("b"));
+    await watcher?.close();
+    const toldBefore = [...told];
+    directory.write("a.yaml", rule("c"));
+    await new Promise((resolve) => setTimeout(resolve, 60)); // that nothing happens cannot be awaited
+    expect(told).toEqual(toldBefore);
+  });
+});
