@@ -1,0 +1,199 @@
+/**
+ * What to look for among events: Prefect's EventFilter as it is written, and as it is meant.
+ *
+ * `EventFilterSchema` takes what came over the wire; `resolveFilter` fixes the times that were left out and drops
+ * whatever restricts nothing. A resolved filter is plain JSON, so that a page token can carry it.
+ */
+
+import { z } from "zod";
+import { UuidSchema } from "../core/event.ts";
+import { day, type Micros, parseTime } from "../core/time.ts";
+import { SpecificationSchema } from "../core/trigger.ts";
+import { comparable } from "./text.ts";
+import { parseTextQuery, type TextQuery } from "./text-query.ts";
+
+/** How far back a filter looks that names no `since`. */
+const sinceDaysDefault = 180;
+const textQueryLengthMax = 200;
+
+export interface LabelTest {
+  readonly label: string;
+  /** Globs, of which the label's value must match one; none of them is a test that nothing passes. */
+  readonly patterns: readonly string[];
+}
+
+/** What one resource must be. Lists are alternatives and restrict nothing when empty; all that is given must hold. */
+export interface ResourceTest {
+  readonly ids: readonly string[];
+  readonly idPrefixes: readonly string[];
+  readonly roles: readonly string[];
+  readonly idsInRoles: readonly (readonly [id: string, role: string])[];
+  readonly labels: readonly LabelTest[];
+}
+
+export interface EventFilter {
+  /** Both inclusive. */
+  readonly since: Micros;
+  readonly until: Micros;
+  readonly prefixes: readonly string[];
+  readonly names: readonly string[];
+  readonly excludedPrefixes: readonly string[];
+  readonly excludedNames: readonly string[];
+  /** All of them for the primary resource: one or none. */
+  readonly resource: readonly ResourceTest[];
+  /** Each must be passed by some related resource. */
+  readonly related: readonly ResourceTest[];
+  /** Each must be passed by the primary or some related resource. */
+  readonly anyResource: readonly ResourceTest[];
+  /** Event ids, alternatives; any when empty. */
+  readonly ids: readonly string[];
+  readonly text: TextQuery;
+  readonly order: "ASC" | "DESC";
+  /** Only one event a primary resource id: the first in the order. It is no part of matching. */
+  readonly distinct: boolean;
+}
+
+const Texts = z.array(z.string()).nullish();
+
+const Time = z
+  .string()
+  .refine(
+    (text) => parseTime(text) !== null,
+    "Input should be a valid RFC 3339 date-time, such as 2026-03-01T09:30:00Z",
+  )
+  .meta({ format: "date-time" })
+  .nullish();
+
+const Labels = SpecificationSchema.nullish().describe(
+  "Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates.",
+);
+
+const PrimaryResource = z.strictObject({
+  id: Texts,
+  id_prefix: Texts,
+  labels: Labels,
+  distinct: z.boolean().nullish(),
+});
+const AnyResource = z.strictObject({ id: Texts, id_prefix: Texts, labels: Labels });
+const RelatedResource = z.strictObject({
+  id: Texts,
+  role: Texts,
+  resources_in_roles: z.array(z.tuple([z.string(), z.string()])).nullish(),
+  labels: Labels,
+});
+
+/** One object or a list of them, told apart before they are read: a union would blur where a mistake lies. */
+function oneOrMany<T extends z.ZodType>(item: T) {
+  const one = z.toJSONSchema(item, { io: "input", unrepresentable: "any" });
+  const { $schema: _, ...shape } = one;
+  return z
+    .custom<z.input<T> | readonly z.input<T>[] | null | undefined>()
+    .transform((value: unknown, context): z.output<T>[] => {
+      if (value === null || value === undefined) return [];
+      const one = !Array.isArray(value);
+      const parsed = z.array(item).safeParse(one ? [value] : value);
+      if (parsed.success) return parsed.data;
+      for (const issue of parsed.error.issues) {
+        const path = one ? issue.path.slice(1) : [...issue.path];
+        context.issues.push({
+          ...issue,
+          path,
+          input: valueAt(value, path),
+        } as (typeof context.issues)[number]);
+      }
+      return z.NEVER;
+    })
+    .optional()
+    .meta({ anyOf: [shape, { type: "array", items: shape }, { type: "null" }] });
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key],
+    value,
+  );
+}
+
+/** Prefect's EventFilter. Every part may be left out or null; unknown keys are mistakes at every level. */
+export const EventFilterSchema = z
+  .strictObject({
+    occurred: z.strictObject({ since: Time, until: Time }).nullish(),
+    event: z
+      .strictObject({ prefix: Texts, exclude_prefix: Texts, name: Texts, exclude_name: Texts })
+      .nullish(),
+    resource: PrimaryResource.nullish(),
+    related: oneOrMany(RelatedResource),
+    any_resource: oneOrMany(AnyResource),
+    id: z.strictObject({ id: z.array(UuidSchema).nullish() }).nullish(),
+    text: z
+      .strictObject({
+        query: z
+          .string()
+          .refine(
+            (text) => [...text].length <= textQueryLengthMax,
+            `A text query has at most ${textQueryLengthMax} characters`,
+          )
+          .meta({ maxLength: textQueryLengthMax })
+          .nullish(),
+      })
+      .nullish(),
+    order: z.enum(["ASC", "DESC"]).nullish(),
+  })
+  .meta({ id: "EventFilter", description: "Which events: all given parts must hold." });
+
+/** A filter as it was written and found valid. */
+export type WrittenFilter = z.output<typeof EventFilterSchema>;
+
+/**
+ * Says what a valid filter means.
+ *
+ * @param now the moment at which the filter was read: until when events are sought, and what 180 days are counted
+ *   back from, unless the filter says otherwise
+ */
+export function resolveFilter(written: WrittenFilter | null | undefined, now: Micros): EventFilter {
+  const { occurred, event, resource, related, any_resource, id, text, order } = written ?? {};
+  return {
+    since: timeOr(occurred?.since, Math.floor(now / day) * day - sinceDaysDefault * day),
+    until: timeOr(occurred?.until, now),
+    prefixes: comparables(event?.prefix),
+    names: comparables(event?.name),
+    excludedPrefixes: comparables(event?.exclude_prefix),
+    excludedNames: comparables(event?.exclude_name),
+    resource: testsOf([resource ?? {}]),
+    related: testsOf(related ?? []),
+    anyResource: testsOf(any_resource ?? []),
+    ids: id?.id ?? [],
+    text: parseTextQuery(text?.query ?? ""),
+    order: order ?? "DESC",
+    distinct: resource?.distinct ?? false,
+  };
+}
+
+type WrittenTest = Partial<Omit<z.output<typeof RelatedResource> & z.output<typeof AnyResource>, "distinct">>;
+
+/** The tests that restrict something. */
+function testsOf(written: readonly WrittenTest[]): ResourceTest[] {
+  return written
+    .map(({ id, id_prefix, role, resources_in_roles, labels }) => ({
+      ids: comparables(id),
+      idPrefixes: comparables(id_prefix),
+      roles: comparables(role),
+      idsInRoles: (resources_in_roles ?? []).map(([id, role]): [string, string] => [
+        comparable(id),
+        comparable(role),
+      ]),
+      labels: Object.entries(labels ?? {}).map(([label, patterns]) => ({
+        label: comparable(label),
+        patterns: comparables(typeof patterns === "string" ? [patterns] : patterns),
+      })),
+    }))
+    .filter((test) => Object.values(test).some((list) => list.length > 0));
+}
+
+function comparables(texts: readonly string[] | null | undefined): string[] {
+  return [...new Set((texts ?? []).map(comparable))];
+}
+
+function timeOr(text: string | null | undefined, otherwise: Micros): Micros {
+  return (text === null || text === undefined ? null : parseTime(text)) ?? otherwise;
+}

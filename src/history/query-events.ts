@@ -1,0 +1,175 @@
+/** The feed's past: a page of the events that match, and how many there are in all. */
+
+import { sql } from "kysely";
+import type { ReceivedEvent } from "../core/event.ts";
+import type { Micros } from "../core/time.ts";
+import type { EventFilter } from "./filter.ts";
+import {
+  findsNothing,
+  matchingEvents,
+  matchingEventsByResource,
+  matchingEventsInOrder,
+  prepareSearch,
+  type Search,
+} from "./matching.ts";
+import type { Store } from "./store.ts";
+
+/** Where a page ended: plain JSON. */
+export interface PageCursor {
+  readonly occurred: Micros;
+  /** Breaks ties: the event's place in the order of recording. */
+  readonly key: number;
+  /** The first page's total, which stays that of all pages. */
+  readonly total: number;
+}
+
+export interface EventPage {
+  readonly events: readonly ReceivedEvent[];
+  /** How many events match in all; with `distinct`, how many resources have such events. */
+  readonly total: number;
+  /** For the next page, with the same filter; null when this is the last. */
+  readonly next: PageCursor | null;
+}
+
+export interface PageOptions {
+  /** How many events at most, 0 or more. */
+  readonly limit: number;
+  /** The page before this one's `next`. */
+  readonly after?: PageCursor | null | undefined;
+}
+
+/**
+ * Up to how many matching events are gathered and sorted. If there are more, the index in order of time is walked until
+ * the page is full: with few matches that walk would be long, and with many the sort would.
+ */
+const sortedCountMax = 5_000;
+
+/** Reads one page, in the filter's order by `occurred`; events that occurred together go in the order of recording. */
+export async function queryEvents(
+  store: Store,
+  filter: EventFilter,
+  { limit, after = null }: PageOptions,
+): Promise<EventPage> {
+  const search = await prepareSearch(store, filter);
+  const total = after?.total ?? (await countEvents(search));
+  if (total === 0 || limit === 0) return { events: [], total, next: null };
+  const found = await placesOf(search, { limit: limit + 1, after, total });
+  const page = found.slice(0, limit);
+  const last = page.at(-1);
+  const next = last === undefined || found.length <= limit ? null : { ...last, total };
+  return { events: await bodiesOf(store, page), total, next };
+}
+
+/** Reads all events that match, page by page, in the filter's order. */
+export async function* eachEvent(
+  store: Store,
+  filter: EventFilter,
+  pageSize: number,
+): AsyncGenerator<ReceivedEvent> {
+  // Nobody sees the total, so it is not counted.
+  const search = await prepareSearch(store, filter);
+  let after: PageCursor | null = null;
+  do {
+    const found = await placesOf(search, { limit: pageSize, after, total: Number.POSITIVE_INFINITY });
+    yield* await bodiesOf(store, found);
+    const last = found.at(-1);
+    after = last === undefined || found.length < pageSize ? null : { ...last, total: 0 };
+  } while (after !== null);
+}
+
+async function countEvents(search: Search): Promise<number> {
+  if (findsNothing(search)) return 0;
+  const matching = matchingEvents(search);
+  const { count } = await (search.filter.distinct
+    ? search.store.db
+        .selectFrom(matching.select("e.resource").distinct().as("g"))
+        .innerJoin("resources as r", "r.key", "g.resource")
+        .select(({ fn }) => fn.count<number>("r.id").distinct().as("count"))
+    : matching.select(({ fn }) => fn.countAll<number>().as("count"))
+  ).executeTakeFirstOrThrow();
+  return count;
+}
+
+interface Place {
+  readonly occurred: Micros;
+  readonly key: number;
+}
+
+async function placesOf(
+  search: Search,
+  { limit, after, total }: { limit: number; after: PageCursor | null; total: number },
+): Promise<Place[]> {
+  const { store, filter } = search;
+  const direction = filter.order === "ASC" ? "asc" : "desc";
+  const beyond = (alias: "e" | "m") =>
+    after === null
+      ? sql<boolean>`1 = 1`
+      : sql<boolean>`(${sql.ref(`${alias}.occurred`)}, ${sql.ref(`${alias}.key`)}) ${sql.raw(
+          direction === "asc" ? ">" : "<",
+        )} (${after.occurred}, ${after.key})`;
+
+  if (!filter.distinct && total > sortedCountMax) {
+    return matchingEventsInOrder(search)
+      .select(["e.key", "e.occurred"])
+      .where(beyond("e"))
+      .orderBy("e.occurred", direction)
+      .orderBy("e.key", direction)
+      .limit(limit)
+      .execute();
+  }
+  const gathered = filter.distinct
+    ? outermostEvents(search, direction)
+    : matchingEvents(search).select(["e.key", "e.occurred", sql<number>`1`.as("rank")]);
+  return store.db
+    .with(
+      (cte) => cte("m").materialized(),
+      () => gathered,
+    )
+    .selectFrom("m")
+    .select(["m.key", "m.occurred"])
+    .where("m.rank", "=", 1)
+    .where(beyond("m"))
+    .orderBy("m.occurred", direction)
+    .orderBy("m.key", direction)
+    .limit(limit)
+    .execute();
+}
+
+/** For each set of labels the first of the events that match, in the given order, ranked within their resource id. */
+function outermostEvents(search: Search, direction: "asc" | "desc") {
+  const times = matchingEvents(search)
+    .select(({ fn }) => [
+      "e.resource",
+      (direction === "asc" ? fn.min("e.occurred") : fn.max("e.occurred")).as("occurred"),
+    ])
+    .groupBy("e.resource");
+  return matchingEventsByResource(search)
+    .innerJoin(times.as("g"), (join) =>
+      join.onRef("g.resource", "=", "e.resource").onRef("g.occurred", "=", "e.occurred"),
+    )
+    .innerJoin("resources as r", "r.key", "e.resource")
+    .select(["e.key", "e.occurred"])
+    .select(({ fn }) =>
+      fn
+        .agg<number>("row_number")
+        .over((over) => over.partitionBy("r.id").orderBy("e.occurred", direction).orderBy("e.key", direction))
+        .as("rank"),
+    );
+}
+
+/** The events at these places; one that has been pruned in the meantime is missing. */
+async function bodiesOf({ db, workspace }: Store, places: readonly Place[]): Promise<ReceivedEvent[]> {
+  if (places.length === 0) return [];
+  const keys = places.map(({ key }) => key);
+  const rows = await db
+    .selectFrom("events")
+    .select(["key", "body"])
+    .where(sql<boolean>`+workspace = ${workspace}`) // hidden from the indexes: the keys find them
+    .where("key", "in", keys)
+    .execute();
+  const bodies = new Map(rows.map(({ key, body }) => [key, body]));
+  return keys.flatMap((key) => {
+    const body = bodies.get(key);
+    return body === undefined ? [] : [JSON.parse(body) as ReceivedEvent];
+  });
+}

@@ -1,0 +1,211 @@
+/** Writes a stretch of the log into the tables, with the cursor in the same transaction. */
+
+import { createHash } from "node:crypto";
+import { type Kysely, sql, type Transaction } from "kysely";
+import { type Event, receivedEvent } from "../core/event.ts";
+import type { LogEntry, LogPosition } from "../core/log-entry.ts";
+import { occurredOf } from "./matches.ts";
+import type { Tables } from "./schema.ts";
+import type { Store } from "./store.ts";
+import { comparable, comparableLabels, searchTextOf } from "./text.ts";
+
+/** Entries of the log that follow each other. */
+export interface Stretch {
+  /** The position before them. */
+  readonly after: LogPosition;
+  /** The position of the last of them, also if that one could not be read. */
+  readonly position: LogPosition;
+  readonly entries: readonly LogEntry[];
+}
+
+/** Databases bound the parameters of a statement; SQLite at 32,766. */
+const rowsPerStatement = 500;
+
+/**
+ * Records the events of a stretch, each id once, and moves the cursor to its end: all of it or nothing.
+ *
+ * @returns how many events were new, or null when the cursor does not stand at the stretch's start, because another
+ *   recorder moved it; then nothing was written
+ */
+export async function record(store: Store, { after, position, entries }: Stretch): Promise<number | null> {
+  const { writer, workspace } = store;
+  return await writer.transaction().execute(async (db) => {
+    // Locks the workspace's row, too: whoever else records or prunes waits until this is done.
+    const { numUpdatedRows } = await db
+      .updateTable("workspaces")
+      .set({ position })
+      .where("key", "=", workspace)
+      .where("position", "=", after)
+      .executeTakeFirstOrThrow();
+    if (numUpdatedRows === 0n) return null;
+
+    const events = await newEvents(db, workspace, entries);
+    if (events.length === 0) return 0;
+    const rows = await insertEvents(db, workspace, events);
+    const textLength = rows.reduce((sum, { text_length }) => sum + text_length, 0);
+    await db
+      .updateTable("workspaces")
+      .set({
+        event_count: sql`event_count + ${rows.length}`,
+        text_length: sql`text_length + ${textLength}`,
+      })
+      .where("key", "=", workspace)
+      .execute();
+    return rows.length;
+  });
+}
+
+/** The stretch's events that are not recorded yet, the first of each id. */
+async function newEvents(
+  db: Kysely<Tables>,
+  workspace: number,
+  entries: readonly LogEntry[],
+): Promise<Event[]> {
+  const events = new Map<string, Event>();
+  for (const entry of entries) {
+    if (entry.kind === "event" && !events.has(entry.event.id)) events.set(entry.event.id, entry.event);
+  }
+  for (const ids of slices([...events.keys()])) {
+    const known = await db
+      .selectFrom("events")
+      .select("id")
+      .where("workspace", "=", workspace)
+      .where("id", "in", ids)
+      .execute();
+    for (const { id } of known) events.delete(id);
+  }
+  return [...events.values()];
+}
+
+async function insertEvents(db: Transaction<Tables>, workspace: number, events: readonly Event[]) {
+  const described = events.map((event) => ({
+    event,
+    name: nameOf(event),
+    resource: labelSetOf(event.resource),
+    related: event.related.map(labelSetOf),
+  }));
+  const names = await nameKeys(db, workspace, unique(described.map(({ name }) => name)));
+  const labelSets = unique(described.flatMap(({ resource, related }) => [resource, ...related]));
+  const resources = await resourceKeys(db, workspace, labelSets);
+
+  const rows = described.map(({ event, name, resource }) => {
+    const body = JSON.stringify(receivedEvent(event));
+    const searched = searchTextOf(event);
+    return {
+      workspace,
+      id: event.id,
+      occurred: occurredOf(event),
+      received: event.received,
+      name: names.get(name.hash) ?? 0,
+      resource: resources.get(resource.hash) ?? 0,
+      text_length: body.length + searched.length,
+      body,
+      searched,
+    };
+  });
+  const keys = new Map<string, number>();
+  for (const slice of slices(rows)) {
+    const inserted = await db.insertInto("events").values(slice).returning(["key", "id"]).execute();
+    for (const { key, id } of inserted) keys.set(id, key);
+  }
+  const related = described.flatMap(({ event, related }) =>
+    unique(related).map(({ hash }) => ({
+      event: keys.get(event.id) ?? 0,
+      occurred: occurredOf(event),
+      resource: resources.get(hash) ?? 0,
+    })),
+  );
+  for (const slice of slices(related)) await db.insertInto("related").values(slice).execute();
+  return rows;
+}
+
+interface Hashed {
+  readonly hash: string;
+}
+
+interface Name extends Hashed {
+  readonly name: string;
+}
+
+interface LabelSet extends Hashed {
+  readonly id: string;
+  readonly title: string;
+  readonly labels: ReadonlyMap<string, string>;
+}
+
+function nameOf(event: Event): Name {
+  const name = comparable(event.name);
+  return { hash: hashOf(name), name };
+}
+
+function labelSetOf(resource: Event["resource"]): LabelSet {
+  const labels = comparableLabels(resource);
+  const id = labels.get("prefect.resource.id") ?? "";
+  const title = labels.get("prefect.resource.name") || labels.get("prefect.name") || id;
+  const sorted = [...labels].sort(([a], [b]) => (a < b ? -1 : 1));
+  return { hash: hashOf(JSON.stringify(sorted)), id, title, labels };
+}
+
+/** Collisions would mix up resources, so it is a cryptographic one; 128 bits of it suffice. */
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, 22);
+}
+
+function unique<T extends Hashed>(values: readonly T[]): T[] {
+  return [...new Map(values.map((value) => [value.hash, value])).values()];
+}
+
+/** The keys of the event names by hash; those not seen before are inserted. */
+async function nameKeys(db: Transaction<Tables>, workspace: number, names: readonly Name[]) {
+  const keys = await knownKeys(db, workspace, "names", names);
+  const missing = names.filter(({ hash }) => !keys.has(hash));
+  for (const slice of slices(missing)) {
+    const rows = slice.map(({ hash, name }) => ({ workspace, hash, name }));
+    const inserted = await db.insertInto("names").values(rows).returning(["key", "hash"]).execute();
+    for (const { key, hash } of inserted) keys.set(hash, key);
+  }
+  return keys;
+}
+
+/** The keys of the label sets by hash; those not seen before are inserted, with their labels. */
+async function resourceKeys(db: Transaction<Tables>, workspace: number, labelSets: readonly LabelSet[]) {
+  const keys = await knownKeys(db, workspace, "resources", labelSets);
+  const missing = labelSets.filter(({ hash }) => !keys.has(hash));
+  for (const slice of slices(missing)) {
+    const rows = slice.map(({ hash, id, title }) => ({ workspace, hash, id, title }));
+    const inserted = await db.insertInto("resources").values(rows).returning(["key", "hash"]).execute();
+    for (const { key, hash } of inserted) keys.set(hash, key);
+  }
+  const labels = missing.flatMap(({ hash, labels }) => {
+    const resource = keys.get(hash) ?? 0;
+    return Array.from(labels, ([label, value]) => ({ resource, workspace, label, value }));
+  });
+  for (const slice of slices(labels)) await db.insertInto("labels").values(slice).execute();
+  return keys;
+}
+
+async function knownKeys(
+  db: Transaction<Tables>,
+  workspace: number,
+  table: "names" | "resources",
+  values: readonly Hashed[],
+): Promise<Map<string, number>> {
+  const keys = new Map<string, number>();
+  for (const slice of slices(values)) {
+    const hashes = slice.map(({ hash }) => hash);
+    const known = await db
+      .selectFrom(table)
+      .select(["key", "hash"])
+      .where("workspace", "=", workspace)
+      .where("hash", "in", hashes)
+      .execute();
+    for (const { key, hash } of known) keys.set(hash, key);
+  }
+  return keys;
+}
+
+function* slices<T>(values: readonly T[]): Generator<T[]> {
+  for (let start = 0; start < values.length; start += rowsPerStatement) {
+    yield values.slice(start, start + rowsPerStatement);
+  }
+}

@@ -1,0 +1,125 @@
+/** SQLite for kysely: Node's own `node:sqlite`, in a thread of its own, one statement at a time. */
+
+import { Worker } from "node:worker_threads";
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from "kysely";
+import { asHistoryError, HistoryUnavailable } from "./errors.ts";
+import type { SqliteRequest, SqliteResponse, SqliteSettings } from "./sqlite-worker.ts";
+
+// Compiled, it ends otherwise; an address in a string is rewritten by nobody.
+const workerFile = import.meta.url.endsWith(".ts") ? "./sqlite-worker.ts" : "./sqlite-worker.js";
+
+/** A dialect whose connection is opened with the first query. */
+export function sqliteDialect(settings: SqliteSettings): Dialect {
+  return {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new SqliteDriver(settings),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  };
+}
+
+class SqliteDriver implements Driver {
+  readonly #settings: SqliteSettings;
+  #connection: SqliteConnection | null = null;
+  /** Resolves when whoever asked last has released the connection. */
+  #released: Promise<void> = Promise.resolve();
+  #release: () => void = () => {};
+
+  constructor(settings: SqliteSettings) {
+    this.#settings = settings;
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    const before = this.#released;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#released = promise;
+    await before;
+    this.#release = resolve;
+    // A worker that has ended is replaced: what ended it, such as a missing folder, may have been put right.
+    if (this.#connection === null || this.#connection.ended) {
+      this.#connection = new SqliteConnection(this.#settings);
+    }
+    return this.#connection;
+  }
+
+  async releaseConnection(): Promise<void> {
+    this.#release();
+  }
+
+  // All transactions here write. Taking the write lock at once lets the busy timeout wait for it; a transaction that
+  // begins by reading would fail instead.
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw("begin immediate"));
+  }
+
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw("commit"));
+  }
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw("rollback"));
+  }
+
+  async destroy(): Promise<void> {
+    await this.#connection?.close();
+  }
+}
+
+class SqliteConnection implements DatabaseConnection {
+  readonly #worker: Worker;
+  readonly #exit: Promise<unknown>;
+  #settle: ((response: SqliteResponse) => void) | null = null;
+  ended = false;
+
+  constructor(settings: SqliteSettings) {
+    this.#worker = new Worker(new URL(workerFile, import.meta.url), { workerData: settings });
+    const end = (message: string, errcode?: number) => {
+      this.ended = true;
+      this.#answer({ error: { message, errcode } });
+    };
+    this.#worker.on("message", (response: SqliteResponse) => this.#answer(response));
+    this.#worker.on("error", (error: Error & { errcode?: number }) =>
+      end(error.message, error.errcode ?? 14),
+    );
+    this.#exit = new Promise((resolve) => this.#worker.once("exit", resolve)).then(() =>
+      end("its thread has ended", 14),
+    );
+  }
+
+  async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    const response = await new Promise<SqliteResponse>((resolve) => {
+      this.#settle = resolve;
+      if (this.ended) this.#answer({ error: { message: "its thread has ended", errcode: 14 } });
+      else this.#worker.postMessage({ sql, parameters } satisfies SqliteRequest);
+    });
+    if ("error" in response)
+      throw asHistoryError(Object.assign(new Error(response.error.message), response.error));
+    return { rows: response.rows as R[], numAffectedRows: BigInt(response.changes) };
+  }
+
+  // biome-ignore lint/correctness/useYield: kysely asks for it, and nothing here streams
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new HistoryUnavailable("Queries of the history are not streamed; read page by page");
+  }
+
+  async close(): Promise<void> {
+    if (!this.ended) this.#worker.postMessage("close");
+    await this.#exit;
+  }
+
+  #answer(response: SqliteResponse): void {
+    this.#settle?.(response);
+    this.#settle = null;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The same filter decides in memory for live feeds, and in SQL for what is past. If the two could differ, a feed would
+ * show other events after a reload than before it.
+ */
+
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Event } from "../../src/core/event.ts";
+import { day, type Micros, minute, parseTime, second } from "../../src/core/time.ts";
+import type { EventCount } from "../../src/history/count-by.ts";
+import type { EventFilter } from "../../src/history/filter.ts";
+import { type History, openHistory } from "../../src/history/history.ts";
+import { matchesFilter, occurredOf } from "../../src/history/matches.ts";
+import type { PageCursor } from "../../src/history/query-events.ts";
+import { comparable } from "../../src/history/text.ts";
+import { databaseKinds, type TestDatabase } from "./databases.ts";
+import { noon, someEvents, someFilter, stretchOf } from "./greenhouse.ts";
+
+const runs = { numRuns: 100 };
+
+describe.each(databaseKinds)("$name", ({ missing, start }) => {
+  if (missing !== null) {
+    test.skip(`not tested: ${missing}`);
+    return;
+  }
+  let database: TestDatabase;
+  let history: History;
+  let workspaces = 0;
+  beforeAll(async () => {
+    database = await start();
+    history = await openHistory(database.options("greenhouse"));
+  });
+  afterAll(async () => {
+    await history.close();
+    await database.remove();
+  });
+
+  /** A workspace of its own beside all others, so that what leaks from one to another is seen, too. */
+  const recorded = async (events: readonly Event[]): Promise<History> => {
+    workspaces += 1;
+    const workspace = await history.inWorkspace(`greenhouse ${workspaces}`);
+    await workspace.record(stretchOf(events));
+    return workspace;
+  };
+
+  test("finds, in pages of any size, just the events that match in memory, in order", async () => {
+    let foundCount = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        someEvents,
+        fc.array(someFilter, { minLength: 1, maxLength: 8 }),
+        fc.integer({ min: 1, max: 8 }),
+        async (events, filters, limit) => {
+          const workspace = await recorded(events);
+          for (const filter of filters) {
+            const expected = expectedEvents(events, filter).map(({ id }) => id);
+            foundCount += expected.length;
+            const found: string[] = [];
+            let after: PageCursor | null = null;
+            do {
+              const page = await workspace.queryEvents(filter, { limit, after });
+              expect(page.total).toBe(expected.length);
+              expect(page.events.length).toBeLessThanOrEqual(limit);
+              found.push(...page.events.map(({ id }) => id));
+              after = page.next;
+            } while (after !== null);
+            expect(found).toEqual(expected);
+            const streamed: string[] = [];
+            for await (const { id } of workspace.eachEvent(filter, limit)) streamed.push(id);
+            expect(streamed).toEqual(expected);
+          }
+        },
+      ),
+      runs,
+    );
+    expect(foundCount).toBeGreaterThan(100); // else the filters are too strict to show anything
+  });
+
+  test("counts as a loop over the events does", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        someEvents,
+        fc.array(someFilter, { minLength: 1, maxLength: 4 }),
+        fc.constantFrom("day", "time", "event", "resource"),
+        fc.constantFrom(...units),
+        async (events, filters, countable, { unit, length }) => {
+          const workspace = await recorded(events);
+          for (const filter of filters) {
+            if ((filter.until - filter.since) / length > 1_000) continue; // refused
+            const counts = await workspace.countBy(countable, filter, { unit, interval: 1, now: noon });
+            const distinctOff = { ...filter, distinct: false };
+            const matching = expectedEvents(events, distinctOff);
+            if (countable === "event") expectGroups(counts, matching, ({ name }) => comparable(name));
+            else if (countable === "resource") expectGroups(counts, matching, idOf);
+            else expectBuckets(counts, matching, countable === "day" ? day : length);
+          }
+        },
+      ),
+      runs,
+    );
+  });
+});
+
+// Generators that draw empty filters would let everything above pass without showing anything.
+test("the drawn filters use every criterion, and each finds some events and not others", () => {
+  const verdicts = new Map<string, Set<boolean>>();
+  const samples = fc.sample(fc.tuple(someEvents, someFilter), { numRuns: 3_000, seed: 1 });
+  for (const [events, filter] of samples) {
+    const tests = [...filter.resource, ...filter.related, ...filter.anyResource];
+    const patterns = tests.flatMap(({ labels }) => labels.flatMap(({ patterns }) => patterns));
+    const criteria = {
+      ...filter,
+      ...filter.text,
+      ...Object.fromEntries(testParts.map((part) => [part, tests.flatMap((test) => [...test[part]])])),
+      negated: patterns.filter((pattern) => pattern.startsWith("!")),
+      classes: patterns.filter((pattern) => pattern.includes("[!n]")),
+    };
+    for (const [criterion, value] of Object.entries(criteria)) {
+      if (!Array.isArray(value) || value.length === 0) continue;
+      const seen = verdicts.get(criterion) ?? new Set();
+      for (const event of events) seen.add(matchesFilter(filter, event));
+      verdicts.set(criterion, seen);
+    }
+  }
+  const used = [...verdicts].filter(([, { size }]) => size === 2).map(([criterion]) => criterion);
+  expect(used).toEqual(expect.arrayContaining(expectedCriteria));
+});
+
+const testParts = ["ids", "idPrefixes", "roles", "idsInRoles", "labels"] as const;
+const expectedCriteria = [
+  ...["prefixes", "names", "excludedPrefixes", "excludedNames", "resource", "related", "anyResource"],
+  ...["any", "all", "none", "negated", "classes", ...testParts],
+];
+
+const units = [
+  { unit: "week", length: 7 * day },
+  { unit: "day", length: day },
+  { unit: "minute", length: minute },
+  { unit: "second", length: second },
+] as const;
+
+function idOf(event: Event): string {
+  return comparable(event.resource.get("prefect.resource.id") ?? "");
+}
+
+/** What should be found: every event that matches, in order; ties in the order of recording. */
+function expectedEvents(events: readonly Event[], filter: EventFilter): Event[] {
+  const direction = filter.order === "ASC" ? 1 : -1;
+  const matching = events
+    .map((event, place) => ({ event, place, occurred: occurredOf(event) }))
+    .filter(({ event }) => matchesFilter(filter, event))
+    .sort((a, b) => direction * (a.occurred - b.occurred || a.place - b.place))
+    .map(({ event }) => event);
+  if (!filter.distinct) return matching;
+  const seen = new Set<string>();
+  return matching.filter((event) => !seen.has(idOf(event)) && seen.add(idOf(event)));
+}
+
+function expectGroups(
+  counts: readonly EventCount[],
+  matching: readonly Event[],
+  keyOf: (event: Event) => string,
+) {
+  const groups = Map.groupBy(matching, keyOf);
+  expect(new Set(counts.map(({ value }) => value))).toEqual(new Set(groups.keys()));
+  for (const { value, count, start_time, end_time } of counts) {
+    const times = groups.get(value)?.map(occurredOf) ?? [];
+    expect(count).toBe(times.length);
+    expect(parseTime(start_time)).toBe(Math.min(...times));
+    expect(parseTime(end_time)).toBe(Math.max(...times));
+  }
+  const places = counts.map(({ count, label }) => [-count, label] as const);
+  const sorted = [...places].sort(
+    ([countA, a], [countB, b]) => countA - countB || Buffer.compare(Buffer.from(a), Buffer.from(b)),
+  );
+  expect(places).toEqual(sorted);
+}
+
+function expectBuckets(counts: readonly EventCount[], matching: readonly Event[], length: Micros) {
+  let end: Micros | null = null;
+  for (const [index, { value, count, start_time, end_time, label }] of counts.entries()) {
+    const start = parseTime(start_time) ?? 0;
+    const last = parseTime(end_time) ?? 0;
+    expect(value).toBe(String(index));
+    expect(label).toBe(start_time.replace("Z", "+00:00"));
+    if (end !== null) expect(start).toBe(end + 1); // no gap and no overlap
+    expect(last).toBe(start + length - 1);
+    const inside = matching.filter((event) => start <= occurredOf(event) && occurredOf(event) <= last);
+    expect(count).toBe(inside.filter((event) => occurredOf(event) <= cut(length)).length);
+    end = last;
+  }
+  const counted = counts.reduce((sum, { count }) => sum + count, 0);
+  expect(counted).toBe(matching.filter((event) => occurredOf(event) <= cut(length)).length);
+}
+
+/** The end of the unit that noon lies in: noon itself begins a second, a minute and an hour, and lies in a Sunday. */
+function cut(length: Micros): Micros {
+  return length < day ? noon + length - 1 : noon + day / 2 - 1;
+}

@@ -1,0 +1,365 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Event, receivedEvent } from "../../src/core/event.ts";
+import { day, formatTime, hour, type Micros, millisecond, second } from "../../src/core/time.ts";
+import { TooManyBuckets } from "../../src/history/count-by.ts";
+import { HistoryMisconfigured, HistoryUnavailable } from "../../src/history/errors.ts";
+import { type History, openHistory } from "../../src/history/history.ts";
+import { databaseKinds, type TestDatabase } from "./databases.ts";
+import { event, filter, noon, someEvents, stretchOf } from "./greenhouse.ts";
+
+const everything = filter({ occurred: { until: "9999-12-31T23:59:59Z", since: "0001-01-01T00:00:00Z" } });
+
+describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
+  if (missing !== null) {
+    test.skip(`not tested: ${missing}`);
+    return;
+  }
+  let database: TestDatabase;
+  let shared: History;
+  let workspaces = 0;
+  beforeAll(async () => {
+    database = await start();
+    shared = await openHistory(database.options("shared"));
+  });
+  afterAll(async () => {
+    await shared.close();
+    await database.remove();
+  });
+  const emptyHistory = () => {
+    workspaces += 1;
+    return shared.inWorkspace(`workspace ${workspaces}`);
+  };
+  const historyOf = async (...events: Event[]) => {
+    const history = await emptyHistory();
+    await history.record(stretchOf(events));
+    return history;
+  };
+  const ids = async (history: History, written: unknown = {}) => {
+    const { events } = await history.queryEvents(filter(written), { limit: 100 });
+    return events.map(({ id }) => id);
+  };
+
+  test("returns events as they were sent, whatever texts they hold", async () => {
+    await fc.assert(
+      fc.asyncProperty(someEvents, async (events) => {
+        const history = await historyOf(...events);
+        const { events: found, total } = await history.queryEvents(everything, { limit: 100 });
+        expect(total).toBe(events.length);
+        const byId = new Map(found.map((event) => [event.id, JSON.stringify(event)]));
+        for (const event of events) expect(byId.get(event.id)).toBe(JSON.stringify(receivedEvent(event)));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test("takes labels, names and prefixes far longer than an index holds", async () => {
+    const long = "🌱".repeat(5_000);
+    const pump = event({
+      event: "n".repeat(1_024),
+      resource: { "prefect.resource.id": `${long}1`, [`${long}label`]: `${long}value` },
+    });
+    const history = await historyOf(pump, event({ resource: { "prefect.resource.id": `${long}2` } }));
+    expect(await ids(history, { resource: { id: [`${long}1`] } })).toEqual([pump.id]);
+    expect(await ids(history, { resource: { id_prefix: [long] } })).toHaveLength(2);
+    expect(await ids(history, { resource: { id_prefix: [`${long}1`] } })).toEqual([pump.id]);
+    expect(await ids(history, { resource: { labels: { [`${long}label`]: "🌱*?value" } } })).toEqual([
+      pump.id,
+    ]);
+    expect(await ids(history, { event: { prefix: ["n".repeat(1_000)] } })).toEqual([pump.id]);
+  });
+
+  test("records an event's id once, in one stretch and across stretches", async () => {
+    const first = event({ payload: { attempt: 1 } });
+    const again: Event = { ...first, wire: { ...first.wire, payload: { attempt: 2 } } };
+    const history = await emptyHistory();
+    expect(await history.record(stretchOf([first, again]))).toBe(1);
+    expect(await history.record(stretchOf([again, event()], "1-2"))).toBe(1);
+    const { events, total } = await history.queryEvents(filter(), { limit: 10 });
+    expect(total).toBe(2);
+    expect(events.find(({ id }) => id === first.id)?.payload).toEqual({ attempt: 1 });
+  });
+
+  test("records nothing when its cursor does not stand where the stretch begins", async () => {
+    const history = await historyOf(event());
+    expect(await history.record(stretchOf([event(), event()], "0-0"))).toBeNull();
+    expect((await history.queryEvents(filter(), { limit: 0 })).total).toBe(1);
+    expect(await history.recordedPosition()).toBe("1-1");
+  });
+
+  // Both recorders read the same stretch; only one may write it, and the other must not fail for it.
+  test("lets one of two recorders win at the same time", async () => {
+    const history = await emptyHistory();
+    const stretch = stretchOf([event(), event()]);
+    const other = await openHistory(database.options(`workspace ${workspaces}`));
+    const results = await Promise.all([history.record(stretch), other.record(stretch)]);
+    await other.close();
+    expect(results.toSorted()).toEqual([2, null].toSorted());
+    expect((await history.queryEvents(filter(), { limit: 0 })).total).toBe(2);
+  });
+
+  test("writes all of a stretch or nothing", async () => {
+    const history = await emptyHistory();
+    const broken = { ...event(), received: Number.NaN };
+    await expect(history.record(stretchOf([event(), broken]))).rejects.toThrow();
+    expect(await history.recordedPosition()).toBe("0-0");
+    expect((await history.queryEvents(everything, { limit: 0 })).total).toBe(0);
+  });
+
+  test("keeps workspaces apart that hold events with the same ids and resources", async () => {
+    const same = event();
+    const [a, b] = [await historyOf(same, event()), await historyOf(same)];
+    expect(await ids(b, { resource: { id: ["pump.1"] } })).toEqual([same.id]);
+    expect(await a.prune({ maxRows: 0 }, noon)).toBe(2);
+    expect(await ids(b, { resource: { id: ["pump.1"] } })).toEqual([same.id]);
+    const [count] = await b.countBy("resource", filter(), { unit: "day", interval: 1, now: noon });
+    expect(count?.count).toBe(1);
+  });
+
+  test("does not let pages slide when events arrive between them", async () => {
+    const [first, second, third] = [event(), event(), event()];
+    const history = await historyOf(first, second, third);
+    const page = await history.queryEvents(filter(), { limit: 2 });
+    await history.record(stretchOf([event(), event()], "1-3"));
+    const next = await history.queryEvents(filter(), { limit: 2, after: page.next });
+    expect(page.events.map(({ id }) => id)).toEqual([third.id, second.id]);
+    expect(next).toMatchObject({ events: [{ id: first.id }], total: 3, next: null });
+  });
+
+  test("remembers everything when it is opened again", async () => {
+    const pump = event();
+    const history = await historyOf(pump);
+    const again = await openHistory(database.options(`workspace ${workspaces}`));
+    expect(await ids(again)).toEqual([pump.id]);
+    expect(await again.recordedPosition()).toBe(await history.recordedPosition());
+    await again.close();
+  });
+
+  describe("counting", () => {
+    const at = (occurred: Micros, name = "pump.started", labels: Record<string, string> = {}) =>
+      event({
+        occurred: formatTime(occurred),
+        event: name,
+        resource: { "prefect.resource.id": "pump.1", ...labels },
+      });
+    const within = (since: Micros, until: Micros) =>
+      filter({ occurred: { since: formatTime(since), until: formatTime(until) } });
+
+    test("fills every bucket of time, aligned to Monday 2024-04-01", async () => {
+      const history = await historyOf(at(noon), at(noon + second), at(noon + 4 * hour));
+      const range = within(noon - hour, noon + 5 * hour);
+      const now = noon + day;
+      const counts = await history.countBy("time", range, { unit: "hour", interval: 2.5, now });
+      expect(counts).toEqual([
+        // That Monday was 16,785 hours before the first of them: 6,714 times two and a half.
+        bucket(0, "2026-03-01T09:00:00", "2026-03-01T11:29:59.999999Z", 0),
+        bucket(1, "2026-03-01T11:30:00", "2026-03-01T13:59:59.999999Z", 2),
+        bucket(2, "2026-03-01T14:00:00", "2026-03-01T16:29:59.999999Z", 1),
+        bucket(3, "2026-03-01T16:30:00", "2026-03-01T18:59:59.999999Z", 0),
+      ]);
+    });
+
+    test("lists a bucket that begins right at the end only when it has an event", async () => {
+      const history = await historyOf(at(noon));
+      const options = { unit: "hour", interval: 1, now: noon + day } as const;
+      const counts = await history.countBy("time", within(noon - hour, noon), options);
+      expect(counts.map(({ count }) => count)).toEqual([0, 1]);
+      const without = await history.countBy("time", within(noon - 2 * hour, noon - hour), options);
+      expect(without.map(({ count }) => count)).toEqual([0]);
+    });
+
+    test("cuts an until in the future to the end of the current unit", async () => {
+      const history = await historyOf(at(noon));
+      const range = within(noon - hour, noon + 400 * day);
+      const hours = await history.countBy("time", range, { unit: "hour", interval: 1, now: noon + second });
+      expect(hours.map(({ label }) => label)).toEqual([
+        "2026-03-01T11:00:00+00:00",
+        "2026-03-01T12:00:00+00:00",
+      ]);
+    });
+
+    test("counts days whatever unit is named", async () => {
+      const history = await historyOf(at(noon), at(noon - day));
+      const options = { unit: "hour", interval: 1, now: noon } as const;
+      const counts = await history.countBy("day", within(noon - day, noon), options);
+      expect(counts.map(({ label, count }) => [label, count])).toEqual([
+        ["2026-02-28T00:00:00+00:00", 1],
+        ["2026-03-01T00:00:00+00:00", 1],
+      ]);
+    });
+
+    test("has no buckets when nothing lies between since and until", async () => {
+      const history = await historyOf(at(noon));
+      const options = { unit: "hour", interval: 1, now: noon } as const;
+      expect(await history.countBy("time", within(noon, noon - hour), options)).toEqual([]);
+    });
+
+    test.each(["day", "time", "event", "resource"] as const)(
+      "refuses too many buckets by %s",
+      async (countable) => {
+        const history = await emptyHistory();
+        const tooMany = history.countBy(countable, within(noon - 10 * day, noon), {
+          unit: "second",
+          interval: 1,
+          now: noon,
+        });
+        await expect(tooMany).rejects.toThrow(
+          new TooManyBuckets(
+            "The given interval would create 864000 buckets, which is too many. Please increase the interval or reduce " +
+              "the time range to produce 1000 buckets or fewer.",
+          ),
+        );
+      },
+    );
+
+    test("allows a thousand buckets", async () => {
+      const history = await emptyHistory();
+      const options = { unit: "second", interval: 0.01, now: noon } as const;
+      const counts = await history.countBy("time", within(noon - 10 * second, noon), options);
+      expect(counts).toHaveLength(1_000);
+      expect(counts[1]?.label).toBe("2026-03-01T11:59:50.010000+00:00");
+    });
+
+    test("names groups by event, the most frequent first, equal ones by name", async () => {
+      const history = await historyOf(
+        at(noon - 3, "vent.opened"),
+        at(noon - 2, "pump.started"),
+        at(noon - 1, "vent.opened"),
+        at(noon, "Pump.started"),
+      );
+      const counts = await history.countBy("event", filter(), { unit: "day", interval: 1, now: noon });
+      expect(counts.map(({ value, label, count }) => [value, label, count])).toEqual([
+        ["vent.opened", "vent.opened", 2],
+        ["Pump.started", "Pump.started", 1],
+        ["pump.started", "pump.started", 1],
+      ]);
+      expect(counts[0]).toMatchObject({ start_time: formatTime(noon - 3), end_time: formatTime(noon - 1) });
+    });
+
+    test("calls a resource what its latest event calls it", async () => {
+      const history = await historyOf(
+        at(noon, "x", { "prefect.name": "Dripper" }),
+        at(noon - 1, "x", { "prefect.resource.name": "Old name" }),
+        at(noon - 2, "x"),
+      );
+      const counts = await history.countBy("resource", filter(), { unit: "day", interval: 1, now: noon });
+      expect(counts).toEqual([
+        {
+          value: "pump.1",
+          label: "Dripper",
+          count: 3,
+          start_time: formatTime(noon - 2),
+          end_time: formatTime(noon),
+        },
+      ]);
+    });
+  });
+
+  describe("retention", () => {
+    const aged = (received: Micros, id: string) =>
+      event({ resource: { "prefect.resource.id": id }, event: `${id}.started` }, received);
+
+    test("forgets by age what was received before", async () => {
+      const [old, young] = [aged(noon - hour, "pump.1"), aged(noon, "pump.2")];
+      const history = await historyOf(old, young);
+      expect(await history.prune({ maxAgeMs: hour / millisecond }, noon)).toBe(0);
+      expect(await history.prune({ maxAgeMs: hour / millisecond }, noon + 1)).toBe(1);
+      expect(await ids(history)).toEqual([young.id]);
+    });
+
+    // Names and resources are stored once for all events that they have part in, in whatever part.
+    test.each(["as its own", "as a related one"])(
+      "keeps the resource of an event that has it %s",
+      async (part) => {
+        const resource = { "prefect.resource.id": "pump.1", "prefect.resource.role": "neighbour" };
+        const old = event({ resource, related: [resource] }, noon - hour);
+        const kept =
+          part === "as its own"
+            ? event({ resource })
+            : event({ resource: { "prefect.resource.id": "vent.1" }, related: [resource] });
+        const history = await historyOf(old, kept);
+        const sought = { event: { name: ["pump.started"] }, any_resource: { id: ["pump.1"] } };
+        expect(await history.prune({ maxRows: 1 }, noon)).toBe(1);
+        expect(await ids(history, sought)).toEqual([kept.id]);
+        expect(await history.prune({ maxRows: 0 }, noon)).toBe(1);
+        const anew = event({ resource });
+        await history.record(stretchOf([anew], "1-2"));
+        expect(await ids(history, sought)).toEqual([anew.id]);
+      },
+    );
+
+    test("keeps at most so many events, over any number of transactions", async () => {
+      const events = Array.from({ length: 1_300 }, (_, index) => aged(noon + index, `pump.${index % 7}`));
+      const history = await historyOf(...events);
+      expect(await history.prune({ maxRows: 50 }, noon)).toBe(1_250);
+      expect(await ids(history, {})).toEqual(
+        events
+          .slice(1_250)
+          .map(({ id }) => id)
+          .reverse(),
+      );
+      expect(await history.prune({ maxRows: 50 }, noon)).toBe(0);
+    });
+
+    test("keeps at most so many bytes", async () => {
+      const kilobyte = (id: string) =>
+        event({ resource: { "prefect.resource.id": id }, payload: { note: "x".repeat(1_000) } });
+      const history = await historyOf(...Array.from({ length: 20 }, (_, index) => kilobyte(`pump.${index}`)));
+      const forgotten = await history.prune({ maxBytes: 20_000 }, noon);
+      expect(forgotten).toBeGreaterThan(10);
+      expect(forgotten).toBeLessThan(16);
+      expect(await history.prune({ maxBytes: 20_000 }, noon)).toBe(0);
+    });
+
+    test("stops between two transactions when it is told to", async () => {
+      const history = await historyOf(...Array.from({ length: 1_200 }, () => event()));
+      expect(await history.prune({ maxRows: 0 }, noon, () => true)).toBe(500);
+    });
+  });
+
+  // The client library tells of a lost connection by an event; unheard, it would end the process.
+  test("survives that the server ends in the middle of its transactions", async (context) => {
+    if (database.stopServer === undefined) return context.skip("SQLite has no server to stop");
+    const history = await emptyHistory();
+    const recording = Array.from({ length: 20 }, (_, index) => {
+      const events = Array.from({ length: 50 }, () => event());
+      return history.record({ ...stretchOf(events), after: index === 0 ? "0-0" : "never" });
+    });
+    const settled = Promise.allSettled(recording);
+    await database.stopServer();
+    for (const result of await settled) {
+      if (result.status === "rejected") expect(result.reason).toBeInstanceOf(HistoryUnavailable);
+    }
+    await database.restartServer?.();
+    // All of the stretch or nothing.
+    const { total } = await history.queryEvents(everything, { limit: 0 });
+    expect(total).toBe((await history.recordedPosition()) === "0-0" ? 0 : 50);
+  });
+
+  test("says that it is unavailable when the database is gone, and recovers when it is back", async (context) => {
+    if (database.stopServer === undefined) return context.skip("SQLite has no server to stop");
+    const history = await historyOf(event());
+    await database.stopServer();
+    await expect(history.recordedPosition()).rejects.toThrow(HistoryUnavailable);
+    await expect(openHistory(database.options("x"))).rejects.toThrow(HistoryUnavailable);
+    await database.restartServer?.();
+    expect(await history.recordedPosition()).toBe("1-1");
+  });
+});
+
+function bucket(index: number, start: string, end_time: string, count: number) {
+  return { value: String(index), label: `${start}+00:00`, count, start_time: `${start}Z`, end_time };
+}
+
+test("an address of another kind is refused without showing what it holds", async () => {
+  const opening = openHistory({ url: "mysql://me:hunter2@host/database", workspace: "x" });
+  await expect(opening).rejects.toThrow(
+    new HistoryMisconfigured(
+      "The history's address has mysql:; write postgres://user@host/database or sqlite:path/to/file",
+    ),
+  );
+});
+
+test("an SQLite file that cannot be opened is said to be unavailable", async () => {
+  await expect(openHistory({ path: "/proc/version", workspace: "x" })).rejects.toThrow(HistoryUnavailable);
+});
