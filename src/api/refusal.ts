@@ -1,0 +1,163 @@
+/**
+ * How requests are refused: the shapes that Prefect's client knows how to show.
+ *
+ * What is echoed of a request is cut short, so that no refusal is much larger than what it is about.
+ */
+
+import type { z } from "zod";
+
+/** One mistake in a request: `loc` is the path to it, `type` a stable word, `msg` is for people. */
+export interface Mistake {
+  readonly type: string;
+  readonly loc: readonly (string | number)[];
+  readonly msg: string;
+  readonly input: unknown;
+}
+
+/** The body of a 422 that is about a request's shape. */
+export interface InvalidRequest {
+  readonly exception_message: string;
+  readonly exception_detail: readonly Mistake[];
+  readonly request_body: unknown;
+}
+
+/** A request is refused: thrown by a route's helpers, answered by the app. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 | 503;
+  readonly body: object;
+  readonly headers: Readonly<Record<string, string>>;
+  /** A stable word for the metrics: why. */
+  readonly reason: string;
+
+  constructor(
+    status: Refusal["status"],
+    reason: string,
+    body: object,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(`${status}: ${reason}`);
+    this.status = status;
+    this.reason = reason;
+    this.body = body;
+    this.headers = headers;
+  }
+}
+
+/** More mistakes than this are counted, not listed. */
+const mistakesShownMax = 1_000;
+
+/** A 422 that lists every mistake. */
+export function invalidRequest(mistakes: readonly Mistake[], requestBody: unknown): Refusal {
+  const hidden = mistakes.length - mistakesShownMax;
+  const shown = mistakes.slice(0, mistakesShownMax);
+  if (hidden > 0) {
+    shown.push({ type: "too_many_errors", loc: ["body"], msg: `And ${hidden} more mistakes`, input: null });
+  }
+  const body: InvalidRequest = {
+    exception_message: "Invalid request received.",
+    exception_detail: shown.map((mistake) => ({ ...mistake, input: excerpt(mistake.input) })),
+    request_body: excerpt(requestBody),
+  };
+  return new Refusal(422, "invalid", body);
+}
+
+/**
+ * The first mistake that a 422 lists, as one line: where there is little room.
+ *
+ * @param skipped how many steps of its place go without saying
+ */
+export function firstMistake({ body }: Refusal, skipped: number): string {
+  const mistake = (body as Partial<InvalidRequest>).exception_detail?.[0];
+  if (mistake === undefined) return "it cannot be read";
+  const place = mistake.loc.slice(skipped).join(".");
+  return place === "" ? mistake.msg : `${place}: ${mistake.msg}`;
+}
+
+/** Zod's issues as mistakes in `value`, which was found at `place` (`["body"]`). */
+export function mistakesOf(
+  issues: readonly z.core.$ZodIssue[],
+  place: Mistake["loc"],
+  value: unknown,
+): Mistake[] {
+  return issues.flatMap((issue): Mistake[] => {
+    const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({
+        type: "extra_forbidden",
+        loc: [...place, ...path, key],
+        msg: "Extra inputs are not permitted",
+        input: valueAt(value, [...path, key]),
+      }));
+    }
+    if (isMissing(issue, value, path)) {
+      const msg = issue.message.startsWith("Field required") ? issue.message : "Field required";
+      return [{ type: "missing", loc: [...place, ...path], msg, input: valueAt(value, path.slice(0, -1)) }];
+    }
+    const type = typeOf(issue);
+    const input = valueAt(value, type === "missing" ? path.slice(0, -1) : path);
+    return [{ type, loc: [...place, ...path], msg: issue.message, input }];
+  });
+}
+
+/** A value of the wrong type that is not there at all. */
+function isMissing(issue: z.core.$ZodIssue, value: unknown, path: readonly (string | number)[]): boolean {
+  const key = path.at(-1);
+  if (!["invalid_type", "invalid_union", "invalid_value"].includes(issue.code) || key === undefined)
+    return false;
+  const owner = valueAt(value, path.slice(0, -1));
+  return typeof owner === "object" && owner !== null && !Object.hasOwn(owner, key);
+}
+
+function typeOf(issue: z.core.$ZodIssue): string {
+  const named: unknown = issue.code === "custom" ? issue.params?.["type"] : undefined;
+  if (typeof named === "string") return named;
+  switch (issue.code) {
+    case "invalid_type":
+      if (issue.message.startsWith("Field required")) return "missing";
+      return issue.expected === "array" ? "list_type" : `${issue.expected}_type`;
+    case "too_big":
+      return issue.origin === "string" || issue.origin === "array" ? "too_long" : "less_than_equal";
+    case "too_small":
+      return issue.origin === "string" || issue.origin === "array" ? "too_short" : "greater_than_equal";
+    case "invalid_value":
+      return "enum";
+    default:
+      return "value_error";
+  }
+}
+
+function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
+  let found = value;
+  for (const step of path) {
+    if (typeof found !== "object" || found === null || !Object.hasOwn(found, step)) return null;
+    found = (found as Record<string | number, unknown>)[step];
+  }
+  return found;
+}
+
+const excerptTextMax = 200;
+const excerptItemsMax = 50;
+const excerptDepthMax = 6;
+
+/** As much of a JSON value as serves to recognize it. */
+export function excerpt(value: unknown, depth = 0): unknown {
+  if (typeof value === "string") {
+    return value.length > excerptTextMax ? `${value.slice(0, excerptTextMax)}…` : value;
+  }
+  if (typeof value !== "object" || value === null) return value;
+  if (depth === excerptDepthMax) return "…";
+  if (Array.isArray(value)) {
+    const shown = value.slice(0, excerptItemsMax).map((item) => excerpt(item, depth + 1));
+    return value.length > excerptItemsMax ? [...shown, "…"] : shown;
+  }
+  const entries: [string, unknown][] = [];
+  for (const key in value) {
+    if (entries.length === excerptItemsMax) {
+      entries.push(["…", "…"]);
+      break;
+    }
+    entries.push([key.slice(0, excerptTextMax), excerpt((value as Record<string, unknown>)[key], depth + 1)]);
+  }
+  return Object.fromEntries(entries);
+}

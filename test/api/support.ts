@@ -1,0 +1,127 @@
+/** The API as the tests use it: a real server before a real Redis. */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import type { Redis } from "ioredis";
+import { pino } from "pino";
+import { actionChecks } from "../../src/actions/checks.ts";
+import { renderHook } from "../../src/actions/hook-template.ts";
+import { ActionQueue } from "../../src/actions/queue.ts";
+import { createApp } from "../../src/api/app.ts";
+import { Metrics } from "../../src/api/metrics.ts";
+import { startServer } from "../../src/api/server.ts";
+import { openTo } from "../../src/api/tenant.ts";
+import { createWebSockets, type WebSocketOptions } from "../../src/api/websockets.ts";
+import type { EventEntry, LogEntry } from "../../src/core/log-entry.ts";
+import { type History, openHistory } from "../../src/history/history.ts";
+import { Recorder } from "../../src/history/recorder.ts";
+import { connect } from "../../src/log/connection.ts";
+import { Log } from "../../src/log/log.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+
+export interface TestApi {
+  readonly url: string;
+  readonly redis: TestRedis;
+  readonly connection: Redis;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly history: History | null;
+  /** Copies the log into the history. */
+  readonly recorder: Recorder | null;
+  /** What the server had to say. */
+  readonly logLines: string[];
+  /** Why it is not ready; null when it is. */
+  notReady: string | null;
+  post(body: string | Uint8Array<ArrayBuffer>, headers?: Record<string, string>): Promise<Response>;
+  entries(): Promise<LogEntry[]>;
+  events(): Promise<EventEntry[]>;
+  stop(): Promise<void>;
+}
+
+export interface TestApiOptions {
+  /** Without it the server keeps no history. */
+  readonly history?: boolean;
+  readonly trustProxy?: boolean;
+  readonly webSockets?: Partial<WebSocketOptions>;
+}
+
+export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
+  const redis = await startRedis({ appendOnly: "always" });
+  const connection = connect(redis.url);
+  const log = new Log(connection, "default");
+  const logLines: string[] = [];
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      logLines.push(chunk.toString());
+      done();
+    },
+  });
+  const metrics = new Metrics();
+  const folder = await mkdtemp(join(tmpdir(), "tripline-api-"));
+  const path = join(folder, "history.sqlite");
+  const history = options.history === true ? await openHistory({ workspace: "default", path }) : null;
+  const recording = log.reader();
+  const recorder = history === null ? null : new Recorder(history, recording, { blockMs: 100 });
+  recorder?.start();
+  const tenants = openTo({ workspace: "default", log, history });
+  const logger = pino(sink);
+  const queue = new ActionQueue(redis.url, "default");
+  const app = createApp({
+    tenants,
+    actionChecks,
+    renderHook,
+    deadLettersOf: (workspace) => (workspace === "default" ? queue : null),
+    explain: { latenessDefault: 0 },
+    metrics,
+    readiness: async () => api.notReady,
+    logger,
+    trustProxy: options.trustProxy ?? false,
+  });
+  const webSockets = createWebSockets({ tenants, meter: metrics, logger, ...options.webSockets });
+  const server = await startServer(app, "127.0.0.1", 0, webSockets);
+  const api: TestApi = {
+    url: server.url,
+    redis,
+    connection,
+    log,
+    metrics,
+    history,
+    recorder,
+    logLines,
+    notReady: null,
+    post: (body, headers = {}) =>
+      fetch(`${server.url}/api/events`, { method: "POST", body, headers: { ...json, ...headers } }),
+    entries: () => log.read("0-0", { count: 100_000 }),
+    events: async () => (await api.entries()).filter((entry) => entry.kind === "event"),
+    stop: async () => {
+      await server.stop();
+      await queue.close();
+      await recorder?.stop();
+      await history?.close();
+      recording.close();
+      log.close();
+      connection.disconnect();
+      await redis.stop();
+      await rm(folder, { recursive: true });
+    },
+  };
+  return api;
+}
+
+const json = { "Content-Type": "application/json" };
+
+let counter = 0;
+
+/** A valid event of the greenhouse, with whatever is changed about it. */
+export function pumpEvent(changes: Record<string, unknown> = {}): Record<string, unknown> {
+  counter += 1;
+  return {
+    id: `00000000-0000-4000-8000-${String(counter).padStart(12, "0")}`,
+    occurred: "2026-03-01T09:30:00.123456Z",
+    event: "pump.stopped",
+    resource: { "prefect.resource.id": "pump.1" },
+    ...changes,
+  };
+}
