@@ -1,0 +1,233 @@
+/** The format of `*.test.yaml`: cases for rules. What the words mean is said in docs/testing-rules.md. */
+
+import { z } from "zod";
+import { RelatedResourceSchema, ResourceSchema, type WireResource } from "../core/event.ts";
+import { formatTime, type Micros, parseDuration, parseTime, second } from "../core/time.ts";
+import { DurationSchema } from "../core/trigger.ts";
+
+/** An instant as it is written: an offset from the case's start, or a time. */
+export type When =
+  | { readonly kind: "offset"; readonly offset: Micros }
+  | { readonly kind: "instant"; readonly instant: Micros };
+
+export function instantOf(when: When, start: Micros): Micros {
+  return when.kind === "offset" ? start + when.offset : when.instant;
+}
+
+/** A Monday at midnight, so that schedules are easily thought about. */
+export const startDefault: Micros = parseTime("2026-01-05T00:00:00Z") ?? 0;
+
+const WhenSchema = z
+  .union([z.number(), z.string()], { error: "Input should be an offset such as 90s or 5m, or a time" })
+  .transform((text, context): When => {
+    const instant = typeof text === "string" && /^\d{4}-/.test(text) ? parseTime(text) : null;
+    if (instant !== null) return { kind: "instant", instant };
+    const offset = parseDuration(text);
+    if (offset !== null) return { kind: "offset", offset };
+    const found = JSON.stringify(text);
+    const message = `${found} is no time here; write an offset from the start (90s, 5m, 1h30m), or ${formatTime(startDefault)}`;
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  });
+
+const StartSchema = z.string().transform((text, context): Micros => {
+  const instant = parseTime(text);
+  if (instant !== null) return instant;
+  const message = `${JSON.stringify(text)} is no time; write it as ${formatTime(startDefault)}`;
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+});
+
+const Names = z
+  .union([z.string(), z.array(z.string())], { error: "Input should be a name, or a list of names" })
+  .transform((names) => (typeof names === "string" ? [names] : names));
+
+/** Labels, or an id in their place. */
+const ResourceOrId = z.custom<string | WireResource>().transform((value: unknown, context): WireResource => {
+  const labels = typeof value === "string" ? { "prefect.resource.id": value } : value;
+  return passOn(ResourceSchema, labels, context, []);
+});
+
+/** A list of labels; or a mapping of a role to labels or an id. */
+const Related = z
+  .custom<readonly WireResource[] | Readonly<Record<string, unknown>>>()
+  .transform((value: unknown, context): WireResource[] => {
+    const isMapping = typeof value === "object" && value !== null;
+    if (Array.isArray(value)) {
+      return value.map((labels, index) => passOn(RelatedResourceSchema, labels, context, [index]));
+    }
+    if (!isMapping) {
+      const message = "related should be a mapping of role to resource, or a list of labels";
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    }
+    return Object.entries(value).map(([role, resource]: [string, unknown]) => {
+      const labels = typeof resource === "string" ? { "prefect.resource.id": resource } : resource;
+      const inRole = isLabels(labels) ? { "prefect.resource.role": role, ...labels } : labels;
+      return passOn(RelatedResourceSchema, inRole, context, [role]);
+    });
+  });
+
+const repetition = {
+  every: DurationSchema.optional(),
+  until: WhenSchema.optional(),
+  times: z.int().min(1, "times should be 1 or more").optional(),
+};
+
+interface Repeated {
+  readonly every?: number | undefined;
+  readonly until?: When | undefined;
+  readonly times?: number | undefined;
+}
+
+function checkRepetition({ every, until, times }: Repeated, context: z.RefinementCtx): void {
+  const report = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+  if (every === undefined) {
+    if (until !== undefined) report("until", "until says how long to repeat; say how often with every:");
+    if (times !== undefined) report("times", "times says how often to repeat; say how far apart with every:");
+  } else {
+    if (every === 0) report("every", "every should be more than 0s");
+    if (until === undefined && times === undefined)
+      report("every", "every repeats without end; add until: or times:");
+    if (until !== undefined && times !== undefined)
+      report("times", "until and times both say when to stop; remove one");
+  }
+}
+
+const stepKinds = ["event", "restart", "disable", "enable"] as const;
+
+const StepSchema = z
+  .strictObject({
+    at: WhenSchema.optional(),
+    event: z.string().min(1, "event should not be empty").optional(),
+    resource: ResourceOrId.optional(),
+    related: Related.optional(),
+    payload: z.record(z.string(), z.unknown()).optional(),
+    id: z.string().min(1, "id should not be empty").optional(),
+    follows: z.string().min(1, "follows should not be empty").optional(),
+    occurred: WhenSchema.optional(),
+    received: WhenSchema.optional(),
+    ...repetition,
+    restart: z.literal(true).optional(),
+    disable: Names.optional(),
+    enable: Names.optional(),
+  })
+  .superRefine((step, context) => {
+    const kinds = stepKinds.filter((kind) => step[kind] !== undefined);
+    const [kind] = kinds;
+    if (kind === undefined || kinds.length > 1) {
+      const message =
+        kind === undefined
+          ? "a step needs one of event, restart, disable and enable; add one"
+          : `a step is one of event, restart, disable and enable; found ${kinds.join(" and ")}: make two steps of it`;
+      context.addIssue({ code: "custom", path: [kinds[1] ?? "event"], message });
+      return;
+    }
+    checkRepetition(step, context);
+    if (kind === "event") {
+      if (step.resource === undefined) {
+        const message = "the event needs a resource; add resource: with its id or its labels";
+        context.addIssue({ code: "custom", path: ["resource"], message });
+      }
+      if (step.at !== undefined && step.occurred !== undefined && step.received !== undefined) {
+        const message = "occurred and received say it all; remove at";
+        context.addIssue({ code: "custom", path: ["at"], message });
+      }
+      return;
+    }
+    for (const key of Object.keys(step)) {
+      if (key === "at" || key === kind || step[key as keyof typeof step] === undefined) continue;
+      context.addIssue({ code: "custom", path: [key], message: `${key} belongs to an event; remove it` });
+    }
+  });
+
+const RequestSchema = z.strictObject({
+  method: z.enum(["POST", "PUT", "PATCH", "GET", "DELETE"]).optional(),
+  url: z.string().optional(),
+  headers: z.record(z.string(), z.string().nullable()).optional(),
+  /** Text is exact; anything else is JSON, equal as a whole; null is no body. */
+  body: z.unknown().optional(),
+  body_includes: z.unknown().optional(),
+  signed: z.boolean().optional(),
+});
+
+const ExpectationSchema = z
+  .strictObject({
+    automation: z.string().optional(),
+    at: WhenSchema,
+    state: z.enum(["Triggered", "Resolved"]).default("Triggered"),
+    labels: z.record(z.string(), z.string()).default({}),
+    event: z.string().nullable().optional(),
+    late: z.boolean().optional(),
+    request: RequestSchema.optional(),
+    requests: z.array(RequestSchema).optional(),
+    ...repetition,
+  })
+  .superRefine((expectation, context) => {
+    checkRepetition(expectation, context);
+    if (expectation.request === undefined || expectation.requests === undefined) return;
+    const message = "request is the only one of a firing, requests are all; remove one of the two";
+    context.addIssue({ code: "custom", path: ["requests"], message });
+  });
+
+/** What a case may say for itself, or its file for all its cases. */
+const shared = {
+  rules: Names.optional(),
+  automations: Names.optional(),
+  start: StartSchema.optional(),
+  lateness: DurationSchema.optional(),
+  env: z.record(z.string(), z.string()).default({}),
+};
+
+export const CaseSchema = z.strictObject({
+  name: z
+    .string({ error: "a case needs a name; add name: with what it shows" })
+    .min(1, "name should not be empty"),
+  ...shared,
+  steps: z.array(StepSchema).default([]),
+  until: WhenSchema.optional(),
+  expect: z.array(ExpectationSchema, {
+    error: (issue) =>
+      issue.input === undefined
+        ? "a case needs expect; list the firings, or write expect: [] where nothing fires"
+        : undefined,
+  }),
+});
+
+/** A document of a `*.test.yaml`. */
+export const CaseFileSchema = z.strictObject({
+  ...shared,
+  /** Each is judged for itself, so that a mistake in one does not hide those in another. */
+  cases: z.array(z.unknown()).min(1, "cases has none; write a case: name, steps and expect"),
+});
+
+export type CaseFileDefinition = z.infer<typeof CaseFileSchema>;
+export type CaseDefinition = z.infer<typeof CaseSchema>;
+export type StepDefinition = z.infer<typeof StepSchema>;
+export type ExpectationDefinition = z.infer<typeof ExpectationSchema>;
+export type RequestDefinition = z.infer<typeof RequestSchema>;
+
+/** How far apart repetitions are, in microseconds. */
+export function microsOf(seconds: number): Micros {
+  return Math.round(seconds * second);
+}
+
+function isLabels(value: unknown): value is Record<string, string> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function passOn<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  context: z.RefinementCtx,
+  path: readonly (string | number)[],
+): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues) {
+    // Labels that the schema misses are not there to be pointed at.
+    const inside = issue.path.filter((step) => isLabels(value) && Object.hasOwn(value, step));
+    context.addIssue({ code: "custom", path: [...path, ...inside], message: issue.message });
+  }
+  return z.NEVER;
+}

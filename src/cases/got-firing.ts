@@ -1,0 +1,62 @@
+/** A firing as cases see it: what happened, and the requests that its webhooks would be. */
+
+import { renderRequest } from "../actions/call-webhook.ts";
+import { Renderer } from "../actions/renderer.ts";
+import { TemplateError } from "../actions/template.ts";
+import { invocationsOf } from "../core/consequence.ts";
+import type { Firing } from "../core/firing.ts";
+import { type Micros, millisecond } from "../core/time.ts";
+
+/** A request, or why there is none. */
+export type GotRequest =
+  | {
+      readonly method: string;
+      readonly url: string;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: string | null;
+    }
+  | { readonly problem: string };
+
+export interface GotFiring {
+  readonly id: string;
+  readonly automation: string;
+  readonly at: Micros;
+  readonly state: "Triggered" | "Resolved";
+  readonly labels: Readonly<Record<string, string>>;
+  readonly event: string | null;
+  readonly late: boolean;
+  /** One for each `call-webhook` with a url, in order. */
+  readonly requests: readonly GotRequest[];
+}
+
+/** Renders what the firing's webhooks would send, by the code that sends it. */
+export function gotFiring(firing: Firing): GotFiring {
+  const { id, automation, triggered, state, labels, event, late } = firing;
+  return {
+    id,
+    automation: automation.name,
+    at: triggered,
+    state,
+    labels,
+    event: event?.id ?? null,
+    late,
+    requests: requestsOf(firing),
+  };
+}
+
+function requestsOf(firing: Firing): GotRequest[] {
+  const sent = new Date(firing.triggered / millisecond);
+  return invocationsOf(firing).flatMap((invocation): GotRequest[] => {
+    const { action } = invocation;
+    // Of a destination only the server knows where it is.
+    if (action.type !== "call-webhook" || action.url === undefined) return [];
+    try {
+      const { request } = renderRequest(action, invocation, new Renderer(invocation), sent);
+      const { method, url, headers, body } = request;
+      return [{ method, url: url.href, headers, body }];
+    } catch (error) {
+      if (error instanceof TemplateError) return [{ problem: error.message }];
+      throw error;
+    }
+  });
+}

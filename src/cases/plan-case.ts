@@ -1,0 +1,250 @@
+/** What a case says → a case made ready to run, with every mistake that no schema can see. */
+
+import type { Automation } from "../core/automation.ts";
+import { isUuid, normalizeUuid } from "../core/event.ts";
+import { nearMiss } from "../core/near-miss.ts";
+import { formatDuration, formatTime, type Micros } from "../core/time.ts";
+import type { Place } from "../rules/diagnostic.ts";
+import { listed } from "../rules/mistake-message.ts";
+import type { Case, CaseStep, ExpectedFiring } from "./case.ts";
+import {
+  type CaseDefinition,
+  type ExpectationDefinition,
+  instantOf,
+  microsOf,
+  type StepDefinition,
+  type When,
+} from "./case-schema.ts";
+
+/** More than a year of hourly events. */
+export const stepCountMax = 10_000;
+
+/** What is wrong, at a path inside the case. */
+export type ReportMistake = (path: readonly (string | number)[], message: string) => void;
+
+export interface PlanContext {
+  readonly file: string;
+  readonly start: Micros;
+  readonly lateness: Micros;
+  /** Those under test. */
+  readonly automations: readonly Automation[];
+  /** Where something in the case stands. */
+  readonly placeOf: (path: readonly (string | number)[]) => Place;
+  readonly report: ReportMistake;
+}
+
+/** @returns the case, of no use when mistakes were reported */
+export function planCase(definition: CaseDefinition, context: PlanContext): Case {
+  return new Planner(context).plan(definition);
+}
+
+class Planner {
+  readonly #context: PlanContext;
+
+  constructor(context: PlanContext) {
+    this.#context = context;
+  }
+
+  plan(definition: CaseDefinition): Case {
+    const { file, start, lateness, automations, placeOf } = this.#context;
+    const steps = this.#steps(definition.steps);
+    const expected = this.#expected(definition.expect);
+    this.#checkEventNames(definition);
+    const latest = Math.max(start, ...[steps.at(-1), expected.at(-1)].map((one) => one?.at ?? start));
+    let end = latest;
+    if (definition.until !== undefined) {
+      end = this.#instant(definition.until, ["until"]);
+      if (end < latest) {
+        const found = `${this.#offset(end)} lies before the last step or firing, at ${this.#offset(latest)}`;
+        this.#context.report(["until"], `until: ${found}; let the case go on for longer`);
+      }
+    }
+    const { name } = definition;
+    return { file, place: placeOf([]), name, automations, lateness, start, end, steps, expected };
+  }
+
+  #steps(definitions: readonly StepDefinition[]): CaseStep[] {
+    const { start, report } = this.#context;
+    const steps: CaseStep[] = [];
+    let above = start; // a step that says no time happens with the one above it
+    for (const [stepIndex, definition] of definitions.entries()) {
+      const path = ["steps", stepIndex] as const;
+      const { at: when, occurred: whenOccurred, received: whenReceived } = definition;
+      const at = when === undefined ? above : this.#instant(when, [...path, "at"]);
+      // An event may well have occurred before the case begins; but nothing can arrive then.
+      const occurred = whenOccurred === undefined ? at : instantOf(whenOccurred, start);
+      const received = whenReceived === undefined ? at : this.#instant(whenReceived, [...path, "received"]);
+      if (definition.event !== undefined && whenReceived !== undefined && received < occurred) {
+        const found = `${this.#offset(received)} lies before it occurred, at ${this.#offset(occurred)}`;
+        const remedy = "for a sender whose clock runs ahead, write at: and a later occurred:";
+        report([...path, "received"], `received: ${found}; ${remedy}`);
+      }
+      const first = definition.event === undefined ? at : received;
+      const repeats = this.#repeats(definition, whenReceived === undefined ? first : occurred, path);
+      if (steps.length + repeats.length > stepCountMax) {
+        report(
+          path,
+          `the case has more than ${stepCountMax} steps, repetitions written out; make it shorter`,
+        );
+        break;
+      }
+      for (const [index, shift] of repeats.entries()) {
+        const fields = { at: first + shift, stepIndex };
+        const suffix = index === 0 && repeats.length === 1 ? "" : `#${index + 1}`;
+        steps.push({ ...fields, ...this.#deed(definition, stepIndex, suffix, occurred + shift) });
+      }
+      above = first;
+    }
+    return steps.sort((a, b) => a.at - b.at);
+  }
+
+  #deed(definition: StepDefinition, stepIndex: number, suffix: string, occurred: Micros) {
+    const { event, resource, related = [], payload = {}, id, follows, disable, enable } = definition;
+    if (event !== undefined) {
+      const wire = {
+        occurred: formatTime(occurred),
+        event,
+        resource: resource ?? {},
+        related,
+        payload,
+        id: id === undefined ? `#${stepIndex + 1}${suffix}` : `${eventId(id)}${suffix}`,
+        follows: follows === undefined ? null : eventId(follows),
+      };
+      return { kind: "event", event: wire, isNamed: id !== undefined } as const;
+    }
+    const names = disable ?? enable;
+    if (names === undefined) return { kind: "restart" } as const;
+    const key = disable === undefined ? "enable" : "disable";
+    const automationIds = names.flatMap((name) => {
+      const found = this.#automation(name, ["steps", stepIndex, key]);
+      return found === null ? [] : [found.id];
+    });
+    return { kind: "switch", enabled: disable === undefined, names, automationIds } as const;
+  }
+
+  #expected(definitions: readonly ExpectationDefinition[]): ExpectedFiring[] {
+    const { placeOf, report } = this.#context;
+    const expected = definitions.flatMap((definition, index): ExpectedFiring[] => {
+      const path = ["expect", index] as const;
+      const { state, labels, event, late, request } = definition;
+      const requests = request === undefined ? definition.requests : [request];
+      const first = this.#instant(definition.at, [...path, "at"]);
+      const repeats = this.#repeats(definition, first, path);
+      if (repeats.length > stepCountMax) {
+        report(path, `more than ${stepCountMax} firings are expected; make the case shorter`);
+        return [];
+      }
+      const automation = this.#expectedAutomation(definition, path);
+      return repeats.map((shift) => ({
+        place: placeOf(path),
+        automation,
+        at: first + shift,
+        state,
+        labels,
+        ...(event === undefined ? {} : { event: event === null ? null : eventId(event) }),
+        ...(late === undefined ? {} : { late }),
+        ...(requests === undefined ? {} : { requests }),
+      }));
+    });
+    return expected.sort((a, b) => a.at - b.at);
+  }
+
+  #expectedAutomation({ automation }: ExpectationDefinition, path: readonly ["expect", number]): string {
+    if (automation !== undefined) return this.#automation(automation, [...path, "automation"])?.name ?? "";
+    const { automations, report } = this.#context;
+    const [only, another] = automations;
+    if (only !== undefined && another === undefined) return only.name;
+    const names = listed(
+      automations.map(({ name }) => name),
+      "or",
+    );
+    if (only !== undefined) report(path, `which automation fires? add automation: ${names}`);
+    return "";
+  }
+
+  /** How much later each repetition is than the first, that one included. */
+  #repeats(
+    { every, until, times }: Pick<StepDefinition, "every" | "until" | "times">,
+    first: Micros,
+    path: readonly (string | number)[],
+  ): Micros[] {
+    if (every === undefined) return [0];
+    const apart = microsOf(every);
+    let count = times ?? 1;
+    if (until !== undefined) {
+      const last = this.#instant(until, [...path, "until"]);
+      if (last < first) {
+        const found = `${this.#offset(last)} lies before the first time, at ${this.#offset(first)}`;
+        this.#context.report([...path, "until"], `until: ${found}; write a later one`);
+      }
+      count = Math.max(1, Math.floor((last - first) / apart) + 1);
+    }
+    return Array.from({ length: Math.min(count, stepCountMax + 1) }, (_, index) => index * apart);
+  }
+
+  #instant(when: When, path: readonly (string | number)[]): Micros {
+    const { start, report } = this.#context;
+    const instant = instantOf(when, start);
+    if (instant < start) {
+      const found = `${formatTime(instant)} lies before the case begins, at ${formatTime(start)}`;
+      report(path, `${String(path.at(-1))}: ${found}; set start: to an earlier time`);
+    }
+    return instant;
+  }
+
+  #automation(name: string, path: readonly (string | number)[]): Automation | null {
+    const { automations, report } = this.#context;
+    const found = automations.find((automation) => automation.name === name);
+    if (found !== undefined) return found;
+    if (automations.length > 0) {
+      report(
+        path,
+        unknownNameMessage(
+          "automation",
+          name,
+          automations.map((one) => one.name),
+        ),
+      );
+    }
+    return null;
+  }
+
+  /** Events are named in `follows` and in expectations; a name that no event has is a slip. */
+  #checkEventNames({ steps, expect }: CaseDefinition): void {
+    const repeated = new Set(steps.flatMap((step) => (step.every === undefined ? [] : [step.id])));
+    const names = new Set(steps.flatMap(({ id }) => (id === undefined ? [] : [id])));
+    const check = (name: string | null | undefined, path: readonly (string | number)[]): void => {
+      if (name === undefined || name === null || isUuid(name)) return;
+      const [, stem = "", number] = /^(.*)#(\d+)(?:#\d+)?$/s.exec(name) ?? [];
+      if (stem === "" && Number(number) <= steps.length) return;
+      if (repeated.has(name)) {
+        const remedy = `write ${name}#1 for the first of them`;
+        this.#context.report(path, `the event ${name} is repeated, so each has a number; ${remedy}`);
+      } else if (!names.has(name) && !repeated.has(stem)) {
+        this.#context.report(path, unknownNameMessage("event", name, [...names]));
+      }
+    };
+    for (const [index, { follows }] of steps.entries()) check(follows, ["steps", index, "follows"]);
+    for (const [index, { event }] of expect.entries()) check(event, ["expect", index, "event"]);
+  }
+
+  #offset(instant: Micros): string {
+    const { start } = this.#context;
+    return instant < start ? formatTime(instant) : formatDuration(instant - start);
+  }
+}
+
+export function unknownNameMessage(noun: string, name: string, known: readonly string[]): string {
+  const near = nearMiss(name, known)?.word;
+  if (near !== undefined) return `there is no ${noun} ${JSON.stringify(name)}; did you mean ${near}?`;
+  if (known.length === 0)
+    return `there is no ${noun} ${JSON.stringify(name)}; give the ${noun} that id: first`;
+  const names = known.length > shownCountMax ? [...known.slice(0, shownCountMax), "others"] : known;
+  return `there is no ${noun} ${JSON.stringify(name)}; there ${names.length === 1 ? "is" : "are"} ${listed(names, "and")}`;
+}
+
+const shownCountMax = 8;
+
+function eventId(text: string): string {
+  return isUuid(text) ? normalizeUuid(text) : text;
+}

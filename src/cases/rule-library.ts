@@ -1,0 +1,68 @@
+/** The rules that cases name, each read once however many cases name them. */
+
+import { existsSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Automation } from "../core/automation.ts";
+import type { CheckTemplate } from "../rules/action-texts.ts";
+import type { Diagnostic } from "../rules/diagnostic.ts";
+import { type LoadedRules, readRules } from "../rules/load.ts";
+import { type RuleTexts, readRuleFiles } from "../rules/rule-files.ts";
+
+export interface RuleLibraryOptions {
+  readonly cwd: string;
+  readonly checkTemplate: CheckTemplate;
+}
+
+export interface FoundRules {
+  /** Empty when anything is wrong with the rules. */
+  readonly automations: readonly Automation[];
+  /** What is wrong with the paths: to be reported where they are named. */
+  readonly problems: readonly string[];
+}
+
+export class RuleLibrary {
+  /** Mistakes in the rules themselves. */
+  readonly diagnostics: Diagnostic[] = [];
+  readonly #options: RuleLibraryOptions;
+  readonly #texts = new Map<string, RuleTexts>();
+  readonly #loaded = new Map<string, LoadedRules>();
+
+  constructor(options: RuleLibraryOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @param paths relative to the case file; null for the rules beside it, under the same name
+   * @param env all that the rules see of an environment, so that a case means the same on every machine
+   */
+  find(caseFile: string, paths: readonly string[] | null, env: Readonly<Record<string, string>>): FoundRules {
+    const names = paths?.map((path) => join(dirname(caseFile), path)) ?? this.#beside(caseFile);
+    const key = JSON.stringify(names);
+    const texts = this.#texts.get(key) ?? readRuleFiles(names, this.#options.cwd);
+    this.#texts.set(key, texts);
+    const problems = texts.diagnostics.map(({ file, message }) => `${file}: ${message}`);
+    const found = { texts: texts.texts, diagnostics: [] };
+    const keyWithEnv = JSON.stringify([names, env]);
+    let rules = this.#loaded.get(keyWithEnv);
+    if (rules === undefined) {
+      const { checkTemplate, cwd } = this.#options;
+      rules = readRules(found, { workspace: "default", env, now: 0, checkTemplate, cwd });
+      this.#loaded.set(keyWithEnv, rules);
+      this.diagnostics.push(...rules.diagnostics.map((mistake) => withCaseRemedy(mistake, caseFile)));
+    }
+    const isGood = problems.length === 0 && rules.diagnostics.length === 0;
+    return { automations: isGood ? rules.automations : [], problems };
+  }
+
+  #beside(caseFile: string): string[] {
+    const stem = join(dirname(caseFile), basename(caseFile).replace(/\.test\.ya?ml$/i, ""));
+    const candidates = [".yaml", ".yml", ".json"].map((extension) => `${stem}${extension}`);
+    return [candidates.find((name) => existsSync(resolve(this.#options.cwd, name))) ?? candidates[0]!];
+  }
+}
+
+function withCaseRemedy(mistake: Diagnostic, caseFile: string): Diagnostic {
+  if (!mistake.message.startsWith("the environment has no ")) return mistake;
+  const remedy = `(cases see no other environment than their own: set it under env: in ${caseFile})`;
+  return { ...mistake, message: `${mistake.message} ${remedy}` };
+}

@@ -1,0 +1,108 @@
+/** Runs a case in virtual time, as it is written and with restarts, and judges it. */
+
+import type { Automation } from "../core/automation.ts";
+import { showFiring } from "../core/consequence.ts";
+import type { CoreOptions } from "../core/core.ts";
+import type { Firing } from "../core/firing.ts";
+import { Simulation } from "../core/simulation.ts";
+import { wholeFile } from "../rules/diagnostic.ts";
+import type { Case, CaseStep, ExpectedFiring } from "./case.ts";
+import { isGood, type Pair, pairFirings } from "./compare.ts";
+import { type GotFiring, gotFiring } from "./got-firing.ts";
+
+export interface CaseResult {
+  readonly case: Case;
+  readonly passed: boolean;
+  readonly firings: readonly GotFiring[];
+  /** Expected beside got, as the case is written. */
+  readonly pairs: readonly Pair[];
+  /**
+   * The firings of the case as written beside those of the run that is restarted between every two steps; null when
+   * they are the same. It is the program that is wrong then, not the rule.
+   */
+  readonly restartPairs: readonly Pair[] | null;
+  readonly durationMs: number;
+}
+
+export interface RunOptions {
+  /** What runs the rules; by default the core in virtual time. */
+  readonly createSimulation?: (
+    automations: readonly Automation[],
+    options: CoreOptions,
+  ) => Pick<Simulation, "step" | "put" | "restart">;
+}
+
+export function runCase(one: Case, options: RunOptions = {}): CaseResult {
+  const started = performance.now();
+  const asWritten = firingsOf(one, false, options);
+  const restarted = firingsOf(one, true, options);
+  const firings = asWritten.map(gotFiring);
+  const pairs = pairFirings(one.expected, firings, one.start);
+  const restartPairs = sameFirings(asWritten, restarted)
+    ? null
+    : pairFirings(firings.map(asExpected), restarted.map(gotFiring), one.start);
+  return {
+    case: one,
+    passed: restartPairs === null && pairs.every(isGood),
+    firings,
+    pairs,
+    restartPairs,
+    durationMs: performance.now() - started,
+  };
+}
+
+/** More restarts than this find nothing new, and take long. */
+const restartedStepCountMax = 1_000;
+
+/** @param isRestarted the engine is restarted after each step, and once more before the next */
+function firingsOf(one: Case, isRestarted: boolean, options: RunOptions): Firing[] {
+  const create = options.createSimulation ?? ((automations, core) => new Simulation(automations, core));
+  const { automations, start, end, lateness, steps } = one;
+  const stored = isRestarted || steps.some(({ kind }) => kind === "restart");
+  const simulation = create(automations, { latenessDefault: lateness, stored });
+  const firings = simulation.step({ received: start, event: null });
+  const byId = new Map(automations.map((automation) => [automation.id, automation]));
+  const take = (step: CaseStep): void => {
+    if (step.kind === "event") firings.push(...simulation.step({ received: step.at, event: step.event }));
+    else if (step.kind === "restart") {
+      firings.push(...simulation.step({ received: step.at, event: null }));
+      simulation.restart();
+    } else {
+      for (const id of step.automationIds) {
+        const changed = { ...byId.get(id)!, enabled: step.enabled };
+        firings.push(...simulation.put(changed, step.at));
+      }
+    }
+  };
+  const stride = Math.ceil(steps.length / restartedStepCountMax);
+  for (const [index, step] of steps.entries()) {
+    if (isRestarted && index % stride === 0) {
+      simulation.restart();
+      firings.push(...simulation.step({ received: step.at, event: null }));
+      simulation.restart();
+    }
+    take(step);
+  }
+  if (isRestarted) simulation.restart();
+  firings.push(...simulation.step({ received: end, event: null }));
+  return firings;
+}
+
+function asExpected({ requests, ...firing }: GotFiring): ExpectedFiring {
+  return {
+    ...firing,
+    place: wholeFile,
+    requests: requests.map((request) => ("problem" in request ? {} : request)),
+  };
+}
+
+/** In whatever order: firings of one instant have none. What is equal here is rendered equally, too. */
+function sameFirings(a: readonly Firing[], b: readonly Firing[]): boolean {
+  const texts = [a, b].map((firings) =>
+    firings
+      .map((firing) => JSON.stringify([firing.automation, showFiring(firing)]))
+      .sort()
+      .join("\n"),
+  );
+  return texts[0] === texts[1];
+}
