@@ -1,0 +1,82 @@
+/** The history as a server keeps it: opened once for all workspaces, written by the role `recorder`. */
+
+import type { Logger } from "pino";
+import { millisecond } from "../core/time.ts";
+import { type History, openHistory } from "../history/history.ts";
+import { Recorder } from "../history/recorder.ts";
+import type { Log } from "../log/log.ts";
+import { Trimmer } from "../log/trimmer.ts";
+import type { Running } from "./running.ts";
+import type { Settings } from "./settings.ts";
+
+/**
+ * Opens the history that the settings name, if they name one and a role has use for it.
+ *
+ * @throws HistoryUnavailable, HistoryMisconfigured
+ */
+export async function openSharedHistory(settings: Settings, running: Running): Promise<History | null> {
+  const { historyUrl, roles, workspace } = settings;
+  if (historyUrl === "off" || !(roles.includes("api") || roles.includes("recorder"))) return null;
+  const history = await openHistory({ url: historyUrl, workspace: workspace[0] ?? "default" });
+  running.add(() => history.close());
+  return history;
+}
+
+/** What is told of the recorder and the trimming. */
+export interface HistoryMeter {
+  recorderFailed(): void;
+  trimmed(entryCount: number): void;
+}
+
+/**
+ * Starts what the role `recorder` is for: the log is copied into the history, old events are forgotten there, and the
+ * log is trimmed behind its readers.
+ *
+ * @param history null: nothing is recorded, and the log is trimmed all the same
+ */
+export function startRecording(
+  log: Log,
+  history: History | null,
+  {
+    settings,
+    logger,
+    meter,
+    running,
+  }: {
+    readonly settings: Settings;
+    readonly logger: Logger;
+    readonly meter: HistoryMeter;
+    readonly running: Running;
+  },
+): void {
+  if (history !== null) {
+    const reader = log.reader();
+    const recorder = new Recorder(history, reader, {
+      retention: {
+        maxAgeMs: settings.historyMaxAge / millisecond,
+        maxBytes: settings.historyMaxSize,
+      },
+      onError: (error) => {
+        meter.recorderFailed();
+        logger.warn({ err: error }, "The recorder could not go on; trying again");
+      },
+    });
+    recorder.start();
+    running.add(async () => {
+      const stopped = recorder.stop();
+      reader.close(); // a read that waits for entries would hold the stop up
+      await stopped;
+    });
+  }
+  const trimmer = new Trimmer(log, {
+    margin: settings.logMargin,
+    ...(history === null ? {} : { recordedPosition: () => history.recordedPosition() }),
+    onTrimmed: (entryCount) => {
+      meter.trimmed(entryCount);
+      logger.debug({ entryCount }, "The log was trimmed");
+    },
+    onError: (error) => logger.warn({ err: error }, "The log could not be trimmed; trying again"),
+  });
+  trimmer.start();
+  running.add(() => trimmer.stop());
+}

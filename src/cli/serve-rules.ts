@@ -1,0 +1,69 @@
+/** The rule files of a server: loaded, applied, and followed as they change. */
+
+import type { Logger } from "pino";
+import { templateProblem } from "../actions/template.ts";
+import { millisecond } from "../core/time.ts";
+import type { Log } from "../log/log.ts";
+import { applyRules } from "../rules/apply.ts";
+import { applyDestinations } from "../rules/apply-destinations.ts";
+import { formatDiagnostic } from "../rules/diagnostic.ts";
+import { type LoadedRules, loadRules } from "../rules/load.ts";
+import { type RuleWatcher, watchRules } from "../rules/watch.ts";
+import { CommandFailure } from "./failure.ts";
+
+export interface ServeRulesOptions {
+  readonly log: Log;
+  readonly workspace: string;
+  readonly logger: Logger;
+}
+
+/**
+ * Applies the rules and goes on watching their files.
+ *
+ * Rules with mistakes are not applied. What was applied before stays in force, also over a restart: an alarm must not
+ * fall silent because somebody was editing when the machine went down.
+ *
+ * @throws CommandFailure with every mistake, when there are some and nothing was applied before
+ */
+export async function serveRules(
+  paths: readonly string[],
+  { log, workspace, logger }: ServeRulesOptions,
+): Promise<RuleWatcher> {
+  const options = { workspace, env: process.env, checkTemplate: templateProblem };
+  const now = () => Date.now() * millisecond;
+
+  const apply = async ({ automations, destinations, hooks }: LoadedRules): Promise<void> => {
+    // First, so that no firing of a new automation looks for a destination that comes with it.
+    const destinationCount = await applyDestinations(log.destinations, destinations);
+    if (destinationCount > 0) logger.info({ changed: destinationCount }, "Destinations applied");
+    const { created, changed, deleted } = await applyRules(log, automations);
+    if (created.length + changed.length + deleted.length > 0) {
+      logger.info({ created, changed, deleted }, "Rules applied");
+    }
+    // Last, so that the first event that a hook makes meets the rules that came with it.
+    if (await log.hooks.replaceAll(hooks)) {
+      logger.info({ webhooks: hooks.map(({ name }) => name) }, "Webhooks applied");
+    }
+  };
+  const reject = ({ diagnostics }: LoadedRules): void => {
+    const mistakes = diagnostics.map(formatDiagnostic);
+    logger.error({ mistakes }, "The rules have mistakes; those applied before stay in force");
+  };
+
+  const first = loadRules(paths, { ...options, now: now() });
+  if (first.diagnostics.length === 0) {
+    await apply(first);
+  } else if (!(await log.automations()).some(({ source }) => source.kind === "file")) {
+    const mistakes = first.diagnostics.map(formatDiagnostic).join("\n");
+    throw new CommandFailure(
+      `${mistakes}\nThe rules have mistakes, and none were applied before; put them right.`,
+    );
+  }
+  return watchRules(paths, {
+    ...options,
+    now,
+    apply,
+    reject,
+    failed: (error) => logger.warn({ err: error }, "The rules could not be applied; trying again"),
+  });
+}

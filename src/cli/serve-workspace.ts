@@ -1,0 +1,95 @@
+/** One workspace as a server runs it: a log, shards, a queue and an action worker of its own. */
+
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { ActionQueue } from "../actions/queue.ts";
+import { startActionWorker, type WorkerSettings } from "../actions/worker.ts";
+import type { Metrics } from "../api/metrics.ts";
+import type { Workspace } from "../api/tenant.ts";
+import { millisecond } from "../core/time.ts";
+import { type Engine, startEngine } from "../engine/engine.ts";
+import type { History } from "../history/history.ts";
+import { Log } from "../log/log.ts";
+import type { Running } from "./running.ts";
+import { startRecording } from "./serve-history.ts";
+import type { Settings } from "./settings.ts";
+
+export interface ServedWorkspace extends Workspace {
+  readonly queue: ActionQueue;
+  /** Null where this process has not the role. */
+  readonly engine: Engine | null;
+}
+
+export interface ServeWorkspaceOptions {
+  readonly settings: Settings;
+  readonly redis: Redis;
+  /** The history of any workspace; null where none is kept. */
+  readonly history: History | null;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** Takes what is started here. */
+  readonly running: Running;
+}
+
+/**
+ * Starts the roles of one workspace that the settings name.
+ *
+ * @throws RedisUnreachable, ShardCountChanged
+ */
+export async function serveWorkspace(
+  workspace: string,
+  { settings, redis, history: shared, metrics: all, logger: parent, running }: ServeWorkspaceOptions,
+): Promise<ServedWorkspace> {
+  const { roles, redis: redisUrl } = settings;
+  // Of a single workspace, its name in each line would say nothing.
+  const logger = settings.workspace.length > 1 ? parent.child({ workspace }) : parent;
+  const metrics = all.inWorkspace(workspace);
+  const log = new Log(redis, workspace, {
+    onMalformed: (position, reason) =>
+      logger.error({ position, reason }, "Passed over a log entry that cannot be read"),
+  });
+  running.add(async () => log.close());
+  const history = shared === null ? null : await shared.inWorkspace(workspace);
+  if (roles.includes("recorder")) startRecording(log, history, { settings, logger, meter: metrics, running });
+  const queue = new ActionQueue(redisUrl, workspace);
+  running.add(() => queue.close());
+  metrics.observeQueue(() => queue.counts());
+
+  if (roles.includes("actions")) {
+    const worker = startActionWorker({
+      redisUrl,
+      workspace,
+      log,
+      logger,
+      metrics,
+      settings: workerSettingsOf(settings),
+    });
+    running.add(() => worker.close());
+  }
+  if (!roles.includes("engine")) return { workspace, log, history, queue, engine: null };
+  const engine = await startEngine({
+    redisUrl,
+    workspace,
+    queue,
+    logger,
+    metrics,
+    shards: settings.shards,
+    leaseMs: settings.lease / millisecond,
+    latenessDefault: settings.lateness,
+    seenCountMax: settings.seenMax,
+  });
+  running.add(() => engine.stop());
+  return { workspace, log, history, queue, engine };
+}
+
+function workerSettingsOf(settings: Settings): Partial<WorkerSettings> {
+  return {
+    concurrency: settings.concurrency,
+    attemptsMax: settings.attempts,
+    retryMs: settings.retry / millisecond,
+    retryMsMax: settings.retryMax / millisecond,
+    giveUpAfterMs: settings.giveUpAfter / millisecond,
+    deadAfterMs: settings.workerDeadAfter / millisecond,
+    dangerouslyAllowPrivateAddresses: settings.allowPrivateAddresses,
+  };
+}

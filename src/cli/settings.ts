@@ -1,0 +1,300 @@
+/**
+ * The settings of a server: each as an option and as an environment variable, checked, and explained in
+ * docs/settings.md.
+ */
+
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { addressPolicy } from "../actions/address.ts";
+import { workerSettings } from "../actions/worker.ts";
+import { latenessDefault, seenCountMax, seenFor } from "../core/limits.ts";
+import { day, formatDuration, hour, type Micros, millisecond, minute, parseDuration } from "../core/time.ts";
+import type { LogFormat } from "./logger.ts";
+
+export const roles = ["api", "engine", "actions", "recorder"] as const;
+export type Role = (typeof roles)[number];
+
+export interface Settings {
+  readonly roles: readonly Role[];
+  /** Rule files and directories; empty: automations come from elsewhere. */
+  readonly rules: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  /** The first is where the rule files go. */
+  readonly workspace: readonly string[];
+  readonly redis: string;
+  /** Whether a proxy is in front whose word on host and protocol counts. */
+  readonly trustProxy: boolean;
+  /** `off`: no history is kept. */
+  readonly historyUrl: string;
+  /** How long events are kept there; maybe infinite. */
+  readonly historyMaxAge: Micros;
+  /** How many bytes they may take; maybe infinite. */
+  readonly historyMaxSize: number;
+  /** How much of the log is kept behind its slowest reader. */
+  readonly logMargin: Micros;
+  readonly lateness: Micros;
+  readonly shards: number;
+  readonly lease: Micros;
+  readonly seenMax: number;
+  readonly concurrency: number;
+  readonly attempts: number;
+  readonly retry: Micros;
+  readonly retryMax: Micros;
+  readonly giveUpAfter: Micros;
+  readonly workerDeadAfter: Micros;
+  /** Every address, or those of these networks. */
+  readonly allowPrivateAddresses: true | readonly string[];
+  readonly logLevel: string;
+  readonly logFormat: LogFormat;
+}
+
+export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
+
+const workspaceDefault: readonly string[] = ["default"];
+
+const historyUrlDefault = "sqlite:.tripline/history.sqlite";
+
+const gigabyte = 1_000_000_000;
+
+/** Longer than events are known by their ids, which a shard that starts again learns from the log. */
+const logMarginMin: Micros = seenFor + 5 * minute;
+
+/** The options of `tripline serve`. */
+export function settingsOptions(): Option[] {
+  return [
+    setting("--roles <roles>", "what this process does: api, engine, actions, recorder", "ROLES")
+      .argParser(readRoles)
+      .default([...roles], "all"),
+    setting(
+      "--rules <paths>",
+      "rule files and directories, separated by commas; watched for changes",
+      "RULES",
+    )
+      .argParser(list)
+      .default([], "none"),
+    setting("--port <port>", "where to listen; 0 takes a free port", "PORT")
+      .argParser(wholeNumber(0, 65_535))
+      .default(4200),
+    setting("--host <host>", "the address to listen on", "HOST").default("127.0.0.1"),
+    setting(
+      "--workspace <names>",
+      "the workspaces to serve, separated by commas or repeated; rule files go to the first",
+      "WORKSPACE",
+    )
+      .argParser(readWorkspaces)
+      .default(workspaceDefault, "default"),
+    setting("--redis <url>", "the Redis that holds the log (also REDIS_URL)", "REDIS")
+      .argParser(readRedisUrl)
+      .default(process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
+    setting(
+      "--trust-proxy [yes]",
+      "believe X-Forwarded-Host and X-Forwarded-Proto: only behind a proxy that sets them",
+      "TRUST_PROXY",
+    )
+      .argParser(yesOrNo)
+      .preset("yes")
+      .default(false, "no"),
+    setting(
+      "--history-url <url>",
+      "where events are kept: sqlite:<path>, postgres://…, or off",
+      "HISTORY_URL",
+    )
+      .argParser(readHistoryUrl)
+      .default(historyUrlDefault),
+    setting("--history-max-age <duration>", "how long events are kept there", "HISTORY_MAX_AGE")
+      .argParser(orUnlimited(duration(minute)))
+      .default(30 * day, formatDuration(30 * day)),
+    setting("--history-max-size <size>", "how much room they may take there", "HISTORY_MAX_SIZE")
+      .argParser(orUnlimited(size))
+      .default(10 * gigabyte, "10GB"),
+    setting("--log-margin <duration>", "how much of the log Redis keeps behind its readers", "LOG_MARGIN")
+      .argParser(duration(logMarginMin))
+      .default(hour, formatDuration(hour)),
+    setting(
+      "--lateness <duration>",
+      "how long a window waits for delayed events, unless its trigger says",
+      "LATENESS",
+    )
+      .argParser(duration(0))
+      .default(latenessDefault, formatDuration(latenessDefault)),
+    setting(
+      "--shards <count>",
+      "among how many shards the workspace is divided; fixed at its first start",
+      "SHARDS",
+    )
+      .argParser(wholeNumber(1, 1_024))
+      .default(1),
+    ofMs(
+      "--lease <duration>",
+      "how long a shard waits for a new owner when its own has died",
+      "LEASE",
+      500,
+      10_000,
+    ),
+    setting(
+      "--seen-max <count>",
+      "how many event ids are known at most, to count each event once",
+      "SEEN_MAX",
+    )
+      .argParser(wholeNumber(1, 100_000_000))
+      .default(seenCountMax),
+    setting("--concurrency <count>", "actions under way at the same time", "CONCURRENCY")
+      .argParser(wholeNumber(1, 10_000))
+      .default(workerSettings.concurrency),
+    setting("--attempts <count>", "attempts at a delivery before it becomes a dead letter", "ATTEMPTS")
+      .argParser(wholeNumber(1, 1_000))
+      .default(workerSettings.attemptsMax),
+    ofMs(
+      "--retry <duration>",
+      "the longest wait before the second attempt; it doubles",
+      "RETRY",
+      1,
+      workerSettings.retryMs,
+    ),
+    ofMs(
+      "--retry-max <duration>",
+      "the longest wait before any attempt",
+      "RETRY_MAX",
+      1,
+      workerSettings.retryMsMax,
+    ),
+    ofMs(
+      "--give-up-after <duration>",
+      "how long a delivery waits for an endpoint that is down",
+      "GIVE_UP_AFTER",
+      1,
+      workerSettings.giveUpAfterMs,
+    ),
+    ofMs(
+      "--worker-dead-after <duration>",
+      "after what silence of a worker its deliveries are handed to another",
+      "WORKER_DEAD_AFTER",
+      100,
+      workerSettings.deadAfterMs,
+    ),
+    setting(
+      "--allow-private-addresses [networks]",
+      "DANGEROUS: let webhooks reach private addresses: all, or networks such as loopback,10.1.0.0/16",
+      "ALLOW_PRIVATE_ADDRESSES",
+    )
+      .argParser(readNetworks)
+      .preset("all")
+      .default([], "none"),
+    setting("--log-level <level>", "the least severe that is logged", "LOG_LEVEL")
+      .choices(logLevels)
+      .default("info"),
+    setting("--log-format <format>", "json, or text for people", "LOG_FORMAT")
+      .choices(["json", "text"])
+      .default("json"),
+  ];
+}
+
+export function addSettings(command: Command): Command {
+  for (const option of settingsOptions()) command.addOption(option);
+  return command;
+}
+
+/** A Redis URL as it may be shown. */
+export function withoutPassword(url: string): string {
+  return url.replace(/(:\/\/[^:/@]*):[^@]*@/, "$1:********@");
+}
+
+function setting(flags: string, description: string, name: string): Option {
+  return new Option(flags, description).env(`TRIPLINE_${name}`);
+}
+
+function ofMs(flags: string, description: string, name: string, minMs: number, defaultMs: number): Option {
+  const length = defaultMs * millisecond;
+  return setting(flags, description, name)
+    .argParser(duration(minMs * millisecond))
+    .default(length, formatDuration(length));
+}
+
+/** The items of a list that is written with commas. */
+export function list(text: string): string[] {
+  return text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+}
+
+function readRoles(text: string): Role[] {
+  const named = list(text);
+  const unknown = named.find((name) => !(roles as readonly string[]).includes(name));
+  if (unknown !== undefined || named.length === 0) {
+    throw new InvalidArgumentError(`${unknown ?? "Nothing"} is no role; the roles are ${roles.join(", ")}.`);
+  }
+  return roles.filter((role) => named.includes(role));
+}
+
+/** @param before what earlier options named */
+function readWorkspaces(text: string, before: readonly string[]): readonly string[] {
+  const names = list(text).map(readWorkspace);
+  if (names.length === 0) throw new InvalidArgumentError("It should name a workspace, such as default.");
+  return [...new Set(before === workspaceDefault ? names : [...before, ...names])];
+}
+
+/** @throws InvalidArgumentError when no workspace can be named so */
+export function readWorkspace(text: string): string {
+  // It becomes the hash tag of the workspace's keys, which ends at the first brace.
+  if (/^[\w.-]{1,100}$/.test(text)) return text;
+  throw new InvalidArgumentError("It should be letters, digits, dots, hyphens and underscores.");
+}
+
+/** @throws InvalidArgumentError */
+export function readRedisUrl(text: string): string {
+  if (/^rediss?:\/\/\S+$/.test(text)) return text;
+  throw new InvalidArgumentError("It should be a URL such as redis://127.0.0.1:6379 or rediss://….");
+}
+
+function readHistoryUrl(text: string): string {
+  if (/^(?:off$|sqlite:.|postgres(?:ql)?:\/\/.)/.test(text)) return text;
+  throw new InvalidArgumentError("It should be sqlite:path/to/file, postgres://user@host/database, or off.");
+}
+
+function yesOrNo(text: string): boolean {
+  if (/^(?:yes|true|1)$/.test(text)) return true;
+  if (/^(?:no|false|0)$/.test(text)) return false;
+  throw new InvalidArgumentError("It should be yes or no.");
+}
+
+function orUnlimited(read: (text: string) => number): (text: string) => number {
+  return (text) => (text === "unlimited" ? Number.POSITIVE_INFINITY : read(text));
+}
+
+/** Bytes. */
+function size(text: string): number {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)$/i.exec(text) ?? [];
+  const power = ["kb", "mb", "gb", "tb"].indexOf(unit.toLowerCase()) + 1;
+  if (amount !== undefined && Number(amount) > 0) return Number(amount) * 1_000 ** power;
+  throw new InvalidArgumentError("It should be a size such as 500MB or 10GB, or unlimited.");
+}
+
+function readNetworks(text: string): true | readonly string[] {
+  if (text === "none" || text === "false") return [];
+  if (text === "all" || text === "true") return true;
+  const networks = list(text);
+  try {
+    addressPolicy(networks);
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`);
+  }
+  return networks;
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`It should be a whole number from ${min} to ${max}.`);
+  };
+}
+
+function duration(min: Micros): (text: string) => Micros {
+  return (text) => {
+    const length = parseDuration(text);
+    if (length !== null && length >= min) return length;
+    const atLeast = min === 0 ? "" : ` of at least ${formatDuration(min)}`;
+    throw new InvalidArgumentError(`It should be a duration${atLeast}, such as 90s, 30m or PT30M.`);
+  };
+}

@@ -1,0 +1,13 @@
+/** How a command that runs until it is told otherwise learns that it should stop. */
+
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Resolves with the first signal to stop. Later ones change nothing: Ctrl-C reaches a process both from the terminal
+ * and from its launcher.
+ */
+export function untilStopped(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of signals) process.on(signal, resolve);
+  });
+}

@@ -1,0 +1,122 @@
+/**
+ * Timelines: events and ticks, one JSON document a line, in the order in which they are received.
+ *
+ * A line is an event, with an optional `received` (default: its `occurred`), or `{"tick": "<time>"}`. For a timeline
+ * written by hand an id may be any text, and may be left out.
+ */
+
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { z } from "zod";
+import { templateProblem } from "../actions/template.ts";
+import type { Automation } from "../core/automation.ts";
+import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../core/event.ts";
+import type { TimelineStep } from "../core/simulation.ts";
+import { type Micros, parseDuration, parseTime } from "../core/time.ts";
+import { triplineNamespace, uuid5 } from "../core/uuid.ts";
+import { formatDiagnostic } from "../rules/diagnostic.ts";
+import { standIn } from "../rules/environment.ts";
+import { loadRules } from "../rules/load.ts";
+import { CommandFailure } from "./failure.ts";
+
+const TimeSchema = z
+  .string()
+  .refine((text) => parseTime(text) !== null, "should be an RFC 3339 time, such as 2026-03-01T09:30:00Z");
+
+const IdSchema = z
+  .string()
+  .min(1)
+  .transform((id) => (isUuid(id) ? normalizeUuid(id) : id));
+
+const TickSchema = z.strictObject({ tick: TimeSchema });
+
+const EventLineSchema = EventSchema.extend({
+  id: IdSchema.optional(),
+  follows: IdSchema.nullable().default(null),
+  received: TimeSchema.nullable().optional(),
+});
+
+/**
+ * Reads a line of a timeline.
+ *
+ * @param place where the line is (`file:line`), for the message when it is no such line
+ * @returns the step; null for an empty line
+ * @throws CommandFailure naming the place, the JSON path, and what is wrong
+ */
+export function readTimelineLine(text: string, place: string): TimelineStep | null {
+  if (text.trim() === "") return null;
+  let line: unknown;
+  try {
+    line = JSON.parse(text);
+  } catch (error) {
+    throw new CommandFailure(`${place}: the line is not JSON: ${(error as Error).message}`);
+  }
+  const isTick = typeof line === "object" && line !== null && "tick" in line;
+  if (isTick) {
+    const { tick } = parsed(TickSchema, line, place);
+    return { received: parseTime(tick) ?? 0, event: null };
+  }
+  const { received, id, ...fields } = parsed(EventLineSchema, line, place);
+  const event: WireEvent = { ...fields, id: id ?? uuid5(triplineNamespace, `${place} ${text}`) };
+  return { received: parseTime(received ?? event.occurred) ?? 0, event };
+}
+
+function parsed<T>(schema: z.ZodType<T>, line: unknown, place: string): T {
+  const result = schema.safeParse(line);
+  if (result.success) return result.data;
+  const mistakes = result.error.issues.map(({ path, message }) => {
+    const at = path.length === 0 ? "the line" : path.join(".");
+    return `${place}: ${at}: ${message}`;
+  });
+  throw new CommandFailure(mistakes.join("\n"));
+}
+
+/** Loads rules for a run over a timeline. @throws CommandFailure with every mistake in them */
+export function rulesForTimeline(paths: readonly string[]): readonly Automation[] {
+  const { automations, diagnostics } = loadRules(paths, {
+    workspace: "default",
+    // No action is delivered, so nothing has to be set for one.
+    env: { ...process.env, [standIn]: "http://unset.invalid/" },
+    now: 0,
+    checkTemplate: templateProblem,
+  });
+  if (diagnostics.length > 0) throw new CommandFailure(diagnostics.map(formatDiagnostic).join("\n"));
+  return automations;
+}
+
+/** The lines of a file, or of standard input for `-`, each with its number. @throws CommandFailure when it cannot be read */
+export async function* linesOf(file: string): AsyncIterable<[number: number, text: string]> {
+  const input = file === "-" ? process.stdin : createReadStream(file);
+  let number = 0;
+  try {
+    for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      number++;
+      yield [number, text];
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    throw new CommandFailure(`${file} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+export function nameOf(file: string): string {
+  return file === "-" ? "<standard input>" : file;
+}
+
+/** An option's value as an instant. */
+export function timeOption(option: string): (text: string) => Micros {
+  return (text) => {
+    const time = parseTime(text);
+    if (time !== null) return time;
+    throw new CommandFailure(`${option} is ${text}, which is no time; write it as 2026-03-01T09:30:00Z`);
+  };
+}
+
+/** An option's value as a length of time. */
+export function durationOption(option: string): (text: string) => Micros {
+  return (text) => {
+    const duration = parseDuration(text);
+    if (duration !== null) return duration;
+    throw new CommandFailure(`${option} is ${text}, which is no duration; write it as 5s or 1m`);
+  };
+}

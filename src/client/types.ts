@@ -1,0 +1,55 @@
+/** What the client takes and gives, derived from the schemas with which the server checks requests. */
+
+import type { z } from "zod";
+import type { AutomationCreateSchema, AutomationUpdateSchema } from "../api/automation-input.ts";
+import type { EventSchema } from "../core/event.ts";
+import type { CompoundTriggerSchema, EventTriggerSchema, SequenceTriggerSchema } from "../core/trigger.ts";
+import type { EventFilterSchema } from "../history/filter.ts";
+
+export type {
+  DeadLetter,
+  DeadLetterPage,
+  DestinationView,
+  EventCount,
+  EventPage,
+  ShownExplanation as Explanation,
+  Window,
+  Windows,
+} from "../api/operations/answers.ts";
+export type { AppliedChange, AppliedRules } from "../api/operations/applied.ts";
+export type { Application, NewDestination } from "../api/operations/sent.ts";
+export type { AutomationView } from "../core/automation-view.ts";
+export type { ReceivedEvent } from "../core/event.ts";
+
+/** What a schema takes, never changed by this client: so lists and objects may be readonly. */
+type Given<T> = T extends object ? { readonly [Key in keyof T]: Given<T[Key]> } : T;
+
+/** An event to emit. Its id and its time are filled in where they are missing. */
+export type NewEvent = Given<Omit<z.input<typeof EventSchema>, "id" | "occurred">> & {
+  readonly id?: string;
+  readonly occurred?: string | Date;
+};
+
+/** An event as it was sent: with these it is the same event, however often it is sent. */
+export type EmittedEvent = NewEvent & { readonly id: string; readonly occurred: string };
+
+/** Which events; all given parts must hold. */
+export type EventFilter = Given<z.input<typeof EventFilterSchema>>;
+
+export type NewTrigger =
+  | Given<z.input<typeof EventTriggerSchema>>
+  | (Given<Omit<z.input<typeof CompoundTriggerSchema>, "triggers">> & Children)
+  | (Given<Omit<z.input<typeof SequenceTriggerSchema>, "triggers">> & Children);
+
+interface Children {
+  readonly triggers: readonly NewTrigger[];
+}
+
+interface Triggered {
+  readonly trigger: NewTrigger;
+}
+
+export type NewAutomation = Given<Omit<z.input<typeof AutomationCreateSchema>, "trigger">> & Triggered;
+
+/** What is left out keeps its value. */
+export type AutomationUpdate = Given<Omit<z.input<typeof AutomationUpdateSchema>, "trigger">> & Triggered;

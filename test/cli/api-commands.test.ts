@@ -1,0 +1,331 @@
+/** The commands over the API, against a real server. */
+
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import type { AutomationView, DeadLetter, ReceivedEvent } from "../../src/client/index.ts";
+import { answer, misbehave } from "../client/support.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { Sandbox, type Server } from "./support.ts";
+
+const sandbox = new Sandbox();
+let redis: TestRedis;
+let server: Server;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  server = await sandbox.serve(redis.url, ["--retry", "1ms"]);
+});
+
+afterAll(async () => {
+  await sandbox.close();
+  await redis?.stop();
+});
+
+const tripline = (...words: string[]) => sandbox.output(words, { TRIPLINE_API_URL: server.api });
+
+async function json<T>(...words: string[]): Promise<T> {
+  const { code, stdout, stderr } = await tripline(...words, "--output", "json");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return JSON.parse(stdout) as T;
+}
+
+async function emit(name: string, resource: string, ...words: string[]): Promise<string> {
+  const { stdout } = await tripline("emit", "-e", name, "-r", resource, ...words);
+  return stdout.trim().split("  ").at(-1) ?? "";
+}
+
+describe("tripline apply", () => {
+  const folder = join(sandbox.folder, "rules");
+  const secret = "hook-path-0123456789";
+  const apply = (...words: string[]) =>
+    sandbox.output(["apply", folder, ...words], { TRIPLINE_API_URL: server.api, HOOK_PATH: secret });
+  const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+  const quiet = (changes = "", url = "https://example.org/${env.HOOK_PATH}") => `
+name: Pump went quiet
+${changes}
+trigger:
+  posture: Proactive
+  after: [pump.started]
+  expect: [pump.beat]
+  within: 1h
+actions:
+  - type: call-webhook
+    url: ${url}
+`;
+  const vent = "name: Vent opened\ntrigger: {expect: [vent.opened]}\nactions: []\n";
+
+  beforeAll(() => {
+    mkdirSync(folder);
+    write("pump.yaml", quiet());
+    write("vent.yaml", vent);
+  });
+
+  test("says first what it would do, and does nothing in a dry run", async () => {
+    const planned = await apply("--dry-run");
+    expect(planned).toMatchObject({ code: 3, stderr: "" });
+    expect(planned.stdout).toContain(`+ create Pump went quiet (${join(folder, "pump.yaml")})`);
+    expect(planned.stdout).toContain("2 to create, 0 to change, 0 to delete, 0 unchanged.");
+    expect(await json("automations", "ls")).toEqual([]);
+  });
+
+  test("creates, and when it is repeated changes nothing", async () => {
+    expect(await apply()).toMatchObject({ code: 0, stderr: "" });
+    const applied = await json<AutomationView[]>("automations", "ls");
+    expect(applied.map(({ name }) => name)).toEqual(["Pump went quiet", "Vent opened"]);
+    const again = await apply();
+    expect(again.stdout).toBe("0 to create, 0 to change, 0 to delete, 2 unchanged.\n");
+    expect(await apply("--dry-run")).toMatchObject({ code: 0 });
+    expect(await json("automations", "ls")).toEqual(applied);
+  });
+
+  test("says of each open window whether it is kept or reset", async () => {
+    await emit("pump.started", "pump.1");
+    await expect.poll(async () => (await tripline("windows", "Pump went quiet")).stdout).toContain("0 of 1");
+
+    write("pump.yaml", quiet("tags: [greenhouse]"));
+    const kept = await apply();
+    expect(kept.stdout).toMatch(/~ change Pump went quiet .*: tags\n {4}window with 0 of 1 since .*: kept\n/);
+    expect((await tripline("windows", "Pump went quiet")).stdout).toContain("0 of 1");
+
+    write("pump.yaml", quiet("tags: [greenhouse]").replace("1h", "2h"));
+    expect((await apply("--dry-run")).stdout).toMatch(/: trigger\n {4}window with 0 of 1 since .*: reset\n/);
+    expect((await apply()).stdout).toMatch(/: reset\n/);
+    await expect
+      .poll(async () => (await tripline("windows")).stdout)
+      .toBe("No window is open in 2 automations.\n");
+  });
+
+  test("leaves what was paused paused, until the file says something else of it", async () => {
+    await tripline("automations", "pause", "Vent opened");
+    expect((await apply()).stdout).toBe("0 to create, 0 to change, 0 to delete, 2 unchanged.\n");
+    write("vent.yaml", `enabled: false\n${vent}`);
+    await apply();
+    write("vent.yaml", vent);
+    expect((await apply()).stdout).toContain("~ change Vent opened");
+    expect(await json("automations", "inspect", "Vent opened")).toMatchObject({ enabled: true });
+  });
+
+  test("shows secrets nowhere, though the server knows them", async () => {
+    write("pump.yaml", quiet("tags: [greenhouse]", "https://example.org/${env.HOOK_PATH}?x"));
+    const outputs = [
+      await apply("--output", "json"),
+      await tripline("automations", "inspect", "Pump went quiet"),
+      await sandbox.output(["apply", folder], {
+        TRIPLINE_API_URL: server.api,
+        HOOK_PATH: `${secret}-changed`,
+      }),
+      await sandbox.output(["apply", folder], { TRIPLINE_API_URL: server.api }),
+    ];
+    expect(outputs[2]?.stdout).toMatch(/: secrets\n/);
+    expect(outputs[3]).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("the environment has no HOOK_PATH"),
+    });
+    const events = await tripline("events", "ls", "--name", "prefect-cloud.automation.*", "-o", "json");
+    const shown = JSON.stringify([outputs, events, server.process.stdout, server.process.stderr]);
+    expect(shown).toContain("${env.HOOK_PATH}");
+    expect(shown).not.toContain(secret);
+  });
+
+  test("deletes what is gone from the files only when it is told to", async () => {
+    rmSync(join(folder, "vent.yaml"));
+    expect((await apply()).stdout).not.toContain("Vent");
+    expect((await apply("--prune")).stdout).toContain("- delete Vent opened");
+    const left = await json<AutomationView[]>("automations", "ls");
+    expect(left.map(({ name }) => name)).toEqual(["Pump went quiet"]);
+  });
+
+  // Two automations of one name would both fire.
+  test("refuses a name that belongs to another automation, and applies nothing", async () => {
+    const made = await fetch(`${server.api}/automations/`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ name: "Made by hand", trigger: { expect: ["a"] }, actions: [] }),
+    });
+    const { id } = (await made.json()) as AutomationView;
+    write("hand.yaml", "name: Made by hand\ntrigger: {expect: [a]}\nactions: []\n");
+    write("vent.yaml", vent);
+    expect(await apply()).toMatchObject({ code: 1, stderr: expect.stringContaining(`is the name of ${id}`) });
+    expect((await json<AutomationView[]>("automations", "ls")).map(({ name }) => name)).not.toContain(
+      "Vent opened",
+    );
+    rmSync(join(folder, "hand.yaml"));
+    await tripline("automations", "rm", id);
+  });
+
+  test("puts destinations, too, and passes over webhooks aloud", async () => {
+    write(
+      "ops.yaml",
+      "destinations:\n  - {type: slack, name: ops, url: 'https://example.org/${env.HOOK_PATH}'}\n" +
+        "webhooks:\n  - {name: gate, template: {event: gate.opened, resource: {prefect.resource.id: gate.1}}}\n",
+    );
+    const applied = await apply();
+    expect(applied).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("Passed over 1 webhook (gate)"),
+    });
+    expect(applied.stdout).toContain("+ create destination ops");
+    expect((await apply()).stdout).toContain("0 to create, 0 to change");
+    expect(
+      applied.stdout + JSON.stringify(await (await fetch(`${server.api}/destinations`)).json()),
+    ).not.toContain(secret);
+  });
+
+  test("names every mistake and its place before anything is sent", async () => {
+    write("wrong.yaml", "name: Wrong\ntrigger: {expcet: [a]}\nactions: []\n");
+    const { code, stderr } = await apply();
+    expect(code).toBe(1);
+    expect(stderr).toContain("wrong.yaml:2:11: unknown key `expcet`");
+    rmSync(join(folder, "wrong.yaml"));
+  });
+});
+
+describe("tripline automations", () => {
+  test("are shown in each format, paused, resumed and removed", async () => {
+    const rules = sandbox.write(
+      "fan.yaml",
+      "name: Fan stopped\ntrigger: {expect: [fan.stopped]}\nactions: []\n",
+    );
+    await tripline("apply", rules);
+    const { stdout } = await tripline("automations", "ls");
+    expect(stdout).toMatch(/^NAME {2,}STATE {2,}TRIGGER/);
+    expect(stdout).toMatch(
+      /^Fan stopped {2,}enabled {2,}Reactive fan\.stopped {2,}- {2,}API, applied from /m,
+    );
+    const { id } = parse((await tripline("automations", "inspect", "Fan stopped")).stdout) as AutomationView;
+    expect((await tripline("automations", "pause", "Fan stopped")).stderr).toBe(
+      `Paused Fan stopped (${id})\n`,
+    );
+    expect(await json("automations", "inspect", id)).toMatchObject({ enabled: false });
+    await tripline("automations", "resume", id);
+    expect(await json("automations", "inspect", id)).toMatchObject({ enabled: true });
+    // One that is misspelt leaves the others alone.
+    expect(await tripline("automations", "rm", id, "Fan stoped")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('There is no automation "Fan stoped"'),
+    });
+    expect(await tripline("automations", "rm", id)).toMatchObject({ code: 0 });
+    expect((await tripline("automations", "inspect", id)).code).toBe(1);
+  });
+});
+
+describe("tripline events", () => {
+  test("are listed, filtered and counted", async () => {
+    const first = await emit("door.opened", "door.1");
+    const second = await emit("door.closed", "door.1");
+    await emit("door.opened", "door.2");
+    const found = await json<ReceivedEvent[]>(
+      "events",
+      "ls",
+      "-e",
+      "door.*",
+      "-r",
+      "door.1",
+      "--oldest-first",
+    );
+    expect(found.map(({ id }) => id)).toEqual([first, second]);
+    expect(await json("events", "ls", "-e", "door.*", "-n", "2")).toHaveLength(2);
+    expect(await json("events", "ls", "-e", "door.opened", "-e", "door.closed", "-t", "door.2")).toHaveLength(
+      1,
+    );
+    expect(await json("events", "ls", "-e", "door.*", "--until", "1h")).toEqual([]);
+    expect((await tripline("events", "count", "-e", "door.*")).stdout).toMatch(/^2 {2,}door\.opened /m);
+    expect(await tripline("events", "ls", "-e", "door.*", "-e", "door.opened")).toMatchObject({ code: 2 });
+  });
+
+  test("are followed as they come, and cannot forge a line", async () => {
+    const tail = sandbox.tripline(["events", "tail", "--backfill", "-e", "gate.*", "-n", "2"], {
+      TRIPLINE_API_URL: server.api,
+    });
+    const first = await emit("gate.a\u001b[2J\nforged", "gate.1");
+    await tail.until(() => tail.stdout.includes(first));
+    const second = await emit("gate.b", "gate.1");
+    expect((await tail.ended).code).toBe(0);
+    const lines = tail.stdout.trim().split("\n");
+    expect(lines.map((line) => line.split("  ").at(-1))).toEqual([first, second]);
+    expect(lines[0]).toContain("gate.a\\u001b[2J\\u000aforged");
+    expect((await tripline("events", "ls", "-e", "gate.*")).stdout).toContain(
+      "gate.a\\u001b[2J\\u000aforged",
+    );
+  });
+});
+
+describe("tripline explain", () => {
+  test("asks a running server, of one automation or of all", async () => {
+    const rules = sandbox.write(
+      "lamp.yaml",
+      "name: Lamps\ntrigger: {expect: [lamp.*], threshold: 2, within: 1h}\nactions: []\n",
+    );
+    await tripline("apply", rules);
+    const id = await emit("lamp.off", "lamp.1");
+    await expect
+      .poll(async () => (await tripline("explain", "--event", id, "--automation", "Lamps")).stdout)
+      .toMatch(
+        /^Lamps: The event was covered, but did not fire it: counted \(1 of 2\)\.\n[\s\S]*still missing: 1, until /,
+      );
+    const all = await tripline("explain", "--event", id);
+    expect(all.stdout).toMatch(/^Lamps: [\s\S]*other automations? do(?:es)? not cover it/);
+    const missing = "00000000-0000-4000-8000-00000000abcd";
+    expect(await tripline("explain", "--event", missing, "-a", "Lamps")).toMatchObject({ code: 1 });
+    expect(await tripline("explain", "--event", missing, "--rules", rules)).toMatchObject({ code: 2 });
+  });
+});
+
+describe("tripline deliveries", () => {
+  test("shows a dead letter, and redelivers it under the same id", async () => {
+    const ids: (string | undefined)[] = [];
+    let status = 410;
+    const endpoint = await misbehave((response, request) => {
+      ids.push(request.headers["webhook-id"] as string);
+      answer(status, {})(response);
+    });
+    const rules = sandbox.write(
+      "call.yaml",
+      `name: Call\ntrigger: {expect: [bell.rang]}\nactions: [{type: call-webhook, url: '${endpoint.url}'}]\n`,
+    );
+    await tripline("apply", rules);
+    await emit("bell.rang", "bell.1");
+    const letters = () => json<DeadLetter[]>("deliveries", "ls");
+    await expect.poll(letters).toHaveLength(1);
+    const [letter] = await letters();
+    expect(letter).toMatchObject({ automation: { name: "Call" }, action_type: "call-webhook", id: ids[0] });
+    expect((await tripline("deliveries", "ls")).stdout).toContain("410");
+    expect(parse((await tripline("deliveries", "inspect", ids[0] ?? "")).stdout)).toEqual(letter);
+    expect(await tripline("deliveries", "redeliver")).toMatchObject({ code: 2 });
+
+    status = 200;
+    expect(await tripline("deliveries", "redeliver", "--all")).toMatchObject({ code: 0 });
+    await expect.poll(() => ids).toEqual([ids[0], ids[0]]);
+    await expect
+      .poll(async () => (await tripline("deliveries", "ls")).stdout)
+      .toBe("There are no dead letters.\n");
+    expect(await tripline("deliveries", "redeliver", ids[0] ?? "")).toMatchObject({ code: 1 });
+    await endpoint.stop();
+  });
+});
+
+describe("every command", () => {
+  test("sends the key of the environment, and says what to do without one", async () => {
+    const keys: (string | undefined)[] = [];
+    const guarded = await misbehave((response, request) => {
+      keys.push(request.headers.authorization);
+      answer(401, { exception_message: "Unauthorized" })(response);
+    });
+    const env = { TRIPLINE_API_URL: guarded.url, TRIPLINE_API_KEY: "k1", PREFECT_API_KEY: "k2" };
+    const { code, stderr } = await sandbox.output(["automations", "ls"], env);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining("tripline keys create") });
+    await sandbox.output(["automations", "ls"], { ...env, TRIPLINE_API_KEY: "" });
+    expect(keys).toEqual(["Bearer k1", "Bearer k2"]);
+    await guarded.stop();
+  });
+
+  test("tells a mistake in its use (2) from a server that is not there (1)", async () => {
+    expect(await tripline("events", "ls", "--since", "yesterday")).toMatchObject({ code: 2 });
+    expect(await tripline("automations", "list")).toMatchObject({ code: 2 });
+    expect(await tripline("automations", "ls", "-o", "xml")).toMatchObject({ code: 2 });
+    const away = await sandbox.output(["automations", "ls", "--url", "http://127.0.0.1:9/api"]);
+    expect(away).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot be reached") });
+  });
+});

@@ -1,0 +1,50 @@
+import { stripVTControlCharacters } from "node:util";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { createLogger } from "../../src/cli/logger.ts";
+import { RedisUnreachable } from "../../src/log/connection.ts";
+
+afterEach(() => vi.restoreAllMocks());
+
+/** What a person sees of it, without colours and time. */
+async function linesOf(log: (logger: ReturnType<typeof createLogger>) => void): Promise<string[]> {
+  const printed = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  log(createLogger("info", "text"));
+  await vi.waitFor(() => expect(printed).toHaveBeenCalled());
+  const text = stripVTControlCharacters(printed.mock.calls.join(""));
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.replace(/^\d\d:\d\d:\d\d/, "").trim());
+}
+
+describe("the log for people", () => {
+  test("has each mistake of the rules on a line of its own, as it would be printed by tripline check", async () => {
+    const mistakes = [
+      "rules/pumps.yaml:3:3: unknown key `expects`",
+      'rules/pumps.yaml:4:11: "soon" is no duration',
+    ];
+    const lines = await linesOf((logger) =>
+      logger.error({ mistakes, file: "pumps" }, "The rules have mistakes"),
+    );
+    expect(lines).toEqual(["error  The rules have mistakes  file=pumps", ...mistakes]);
+  });
+
+  test("does not fill the screen with the names of a thousand rules", async () => {
+    const created = Array.from({ length: 1_000 }, (_, index) => `rule-${index}`);
+    const lines = await linesOf((logger) => logger.info({ created, deleted: ["pumps"] }, "Rules applied"));
+    expect(lines).toEqual([
+      'Rules applied  created=["rule-0","rule-1","rule-2","rule-3","rule-4","rule-5","rule-6","rule-7","rule-8","rule-9"] and 990 more deleted=["pumps"]',
+    ]);
+  });
+
+  test("says once, and in our words, that there is no Redis", async () => {
+    const cause = new Error("Reached the max retries per request limit (which is 0).");
+    cause.name = "MaxRetriesPerRequestError";
+    const lines = await linesOf((logger) =>
+      logger.warn({ err: new RedisUnreachable(cause) }, "Trying again"),
+    );
+    expect(lines).toEqual([
+      "warn   Trying again  Redis cannot be reached or cannot store now: there is no connection to it",
+    ]);
+  });
+});

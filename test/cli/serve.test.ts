@@ -1,0 +1,215 @@
+import { randomUUID } from "node:crypto";
+import { createServer } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { connect } from "../../src/log/connection.ts";
+import { Log } from "../../src/log/log.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { logLines, Sandbox, type Server } from "./support.ts";
+
+const sandbox = new Sandbox();
+let redis: TestRedis;
+let workspaceCount = 0;
+
+beforeAll(async () => {
+  redis = await startRedis({ appendOnly: "always" });
+});
+
+afterAll(async () => {
+  await sandbox.close();
+  await redis.stop();
+});
+
+/** A workspace of its own, so that tests can share a Redis. */
+const freshWorkspace = () => {
+  workspaceCount += 1;
+  return ["--workspace", `w${workspaceCount}`];
+};
+
+const pumpRule = (fields: string) => `name: pump-stopped\n${fields}\nactions: []\n`;
+
+const automationNames = async ({ api }: Server) =>
+  ((await (await fetch(`${api}/automations`)).json()) as { name: string }[]).map(({ name }) => name);
+
+describe("tripline serve cannot start", () => {
+  test("without Redis, and says how to get one, without a stack or a password", async () => {
+    const { code, stderr } = await sandbox.output(["serve", "--redis", "redis://user:hunter2@127.0.0.1:1"]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("redis://user:********@127.0.0.1:1");
+    expect(stderr).toContain("redis-server --appendonly yes");
+    expect(stderr).toContain("npm start");
+    expect(stderr).not.toContain("hunter2");
+    expect(stderr).not.toContain("    at ");
+  });
+
+  test("where another program listens", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => other.once("listening", resolve));
+    const address = other.address();
+    const port = typeof address === "object" && address !== null ? String(address.port) : "";
+    const words = ["serve", "--redis", redis.url, "--port", port, ...freshWorkspace()];
+    const { code, stderr } = await sandbox.output(words);
+    other.close();
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("Choose another with --port"),
+    });
+  });
+
+  test("with rules that have mistakes, when none were applied before", async () => {
+    const rules = sandbox.write("mistaken.yaml", pumpRule("triger: {expect: [pump.stopped]}"));
+    const words = ["serve", "--redis", redis.url, "--port", "0", "--rules", rules, ...freshWorkspace()];
+    const { code, stderr } = await sandbox.output(words);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/mistaken\.yaml:2:1: .*triger.*trigger/);
+  });
+
+  test("with another number of shards than its workspace has", async () => {
+    const workspace = freshWorkspace();
+    const server = await sandbox.serve(redis.url, ["--shards", "2", ...workspace]);
+    await server.process.end();
+    const { code, stderr } = await sandbox.output([
+      "serve",
+      "--redis",
+      redis.url,
+      "--port",
+      "0",
+      ...workspace,
+    ]);
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("Start with 2 shards"),
+    });
+  });
+});
+
+describe("tripline serve", () => {
+  test("takes settings from the environment, and options before them", async () => {
+    const env = {
+      TRIPLINE_PORT: "0",
+      REDIS_URL: redis.url,
+      TRIPLINE_WORKSPACE: "from-env",
+      TRIPLINE_LOG_FORMAT: "text",
+    };
+    const server = sandbox.tripline(["serve", "--workspace", "from-option", "--log-format", "json"], env);
+    const line = await server.until(() => logLines(server).find(({ msg }) => msg === "Tripline is running"));
+    expect(line["workspaces"]).toEqual(["from-option"]);
+    await server.end();
+  });
+
+  test("applies a good change to a rule file at once, and after a bad one keeps the last good version", async () => {
+    const rules = sandbox.write("changing.yaml", pumpRule("trigger: {expect: [pump.stopped]}"));
+    const workspace = freshWorkspace();
+    const server = await sandbox.serve(redis.url, ["--rules", rules, ...workspace]);
+    const said = (text: string) => server.process.until(() => server.process.stdout.includes(text));
+    expect(await automationNames(server)).toEqual(["pump-stopped"]);
+
+    sandbox.write(
+      "changing.yaml",
+      `${pumpRule("trigger: {}")}---\n${pumpRule("trigger: {}").replace("stopped", "b")}`,
+    );
+    await said('"created":["pump-b"]');
+    expect(await automationNames(server)).toEqual(["pump-b", "pump-stopped"]);
+
+    sandbox.write("changing.yaml", pumpRule("trigger: {postur: Reactive}"));
+    await said("changing.yaml:2:");
+    expect(await automationNames(server)).toEqual(["pump-b", "pump-stopped"]);
+
+    // Also over a restart: an alarm must not fall silent because somebody was editing when the machine went down.
+    await server.process.end();
+    const again = await sandbox.serve(redis.url, ["--rules", rules, ...workspace]);
+    expect(again.process.stdout).toContain("changing.yaml:2:");
+    expect(await automationNames(again)).toEqual(["pump-b", "pump-stopped"]);
+    await again.process.end();
+  });
+
+  test("stops in order and gives its shard up at once, so that the next one need not wait", async () => {
+    const workspace = freshWorkspace();
+    const words = ["--lease", "30s", ...workspace];
+    const first = await sandbox.serve(redis.url, words);
+    await untilReady(first);
+    expect(await first.process.end("SIGTERM")).toEqual({ code: 0, signal: null });
+    expect(logLines(first.process).at(-1)?.["msg"]).toBe("Stopped");
+
+    const second = await sandbox.serve(redis.url, words);
+    await untilReady(second);
+    await second.process.end();
+  });
+
+  test("runs its roles in separate processes as well", async () => {
+    const { url, until } = await sandbox.listen();
+    const rules = sandbox.write(
+      "roles.yaml",
+      `name: a\ntrigger: {expect: [pump.stopped]}\nactions: [{type: call-webhook, url: "${url}"}]\n`,
+    );
+    const workspace = freshWorkspace();
+    const api = await sandbox.serve(redis.url, ["--roles", "api", "--rules", rules, ...workspace]);
+    const engine = await sandbox.serve(redis.url, ["--roles", "engine", ...workspace]);
+    const actions = await sandbox.serve(redis.url, ["--roles", "actions", ...workspace]);
+    await sandbox.output(["emit", "-e", "pump.stopped", "-r", "pump.1"], { TRIPLINE_API_URL: api.api });
+    expect(await until(({ length }) => length > 0)).toHaveLength(1);
+    expect((await fetch(`${engine.api}/health`)).status).toBe(200);
+    expect((await fetch(`${engine.api}/automations`)).status).toBe(404);
+    expect(await (await fetch(`${engine.url}/metrics`)).text()).toContain(
+      'tripline_firings_total{state="Triggered"} 1',
+    );
+    await Promise.all([api, engine, actions].map(({ process }) => process.end()));
+  });
+
+  test("shows a secret nowhere, while its webhooks are signed with it and carry it", async () => {
+    const signing = `whsec_${Buffer.from("the signing secret").toString("base64")}`;
+    const token = `token-${randomUUID()}`;
+    const { url, until } = await sandbox.listen(["--secret", signing, "--fail", "1"]);
+    const rules = sandbox.write(
+      "secret.yaml",
+      `name: secretive
+trigger: {expect: [pump.stopped]}
+actions:
+  - type: call-webhook
+    url: ${url}?key=\${env.TOKEN}
+    headers: {authorization: "Bearer \${env.TOKEN}"}
+    secret: \${env.SIGNING}
+    payload: {token: "\${env.TOKEN}"}
+`,
+    );
+    const workspace = freshWorkspace();
+    const server = await sandbox.serve(
+      redis.url,
+      ["--rules", rules, "--log-level", "trace", "--retry", "1ms", ...workspace],
+      {
+        TOKEN: token,
+        SIGNING: signing,
+      },
+    );
+    await sandbox.output(["emit", "-e", "pump.stopped", "-r", "pump.1"], { TRIPLINE_API_URL: server.api });
+    const deliveries = await until(({ length }) => length === 2);
+    expect(deliveries[0]?.body).toEqual({ token });
+    expect(deliveries.map(({ signature, arrival }) => ({ signature, arrival }))).toEqual([
+      { signature: "valid", arrival: 1 },
+      { signature: "valid", arrival: 2 },
+    ]);
+    await server.process.until(() => server.process.stdout.includes("An action was executed"));
+
+    const connection = connect(redis.url);
+    const log = new Log(connection, workspace[1] ?? "");
+    const events = (await log.read("0-0", { count: 1_000 })).filter(({ kind }) => kind === "event");
+    connection.disconnect();
+    expect(events.length).toBeGreaterThanOrEqual(4);
+    const shown = [
+      server.process.stdout,
+      server.process.stderr,
+      JSON.stringify(events),
+      await (await fetch(`${server.api}/automations`)).text(),
+      await (await fetch(`${server.url}/metrics`)).text(),
+    ];
+    for (const text of shown) {
+      expect(text).not.toContain(token);
+      expect(text).not.toContain(signing);
+    }
+    await server.process.end();
+  });
+});
+
+async function untilReady({ api }: Server): Promise<void> {
+  while ((await fetch(`${api}/ready`)).status !== 200)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+}

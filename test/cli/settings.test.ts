@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { describe, expect, test } from "vitest";
+import { addSettings, type Settings, settingsOptions, withoutPassword } from "../../src/cli/settings.ts";
+import { root } from "./support.ts";
+
+function parse(...words: string[]): Settings {
+  const command = addSettings(new Command())
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+  return command.parse(words, { from: "user" }).opts<Settings>();
+}
+
+describe("the settings of a server", () => {
+  test("have defaults that are safe: this machine alone, public addresses alone", () => {
+    expect(parse()).toMatchObject({
+      host: "127.0.0.1",
+      port: 4200,
+      roles: ["api", "engine", "actions", "recorder"],
+      rules: [],
+      workspace: ["default"],
+      lateness: 5_000_000,
+      shards: 1,
+      allowPrivateAddresses: [],
+      logFormat: "json",
+    });
+  });
+
+  test("are read in the units that people write", () => {
+    expect(parse("--lateness", "1m30s", "--lease", "PT2S", "--retry", "250ms")).toMatchObject({
+      lateness: 90_000_000,
+      lease: 2_000_000,
+      retry: 250_000,
+    });
+    expect(parse("--rules", "a, b/c.yaml,", "--roles", "actions,api")).toMatchObject({
+      rules: ["a", "b/c.yaml"],
+      roles: ["api", "actions"],
+    });
+    expect(parse("--workspace", "north,south", "--workspace", "east,north").workspace).toEqual([
+      "north",
+      "south",
+      "east",
+    ]);
+    expect(parse("--history-max-age", "1d", "--history-max-size", "1.5 gb", "--trust-proxy")).toMatchObject({
+      historyMaxAge: 86_400_000_000,
+      historyMaxSize: 1_500_000_000,
+      trustProxy: true,
+    });
+    expect(
+      parse("--history-max-age", "unlimited", "--history-max-size", "unlimited", "--history-url", "off"),
+    ).toMatchObject({
+      historyMaxAge: Number.POSITIVE_INFINITY,
+      historyMaxSize: Number.POSITIVE_INFINITY,
+      historyUrl: "off",
+    });
+    expect(parse("--allow-private-addresses").allowPrivateAddresses).toBe(true);
+    expect(parse("--allow-private-addresses", "loopback,10.1.0.0/16").allowPrivateAddresses).toHaveLength(2);
+  });
+
+  test.each([
+    [["--roles", "api,enigne"], "enigne is no role; the roles are api, engine, actions, recorder"],
+    [["--port", "70000"], "a whole number from 0 to 65535"],
+    [["--shards", "0"], "a whole number from 1"],
+    [["--lateness", "soon"], "a duration, such as"],
+    [["--lease", "1ms"], "a duration of at least 500ms"],
+    [["--redis", "localhost:6379"], "redis://127.0.0.1:6379"],
+    [["--workspace", "a{b}"], "letters, digits"],
+    [["--allow-private-addresses", "10.1.0.0/99"], "no network"],
+    [["--history-url", "mysql://here"], "sqlite:path/to/file"],
+    [["--history-max-size", "10"], "such as 500MB"],
+    [["--history-max-age", "long"], "a duration"],
+    [["--log-margin", "30m"], "a duration of at least 35m"],
+    [["--trust-proxy", "maybe"], "yes or no"],
+    [["--log-level", "loud"], "Allowed choices are"],
+  ])("%j are refused, with what they should be", (words, says) => {
+    expect(() => parse(...words)).toThrow(says);
+  });
+
+  test("show no password", () => {
+    expect(withoutPassword("redis://user:hunter2@host:1/0")).toBe("redis://user:********@host:1/0");
+    expect(withoutPassword("redis://:hunter2@host")).toBe("redis://:********@host");
+    expect(withoutPassword("redis://host:6379")).toBe("redis://host:6379");
+  });
+
+  test("are all explained in docs/settings.md, under both of their names and with their default", () => {
+    const text = readFileSync(join(root, "docs", "settings.md"), "utf8");
+    const missing = settingsOptions().filter(({ long, envVar, defaultValue, defaultValueDescription }) => {
+      const row = text
+        .split("\n")
+        .find((line) => line.startsWith(`| \`${long} `) || line.startsWith(`| \`${long}\``));
+      const shown = String(defaultValueDescription ?? defaultValue);
+      return row === undefined || !row.includes(`\`${envVar}\``) || !row.includes(`\`${shown}\``);
+    });
+    expect(missing.map(({ flags }) => flags)).toEqual([]);
+  });
+});

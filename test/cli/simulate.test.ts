@@ -1,0 +1,182 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+
+const folder = mkdtempSync(join(tmpdir(), "tripline-simulate-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(words: readonly string[], input = "") {
+  const { stdout, stderr, status } = spawnSync(process.execPath, ["src/cli/main.ts", ...words], {
+    input,
+    encoding: "utf8",
+    env: { PATH: process.env["PATH"] ?? "" },
+  });
+  return { lines: stdout.split("\n").filter((line) => line !== ""), stderr, status };
+}
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const rules = file(
+  "rules.json",
+  JSON.stringify({
+    automations: [
+      {
+        name: "vent stays open",
+        trigger: {
+          posture: "Proactive",
+          after: ["vent.opened"],
+          expect: ["vent.closed"],
+          for_each: ["prefect.resource.id"],
+          within: "30s",
+        },
+      },
+      {
+        name: "pump failed",
+        trigger: { expect: ["pump.failed"] },
+        actions: [{ type: "call-webhook", url: "${env.NOWHERE_SET}" }],
+      },
+    ],
+  }),
+);
+
+function event(id: string, name: string, at: string, more: object = {}): string {
+  return JSON.stringify({
+    id,
+    event: name,
+    occurred: `2026-03-01T00:${at}Z`,
+    resource: { "prefect.resource.id": "vent.1" },
+    ...more,
+  });
+}
+
+describe("simulate", () => {
+  test("prints a line of JSON for each firing and resolution, also for those that only time brings about", () => {
+    const timeline = [
+      event("a", "vent.opened", "00:00"),
+      event("b", "pump.failed", "00:10.5", { received: "2026-03-01T00:00:11Z" }),
+      '{"tick": "2026-03-01T00:00:40Z"}',
+      event("c", "vent.closed", "00:45"),
+      event("d", "vent.opened", "01:00"),
+    ].join("\n");
+    const { lines, status } = run(
+      [
+        "simulate",
+        "--rules",
+        rules,
+        "--events",
+        "-",
+        "--until",
+        "2026-03-01T01:00:00Z",
+        "--lateness",
+        "2s",
+        "--json",
+      ],
+      timeline,
+    );
+    const labels = { "prefect.resource.id": "vent.1" };
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      {
+        automation: "pump failed",
+        triggered: "2026-03-01T00:00:11Z",
+        labels: {},
+        event: "b",
+        state: "Triggered",
+      },
+      {
+        automation: "vent stays open",
+        triggered: "2026-03-01T00:00:32Z",
+        labels,
+        event: "a",
+        state: "Triggered",
+      },
+      {
+        automation: "vent stays open",
+        triggered: "2026-03-01T00:00:45Z",
+        labels,
+        event: "c",
+        state: "Resolved",
+      },
+      {
+        automation: "vent stays open",
+        triggered: "2026-03-01T00:01:32Z",
+        labels,
+        event: "d",
+        state: "Triggered",
+      },
+    ]);
+    expect(status).toBe(0);
+  });
+
+  test.each([
+    ["{", /<standard input>:1: the line is not JSON/],
+    ['{"tick": "soon"}', /<standard input>:1: tick: should be an RFC 3339 time/],
+    [
+      event("a", "pump.failed", "00:00", { resource: {} }),
+      /<standard input>:1: resource\.prefect\.resource\.id: /,
+    ],
+  ])("names the line that it cannot read: %s", (line, message) => {
+    const { stderr, status } = run(["simulate", "--rules", rules, "--events", "-"], `${line}\n`);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(1);
+  });
+
+  test("says of a line that lies before the one above it how it is taken", () => {
+    const timeline = [event("a", "pump.failed", "00:10"), event("b", "pump.failed", "00:05")].join("\n");
+    const { lines, stderr } = run(["simulate", "--rules", rules, "--events", "-"], timeline);
+    expect(lines.at(-1)).toBe("2 firings");
+    expect(stderr).toMatch(/:2: received 2026-03-01T00:00:05Z, before the line above it; taken as received/);
+  });
+});
+
+describe("explain", () => {
+  const timeline = [event("a", "vent.opened", "00:00"), event("b", "vent.closed", "00:10")].join("\n");
+
+  test("says what an event was to an automation, with the window before and after", () => {
+    const words = [
+      "explain",
+      "--rules",
+      rules,
+      "--events",
+      "-",
+      "--event",
+      "b",
+      "--automation",
+      "vent stays open",
+    ];
+    const { lines, status } = run(words, timeline);
+    expect(lines[0]).toContain("met the expectation");
+    expect(lines.join("\n")).toContain("[2026-03-01T00:00:00Z, 2026-03-01T00:00:30Z) with 0 of 1");
+    expect(status).toBe(0);
+  });
+
+  test("names the condition that fails first, and the value that failed it", () => {
+    const words = [
+      "explain",
+      "--rules",
+      rules,
+      "--events",
+      "-",
+      "--event",
+      "b",
+      "--automation",
+      "pump failed",
+    ];
+    expect(run(words, timeline).lines[0]).toContain('its name is "vent.closed"; wanted is "pump.failed"');
+  });
+
+  test("says so when the timeline holds no such event, or the rules no such automation", () => {
+    expect(run(["explain", "--rules", rules, "--events", "-", "--event", "z"], timeline).stderr).toContain(
+      "holds no event with the id z",
+    );
+    expect(
+      run(["explain", "--rules", rules, "--events", "-", "--event", "a", "--automation", "z"], timeline)
+        .stderr,
+    ).toContain('there are "vent stays open", "pump failed"');
+  });
+});
