@@ -1,0 +1,133 @@
+/** Prefect's own client and command line, with one setting changed: events. */
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PrefectUser, prefectMissing, titled, versionOf } from "./client-support.ts";
+import { ContractServer, type Json, pumpEvent } from "./contract-support.ts";
+
+describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and events`, "prefect"), () => {
+  let server: ContractServer;
+  let user: PrefectUser;
+
+  beforeAll(async () => {
+    server = await ContractServer.start();
+    user = new PrefectUser(server);
+  });
+
+  afterAll(() => server.stop());
+
+  const find = (name: string) => server.post("/events/filter", { filter: { event: { name: [name] } } });
+  const line = [{ "prefect.resource.id": "line.1", "prefect.resource.role": "line" }];
+
+  test("emit_event: thousands of events, all there when the process has ended, each once", async () => {
+    await user.program("emit.py", "many", "5000");
+    expect((await find("many")).body).toMatchObject({ total: 5_000 });
+    const numbers = await server.post("/events/count-by/resource", { filter: { event: { name: ["many"] } } });
+    expect((numbers.body as unknown[]).length).toBe(5_000);
+  });
+
+  test("read_events, and the next pages of it, in both ways of the client", async () => {
+    await user.program("emit.py", "paged", "120");
+    const seen = JSON.parse(await user.program("read_events.py", "paged", "50")) as {
+      pages: string[][];
+      [key: string]: unknown;
+    };
+    expect(seen).toMatchObject({ total: 120, sizes: [50, 50, 20], whole: 100, number: 0, label: "wörld" });
+    expect(new Set(seen.pages.flat()).size).toBe(120);
+    const [second] = (
+      (
+        await server.post("/events/filter", {
+          filter: { id: { id: [seen.pages[0]?.[1]] } },
+        })
+      ).body as { events: Json[] }
+    ).events;
+    expect(second).toMatchObject({ follows: seen.pages[0]?.[0], related: line });
+  });
+
+  test("prefect event emit", async () => {
+    const resource = ["--resource", "prefect.resource.id=pump.1", "--payload", '{"reason": "disk full"}'];
+    const [said] = await Promise.all([
+      user.done("event", "emit", "emitted", ...resource, "--related", JSON.stringify(line)),
+      user.done("event", "emit", "emitted.too", "--resource-id", "pump.2"),
+    ]);
+    expect(said).toContain("Successfully emitted event 'emitted'");
+    expect((await find("emitted")).body).toMatchObject({
+      events: [
+        { resource: { "prefect.resource.id": "pump.1" }, payload: { reason: "disk full" }, related: line },
+      ],
+    });
+    expect((await find("emitted.too")).body).toMatchObject({ total: 1 });
+  });
+
+  test("prefect event stream prints what comes, and what came shortly before", async () => {
+    const before = pumpEvent({ event: "streamed.before" });
+    await server.emit(before);
+    const stream = user.start("event", "stream");
+    await stream.until(() => stream.stdout.includes(before.id));
+    const live = pumpEvent({ event: "streamed.live" });
+    await server.emit(live);
+    await stream.until(() => stream.stdout.includes(live.id));
+    expect(stream.stdout.split(live.id).length).toBe(2); // printed once
+    await stream.end("SIGINT");
+  });
+
+  test("get_events_subscriber sees what its filter lets through", async () => {
+    const subscriber = user.startProgram("subscribe.py", "watched.", "3");
+    await subscriber.until(() => subscriber.stdout.includes("subscribed"));
+    const events = ["watched.a", "watched.no", "unwatched", "watched.b", "watched.c"].map((event) =>
+      pumpEvent({ event, related: line }),
+    );
+    await server.emit(pumpEvent({ event: "watched.unrelated" }), ...events);
+    expect({ ...(await subscriber.ended), stderr: subscriber.stderr }).toMatchObject({ code: 0 });
+    const wanted = events.filter(({ event }) => /^watched\.[abc]$/.test(String(event)));
+    expect(subscriber.stdout.trim().split("\n").slice(1)).toEqual(wanted.map(({ id }) => `${id} pump.1`));
+  });
+
+  describe("where keys are needed", () => {
+    let keyed: ContractServer;
+    let key: string;
+
+    beforeAll(async () => {
+      keyed = await ContractServer.start();
+      key = await keyed.makeKey();
+    });
+
+    afterAll(() => keyed.stop());
+
+    const total = async (name: string) => {
+      const filter = { event: { name: [name] } };
+      return (await keyed.post("/events/filter", { filter }, { Authorization: `Bearer ${key}` })).body;
+    };
+
+    test("the key is the client's auth string, for events and for requests", async () => {
+      const holder = new PrefectUser(keyed, { PREFECT_API_AUTH_STRING: key });
+      await holder.program("emit.py", "keyed", "60");
+      expect(await total("keyed")).toMatchObject({ total: 60 });
+      const [read, ls, stranger] = await Promise.all([
+        holder.program("read_events.py", "keyed", "50"),
+        holder.done("automation", "ls"),
+        new PrefectUser(keyed, { PREFECT_API_AUTH_STRING: "wrong" }).prefect("automation", "ls"),
+      ]);
+      expect(JSON.parse(read)).toMatchObject({ sizes: [50, 10] });
+      expect(ls).toContain("Automations");
+      expect(stranger.code).not.toBe(0);
+    });
+
+    // Then it speaks to the WebSockets without the subprotocol, and shows its key in the handshake.
+    test("or its API key, when it takes the server for Prefect Cloud", async () => {
+      const workspace = "00000000-0000-0000-0000-000000000001/workspaces/default";
+      const holder = new PrefectUser(keyed, {
+        PREFECT_CLOUD_API_URL: keyed.api,
+        PREFECT_API_URL: `${keyed.api}/accounts/${workspace}`,
+        PREFECT_API_KEY: key,
+      });
+      await holder.program("emit.py", "cloud", "60");
+      const read = await holder.program("read_events.py", "cloud", "50");
+      expect(JSON.parse(read)).toMatchObject({ sizes: [50, 10] });
+    });
+  });
+
+  test("nothing of this made the server complain", () => {
+    const complaints = server.server.process.stdout.split("\n").filter((line) => /"level":[56]0/.test(line));
+    expect(complaints).toEqual([]);
+  });
+});

@@ -1,0 +1,100 @@
+/** The real `prefect` package, in a virtual environment of its own, pointed at a server of ours. */
+
+import { existsSync, readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type Finished, type Running, root } from "../cli/support.ts";
+import type { ContractServer } from "./contract-support.ts";
+
+const environment = process.env["TRIPLINE_PREFECT_VENV"];
+const bin = join(resolve(root, environment ?? ".tripline/prefect-venv"), "bin");
+
+/** Where a program of the virtual environment is; null when it is not installed. */
+export function installed(program: string): string | null {
+  const path = join(bin, program);
+  return existsSync(path) ? path : null;
+}
+
+/** A title that says why its tests are skipped, when they are. */
+export function titled(title: string, program: string): string {
+  if (installed(program) !== null) return title;
+  return `${title} (skipped: there is no ${program} in ${bin}; npm run prefect:setup installs it)`;
+}
+
+export const prefectMissing = installed("prefect") === null;
+
+export interface Output extends Finished {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A person or program that knows Prefect and nothing of Tripline: only PREFECT_API_URL says where to go. */
+export class PrefectUser {
+  readonly server: ContractServer;
+  readonly #settings: Readonly<Record<string, string>>;
+
+  /** @param settings of Prefect's client, besides the URL */
+  constructor(server: ContractServer, settings: Readonly<Record<string, string>> = {}) {
+    this.server = server;
+    this.#settings = {
+      PREFECT_API_URL: server.api,
+      PREFECT_HOME: join(server.sandbox.folder, "prefect-home"),
+      // Not to be understood, but to be tested: no calls to elsewhere, and lines that are not broken.
+      DO_NOT_TRACK: "1",
+      COLUMNS: "400",
+      ...settings,
+    };
+  }
+
+  /** Starts `prefect`. */
+  start(...words: string[]): Running {
+    return this.#run("prefect", words);
+  }
+
+  /** Starts a program of test/prefect/programs. */
+  startProgram(name: string, ...words: string[]): Running {
+    return this.#run("python", [join(import.meta.dirname, "programs", name), ...words]);
+  }
+
+  /** Runs `prefect` to its end. */
+  async prefect(...words: string[]): Promise<Output> {
+    return output(this.start(...words));
+  }
+
+  /** Runs `prefect`, and expects it to succeed. @returns what it printed */
+  async done(...words: string[]): Promise<string> {
+    return succeeded(await this.prefect(...words));
+  }
+
+  /** Runs a program of test/prefect/programs, and expects it to succeed. @returns what it printed */
+  async program(name: string, ...words: string[]): Promise<string> {
+    return succeeded(await output(this.startProgram(name, ...words)));
+  }
+
+  /** Runs a Python program, and expects it to succeed. @returns what it printed */
+  async runFile(path: string): Promise<string> {
+    return succeeded(await output(this.#run("python", [path])));
+  }
+
+  #run(program: string, words: readonly string[]): Running {
+    return this.server.sandbox.run(join(bin, program), words, this.#settings);
+  }
+}
+
+async function output(running: Running): Promise<Output> {
+  const finished = await running.ended;
+  return { ...finished, stdout: running.stdout, stderr: running.stderr };
+}
+
+function succeeded({ code, stdout, stderr }: Output): string {
+  if (code !== 0) throw new Error(`It ended with ${code} and printed:\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** The version of a package in the virtual environment, for what is printed; "?" when it cannot be told. */
+export function versionOf(name: string): string {
+  const lib = join(bin, "..", "lib");
+  const sites = existsSync(lib) ? readdirSync(lib).map((python) => join(lib, python, "site-packages")) : [];
+  const infos = sites.filter(existsSync).flatMap((site) => readdirSync(site));
+  const pattern = new RegExp(`^${name}-(.+)\\.dist-info$`);
+  return infos.map((info) => pattern.exec(info)?.[1]).find((version) => version !== undefined) ?? "?";
+}
