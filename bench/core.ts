@@ -1,0 +1,69 @@
+/**
+ * How much slower does the core get with many rules? Prints events per second with one rule and with many, and the
+ * ratio between them, within one run. Run it as: npx node bench/core.ts [rules] [events]
+ */
+
+import { type Automation, AutomationSchema } from "../src/core/automation.ts";
+import { Core } from "../src/core/core.ts";
+import { type Event, EventSchema, eventOf } from "../src/core/event.ts";
+import { formatTime, type Micros, millisecond, parseTime } from "../src/core/time.ts";
+import { triplineNamespace, uuid5 } from "../src/core/uuid.ts";
+
+const ruleCount = Number(process.argv[2] ?? 10_000);
+const eventCount = Number(process.argv[3] ?? 100_000);
+const start: Micros = parseTime("2026-03-01T00:00:00Z") ?? 0;
+
+/** Rules as a team of many services has them: most wait for an event of one service, some for a whole family. */
+function ruleOf(index: number): Automation {
+  const service = { "prefect.resource.id": `service.${index}` };
+  const kinds = [
+    { expect: ["job.failed"], match: service },
+    { expect: ["job.*"], match: service, threshold: 5, within: 60 },
+    { after: ["job.started"], expect: ["job.finished"], match: service, posture: "Proactive", within: 3600 },
+    { expect: [`heartbeat.${index}`], posture: "Proactive", within: 60 },
+  ];
+  const definition = AutomationSchema.parse({ name: `rule ${index}`, trigger: kinds[index % kinds.length] });
+  const id = uuid5(triplineNamespace, definition.name);
+  return { ...definition, id, source: { kind: "api" }, secrets: {}, created: start, updated: start };
+}
+
+function eventsFor(services: number): Event[] {
+  const names = ["job.started", "job.finished", "job.failed", "disk.full"];
+  return Array.from({ length: eventCount }, (_, index) => {
+    const received = start + index * millisecond;
+    const wire = EventSchema.parse({
+      id: uuid5(triplineNamespace, `event ${index}`),
+      occurred: formatTime(received),
+      event: names[index % names.length],
+      resource: { "prefect.resource.id": `service.${(index * 7919) % services}` },
+    });
+    return eventOf(wire, received);
+  });
+}
+
+function eventsPerSecond(rules: number, events: readonly Event[]): number {
+  const core = new Core();
+  for (let index = 0; index < rules; index++) {
+    core.apply({
+      kind: "automation-put",
+      position: `0-${index}`,
+      received: start,
+      automation: ruleOf(index),
+    });
+  }
+  core.drain();
+  const began = process.hrtime.bigint();
+  for (const [index, event] of events.entries()) {
+    core.apply({ kind: "event", position: `1-${index}`, received: event.received, event });
+    if (index % 1_000 === 999) core.drain();
+  }
+  return events.length / (Number(process.hrtime.bigint() - began) / 1e9);
+}
+
+const events = eventsFor(ruleCount);
+eventsPerSecond(100, events.slice(0, 10_000));
+const one = eventsPerSecond(1, events);
+const many = eventsPerSecond(ruleCount, events);
+console.log(`1 rule:        ${Math.round(one).toLocaleString("en")} events a second`);
+console.log(`${ruleCount} rules:   ${Math.round(many).toLocaleString("en")} events a second`);
+console.log(`ratio:         ${(one / many).toFixed(1)} times slower with ${ruleCount} times the rules`);

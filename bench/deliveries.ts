@@ -1,0 +1,118 @@
+/**
+ * How many deliveries a second does one action worker make, and what does a webhook cost beside an action that does nothing?
+ *
+ * A private Redis (append-only file, fsync always), the real queue and worker, and an endpoint on this machine that answers
+ * at once. The kinds alternate within one process, so that their ratio means something on a noisy machine.
+ *
+ * Run: npx node bench/deliveries.ts [deliveries per run, default 1000] [runs of each, default 3]
+ */
+
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { ActionQueue } from "../src/actions/queue.ts";
+import { startActionWorker } from "../src/actions/worker.ts";
+import type { ActionDefinition } from "../src/core/action.ts";
+import { AutomationSchema } from "../src/core/automation.ts";
+import { invocationsOf } from "../src/core/consequence.ts";
+import { eventOf } from "../src/core/event.ts";
+import { millisecond } from "../src/core/time.ts";
+import { triplineNamespace, uuid5 } from "../src/core/uuid.ts";
+import { connect } from "../src/log/connection.ts";
+import { Log } from "../src/log/log.ts";
+import { startRedis } from "../test/support/redis.ts";
+
+const deliveryCount = Number(process.argv[2] ?? 1_000);
+const runCount = Number(process.argv[3] ?? 3);
+const silent = { info() {}, warn() {}, error: console.error };
+
+async function deliveriesPerSecond(redisUrl: string, workspace: string, action: object): Promise<number> {
+  const redis = connect(redisUrl);
+  const log = new Log(redis, workspace);
+  const queue = new ActionQueue(redisUrl, workspace);
+  let finishedCount = 0;
+  let finish = (): void => {};
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const definition = AutomationSchema.parse({
+    name: "bench",
+    trigger: {},
+    actions: [action as ActionDefinition],
+  });
+  const now = Date.now() * millisecond;
+  const automation = {
+    ...definition,
+    id: uuid5(triplineNamespace, workspace),
+    source: { kind: "api" as const },
+  };
+  const stored = { ...automation, secrets: {}, created: now, updated: now };
+  const wire = {
+    id: uuid5(triplineNamespace, `${workspace} event`),
+    occurred: new Date().toISOString(),
+    event: "job.failed",
+    resource: { "prefect.resource.id": "job.1" },
+    related: [],
+    payload: {},
+    follows: null,
+  };
+  const invocations = Array.from({ length: deliveryCount }, (_, index) =>
+    invocationsOf({
+      id: uuid5(triplineNamespace, `${workspace} firing ${index}`),
+      triggerId: "",
+      state: "Triggered",
+      triggered: now,
+      happened: now,
+      labels: {},
+      event: eventOf(wire, now),
+      window: null,
+      late: false,
+      firings: [],
+      automation: stored,
+      lineage: [stored.id],
+    }),
+  ).flat();
+  await queue.addInvocations(invocations);
+  const began = performance.now();
+  const worker = startActionWorker({
+    redisUrl,
+    workspace,
+    log,
+    logger: silent,
+    settings: { dangerouslyAllowPrivateAddresses: true },
+    metrics: {
+      actionFinished: () => {
+        finishedCount++;
+        if (finishedCount === deliveryCount) finish();
+      },
+    },
+  });
+  await finished;
+  const rate = deliveryCount / ((performance.now() - began) / 1_000);
+  await worker.close();
+  await queue.close();
+  log.close();
+  redis.disconnect();
+  return rate;
+}
+
+const redis = await startRedis({ appendOnly: "always" });
+const endpoint = createServer((request, response) => {
+  request.resume().on("end", () => response.end());
+});
+await new Promise<void>((resolve) => endpoint.listen(0, "127.0.0.1", resolve));
+const url = `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}/`;
+const idle: number[] = [];
+const webhook: number[] = [];
+for (let run = 0; run < runCount; run++) {
+  idle.push(await deliveriesPerSecond(redis.url, `idle-${run}`, { type: "do-nothing" }));
+  webhook.push(await deliveriesPerSecond(redis.url, `webhook-${run}`, { type: "call-webhook", url }));
+}
+endpoint.close();
+endpoint.closeAllConnections();
+await redis.stop();
+const median = (values: number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+const shown = (value: number): string => Math.round(value).toLocaleString("en");
+console.log(`do-nothing:    ${shown(median(idle))} a second (${idle.map(shown).join(", ")})`);
+console.log(`call-webhook:  ${shown(median(webhook))} a second (${webhook.map(shown).join(", ")})`);
+console.log(`ratio:         ${(median(idle) / median(webhook)).toFixed(2)} times slower with a webhook`);
