@@ -1,0 +1,79 @@
+/**
+ * The document as its readers see it: sections, and in them examples, each a rule and what happens to it over time.
+ *
+ * An example is a block marked `timeline` with the nearest `yaml` block above it in its section. Several timelines may
+ * follow one rule: each begins afresh. A block marked `yaml edited` is what the rule's file says later on.
+ */
+
+export interface Block {
+  readonly text: string;
+  /** Of its first line of text, as editors count. */
+  readonly line: number;
+}
+
+export interface Example {
+  readonly rules: Block;
+  readonly edited: Block | null;
+  readonly timeline: Block;
+}
+
+export interface Section {
+  readonly title: string;
+  readonly line: number;
+  /** What stands outside of blocks, and only down to the next heading of any depth. */
+  readonly prose: string;
+  readonly examples: readonly Example[];
+}
+
+/** @throws Error naming the line of a block that is out of place or of no known kind */
+export function sectionsOf(markdown: string, file: string): Section[] {
+  const sections: { title: string; line: number; prose: string; examples: Example[] }[] = [];
+  let rules: Block | null = null;
+  let edited: Block | null = null;
+  let open: { kind: string; line: number; texts: string[] } | null = null;
+  for (const [index, text] of markdown.split("\n").entries()) {
+    const line = index + 1;
+    const section = sections.at(-1);
+    const [, fence] = /^```(.*)$/.exec(text) ?? [];
+    if (open !== null && fence === undefined) {
+      open.texts.push(text);
+    } else if (open !== null) {
+      const block = { text: open.texts.join("\n"), line: open.line + 1 };
+      if (open.kind === "yaml") [rules, edited] = [block, null];
+      else if (open.kind === "yaml edited") edited = block;
+      else if (open.kind === "timeline" && rules !== null) {
+        section?.examples.push({ rules, edited, timeline: block });
+      } else if (open.kind !== "text") {
+        throw new Error(
+          `${file}:${open.line}: a block marked "${open.kind}" cannot stand here: rules are yaml, then come timelines`,
+        );
+      }
+      open = null;
+    } else if (fence !== undefined) {
+      open = { kind: fence.trim(), line, texts: [] };
+    } else if (/^#+ /.test(text)) {
+      sections.push({ title: text.replace(/^#+ /, ""), line, prose: "", examples: [] });
+      [rules, edited] = [null, null];
+    } else if (section !== undefined) {
+      section.prose += `${text}\n`;
+    }
+  }
+  if (open !== null) throw new Error(`${file}:${open.line}: this block is never closed`);
+  return sections;
+}
+
+/** The name by which a heading is linked to. */
+export function anchorOf(title: string): string {
+  return title
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+    .replaceAll(" ", "-");
+}
+
+/** Where each link leads that names a place in a document: `[text](file.md#anchor)`. */
+export function linksIn(markdown: string): { readonly file: string; readonly anchor: string }[] {
+  return [...markdown.matchAll(/\]\(([\w.-]*)#([^)\s]*)\)/g)].map(([, file = "", anchor = ""]) => ({
+    file,
+    anchor,
+  }));
+}

@@ -1,0 +1,202 @@
+/** Plays an example: its rules in a simulation, its lines one after the other, and what came of it beside what it says. */
+
+import type { Automation } from "../../src/core/automation.ts";
+import type { Core } from "../../src/core/core.ts";
+import { eventOf } from "../../src/core/event.ts";
+import type { Firing, LoopCut } from "../../src/core/firing.ts";
+import { Simulation } from "../../src/core/simulation.ts";
+import type { Micros } from "../../src/core/time.ts";
+import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
+import { automationIdOf } from "../../src/rules/ids.ts";
+import { readRules } from "../../src/rules/load.ts";
+import type { Block, Example } from "./document.ts";
+import { type ExpectedFiring, type Happening, readTimeline, shownTime, type Timeline } from "./timeline.ts";
+
+/** In one go; or with time stepping from deadline to deadline, and the engine started again after every step. */
+export type Pace = "in one go" | "restarted at every step";
+
+/** @returns what differs from what the example says, each with its line; empty when it is true */
+export function problemsOf(example: Example, file: string, pace: Pace): string[] {
+  const automations = rulesOf(example.rules, file);
+  const edited = example.edited === null ? [] : rulesOf(example.edited, file);
+  const timeline = readTimeline(example.timeline, file);
+  const unnamed = timeline.expected.find(({ automation }) => automation === null);
+  if (automations.length > 1 && unnamed !== undefined)
+    return [`${file}:${unnamed.line}: which of the rules? Put its name in quotes`];
+  const play = new Play(automations, edited, timeline, pace);
+  for (const { at, happening } of timeline.lines) play.to(at, happening);
+  return compare(play, timeline, file);
+}
+
+function rulesOf(block: Block, file: string): readonly Automation[] {
+  const blankLines = "\n".repeat(block.line - 1); // so that mistakes name the document's own lines
+  const texts = new Map([[file, blankLines + block.text]]);
+  const options = { workspace: "default", env: {}, now: 0 };
+  const { automations, diagnostics } = readRules({ texts, diagnostics: [] }, options);
+  if (diagnostics.length > 0) throw new Error(diagnostics.map(formatDiagnostic).join("\n"));
+  return automations;
+}
+
+class Play {
+  readonly firings: Firing[] = [];
+  readonly loopCuts: LoopCut[] = [];
+  readonly #simulation: Simulation;
+  readonly #pace: Pace;
+  readonly #edited: readonly Automation[];
+  readonly #start: Micros;
+  #automations: readonly Automation[];
+  #entryCount = 0;
+
+  constructor(
+    automations: readonly Automation[],
+    edited: readonly Automation[],
+    { start }: Timeline,
+    pace: Pace,
+  ) {
+    // As `tripline simulate` runs rules: no lateness but what a rule asks for.
+    this.#simulation = new Simulation(automations, { latenessDefault: 0 });
+    this.#automations = automations;
+    this.#edited = edited;
+    this.#pace = pace;
+    this.#start = start;
+    this.#watchLoopCuts(this.#simulation.core);
+    this.#advance(start);
+  }
+
+  to(at: Micros, happening: Happening | null): void {
+    if (this.#pace === "restarted at every step") this.#advanceByDeadlines(at);
+    this.#advance(at);
+    if (happening === null) return;
+    const entry = { position: `${++this.#entryCount}-1`, received: at };
+    if (happening.kind === "event") {
+      const { event, causedBy } = happening;
+      if (causedBy.length === 0) this.firings.push(...this.#simulation.step({ received: at, event }));
+      else {
+        const automationIds = causedBy.map((name) => automationIdOf("default", name));
+        const lineage = automationIds.length === 0 ? [] : [`root:before ${event.id}`, ...automationIds];
+        this.#simulation.core.apply({ ...entry, kind: "event", event: eventOf(event, at, lineage) });
+      }
+    } else if (happening.kind === "engine restarts") this.#restart();
+    else this.#change(happening, at);
+    this.#advance(at);
+    if (this.#pace === "restarted at every step") this.#restart();
+  }
+
+  #change(happening: Exclude<Happening, { kind: "event" }>, at: Micros): void {
+    const before = this.#automations;
+    if (happening.kind === "disabled" || happening.kind === "enabled") {
+      const enabled = happening.kind === "enabled";
+      this.#automations = before.map((automation) => ({ ...automation, enabled }));
+    } else if (happening.kind === "renamed") {
+      this.#automations = before.map((automation) => ({ ...automation, name: happening.name }));
+    } else if (happening.kind === "edited") this.#automations = this.#edited;
+    else if (happening.kind === "deleted") this.#automations = [];
+    else return;
+    for (const automation of this.#automations) this.firings.push(...this.#simulation.put(automation, at));
+    for (const { id } of before.filter((one) => this.#automations.every(({ id }) => id !== one.id))) {
+      const position = `${++this.#entryCount}-1`;
+      this.#simulation.core.apply({ kind: "automation-delete", position, received: at, automationId: id });
+    }
+  }
+
+  #advanceByDeadlines(at: Micros): void {
+    for (;;) {
+      const deadline = this.#simulation.core.nextDeadline();
+      if (deadline === null || deadline >= at) return;
+      this.#advance(deadline);
+      this.#restart();
+    }
+  }
+
+  #advance(at: Micros): void {
+    this.firings.push(...this.#simulation.step({ received: at, event: null }));
+  }
+
+  #restart(): void {
+    this.#simulation.restart();
+    this.#watchLoopCuts(this.#simulation.core);
+  }
+
+  /** A simulation tells of firings only: the loops that were cut are taken note of on their way. */
+  #watchLoopCuts(core: Core): void {
+    const drain = core.drain.bind(core);
+    core.drain = () => {
+      const drained = drain();
+      this.loopCuts.push(...drained.loopCuts);
+      return drained;
+    };
+  }
+
+  /** Firings and loop cuts alike, in the terms of the notation. */
+  *outcomes(): Iterable<Outcome> {
+    for (const firing of this.firings) {
+      yield {
+        at: firing.triggered,
+        verb: firing.state === "Triggered" ? "fires" : "resolved",
+        automation: firing.automation.name,
+        labels: firing.labels,
+        late: firing.late,
+        firing,
+      };
+    }
+    for (const { at, automation } of this.loopCuts) {
+      yield { at, verb: "loop cut", automation: automation.name, labels: {}, late: false, firing: null };
+    }
+  }
+
+  shown({ at, verb, automation, labels, late, firing }: Outcome): string {
+    const pairs = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
+    const window = firing?.window ?? null;
+    const bounds =
+      window === null || window.end === null
+        ? []
+        : [`window ${this.#shownTime(window.start)}..${this.#shownTime(window.end)} count ${window.count}`];
+    const parts = [verb, `"${automation}"`, ...pairs, late ? "late" : "", ...bounds];
+    return `${this.#shownTime(at)} → ${parts.filter((part) => part !== "").join(" ")}`;
+  }
+
+  #shownTime(at: Micros): string {
+    return shownTime(at, this.#start);
+  }
+}
+
+interface Outcome extends Pick<ExpectedFiring, "at" | "verb" | "labels" | "late"> {
+  readonly automation: string;
+  readonly firing: Firing | null;
+}
+
+/** A closed world: what the example does not name may not happen. Within one instant, order is free. */
+function compare(play: Play, { lines, expected }: Timeline, file: string): string[] {
+  const outcomes = [...play.outcomes()];
+  const missing: ExpectedFiring[] = [];
+  for (const one of expected) {
+    const found = outcomes.findIndex((outcome) => isAsExpected(outcome, one));
+    if (found === -1) missing.push(one);
+    else outcomes.splice(found, 1);
+  }
+  const lineAt = (at: Micros): number => (lines.findLast((line) => line.at <= at) ?? lines[0])?.line ?? 0;
+  return [
+    ...missing.map(({ line, written }) => `${file}:${line}: it does not happen: ${written}`),
+    ...outcomes.map((outcome) => `${file}:${lineAt(outcome.at)}: it happens instead: ${play.shown(outcome)}`),
+  ];
+}
+
+function isAsExpected({ firing, ...outcome }: Outcome, expected: ExpectedFiring): boolean {
+  const { at, verb, automation, labels, late, by, from, window, count } = expected;
+  if (outcome.at !== at || outcome.verb !== verb || outcome.late !== late) return false;
+  if (automation !== null && outcome.automation !== automation) return false;
+  if (verb !== "loop cut" && textOf(outcome.labels) !== textOf(labels)) return false;
+  const children = firing?.firings.map(({ event }) => event?.id ?? null);
+  return (
+    (by === undefined || by === (firing?.event?.id ?? null)) &&
+    (from === undefined || textOf(from) === textOf(children)) &&
+    (window === undefined || textOf(window) === textOf([firing?.window?.start, firing?.window?.end])) &&
+    (count === undefined || count === firing?.window?.count)
+  );
+}
+
+/** Equal values, equal text; labels whatever their order. */
+function textOf(value: unknown): string {
+  const isLabels = typeof value === "object" && value !== null && !Array.isArray(value);
+  return JSON.stringify(isLabels ? Object.entries(value).sort() : value);
+}

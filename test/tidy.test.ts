@@ -1,0 +1,221 @@
+/** What keeps the tree as docs and newcomers know it: who may import whom, a pure core, files that can be read. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "..");
+const linesMax = 500;
+
+/** Which parts of src/ each part may import, besides itself. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  log: ["core"],
+  engine: ["core", "log"],
+  actions: ["core", "log"],
+  history: ["core", "log"],
+  api: ["core", "log", "history"],
+  client: ["core", "history", "api"],
+  dashboard: [],
+  rules: ["core", "log"],
+  cases: ["core", "rules", "actions"],
+  edge: ["core", "log", "actions", "api"],
+  cli: [
+    "core",
+    "log",
+    "engine",
+    "actions",
+    "history",
+    "api",
+    "client",
+    "dashboard",
+    "rules",
+    "cases",
+    "edge",
+  ],
+};
+
+const corePackages = ["zod", "cron-parser"];
+
+/** What makes two runs of the core differ. */
+const impurities: readonly { pattern: RegExp; found: string; remedy: string }[] = [
+  {
+    pattern: /\bDate\b/,
+    found: "Date",
+    remedy: "take the time from the log entry; src/core/time.ts reads and prints it",
+  },
+  {
+    pattern: /\bMath\.random\b/,
+    found: "Math.random",
+    remedy: "derive ids from their cause (src/core/uuid.ts)",
+  },
+  {
+    pattern: /\blocaleCompare\b/,
+    found: "localeCompare",
+    remedy: "compare with < and >: locales differ between machines",
+  },
+  { pattern: /\bIntl\b/, found: "Intl", remedy: "answers must not depend on the machine's locale data" },
+  {
+    pattern: /\basync\b|(?<![.#])\bawait\s+[\w(]|\bPromise\b/,
+    found: "async",
+    remedy: "the core is synchronous; wait in src/engine",
+  },
+  {
+    pattern: /\bprocess\b|\bconsole\b|\bglobalThis\b/,
+    found: "a global of Node",
+    remedy: "pass in what is needed, return what is to be told",
+  },
+];
+
+interface Source {
+  readonly path: string;
+  readonly text: string;
+  /** Without comments and strings, for looking at names. */
+  readonly code: string;
+  readonly imports: readonly string[];
+}
+
+const sources: readonly Source[] = ["src", "test", "scripts", "bench"].flatMap(sourcesIn);
+
+describe("the tree is tidy", () => {
+  test("parts import only what lies further in", () => {
+    const wrong = sources.flatMap(({ path, imports }) => {
+      const part = partOf(path);
+      if (part === null) return [];
+      const allowed = mayImport[part];
+      if (allowed === undefined)
+        return [`${path}: src/${part} is a new part; say in ${here} what it may import`];
+      return imports.flatMap((specifier) => {
+        if (!specifier.startsWith(".")) return [];
+        const target = partOf(relative(root, resolve(root, dirname(path), specifier)));
+        if (target === part || (target !== null && allowed.includes(target))) return [];
+        const may = allowed.length === 0 ? "nothing but itself" : `itself and ${allowed.join(", ")}`;
+        return [`${path} imports ${specifier}: ${part} may import ${may}; pass the rest in from src/cli`];
+      });
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("the core imports no packages but zod and cron-parser", () => {
+    const wrong = inCore().flatMap(({ path, imports }) =>
+      imports
+        .filter((specifier) => !specifier.startsWith(".") && !corePackages.includes(specifier))
+        .map((specifier) => `${path} imports ${specifier}: put what needs it outside src/core`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("the core has no clock, no chance, no locale and no waiting", () => {
+    const wrong = inCore().flatMap(({ path, code }) =>
+      code
+        .split("\n")
+        .flatMap((line, index) =>
+          impurities
+            .filter(({ pattern }) => pattern.test(line))
+            .map(({ found, remedy }) => `${path}:${index + 1} uses ${found}: ${remedy}`),
+        ),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("what takes events in needs no Node, so that it also runs at the edge", () => {
+    const seen = new Set<string>();
+    const wrong: string[] = [];
+    const visit = (path: string): void => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      const source = sources.find((candidate) => candidate.path === path);
+      for (const specifier of valueImportsOf(source?.text ?? "")) {
+        if (specifier.startsWith(".")) visit(relative(root, resolve(root, dirname(path), specifier)));
+        else if (!["hono", ...corePackages].includes(specifier)) wrong.push(`${path} imports ${specifier}`);
+      }
+    };
+    for (const name of ["ingest", "hooks", "cloudevents"]) visit(`src/api/${name}.ts`);
+    expect(seen.size).toBeGreaterThan(5);
+    expect(wrong).toEqual([]);
+  });
+
+  test("the client needs nothing but itself, so that it also runs in browsers", () => {
+    const files = sources.filter(({ path }) => path.startsWith("src/client/"));
+    expect(files.length).toBeGreaterThan(5);
+    const wrong = files.flatMap(({ path, text }) =>
+      valueImportsOf(text)
+        .filter((specifier) => !specifier.startsWith("./"))
+        .map((specifier) => `${path} imports ${specifier}: import only its types (import type)`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test(`no file is longer than ${linesMax} lines`, () => {
+    const wrong = sources
+      .map(({ path, text }) => ({ path, length: text.split("\n").length }))
+      .filter(({ length }) => length > linesMax)
+      .map(({ path, length }) => `${path} has ${length} lines: move one of its ideas into a file of its own`);
+    expect(wrong).toEqual([]);
+  });
+});
+
+// A check that finds nothing because it looks at nothing would be green for ever.
+describe("the checks themselves", () => {
+  test("read the whole tree", () => {
+    expect(inCore().length).toBeGreaterThan(10);
+    expect(sources.find(({ path }) => path === "src/api/ingest.ts")?.imports).toContain("../core/event.ts");
+  });
+
+  test("see through comments and strings", () => {
+    const code = withoutCommentsAndStrings(
+      'const a = "new Date()"; // Date\n/* Date\n Date */ const b = `x ${Date.now()} Date`; const c = /"/; Date',
+    );
+    expect(code.match(/Date/g)).toHaveLength(2);
+    expect(code.split("\n")).toHaveLength(3);
+  });
+
+  test("find every form of import", () => {
+    const text =
+      'import "a";\nimport x from "b";\nimport {\n  type T,\n} from "c";\nexport * from "d";\nawait import("e");\nimport type { U } from "f";';
+    expect(importsOf(text)).toEqual(["a", "b", "c", "d", "e", "f"]);
+    expect(valueImportsOf(text)).toEqual(["a", "b", "c", "d", "e"]);
+  });
+});
+
+const here = "test/tidy.test.ts";
+
+function inCore(): readonly Source[] {
+  return sources.filter(({ path }) => path.startsWith("src/core/"));
+}
+
+function sourcesIn(folder: string): Source[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") || name.endsWith(".tsx"))
+    .map((name) => {
+      const text = readFileSync(join(root, folder, name), "utf8");
+      const code = withoutCommentsAndStrings(text);
+      return { path: `${folder}/${name}`, text, code, imports: importsOf(text) };
+    });
+}
+
+/** The part of src/ that a path lies in. */
+function partOf(path: string): string | null {
+  return /^src\/([^/]+)\//.exec(path)?.[1] ?? null;
+}
+
+function importsOf(text: string): string[] {
+  const statements =
+    /^\s*(?:import|export)\b(?:[^"'`;]*?\bfrom)?\s*["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm;
+  return [...text.matchAll(statements)].map((match) => match[1] ?? match[2] ?? "");
+}
+
+/** Those that remain when types are stripped. */
+function valueImportsOf(text: string): string[] {
+  return importsOf(text.replaceAll(/^\s*(?:import|export) type\b[^;]*;/gm, ""));
+}
+
+/** The same lines, with comments and the texts of strings blanked; what is inside `${…}` stays. */
+function withoutCommentsAndStrings(text: string): string {
+  const token =
+    /\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[\s\S])*`|(?<=[(,=:[!&|?{};\n]\s*)\/(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/g;
+  return text.replaceAll(token, (found) => {
+    const kept = found.startsWith("`") ? [...found.matchAll(/\$\{[^}]*\}/g)].join(" ") : "";
+    return `${kept} ${"\n".repeat(found.split("\n").length - kept.split("\n").length)}`;
+  });
+}
