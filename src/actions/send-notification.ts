@@ -24,12 +24,14 @@ export const sendNotification: RunAction<"send-notification"> = async (action, i
   }
   const { definition } = destination;
   const subject = tools.renderer.text(action.subject).replaceAll(/\s+/g, " ").trim();
-  const notification = { subject, body: tools.renderer.text(action.body), invocation };
+  // Events may hold half a surrogate pair. Few receivers read that, and what they cannot read is refused for good.
+  const body = tools.renderer.text(action.body).toWellFormed();
+  const notification = { subject: subject.toWellFormed(), body, invocation };
   if (definition.type === "email") return sendEmail(definition, notification, tools);
-  const body = JSON.stringify(messageFor(definition, notification));
+  const message = JSON.stringify(messageFor(definition, notification));
   const contentType = "application/json";
   const target = targetOf(destination, "notification");
-  return sendRequest(requestTo(target, { body, contentType }, invocation.id, new Date()), tools);
+  return sendRequest(requestTo(target, { body: message, contentType }, invocation.id, new Date()), tools);
 };
 
 function messageFor(

@@ -107,6 +107,44 @@ describe("a notification has the form that its destination wants:", () => {
   });
 });
 
+// Half a character is no Unicode: a receiver that decodes strictly refuses it with a 400, which is final.
+describe("a notification is one that its receiver can read, though an event", () => {
+  const texts = async (definition: Json, event: Parameters<typeof pumpEvent>[0]) => {
+    const receiver = await startReceiver();
+    const actions = await startWith({ url: receiver.url, ...definition });
+    const told = { ...notify, subject: "{{ event.payload.text }}", body: "{{ event.payload.text }}" };
+    await actions.deliver(invocationOf(told, { event: pumpEvent(event) }));
+    return receiver.received[0]?.body ?? "";
+  };
+  const halves = /\\u[dD][89a-fA-F]/;
+
+  test.each([
+    { type: "slack" },
+    { type: "ms-teams" },
+    { type: "discord" },
+    { type: "pagerduty", routing_key: "key" },
+  ])("holds half a character ($type)", async (definition) => {
+    const body = await texts(definition, { payload: { text: "fell to \uD83D" } });
+    expect(body).toContain("fell to \uFFFD");
+    expect(body).not.toMatch(halves);
+  });
+
+  test.each([0, 1])("has to be cut in the middle of one (%i)", async (offset) => {
+    const text = "x".repeat(offset) + "🌱".repeat(4_000);
+    const body = await texts({ type: "discord" }, { payload: { text } });
+    expect(body).toContain("🌱…");
+    expect(body).not.toMatch(halves);
+  });
+
+  test("is larger than PagerDuty takes, or names no source", async () => {
+    const definition = { type: "pagerduty", routing_key: "key" };
+    const resource = { "prefect.resource.id": " " };
+    const sent = await texts(definition, { resource, payload: { text: "\u0001".repeat(600_000) } });
+    expect(Buffer.byteLength(sent)).toBeLessThan(512_000);
+    expect(JSON.parse(sent)).toMatchObject({ payload: { source: "pump watch" } });
+  });
+});
+
 // Otherwise an incident stays open after the pump is back, or every silence pages again.
 test("PagerDuty's incident is resolved by the resolution of what opened it, and by no other", async () => {
   const receiver = await startReceiver((response) => void response.writeHead(202).end("{}"));

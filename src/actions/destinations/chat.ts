@@ -59,6 +59,8 @@ export function discordMessage({ subject, body }: Notification): object {
   return { embeds: [embed], allowed_mentions: { parse: [] } };
 }
 
+/** A text of at most so many UTF-16 units. A character that the cut would split is left out. */
 export function cut(text: string, lengthMax: number): string {
-  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1)}…`;
+  if (text.length <= lengthMax) return text;
+  return `${text.slice(0, lengthMax - 1).replace(/[\uD800-\uDBFF]$/, "")}…`;
 }
