@@ -182,11 +182,23 @@ async function readBinary(request: Request, type: string): Promise<Read & { valu
 
 /** As the HTTP binding has it: a quoted text is unquoted, as older senders write it, then percent-decoded once. */
 function decodeHeader(text: string): string | null {
-  const quoted = /^"(.*)"$/s.exec(text)?.[1];
+  const read = asUtf8(text);
+  const quoted = /^"(.*)"$/s.exec(read)?.[1];
   try {
-    return decodeURIComponent(quoted === undefined ? text : quoted.replaceAll(/\\(.)/gs, "$1"));
+    return decodeURIComponent(quoted === undefined ? read : quoted.replaceAll(/\\(.)/gs, "$1"));
   } catch {
     return null;
+  }
+}
+
+/** Some senders do not encode what is no ASCII. A header comes with each byte as a character; most mean UTF-8. */
+function asUtf8(text: string): string {
+  if (!/^[\0-\xFF]*[\x80-\xFF][\0-\xFF]*$/.test(text)) return text;
+  try {
+    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return text;
   }
 }
 
@@ -198,12 +210,23 @@ async function readData(request: Request, type: string): Promise<Pick<CloudEvent
   const isText = type === "" || type.startsWith("text/") || /^application\/(?:.*\+)?(?:xml|yaml)$/.test(type);
   if (isText) {
     try {
-      return { data: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+      const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      return { data: type === "" ? valueOfUntyped(text) : text };
     } catch {
       // Not UTF-8: kept as it is.
     }
   }
   return { data_base64: base64Of(bytes) };
+}
+
+/** Some senders, as the Python SDK when it is not told a type, send JSON and do not say so. */
+function valueOfUntyped(text: string): unknown {
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** A valid CloudEvent as an event. @param received when it has no time */

@@ -175,6 +175,8 @@ describe("a CloudEvent in binary mode", () => {
     ["text", "text/plain", "ü", { data: "ü" }],
     ["XML", "application/xml", "<a/>", { data: "<a/>" }],
     ["text without a type", "", "a", { data: "a" }],
+    ["JSON without a type", "", '{"litres": 3}', { litres: 3 }],
+    ["what only begins like JSON", "", "[north] stopped", { data: "[north] stopped" }],
     ["bytes", "application/octet-stream", Uint8Array.of(0, 1, 255), { data_base64: "AAH/" }],
     ["what is said to be text, and is none", "text/plain", Uint8Array.of(255), { data_base64: "/w==" }],
     ["nothing", "application/json", "", {}],
@@ -188,6 +190,8 @@ describe("a CloudEvent in binary mode", () => {
     ["100%25", "100%"],
     ["%2525", "%25"],
     ['"quoted \\"text\\" %C3%BC"', 'quoted "text" ü'],
+    [Buffer.from("Euro €").toString("latin1"), "Euro €"], // sent as it is, in UTF-8
+    ["\xFC", "ü"], // and in Latin-1
   ])("has percent-encoded attributes: %s", async (encoded, decoded) => {
     const [event] = await eventsOf(post("", "", { ...headers, "ce-subject": encoded }));
     expect(event?.resource["cloudevents.subject"]).toBe(decoded);
