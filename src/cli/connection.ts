@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import type { AutomationView } from "../client/index.ts";
-import { NotAllowed, Refused, Tripline, TriplineError, Unreachable } from "../client/index.ts";
+import { NotAllowed, NotFound, Refused, Tripline, TriplineError, Unreachable } from "../client/index.ts";
 import { isUuid } from "../core/event.ts";
 import { CommandFailure } from "./failure.ts";
 
@@ -22,8 +22,12 @@ export function addConnection(command: Command): Command {
     .addHelpText("after", "\nA key is taken from TRIPLINE_API_KEY or PREFECT_API_KEY.");
 }
 
+function urlOf(options: ConnectionOptions, env: NodeJS.ProcessEnv): string {
+  return options.url ?? firstSet(env["TRIPLINE_API_URL"], env["PREFECT_API_URL"]) ?? urlDefault;
+}
+
 export function connectTo(options: ConnectionOptions, env: NodeJS.ProcessEnv = process.env): Tripline {
-  const url = options.url ?? firstSet(env["TRIPLINE_API_URL"], env["PREFECT_API_URL"]) ?? urlDefault;
+  const url = urlOf(options, env);
   const key = firstSet(env["TRIPLINE_API_KEY"], env["PREFECT_API_KEY"]) ?? null;
   try {
     return new Tripline({ url, key, awayPatienceMs });
@@ -41,6 +45,11 @@ export async function asking<T>(
   try {
     return await ask(tripline);
   } catch (error) {
+    const url = urlOf(options, process.env).replace(/\/+$/, "");
+    if (error instanceof NotFound && !/\/api(?:$|\/)/.test(url)) {
+      const remedy = `An API's address has /api in it: is it ${url}/api?`;
+      throw new CommandFailure(`There is no such thing at ${url}. ${remedy}`, 1, { cause: error });
+    }
     throw failureOf(error);
   }
 }

@@ -64,20 +64,24 @@ export function emitCommand(): Command {
 function fromOptions(options: EmitOptions): Draft {
   const name = options.event ?? options.name;
   if (name === undefined) {
-    throw new CommandFailure("What happened? Give --event NAME, or a file of events (- for standard input).");
+    throw new CommandFailure(
+      "What happened? Give --event NAME, or a file of events (- for standard input).",
+      2,
+    );
   }
   if (options.resourceId === undefined) {
-    throw new CommandFailure("What did it happen to? Give --resource-id ID, such as job.nightly-backup.");
+    throw new CommandFailure("What did it happen to? Give --resource-id ID, such as job.nightly-backup.", 2);
   }
   for (const [option, id] of [
     ["--follows", options.follows],
     ["--id", options.id],
   ] as const) {
-    if (id !== undefined && !isUuid(id)) throw new CommandFailure(`${option} is ${id}, which is no UUID.`);
+    if (id !== undefined && !isUuid(id)) throw new CommandFailure(`${option} is ${id}, which is no UUID.`, 2);
   }
   if (options.occurred !== undefined && parseTime(options.occurred) === null) {
     throw new CommandFailure(
       `--occurred is ${options.occurred}, which is no time; write it as 2026-03-01T09:30:00Z.`,
+      2,
     );
   }
   return {
@@ -95,13 +99,13 @@ function payloadOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new CommandFailure(`--payload is no JSON: ${(error as Error).message}`);
+    throw new CommandFailure(`--payload is no JSON: ${(error as Error).message}`, 2, { cause: error });
   }
 }
 
 async function fromFile(file: string, options: EmitOptions): Promise<Draft[]> {
   if (options.event !== undefined || options.name !== undefined || options.resourceId !== undefined) {
-    throw new CommandFailure("Give either a file of events or the options of one event, not both.");
+    throw new CommandFailure("Give either a file of events or the options of one event, not both.", 2);
   }
   const text = file === "-" ? await readAll(process.stdin) : await readFileOr(file);
   const whole = tryJson(text);
@@ -177,5 +181,5 @@ function addRelated(
 function pairOf(text: string, option: string): [key: string, value: string] {
   const equals = text.indexOf("=");
   if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
-  throw new CommandFailure(`${option} is ${JSON.stringify(text)}; write it as key=value.`);
+  throw new CommandFailure(`${option} is ${JSON.stringify(text)}; write it as key=value.`, 2);
 }

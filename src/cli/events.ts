@@ -80,11 +80,21 @@ function tailCommand(): Command {
   );
 }
 
-const units = ["week", "day", "hour", "minute", "second"] as const;
+const unitMs = {
+  week: 604_800_000,
+  day: 86_400_000,
+  hour: 3_600_000,
+  minute: 60_000,
+  second: 1_000,
+} as const;
+const units = Object.keys(unitMs) as (keyof typeof unitMs)[];
+
+/** By time, when nothing says since when. By itself the server counts half a year: too many hours to be answered. */
+const groupCountDefault = 100;
 
 interface CountOptions {
   readonly by: "event" | "resource" | "day" | "time";
-  readonly unit: (typeof units)[number];
+  readonly unit: keyof typeof unitMs;
   readonly interval: number;
 }
 
@@ -97,22 +107,30 @@ function countCommand(): Command {
         .default("event"),
     )
     .addOption(new Option("--unit <unit>", "with --by time: how long").choices(units).default("hour"))
-    .option("--interval <count>", "with --by time: how many units a group lasts", readInterval, 1);
+    .option("--interval <count>", "with --by time: how many units a group lasts", readInterval, 1)
+    .addHelpText("after", `\nBy time, without --since: the last ${groupCountDefault} groups.`);
   return addOutput(addConnection(addFilter(command))).action(async (options: Options & CountOptions) => {
     const { by, interval } = options;
     const unit = by === "time" ? options.unit : "day";
-    const counts = await asking(options, (tripline) =>
-      tripline.events.count(by, filterOf(options), { unit, interval }),
-    );
+    const since = by === "time" ? (options.since ?? startOf(options)) : options.since;
+    const filter = filterOf(since === undefined ? options : { ...options, since });
+    const counts = await asking(options, (tripline) => tripline.events.count(by, filter, { unit, interval }));
     print(counts, options.output, () =>
-      counts.length === 0 ? "No event matches." : table(...countTable(counts, by)),
+      counts.every(({ count }) => count === 0) ? "No event matches." : table(...countTable(counts, by)),
     );
   });
 }
 
+function startOf({ until, unit, interval }: Options & CountOptions): string {
+  const end = until === undefined ? Date.now() : Date.parse(until);
+  return new Date(end - groupCountDefault * interval * unitMs[unit]).toISOString();
+}
+
 function countTable(counts: readonly EventCount[], by: CountOptions["by"]): [string[], string[][]] {
   if (by === "day" || by === "time") {
-    return [["START", "COUNT"], counts.map(({ start_time, count }) => [start_time, String(count)])];
+    // The months before the first event say nothing.
+    const filled = counts.slice(counts.findIndex(({ count }) => count > 0));
+    return [["START", "COUNT"], filled.map(({ start_time, count }) => [start_time, String(count)])];
   }
   const rows = counts.map(({ label, value, count, start_time, end_time }) => [
     String(count),

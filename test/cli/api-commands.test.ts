@@ -235,6 +235,18 @@ describe("tripline events", () => {
     expect(await tripline("events", "ls", "-e", "door.*", "-e", "door.opened")).toMatchObject({ code: 2 });
   });
 
+  // Half a year of empty days, or a refusal because there are too many hours in it, is no answer.
+  test.each(["day", "time"])("are counted by %s without saying since when", async (by) => {
+    await emit(`bell.${by}`, "bell.1");
+    const { code, stdout } = await tripline("events", "count", "-e", `bell.${by}`, "--by", by);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^START +COUNT\n\S+ +1\n(?:\S+ +0\n)?$/),
+    });
+    const none = await tripline("events", "count", "-e", "no.such", "--by", by);
+    expect(none).toMatchObject({ code: 0, stdout: "No event matches.\n" });
+  });
+
   test("are followed as they come, and cannot forge a line", async () => {
     const tail = sandbox.tripline(["events", "tail", "--backfill", "-e", "gate.*", "-n", "2"], {
       TRIPLINE_API_URL: server.api,
@@ -327,5 +339,11 @@ describe("every command", () => {
     expect(await tripline("automations", "ls", "-o", "xml")).toMatchObject({ code: 2 });
     const away = await sandbox.output(["automations", "ls", "--url", "http://127.0.0.1:9/api"]);
     expect(away).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot be reached") });
+  });
+
+  test("says what may be missing in an address", async () => {
+    const root = server.api.replace(/\/api$/, "");
+    const { code, stderr } = await sandbox.output(["automations", "ls", "--url", root]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`is it ${root}/api?`) });
   });
 });

@@ -98,21 +98,29 @@ describe("tripline emit", () => {
   });
 
   test.each([
-    { words: ["--resource-id", "pump.1"], says: "Give --event NAME" },
-    { words: ["--event", "a"], says: "Give --resource-id ID" },
-    { words: ["--event", "a", "--resource-id", "b", "--payload", "{"], says: "--payload is no JSON" },
-    { words: ["--event", "a", "--resource-id", "b", "--occurred", "now"], says: "--occurred is now" },
-    { words: ["--event", "a", "--resource-id", "b", "--label", "c"], says: "key=value" },
+    { words: ["--resource-id", "pump.1"], says: "Give --event NAME", misuse: true },
+    { words: ["--event", "a"], says: "Give --resource-id ID", misuse: true },
+    {
+      words: ["--event", "a", "--resource-id", "b", "--payload", "{"],
+      says: "--payload is no JSON",
+      misuse: true,
+    },
+    {
+      words: ["--event", "a", "--resource-id", "b", "--occurred", "now"],
+      says: "--occurred is now",
+      misuse: true,
+    },
+    { words: ["--event", "a", "--resource-id", "b", "--label", "c"], says: "key=value", misuse: true },
     { words: ["no-such-file.json"], says: "no-such-file.json cannot be read" },
     { words: ["-"], input: '{"event":"a"}\nx\n', says: "-:2: this line is no JSON" },
     { words: ["-"], input: '{"event":"a"}\n', says: "0.resource: Field required" },
     { words: ["--event", "a", "--resource-id", "b", "--url", "http://127.0.0.1:1/api"], says: "npm start" },
-  ])("$words is refused with the remedy: $says", async ({ words, input, says }) => {
+  ])("$words is refused with the remedy: $says", async ({ words, input, says, misuse = false }) => {
     const before = (await api.entries()).length;
     const { code, stderr } = await emit(words, input);
     expect(stderr).toContain(says);
     expect(stderr).not.toContain("    at ");
-    expect(code).toBe(1);
+    expect(code).toBe(misuse ? 2 : 1);
     expect(await api.entries()).toHaveLength(before);
   });
 });
