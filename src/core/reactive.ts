@@ -76,10 +76,12 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
     this.states.clear();
   }
 
+  /** What a key remembers for longer, because an event may yet come late, is no open window. */
   *openWindows(): Iterable<OpenWindow> {
+    const settled = this.machine.watermark - this.compiled.lateness;
     for (const [key] of this.states.entries()) {
       const window = this.#windowOf(key);
-      if (window !== null) yield window;
+      if (window !== null && (window.end === null || window.end > settled)) yield window;
     }
   }
 
