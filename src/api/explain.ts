@@ -116,10 +116,13 @@ async function explainPast(
         explainer.apply({ kind: "automation-put", position: "0-0", received: entry.received, automation });
       }
       started = true;
-      if (entry.received > until) return { explanation: explainer.explain(automation), complete };
+      if (entry.received > until) {
+        explainer.advance(until);
+        return { explanation: explainer.explain(automation), complete };
+      }
       explainer.apply(entry);
       if (until === Number.MAX_SAFE_INTEGER && entry.kind === "event" && explainer.found) {
-        until = entry.received + settlingTime(automation, entry.event, settings);
+        until = entry.received + settlingTime(automation, entry.event, settings) + longestSilence(automation);
       }
     }
     position = batch.position;
@@ -129,7 +132,7 @@ async function explainPast(
   return { explanation: explainer.explain(automation), complete };
 }
 
-/** How long after its arrival it may take until all is said of an event. */
+/** How long after its arrival it may take until an event has been evaluated. */
 function settlingTime({ trigger }: Automation, event: Event, { latenessDefault }: ExplainSettings): Micros {
   let longest = latenessDefault;
   walkTrigger(trigger, (part) => {
@@ -137,6 +140,16 @@ function settlingTime({ trigger }: Automation, event: Event, { latenessDefault }
       longest = Math.max(longest, part.lateness * second);
   });
   return longest + (event.follows === null ? 0 : followerPatience);
+}
+
+/** How much longer it may take until nothing came after the event, and a silence fires. */
+function longestSilence({ trigger }: Automation): Micros {
+  let longest = 0;
+  walkTrigger(trigger, (part) => {
+    if (part.type === "event" && part.posture === "Proactive")
+      longest = Math.max(longest, part.within * second);
+  });
+  return longest;
 }
 
 function now(): Micros {

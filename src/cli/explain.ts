@@ -80,10 +80,9 @@ async function explain(options: ExplainOptions): Promise<void> {
 
 async function explainTimeline(rules: string[], file: string, options: ExplainOptions): Promise<Shown[]> {
   const automations = chosen(rulesForTimeline(rules), options.automation);
-  const { events, last } = await readEvents(file);
+  const { events, start, last } = await readEvents(file);
   const eventId = isUuid(options.event) ? normalizeUuid(options.event) : options.event;
   const until = Math.max(last, options.until ?? last);
-  const start = events[0]?.received ?? 0;
   const explanations = automations.flatMap((automation): Shown[] => {
     const put: LogEntry = { kind: "automation-put", position: "0-0", received: start, automation };
     const settings = { until, latenessDefault: options.lateness };
@@ -132,16 +131,19 @@ function chosen(automations: readonly Automation[], name: string | undefined): r
   throw new CommandFailure(`There is no automation ${JSON.stringify(name)}; there are ${names}`);
 }
 
-async function readEvents(file: string): Promise<{ events: LogEntry[]; last: Micros }> {
+/** The events, and the times of the first and the last line: a tick lets time pass, too. */
+async function readEvents(file: string): Promise<{ events: LogEntry[]; start: Micros; last: Micros }> {
   const events: LogEntry[] = [];
+  let start: Micros | null = null;
   let last: Micros = Number.NEGATIVE_INFINITY;
   for await (const [number, text] of linesOf(file)) {
     const step = readTimelineLine(text, `${nameOf(file)}:${number}`);
     if (step === null) continue;
     last = Math.max(last, step.received);
+    start ??= last;
     if (step.event === null) continue;
     events.push({ kind: "event", position: `${number}-0`, received: last, event: eventOf(step.event, last) });
   }
-  if (events.length === 0) throw new CommandFailure(`${nameOf(file)} holds no event`);
-  return { events, last };
+  if (events.length === 0 || start === null) throw new CommandFailure(`${nameOf(file)} holds no event`);
+  return { events, start, last };
 }

@@ -24,16 +24,21 @@ export function explanationText({
 }
 
 function linesOfTrigger(
-  { path, type, failed, decisions, missing, until }: TriggerPart,
+  { path, type, failed, decisions, missing, until, awaited, quiet_until }: TriggerPart,
   named: boolean,
 ): string[] {
   const name = named ? `${type} trigger ${path === "" ? "(root)" : path}` : "trigger";
   const lines: string[] = [];
   if (failed !== null) lines.push(`  ${name} does not cover it: ${sentenceOf(failed)}`);
   for (const decision of decisions) lines.push(...linesOfDecision(name, decision));
-  if (missing !== null && missing > 0 && decisions.at(-1)?.outcome !== "fires") {
-    lines.push(`    still missing: ${missing}${until === null ? ", with no end" : `, until ${until}`}`);
+  if (missing !== null && missing > 0) {
+    const which =
+      awaited.length === 0 ? "" : ` of trigger${awaited.length === 1 ? "" : "s"} ${awaited.join(", ")}`;
+    lines.push(
+      `    still missing: ${missing}${which}${until === null ? ", with no end" : `, until ${until}`}`,
+    );
   }
+  if (quiet_until !== null) lines.push(`    quiet until ${quiet_until}`);
   return lines;
 }
 

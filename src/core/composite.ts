@@ -211,8 +211,14 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     for (const child of this.children) child.clear();
   }
 
+  get lateness(): Micros {
+    return Math.max(...this.children.map(({ lateness }) => lateness));
+  }
+
   *openWindows(): Iterable<OpenWindow> {
-    for (const [key] of this.#states.entries()) {
+    for (const [key, { firings }] of this.#states.entries()) {
+      const forgotten = this.#within === null ? null : newestOf(firings) + this.#within + this.lateness;
+      if (forgotten !== null && forgotten < this.#machine.watermark) continue;
       const window = this.#windowOf(key);
       if (window !== null) yield window;
     }
@@ -220,19 +226,25 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
   }
 
   #windowOf(key: Key): OpenWindow | null {
-    const present = this.#states.get(key)?.firings.filter((firing) => firing !== null) ?? [];
+    const firings = this.#states.get(key)?.firings ?? [];
+    const present = firings.filter((firing) => firing !== null);
     if (present.length === 0) return null;
+    // Of a sequence, only what is in order has been reached: a later step has to come again after an earlier one.
+    const reached = this.#definition.type === "sequence" ? firings.slice(0, inOrderCount(firings)) : firings;
+    const counted = reached.filter((firing) => firing !== null);
+    const start = Math.min(...(counted.length > 0 ? counted : present).map(({ happened }) => happened));
     const newest = newestOf(present);
     return {
       path: this.path,
       labels: labelsOf(this.labels, key),
-      start: Math.min(...present.map(({ happened }) => happened)),
-      end: this.#within === null ? null : newest + this.#within,
-      count: present.length,
+      start,
+      end: this.#within === null ? null : start + this.#within,
+      count: counted.length,
       threshold: this.#requiredCount,
       deadline: null,
       lastEventId: present.find(({ happened }) => happened === newest)?.arrival?.event.id ?? null,
       unresolved: false,
+      awaited: this.children.filter((_, index) => (reached[index] ?? null) === null).map(({ path }) => path),
     };
   }
 

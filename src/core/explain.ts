@@ -13,10 +13,10 @@ import { obstacleTo } from "./event-trigger.ts";
 import { keyOf, labelsOf } from "./key.ts";
 import { followerPatience, latenessDefault } from "./limits.ts";
 import type { LogEntry } from "./log-entry.ts";
-import type { Note, OpenWindow } from "./node.ts";
+import type { Note, OpenWindow, Outcome } from "./node.ts";
 import { includes, unmetCondition } from "./specification.ts";
 import { formatTime, type Micros, second } from "./time.ts";
-import { walkTrigger } from "./trigger.ts";
+import { type TriggerDefinition, walkTrigger } from "./trigger.ts";
 
 /** The condition that failed, what it asks for, and what was found. */
 export interface FailedCondition {
@@ -42,6 +42,10 @@ export interface TriggerExplanation {
   /** Where it stands after the event: how many more events or firings are needed, and until when they may come. */
   readonly missing: number | null;
   readonly until: Micros | null;
+  /** Of a composite: the paths of the children that have yet to fire. */
+  readonly awaited: readonly string[];
+  /** Until when nothing counts, because it has fired. */
+  readonly quietUntil: Micros | null;
 }
 
 export interface Explanation {
@@ -132,7 +136,10 @@ export class Explainer {
   }
 
   #take(note: Note): void {
-    if (note.eventId === this.#eventId && note.automationId === this.#automationId) this.#notes.push(note);
+    if (note.eventId !== this.#eventId || note.automationId !== this.#automationId) return;
+    // A silence that lasts is told window by window; that it was told once explains the others.
+    const isTold = this.#notes.some(({ path, outcome }) => path === note.path && outcome === note.outcome);
+    if (!isTold || !repeating.has(note.outcome)) this.#notes.push(note);
   }
 }
 
@@ -157,12 +164,16 @@ function triggersOf(
 ): TriggerExplanation[] {
   const { nodes } = buildTrigger(automation, lateness, idle);
   const explained: TriggerExplanation[] = [];
-  walkTrigger(automation.trigger, ({ type }, path) => {
+  walkTrigger(automation.trigger, (definition, path) => {
+    const { type } = definition;
     const node = nodes.get(path);
     if (node === undefined) return;
     const decisions = notes.filter((note) => note.path === path);
     const failed = type === "event" ? failedCondition(node as EventTriggerNode, event) : null;
-    const after = decisions.at(-1)?.after ?? null;
+    const { outcome, after = null } = decisions.at(-1) ?? {};
+    const isOpen = after !== null && after.start !== null;
+    const isQuiet =
+      isOpen && after.count === 0 && (outcome === quiet || (outcome === "fires" && keepsQuiet(definition)));
     explained.push({
       path,
       type,
@@ -170,8 +181,11 @@ function triggersOf(
       failed,
       labels: labelsOf(node.labels, keyOf(node.labels, event)),
       decisions,
-      missing: after === null ? null : Math.max(0, after.threshold - after.count),
-      until: after?.end ?? null,
+      missing: isOpen && !isQuiet ? Math.max(0, after.threshold - after.count) : null,
+      // A sequence of which no step is reached can begin at any time.
+      until: isOpen && !isQuiet && (type === "event" || after.count > 0) ? after.end : null,
+      awaited: isOpen && !isQuiet ? after.awaited : [],
+      quietUntil: isQuiet ? after.end : null,
     });
   });
   return explained;
@@ -219,9 +233,11 @@ function summaryOf({
 }): string {
   if (then === null) return "The automation did not exist when the event arrived.";
   if (!then.enabled) return "The automation was disabled when the event arrived.";
-  if (fired) return "The automation fired with this event.";
-  if (cut) return "The event was caused by the automation's own firing, to which it never reacts.";
   const root = triggers.find(({ path }) => path === "");
+  const resolved = notes.some(({ path, outcome }) => path === "" && outcome === "resolved");
+  if (fired) return firedSentence(root?.decisions ?? [], resolved);
+  if (resolved) return "The automation was resolved by this event: the silence that had fired is over.";
+  if (cut) return "The event was caused by the automation's own firing, to which it never reacts.";
   const last = notes.filter(({ path }) => path === "").at(-1) ?? notes.at(-1);
   if (last !== undefined) {
     const { count = 0, threshold = 0 } = last.after ?? {};
@@ -236,6 +252,18 @@ function summaryOf({
   }
   const failed = root?.failed ?? triggers.find((trigger) => trigger.failed !== null)?.failed ?? null;
   return `The event is not covered: ${failed === null ? "no trigger asks for it" : sentenceOf(failed)}.`;
+}
+
+function firedSentence(decisions: readonly Note[], resolved: boolean): string {
+  const note = decisions.find(({ outcome }) => outcome === "fires");
+  const before = note?.before ?? null;
+  // Only a silence is judged at a deadline; this event is the last one before it.
+  if (note === undefined || before === null || before.deadline === null || before.deadline > note.at)
+    return "The automation fired with this event.";
+  const { count, threshold, end } = before;
+  const until = end === null ? "" : ` until ${formatTime(end)}`;
+  const fired = resolved ? "was resolved by this event, and fired again" : "fired after this event";
+  return `The automation ${fired}: of ${threshold} expected, ${count} came${until}.`;
 }
 
 /** A failed condition in words. */
@@ -267,12 +295,9 @@ export function showExplanation({ automation, event, summary, fired, triggers }:
     },
     fired,
     summary,
-    triggers: triggers.map(({ path, type, covered, failed, labels, decisions, missing, until }) => ({
-      path,
-      type,
-      covered,
-      failed,
-      labels,
+    triggers: triggers.map(({ decisions, until, awaited, quietUntil, ...trigger }) => ({
+      ...trigger,
+      awaited: [...awaited],
       decisions: decisions.map((note) => ({
         at: formatTime(note.at),
         outcome: note.outcome,
@@ -280,8 +305,8 @@ export function showExplanation({ automation, event, summary, fired, triggers }:
         before: note.before === null ? null : showWindow(note.before),
         after: note.after === null ? null : showWindow(note.after),
       })),
-      missing,
       until: until === null ? null : formatTime(until),
+      quiet_until: quietUntil === null ? null : formatTime(quietUntil),
     })),
   };
 }
@@ -299,8 +324,20 @@ export function showWindow({ path, labels, start, end, count, threshold, ...rest
     deadline: time(rest.deadline),
     last_event: rest.lastEventId,
     unresolved: rest.unresolved,
+    awaited: [...rest.awaited],
   };
 }
+
+/** Having fired, a Reactive trigger with `within` ignores what comes too soon. */
+function keepsQuiet(definition: TriggerDefinition): boolean {
+  if (definition.type !== "event" || definition.posture === "Proactive") return false;
+  return definition.within > 0 && definition.after.length === 0 && definition.schedule === undefined;
+}
+
+const quiet: Outcome = "ignored: quiet after a firing";
+
+/** What one silence may lead to again and again. */
+const repeating: ReadonlySet<Outcome> = new Set(["fires", "silent until resolved"]);
 
 /** Nodes that only explain never ask anything of the machine. */
 const idle = {} as never;

@@ -56,7 +56,7 @@ export interface Note {
   readonly automationId: string;
   readonly path: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** The event that was looked at; null when time had passed. */
+  /** The event that was looked at, or the last one before a silence; null when there was none. */
   readonly eventId: string | null;
   readonly outcome: Outcome;
   readonly before: OpenWindow | null;
@@ -116,8 +116,11 @@ export interface TriggerNode extends NodePlace {
   begin(at: Micros, position: string): void;
   /** Takes back the state of one key, or what it shares. */
   restore(kind: string, rest: string, json: string, revive: Revive): void;
+  /** For how long it, or a trigger below it, waits for delayed events. */
+  readonly lateness: Micros;
   /** Deletes all state. */
   clear(): void;
+  /** Without those that have ended for good, and are only kept for events that come a day late. */
   openWindows(): Iterable<OpenWindow>;
 }
 
@@ -140,6 +143,8 @@ export interface OpenWindow {
   readonly lastEventId: string | null;
   /** An absence fired and has not been resolved. */
   readonly unresolved: boolean;
+  /** Of a composite: the paths of the children that have yet to fire. */
+  readonly awaited: readonly string[];
 }
 
 /** Makes a decision about one key and notes it, with the window before and after, where somebody asks. */

@@ -188,7 +188,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       return;
     }
     const isSilent = definition.refire === "once" && watched.unresolved !== null;
-    const subject = { key, eventId: null };
+    const subject = { key, eventId: watched.last?.event.id ?? null };
     const outcome = (): Outcome => (isSilent ? "silent until resolved" : "fires");
     const judge = (): void => this.#endWindow(key, watched, window, isSilent);
     decide(this.#machine, this, subject, () => this.#windowOf(key), judge, outcome);
@@ -345,6 +345,10 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     return `p:${this.automationId}:${this.path}:${order}`;
   }
 
+  get lateness(): Micros {
+    return this.compiled.lateness;
+  }
+
   *openWindows(): Iterable<OpenWindow> {
     for (const [key] of this.#states.entries()) {
       const window = this.#windowOf(key);
@@ -366,6 +370,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       deadline: window === null ? null : window.end + this.compiled.lateness,
       lastEventId: last?.event.id ?? null,
       unresolved: unresolved !== null,
+      awaited: [],
     };
   }
 }

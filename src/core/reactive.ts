@@ -76,12 +76,15 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
     this.states.clear();
   }
 
+  get lateness(): Micros {
+    return this.compiled.lateness;
+  }
+
   /** What a key remembers for longer, because an event may yet come late, is no open window. */
   *openWindows(): Iterable<OpenWindow> {
-    const settled = this.machine.watermark - this.compiled.lateness;
     for (const [key] of this.states.entries()) {
       const window = this.#windowOf(key);
-      if (window !== null && (window.end === null || window.end > settled)) yield window;
+      if (window !== null && window.start !== null) yield window;
     }
   }
 
@@ -94,6 +97,7 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
       labels: labelsOf(this.labels, key),
       threshold,
       unresolved: false,
+      awaited: [],
       ...this.shown(state),
     };
   }
@@ -200,9 +204,11 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
     Math.max(newest, quietUntil) + 2 * this.compiled.within + this.compiled.lateness + silentKeyGrace;
 
   protected shown({ times, newest, quietUntil, lastEventId }: Sliding) {
-    const { within, threshold } = this.compiled;
-    const recent = times.filter((time) => time > newest - within);
-    const [start = null] = recent.length > 0 ? recent : [quietUntil > newest ? quietUntil - within : null];
+    const { within, threshold, lateness } = this.compiled;
+    // As seen by the next event that is on time: the span slides on, also while nothing comes.
+    const now = Math.max(newest, this.machine.watermark - lateness);
+    const recent = times.filter((time) => time > now - within);
+    const [start = null] = recent.length > 0 ? recent : [quietUntil > now ? quietUntil - within : null];
     const end = start === null ? null : start + within;
     return { start, end, count: Math.min(recent.length, threshold), deadline: null, lastEventId };
   }

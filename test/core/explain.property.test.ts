@@ -3,7 +3,6 @@ import { expect, test } from "vitest";
 import type { Automation } from "../../src/core/automation.ts";
 import { explainEvent } from "../../src/core/explain.ts";
 import type { LogEntry } from "../../src/core/log-entry.ts";
-import { type TriggerDefinition, walkTrigger } from "../../src/core/trigger.ts";
 import { type AnyCase, anyCase, anyTrigger, busy } from "../support/anything.ts";
 import { coreFirings, shownCase, stepsOf } from "../support/core-runner.ts";
 import { numRuns, seed } from "../support/search.ts";
@@ -26,9 +25,7 @@ test(`an explanation says fired, or resolved, exactly when the automation fired 
         );
         if (!isPutOnce(any, automation)) continue;
         expect(resolved, shownCase(any)).toBe(own.some(({ state }) => state === "Resolved"));
-        if (!hasSilence(automation.trigger)) {
-          expect(explanation?.fired, shownCase(any)).toBe(own.some(({ state }) => state === "Triggered"));
-        }
+        expect(explanation?.fired, shownCase(any)).toBe(own.some(({ state }) => state === "Triggered"));
       }
     }),
     { numRuns: Math.ceil(numRuns / 5), seed },
@@ -54,13 +51,4 @@ function isPutOnce(any: AnyCase, automation: Automation): boolean {
 
 function logOf(any: AnyCase): LogEntry[] {
   return stepsOf(any).filter((step) => step.kind !== "tick");
-}
-
-/** True when a firing may name an event that it only followed: the last one seen before a silence. */
-function hasSilence(trigger: TriggerDefinition): boolean {
-  let found = false;
-  walkTrigger(trigger, (part) => {
-    found ||= part.type === "event" && part.posture === "Proactive";
-  });
-  return found;
 }

@@ -108,6 +108,9 @@ export const WindowSchema = z
     deadline: Time.nullable().meta({ description: "When it is judged, if nothing happens before." }),
     last_event: Uuid.nullable(),
     unresolved: z.boolean().meta({ description: "An absence has fired here and has not ended." }),
+    awaited: z
+      .array(z.string())
+      .meta({ description: "Of a composite: the paths of the triggers that have yet to fire." }),
   })
   .meta({ id: "Window" });
 
@@ -151,8 +154,17 @@ export const ExplanationSchema = z
             after: WindowSchema.nullable(),
           }),
         ),
-        missing: z.int().nullable(),
-        until: Time.nullable(),
+        missing: z
+          .int()
+          .nullable()
+          .meta({ description: "How many more events, or firings of its triggers, are needed." }),
+        until: Time.nullable().meta({ description: "Until when they may come; null: without end." }),
+        awaited: z
+          .array(z.string())
+          .meta({ description: "Of a composite: the paths of the triggers that have yet to fire." }),
+        quiet_until: Time.nullable().meta({
+          description: "It has fired, and nothing counts that occurred before this.",
+        }),
       }),
     ),
     complete: z

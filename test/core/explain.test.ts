@@ -1,0 +1,142 @@
+import { describe, expect, test } from "vitest";
+import { Core } from "../../src/core/core.ts";
+import { EventSchema, eventOf } from "../../src/core/event.ts";
+import { explainEvent } from "../../src/core/explain.ts";
+import type { LogEntry } from "../../src/core/log-entry.ts";
+import { formatTime, parseTime, second } from "../../src/core/time.ts";
+import { greenhouseAutomation } from "../support/greenhouse.ts";
+
+const start = parseTime("2026-03-01T00:00:00Z") as number;
+
+function logOf(trigger: object, events: readonly (readonly [at: number, name: string])[]) {
+  const automation = greenhouseAutomation("Greenhouse", { trigger });
+  const entries: LogEntry[] = events.map(([at, event], index) => {
+    const received = start + at * second;
+    const wire = EventSchema.parse({
+      event,
+      occurred: formatTime(received),
+      resource: { "prefect.resource.id": "pump.1" },
+      id: idOf(index),
+    });
+    return { kind: "event", position: `${index + 1}-0`, received, event: eventOf(wire, received) };
+  });
+  const put: LogEntry = { kind: "automation-put", position: "0-0", received: start, automation };
+  return { automation, entries: [put, ...entries] };
+}
+
+function idOf(index: number): string {
+  return `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
+}
+
+function explained(trigger: object, events: readonly (readonly [number, string])[], index: number) {
+  const { automation, entries } = logOf(trigger, events);
+  const explanation = explainEvent(entries, idOf(index), automation, {
+    latenessDefault: 0,
+    until: start + 600 * second,
+  });
+  const root = explanation?.triggers[0];
+  return { summary: explanation?.summary, fired: explanation?.fired, root };
+}
+
+describe("an explanation", () => {
+  const leftOpen = {
+    posture: "Proactive",
+    after: ["vent.opened"],
+    expect: ["vent.closed"],
+    within: 30,
+  };
+
+  // Whoever was alarmed looks up the event that the alarm names.
+  test("of the last event before a silence says that it fired, and what had not come", () => {
+    const { summary, fired, root } = explained(leftOpen, [[0, "vent.opened"]], 0);
+    expect(fired).toBe(true);
+    expect(summary).toBe(
+      "The automation fired after this event: of 1 expected, 0 came until 2026-03-01T00:00:30Z.",
+    );
+    expect(root?.decisions.map(({ outcome }) => outcome)).toEqual([
+      "waits until its time has settled",
+      "opened a window",
+      "fires",
+    ]);
+  });
+
+  test("tells a silence once that fires again and again", () => {
+    const silent = { posture: "Proactive", expect: ["pump.pulse"], within: 30 };
+    const { root } = explained(silent, [[0, "pump.pulse"]], 0);
+    expect(root?.decisions.filter(({ outcome }) => outcome === "fires")).toHaveLength(1);
+  });
+
+  test("of the event that ends a silence says that it resolved", () => {
+    const events = [
+      [0, "vent.opened"],
+      [40, "vent.closed"],
+    ] as const;
+    expect(explained(leftOpen, events, 1)).toMatchObject({
+      fired: false,
+      summary: "The automation was resolved by this event: the silence that had fired is over.",
+    });
+  });
+
+  test("counts of a sequence only the steps that are in order, and names those that are missing", () => {
+    const trigger = {
+      type: "sequence",
+      within: 60,
+      triggers: [{ expect: ["order.paid"] }, { expect: ["order.packed"] }, { expect: ["order.shipped"] }],
+    };
+    const events = [
+      [0, "order.packed"],
+      [10, "order.paid"],
+      [30, "order.packed"],
+    ] as const;
+    const [early, first, second_] = [0, 1, 2].map((index) => explained(trigger, events, index).root);
+    expect(early).toMatchObject({ missing: 3, awaited: ["0", "1", "2"], until: null });
+    expect(first).toMatchObject({ missing: 2, awaited: ["1", "2"], until: start + 70 * second });
+    // The first step is forgotten after 70 s, whenever the second came.
+    expect(second_).toMatchObject({ missing: 1, awaited: ["2"], until: start + 70 * second });
+  });
+
+  test("says of a trigger that is quiet until when, and not that anything is missing", () => {
+    const events = [
+      [0, "pump.failed"],
+      [10, "pump.failed"],
+    ] as const;
+    for (const index of [0, 1]) {
+      const { root } = explained({ expect: ["pump.failed"], within: 60 }, events, index);
+      expect(root).toMatchObject({ missing: null, until: null, quietUntil: start + 60 * second });
+    }
+  });
+});
+
+describe("open windows", () => {
+  function windowsAt(trigger: object, events: readonly (readonly [number, string])[], at: number) {
+    const { automation, entries } = logOf(trigger, events);
+    const core = new Core({ latenessDefault: 5 * second });
+    for (const entry of entries) core.apply(entry);
+    core.advance(start + at * second);
+    return [...core.windowsOf(automation.id)].map(({ start: from, count }) => [
+      from === null ? null : (from - start) / second,
+      count,
+    ]);
+  }
+
+  test("of a burst slide on while nothing comes, and end when no event on time can count any more", () => {
+    const burst = { expect: ["pump.failed"], threshold: 3, within: 60 };
+    const events = [
+      [0, "pump.failed"],
+      [50, "pump.failed"],
+    ] as const;
+    expect(windowsAt(burst, events, 64)).toEqual([[0, 2]]);
+    expect(windowsAt(burst, events, 65)).toEqual([[50, 1]]);
+    expect(windowsAt(burst, events, 115)).toEqual([]);
+  });
+
+  test("of a composite end when what it remembers is too old", () => {
+    const both = {
+      type: "compound",
+      within: 60,
+      triggers: [{ expect: ["pump.failed"] }, { expect: ["vent.stuck"] }],
+    };
+    expect(windowsAt(both, [[0, "pump.failed"]], 65)).toEqual([[0, 1]]);
+    expect(windowsAt(both, [[0, "pump.failed"]], 66)).toEqual([]);
+  });
+});
