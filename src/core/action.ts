@@ -128,7 +128,7 @@ export const SendNotificationSchema = z
 
 export const EmitEventSchema = z.strictObject({
   type: z.literal("emit-event"),
-  event: Template.min(1).meta({ description: "The new event's name." }),
+  event: Template.min(1, "event should not be empty").meta({ description: "The new event's name." }),
   resource: ResourceSchema.optional().meta({
     description: "Labels, as templates. Left out: the triggering event's resource.",
   }),

@@ -74,7 +74,7 @@ export class Schedule {
 
 /** What is wrong with a cron expression, or null. */
 export function cronProblem(cron: string): string | null {
-  const count = cron.trim().split(/\s+/).length;
+  const count = cron.split(/\s+/).filter((field) => field !== "").length;
   if (!cron.trim().startsWith("@") && count !== 5 && count !== 6) {
     return `cron ${JSON.stringify(cron)} has ${count} fields; write five (minute hour day month weekday), or six with seconds first`;
   }
@@ -83,7 +83,10 @@ export function cronProblem(cron: string): string | null {
     CronExpressionParser.parse(cron, { currentDate: 0, tz: "UTC" }).next();
     return null;
   } catch (error) {
-    return `cron ${JSON.stringify(cron)} is not valid: ${error instanceof Error ? error.message : String(error)}`;
+    const reason = error instanceof Error ? error.message : String(error);
+    if (/explicit day of month/.test(reason))
+      return `cron ${JSON.stringify(cron)} names no day that there is; name one that comes`;
+    return `cron ${JSON.stringify(cron)} is not valid: ${reason}`;
   }
 }
 

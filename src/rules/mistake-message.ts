@@ -56,14 +56,15 @@ export function shown(node: RuleNode, name = ""): string {
   if (node.written !== undefined) return `${node.written} (its value does not fit)`;
   if (node.value === null) return "nothing";
   if (name === "secret") return typeof node.value === "string" ? "text" : `a ${typeof node.value}`;
-  const text = JSON.stringify(node.value);
+  const text = node.source ?? JSON.stringify(node.value);
   return text.length <= 60 ? text : `${text.slice(0, 57)}…"`;
 }
 
 function remedyFor(expected: string, node: RuleNode): string {
   if (node.kind === "scalar" && node.value === null) return "; give it a value, or remove the key";
   if (expected === "array") {
-    if (node.kind === "scalar" && node.written === undefined) return `; write it as a list: [${node.value}]`;
+    if (node.kind === "scalar" && node.written === undefined)
+      return `; write it as a list: [${node.source ?? node.value}]`;
     return node.kind === "mapping" ? "; begin each item with a hyphen" : "";
   }
   if (node.kind !== "scalar" || node.written !== undefined) return "";
@@ -98,14 +99,17 @@ function deepestMessage(issue: Issue): string {
   return own?.message ?? issue.message;
 }
 
-/** Schemas quote the value in their message; one from the environment is named by its reference instead. */
+/** Schemas quote the value in their message; it is named as it was written instead: by its reference, or as 1.10. */
 function withoutValue(message: string, node: RuleNode): string {
-  if (node.kind !== "scalar" || node.written === undefined) return message;
-  return message.replaceAll(JSON.stringify(node.value), node.written);
+  if (node.kind !== "scalar") return message;
+  if (node.written !== undefined) return message.replaceAll(JSON.stringify(node.value), node.written);
+  return node.source === undefined ? message : message.replace(`"${node.value}"`, () => `"${node.source}"`);
 }
 
 function withFound(message: string, node: RuleNode, name: string): string {
-  if (node.kind === "scalar" && node.value !== null && message.includes(String(node.value))) return message;
+  const isNamed = (text: string): boolean => message.includes(text);
+  if (node.kind === "scalar" && node.value !== null && isNamed(node.source ?? String(node.value)))
+    return message;
   return / should /.test(message) ? `${message}; found ${shown(node, name)}` : message;
 }
 

@@ -14,6 +14,7 @@ import {
   LineCounter,
   type Node,
   parseAllDocuments,
+  visit,
   type YAMLError,
   type YAMLMap,
 } from "yaml";
@@ -25,6 +26,8 @@ export interface RuleScalar {
   value: string | number | boolean | null;
   /** As it was written, when `value` was filled in from the environment. */
   readonly written?: string;
+  /** Of a number or a truth value: how the file writes it, such as 1.10. */
+  readonly source?: string;
 }
 
 export interface RuleList {
@@ -67,7 +70,7 @@ export function parseRuleText(text: string): { documents: RuleNode[]; mistakes: 
     if (!(error instanceof RangeError)) throw error;
     return { documents: [], mistakes: [{ place: { line: 1, column: 1 }, message: tooDeep }] };
   }
-  const reader = new TreeReader(lineCounter);
+  const reader = new TreeReader(lineCounter, text);
   const trees = documents.map((document) => reader.read(document)).filter((tree) => tree !== null);
   return { documents: trees, mistakes: reader.mistakes };
 }
@@ -100,23 +103,26 @@ export function mapEntries(
 class TreeReader {
   readonly mistakes: Mistake[] = [];
   readonly #lineCounter: LineCounter;
+  readonly #text: string;
   /** The nodes that aliases may name so far. The package's own lookup walks the document for each alias. */
   #anchors = new Map<string, Node>();
   #nodeCount = 0;
   #isOverflowing = false;
 
-  constructor(lineCounter: LineCounter) {
+  constructor(lineCounter: LineCounter, text: string) {
     this.#lineCounter = lineCounter;
+    this.#text = text;
   }
 
   read(document: Document.Parsed): RuleNode | null {
-    for (const { pos, ...warning } of document.warnings)
-      this.#report(this.#place(pos[0]), syntaxMessage(warning));
+    for (const warning of document.warnings)
+      this.#report(this.#place(warning.pos[0]), this.#syntaxMessage(warning));
     const problems = document.errors;
     if (problems.length > 0) {
       // What follows the first mistake of a line is mostly its echo.
-      const lines = new Map(problems.toReversed().map((error) => [this.#place(error.pos[0]).line, error]));
-      for (const error of lines.values()) this.#report(this.#place(error.pos[0]), syntaxMessage(error));
+      const placed = problems.map((error) => ({ error, place: this.#place(startOf(error, document)) }));
+      const lines = new Map(placed.toReversed().map((one) => [one.place.line, one]));
+      for (const { error, place } of lines.values()) this.#report(place, this.#syntaxMessage(error));
       return null;
     }
     if (document.contents === null) return null;
@@ -136,7 +142,10 @@ class TreeReader {
     if (isAlias(node)) {
       const target = this.#anchors.get(node.source);
       if (target === undefined)
-        return this.#refuse(nothing, `no anchor &${node.source} comes before this alias`);
+        return this.#refuse(
+          nothing,
+          `no anchor &${node.source} comes before this alias; a pattern that begins with * needs quotes: "*${node.source}"`,
+        );
       return this.#node(target, place, depth + 1);
     }
     this.#remember(node);
@@ -149,7 +158,12 @@ class TreeReader {
     const { value } = node;
     if (typeof value === "number") {
       if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) {
-        return { kind: "scalar", place, value };
+        return {
+          kind: "scalar",
+          place,
+          value,
+          ...(node.source === undefined ? {} : { source: node.source }),
+        };
       }
       const shown = node.source ?? String(value);
       return this.#refuse(
@@ -210,6 +224,17 @@ class TreeReader {
     return this.#refuse(standIn, message);
   }
 
+  #syntaxMessage({ code, message, pos: [start, end] }: YAMLError): string {
+    if (/call stack/i.test(message)) return tooDeep;
+    const written = this.#text.slice(start, end);
+    // A tag and an alias are next to never meant: patterns begin with the same characters.
+    if (code === "TAG_RESOLVE_FAILED" && /^![^!]/.test(written))
+      return `${written} is a YAML tag, which is not supported; a pattern that begins with ! needs quotes: "${written}"`;
+    if (code === "MISSING_CHAR" && /^missing closing/i.test(message))
+      return "this quote is not closed; write another one where the text ends";
+    return remedies[code] ?? `this is not valid YAML: ${lowerFirst(message)}`;
+  }
+
   #report(place: Place, message: string): void {
     this.mistakes.push({ place, message });
   }
@@ -231,10 +256,17 @@ function keyMessage(key: Node | null): string {
   return 'a key should be text; found a mapping or list; a value that begins with {{ needs quotes: "{{ … }}"';
 }
 
-function syntaxMessage({ code, message }: Pick<YAMLError, "code" | "message">): string {
-  if (/call stack/i.test(message)) return tooDeep;
-  const remedy = remedies[code];
-  return remedy === undefined ? `this is not valid YAML: ${lowerFirst(message)}` : remedy;
+/** Where a mistake begins: of a text whose quote is not closed that is the quote, not the end of the file. */
+function startOf({ code, pos: [start] }: YAMLError, document: Document.Parsed): number {
+  let opened = start;
+  if (code !== "MISSING_CHAR") return opened;
+  visit(document, {
+    Scalar(_key, { type, range }) {
+      const isQuoted = type === "QUOTE_DOUBLE" || type === "QUOTE_SINGLE";
+      if (isQuoted && range && range[0] <= start && start <= range[1]) opened = range[0];
+    },
+  });
+  return opened;
 }
 
 const remedies: Readonly<Record<string, string>> = {
@@ -243,6 +275,9 @@ const remedies: Readonly<Record<string, string>> = {
     "a value on one line cannot hold another key; put the value in quotes, or indent it on the next line",
   BAD_SCALAR_START: "a value cannot begin with this character; put the value in quotes",
   BAD_DQ_ESCAPE: "this is no escape that double quotes know; write the backslash twice, or use single quotes",
+  BAD_ALIAS: 'a value that begins with * is an alias; a pattern needs quotes: "*"',
+  MULTILINE_IMPLICIT_KEY:
+    "a key should be on one line; put a space behind its colon, or close the quote or bracket that is open",
   TAG_RESOLVE_FAILED: "this YAML tag is not supported; remove it, and put the value in quotes if it is text",
 };
 

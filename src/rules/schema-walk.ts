@@ -21,19 +21,51 @@ export function keysAt(schema: z.ZodType, path: readonly PropertyKey[], value: u
   return definition?.shape === undefined ? null : Object.keys(definition.shape);
 }
 
-function definitionAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): Definition | null {
-  const definition = unwrap(schema, value);
-  const [step, ...rest] = path;
-  if (step === undefined) return definition;
-  const child = definition.shape?.[String(step)] ?? definition.element ?? definition.valueType;
-  return child === undefined ? null : definitionAt(child, rest, childOf(value, step));
+/** The types of which a mapping may have `key`, where the mapping at `path` does not say of which it is. */
+export function typesWith(
+  schema: z.ZodType,
+  path: readonly PropertyKey[],
+  value: unknown,
+  key: string,
+): string[] {
+  const found = partAt(schema, path, value);
+  if (found === null) return [];
+  const { discriminator, options = [] } = peel(found.schema);
+  if (discriminator === undefined || childOf(found.value, discriminator) !== undefined) return [];
+  return options.flatMap((option) => {
+    const { shape } = peel(option);
+    const type = shape?.[discriminator];
+    return type === undefined || shape?.[key] === undefined ? [] : (peel(type).values ?? []).map(String);
+  });
 }
 
-/** Goes through defaults, transformations and the like, and chooses the option that `value` names by its type. */
-function unwrap(schema: z.ZodType, value: unknown): Definition {
+function definitionAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): Definition | null {
+  const found = partAt(schema, path, value);
+  return found === null ? null : unwrap(found.schema, found.value);
+}
+
+/** The schema that is in charge at `path`, and the value that is there. */
+function partAt(
+  schema: z.ZodType,
+  [step, ...rest]: readonly PropertyKey[],
+  value: unknown,
+): { schema: z.ZodType; value: unknown } | null {
+  if (step === undefined) return { schema, value };
+  const { shape, element, valueType } = unwrap(schema, value);
+  const child = shape?.[String(step)] ?? element ?? valueType;
+  return child === undefined ? null : partAt(child, rest, childOf(value, step));
+}
+
+/** Goes through defaults, transformations and the like. */
+function peel(schema: z.ZodType): Definition {
   const definition = schema._zod.def as unknown as Definition;
   const inner = definition.innerType ?? definition.in ?? definition.getter?.();
-  if (inner !== undefined) return unwrap(inner, value);
+  return inner === undefined ? definition : peel(inner);
+}
+
+/** The same, and chooses the option that `value` names by its type. */
+function unwrap(schema: z.ZodType, value: unknown): Definition {
+  const definition = peel(schema);
   const { discriminator, options } = definition;
   if (discriminator === undefined || options === undefined) return definition;
   const named = childOf(value, discriminator);

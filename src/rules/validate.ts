@@ -11,9 +11,9 @@ import type { z } from "zod";
 import { nearMiss } from "../core/near-miss.ts";
 import type { Place } from "./diagnostic.ts";
 import { isReference } from "./environment.ts";
-import { messageOf, suggestionFor, unknownKeyMessage } from "./mistake-message.ts";
+import { listed, messageOf, suggestionFor, unknownKeyMessage } from "./mistake-message.ts";
 import { type Mistake, plainValueOf, type RuleMapping, type RuleNode, type RuleScalar } from "./rule-tree.ts";
-import { keysAt } from "./schema-walk.ts";
+import { keysAt, typesWith } from "./schema-walk.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -132,7 +132,8 @@ function nearestMisspelling(
   for (const issue of issues) {
     if (issue.code === "unrecognized_keys") {
       const { mapping, keys } = unknownKeysOf(schema, root, value, issue);
-      for (const key of issue.keys) consider(mapping, key, keys);
+      for (const key of issue.keys)
+        if (misplacedMessage(schema, key, value, issue) === null) consider(mapping, key, keys);
     }
     if (issue.code === "invalid_union" && "discriminator" in issue) {
       const mapping = locate(root, issue.path.slice(0, -1)).at(-1);
@@ -155,10 +156,17 @@ function unknownKeysOf(
   };
 }
 
-/** The most common slip in YAML is a lost indentation: a trigger's key beside `trigger:`. */
-function misplacedMessage(schema: z.ZodType, key: string, value: unknown, issue: Issue): string | null {
-  if (issue.path.length > 0 || !keysAt(schema, ["trigger"], value)?.includes(key)) return null;
-  return `\`${key}\` belongs to the trigger; indent it under trigger:`;
+/** A key that is right, but elsewhere. The most common slip in YAML is a lost indentation. */
+function misplacedMessage(schema: z.ZodType, key: string, value: unknown, { path }: Issue): string | null {
+  const isKeyAt = (place: readonly PropertyKey[]): boolean =>
+    keysAt(schema, place, value)?.includes(key) ?? false;
+  if (path.length === 0)
+    return isKeyAt(["trigger"]) ? `\`${key}\` belongs to the trigger; indent it under trigger:` : null;
+  if (isKeyAt([...path, "schedule"]))
+    return `\`${key}\` belongs to the schedule; write schedule: {${key}: …}`;
+  const types = typesWith(schema, path, value, key);
+  if (types.length === 0) return null;
+  return `\`${key}\` belongs to type: ${listed(types, "or")}; give the trigger that type`;
 }
 
 /** The nodes from the root along the path, as far as it exists. */

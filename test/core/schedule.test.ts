@@ -77,7 +77,8 @@ describe("a schedule", () => {
 test.each([
   ["0 6 * *", /has 4 fields/],
   ["0 25 * * *", /is not valid/],
-  ["0 0 30 2 *", /is not valid/],
+  ["0 0 30 2 *", /names no day that there is/],
+  ["", /has 0 fields/],
   ["H * * * *", /random/],
 ])("%s is refused", (cron, message) => {
   expect(cronProblem(cron)).toMatch(message);

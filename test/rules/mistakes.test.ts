@@ -260,7 +260,57 @@ describe("a mistake", () => {
     [
       "a YAML type of its own",
       "name: !pump a\ntrigger: {}\n",
-      ["1:7: this YAML tag is not supported; remove it, and put the value in quotes if it is text"],
+      [
+        '1:7: !pump is a YAML tag, which is not supported; a pattern that begins with ! needs quotes: "!pump"',
+      ],
+    ],
+    [
+      "a pattern without its quotes",
+      "name: a\ntrigger: {expect: [*.failed]}\n---\nname: b\ntrigger: {match: {pump: *}}\n",
+      [
+        '2:20: no anchor &.failed comes before this alias; a pattern that begins with * needs quotes: "*.failed"',
+        '5:25: a value that begins with * is an alias; a pattern needs quotes: "*"',
+      ],
+    ],
+    [
+      "a quote that is not closed",
+      'name: a\ndescription: "the pump\ntrigger: {}\n',
+      ["2:14: this quote is not closed; write another one where the text ends"],
+    ],
+    [
+      "a colon without a space",
+      "name:a\ntrigger: {}\n",
+      [
+        "1:1: a key should be on one line; put a space behind its colon, or close the quote or bracket that is open",
+      ],
+    ],
+    [
+      "a version that is read as a number",
+      "name: a\ntrigger: {match: {version: 1.10}}\n",
+      ['2:28: A pattern should be a string; put it in quotes: "1.10"'],
+    ],
+    [
+      "a composite that does not say which",
+      "name: a\ntrigger: {require: any, within: 1m, triggers: [{}]}\n",
+      [
+        "2:11: `require` belongs to type: compound; give the trigger that type",
+        "2:37: `triggers` belongs to type: compound or sequence; give the trigger that type",
+      ],
+    ],
+    [
+      "a schedule that is spread over the trigger",
+      "name: a\ntrigger: {within: 1m, cron: 0 6 * * *}\n",
+      ["2:23: `cron` belongs to the schedule; write schedule: {cron: …}"],
+    ],
+    [
+      "a time that never comes",
+      "name: a\ntrigger: {within: 1m, schedule: {cron: 0 6 30 2 *}}\n",
+      ['2:40: cron "0 6 30 2 *" names no day that there is; name one that comes'],
+    ],
+    [
+      "an event without a name",
+      'name: a\ntrigger: {}\nactions: [{type: emit-event, event: ""}]\n',
+      ["3:37: event should not be empty"],
     ],
     [
       "a plain text as a document",
@@ -276,7 +326,7 @@ describe("a mistake", () => {
     [
       "an alias without its anchor",
       "name: *pump\ntrigger: {}\n",
-      ["1:7: no anchor &pump comes before this alias"],
+      ['1:7: no anchor &pump comes before this alias; a pattern that begins with * needs quotes: "*pump"'],
     ],
   ])("is told with its place and remedy: %s", (_what, text, mistakes) => {
     expect(mistakesIn(text)).toEqual(mistakes);
