@@ -1,7 +1,9 @@
 /** What a template asks of a firing, as far as that can be seen without rendering it. */
 
 import { parse, tokenize } from "@huggingface/jinja";
-import type { AnyNode } from "./template-ast.ts";
+import type { ShownAutomation, ShownFiring } from "../core/consequence.ts";
+import type { ReceivedEvent } from "../core/event.ts";
+import type { AnyNode, Member } from "./template-ast.ts";
 import { walk } from "./template-ast.ts";
 import { mappingMethods } from "./template-filters.ts";
 
@@ -10,18 +12,94 @@ export interface TemplateUses {
   readonly needsEvent: boolean;
   /** The labels that it reads from `labels` by name. */
   readonly labels: readonly string[];
+  /** Parts that it reads by name from the event, the automation or the firing, and that none of them ever has. */
+  readonly absent: readonly AbsentPart[];
 }
+
+export interface AbsentPart {
+  readonly owner: string;
+  readonly part: string;
+  readonly known: readonly string[];
+}
+
+const eventParts = Object.keys({
+  occurred: 0,
+  event: 0,
+  resource: 0,
+  related: 0,
+  payload: 0,
+  id: 0,
+  follows: 0,
+  received: 0,
+} satisfies Record<keyof ReceivedEvent, 0>);
+
+const partsOf: Readonly<Record<string, readonly string[]>> = {
+  event: eventParts,
+  automation: Object.keys({
+    id: 0,
+    name: 0,
+    description: 0,
+    tags: 0,
+    enabled: 0,
+    posture: 0,
+  } satisfies Record<keyof ShownAutomation, 0>),
+  firing: Object.keys({
+    id: 0,
+    trigger_id: 0,
+    trigger_states: 0,
+    triggered: 0,
+    triggering_labels: 0,
+    triggering_event: 0,
+    window: 0,
+    late: 0,
+    triggering_firings: 0,
+  } satisfies Record<keyof ShownFiring, 0>),
+  "firing.triggering_event": eventParts,
+  "firing.window": Object.keys({ start: 0, end: 0, count: 0, threshold: 0 } satisfies Record<
+    keyof NonNullable<ShownFiring["window"]>,
+    0
+  >),
+};
 
 /** Looks at a template in which `templateProblem` finds nothing wrong. */
 export function templateUses(source: string): TemplateUses {
-  if (!/\{[{%]/.test(source)) return { needsEvent: false, labels: [] };
+  if (!/\{[{%]/.test(source)) return { needsEvent: false, labels: [], absent: [] };
   const program: unknown = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
   const labels = new Set<string>();
+  const absent: AbsentPart[] = [];
+  const renamed = namesGivenIn(program);
   walk(program, (node) => {
     const label = memberOf(node, "labels");
     if (label !== null && !mappingMethods.has(label)) labels.add(label);
+    const [owner, part] = pathOf(node) ?? [];
+    const known = owner === undefined || renamed.has(owner.split(".")[0]!) ? undefined : partsOf[owner];
+    if (owner === undefined || part === undefined || known === undefined) return;
+    if (!known.includes(part) && !mappingMethods.has(part)) absent.push({ owner, part, known });
   });
-  return { needsEvent: needsEvent(program), labels: [...labels] };
+  return { needsEvent: needsEvent(program), labels: [...labels], absent };
+}
+
+/** `["firing.window", "count"]` of `firing.window.count`, or null where something else than names leads there. */
+function pathOf(node: AnyNode): [owner: string, part: string] | null {
+  if (node.type !== "MemberExpression") return null;
+  const { object, property, computed } = node as unknown as Member;
+  if (property.type !== (computed ? "StringLiteral" : "Identifier")) return null;
+  if (object.type === "Identifier") return [object.value, property.value];
+  const above = pathOf(object);
+  return above === null ? null : [above.join("."), property.value];
+}
+
+/** Names that the template gives to something of its own, in a loop or by `set`. */
+function namesGivenIn(program: unknown): Set<string> {
+  const names = new Set<string>();
+  walk(program, (node) => {
+    const { loopvar, assignee } = node as unknown as { loopvar?: unknown; assignee?: unknown };
+    for (const target of [loopvar, assignee])
+      walk(target, (part) => {
+        if (part.type === "Identifier") names.add(String((part as Valued).value));
+      });
+  });
+  return names;
 }
 
 /** The name in `object.name` or `object["name"]`, or null. */

@@ -210,6 +210,22 @@ test.each([
   expect(templateUses(template).needsEvent).toBe(needsEvent);
 });
 
+test.each([
+  ["{{ event.paylod.reason }}", ["event.paylod"]],
+  ["{{ event['name'] }} {{ automation.nam | upper }}", ["event.name", "automation.nam"]],
+  [
+    "{% if firing.window.cont > 3 %}{{ firing.triggering_event.ocurred }}{% endif %}",
+    ["firing.window.cont", "firing.triggering_event.ocurred"],
+  ],
+  ["{{ event.payload.anything }} {{ event.resource.house }} {{ event.resource.id }}", []],
+  ["{{ event.get('note', 'none') }} {{ firing.window.count }} {{ automation.posture }}", []],
+  ["{{ event[labels.part] }} {{ events[0].note }}", []],
+  ["{% for event in event.payload.events %}{{ event.note }}{% endfor %}", []],
+  ["{% set firing = event.payload %}{{ firing.note }}", []],
+])("what is never there in %s: %j", (template, absent) => {
+  expect(templateUses(template).absent.map(({ owner, part }) => `${owner}.${part}`)).toEqual(absent);
+});
+
 describe("a comment", () => {
   const rule = (lines: string) => `${lines}actions: [{ type: do-nothing }]\n`;
   const codes = (text: string) => warningsIn(text).map(({ code }) => code);

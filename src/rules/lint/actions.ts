@@ -13,6 +13,12 @@ export interface TemplateUses {
   readonly needsEvent: boolean;
   /** The labels that it reads from `labels` by name. */
   readonly labels: readonly string[];
+  /** Parts that it reads by name from the event, the automation or the firing, and that none of them ever has. */
+  readonly absent: readonly {
+    readonly owner: string;
+    readonly part: string;
+    readonly known: readonly string[];
+  }[];
 }
 
 export interface ActionContext {
@@ -56,6 +62,12 @@ export function findActionMistakes(
             "event is none when nothing was ever seen, and what the template reads of it is empty then";
           const fix = 'ask first: {% if event %}…{% endif %}, or give a default: {{ … | default("never") }}';
           found.push({ code: "TL601", path, reason, fix });
+        }
+        for (const { owner, part: missing, known } of uses.absent) {
+          const near = nearMiss(missing, known)?.word;
+          const reason = `${owner} has no ${quoted(missing)}, so nothing is written there`;
+          const fix = near === undefined ? `read one of ${known.join(", ")}` : `did you mean ${near}?`;
+          found.push({ code: "TL604", path, reason, fix });
         }
         const unknown = uses.labels.find((label) => !part.labels.includes(label));
         if (unknown === undefined) continue;

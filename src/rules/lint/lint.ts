@@ -36,7 +36,7 @@ export function lintRules(rules: LoadedRules, options: LintOptions = {}): Warnin
   const reactions = reactionsAmong(ruled);
   const watched = watchedIn(reactions);
   const context = {
-    templateUses: options.templateUses ?? (() => ({ needsEvent: false, labels: [] })),
+    templateUses: options.templateUses ?? (() => ({ needsEvent: false, labels: [], absent: [] })),
     names: isComplete ? new Set(automations.map(({ name }) => name)) : null,
   };
   const findings: Finding[] = [...findLoops(reactions)];

@@ -29,6 +29,7 @@ export const warningCodes = {
   TL601: "a template needs an event, and there may be none",
   TL602: "a template reads a label that is no key",
   TL603: "an action names an unknown automation",
+  TL604: "a template reads a part that is never there",
   TL901: "a tripline-ignore comment cannot be read",
   TL902: "a tripline-ignore comment silences nothing",
 } as const;
