@@ -35,11 +35,12 @@ export function timelineOf(
 ): string[] {
   const wrong = pairs.filter((pair) => !isGood(pair));
   const wrongInstants = new Set(wrong.flatMap(({ expected, got }) => [expected?.at, got?.at]));
-  const rows = [
+  const all = [
     ...stepRows(one, wrongInstants),
     ...pairs.flatMap((pair) => pairRows(pair, one)),
     { ...plainRow(one.end, "until here"), rank: 2 },
   ].sort((a, b) => a.at - b.at || a.rank - b.rank);
+  const rows = thinned(all);
   const times = rows.map(({ at }) => shownTime(at, one.start));
   const width = Math.max("time".length, ...times.map((time) => time.length));
   const [first, second] = headings;
@@ -52,6 +53,39 @@ export function timelineOf(
   });
   return [paint("faint", head), ...lines];
 }
+
+/** Of a time line that nobody would read to its end: how it begins and ends, and what is wrong first, with its surroundings. */
+function thinned(rows: readonly Row[]): readonly Row[] {
+  if (rows.length <= rowCountMax) return rows;
+  const kept = new Set<number>();
+  const keepAround = (index: number): void => {
+    for (let near = index - 2; near <= index + 2; near++) kept.add(near);
+  };
+  const wrong = [...rows.keys()].filter((index) => rows[index]?.tone === "bad");
+  for (const index of [0, ...wrong.slice(0, wrongCountMax), rows.length - 1]) keepAround(index);
+  const shown: Row[] = [];
+  let from: number | null = null;
+  for (const [index, row] of rows.entries()) {
+    if (!kept.has(index)) {
+      from ??= index;
+      continue;
+    }
+    if (from !== null) shown.push(gapRow(rows.slice(from, index)));
+    from = null;
+    shown.push(row);
+  }
+  return shown;
+}
+
+/** In place of rows that are left out. */
+function gapRow(rows: readonly Row[]): Row {
+  const wrongCount = rows.filter(({ tone }) => tone === "bad").length;
+  const also = wrongCount === 0 ? "" : `, ${wrongCount} of them wrong`;
+  return { ...plainRow(rows[0]?.at ?? 0, `… ${rows.length} more lines${also}`), tone: "faint" };
+}
+
+const rowCountMax = 200;
+const wrongCountMax = 30;
 
 /** Names and labels may hold line ends and what steers a terminal. */
 function onOneLine(text: string): string {

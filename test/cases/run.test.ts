@@ -263,6 +263,19 @@ cases:
     expect(out).toContain("… 17 more like it, one every 1m"); // and the one that is not expected, by itself
   });
 
+  test("when thousands of firings are wrong, of which it shows the first ones and says how many more there are", () => {
+    const { exitCode, out } = runCaseText(`
+    steps: [{ at: 0s, event: vent.stuck, resource: vent.1, every: 1h, times: 2000 }]
+    until: 100d
+    expect: [{ automation: vent-stuck, at: 0s, every: 1h, times: 1000 }]`);
+    expect(exitCode).toBe(1);
+    const lines = out.split("\n");
+    expect(lines.length).toBeLessThan(200);
+    expect(out).toMatch(/ 41d16h +– +● +vent-stuck {2}Triggered/); // the first that is wrong
+    expect(out).toMatch(/… 1\d{3} more lines, 9\d\d of them wrong/);
+    expect(out).toContain("until here");
+  });
+
   test("when an event is not the one that it names, or there is one", () => {
     const { out } = runCaseText(`
     steps:
