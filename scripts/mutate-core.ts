@@ -12,7 +12,7 @@ import vm from "node:vm";
 import { parse } from "acorn";
 import { build } from "esbuild";
 import fc from "fast-check";
-import { hour, parseTime } from "../src/core/time.ts";
+import { formatTime, hour, parseTime, second } from "../src/core/time.ts";
 import {
   type AnyCase,
   anyCase,
@@ -22,6 +22,8 @@ import {
   automationWith,
   busy,
   drawnOut,
+  start,
+  uuidOf,
 } from "../test/support/anything.ts";
 import { shown } from "../test/support/core-runner.ts";
 import { naiveFirings } from "../test/support/naive/naive.ts";
@@ -159,11 +161,25 @@ function partsOf(source: string): { file: string; start: number; end: number }[]
 function drawCases(): { any: AnyCase; expected: string }[] {
   const kinds = [anyCase(busy, anyEventTrigger), anyCase(busy, anyComposite), anyCase(drawnOut, anyTrigger)];
   const drawn = kinds.flatMap((kind) => fc.sample(kind, { numRuns: caseCount, seed: 1 }));
-  return [...drawn, ...clockChanges].map((any) => ({
+  return [...drawn, ...clockChanges, lateAtTheStart].map((any) => ({
     any,
     expected: shown(naiveFirings(any.automations, any.timeline, any)),
   }));
 }
+
+/** What takes an alarm back had occurred in the very instant in which the silent window began: rarely drawn. */
+const lateAtTheStart: AnyCase = {
+  automations: [
+    automationWith({ posture: "Proactive", expect: ["pump.on"], for_each: ["house"], within: 30 }),
+  ],
+  timeline: [0, 50].map((seconds) => ({
+    ...{ occurred: formatTime(start), received: formatTime(start + seconds * second), id: uuidOf(seconds) },
+    ...{ event: "pump.on", resource: { "prefect.resource.id": "pump.1", house: "north" } },
+    ...{ related: [], payload: {}, follows: null },
+  })),
+  until: start + 55 * second,
+  lateness: 5 * second,
+};
 
 /** Schedules across the days on which clocks change: silences, so that each tick is a firing. */
 const clockChanges = (
