@@ -155,6 +155,20 @@ describe("explain", () => {
     expect(status).toBe(0);
   });
 
+  // As in simulate: otherwise a silence would be explained that simulate does not know.
+  test("lets the automations exist from the first line on, also when that is a tick", () => {
+    const always = file(
+      "always.yaml",
+      "name: no readings\ntrigger: {posture: Proactive, expect: [sensor.read], within: 30s}\n",
+    );
+    const ticked = [
+      JSON.stringify({ tick: "2026-03-01T00:00:00Z" }),
+      event("r", "sensor.read", "00:40"),
+    ].join("\n");
+    const words = ["explain", "--rules", always, "--events", "-", "--event", "r"];
+    expect(run(words, ticked).lines[0]).toContain("was resolved by this event");
+  });
+
   test("names the condition that fails first, and the value that failed it", () => {
     const words = [
       "explain",
