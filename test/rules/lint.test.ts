@@ -79,6 +79,15 @@ describe("no warning is given for", () => {
     ["a class that is a choice", inId("run.[abc]")],
     ["a choice of digits behind a dot", inId("run.[12]")],
     ["a negated class", inId("run[!1]")],
+    ["a choice of letters that follow each other", inId("row[abc]")],
+    ["a choice of letters in the middle of a word", inId("pump.o[nf]*")],
+    [
+      "a schedule that remembers its keys from tick to tick",
+      {
+        ...{ posture: "Proactive", expect: ["x"], for_each: ["meter"], within: 1800 },
+        schedule: { cron: "0 6 * * 1" },
+      },
+    ],
     ["a bracket that is escaped", inId("run[[]1]")],
     ["a star that is escaped", inId("run[*]")],
     ["a bracket that is never closed", inId("run[1")],
@@ -174,6 +183,19 @@ describe("a warning is given for", () => {
         within: 60,
       },
       "TL403",
+    ],
+    ["a short word in brackets", { expect: ["x"], match: { house: "orders[eu]" } }, "TL205"],
+    ["a word in brackets, in order of its letters", { expect: ["db[dev].failed"] }, "TL205"],
+    [
+      "keys that a weekly schedule remembers for a day",
+      {
+        posture: "Proactive",
+        expect: ["meter.read"],
+        for_each: ["meter"],
+        within: 60,
+        schedule: { cron: "0 6 * * 1", remember: "1d" },
+      },
+      "TL406",
     ],
     ["a role without a label", { expect: ["x"], for_each: ["related:flow"], within: 60 }, "TL106"],
     [

@@ -174,9 +174,10 @@ function accidentalClass(pattern: string): { written: string; literal: string; o
   if (!hasClass(pattern.startsWith("!") ? pattern.slice(1) : pattern)) return null;
   for (const { 0: written, 1: inside = "", index } of pattern.matchAll(/\[([^\]!][^\]]*)\]/g)) {
     const before = pattern.slice(0, index);
-    if (!looksLikeName(inside, before)) continue;
     const after = pattern.slice(index + written.length);
-    return { written, literal: `${before}[[]${inside}]${after}`, one: before + [...inside][0] + after };
+    if (!looksLikeName(inside, before) && !looksLikeWord(inside, before, after)) continue;
+    const one = `${before.replace(/^!/, "")}${[...inside][0]}${after}`;
+    return { written, literal: `${before}[[]${inside}]${after}`, one };
   }
   return null;
 }
@@ -196,6 +197,14 @@ function looksLikeName(inside: string, before: string): boolean {
   const isUnordered = plain.some((single, at) => at > 0 && single < (plain[at - 1] ?? ""));
   const isNumber = /^\d+$/.test(inside);
   return (isUnordered && (isNumber || plain.length >= 3)) || (isNumber && /\p{L}$/u.test(before));
+}
+
+/** Letters right behind a name, and nothing but a separator behind them: `orders[eu]`, but neither `row[ab]` nor `o[nf]*`. */
+function looksLikeWord(inside: string, before: string, after: string): boolean {
+  if (!/^\p{L}{2,}$/u.test(inside) || !/[\p{L}\p{N}]$/u.test(before) || !/^([-_.:/]|$)/.test(after))
+    return false;
+  const codes = [...inside].map((letter) => letter.codePointAt(0) ?? 0);
+  return codes.some((code, index) => index > 0 && code !== (codes[index - 1] ?? 0) + 1);
 }
 
 const anything = compileGlob("*");

@@ -1,13 +1,20 @@
 /** Triggers that forget too soon, or never. */
 
-import { formatDuration, second } from "../../core/time.ts";
+import { rememberDefault } from "../../core/limits.ts";
+import { Schedule } from "../../core/schedule.ts";
+import { formatDuration, type Micros, parseTime, second } from "../../core/time.ts";
 import { surelyWithin } from "./pattern-search.ts";
 import { type CompositePart, type EventPart, isAlwaysOpen, leavesOf, type TriggerPart } from "./triggers.ts";
 import { quoted, type TriggerFinding } from "./warning.ts";
 
 export function findMemoryMistakes(part: TriggerPart): TriggerFinding[] {
   return part.kind === "event"
-    ? [...findShortWithin(part), ...findKeptForEver(part), ...findExpectedForEver(part)]
+    ? [
+        ...findShortWithin(part),
+        ...findKeptForEver(part),
+        ...findExpectedForEver(part),
+        ...findForgottenKeys(part),
+      ]
     : [...findInstant(part), ...findKeptByComposite(part), ...findForgettingTooSoon(part)];
 }
 
@@ -91,6 +98,34 @@ function isPassing(label: string, { compiled }: EventPart): boolean {
   const ids = compiled.match.find((condition) => condition.label === label)?.patterns ?? compiled.expect;
   return ids.length > 0 && ids.every(({ literal, prefix }) => passingPrefix.test(literal ?? prefix));
 }
+
+/** Keys that a schedule expects at each tick, and that it has forgotten when the next one comes. */
+function findForgottenKeys({ compiled, definition, labels, path }: EventPart): TriggerFinding[] {
+  const { schedule, posture } = definition;
+  if (schedule === undefined || posture === "Reactive" || labels.length === 0) return [];
+  const remember = schedule.remember === undefined ? rememberDefault : Math.round(schedule.remember * second);
+  const apart = longestPauseOf(schedule.cron);
+  if (apart <= remember + compiled.within) return [];
+  const reason = `a key is remembered for ${formatDuration(remember)}, and ticks are up to ${formatDuration(apart)} apart: one that comes only around a tick is forgotten by the next, and not missed`;
+  const fix = `give remember in schedule more than ${formatDuration(apart)}`;
+  return [{ code: "TL406", path: [...path, "schedule", "remember"], reason, fix }];
+}
+
+/** Between two ticks, changes of clocks left aside: they are not what a rule is wrong about. */
+function longestPauseOf(cron: string): Micros {
+  const ticks = new Schedule(cron, "UTC");
+  let longest = 0;
+  let last = ticks.next(someNewYear);
+  for (let count = 0; last !== null && count < tickCountMax; count++) {
+    const next = ticks.next(last);
+    if (next !== null) longest = Math.max(longest, next - last);
+    last = next;
+  }
+  return longest;
+}
+
+const someNewYear = parseTime("2026-01-01T00:00:00Z") ?? 0;
+const tickCountMax = 50; // a year of weekly ticks
 
 function findInstant({ definition, requiredCount, path }: CompositePart): TriggerFinding[] {
   if (definition.within === null || Math.round(definition.within * second) > 0 || requiredCount === 1)

@@ -22,6 +22,7 @@ export const warningCodes = {
   TL403: "keys that never come again are expected for ever",
   TL404: "a composite asks for one and the same instant",
   TL405: "a composite forgets before a child can fire",
+  TL406: "a schedule forgets keys from tick to tick",
   TL501: "threshold 0 means 1",
   TL502: "lateness has no effect",
   TL503: "it has no actions",
