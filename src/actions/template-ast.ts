@@ -110,17 +110,29 @@ export interface AnyNode {
   readonly type: string;
 }
 
-/** Visits every node under this one, of whatever type, in no particular order. */
-export function walk(node: unknown, visit: (node: AnyNode) => void): void {
+/**
+ * How deep a template may be nested: far less than what looks at templates, one call a level, has stack for. A chain such
+ * as `a ~ b ~ c` is one level a term.
+ */
+const depthMax = 500;
+
+/**
+ * Visits every node under this one, of whatever type, in no particular order.
+ *
+ * @throws RangeError when they are nested too deeply
+ */
+export function walk(node: unknown, visit: (node: AnyNode) => void, depth = 0): void {
+  if (depth > depthMax) throw new RangeError("the template is nested too deeply");
   if (Array.isArray(node)) {
-    for (const item of node) walk(item, visit);
+    for (const item of node) walk(item, visit, depth + 1);
   } else if (node instanceof Map) {
-    walk([...node].flat(), visit);
+    walk([...node].flat(), visit, depth + 1);
   } else if (typeof node === "object" && node !== null) {
     const { type } = node as { type?: unknown };
     if (typeof type === "string") visit(node as AnyNode);
     for (const [key, value] of Object.entries(node)) {
-      if (key !== "operator") walk(value, visit); // a token, though `and` has the type of a name
+      // An operator is a token, though `and` has the type of a name.
+      if (key !== "operator") walk(value, visit, depth + 1);
     }
   }
 }

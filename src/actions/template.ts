@@ -82,9 +82,17 @@ function read(source: string, names: readonly string[]): Program {
     const reason = endsEarly ? "a block, bracket or {{ is not closed" : (error as Error).message;
     throw new TemplateError(`the template cannot be read: ${reason.replace(/^Parser Error: /, "")}`);
   }
-  const problem = programProblem(program, names);
+  const problem = problemOf(program, names);
   if (problem !== null) throw new TemplateError(problem);
   return program;
+}
+
+function problemOf(program: Program, names: readonly string[]): string | null {
+  try {
+    return programProblem(program, names);
+  } catch (error) {
+    throw withoutOverflow(error);
+  }
 }
 
 function withoutOverflow(error: unknown): unknown {
