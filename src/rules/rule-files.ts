@@ -11,6 +11,11 @@ export interface RuleTexts {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+export interface FoundTexts extends RuleTexts {
+  /** Where they lie: each directory that was read. */
+  readonly directories: readonly string[];
+}
+
 const fileCountMax = 10_000; // stops a walk through a whole disk by mistake
 
 /** Which files are meant among others, by their names. */
@@ -36,16 +41,18 @@ const ruleFiles: FileKind = {
  * @param cwd where relative paths begin
  * @param kind reads files of another kind in the same way
  */
-export function readRuleFiles(paths: readonly string[], cwd: string, kind = ruleFiles): RuleTexts {
+export function readRuleFiles(paths: readonly string[], cwd: string, kind = ruleFiles): FoundTexts {
   const reader = new FileReader(cwd, kind);
   for (const path of paths) reader.readPath(normalize(path));
   const texts = [...reader.texts].sort(([a], [b]) => (a < b ? -1 : 1));
-  return { texts: new Map(texts), diagnostics: reader.diagnostics };
+  const { diagnostics, directories } = reader;
+  return { texts: new Map(texts), diagnostics, directories };
 }
 
 class FileReader {
   readonly texts = new Map<string, string>();
   readonly diagnostics: Diagnostic[] = [];
+  readonly directories: string[] = [];
   readonly #cwd: string;
   readonly #kind: FileKind;
   /** Real paths: a file or directory that is reached twice, as through a link, counts once. */
@@ -76,6 +83,7 @@ class FileReader {
     try {
       if (!this.#visit(directory)) return;
       entries = readdirSync(resolve(this.#cwd, directory), { withFileTypes: true });
+      this.directories.push(directory);
     } catch (error) {
       this.#report(directory, unreadable(error));
       return;
@@ -113,7 +121,7 @@ class FileReader {
   }
 
   #isDirectory(path: string): boolean {
-    return statSync(resolve(this.#cwd, path), { throwIfNoEntry: false })?.isDirectory() ?? false;
+    return isDirectory(resolve(this.#cwd, path));
   }
 
   /** @throws the file system's error when there is nothing at `path` */
@@ -126,6 +134,15 @@ class FileReader {
 
   #report(file: string, message: string): void {
     this.diagnostics.push(diagnosticAt(file, wholeFile, message));
+  }
+}
+
+/** False also where that cannot be found out: reading it then says why. */
+export function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
   }
 }
 

@@ -3,7 +3,7 @@
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type LoadedRules, type LoadOptions, readRules } from "./load.ts";
-import { type RuleTexts, readRuleFiles } from "./rule-files.ts";
+import { isDirectory, type RuleTexts, readRuleFiles } from "./rule-files.ts";
 
 export interface WatchOptions extends Omit<LoadOptions, "now"> {
   /** The time, asked for at each change. */
@@ -12,7 +12,7 @@ export interface WatchOptions extends Omit<LoadOptions, "now"> {
   readonly apply: (rules: LoadedRules) => Promise<void>;
   /** Called once for each change with mistakes. What was applied before stays. */
   readonly reject: (rules: LoadedRules) => void;
-  /** Called when `apply` rejects. */
+  /** Called when `apply` rejects, or the files cannot be judged; then it is tried again at the next look. */
   readonly failed: (error: unknown) => void;
   /** How long files must be quiet before they are read: editors write in several steps. Default 100. */
   readonly quietMs?: number;
@@ -69,12 +69,11 @@ class Watcher implements RuleWatcher {
   #look(): void {
     this.#looking = this.#looking.then(async () => {
       if (this.#closed) return;
-      this.#watch();
-      const texts = readRuleFiles(this.#paths, this.#cwd);
-      const content = contentOf(texts);
-      if (content === this.#judged) return;
-      const rules = readRules(texts, { ...this.#options, now: this.#options.now() });
       try {
+        const texts = this.#read();
+        const content = contentOf(texts);
+        if (content === this.#judged) return;
+        const rules = readRules(texts, { ...this.#options, now: this.#options.now() });
         if (rules.diagnostics.length > 0) this.#options.reject(rules);
         else await this.#options.apply(rules);
         this.#judged = content;
@@ -84,30 +83,69 @@ class Watcher implements RuleWatcher {
     });
   }
 
-  /** Watches directories, never files: an editor that saves by renaming puts another file in its place. */
-  #watch(): void {
-    for (const path of this.#paths) {
-      const absolute = resolve(this.#cwd, path);
-      const isDirectory = statSync(absolute, { throwIfNoEntry: false })?.isDirectory() ?? false;
-      const directory = isDirectory ? absolute : dirname(absolute);
-      if (this.#watchers.has(directory)) continue;
+  /** Reads the files, again when there are directories that were not watched while they were read. */
+  #read(): RuleTexts {
+    for (;;) {
+      const texts = readRuleFiles(this.#paths, this.#cwd);
+      if (!this.#watch(texts.directories)) return texts;
+    }
+  }
+
+  /**
+   * Watches directories, never files: an editor that saves by renaming puts another file in its place. And each for
+   * itself: where Node watches a whole tree, a directory in it that may not be read ends the process.
+   *
+   * @returns whether any is watched that was not before
+   */
+  #watch(directories: readonly string[]): boolean {
+    const found = new Map<string, string>();
+    for (const path of [...directories, ...this.#paths.map((path) => this.#directoryOf(path))]) {
+      const directory = resolve(this.#cwd, path);
+      const identity = identityOf(directory);
+      if (identity !== null) found.set(identity, directory);
+    }
+    for (const [identity, watcher] of this.#watchers) {
+      if (found.has(identity)) continue;
+      watcher.close();
+      this.#watchers.delete(identity);
+    }
+    let isNew = false;
+    for (const [identity, directory] of found) {
+      if (this.#watchers.has(identity)) continue;
       try {
-        const watcher = watch(directory, { recursive: isDirectory }, () => this.#changed());
+        const watcher = watch(directory, () => this.#changed());
         watcher.on("error", () => {
           watcher.close();
-          this.#watchers.delete(directory); // the next look tries again
+          this.#watchers.delete(identity); // the next look tries again
         });
-        this.#watchers.set(directory, watcher);
+        this.#watchers.set(identity, watcher);
+        isNew = true;
       } catch {
-        // No such directory, or no watches left: looking now and then is what remains.
+        // It is gone, or no watches are left: looking now and then is what remains.
       }
     }
+    return isNew;
+  }
+
+  /** The directory itself, or that in which a file lies, or will lie. */
+  #directoryOf(path: string): string {
+    return isDirectory(resolve(this.#cwd, path)) ? path : dirname(path);
   }
 
   #changed(): void {
     if (this.#closed) return;
     clearTimeout(this.#quiet);
     this.#quiet = setTimeout(() => this.#look(), this.#options.quietMs ?? 100);
+  }
+}
+
+/** Of a directory, with its number: another one of the same name is watched anew. Null when it cannot be looked at. */
+function identityOf(directory: string): string | null {
+  try {
+    const { dev, ino } = statSync(directory, { bigint: true });
+    return `${directory} ${dev} ${ino}`;
+  } catch {
+    return null;
   }
 }
 

@@ -119,6 +119,24 @@ describe("watching rules", () => {
     expect(told).toEqual(["failed: the log cannot be reached", "applied a"]);
   });
 
+  // Node watching the tree by itself would end the process here.
+  test("goes on when its path cannot even be looked at", async () => {
+    directory.write("rules/a.yaml", rule("a"));
+    const path = join(directory.path, "rules");
+    await expecting(() => start({ paths: ["rules"], lookMs: 20 }), "applied a");
+    const bad = "rejected rules: cannot be read (ELOOP); see to its permissions, or name another path";
+    const loop = (): void => {
+      rmSync(path, { recursive: true });
+      symlinkSync(path, path);
+    };
+    await expecting(loop, bad);
+    const mend = (): void => {
+      rmSync(path);
+      directory.write("rules/b.yaml", rule("b"));
+    };
+    await expecting(mend, "applied b");
+  });
+
   test("tells nothing any more once it is closed", async () => {
     directory.write("a.yaml", rule("a"));
     await expecting(() => start({ lookMs: 5 }), "applied a");
