@@ -7,6 +7,7 @@
 
 import { z } from "zod";
 import { RelatedResourceSchema, ResourceSchema, UuidSchema } from "./event.ts";
+import { checkHeaderNames } from "./header-names.ts";
 import { DurationSchema } from "./trigger.ts";
 
 const Template = z
@@ -75,6 +76,7 @@ export const CallWebhookSchema = z
       .meta({ description: "The HTTP method: POST, or what the destination says." }),
     headers: z
       .record(z.string(), Template)
+      .superRefine(checkHeaderNames)
       .default({})
       .meta({ description: "Further headers, as templates." }),
     payload: z
@@ -87,7 +89,7 @@ export const CallWebhookSchema = z
       }),
     secret: z
       .string()
-      .min(1)
+      .min(1, "secret should not be empty")
       .optional()
       .meta({ description: "Signs each request (Standard Webhooks): whsec_… or any text." }),
     timeout: DurationSchema.optional().meta({

@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { webhookTimeoutDefault } from "./action.ts";
 import type { AutomationSource } from "./automation.ts";
+import { checkHeaderNames } from "./header-names.ts";
 import { formatTime, type Micros } from "./time.ts";
 import { DurationSchema } from "./trigger.ts";
 import { triplineNamespace, uuid5 } from "./uuid.ts";
@@ -38,9 +39,10 @@ export const WebhookDestinationSchema = z.strictObject({
     .meta({ description: "The HTTP method." }),
   headers: z
     .record(z.string(), z.string())
+    .superRefine(checkHeaderNames)
     .default({})
     .meta({ description: "Further headers. Their values are secret." }),
-  secret: z.string().min(1).optional().meta({
+  secret: z.string().min(1, "secret should not be empty").optional().meta({
     description: "Signs each request (Standard Webhooks): whsec_… or any text.",
   }),
   timeout: DurationSchema.default(webhookTimeoutDefault).meta({
@@ -71,7 +73,7 @@ export const PagerDutyDestinationSchema = z.strictObject({
   ...common,
   routing_key: z
     .string()
-    .min(1)
+    .min(1, "routing_key should not be empty")
     .meta({ description: "The integration key of an Events API v2 integration. Secret." }),
   severity: z
     .enum(["critical", "error", "warning", "info"])
@@ -97,8 +99,12 @@ export const EmailDestinationSchema = z.strictObject({
     .enum(["starttls", "tls", "none"])
     .default("starttls")
     .meta({ description: "starttls (required of the server), tls from the start (port 465), or none." }),
-  username: z.string().min(1).optional().meta({ description: "For servers that want to know who sends." }),
-  password: z.string().min(1).optional().meta({ description: "Secret." }),
+  username: z
+    .string()
+    .min(1, "username should not be empty")
+    .optional()
+    .meta({ description: "For servers that want to know who sends." }),
+  password: z.string().min(1, "password should not be empty").optional().meta({ description: "Secret." }),
 });
 
 export const DestinationSchema = z

@@ -291,7 +291,6 @@ describe("what cannot be sent is final, with the reason", () => {
     [{ payload: "${env.MISSING}" }, "${env.MISSING} has no value"],
     [{ payload: "{% for i in range(100000000) %}{% endfor %}" }, "the template does too much"],
     [{ headers: { "x-note": "{{ event.payload.note }}" } }, 'the header "x-note" cannot be sent'],
-    [{ headers: { "bad name": "x" } }, 'the header "bad name" cannot be sent'],
     [{ secret: "whsec_!" }, "the secret begins with whsec_"],
     [
       { url: "{{ event.payload.pressure }} bar" },

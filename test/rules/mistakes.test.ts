@@ -221,6 +221,16 @@ describe("a mistake", () => {
       ['4:31: url should be an address that begins with http:// or https://; found "localhost"'],
     ],
     [
+      "a header that no request can carry",
+      "name: a\ntrigger: {}\nactions:\n  - {type: call-webhook, url: 'http://x/', headers: {X-Good_1: y, 'no good': x}}\n",
+      ['4:78: "no good" cannot be the name of a header; use letters, digits and hyphens'],
+    ],
+    [
+      "an event without a name",
+      "name: a\ntrigger: {}\nactions:\n  - {type: emit-event, event: ''}\n",
+      ["4:31: event should not be empty"],
+    ],
+    [
       "a template without quotes",
       "name: a\ntrigger: {}\nactions:\n  - type: call-webhook\n    url: {{ event.url }}\n",
       [
