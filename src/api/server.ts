@@ -45,6 +45,7 @@ export async function startServer(
     serverOptions,
   }) as Server;
   if (webSockets !== undefined) server.on("upgrade", webSockets.upgrade);
+  const sendHome = sendingHome(server);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {
@@ -59,10 +60,30 @@ export async function startServer(
     port: address.port,
     stop: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
-      server.closeIdleConnections();
+      sendHome();
       const cut = setTimeout(() => server.closeAllConnections(), stopPatienceMs);
       await Promise.all([closed, webSockets?.stop()]);
       clearTimeout(cut);
     },
+  };
+}
+
+/**
+ * Ends each connection once what is under way on it is answered: one that is kept for the next request would go on
+ * taking requests for as long as its client has some.
+ *
+ * @returns what begins to do so
+ */
+function sendingHome(server: Server): () => void {
+  let isStopping = false;
+  server.prependListener("request", (_request, response) => {
+    if (isStopping) response.shouldKeepAlive = false; // and says so, with `Connection: close`
+    response.once("close", () => {
+      if (isStopping) setImmediate(() => server.closeIdleConnections());
+    });
+  });
+  return () => {
+    isStopping = true;
+    server.closeIdleConnections();
   };
 }
