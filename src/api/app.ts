@@ -47,7 +47,9 @@ export function createApp({
   trustProxy = false,
   logger,
 }: AppOptions): Hono {
-  const app = new Hono();
+  // Not strict: Prefect's server sends clients on from one spelling of a path, with or without a last slash, to the
+  // other; here both are served.
+  const app = new Hono({ strict: false });
   answerErrors(app, logger, isHistoryUnavailable);
 
   app.route("/", metricsRoute(metrics, tenants));

@@ -61,7 +61,7 @@ function connect(url: string): Redis | null {
 }
 
 function appOver(redis: Redis | null, settings: EdgeSettings): Hono {
-  const app = new Hono();
+  const app = new Hono({ strict: false }); // as the whole API is
   answerErrors(app, console);
   const tenants = redis === null ? null : tenantsOver(redis, settings);
   const readiness = async () => {

@@ -28,6 +28,15 @@ describe("the OpenAPI document", () => {
     expect(result.valid).toBe(true);
   });
 
+  // A validator in another language refuses the whole document over one pattern that it cannot read.
+  test("has patterns that programs in every language read alike", () => {
+    const patterns = [...JSON.stringify(document).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)].map(
+      ([, text = ""]) => JSON.parse(text) as string,
+    );
+    expect(patterns.length).toBeGreaterThan(3);
+    expect(patterns.filter((pattern) => /\\[pPu]\{|\(\?<?[=!]/.test(pattern))).toEqual([]);
+  });
+
   test("names every route of the app, and no other", () => {
     const documented = allOperations.map(
       ({ method, path, outside }) => `${method} ${outside ? "" : "/api"}${path}`,

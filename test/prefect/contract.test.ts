@@ -40,6 +40,22 @@ describe("every answer", () => {
     },
   );
 
+  // Prefect's server answers the other spelling of a path with 307; a script that relies on it need not notice us.
+  test("is the same with and without a slash at the end of the path", async () => {
+    const event = pumpEvent({ event: "slash.test" });
+    const filter = { event: { name: ["slash.test"] } };
+    const { body } = await api.post("/automations", { name: "slash", trigger: {}, actions: [] });
+    expect(await api.post("/events/", [event])).toMatchObject({ status: 204 });
+    expect(await api.post("/events/filter/", { filter })).toMatchObject({ status: 200, body: { total: 1 } });
+    expect(await api.post("/events/count-by/event/", { filter })).toMatchObject({ status: 200 });
+    expect(await api.get(`/automations/${(body as { id: string }).id}/`)).toMatchObject({
+      status: 200,
+      body,
+    });
+    expect(await api.get("/health/")).toMatchObject({ status: 200 });
+    expect(await api.get("/nowhere/")).toMatchObject({ status: 404 });
+  });
+
   test("about an unknown automation is 404 with a message, and about an id that is no UUID 404 as well", async () => {
     const put = { name: "a", trigger: {}, actions: [] };
     for (const [method, json] of [
