@@ -19,12 +19,14 @@ export class Script {
     keys: readonly string[],
     parameters: readonly ScriptArgument[] = [],
   ): Promise<unknown> {
-    const rest = [...keys, ...parameters];
+    // As one list, which the client flattens: a large commit has more parameters than a call in JavaScript can pass one
+    // by one. The client's types do not know that it does.
+    const rest = [...keys, ...parameters] as unknown as string;
     try {
-      return await redis.evalsha(this.#hash, keys.length, ...rest);
+      return await redis.evalsha(this.#hash, keys.length, rest);
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-      return await redis.eval(this.#lua, keys.length, ...rest);
+      return await redis.eval(this.#lua, keys.length, rest);
     }
   }
 }

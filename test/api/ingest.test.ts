@@ -54,6 +54,15 @@ describe("a valid batch", () => {
     expect(await api.entries()).toEqual([]);
   });
 
+  test("may hold as many events as there is room for in a body", async () => {
+    const events = Array.from({ length: 80_000 }, () => ({
+      ...pumpEvent(),
+      resource: { "prefect.resource.id": "a" },
+    }));
+    expect((await post(events)).status).toBe(204);
+    expect(await api.entries()).toHaveLength(80_000);
+  });
+
   test("may be as large as the limits allow", async () => {
     const count = 50_000;
     const event = { ...pumpEvent(), id: undefined };
