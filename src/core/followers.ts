@@ -13,7 +13,8 @@ import type { SeenIds } from "./seen.ts";
 import type { Cells } from "./state.ts";
 
 export class Followers {
-  readonly #byLeader = new Map<string, Arrival[]>();
+  // Sets: thousands may wait for one leader, and each must leave without a look at the others.
+  readonly #byLeader = new Map<string, Set<Arrival>>();
   readonly #waiting = new Map<string, Arrival>();
   readonly #arrivals: Arrivals;
   readonly #cells: Cells;
@@ -55,8 +56,8 @@ export class Followers {
   /** Takes back followers in their order. */
   restore(arrival: Arrival, order: number): void {
     const { id, follows, received } = arrival.event;
-    const siblings = this.#byLeader.get(follows ?? "") ?? [];
-    siblings.push(arrival);
+    const siblings = this.#byLeader.get(follows ?? "") ?? new Set();
+    siblings.add(arrival);
     this.#byLeader.set(follows ?? "", siblings);
     this.#waiting.set(id, arrival);
     const meet = (): void => {
@@ -91,11 +92,11 @@ export class Followers {
     this.#stopWaiting(head);
     const stack = [head];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      const followers = this.#byLeader.get(next.event.id) ?? [];
+      const followers = [...(this.#byLeader.get(next.event.id) ?? [])];
       followers.sort((a, b) => a.event.occurred - b.event.occurred);
       // None of them waits any more: what happens between two of the chain must not release one a second time.
       for (const follower of followers) this.#stopWaiting(follower);
-      stack.push(...followers.toReversed());
+      for (const follower of followers.toReversed()) stack.push(follower);
       yield next;
     }
   }
@@ -104,9 +105,9 @@ export class Followers {
     const { id, follows } = arrival.event;
     if (this.#waiting.get(id) !== arrival) return;
     this.#waiting.delete(id);
-    const siblings = this.#byLeader.get(follows ?? "")?.filter((sibling) => sibling !== arrival) ?? [];
-    if (siblings.length === 0) this.#byLeader.delete(follows ?? "");
-    else this.#byLeader.set(follows ?? "", siblings);
+    const siblings = this.#byLeader.get(follows ?? "");
+    siblings?.delete(arrival);
+    if (siblings?.size === 0) this.#byLeader.delete(follows ?? "");
     this.#cells.write(`f:${arrival.position}`, null);
     this.#arrivals.release(arrival);
   }

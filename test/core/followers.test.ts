@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { Core } from "../../src/core/core.ts";
+import { eventOf } from "../../src/core/event.ts";
+import type { LogEntry } from "../../src/core/log-entry.ts";
+import { formatTime, millisecond, second } from "../../src/core/time.ts";
+import { greenhouseAutomation } from "../support/greenhouse.ts";
+
+const start = Date.UTC(2026, 2, 1) * millisecond;
+
+// While they are released nothing else is done: were each of them sought among all the others, the shard would be lost
+// over it, and again at each new attempt.
+test("forty thousand events that wait for one are released as soon as it comes", { timeout: 20_000 }, () => {
+  const count = 40_000;
+  const core = new Core({ latenessDefault: 5 * second });
+  const automation = greenhouseAutomation("a pump failed");
+  core.apply({ kind: "automation-put", position: "1-0", received: start, automation });
+  for (let index = 1; index <= count; index += 1) core.apply(failure(`${index}`, "leader", index));
+  expect(core.drain().firings).toEqual([]);
+  core.apply(failure("leader", null, count + 1));
+  expect(core.drain().firings).toHaveLength(count + 1);
+});
+
+/** A pump's failure that comes so many microseconds after the start. */
+function failure(id: string, follows: string | null, after: number): LogEntry {
+  const received = start + after;
+  const resource = { "prefect.resource.id": "pump.1" };
+  const occurred = formatTime(received);
+  const event = { id, occurred, event: "pump.failed", resource, related: [], payload: {}, follows };
+  return { kind: "event", position: `1-${after}`, received, event: eventOf(event, received) };
+}
