@@ -15,6 +15,21 @@ export interface NewEvent {
 /** An entry as Redis returns it: its id, then names and values by turns. */
 export type StoredEntry = readonly [position: LogPosition, fields: readonly string[]];
 
+/**
+ * An event or an automation as it is stored: as JSON that every program can read.
+ *
+ * Half of a surrogate pair, which is what remains of an emoji where a text was cut in two, is JSON to some parsers and a
+ * mistake to others, Prefect's client among them: one such event would end every stream that it is in.
+ */
+export function encodeBody(value: WireEvent | Automation): string {
+  const json = JSON.stringify(value);
+  if (!json.includes("\\ud")) return json;
+  // Whole pairs are not escaped. Each escape is taken whole, for the second backslash of two begins none.
+  return json.replaceAll(/\\(?:(ud[89a-f][0-9a-f]{2})|.)/g, (whole, half?: string) =>
+    half === undefined ? whole : "\ufffd",
+  );
+}
+
 /** The lineage as it is stored; an empty text stands for none and takes no room. */
 export function encodeLineage(lineage: readonly string[] = []): string {
   return lineage.length === 0 ? "" : JSON.stringify(lineage);

@@ -12,7 +12,7 @@ import type { Micros } from "../core/time.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
 import { blockMsMax, reaching } from "./connection.ts";
 import { DestinationStore } from "./destinations.ts";
-import { decodeEntry, encodeLineage, type NewEvent, type StoredEntry } from "./entry.ts";
+import { decodeEntry, encodeBody, encodeLineage, type NewEvent, type StoredEntry } from "./entry.ts";
 import { HookStore } from "./hooks.ts";
 import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
 import { receivedAt, startOfLog } from "./position.ts";
@@ -100,7 +100,7 @@ export type Tell = (automation: Automation) => NewEvent;
 
 /** The body and the lineage of an event as scripts take them; both empty when there is none. */
 function told(event: NewEvent | undefined): [body: string, lineage: string] {
-  return event === undefined ? ["", ""] : [JSON.stringify(event.event), encodeLineage(event.lineage)];
+  return event === undefined ? ["", ""] : [encodeBody(event.event), encodeLineage(event.lineage)];
 }
 
 export class Log {
@@ -137,10 +137,7 @@ export class Log {
    */
   async appendEvents(events: readonly NewEvent[]): Promise<{ position: LogPosition; received: Micros }[]> {
     if (events.length === 0) return [];
-    const parameters = events.flatMap(({ event, lineage }) => [
-      JSON.stringify(event),
-      encodeLineage(lineage),
-    ]);
+    const parameters = events.flatMap(({ event, lineage }) => [encodeBody(event), encodeLineage(lineage)]);
     const positions = (await this.#run(appendEventsScript, [this.#keys.log], parameters)) as LogPosition[];
     return positions.map((position) => ({ position, received: receivedAt(position) }));
   }
@@ -155,7 +152,7 @@ export class Log {
     if (automations.length === 0) return;
     const parameters = automations.flatMap((automation) => [
       automation.id,
-      JSON.stringify(automation),
+      encodeBody(automation),
       ...told(tell?.(automation)),
     ]);
     await this.#run(putAutomationsScript, [this.#keys.automations, this.#keys.log], parameters);
@@ -199,7 +196,7 @@ export class Log {
       const current = JSON.parse(stored) as Automation;
       const automation = change(current);
       if (automation === current) return current;
-      const parameters = [id, stored, JSON.stringify(automation), ...told(tell?.(automation))];
+      const parameters = [id, stored, encodeBody(automation), ...told(tell?.(automation))];
       if ((await this.#run(replaceAutomationScript, keys, parameters)) === 1) return automation;
     }
   }
