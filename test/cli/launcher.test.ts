@@ -27,7 +27,7 @@ describe.skipIf(oldNode === undefined)(
     test("runs on the Node that the project brings, with its output and exit code", () => {
       const { status, stderr } = spawnSync(oldNode ?? "", [launcher, "emit"], { encoding: "utf8" });
       expect(stderr).toContain("Give --event NAME");
-      expect(status).toBe(1);
+      expect(status).toBe(2);
     });
 
     test.each(["SIGTERM", "SIGINT"] as const)("passes %s on and waits for an orderly end", async (signal) => {
