@@ -55,7 +55,8 @@ export class CoreRun {
     this.#drain();
     if (interruption === "drain") return;
     const { watermark } = this.#core;
-    this.#core = Core.restore(this.state, this.#options);
+    // Redis returns the fields of a hash in no order; the one in which they were written would hide what relies on it.
+    this.#core = Core.restore([...this.state].reverse(), this.#options);
     for (const { event, received } of this.#received) {
       if (received >= watermark - seenFor) this.#core.markSeen(event.id, received);
     }

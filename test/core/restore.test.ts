@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import type { Event } from "../../src/core/event.ts";
+import { eventOf } from "../../src/core/event.ts";
+import { formatTime, type Micros, second } from "../../src/core/time.ts";
+import { start } from "../support/anything.ts";
+import { CoreRun } from "../support/core-runner.ts";
+import { greenhouseAutomation } from "../support/greenhouse.ts";
+
+const twoFailures = greenhouseAutomation("Two failures", {
+  trigger: { expect: ["pump.failed"], threshold: 2, within: 60 },
+});
+
+const idOf = (number: number): string => `00000000-0000-4000-8000-00000000000${number}`;
+
+function failure(number: number, received: Micros, follows: string | null = null): Event {
+  const wire = {
+    ...{ id: idOf(number), occurred: formatTime(start), event: "pump.failed", follows },
+    ...{ resource: { "prefect.resource.id": "pump.north" }, related: [], payload: {} },
+  };
+  return eventOf(wire, received);
+}
+
+function begin(): CoreRun {
+  const run = new CoreRun(0);
+  run.take({ kind: "automation-put", position: "1-0", received: start, automation: twoFailures });
+  return run;
+}
+
+function send(run: CoreRun, position: number, event: Event): void {
+  run.take({ kind: "event", position: `${position}-0`, received: event.received, event });
+}
+
+// Followers of one leader that occurred at one instant go in the order in which they came. The fields of the state come
+// back in any order: taken as they come, the second would go first, and another event would be the one that fires.
+test("followers of one instant keep their order over a restart", () => {
+  const run = begin();
+  send(run, 2, failure(2, start + second, idOf(1)));
+  send(run, 3, failure(3, start + second, idOf(1)));
+  run.interrupt("restart");
+  const leader = { ...failure(1, start + 2 * second), name: "pump.started" };
+  send(run, 4, leader);
+  expect(run.fired().map(({ event }) => event?.id)).toEqual([idOf(3)]);
+});
+
+// Redis's clock may step back while the engine is away; log time never does.
+test("an entry from before the watermark is received at the watermark, also right after a restart", () => {
+  const run = begin();
+  send(run, 2, failure(1, start + 10 * second));
+  run.interrupt("restart");
+  expect(run.watermark).toBe(start + 10 * second);
+  send(run, 3, failure(2, start + 4 * second));
+  expect(run.fired().map(({ triggered }) => triggered)).toEqual([start + 10 * second]);
+});
