@@ -2,8 +2,10 @@
  * Mutation testing of the core: breaks it in one place after the other, and sees whether any firing changes.
  *
  * The core is bundled with the runner that the tests use; each mutant of that text runs over cases whose firings the
- * naive evaluator has said, straight through and with a restart after every step. A mutant is killed by the first case
- * whose firings differ, by an error, or by taking too long. What survives is printed with its place.
+ * naive evaluator has said, straight through and with a restart after every step. What survives that goes through the
+ * examples of docs/triggers.md as well, which reach what is rarely drawn: loops, changes of rules, odd patterns. A mutant
+ * is killed by the first case whose firings differ, by an error, or by taking too long. What survives is printed with
+ * its place.
  *
  * What may survive changes no firing: what is noted for `explain` and shown of windows; memory that is given back, which
  * test/core/state-bound.property.test.ts watches; guards against what cannot be; and what only saves time. With few
@@ -12,11 +14,14 @@
  * Run: npx node scripts/mutate-core.ts [cases per kind, default 400] [only files whose path holds this text]
  */
 
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import vm from "node:vm";
 import { parse } from "acorn";
 import { build } from "esbuild";
 import fc from "fast-check";
 import { formatTime, hour, parseTime, second } from "../src/core/time.ts";
+import { type Example, sectionsOf } from "../test/docs/document.ts";
 import {
   type AnyCase,
   anyCase,
@@ -138,7 +143,18 @@ function* nodesIn(value: unknown): Iterable<Node> {
 }
 
 async function bundle(): Promise<string> {
-  const entry = 'export { coreFirings, shown } from "./test/support/core-runner.ts";';
+  const entry = `
+    export { coreFirings, shown } from "./test/support/core-runner.ts";
+    import { problemsOf } from "./test/docs/play.ts";
+    export const problemsIn = (examples) => {
+      for (const example of examples) {
+        for (const pace of ["in one go", "restarted at every step"]) {
+          const [problem] = problemsOf(example, "docs/triggers.md", pace);
+          if (problem !== undefined) return problem;
+        }
+      }
+      return null;
+    };`;
   const result = await build({
     stdin: { contents: entry, resolveDir: process.cwd(), loader: "ts" },
     bundle: true,
@@ -218,9 +234,13 @@ const clockChanges = (
 interface Subject {
   coreFirings(any: AnyCase, interruptions?: readonly string[]): never;
   shown(firings: never): string;
+  problemsIn(examples: readonly Example[]): string | null;
 }
 
-/** Runs a version of the bundle over the cases. @returns how it was killed, or null when it survived */
+const document = "docs/triggers.md";
+const examples = sectionsOf(readFileSync(document, "utf8"), document).flatMap((section) => section.examples);
+
+/** Runs a version of the bundle over the cases, and the document. @returns how it was killed, or null when it survived */
 function killerOf(source: string, cases: readonly { any: AnyCase; expected: string }[]): string | null {
   const context = vm.createContext({
     console,
@@ -231,6 +251,9 @@ function killerOf(source: string, cases: readonly { any: AnyCase; expected: stri
     clearTimeout,
     URL,
     TextEncoder,
+    TextDecoder,
+    Buffer,
+    require: createRequire(import.meta.url),
   });
   try {
     const subject = vm.runInContext(`${source};subject`, context, { timeout: patienceMs }) as Subject;
@@ -243,7 +266,8 @@ function killerOf(source: string, cases: readonly { any: AnyCase; expected: stri
         if (got !== expected) return `case ${index}`;
       }
     }
-    return null;
+    Object.assign(context, { examples });
+    return vm.runInContext("subject.problemsIn(examples)", context, { timeout: patienceMs }) as string | null;
   } catch (error) {
     return error instanceof Error || (error as Error)?.message !== undefined
       ? (error as Error).message
