@@ -10,7 +10,7 @@ import { Command, CommanderError } from "commander";
 import { CommandFailure } from "../src/cli/failure.ts";
 import { createLogger } from "../src/cli/logger.ts";
 import { type Serving, startServing } from "../src/cli/serve.ts";
-import { addSettings, type Settings } from "../src/cli/settings.ts";
+import { addSettings, redisUrlIn, type Settings } from "../src/cli/settings.ts";
 import { untilStopped } from "../src/cli/stop.ts";
 import { ensureRedisServer } from "./ensure-redis.ts";
 import { type PrivateRedis, startPrivateRedis } from "./private-redis.ts";
@@ -27,7 +27,7 @@ async function main(): Promise<void> {
   let redis: PrivateRedis | null = null;
   let serving: Serving | null = null;
   try {
-    if (command.getOptionValueSource("redis") === "default" && process.env["REDIS_URL"] === undefined) {
+    if (command.getOptionValueSource("redis") === "default" && redisUrlIn(process.env) === undefined) {
       ensureRedisServer();
       redis = await startPrivateRedis(join(dataFolder, "redis"), (text) => logger.warn(text));
     }

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { redisUrlIn } from "./settings.ts";
 
 const usual = "redis://127.0.0.1:6379";
 
@@ -12,7 +13,7 @@ const usual = "redis://127.0.0.1:6379";
  * @param given what --redis or TRIPLINE_REDIS says
  */
 export function findRedis(given: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
-  return given ?? env["REDIS_URL"] ?? privateRedis(env["TRIPLINE_DATA"] ?? ".tripline") ?? usual;
+  return given ?? redisUrlIn(env) ?? privateRedis(env["TRIPLINE_DATA"] ?? ".tripline") ?? usual;
 }
 
 /** What `npm start` has left below its folder for data, while its Redis lives. */

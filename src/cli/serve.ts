@@ -21,7 +21,14 @@ import { Running } from "./running.ts";
 import { openSharedHistory } from "./serve-history.ts";
 import { serveRules } from "./serve-rules.ts";
 import { type ServedWorkspace, serveWorkspace } from "./serve-workspace.ts";
-import { addSettings, type Role, type Settings, withoutPassword } from "./settings.ts";
+import {
+  addSettings,
+  isRedisUrl,
+  type Role,
+  redisUrlExample,
+  type Settings,
+  withoutPassword,
+} from "./settings.ts";
 import { untilStopped } from "./stop.ts";
 
 export function serveCommand(): Command {
@@ -79,6 +86,8 @@ async function startParts(
 ): Promise<Serving> {
   const { roles, redis: redisUrl } = settings;
   const has = (role: Role): boolean => roles.includes(role);
+  // An option has been checked where it was read.
+  if (!isRedisUrl(redisUrl)) throw new CommandFailure(`REDIS_URL should be ${redisUrlExample}.`);
   const redis = connect(redisUrl, {
     onTrouble: (error) => logger.warn({ err: error }, "Redis cannot be reached; trying again"),
   });

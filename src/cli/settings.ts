@@ -85,7 +85,7 @@ export function settingsOptions(): Option[] {
       .default(workspaceDefault, "default"),
     setting("--redis <url>", "the Redis that holds the log (also REDIS_URL)", "REDIS")
       .argParser(readRedisUrl)
-      .default(process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
+      .default(redisUrlIn(process.env) ?? "redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
     setting(
       "--trust-proxy [yes]",
       "believe X-Forwarded-Host and X-Forwarded-Proto: only behind a proxy that sets them",
@@ -243,9 +243,20 @@ export function readWorkspace(text: string): string {
 
 /** @throws InvalidArgumentError */
 export function readRedisUrl(text: string): string {
-  if (/^rediss?:\/\/\S+$/.test(text)) return text;
-  throw new InvalidArgumentError("It should be a URL such as redis://127.0.0.1:6379 or rediss://….");
+  if (isRedisUrl(text)) return text;
+  throw new InvalidArgumentError(`It should be ${redisUrlExample}.`);
 }
+
+/** What REDIS_URL says; one that is set to nothing says nothing. */
+export function redisUrlIn(env: NodeJS.ProcessEnv): string | undefined {
+  return env["REDIS_URL"] === "" ? undefined : env["REDIS_URL"];
+}
+
+export function isRedisUrl(text: string): boolean {
+  return /^rediss?:\/\/\S+$/.test(text);
+}
+
+export const redisUrlExample = "a URL such as redis://127.0.0.1:6379 or rediss://…";
 
 function readHistoryUrl(text: string): string {
   if (/^(?:off$|sqlite:.|postgres(?:ql)?:\/\/.)/.test(text)) return text;

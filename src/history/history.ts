@@ -142,7 +142,12 @@ function connect(options: HistoryOptions): Omit<Store, "workspace"> {
   const path = "path" in options ? options.path : sqlitePath(options.url);
   if (path === null) return connectPostgres("url" in options ? options.url : "");
   const file = resolve(path);
-  mkdirSync(dirname(file), { recursive: true });
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+  } catch (error) {
+    const { message } = error as Error;
+    throw new HistoryMisconfigured(`The history cannot be kept in ${file}: ${message}`, { cause: error });
+  }
   const writer = new Kysely<Tables>({ dialect: sqliteDialect({ path: file, readOnly: false }) });
   const db = new Kysely<Tables>({ dialect: sqliteDialect({ path: file, readOnly: true }) });
   return { db, writer, dialect: "sqlite" };

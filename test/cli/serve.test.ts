@@ -63,6 +63,14 @@ describe("tripline serve cannot start", () => {
     expect(stderr).toMatch(/mistaken\.yaml:2:1: .*triger.*trigger/);
   });
 
+  test("with a REDIS_URL that is none", async () => {
+    const { code, stderr } = await sandbox.output(["serve", "--port", "0"], { REDIS_URL: "localhost:6379" });
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "REDIS_URL should be a URL such as redis://127.0.0.1:6379 or rediss://….\n",
+    });
+  });
+
   test("with another number of shards than its workspace has", async () => {
     const workspace = freshWorkspace();
     const server = await sandbox.serve(redis.url, ["--shards", "2", ...workspace]);

@@ -2,7 +2,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
-import { addSettings, type Settings, settingsOptions, withoutPassword } from "../../src/cli/settings.ts";
+import {
+  addSettings,
+  redisUrlIn,
+  type Settings,
+  settingsOptions,
+  withoutPassword,
+} from "../../src/cli/settings.ts";
 import { root } from "./support.ts";
 
 function parse(...words: string[]): Settings {
@@ -25,6 +31,11 @@ describe("the settings of a server", () => {
       allowPrivateAddresses: [],
       logFormat: "json",
     });
+  });
+
+  test("take a REDIS_URL that is set to nothing for none", () => {
+    expect(redisUrlIn({ REDIS_URL: "" })).toBeUndefined();
+    expect(redisUrlIn({ REDIS_URL: "redis://greenhouse" })).toBe("redis://greenhouse");
   });
 
   test("are read in the units that people write", () => {

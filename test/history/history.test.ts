@@ -363,3 +363,9 @@ test("an address of another kind is refused without showing what it holds", asyn
 test("an SQLite file that cannot be opened is said to be unavailable", async () => {
   await expect(openHistory({ path: "/proc/version", workspace: "x" })).rejects.toThrow(HistoryUnavailable);
 });
+
+test("a folder that cannot be made for an SQLite file is a matter of the address", async () => {
+  await expect(openHistory({ path: "/dev/null/history.sqlite", workspace: "x" })).rejects.toThrow(
+    HistoryMisconfigured,
+  );
+});
