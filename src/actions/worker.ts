@@ -10,7 +10,7 @@
  * While Redis is away nothing is given up: a worker waits for it with the outcome in hand.
  */
 
-import { DelayedError, type Job, UnrecoverableError, Worker } from "bullmq";
+import { DelayedError, isNotConnectionError, type Job, type Span, UnrecoverableError, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { millisecond } from "../core/time.ts";
 import { RedisUnreachable } from "../log/connection.ts";
@@ -124,7 +124,7 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
   redis.on("ready", () => {
     troubled = false;
   });
-  const worker = new Worker<JobState>(queueName, (job, token) => deliverer.deliver(job, token ?? ""), {
+  const worker = new ActionsWorker(queueName, (job, token) => deliverer.deliver(job, token ?? ""), {
     connection: redis,
     prefix: queuePrefix(options.workspace),
     concurrency: settings.concurrency,
@@ -138,6 +138,7 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
   });
   worker.on("completed", (job) => deliverer.settled(job.id));
   worker.on("failed", (job) => deliverer.settled(job?.id));
+  worker.onRefused = (job) => deliverer.settled(job.id);
   return {
     async close(graceMs = 20_000) {
       // Without waiting, which would connect anew what is closed below.
@@ -151,6 +152,29 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
       await webhooks.close();
     },
   };
+}
+
+/** BullMQ's worker, which otherwise says nothing when it cannot note that a job is finished. */
+class ActionsWorker extends Worker<JobState> {
+  /** Called when Redis refuses to note it: we were silent for so long that another worker was given the job. */
+  onRefused: (job: Job<JobState>) => void = () => {};
+
+  // Comes last: also what could not be noted as completed ends here.
+  protected override async handleFailed(
+    failure: Error,
+    job: Job<JobState>,
+    token: string,
+    fetchNext?: () => boolean,
+    span?: Span,
+  ): Promise<Job<JobState>> {
+    try {
+      return await super.handleFailed(failure, job, token, fetchNext, span);
+    } catch (error) {
+      // Of a lost connection BullMQ tries it again.
+      if (isNotConnectionError(error as Error)) this.onRefused(job);
+      throw error;
+    }
+  }
 }
 
 class Deliverer {

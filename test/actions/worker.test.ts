@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { jobIdOf, queueName, queuePrefix } from "../../src/actions/queue.ts";
 import type { ActionMetrics } from "../../src/actions/worker.ts";
 import { connect } from "../../src/log/connection.ts";
 import { Log, type NewEvent } from "../../src/log/log.ts";
@@ -410,6 +411,25 @@ test("a worker that is closed finishes what is under way and takes no more", asy
   expect(receiver.received).toHaveLength(1);
   expect((await actions.events()).filter(({ event }) => event.endsWith(".executed"))).toHaveLength(1);
   expect(await actions.queue.counts()).toMatchObject({ active: 0 });
+});
+
+test("a worker that was taken for dead does not wait for a job that is another's by now", async () => {
+  const actions = startActions(redis.url);
+  let answer: () => void = () => {};
+  const receiver = await startReceiver((response) => {
+    answer = () => void response.end();
+  });
+  const invocation = invocationOf(webhook(receiver.url));
+  const worker = actions.work();
+  await actions.queue.addInvocations([invocation]);
+  await receiver.arrived(1);
+  const lock = `${queuePrefix(actions.workspace)}:${queueName}:${jobIdOf(invocation.id)}:lock`;
+  expect(await actions.redis.del(lock)).toBe(1);
+  answer();
+  await actions.outcome(invocation);
+  const started = performance.now();
+  await worker.close();
+  expect(performance.now() - started).toBeLessThan(4_000);
 });
 
 test("metrics are told of attempts and outcomes", async () => {
