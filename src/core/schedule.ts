@@ -2,10 +2,10 @@
  * Schedules: the instants that a cron expression names in a time zone.
  *
  * cron-parser reads the expression and steps from tick to tick of the *wall clock*; daylight saving is settled here,
- * because cron-parser alone moves a tick inside the missing hour past that hour's end, and can lose it where clocks
- * change by half an hour. A wall-clock time that does not exist is the first instant after the gap; one that exists
- * twice is its first. An expression whose hours are `*` means elapsed time: it neither gains nor loses a tick when
- * clocks change.
+ * because cron-parser alone moves a tick inside the missing hour past that hour's end, and where clocks change by half
+ * an hour it can lose a tick, or find none ever after. A wall-clock time that does not exist is the first instant after
+ * the gap; one that exists twice is its first. An expression whose hours are `*` means elapsed time: it neither gains nor
+ * loses a tick when clocks change.
  */
 
 import { CronDate, type CronExpression, CronExpressionParser } from "cron-parser";
@@ -22,21 +22,18 @@ export class Schedule {
     const hours = fields.length === 1 ? "" : fields[fields.length - 4];
     this.#timezone = timezone;
     this.#elapsed = cron.trim() === "@hourly" || hours === "*";
-    this.#expression = CronExpressionParser.parse(cron, {
-      currentDate: 0,
-      tz: this.#elapsed ? timezone : "UTC",
-    });
+    this.#expression = CronExpressionParser.parse(cron, { currentDate: 0, tz: "UTC" });
   }
 
   /** The first tick later than `instant`, or null when there is none in the years that cron can look ahead. */
   next(instant: Micros): Micros | null {
     try {
-      if (this.#elapsed) return this.#step(Math.floor(instant / millisecond));
+      if (this.#elapsed) return this.#nextElapsed(Math.floor(instant / millisecond)) * millisecond;
       // The wall clock may be set back by hours and go through the same times again, so start early and skip.
       let wall =
         Math.floor(instant / millisecond) + this.#offset(Math.floor(instant / millisecond)) - earlyMs;
       for (;;) {
-        wall = this.#step(wall) / millisecond;
+        wall = this.#step(wall);
         const tick = this.#instantOf(wall) * millisecond;
         if (tick > instant) return tick;
       }
@@ -45,9 +42,40 @@ export class Schedule {
     }
   }
 
-  #step(fromMs: number): Micros {
-    this.#expression.reset(new CronDate(fromMs, this.#elapsed ? this.#timezone : "UTC"));
-    return this.#expression.next().getTime() * millisecond;
+  /** The first tick of the wall clock after one of its times, both as if it ran on UTC. */
+  #step(wallMs: number): number {
+    this.#expression.reset(new CronDate(wallMs, "UTC"));
+    return this.#expression.next().getTime();
+  }
+
+  /** The first instant after this one at which the wall clock shows a tick, be it the first or the second time. */
+  #nextElapsed(instantMs: number): number {
+    let offset = this.#offset(instantMs);
+    let wall = instantMs + offset;
+    for (let from = instantMs; ; ) {
+      const tick = this.#step(wall) - offset;
+      const change = this.#changeOfOffset(from, tick, offset);
+      if (change === null) return tick;
+      from = change;
+      offset = this.#offset(change);
+      wall = change + offset - 1; // What the clock shows at the change may itself be a tick.
+    }
+  }
+
+  /** The first instant in (from, to] at which the wall clock is no longer ahead by `offset`, or null. */
+  #changeOfOffset(from: number, to: number, offset: number): number | null {
+    // Look at both: by the tick, the clock may have been set back and forward again. Set back, it shows once more what it
+    // showed up to `from` only if that happens soon.
+    const soon = Math.min(to, from + earlyMs);
+    let high = [soon, to].find((at) => this.#offset(at) !== offset);
+    if (high === undefined) return null;
+    let low = from;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.#offset(middle) === offset) low = middle;
+      else high = middle;
+    }
+    return high;
   }
 
   /** Milliseconds by which the wall clock is ahead of UTC at an instant (in ms since the epoch). */

@@ -59,6 +59,20 @@ describe("a schedule", () => {
     ]);
   });
 
+  // cron-parser finds no tick at all after such a change, so that the schedule would be silent for good.
+  test("goes on every hour where clocks change by half an hour", () => {
+    expect(ticks("0 * * * *", "Australia/Lord_Howe", "2026-04-04T13:30:00Z", 3)).toEqual([
+      "2026-04-04T14:00:00Z",
+      "2026-04-04T15:30:00Z", // 02:00, half an hour after 02:00 became 01:30
+      "2026-04-04T16:30:00Z",
+    ]);
+    expect(ticks("0 * * * *", "Australia/Lord_Howe", "2026-10-03T14:00:00Z", 3)).toEqual([
+      "2026-10-03T14:30:00Z",
+      "2026-10-03T16:00:00Z", // 03:00, half an hour after 02:00 became 02:30
+      "2026-10-03T17:00:00Z",
+    ]);
+  });
+
   test("keeps to the wall clock when the hours have a step", () => {
     expect(ticks("30 */2 * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", 2)).toEqual([
       "2026-03-29T01:00:00Z", // 03:00, where 02:30 should have been
