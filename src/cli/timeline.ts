@@ -91,7 +91,8 @@ export async function* linesOf(file: string): AsyncIterable<[number: number, tex
   try {
     for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       number++;
-      yield [number, text];
+      // Some editors begin a file with a byte order mark, which is no part of its first line.
+      yield [number, number === 1 ? text.replace(/^\uFEFF/, "") : text];
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
@@ -108,7 +109,7 @@ export function timeOption(option: string): (text: string) => Micros {
   return (text) => {
     const time = parseTime(text);
     if (time !== null) return time;
-    throw new CommandFailure(`${option} is ${text}, which is no time; write it as 2026-03-01T09:30:00Z`);
+    throw new CommandFailure(`${option} is ${text}, which is no time; write it as 2026-03-01T09:30:00Z`, 2);
   };
 }
 
@@ -117,6 +118,6 @@ export function durationOption(option: string): (text: string) => Micros {
   return (text) => {
     const duration = parseDuration(text);
     if (duration !== null) return duration;
-    throw new CommandFailure(`${option} is ${text}, which is no duration; write it as 5s or 1m`);
+    throw new CommandFailure(`${option} is ${text}, which is no duration; write it as 5s or 1m`, 2);
   };
 }

@@ -126,6 +126,22 @@ describe("simulate", () => {
     expect(status).toBe(1);
   });
 
+  test.each([
+    ["--until", "tomorrow", /--until is tomorrow, which is no time/],
+    ["--lateness", "soon", /--lateness is soon, which is no duration/],
+  ])("exits with 2 when the value of %s is none", (option, value, message) => {
+    const { stderr, status } = run(["simulate", "--rules", rules, "--events", "-", option, value], "");
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
+  });
+
+  test("reads a timeline that begins with a byte order mark", () => {
+    const timeline = `\uFEFF${event("a", "pump.failed", "00:10")}\n`;
+    const { lines, status } = run(["simulate", "--rules", rules, "--events", "-"], timeline);
+    expect(lines.at(-1)).toBe("1 firing");
+    expect(status).toBe(0);
+  });
+
   test("says of a line that lies before the one above it how it is taken", () => {
     const timeline = [event("a", "pump.failed", "00:10"), event("b", "pump.failed", "00:05")].join("\n");
     const { lines, stderr } = run(["simulate", "--rules", rules, "--events", "-"], timeline);
