@@ -169,11 +169,11 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
     const counted = isQuiet ? null : this.#runWith(sliding, at, threshold, within);
     if (counted !== null) {
       sliding.quietUntil = counted.start + within;
-      sliding.times = sliding.times.filter((time) => time >= sliding.quietUntil);
+      forgetUntil(sliding.times, (time) => time >= sliding.quietUntil);
     }
     sliding.newest = newest;
     // What is older than this can share no run with an event that is not late itself.
-    sliding.times = sliding.times.filter((time) => time > newest - lateness - 2 * within);
+    forgetUntil(sliding.times, (time) => time > newest - lateness - 2 * within);
     this.states.put(key, sliding);
     this.afterRestore(key);
     return counted ?? (isQuiet ? "ignored: quiet after a firing" : "counted");
@@ -187,7 +187,8 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
     const { times } = sliding;
     const above = times.findLastIndex((time) => time <= at) + 1;
     times.splice(above, 0, at);
-    for (let first = Math.max(0, above - threshold + 1); first <= above; first++) {
+    const lastFirst = Math.min(above, times.length - threshold);
+    for (let first = Math.max(0, above - threshold + 1); first <= lastFirst; first++) {
       const start = times[first];
       const last = times[first + threshold - 1];
       if (start === undefined || last === undefined || last - start >= within) continue;
@@ -212,6 +213,12 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
     const end = start === null ? null : start + within;
     return { start, end, count: Math.min(recent.length, threshold), deadline: null, lastEventId };
   }
+}
+
+/** Drops the times before the first that is wanted, in place: copying thousands for each event would be slow. */
+function forgetUntil(times: Micros[], isWanted: (time: Micros) => boolean): void {
+  const first = times.findIndex(isWanted);
+  times.splice(0, first === -1 ? times.length : first);
 }
 
 interface Opened {
