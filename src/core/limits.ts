@@ -49,6 +49,12 @@ export const consequencesPerRootMax = 200;
 /** The longest line of firings, each caused by the one before, whatever automations take part. */
 export const lineageLengthMax = 16;
 
+/**
+ * How many windows that are already over a key's first event may open, when it comes that late. Each is a firing of its
+ * own, so without this bound a single event that says it occurred in 1970 would be millions of them.
+ */
+export const overdueWindowsMax = 1_000;
+
 /** How long an absence that fired waits to be resolved before it is forgotten. */
 export const unresolvedFor: Micros = 30 * day;
 

@@ -11,7 +11,7 @@ import { rank } from "./deadlines.ts";
 import type { CompiledEventTrigger } from "./event-trigger.ts";
 import { type Key, keyOf, labelsOf } from "./key.ts";
 import { KeyedStates } from "./keyed-states.ts";
-import { rememberDefault, unresolvedFor } from "./limits.ts";
+import { overdueWindowsMax, rememberDefault, unresolvedFor } from "./limits.ts";
 import {
   decide,
   firedBy,
@@ -155,9 +155,10 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       const opens = this.#schedule === null && (this.#isAlwaysOpen ? role.expected : role.after);
       if (!opens) return "ignored: no window is open";
       this.#remember(watched, arrival);
-      this.#open(key, watched, at, arrival.position);
+      const start = this.#isAlwaysOpen ? this.#firstStart(at) : at;
+      this.#open(key, watched, start, arrival.position);
       // A key's first event is counted where more than one is expected; an `after` event never in its own window.
-      if (this.#isAlwaysOpen && this.compiled.threshold > 1) this.#countFirst(watched);
+      if (this.#isAlwaysOpen && start === at && this.compiled.threshold > 1) this.#countFirst(watched);
       return "opened a window";
     }
     const { window } = watched;
@@ -174,6 +175,13 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     }
     this.#close(key, watched);
     return "met the expectation";
+  }
+
+  /** Where the windows of a key begin: at its first event, unless too many of them are over already. */
+  #firstStart(at: Micros): Micros {
+    const { within, lateness } = this.compiled;
+    const overdueCount = Math.floor((this.#machine.watermark - lateness - at) / within);
+    return at + Math.max(0, overdueCount - overdueWindowsMax) * within;
   }
 
   #countFirst({ window }: Watched): void {
