@@ -73,6 +73,8 @@ export async function reaching<T>(commands: () => Promise<T>): Promise<T> {
   } catch (error) {
     const answered = error instanceof Error && error.name === "ReplyError";
     if (error instanceof RedisUnreachable || (answered && !refusals.test(error.message))) throw error;
+    // Of the program, such as a call with too many arguments: as an outage it would be tried again for ever.
+    if (error instanceof RangeError || error instanceof TypeError) throw error;
     throw new RedisUnreachable(error);
   }
 }

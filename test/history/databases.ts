@@ -124,8 +124,14 @@ function untilReady(server: ChildProcess, url: string): Promise<void> {
       if (wasReady || !isReady(printed)) return;
       server.off("exit", fail);
       const client = new pg.Client({ connectionString: url });
-      await client.connect().then(() => resolve(), reject);
-      await client.end();
+      try {
+        await client.connect();
+        // Gone before anybody may stop the server: what a client throws while it leaves, nobody would catch.
+        await client.end();
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
     });
   });
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { WireEvent } from "../../src/core/event.ts";
-import { connect, RedisUnreachable } from "../../src/log/connection.ts";
+import { connect, RedisUnreachable, reaching } from "../../src/log/connection.ts";
 import { workspaceKeys } from "../../src/log/keys.ts";
 import { Log } from "../../src/log/log.ts";
 import { comparePositions, positionBefore, receivedAt, startOfLog } from "../../src/log/position.ts";
@@ -200,6 +200,15 @@ test("a write fails soon while Redis is away, is not sent later, and the connect
     connection.disconnect();
     await away.stop();
   }
+});
+
+// As an outage it would be answered with 503, and tried again for ever, without a word of what is wrong.
+test("a mistake of the program is not taken for an outage", async () => {
+  const tooMany = () => Promise.reject(new RangeError("Maximum call stack size exceeded"));
+  await expect(reaching(tooMany)).rejects.toThrow(RangeError);
+  await expect(reaching(() => Promise.reject(new Error("Connection is closed.")))).rejects.toThrow(
+    RedisUnreachable,
+  );
 });
 
 // Otherwise a server that is stopped while Redis is away would never end.
