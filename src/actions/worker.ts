@@ -13,7 +13,7 @@
 import { DelayedError, isNotConnectionError, type Job, type Span, UnrecoverableError, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { millisecond } from "../core/time.ts";
-import { RedisUnreachable } from "../log/connection.ts";
+import { RedisUnreachable, reaching } from "../log/connection.ts";
 import type { Log } from "../log/log.ts";
 import type { AllowedPrivateAddresses } from "./address.ts";
 import type { AttemptOutcome } from "./attempt.ts";
@@ -293,7 +293,7 @@ class Deliverer {
       reason: found.reason,
     };
     this.#logger.warn({ ...fields, attempt: attemptCount, waitMs }, "A delivery will be tried again");
-    await job.updateData(failed);
+    await this.#write(job, failed);
     await job.moveToDelayed(Date.now() + waitMs, token);
     return null;
   }
@@ -319,7 +319,7 @@ class Deliverer {
       return this.#keep(job, job.data, "failed", result);
     }
     this.#metrics.deferred?.(job.data.invocation.action.type);
-    if (job.data.announced !== true) await job.updateData({ ...job.data, announced: true });
+    if (job.data.announced !== true) await this.#write(job, { ...job.data, announced: true });
     // Spread, so that those that were put off together do not come back together.
     await job.moveToDelayed(Date.now() + Math.ceil(waitMs * (1 + Math.random() / 4)), token);
     return null;
@@ -332,7 +332,7 @@ class Deliverer {
     result: Readonly<Record<string, unknown>>,
   ): Promise<Outcome> {
     const outcome: Outcome = { kind, at: Date.now() * millisecond, result };
-    await job.updateData({ ...state, announced: true, outcome });
+    await this.#write(job, { ...state, announced: true, outcome });
     return outcome;
   }
 
@@ -347,7 +347,11 @@ class Deliverer {
     const seconds = (Date.now() - (job.data.started ?? job.timestamp)) / 1_000;
     this.#metrics.actionFinished?.(invocation.action.type, kind, seconds);
     // Only its id is needed from now on; the secrets least of all.
-    if (kind === "executed") await (job as Job<JobState>).updateData({ finished: true });
+    if (kind === "executed") await this.#write(job, { finished: true });
+  }
+
+  async #write(job: Job<DeliveryState> | Job<JobState>, state: JobState): Promise<void> {
+    await this.#reaching(() => reaching(() => (job as Job<JobState>).updateData(state)));
   }
 
   /** Repeats what Redis did not take until it does, or the worker is stopped. */

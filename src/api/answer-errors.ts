@@ -25,7 +25,7 @@ export function answerErrors<E extends Env>(
     const { method, path } = context.req;
     if (isUnreachable(error)) {
       logger.warn({ method, path, err: error }, "Redis cannot be reached; the client was asked to try again");
-      const detail = "The log cannot be reached, so nothing was stored; try again";
+      const detail = "The log cannot be reached or cannot store now, so nothing was stored; try again";
       return context.json({ detail }, 503, { "Retry-After": retryAfterSeconds });
     }
     if (isHistoryUnavailable(error)) {

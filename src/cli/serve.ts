@@ -167,9 +167,10 @@ function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): () => Pr
   });
   return async () => {
     try {
-      await redis.ping();
-    } catch {
-      return "Redis cannot be reached";
+      // In a transaction, which a Redis that is full refuses like anything that would be stored.
+      await reaching(() => redis.multi().ping().exec());
+    } catch (error) {
+      return error instanceof Error ? error.message : "Redis cannot be reached";
     }
     return settled ? null : "The engine waits for a shard that has no owner yet";
   };

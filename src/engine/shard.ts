@@ -24,6 +24,9 @@ export interface ShardSettings extends RestoreSettings {
 }
 
 const unreachableRetryMs = 250;
+/** After so long as an owner it was a new failure, and no repetition of the last. */
+const steadyMs = 10_000;
+const refusedRetryMsMax = 5_000;
 const faultRetryMsMin = 250;
 const faultRetryMsMax = 30_000;
 
@@ -41,9 +44,11 @@ export async function runShard(
   const { store, clock, logger } = ports;
   const { shard, leaseMs } = settings;
   let faultRetryMs = faultRetryMsMin;
+  let refusedRetryMs = unreachableRetryMs;
   let condition: "running" | "waiting" | "unreachable" = "running";
   while (!stop.aborted) {
     const started = clock.now();
+    let isOwner = false;
     try {
       const claim = await store.claim(leaseMs);
       if ("heldMs" in claim) {
@@ -54,6 +59,7 @@ export async function runShard(
         continue;
       }
       condition = "running";
+      isOwner = true;
       await own(ports, settings, claim.epoch, stop, settled);
     } catch (error) {
       if (stop.aborted) return;
@@ -62,7 +68,11 @@ export async function runShard(
       } else if (error instanceof RedisUnreachable) {
         if (condition !== "unreachable") logger.warn({ shard, err: error }, "Lost Redis; waiting for it");
         condition = "unreachable";
-        await clock.sleep(unreachableRetryMs, stop);
+        // A Redis that is full gives the shard away, and then takes no commit: to restore at once, again and again, would
+        // only burden it.
+        const isRefused = isOwner && clock.now() - started < steadyMs;
+        refusedRetryMs = isRefused ? Math.min(refusedRetryMs * 2, refusedRetryMsMax) : unreachableRetryMs;
+        await clock.sleep(refusedRetryMs, stop);
       } else {
         // It may have been an entry of the log, and be met again: another owner, or a better version of the program,
         // goes on from the same place.

@@ -20,6 +20,9 @@ export class RedisUnreachable extends Error {
 /** In words for whoever runs the server; ioredis's own are about its options. */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
+  // A transaction is refused because of what was refused in it.
+  const [first] = (cause as { previousErrors?: readonly Error[] }).previousErrors ?? [];
+  if (first !== undefined) return reasonOf(first);
   return cause.name === "MaxRetriesPerRequestError" ? "there is no connection to it" : cause.message;
 }
 

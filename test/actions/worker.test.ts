@@ -337,6 +337,23 @@ describe("when a part dies", () => {
     await expect.poll(async () => (await actions.queue.counts()).active, { timeout: 30_000 }).toBe(0);
   });
 
+  test("Redis full while a webhook is under way: it is delivered once, and told of when there is room", async () => {
+    const ownRedis = await startRedis({ appendOnly: "always" });
+    onTestFinished(() => ownRedis.stop());
+    const actions = startActions(ownRedis.url);
+    const receiver = await startReceiver(async (response) => {
+      await actions.redis.config("SET", "maxmemory", "1");
+      response.end();
+      setTimeout(() => void actions.redis.config("SET", "maxmemory", "0"), 700);
+    });
+    const invocation = invocationOf(webhook(receiver.url));
+    actions.work({ deadAfterMs: 3_000 });
+    await actions.queue.addInvocations([invocation]);
+    expect((await actions.outcome(invocation)).payload).toMatchObject({ status_code: 200, attempts: 1 });
+    await expect.poll(async () => (await actions.queue.counts()).active, { timeout: 10_000 }).toBe(0);
+    expect(receiver.received).toHaveLength(1);
+  });
+
   // The worker must keep the outcome in hand: to let go of the job would cost the time until it is taken for dead.
   test("a log that is away for a while: the outcome waits for it", async () => {
     const logRedis = await startRedis({ appendOnly: "always" });

@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
+import { Redis } from "ioredis";
 import { afterAll, describe, expect, test } from "vitest";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type Delivery, logLines, Sandbox, type Server } from "./support.ts";
@@ -118,6 +119,45 @@ actions_on_resolve: [{type: call-webhook, url: "${url}", payload: {state: back}}
           .filter(Boolean),
       ),
     ).toEqual(new Set(posted));
+    await server.process.end();
+  });
+
+  test("a Redis that is full is told of in few words, and gone on with once it has room", async () => {
+    const redis = await durableRedis();
+    const connection = new Redis(redis.url);
+    const { url, until, deliveries } = await sandbox.listen();
+    const rules = sandbox.write(
+      "full.yaml",
+      `name: pump-stopped
+trigger: {expect: [pump.stopped]}
+actions: [{type: call-webhook, url: "${url}", payload: {stopped: true}}]
+`,
+    );
+    const server = await sandbox.serve(redis.url, ["--rules", rules]);
+    await post(() => server.api, [pumpEvent("pump.stopped")]);
+    await until(({ length }) => length === 1);
+    await settled(server);
+
+    await connection.config("SET", "maxmemory", "1");
+    const refused = await fetch(`${server.api}/events`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify([pumpEvent("pump.stopped")]),
+    });
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+    await until503(server);
+    const ready = (await (await fetch(`${server.api}/ready`)).json()) as { message: string };
+    expect(ready.message).toMatch(/cannot store now: OOM/);
+    await pause(3_000);
+    const lost = logLines(server.process).filter(({ msg }) => String(msg).startsWith("Lost Redis"));
+    expect(lost.length).toBeLessThan(8);
+
+    await connection.config("SET", "maxmemory", "0");
+    await post(() => server.api, [pumpEvent("pump.stopped")]);
+    await until(({ length }) => length === 2);
+    await settled(server);
+    expect(deliveries().length).toBe(2);
+    connection.disconnect();
     await server.process.end();
   });
 
