@@ -18,6 +18,13 @@ export function deliveriesCommand(): Command {
 
 const perPage = 200;
 
+/** Of a reason, which may quote an answer at length, what fits on a line; `inspect` shows all of it. */
+const reasonLengthMax = 100;
+
+function beginningOf(reason: string): string {
+  return reason.length <= reasonLengthMax ? reason : `${reason.slice(0, reasonLengthMax - 1)}…`;
+}
+
 function listCommand(): Command {
   const command = new Command("ls")
     .description("List dead letters, the newest first.")
@@ -30,14 +37,14 @@ function listCommand(): Command {
       deliveries.length === 0
         ? "There are no dead letters."
         : table(
-            ["FAILED", "AUTOMATION", "ACTION", "ATTEMPTS", "REASON", "ID"],
+            ["FAILED", "AUTOMATION", "ACTION", "ATTEMPTS", "ID", "REASON"],
             deliveries.map((letter) => [
               letter.failed,
               letter.automation.name,
               `${letter.action_index} ${letter.action_type}`,
               String(letter.attempts.length),
-              letter.reason,
               letter.id,
+              beginningOf(letter.reason),
             ]),
           ),
     );
