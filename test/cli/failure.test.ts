@@ -197,6 +197,16 @@ actions: [{type: call-webhook, url: "${url}", payload: {events: "third"}}]
   });
 });
 
+// A supervisor knows npm's process alone, and npm hands a signal to its child: that must not be a shell.
+test("npm start ends with everything it started when npm is told to", async () => {
+  const words = ["start", "--", "--port", "0", "--log-format", "json"];
+  const npm = sandbox.run("npm", words, { TRIPLINE_DATA: `${sandbox.folder}/npm` });
+  const line = await npm.until(() => logLines(npm).find(({ msg }) => msg === "Tripline is running"));
+  await npm.end("SIGTERM");
+  await expect.poll(() => isListening(String(line["redis"])), { timeout: 10_000 }).toBe(false);
+  await expect(fetch(`${line["url"]}/api/health`)).rejects.toThrow();
+});
+
 async function until503({ api }: Server): Promise<void> {
   while ((await fetch(`${api}/ready`)).status !== 503) await pause(20);
 }
