@@ -21,12 +21,16 @@ export interface ExplainSettings {
   readonly latenessDefault: Micros;
 }
 
-/** An event of the log by its id; or an event that might come, whole. */
-const ExplainSchema = z.strictObject({
-  event: z.union([UuidSchema, EventSchema], {
-    error: "event should be the id of an event, or an event as it would be posted",
-  }),
+/** An event of the log by its id; or an event that might come, whole, whose mistakes are told of one by one. */
+const PastSchema = z.strictObject({
+  event: z.string("event should be the id of an event, or an event as it would be posted").pipe(UuidSchema),
 });
+const SupposedSchema = z.strictObject({ event: EventSchema });
+
+function explainSchemaFor(body: unknown): typeof PastSchema | typeof SupposedSchema {
+  const { event } = (body ?? {}) as { readonly event?: unknown };
+  return typeof event === "object" && event !== null ? SupposedSchema : PastSchema;
+}
 
 const entriesPerRead = 1_000;
 
@@ -51,7 +55,7 @@ export function explainRoutes(settings: ExplainSettings): Hono<ApiEnv> {
     const source = context.var.tenant.log;
     const automation = await automationOf(source, context.req.param("id"));
     const { value } = await readJson(context.req.raw);
-    const parsed = ExplainSchema.safeParse(value);
+    const parsed = explainSchemaFor(value).safeParse(value);
     if (!parsed.success) throw invalidRequest(mistakesOf(parsed.error.issues, ["body"], value), value);
     const { event } = parsed.data;
     if (typeof event !== "string") {

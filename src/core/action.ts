@@ -153,6 +153,7 @@ const automationFields = {
     .meta({ format: "uuid", description: "The automation by its id." }),
   automation: z
     .string()
+    .min(1, "automation should be a name; it is empty")
     .optional()
     .meta({ description: "The automation by name, in place of automation_id." }),
 };

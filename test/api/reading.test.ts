@@ -94,6 +94,32 @@ describe("automations", () => {
   );
 });
 
+describe("asked to explain", () => {
+  const explain = async (body: unknown) => {
+    const request = {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "Content-Type": "application/json" },
+    };
+    const response = await fetch(`${api.url}/api/automations/${pumpStopped.id}/explain`, request);
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+
+  test.each([
+    [{}, ["event"], "required"],
+    [{ event: 7 }, ["event"], "id of an event"],
+    [{ event: "nonsense" }, ["event"], "valid UUID"],
+    [{ event: { event: "pump.failed" } }, ["event", "resource"], "required"],
+    [{ event: { event: 7, resource: { "prefect.resource.id": "" } } }, ["event", "event"], "string"],
+  ])("%j is refused with the place of each mistake", async (request, place, message) => {
+    const { status, body } = await explain(request);
+    expect(status).toBe(422);
+    expect(body["exception_detail"]).toContainEqual(
+      expect.objectContaining({ loc: ["body", ...place], msg: expect.stringContaining(message) }),
+    );
+  });
+});
+
 describe("the small endpoints", () => {
   test.each([
     ["/api/health", 200, true],
