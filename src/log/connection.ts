@@ -21,9 +21,9 @@ export class RedisUnreachable extends Error {
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   // A transaction is refused because of what was refused in it.
-  const [first] = (cause as { previousErrors?: readonly Error[] }).previousErrors ?? [];
-  if (first !== undefined) return reasonOf(first);
-  return cause.name === "MaxRetriesPerRequestError" ? "there is no connection to it" : cause.message;
+  // When the connection is lost the two are one.
+  const [refusal = cause] = (cause as { previousErrors?: readonly Error[] }).previousErrors ?? [];
+  return refusal.name === "MaxRetriesPerRequestError" ? "there is no connection to it" : refusal.message;
 }
 
 export interface ConnectOptions {
