@@ -2,11 +2,11 @@
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import type { HistoryOptions } from "../../src/history/history.ts";
+import { freePort } from "../support/free-port.ts";
 
 export interface TestDatabase {
   /** Options for one workspace in it. */
@@ -138,16 +138,4 @@ function untilReady(server: ChildProcess, url: string): Promise<void> {
 
 function isReady(printed: string): boolean {
   return printed.includes("ready to accept connections");
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      probe.close(() => resolve(port));
-    });
-  });
 }
