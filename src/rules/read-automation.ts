@@ -36,14 +36,19 @@ export interface ReadAutomation {
   readonly resolved: RuleMapping;
 }
 
+/** What a mapping says its name is; null when it says none, or something that is no text. */
+export function nameIn(root: RuleMapping): NamedPlace | null {
+  const node = root.entries.get("name")?.node;
+  return node?.kind === "scalar" && typeof node.value === "string"
+    ? { text: node.value, place: node.place }
+    : null;
+}
+
 export function readAutomation(tree: RuleMapping, context: ReadContext): ReadAutomation {
   const { root, secrets, mistakes, unresolved } = resolveReferences(tree, context.env);
   const inTexts = textMistakes(root, secrets, context.checkTemplate);
-  const nameNode = root.entries.get("name")?.node;
-  const name =
-    nameNode?.kind === "scalar" && typeof nameNode.value === "string" && nameNode.value !== ""
-      ? { text: nameNode.value, place: nameNode.place }
-      : null;
+  const named = nameIn(root);
+  const name = named?.text === "" ? null : named;
   const { value: definition, mistakes: inShape } = validate(AutomationSchema, root, unresolved);
   const all = [...mistakes, ...inTexts, ...inShape];
   if (definition === null || all.length > 0) return { automation: null, mistakes: all, name, resolved: root };

@@ -2,7 +2,7 @@
 
 import { type Destination, DestinationSchema, destinationIdOf } from "../core/destination.ts";
 import { substitute } from "./environment.ts";
-import type { NamedPlace, ReadContext } from "./read-automation.ts";
+import { type NamedPlace, nameIn, type ReadContext } from "./read-automation.ts";
 import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
 import { validate } from "./validate.ts";
 
@@ -35,11 +35,7 @@ export function readDestination(
       return filled;
     }),
   );
-  const nameNode = root.entries.get("name")?.node;
-  const name =
-    nameNode?.kind === "scalar" && typeof nameNode.value === "string"
-      ? { text: nameNode.value, place: nameNode.place }
-      : null;
+  const name = nameIn(root);
   const { value: definition, mistakes: inShape } = validate(DestinationSchema, root, unresolved);
   const all = [...mistakes, ...inShape];
   if (definition === null || all.length > 0) return { destination: null, mistakes: all, name };

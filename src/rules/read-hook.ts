@@ -3,7 +3,7 @@
 import { type Hook, hookContextNames, hookSchemas } from "../core/hook.ts";
 import type { CheckTemplate } from "./action-texts.ts";
 import { type Environment, substitute } from "./environment.ts";
-import type { NamedPlace } from "./read-automation.ts";
+import { type NamedPlace, nameIn } from "./read-automation.ts";
 import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
 import { validate } from "./validate.ts";
 
@@ -38,11 +38,7 @@ export function readHook(
       return filled;
     }),
   );
-  const nameNode = root.entries.get("name")?.node;
-  const name =
-    nameNode?.kind === "scalar" && typeof nameNode.value === "string"
-      ? { text: nameNode.value, place: nameNode.place }
-      : null;
+  const name = nameIn(root);
   const schema = hookSchemas[root.entries.get("template")?.node.kind ?? "scalar"];
   const { value: definition, mistakes: inShape } = validate<Omit<Hook, "source">>(schema, root, unresolved);
   const all = [...mistakes, ...inShape];
