@@ -2,6 +2,7 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import type { DeadLetter } from "../client/index.ts";
+import { cut } from "../core/cut.ts";
 import { addConnection, asking, type ConnectionOptions } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
 import { addOutput, type OutputOptions, print, table } from "./output.ts";
@@ -20,10 +21,6 @@ const perPage = 200;
 
 /** Of a reason, which may quote an answer at length, what fits on a line; `inspect` shows all of it. */
 const reasonLengthMax = 100;
-
-function beginningOf(reason: string): string {
-  return reason.length <= reasonLengthMax ? reason : `${reason.slice(0, reasonLengthMax - 1)}…`;
-}
 
 function listCommand(): Command {
   const command = new Command("ls")
@@ -44,7 +41,7 @@ function listCommand(): Command {
               `${letter.action_index} ${letter.action_type}`,
               String(letter.attempts.length),
               letter.id,
-              beginningOf(letter.reason),
+              cut(letter.reason, reasonLengthMax),
             ]),
           ),
     );

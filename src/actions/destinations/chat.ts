@@ -1,5 +1,6 @@
 /** Notifications as chats take them over their incoming webhooks, and as a webhook of one's own gets them. */
 
+import { cut } from "../../core/cut.ts";
 import type { Notification } from "../send-notification.ts";
 
 /** For a receiver of one's own: the notification and the firing, without any markup. */
@@ -57,10 +58,4 @@ export function discordMessage({ subject, body }: Notification): object {
     description: cut(body, discordTextMax),
   };
   return { embeds: [embed], allowed_mentions: { parse: [] } };
-}
-
-/** A text of at most so many UTF-16 units. A character that the cut would split is left out. */
-export function cut(text: string, lengthMax: number): string {
-  if (text.length <= lengthMax) return text;
-  return `${text.slice(0, lengthMax - 1).replace(/[\uD800-\uDBFF]$/, "")}…`;
 }

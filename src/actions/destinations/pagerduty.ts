@@ -1,10 +1,10 @@
 /** Notifications as PagerDuty takes them: https://developer.pagerduty.com/docs/events-api-v2-overview */
 
 import { canonicalJson } from "../../core/automation.ts";
+import { cut } from "../../core/cut.ts";
 import type { DestinationDefinition } from "../../core/destination.ts";
 import { uuid5 } from "../../core/uuid.ts";
 import type { Notification } from "../send-notification.ts";
-import { cut } from "./chat.ts";
 
 const summaryLengthMax = 1_024;
 
