@@ -2,7 +2,17 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { EventCount, EventFilter, ReceivedEvent } from "../client/index.ts";
-import { parseDuration, parseTime } from "../core/time.ts";
+import {
+  day,
+  formatTime,
+  hour,
+  millisecond,
+  minute,
+  parseDuration,
+  parseTime,
+  second,
+  timeMin,
+} from "../core/time.ts";
 import { addConnection, asking, type ConnectionOptions } from "./connection.ts";
 import { readCount } from "./deliveries.ts";
 import { CommandFailure } from "./failure.ts";
@@ -80,21 +90,15 @@ function tailCommand(): Command {
   );
 }
 
-const unitMs = {
-  week: 604_800_000,
-  day: 86_400_000,
-  hour: 3_600_000,
-  minute: 60_000,
-  second: 1_000,
-} as const;
-const units = Object.keys(unitMs) as (keyof typeof unitMs)[];
+const unitLengths = { week: 7 * day, day, hour, minute, second } as const;
+const units = Object.keys(unitLengths) as (keyof typeof unitLengths)[];
 
 /** By time, when nothing says since when. By itself the server counts half a year: too many hours to be answered. */
 const groupCountDefault = 100;
 
 interface CountOptions {
   readonly by: "event" | "resource" | "day" | "time";
-  readonly unit: keyof typeof unitMs;
+  readonly unit: keyof typeof unitLengths;
   readonly interval: number;
 }
 
@@ -122,8 +126,8 @@ function countCommand(): Command {
 }
 
 function startOf({ until, unit, interval }: Options & CountOptions): string {
-  const end = until === undefined ? Date.now() : Date.parse(until);
-  return new Date(end - groupCountDefault * interval * unitMs[unit]).toISOString();
+  const end = (until === undefined ? null : parseTime(until)) ?? Date.now() * millisecond;
+  return formatTime(Math.max(timeMin, end - Math.round(groupCountDefault * interval * unitLengths[unit])));
 }
 
 function countTable(counts: readonly EventCount[], by: CountOptions["by"]): [string[], string[][]] {
