@@ -3,11 +3,11 @@
  * ratio between them, within one run. Run it as: npx node bench/core.ts [rules] [events]
  */
 
-import { type Automation, AutomationSchema } from "../src/core/automation.ts";
-import { Core } from "../src/core/core.ts";
-import { type Event, EventSchema, eventOf } from "../src/core/event.ts";
-import { formatTime, type Micros, millisecond, parseTime } from "../src/core/time.ts";
-import { triplineNamespace, uuid5 } from "../src/core/uuid.ts";
+import { Core } from "../src/core/machine/core.ts";
+import { type Automation, AutomationSchema } from "../src/core/model/automation.ts";
+import { type Event, EventSchema, eventOf } from "../src/core/model/event.ts";
+import { formatTime, type Micros, millisecond, parseTime } from "../src/core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../src/core/model/uuid.ts";
 
 const ruleCount = Number(process.argv[2] ?? 10_000);
 const eventCount = Number(process.argv[3] ?? 100_000);

@@ -9,16 +9,16 @@
 
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { ActionQueue } from "../src/actions/queue.ts";
-import { startActionWorker } from "../src/actions/worker.ts";
-import type { ActionDefinition } from "../src/core/action.ts";
-import { AutomationSchema } from "../src/core/automation.ts";
-import { invocationsOf } from "../src/core/consequence.ts";
-import { eventOf } from "../src/core/event.ts";
-import { millisecond } from "../src/core/time.ts";
-import { triplineNamespace, uuid5 } from "../src/core/uuid.ts";
-import { connect } from "../src/log/connection.ts";
-import { Log } from "../src/log/log.ts";
+import { invocationsOf } from "../src/core/machine/consequence.ts";
+import type { ActionDefinition } from "../src/core/model/action.ts";
+import { AutomationSchema } from "../src/core/model/automation.ts";
+import { eventOf } from "../src/core/model/event.ts";
+import { millisecond } from "../src/core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../src/core/model/uuid.ts";
+import { ActionQueue } from "../src/delivery/queue.ts";
+import { startActionWorker } from "../src/delivery/worker.ts";
+import { connect } from "../src/store/connection.ts";
+import { Log } from "../src/store/log.ts";
 import { startRedis } from "../test/support/redis.ts";
 
 const deliveryCount = Number(process.argv[2] ?? 1_000);

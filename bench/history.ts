@@ -13,9 +13,9 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { eventOf, type WireEvent } from "../src/core/event.ts";
-import type { EventEntry } from "../src/core/log-entry.ts";
-import { formatTime, hour, type Micros, millisecond, second } from "../src/core/time.ts";
+import type { EventEntry } from "../src/core/machine/log-entry.ts";
+import { eventOf, type WireEvent } from "../src/core/model/event.ts";
+import { formatTime, hour, type Micros, millisecond, second } from "../src/core/model/time.ts";
 import { EventFilterSchema, resolveFilter } from "../src/history/filter.ts";
 import { type History, openHistory } from "../src/history/history.ts";
 

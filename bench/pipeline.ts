@@ -8,13 +8,13 @@
  * Run: npx node bench/pipeline.ts [events per run, default 50000] [runs of each, default 3]
  */
 
-import { ActionQueue } from "../src/actions/queue.ts";
-import { type Automation, AutomationSchema } from "../src/core/automation.ts";
-import { millisecond } from "../src/core/time.ts";
-import { triplineNamespace, uuid5 } from "../src/core/uuid.ts";
+import { type Automation, AutomationSchema } from "../src/core/model/automation.ts";
+import { millisecond } from "../src/core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../src/core/model/uuid.ts";
+import { ActionQueue } from "../src/delivery/queue.ts";
 import { startEngine } from "../src/engine/engine.ts";
-import { connect } from "../src/log/connection.ts";
-import { Log } from "../src/log/log.ts";
+import { connect } from "../src/store/connection.ts";
+import { Log } from "../src/store/log.ts";
 import { startRedis } from "../test/support/redis.ts";
 
 const eventCount = Number(process.argv[2] ?? 50_000);

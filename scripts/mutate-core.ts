@@ -20,7 +20,7 @@ import vm from "node:vm";
 import { parse } from "acorn";
 import { build } from "esbuild";
 import fc from "fast-check";
-import { formatTime, hour, parseTime, second } from "../src/core/time.ts";
+import { formatTime, hour, parseTime, second } from "../src/core/model/time.ts";
 import { type Example, sectionsOf } from "../test/docs/document.ts";
 import {
   type AnyCase,
@@ -63,7 +63,10 @@ const files = [
   "specification",
   "state",
   "trigger-index",
-].map((name) => `src/core/${name}.ts`);
+].map(
+  (name) =>
+    `src/core/${["glob", "schedule", "specification"].includes(name) ? "model" : "machine"}/${name}.ts`,
+);
 
 interface Mutant {
   readonly file: string;

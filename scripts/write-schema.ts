@@ -3,9 +3,9 @@
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
-import { AutomationSchema } from "../src/core/automation.ts";
-import { DestinationSchema } from "../src/core/destination.ts";
-import { HookSchema } from "../src/core/hook.ts";
+import { AutomationSchema } from "../src/core/model/automation.ts";
+import { DestinationSchema } from "../src/core/model/destination.ts";
+import { HookSchema } from "../src/core/model/hook.ts";
 
 type JsonSchema = Record<string, unknown>;
 

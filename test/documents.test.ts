@@ -3,9 +3,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { expect, test } from "vitest";
-import { templateProblem } from "../src/actions/template.ts";
 import { formatDiagnostic } from "../src/rules/diagnostic.ts";
 import { readRules } from "../src/rules/load.ts";
+import { templateProblem } from "../src/templates/template.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const documents = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)]

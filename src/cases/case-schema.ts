@@ -1,9 +1,9 @@
 /** The format of `*.test.yaml`: cases for rules. What the words mean is said in docs/testing-rules.md. */
 
 import { z } from "zod";
-import { RelatedResourceSchema, ResourceSchema, type WireResource } from "../core/event.ts";
-import { formatTime, type Micros, parseDuration, parseTime, second } from "../core/time.ts";
-import { DurationSchema } from "../core/trigger.ts";
+import { RelatedResourceSchema, ResourceSchema, type WireResource } from "../core/model/event.ts";
+import { formatTime, type Micros, parseDuration, parseTime, second } from "../core/model/time.ts";
+import { DurationSchema } from "../core/model/trigger.ts";
 
 /** An instant as it is written: an offset from the case's start, or a time. */
 export type When =

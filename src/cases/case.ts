@@ -1,8 +1,8 @@
 /** A case made ready to run: every time an instant, every repetition written out, its automations loaded. */
 
-import type { Automation } from "../core/automation.ts";
-import type { WireEvent } from "../core/event.ts";
-import type { Micros } from "../core/time.ts";
+import type { Automation } from "../core/model/automation.ts";
+import type { WireEvent } from "../core/model/event.ts";
+import type { Micros } from "../core/model/time.ts";
 import type { Place } from "../rules/diagnostic.ts";
 import type { RequestDefinition } from "./case-schema.ts";
 

@@ -1,6 +1,6 @@
 /** Pairs the firings that a case expects with those that it got. */
 
-import type { Micros } from "../core/time.ts";
+import type { Micros } from "../core/model/time.ts";
 import type { ExpectedFiring } from "./case.ts";
 import { type Difference, differencesOf } from "./differences.ts";
 import type { GotFiring } from "./got-firing.ts";

@@ -1,6 +1,6 @@
 /** Where what was expected and what was got differ, field by field. */
 
-import { formatDuration, formatTime, type Micros } from "../core/time.ts";
+import { formatDuration, formatTime, type Micros } from "../core/model/time.ts";
 import type { ExpectedFiring } from "./case.ts";
 import type { RequestDefinition } from "./case-schema.ts";
 import type { GotFiring, GotRequest } from "./got-firing.ts";

@@ -1,11 +1,11 @@
 /** A firing as cases see it: what happened, and the requests that its webhooks would be. */
 
-import { renderRequest } from "../actions/call-webhook.ts";
-import { Renderer } from "../actions/renderer.ts";
-import { TemplateError } from "../actions/template.ts";
-import { invocationsOf } from "../core/consequence.ts";
-import type { Firing } from "../core/firing.ts";
-import { type Micros, millisecond } from "../core/time.ts";
+import { invocationsOf } from "../core/machine/consequence.ts";
+import type { Firing } from "../core/machine/firing.ts";
+import { type Micros, millisecond } from "../core/model/time.ts";
+import { renderRequest } from "../delivery/actions/call-webhook.ts";
+import { Renderer } from "../templates/renderer.ts";
+import { TemplateError } from "../templates/template.ts";
 
 /** A request, or why there is none. */
 export type GotRequest =

@@ -1,7 +1,7 @@
 /** `*.test.yaml` → cases ready to run, with every mistake in them and in the rules that they name. */
 
-import { latenessDefault } from "../core/limits.ts";
-import type { Micros } from "../core/time.ts";
+import { latenessDefault } from "../core/model/limits.ts";
+import type { Micros } from "../core/model/time.ts";
 import type { CheckTemplate } from "../rules/action-texts.ts";
 import { type Diagnostic, diagnosticAt, inReadingOrder, type Place } from "../rules/diagnostic.ts";
 import { shown } from "../rules/mistake-message.ts";

@@ -1,9 +1,9 @@
 /** What a case says → a case made ready to run, with every mistake that no schema can see. */
 
-import type { Automation } from "../core/automation.ts";
-import { isUuid, normalizeUuid } from "../core/event.ts";
-import { nearMiss } from "../core/near-miss.ts";
-import { formatDuration, formatTime, type Micros } from "../core/time.ts";
+import type { Automation } from "../core/model/automation.ts";
+import { isUuid, normalizeUuid } from "../core/model/event.ts";
+import { nearMiss } from "../core/model/near-miss.ts";
+import { formatDuration, formatTime, type Micros } from "../core/model/time.ts";
 import type { Place } from "../rules/diagnostic.ts";
 import { listed } from "../rules/mistake-message.ts";
 import type { Case, CaseStep, ExpectedFiring } from "./case.ts";

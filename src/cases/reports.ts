@@ -1,6 +1,6 @@
 /** Results of cases as people and other programs read them. */
 
-import { formatTime } from "../core/time.ts";
+import { formatTime } from "../core/model/time.ts";
 import { isGood } from "./compare.ts";
 import type { CaseResult } from "./run-case.ts";
 import { type Paint, timelineOf } from "./timeline.ts";

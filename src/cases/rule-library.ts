@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Automation } from "../core/automation.ts";
+import type { Automation } from "../core/model/automation.ts";
 import type { CheckTemplate } from "../rules/action-texts.ts";
 import type { Diagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, readRules } from "../rules/load.ts";

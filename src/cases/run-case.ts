@@ -1,10 +1,10 @@
 /** Runs a case in virtual time, as it is written and with restarts, and judges it. */
 
-import type { Automation } from "../core/automation.ts";
-import { showFiring } from "../core/consequence.ts";
-import type { CoreOptions } from "../core/core.ts";
-import type { Firing } from "../core/firing.ts";
-import { Simulation } from "../core/simulation.ts";
+import { showFiring } from "../core/machine/consequence.ts";
+import type { CoreOptions } from "../core/machine/core.ts";
+import type { Firing } from "../core/machine/firing.ts";
+import { Simulation } from "../core/machine/simulation.ts";
+import type { Automation } from "../core/model/automation.ts";
 import { wholeFile } from "../rules/diagnostic.ts";
 import type { Case, CaseStep, ExpectedFiring } from "./case.ts";
 import { isGood, type Pair, pairFirings } from "./compare.ts";

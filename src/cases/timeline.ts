@@ -1,6 +1,6 @@
 /** What happened in a case beside what was expected, on one time line, for people. */
 
-import { formatDuration, type Micros, parseTime } from "../core/time.ts";
+import { formatDuration, type Micros, parseTime } from "../core/model/time.ts";
 import type { Case, CaseStep, EventStep, ExpectedFiring } from "./case.ts";
 import { isGood, type Pair } from "./compare.ts";
 import { shownTime } from "./differences.ts";

@@ -1,11 +1,11 @@
 /** `tripline apply`: brings a running server's automations to what rule files say; first it says what will change. */
 
 import { Command } from "commander";
-import { templateProblem } from "../actions/template.ts";
 import type { Application, AppliedChange, AppliedRules } from "../client/index.ts";
-import type { Automation } from "../core/automation.ts";
+import type { Automation } from "../core/model/automation.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
+import { templateProblem } from "../templates/template.ts";
 import { addConnection, asking, type ConnectionOptions } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
 import { addOutput, counted, type OutputOptions, onOneLine, paint, print } from "./output.ts";

@@ -1,13 +1,13 @@
 /** `tripline check`: says what is wrong with rule files, without a server. */
 
 import { Command } from "commander";
-import { templateProblem } from "../actions/template.ts";
-import { templateUses } from "../actions/template-uses.ts";
+import { lintRules } from "../lint/lint.ts";
+import { formatWarning, type Warning } from "../lint/warning.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
-import type { Environment } from "../rules/environment.ts";
-import { lintRules } from "../rules/lint/lint.ts";
-import { formatWarning, type Warning } from "../rules/lint/warning.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
+import type { Environment } from "../templates/environment.ts";
+import { templateProblem } from "../templates/template.ts";
+import { templateUses } from "../templates/uses.ts";
 
 export interface CheckIo {
   readonly stdout: { write(text: string): unknown };

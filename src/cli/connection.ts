@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import type { AutomationView } from "../client/index.ts";
 import { NotAllowed, NotFound, Refused, Tripline, TriplineError, Unreachable } from "../client/index.ts";
-import { isUuid } from "../core/event.ts";
+import { isUuid } from "../core/model/event.ts";
 import { CommandFailure } from "./failure.ts";
 
 export interface ConnectionOptions {

@@ -2,7 +2,7 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import type { DeadLetter } from "../client/index.ts";
-import { cut } from "../core/cut.ts";
+import { cut } from "../core/model/cut.ts";
 import { addConnection, asking, type ConnectionOptions } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
 import { addOutput, type OutputOptions, print, table } from "./output.ts";

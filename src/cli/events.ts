@@ -12,7 +12,7 @@ import {
   parseTime,
   second,
   timeMin,
-} from "../core/time.ts";
+} from "../core/model/time.ts";
 import { addConnection, asking, type ConnectionOptions } from "./connection.ts";
 import { readCount } from "./deliveries.ts";
 import { CommandFailure } from "./failure.ts";

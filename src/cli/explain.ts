@@ -2,11 +2,11 @@
 
 import { Command } from "commander";
 import { type Explanation, NotFound } from "../client/index.ts";
-import type { Automation } from "../core/automation.ts";
-import { eventOf, isUuid, normalizeUuid } from "../core/event.ts";
-import { explainEvent, showExplanation } from "../core/explain.ts";
-import type { LogEntry } from "../core/log-entry.ts";
-import type { Micros } from "../core/time.ts";
+import { explainEvent, showExplanation } from "../core/machine/explain.ts";
+import type { LogEntry } from "../core/machine/log-entry.ts";
+import type { Automation } from "../core/model/automation.ts";
+import { eventOf, isUuid, normalizeUuid } from "../core/model/event.ts";
+import type { Micros } from "../core/model/time.ts";
 import { addConnection, asking, automationCalled, type ConnectionOptions } from "./connection.ts";
 import { explanationText } from "./explanation-text.ts";
 import { CommandFailure } from "./failure.ts";

@@ -1,8 +1,8 @@
 /** An explanation in words. */
 
 import type { Explanation } from "../client/index.ts";
-import { sentenceOf } from "../core/explain.ts";
-import { formatDuration, parseTime } from "../core/time.ts";
+import { sentenceOf } from "../core/machine/explain.ts";
+import { formatDuration, parseTime } from "../core/model/time.ts";
 
 type TriggerPart = Explanation["triggers"][number];
 type Decision = TriggerPart["decisions"][number];

@@ -1,11 +1,11 @@
 /** `tripline keys`: makes, lists and revokes API keys. It needs nothing but Redis, so it also makes the first one. */
 
 import { Command, InvalidArgumentError, Option } from "commander";
-import { KeyStore } from "../api/key-store.ts";
-import { type ApiKey, makeKey, type Rate, stateOf } from "../api/keys.ts";
-import { type Scope, scopes } from "../api/tenant.ts";
-import { formatDuration, millisecond, parseDuration, second } from "../core/time.ts";
-import { connect, RedisUnreachable } from "../log/connection.ts";
+import { type Scope, scopes } from "../core/model/scope.ts";
+import { formatDuration, millisecond, parseDuration, second } from "../core/model/time.ts";
+import { type ApiKey, makeKey, type Rate, stateOf } from "../store/api-key.ts";
+import { KeyStore } from "../store/api-key-store.ts";
+import { connect, RedisUnreachable } from "../store/connection.ts";
 import { CommandFailure } from "./failure.ts";
 import { findRedis } from "./find-redis.ts";
 import { addOutput, type OutputOptions, print, table } from "./output.ts";

@@ -1,11 +1,11 @@
 /** The history as a server keeps it: opened once for all workspaces, written by the role `recorder`. */
 
 import type { Logger } from "pino";
-import { millisecond } from "../core/time.ts";
+import { millisecond } from "../core/model/time.ts";
 import { type History, openHistory } from "../history/history.ts";
 import { Recorder } from "../history/recorder.ts";
-import type { Log } from "../log/log.ts";
-import { Trimmer } from "../log/trimmer.ts";
+import type { Log } from "../store/log.ts";
+import { Trimmer } from "../store/trimmer.ts";
 import type { Running } from "./running.ts";
 import type { Settings } from "./settings.ts";
 

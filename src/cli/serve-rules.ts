@@ -1,14 +1,14 @@
 /** The rule files of a server: loaded, applied, and followed as they change. */
 
 import type { Logger } from "pino";
-import { templateProblem } from "../actions/template.ts";
-import { millisecond } from "../core/time.ts";
-import type { Log } from "../log/log.ts";
-import { applyRules } from "../rules/apply.ts";
-import { applyDestinations } from "../rules/apply-destinations.ts";
+import { millisecond } from "../core/model/time.ts";
+import { applyRules } from "../reconcile/apply.ts";
+import { applyDestinations } from "../reconcile/apply-destinations.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
 import { type RuleWatcher, watchRules } from "../rules/watch.ts";
+import type { Log } from "../store/log.ts";
+import { templateProblem } from "../templates/template.ts";
 import { CommandFailure } from "./failure.ts";
 
 export interface ServeRulesOptions {

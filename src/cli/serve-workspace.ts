@@ -2,14 +2,14 @@
 
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
-import { ActionQueue } from "../actions/queue.ts";
-import { startActionWorker, type WorkerSettings } from "../actions/worker.ts";
-import type { Metrics } from "../api/metrics.ts";
-import type { Workspace } from "../api/tenant.ts";
-import { millisecond } from "../core/time.ts";
+import type { Metrics } from "../api/http/metrics.ts";
+import type { Workspace } from "../api/http/tenant.ts";
+import { millisecond } from "../core/model/time.ts";
+import { ActionQueue } from "../delivery/queue.ts";
+import { startActionWorker, type WorkerSettings } from "../delivery/worker.ts";
 import { type Engine, startEngine } from "../engine/engine.ts";
 import type { History } from "../history/history.ts";
-import { Log } from "../log/log.ts";
+import { Log } from "../store/log.ts";
 import type { Running } from "./running.ts";
 import { startRecording } from "./serve-history.ts";
 import type { Settings } from "./settings.ts";

@@ -4,10 +4,18 @@
  */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { addressPolicy } from "../actions/address.ts";
-import { workerSettings } from "../actions/worker.ts";
-import { latenessDefault, seenCountMax, seenFor } from "../core/limits.ts";
-import { day, formatDuration, hour, type Micros, millisecond, minute, parseDuration } from "../core/time.ts";
+import { latenessDefault, seenCountMax, seenFor } from "../core/model/limits.ts";
+import {
+  day,
+  formatDuration,
+  hour,
+  type Micros,
+  millisecond,
+  minute,
+  parseDuration,
+} from "../core/model/time.ts";
+import { addressPolicy } from "../delivery/address.ts";
+import { workerSettings } from "../delivery/worker.ts";
 import type { LogFormat } from "./logger.ts";
 
 export const roles = ["api", "engine", "actions", "recorder"] as const;

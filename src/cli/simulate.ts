@@ -1,9 +1,9 @@
 /** `tripline simulate`: the rules over a timeline of events, in virtual time, without a server. */
 
 import { Command } from "commander";
-import type { Firing } from "../core/firing.ts";
-import { Simulation } from "../core/simulation.ts";
-import { formatTime, type Micros } from "../core/time.ts";
+import type { Firing } from "../core/machine/firing.ts";
+import { Simulation } from "../core/machine/simulation.ts";
+import { formatTime, type Micros } from "../core/model/time.ts";
 import {
   durationOption,
   linesOf,

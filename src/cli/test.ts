@@ -2,14 +2,14 @@
 
 import { styleText } from "node:util";
 import { Command, Option } from "commander";
-import { templateProblem } from "../actions/template.ts";
 import { loadCases } from "../cases/load-cases.ts";
 import { type Reporter, report, reporters } from "../cases/reports.ts";
 import { type RunOptions, runCase } from "../cases/run-case.ts";
 import type { Paint } from "../cases/timeline.ts";
-import { latenessDefault } from "../core/limits.ts";
-import { formatDuration, type Micros, parseDuration } from "../core/time.ts";
+import { latenessDefault } from "../core/model/limits.ts";
+import { formatDuration, type Micros, parseDuration } from "../core/model/time.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
+import { templateProblem } from "../templates/template.ts";
 import { CommandFailure } from "./failure.ts";
 
 export interface TestIo extends RunOptions {

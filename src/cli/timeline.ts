@@ -8,15 +8,15 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { z } from "zod";
-import { templateProblem } from "../actions/template.ts";
-import type { Automation } from "../core/automation.ts";
-import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../core/event.ts";
-import type { TimelineStep } from "../core/simulation.ts";
-import { type Micros, parseDuration, parseTime } from "../core/time.ts";
-import { triplineNamespace, uuid5 } from "../core/uuid.ts";
+import type { TimelineStep } from "../core/machine/simulation.ts";
+import type { Automation } from "../core/model/automation.ts";
+import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../core/model/event.ts";
+import { type Micros, parseDuration, parseTime } from "../core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../core/model/uuid.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
-import { standIn } from "../rules/environment.ts";
 import { loadRules } from "../rules/load.ts";
+import { standIn } from "../templates/environment.ts";
+import { templateProblem } from "../templates/template.ts";
 import { CommandFailure } from "./failure.ts";
 
 const TimeSchema = z

@@ -1,9 +1,13 @@
 /** What the client takes and gives, derived from the schemas with which the server checks requests. */
 
 import type { z } from "zod";
-import type { AutomationCreateSchema, AutomationUpdateSchema } from "../api/automation-input.ts";
-import type { EventSchema } from "../core/event.ts";
-import type { CompoundTriggerSchema, EventTriggerSchema, SequenceTriggerSchema } from "../core/trigger.ts";
+import type { AutomationCreateSchema, AutomationUpdateSchema } from "../api/automations/automation-input.ts";
+import type { EventSchema } from "../core/model/event.ts";
+import type {
+  CompoundTriggerSchema,
+  EventTriggerSchema,
+  SequenceTriggerSchema,
+} from "../core/model/trigger.ts";
 import type { EventFilterSchema } from "../history/filter.ts";
 
 export type {
@@ -15,11 +19,11 @@ export type {
   ShownExplanation as Explanation,
   Window,
   Windows,
-} from "../api/operations/answers.ts";
-export type { AppliedChange, AppliedRules } from "../api/operations/applied.ts";
-export type { Application, NewDestination } from "../api/operations/sent.ts";
-export type { AutomationView } from "../core/automation-view.ts";
-export type { ReceivedEvent } from "../core/event.ts";
+} from "../api/openapi/operations/answers.ts";
+export type { AppliedChange, AppliedRules } from "../api/openapi/operations/applied.ts";
+export type { Application, NewDestination } from "../api/openapi/operations/sent.ts";
+export type { AutomationView } from "../core/model/automation-view.ts";
+export type { ReceivedEvent } from "../core/model/event.ts";
 
 /** What a schema takes, never changed by this client: so lists and objects may be readonly. */
 type Given<T> = T extends object ? { readonly [Key in keyof T]: Given<T[Key]> } : T;

@@ -7,16 +7,16 @@
 
 import { Hono } from "hono";
 import { Redis } from "ioredis";
-import { renderHook } from "../actions/hook-template.ts";
-import { answerErrors } from "../api/answer-errors.ts";
-import { cloudEventRoutes } from "../api/cloudevents.ts";
-import { hookRoutes } from "../api/hooks.ts";
-import { type IngestMeter, ingestRoutes } from "../api/ingest.ts";
-import { KeyRing } from "../api/key-ring.ts";
-import { Refusal } from "../api/refusal.ts";
-import { probes } from "../api/small-endpoints.ts";
-import { type ApiEnv, openTo, type Tenants, tenancy, tenantsOf, type Workspace } from "../api/tenant.ts";
-import { Log } from "../log/log.ts";
+import { answerErrors } from "../api/http/answer-errors.ts";
+import { KeyRing } from "../api/http/key-ring.ts";
+import { Refusal } from "../api/http/refusal.ts";
+import { type ApiEnv, openTo, type Tenants, tenancy, tenantsOf, type Workspace } from "../api/http/tenant.ts";
+import { cloudEventRoutes } from "../api/ingest/cloudevents.ts";
+import { hookRoutes } from "../api/ingest/hooks.ts";
+import { type IngestMeter, ingestRoutes } from "../api/ingest/ingest.ts";
+import { probes } from "../api/prefect/small-endpoints.ts";
+import { Log } from "../store/log.ts";
+import { renderHook } from "../templates/hook-template.ts";
 
 /** What wrangler.toml and `wrangler secret put` set. */
 export interface EdgeSettings {

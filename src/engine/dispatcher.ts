@@ -5,7 +5,7 @@
  * the queue ignores an invocation whose id it knows.
  */
 
-import { RedisUnreachable } from "../log/connection.ts";
+import { RedisUnreachable } from "../store/connection.ts";
 import type { ActionQueue, Clock, EngineLogger, ShardStore } from "./ports.ts";
 
 const batchCount = 100;

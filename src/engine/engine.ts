@@ -2,9 +2,9 @@
 
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import type { Micros } from "../core/time.ts";
-import { connect, reaching } from "../log/connection.ts";
-import { workspaceKeys } from "../log/keys.ts";
+import type { Micros } from "../core/model/time.ts";
+import { connect, reaching } from "../store/connection.ts";
+import { workspaceKeys } from "../store/keys.ts";
 import { systemClock } from "./clock.ts";
 import type { ActionQueue, EngineLogger, EngineMetrics } from "./ports.ts";
 import { RedisShardStore } from "./redis-shard-store.ts";

@@ -5,12 +5,12 @@
  * Whenever anything fails, the core must be dropped: it may be ahead of what is stored.
  */
 
-import { firingEvent, invocationsOf, loopCutEvent } from "../core/consequence.ts";
-import type { Core } from "../core/core.ts";
-import type { Firing } from "../core/firing.ts";
-import type { LogEntry, LogPosition } from "../core/log-entry.ts";
-import { type Micros, millisecond, second } from "../core/time.ts";
-import { blockMsMax } from "../log/connection.ts";
+import { firingEvent, invocationsOf, loopCutEvent } from "../core/machine/consequence.ts";
+import type { Core } from "../core/machine/core.ts";
+import type { Firing } from "../core/machine/firing.ts";
+import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
+import { type Micros, millisecond, second } from "../core/model/time.ts";
+import { blockMsMax } from "../store/connection.ts";
 import type { Clock, Commit, Cursor, EngineMetrics, ReadResult, ShardStore } from "./ports.ts";
 import { shardOf } from "./shard-of.ts";
 

@@ -4,12 +4,12 @@
  * The loop reaches Redis and time through these alone, so that a simulator can drive the same code with faults.
  */
 
-import type { Automation } from "../core/automation.ts";
-import type { Invocation } from "../core/consequence.ts";
-import type { StateChange } from "../core/core.ts";
-import type { LogEntry, LogPosition } from "../core/log-entry.ts";
-import type { Micros } from "../core/time.ts";
-import type { NewEvent } from "../log/entry.ts";
+import type { StateChange } from "../core/machine/core.ts";
+import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
+import type { Automation } from "../core/model/automation.ts";
+import type { Invocation } from "../core/model/invocation.ts";
+import type { Micros } from "../core/model/time.ts";
+import type { NewEvent } from "../store/entry.ts";
 
 /** How far a shard has come, as committed. */
 export interface Cursor {

@@ -2,15 +2,15 @@
 
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
-import type { Automation } from "../core/automation.ts";
-import type { Invocation } from "../core/consequence.ts";
-import type { LogPosition } from "../core/log-entry.ts";
-import { type Micros, millisecond, second } from "../core/time.ts";
-import { reaching } from "../log/connection.ts";
-import { encodeLineage, type StoredEntry } from "../log/entry.ts";
-import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../log/keys.ts";
-import { Log } from "../log/log.ts";
-import { Script, type ScriptArgument } from "../log/script.ts";
+import type { LogPosition } from "../core/machine/log-entry.ts";
+import type { Automation } from "../core/model/automation.ts";
+import type { Invocation } from "../core/model/invocation.ts";
+import { type Micros, millisecond, second } from "../core/model/time.ts";
+import { reaching } from "../store/connection.ts";
+import { encodeLineage, type StoredEntry } from "../store/entry.ts";
+import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
+import { Log } from "../store/log.ts";
+import { Script, type ScriptArgument } from "../store/script.ts";
 import type {
   Commit,
   CommitOutcome,

@@ -1,9 +1,9 @@
 /** Where a shard goes on: the core as it was last committed, or at its origin. */
 
-import { Core } from "../core/core.ts";
-import { seenCountMax, seenFor } from "../core/limits.ts";
-import type { Micros } from "../core/time.ts";
-import { comparePositions, positionBefore } from "../log/position.ts";
+import { Core } from "../core/machine/core.ts";
+import { seenCountMax, seenFor } from "../core/model/limits.ts";
+import type { Micros } from "../core/model/time.ts";
+import { comparePositions, positionBefore } from "../store/position.ts";
 import type { Cursor, EngineLogger, ShardStore } from "./ports.ts";
 import { shardOf } from "./shard-of.ts";
 

@@ -4,7 +4,7 @@
  * Starting over is always right, because nothing that matters is in memory alone.
  */
 
-import { RedisUnreachable } from "../log/connection.ts";
+import { RedisUnreachable } from "../store/connection.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Loop, LostOwnership } from "./loop.ts";
 import type { ActionQueue, Clock, EngineLogger, EngineMetrics, ShardStore } from "./ports.ts";

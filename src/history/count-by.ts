@@ -12,7 +12,7 @@ import {
   second,
   timeMax,
   timeMin,
-} from "../core/time.ts";
+} from "../core/model/time.ts";
 import { type EventFilter, EventFilterSchema } from "./filter.ts";
 import { matchingEvents, prepareSearch } from "./matching.ts";
 import type { Store } from "./store.ts";

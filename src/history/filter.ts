@@ -6,9 +6,9 @@
  */
 
 import { z } from "zod";
-import { UuidSchema } from "../core/event.ts";
-import { day, type Micros, parseTime } from "../core/time.ts";
-import { SpecificationSchema } from "../core/trigger.ts";
+import { UuidSchema } from "../core/model/event.ts";
+import { day, type Micros, parseTime } from "../core/model/time.ts";
+import { SpecificationSchema } from "../core/model/trigger.ts";
 import { comparable } from "./text.ts";
 import { parseTextQuery, type TextQuery } from "./text-query.ts";
 

@@ -1,9 +1,9 @@
 /** Whether an event matches a filter, decided in memory, for live feeds: the same as the queries decide in SQL. */
 
-import type { Event, Resource } from "../core/event.ts";
-import { compileGlob } from "../core/glob.ts";
-import { includes } from "../core/specification.ts";
-import { type Micros, parseTime } from "../core/time.ts";
+import type { Event, Resource } from "../core/model/event.ts";
+import { compileGlob } from "../core/model/glob.ts";
+import { includes } from "../core/model/specification.ts";
+import { type Micros, parseTime } from "../core/model/time.ts";
 import type { EventFilter, ResourceTest } from "./filter.ts";
 import { comparable, comparableLabels, searchTextOf } from "./text.ts";
 

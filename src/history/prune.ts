@@ -1,7 +1,7 @@
 /** Retention: forgets the oldest events, by age and by size. */
 
 import { sql, type Transaction } from "kysely";
-import { type Micros, millisecond } from "../core/time.ts";
+import { type Micros, millisecond } from "../core/model/time.ts";
 import type { Tables } from "./schema.ts";
 import type { Store } from "./store.ts";
 

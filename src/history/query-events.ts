@@ -1,8 +1,8 @@
 /** The feed's past: a page of the events that match, and how many there are in all. */
 
 import { sql } from "kysely";
-import type { ReceivedEvent } from "../core/event.ts";
-import type { Micros } from "../core/time.ts";
+import type { ReceivedEvent } from "../core/model/event.ts";
+import type { Micros } from "../core/model/time.ts";
 import type { EventFilter } from "./filter.ts";
 import {
   findsNothing,

@@ -2,8 +2,8 @@
 
 import { createHash } from "node:crypto";
 import { type Kysely, sql, type Transaction } from "kysely";
-import { type Event, receivedEvent } from "../core/event.ts";
-import type { LogEntry, LogPosition } from "../core/log-entry.ts";
+import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
+import { type Event, receivedEvent } from "../core/model/event.ts";
 import { occurredOf } from "./matches.ts";
 import type { Tables } from "./schema.ts";
 import type { Store } from "./store.ts";

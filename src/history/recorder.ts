@@ -6,9 +6,9 @@
  */
 
 import { setTimeout as pause } from "node:timers/promises";
-import type { LogPosition } from "../core/log-entry.ts";
-import { millisecond } from "../core/time.ts";
-import type { Log } from "../log/log.ts";
+import type { LogPosition } from "../core/machine/log-entry.ts";
+import { millisecond } from "../core/model/time.ts";
+import type { Log } from "../store/log.ts";
 import type { History } from "./history.ts";
 import type { Retention } from "./prune.ts";
 

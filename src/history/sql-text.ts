@@ -1,7 +1,7 @@
 /** Conditions on texts in SQL, such that the indexes on their first characters serve, and both databases agree. */
 
 import { type Expression, type RawBuilder, type SqlBool, sql } from "kysely";
-import { compileGlob, type Element, piecesOf } from "../core/glob.ts";
+import { compileGlob, type Element, piecesOf } from "../core/model/glob.ts";
 import type { DialectName } from "./schema.ts";
 
 /** How many characters of a text an index holds. */

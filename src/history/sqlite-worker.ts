@@ -2,7 +2,7 @@
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
-import { compileGlob, type Glob } from "../core/glob.ts";
+import { compileGlob, type Glob } from "../core/model/glob.ts";
 
 export interface SqliteSettings {
   readonly path: string;

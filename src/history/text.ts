@@ -5,7 +5,7 @@
  * comparison both stand as U+FFFD. What is shown comes from the event's JSON, where they are escaped and survive.
  */
 
-import type { Event, Resource } from "../core/event.ts";
+import type { Event, Resource } from "../core/model/event.ts";
 
 const replacement = "\uFFFD";
 

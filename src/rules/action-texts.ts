@@ -5,7 +5,7 @@
  * other texts of an action they stay as references and their values go into `secrets`, apart from the definition.
  */
 
-import { type Environment, isReference, keepReferences, substitute } from "./environment.ts";
+import { type Environment, isReference, keepReferences, substitute } from "../templates/environment.ts";
 import {
   type Mistake,
   mapEntries,

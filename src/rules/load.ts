@@ -1,12 +1,12 @@
 /** Rule files → automations, webhooks and destinations, with every mistake in them. */
 
-import type { Automation } from "../core/automation.ts";
-import type { Destination } from "../core/destination.ts";
-import type { Hook } from "../core/hook.ts";
-import type { Micros } from "../core/time.ts";
+import type { Automation } from "../core/model/automation.ts";
+import type { Destination } from "../core/model/destination.ts";
+import type { Hook } from "../core/model/hook.ts";
+import type { Micros } from "../core/model/time.ts";
+import type { Environment } from "../templates/environment.ts";
 import type { CheckTemplate } from "./action-texts.ts";
 import { type Diagnostic, diagnosticAt, inReadingOrder, type Place } from "./diagnostic.ts";
-import type { Environment } from "./environment.ts";
 import { type NamedPlace, type ReadContext, readAutomation } from "./read-automation.ts";
 import { readDestination } from "./read-destination.ts";
 import { readHook } from "./read-hook.ts";

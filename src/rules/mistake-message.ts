@@ -1,7 +1,7 @@
 /** Puts what zod found wrong into words: what, found, remedy. */
 
 import type { z } from "zod";
-import { nearMiss } from "../core/near-miss.ts";
+import { nearMiss } from "../core/model/near-miss.ts";
 import type { RuleNode } from "./rule-tree.ts";
 
 type Issue = z.core.$ZodIssue;

@@ -1,11 +1,11 @@
 /** One document of a rule file, or one item of its `automations:` list → one automation. */
 
-import { type Automation, AutomationSchema } from "../core/automation.ts";
-import type { Micros } from "../core/time.ts";
-import { withTriggerIds } from "../core/trigger.ts";
+import { type Automation, AutomationSchema } from "../core/model/automation.ts";
+import type { Micros } from "../core/model/time.ts";
+import { withTriggerIds } from "../core/model/trigger.ts";
+import type { Environment } from "../templates/environment.ts";
 import { type CheckTemplate, resolveReferences, textMistakes } from "./action-texts.ts";
 import type { Place } from "./diagnostic.ts";
-import type { Environment } from "./environment.ts";
 import { automationIdOf, triggerIdOf } from "./ids.ts";
 import type { Mistake, RuleMapping } from "./rule-tree.ts";
 import { validate } from "./validate.ts";

@@ -1,7 +1,7 @@
 /** One destination of a rule file → a destination, with every mistake in it. */
 
-import { type Destination, DestinationSchema, destinationIdOf } from "../core/destination.ts";
-import { substitute } from "./environment.ts";
+import { type Destination, DestinationSchema, destinationIdOf } from "../core/model/destination.ts";
+import { substitute } from "../templates/environment.ts";
 import { type NamedPlace, nameIn, type ReadContext } from "./read-automation.ts";
 import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
 import { validate } from "./validate.ts";

@@ -1,8 +1,8 @@
 /** One webhook of a rule file → a hook, with every mistake in it. */
 
-import { type Hook, hookContextNames, hookSchemas } from "../core/hook.ts";
+import { type Hook, hookContextNames, hookSchemas } from "../core/model/hook.ts";
+import { type Environment, substitute } from "../templates/environment.ts";
 import type { CheckTemplate } from "./action-texts.ts";
-import { type Environment, substitute } from "./environment.ts";
 import { type NamedPlace, nameIn } from "./read-automation.ts";
 import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
 import { validate } from "./validate.ts";

@@ -1,7 +1,7 @@
 /** What a rule file holds: automations, webhooks that other services call, and destinations of actions. */
 
-import { destinationTypes } from "../core/destination.ts";
-import { nearMiss } from "../core/near-miss.ts";
+import { destinationTypes } from "../core/model/destination.ts";
+import { nearMiss } from "../core/model/near-miss.ts";
 import type { Place } from "./diagnostic.ts";
 import { listed, shown } from "./mistake-message.ts";
 import { parseRuleText, type RuleMapping, type RuleNode } from "./rule-tree.ts";

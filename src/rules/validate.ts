@@ -8,9 +8,9 @@
 
 import { parseDocument } from "yaml";
 import type { z } from "zod";
-import { nearMiss } from "../core/near-miss.ts";
+import { nearMiss } from "../core/model/near-miss.ts";
+import { isReference } from "../templates/environment.ts";
 import type { Place } from "./diagnostic.ts";
-import { isReference } from "./environment.ts";
 import { listed, messageOf, suggestionFor, unknownKeyMessage } from "./mistake-message.ts";
 import { type Mistake, plainValueOf, type RuleMapping, type RuleNode, type RuleScalar } from "./rule-tree.ts";
 import { keysAt, typesWith } from "./schema-walk.ts";

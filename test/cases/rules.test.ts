@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { templateProblem } from "../../src/actions/template.ts";
 import type { Case, ExpectedFiring } from "../../src/cases/case.ts";
 import { loadCases } from "../../src/cases/load-cases.ts";
 import { runCase } from "../../src/cases/run-case.ts";
 import { testRules } from "../../src/cli/test.ts";
 import { loadRules } from "../../src/rules/load.ts";
+import { templateProblem } from "../../src/templates/template.ts";
 
 const cwd = resolve(import.meta.dirname, "../..");
 const options = { cwd, checkTemplate: templateProblem };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Simulation } from "../../src/core/simulation.ts";
+import { Simulation } from "../../src/core/machine/simulation.ts";
 import { run, runCaseText, withoutTimes } from "./support.ts";
 
 describe("a case passes", () => {

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createLogger } from "../../src/cli/logger.ts";
-import { RedisUnreachable } from "../../src/log/connection.ts";
+import { RedisUnreachable } from "../../src/store/connection.ts";
 
 afterEach(() => vi.restoreAllMocks());
 

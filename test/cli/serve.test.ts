@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { connect } from "../../src/log/connection.ts";
-import { Log } from "../../src/log/log.ts";
+import { connect } from "../../src/store/connection.ts";
+import { Log } from "../../src/store/log.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { logLines, Sandbox, type Server } from "./support.ts";
 

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Invocation } from "../../src/core/consequence.ts";
-import type { WireEvent } from "../../src/core/event.ts";
+import type { WireEvent } from "../../src/core/model/event.ts";
+import type { Invocation } from "../../src/core/model/invocation.ts";
 import type { Commit, ShardStore } from "../../src/engine/ports.ts";
 import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
-import { connect, RedisUnreachable } from "../../src/log/connection.ts";
-import { Log } from "../../src/log/log.ts";
-import { comparePositions, receivedAt, startOfLog } from "../../src/log/position.ts";
+import { connect, RedisUnreachable } from "../../src/store/connection.ts";
+import { Log } from "../../src/store/log.ts";
+import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";

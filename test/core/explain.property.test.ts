@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Automation } from "../../src/core/automation.ts";
-import { explainEvent } from "../../src/core/explain.ts";
-import type { LogEntry } from "../../src/core/log-entry.ts";
+import { explainEvent } from "../../src/core/machine/explain.ts";
+import type { LogEntry } from "../../src/core/machine/log-entry.ts";
+import type { Automation } from "../../src/core/model/automation.ts";
 import { type AnyCase, anyCase, anyTrigger, busy } from "../support/anything.ts";
 import { coreFirings, shownCase, stepsOf } from "../support/core-runner.ts";
 import { numRuns, seed } from "../support/search.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { Core } from "../../src/core/core.ts";
-import { EventSchema, eventOf } from "../../src/core/event.ts";
-import { explainEvent } from "../../src/core/explain.ts";
-import type { LogEntry } from "../../src/core/log-entry.ts";
-import { formatTime, parseTime, second } from "../../src/core/time.ts";
+import { Core } from "../../src/core/machine/core.ts";
+import { explainEvent } from "../../src/core/machine/explain.ts";
+import type { LogEntry } from "../../src/core/machine/log-entry.ts";
+import { EventSchema, eventOf } from "../../src/core/model/event.ts";
+import { formatTime, parseTime, second } from "../../src/core/model/time.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 
 const start = parseTime("2026-03-01T00:00:00Z") as number;

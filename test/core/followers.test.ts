@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { Core } from "../../src/core/core.ts";
-import { eventOf } from "../../src/core/event.ts";
-import type { LogEntry } from "../../src/core/log-entry.ts";
-import { formatTime, millisecond, second } from "../../src/core/time.ts";
+import { Core } from "../../src/core/machine/core.ts";
+import type { LogEntry } from "../../src/core/machine/log-entry.ts";
+import { eventOf } from "../../src/core/model/event.ts";
+import { formatTime, millisecond, second } from "../../src/core/model/time.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 
 const start = Date.UTC(2026, 2, 1) * millisecond;

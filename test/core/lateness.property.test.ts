@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { EventSchema } from "../../src/core/event.ts";
-import { formatTime, type Micros, millisecond, minute, second } from "../../src/core/time.ts";
+import { EventSchema } from "../../src/core/model/event.ts";
+import { formatTime, type Micros, millisecond, minute, second } from "../../src/core/model/time.ts";
 import {
   type AnyCase,
   anyEvent,

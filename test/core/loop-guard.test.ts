@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { type Automation, AutomationSchema } from "../../src/core/automation.ts";
-import { firingEvent, loopCutEvent } from "../../src/core/consequence.ts";
-import { Core } from "../../src/core/core.ts";
-import { eventOf, type WireEvent } from "../../src/core/event.ts";
-import { consequencesPerAutomationMax, consequencesPerRootMax } from "../../src/core/limits.ts";
-import { formatTime, type Micros, millisecond, parseTime } from "../../src/core/time.ts";
-import { triplineNamespace, uuid5 } from "../../src/core/uuid.ts";
+import { firingEvent, loopCutEvent } from "../../src/core/machine/consequence.ts";
+import { Core } from "../../src/core/machine/core.ts";
+import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
+import { eventOf, type WireEvent } from "../../src/core/model/event.ts";
+import { consequencesPerAutomationMax, consequencesPerRootMax } from "../../src/core/model/limits.ts";
+import { formatTime, type Micros, millisecond, parseTime } from "../../src/core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../../src/core/model/uuid.ts";
 
 const start: Micros = parseTime("2026-03-01T00:00:00Z") ?? 0;
 

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { eventOf } from "../../src/core/event.ts";
-import { compileGlob } from "../../src/core/glob.ts";
-import { keyLabels, keyOf, labelsOf } from "../../src/core/key.ts";
-import { compileSpecification, includes } from "../../src/core/specification.ts";
+import { keyLabels, keyOf, labelsOf } from "../../src/core/machine/key.ts";
+import { eventOf } from "../../src/core/model/event.ts";
+import { compileGlob } from "../../src/core/model/glob.ts";
+import { compileSpecification, includes } from "../../src/core/model/specification.ts";
 import { anyCase } from "../support/anything.ts";
 import { matches, includes as naivelyIncludes, tupleOf } from "../support/naive/matching.ts";
 import { timeOf } from "../support/naive/naive.ts";

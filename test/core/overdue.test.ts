@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { eventOf } from "../../src/core/event.ts";
-import { overdueWindowsMax } from "../../src/core/limits.ts";
-import { formatTime, second } from "../../src/core/time.ts";
+import { eventOf } from "../../src/core/model/event.ts";
+import { overdueWindowsMax } from "../../src/core/model/limits.ts";
+import { formatTime, second } from "../../src/core/model/time.ts";
 import { start } from "../support/anything.ts";
 import { CoreRun } from "../support/core-runner.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";

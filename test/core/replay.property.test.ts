@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatTime } from "../../src/core/time.ts";
+import { formatTime } from "../../src/core/model/time.ts";
 import { type AnyCase, anyCase, busy, drawnOut } from "../support/anything.ts";
 import {
   CoreRun,

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { Event } from "../../src/core/event.ts";
-import { eventOf } from "../../src/core/event.ts";
-import { formatTime, type Micros, second } from "../../src/core/time.ts";
+import type { Event } from "../../src/core/model/event.ts";
+import { eventOf } from "../../src/core/model/event.ts";
+import { formatTime, type Micros, second } from "../../src/core/model/time.ts";
 import { start } from "../support/anything.ts";
 import { CoreRun } from "../support/core-runner.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { cronProblem, Schedule, timezoneProblem } from "../../src/core/schedule.ts";
-import { formatTime, parseTime } from "../../src/core/time.ts";
+import { cronProblem, Schedule, timezoneProblem } from "../../src/core/model/schedule.ts";
+import { formatTime, parseTime } from "../../src/core/model/time.ts";
 
 function ticks(cron: string, timezone: string, from: string, count: number): string[] {
   const schedule = new Schedule(cron, timezone);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { SeenIds } from "../../src/core/seen.ts";
+import { SeenIds } from "../../src/core/machine/seen.ts";
 
 const anySightings = fc.array(fc.record({ id: fc.constantFrom("a", "b", "c", "d", "e"), wait: fc.nat(4) }), {
   maxLength: 60,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { day, formatTime, second } from "../../src/core/time.ts";
+import { day, formatTime, second } from "../../src/core/model/time.ts";
 import { anyCase, anyTrigger, automationWith, busy, drawnOut, start, uuidOf } from "../support/anything.ts";
 import { CoreRun, type Interruption, type Step, stepsOf } from "../support/core-runner.ts";
 import { expectSame } from "../support/minimal.ts";

@@ -1,8 +1,15 @@
 import { expect, test } from "vitest";
-import { Core } from "../../src/core/core.ts";
-import { eventOf } from "../../src/core/event.ts";
-import { formatTime, type Micros, millisecond, minute, parseTime, second } from "../../src/core/time.ts";
-import { triplineNamespace, uuid5 } from "../../src/core/uuid.ts";
+import { Core } from "../../src/core/machine/core.ts";
+import { eventOf } from "../../src/core/model/event.ts";
+import {
+  formatTime,
+  type Micros,
+  millisecond,
+  minute,
+  parseTime,
+  second,
+} from "../../src/core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../../src/core/model/uuid.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 
 const start: Micros = parseTime("2026-03-01T00:00:00Z") ?? 0;

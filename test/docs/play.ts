@@ -1,11 +1,11 @@
 /** Plays an example: its rules in a simulation, its lines one after the other, and what came of it beside what it says. */
 
-import type { Automation } from "../../src/core/automation.ts";
-import type { Core } from "../../src/core/core.ts";
-import { eventOf } from "../../src/core/event.ts";
-import type { Firing, LoopCut } from "../../src/core/firing.ts";
-import { Simulation } from "../../src/core/simulation.ts";
-import type { Micros } from "../../src/core/time.ts";
+import type { Core } from "../../src/core/machine/core.ts";
+import type { Firing, LoopCut } from "../../src/core/machine/firing.ts";
+import { Simulation } from "../../src/core/machine/simulation.ts";
+import type { Automation } from "../../src/core/model/automation.ts";
+import { eventOf } from "../../src/core/model/event.ts";
+import type { Micros } from "../../src/core/model/time.ts";
 import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
 import { automationIdOf } from "../../src/rules/ids.ts";
 import { readRules } from "../../src/rules/load.ts";

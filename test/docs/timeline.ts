@@ -1,8 +1,8 @@
 /** The notation of timelines in docs/triggers.md; the document itself explains it to its readers. */
 
-import type { WireEvent, WireResource } from "../../src/core/event.ts";
-import { formatTime, type Micros, parseDuration, parseTime } from "../../src/core/time.ts";
-import { triplineNamespace, uuid5 } from "../../src/core/uuid.ts";
+import type { WireEvent, WireResource } from "../../src/core/model/event.ts";
+import { formatTime, type Micros, parseDuration, parseTime } from "../../src/core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../../src/core/model/uuid.ts";
 import type { Block } from "./document.ts";
 
 export type Happening =

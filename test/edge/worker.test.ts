@@ -1,12 +1,12 @@
 import { createHmac, randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KeyStore } from "../../src/api/key-store.ts";
-import { makeKey } from "../../src/api/keys.ts";
-import type { Scope } from "../../src/api/tenant.ts";
-import type { EventEntry } from "../../src/core/log-entry.ts";
-import { connect } from "../../src/log/connection.ts";
-import { Log } from "../../src/log/log.ts";
+import type { EventEntry } from "../../src/core/machine/log-entry.ts";
+import type { Scope } from "../../src/core/model/scope.ts";
+import { makeKey } from "../../src/store/api-key.ts";
+import { KeyStore } from "../../src/store/api-key-store.ts";
+import { connect } from "../../src/store/connection.ts";
+import { Log } from "../../src/store/log.ts";
 import { type Listener, Sandbox } from "../cli/support.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type RunningWorker, startWorker } from "./workerd.ts";

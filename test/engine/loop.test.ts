@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Invocation } from "../../src/core/consequence.ts";
-import type { WireEvent } from "../../src/core/event.ts";
-import { formatTime, millisecond } from "../../src/core/time.ts";
+import type { WireEvent } from "../../src/core/model/event.ts";
+import type { Invocation } from "../../src/core/model/invocation.ts";
+import { formatTime, millisecond } from "../../src/core/model/time.ts";
 import { runShard } from "../../src/engine/shard.ts";
-import { receivedAt } from "../../src/log/position.ts";
+import { receivedAt } from "../../src/store/position.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";

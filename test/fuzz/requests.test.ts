@@ -9,9 +9,9 @@ import { connect as connectSocket } from "node:net";
 import fc from "fast-check";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connect } from "../../src/log/connection.ts";
-import { workspaceKeys } from "../../src/log/keys.ts";
-import { SocketClient } from "../api/socket-client.ts";
+import { connect } from "../../src/store/connection.ts";
+import { workspaceKeys } from "../../src/store/keys.ts";
+import { SocketClient } from "../api/sockets/socket-client.ts";
 import { ContractServer, pumpEvent } from "../prefect/contract-support.ts";
 import { type AnyRequest, anyRequest } from "./any-request.ts";
 

@@ -5,8 +5,8 @@
 
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Event } from "../../src/core/event.ts";
-import { day, type Micros, minute, parseTime, second } from "../../src/core/time.ts";
+import type { Event } from "../../src/core/model/event.ts";
+import { day, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
 import type { EventCount } from "../../src/history/count-by.ts";
 import type { EventFilter } from "../../src/history/filter.ts";
 import { type History, openHistory } from "../../src/history/history.ts";

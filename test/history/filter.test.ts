@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatTime } from "../../src/core/time.ts";
+import { formatTime } from "../../src/core/model/time.ts";
 import { EventFilterSchema } from "../../src/history/filter.ts";
 import { matchesFilter } from "../../src/history/matches.ts";
 import { parseTextQuery } from "../../src/history/text-query.ts";

@@ -2,9 +2,9 @@
 
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
-import { type Event, eventOf, type WireEvent } from "../../src/core/event.ts";
-import type { EventEntry, LogPosition } from "../../src/core/log-entry.ts";
-import { formatTime, type Micros, minute, parseTime, second } from "../../src/core/time.ts";
+import type { EventEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
+import { type Event, eventOf, type WireEvent } from "../../src/core/model/event.ts";
+import { formatTime, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
 import { type EventFilter, EventFilterSchema, resolveFilter } from "../../src/history/filter.ts";
 
 /** Sunday noon: all times here are near it. */

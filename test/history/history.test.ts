@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Event, receivedEvent } from "../../src/core/event.ts";
-import { day, formatTime, hour, type Micros, millisecond, second } from "../../src/core/time.ts";
+import { type Event, receivedEvent } from "../../src/core/model/event.ts";
+import { day, formatTime, hour, type Micros, millisecond, second } from "../../src/core/model/time.ts";
 import { TooManyBuckets } from "../../src/history/count-by.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../../src/history/errors.ts";
 import { type History, openHistory } from "../../src/history/history.ts";

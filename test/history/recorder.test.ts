@@ -1,10 +1,10 @@
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import type { ReceivedEvent } from "../../src/core/event.ts";
+import type { ReceivedEvent } from "../../src/core/model/event.ts";
 import { HistoryUnavailable } from "../../src/history/errors.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
 import { Recorder, type RecorderOptions } from "../../src/history/recorder.ts";
-import { Log } from "../../src/log/log.ts";
+import { Log } from "../../src/store/log.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { databaseKinds, type TestDatabase } from "./databases.ts";
 import { filter, wireEvent } from "./greenhouse.ts";

@@ -1,7 +1,7 @@
 /** Prefect's own client and command line against a server that asks for keys. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { workspaceIdOf } from "../../src/api/tenant.ts";
+import { workspaceIdOf } from "../../src/api/http/tenant.ts";
 import { PrefectUser, prefectMissing, titled, versionOf } from "./client-support.ts";
 import { ContractServer, type Json } from "./contract-support.ts";
 

@@ -1,7 +1,7 @@
 /** The wire contract, §4: events in and out over WebSockets. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { SocketClient } from "../api/socket-client.ts";
+import { SocketClient } from "../api/sockets/socket-client.ts";
 import { ContractServer, type Json, pumpEvent } from "./contract-support.ts";
 
 let api: ContractServer;

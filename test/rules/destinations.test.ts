@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { destinationIdOf } from "../../src/core/destination.ts";
+import { destinationIdOf } from "../../src/core/model/destination.ts";
 import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
 import { loadText } from "./support.ts";
 

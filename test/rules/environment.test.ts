@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { CallWebhookDefinition } from "../../src/core/action.ts";
-import type { EventTriggerDefinition } from "../../src/core/trigger.ts";
+import type { CallWebhookDefinition } from "../../src/core/model/action.ts";
+import type { EventTriggerDefinition } from "../../src/core/model/trigger.ts";
 import { loadText, mistakesIn } from "./support.ts";
 
 const webhook = (fields: string): string =>

@@ -3,9 +3,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { templateProblem } from "../../src/actions/template.ts";
 import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
 import { type LoadedRules, type LoadOptions, loadRules } from "../../src/rules/load.ts";
+import { templateProblem } from "../../src/templates/template.ts";
 
 export class RuleDirectory {
   readonly path = mkdtempSync(join(tmpdir(), "tripline-rules-"));

@@ -1,6 +1,6 @@
 /** A process of the simulation, whose every step towards the world may go wrong. */
 
-import type { Invocation } from "../../src/core/consequence.ts";
+import type { Invocation } from "../../src/core/model/invocation.ts";
 import type {
   ActionQueue,
   Commit,
@@ -12,7 +12,7 @@ import type {
   ShardStore,
   StoredShard,
 } from "../../src/engine/ports.ts";
-import { RedisUnreachable } from "../../src/log/connection.ts";
+import { RedisUnreachable } from "../../src/store/connection.ts";
 import type { Random } from "../support/random.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 

@@ -1,8 +1,8 @@
 /** Automations and events of a small greenhouse, drawn at random. */
 
-import type { Automation } from "../../src/core/automation.ts";
-import type { WireEvent } from "../../src/core/event.ts";
-import { formatTime, second } from "../../src/core/time.ts";
+import type { Automation } from "../../src/core/model/automation.ts";
+import type { WireEvent } from "../../src/core/model/event.ts";
+import { formatTime, second } from "../../src/core/model/time.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import type { Random } from "../support/random.ts";
 

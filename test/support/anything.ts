@@ -6,9 +6,9 @@
  */
 
 import fc from "fast-check";
-import { type AutomationDefinition, AutomationSchema } from "../../src/core/automation.ts";
-import { EventSchema, type WireEvent } from "../../src/core/event.ts";
-import { formatTime, hour, type Micros, minute, parseTime, second } from "../../src/core/time.ts";
+import { type AutomationDefinition, AutomationSchema } from "../../src/core/model/automation.ts";
+import { EventSchema, type WireEvent } from "../../src/core/model/event.ts";
+import { formatTime, hour, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
 import type { TimelineLine } from "./naive/naive.ts";
 
 /** Where every time line starts: 2026-03-01, midnight. */

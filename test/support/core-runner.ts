@@ -1,13 +1,13 @@
 /** Runs the core over a time line, as `tripline simulate` and the engine do, and shows its firings as simulate does. */
 
-import { type Automation, canonicalJson } from "../../src/core/automation.ts";
-import { Core } from "../../src/core/core.ts";
-import { eventOf } from "../../src/core/event.ts";
-import type { Firing, TriggerFiring } from "../../src/core/firing.ts";
-import { seenFor } from "../../src/core/limits.ts";
-import type { EventEntry, LogEntry } from "../../src/core/log-entry.ts";
-import { formatTime, type Micros, second } from "../../src/core/time.ts";
-import { withTriggerIds } from "../../src/core/trigger.ts";
+import { Core } from "../../src/core/machine/core.ts";
+import type { Firing, TriggerFiring } from "../../src/core/machine/firing.ts";
+import type { EventEntry, LogEntry } from "../../src/core/machine/log-entry.ts";
+import { type Automation, canonicalJson } from "../../src/core/model/automation.ts";
+import { eventOf } from "../../src/core/model/event.ts";
+import { seenFor } from "../../src/core/model/limits.ts";
+import { formatTime, type Micros, second } from "../../src/core/model/time.ts";
+import { withTriggerIds } from "../../src/core/model/trigger.ts";
 import { type AnyAutomation, type AnyCase, start } from "./anything.ts";
 import { type NaiveFiring, type TimelineLine, timeOf } from "./naive/naive.ts";
 

@@ -1,6 +1,6 @@
 /** An engine as a process of its own, to be killed. Arguments: Redis's URL, the workspace. Prints `ready`. */
 
-import { ActionQueue } from "../../src/actions/queue.ts";
+import { ActionQueue } from "../../src/delivery/queue.ts";
 import { startEngine } from "../../src/engine/engine.ts";
 
 const [redisUrl = "", workspace = ""] = process.argv.slice(2);

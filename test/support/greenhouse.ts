@@ -1,8 +1,8 @@
 /** The one little world of the tests: a greenhouse with pumps and vents. */
 
-import { type Automation, AutomationSchema } from "../../src/core/automation.ts";
-import { withTriggerIds } from "../../src/core/trigger.ts";
-import { triplineNamespace, uuid5 } from "../../src/core/uuid.ts";
+import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
+import { withTriggerIds } from "../../src/core/model/trigger.ts";
+import { triplineNamespace, uuid5 } from "../../src/core/model/uuid.ts";
 
 /** An automation with an id that its name gives it; `definition` is written as in a rule file. */
 export function greenhouseAutomation(name: string, definition: object = {}): Automation {

@@ -4,10 +4,10 @@
  * test/contract/ holds it to the same behaviour as Redis.
  */
 
-import type { Automation } from "../../src/core/automation.ts";
-import { eventOf } from "../../src/core/event.ts";
-import type { LogEntry, LogPosition } from "../../src/core/log-entry.ts";
-import { type Micros, millisecond } from "../../src/core/time.ts";
+import type { LogEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
+import type { Automation } from "../../src/core/model/automation.ts";
+import { eventOf } from "../../src/core/model/event.ts";
+import { type Micros, millisecond } from "../../src/core/model/time.ts";
 import type {
   Commit,
   CommitOutcome,
@@ -19,9 +19,9 @@ import type {
   ShardStore,
   StoredShard,
 } from "../../src/engine/ports.ts";
-import { RedisUnreachable } from "../../src/log/connection.ts";
-import type { NewEvent } from "../../src/log/entry.ts";
-import { comparePositions, receivedAt, startOfLog } from "../../src/log/position.ts";
+import { RedisUnreachable } from "../../src/store/connection.ts";
+import type { NewEvent } from "../../src/store/entry.ts";
+import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
 interface ShardCells {

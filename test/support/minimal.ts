@@ -1,8 +1,8 @@
 /** Compares two answers to a case; where they differ, makes the case small, so that a person sees what it is about. */
 
 import { expect } from "vitest";
-import { second } from "../../src/core/time.ts";
-import type { TriggerDefinition } from "../../src/core/trigger.ts";
+import { second } from "../../src/core/model/time.ts";
+import type { TriggerDefinition } from "../../src/core/model/trigger.ts";
 import type { AnyCase } from "./anything.ts";
 import { shownCase } from "./core-runner.ts";
 import { type TimelineLine, timeOf } from "./naive/naive.ts";

@@ -1,7 +1,7 @@
 /** What BullMQ holds, looked up in Redis itself. */
 
 import type { Redis } from "ioredis";
-import type { Invocation } from "../../src/core/consequence.ts";
+import type { Invocation } from "../../src/core/model/invocation.ts";
 
 /** The invocations of all jobs, whatever their state. */
 export async function queuedInvocations(redis: Redis): Promise<Invocation[]> {

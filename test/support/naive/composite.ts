@@ -1,7 +1,7 @@
 /** Compound and sequence: what is remembered of the children, as a list with a place for each child. */
 
-import { type Micros, second } from "../../../src/core/time.ts";
-import type { CompositeTriggerDefinition, TriggerDefinition } from "../../../src/core/trigger.ts";
+import { type Micros, second } from "../../../src/core/model/time.ts";
+import type { CompositeTriggerDefinition, TriggerDefinition } from "../../../src/core/model/trigger.ts";
 import {
   type Arrival,
   allLabels,

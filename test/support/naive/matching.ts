@@ -1,7 +1,7 @@
 /** Matching by the letter of the specification: recursion and loops, nothing compiled, nothing indexed. */
 
-import type { Event, Resource } from "../../../src/core/event.ts";
-import type { EventTriggerDefinition, SpecificationDefinition } from "../../../src/core/trigger.ts";
+import type { Event, Resource } from "../../../src/core/model/event.ts";
+import type { EventTriggerDefinition, SpecificationDefinition } from "../../../src/core/model/trigger.ts";
 
 /** True when the pattern matches the whole value; a leading `!` negates the rest. */
 export function matches(pattern: string, value: string): boolean {

@@ -6,10 +6,10 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
-import type { AutomationDefinition } from "../../../src/core/automation.ts";
-import { type Event, eventOf, type WireEvent } from "../../../src/core/event.ts";
-import { type Micros, minute, parseTime } from "../../../src/core/time.ts";
-import type { TriggerDefinition } from "../../../src/core/trigger.ts";
+import type { AutomationDefinition } from "../../../src/core/model/automation.ts";
+import { type Event, eventOf, type WireEvent } from "../../../src/core/model/event.ts";
+import { type Micros, minute, parseTime } from "../../../src/core/model/time.ts";
+import type { TriggerDefinition } from "../../../src/core/model/trigger.ts";
 import { nodeOf } from "./composite.ts";
 import { earliest, type Node, type NodeFiring, type Step } from "./node.ts";
 

@@ -1,8 +1,8 @@
 /** What the naive evaluator's triggers have in common: each is a node of its automation's tree. */
 
-import type { Event } from "../../../src/core/event.ts";
-import type { Micros } from "../../../src/core/time.ts";
-import type { TriggerDefinition } from "../../../src/core/trigger.ts";
+import type { Event } from "../../../src/core/model/event.ts";
+import type { Micros } from "../../../src/core/model/time.ts";
+import type { TriggerDefinition } from "../../../src/core/model/trigger.ts";
 
 /** An event at the moment at which it is evaluated. */
 export interface Arrival {

@@ -5,11 +5,11 @@
  * event time: a window ends, a schedule ticks, an event is taken.
  */
 
-import type { Event } from "../../../src/core/event.ts";
-import { rememberDefault } from "../../../src/core/limits.ts";
-import { Schedule } from "../../../src/core/schedule.ts";
-import { type Micros, second } from "../../../src/core/time.ts";
-import type { EventTriggerDefinition } from "../../../src/core/trigger.ts";
+import type { Event } from "../../../src/core/model/event.ts";
+import { rememberDefault } from "../../../src/core/model/limits.ts";
+import { Schedule } from "../../../src/core/model/schedule.ts";
+import { type Micros, second } from "../../../src/core/model/time.ts";
+import type { EventTriggerDefinition } from "../../../src/core/model/trigger.ts";
 import { isExpected, isOpener, tupleOf } from "./matching.ts";
 import {
   type Arrival,

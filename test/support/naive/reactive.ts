@@ -1,8 +1,8 @@
 /** Reactive triggers: at each arrival, the key's whole history is gone through again from its beginning. */
 
-import { Schedule } from "../../../src/core/schedule.ts";
-import { type Micros, second } from "../../../src/core/time.ts";
-import type { EventTriggerDefinition } from "../../../src/core/trigger.ts";
+import { Schedule } from "../../../src/core/model/schedule.ts";
+import { type Micros, second } from "../../../src/core/model/time.ts";
+import type { EventTriggerDefinition } from "../../../src/core/model/trigger.ts";
 import { isExpected, isOpener, tupleOf } from "./matching.ts";
 import {
   type Arrival,

@@ -1,0 +1,131 @@
+/** Which automations are wanted, and in what order: the body of `POST /automations/filter`. */
+
+import { z } from "zod";
+import type { Automation } from "../../core/model/automation.ts";
+import { UuidSchema } from "../../core/model/event.ts";
+import { type Micros, parseTime } from "../../core/model/time.ts";
+import { invalidRequest, mistakesOf, Refusal } from "../http/refusal.ts";
+
+const Texts = z.array(z.string()).nullish();
+
+const FilterSchema = z.strictObject({
+  id: z
+    .strictObject({ any_: z.array(UuidSchema).nullish() })
+    .nullish()
+    .meta({ description: "By id." }),
+  name: z.strictObject({ any_: Texts }).nullish().meta({ description: "By whole names, case-sensitive." }),
+  tags: z
+    .strictObject({
+      operator: z.enum(["and_", "or_"]).nullish(),
+      all_: Texts.meta({ description: "Has all of these." }),
+      any_: Texts.meta({ description: "Has at least one of these." }),
+      is_null_: z.boolean().nullish().meta({ description: "true: has no tags; false: has some." }),
+    })
+    .nullish(),
+  created: z
+    .strictObject({
+      before_: z
+        .string()
+        .refine((text) => parseTime(text) !== null, "Input should be an RFC 3339 date-time")
+        .nullish(),
+    })
+    .nullish()
+    .meta({ description: "By the time of creation." }),
+  operator: z
+    .enum(["and_", "or_"])
+    .nullish()
+    .meta({ description: "Whether all criteria must hold (and_), or one." }),
+});
+
+export const automationSorts = ["NAME_ASC", "NAME_DESC", "CREATED_DESC", "UPDATED_DESC"] as const;
+
+export const automationsPerPageMax = 200;
+
+export const AutomationQuerySchema = z.object({
+  automations: FilterSchema.nullish(),
+  sort: z.enum(automationSorts).nullish().meta({ description: "Default NAME_ASC." }),
+  limit: z
+    .int()
+    .nullish()
+    .meta({ description: `0 to ${automationsPerPageMax}, the default.` }),
+  offset: z.int().min(0, "Input should be greater than or equal to 0").nullish(),
+});
+
+export type AutomationFilter = z.infer<typeof FilterSchema>;
+
+export interface AutomationQuery {
+  readonly filter: AutomationFilter;
+  readonly sort: (typeof automationSorts)[number];
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/**
+ * @param body null when the request has none
+ * @throws Refusal 422
+ */
+export function readAutomationQuery(body: unknown): AutomationQuery {
+  const parsed = AutomationQuerySchema.safeParse(body ?? {});
+  if (!parsed.success) throw invalidRequest(mistakesOf(parsed.error.issues, ["body"], body), body);
+  const { automations, sort, offset } = parsed.data;
+  const limit = parsed.data.limit ?? automationsPerPageMax;
+  if (limit < 0 || limit > automationsPerPageMax) {
+    const detail = `Invalid limit: ${limit}; it must be from 0 to ${automationsPerPageMax}.`;
+    throw new Refusal(422, "invalid", { detail });
+  }
+  return { filter: automations ?? {}, sort: sort ?? "NAME_ASC", limit, offset: offset ?? 0 };
+}
+
+/** The page that a query asks for. */
+export function selectAutomations(
+  automations: readonly Automation[],
+  { filter, sort, limit, offset }: AutomationQuery,
+): Automation[] {
+  const found = automations.filter((automation) => isWanted(automation, filter));
+  return found.sort(orders[sort]).slice(offset, offset + limit);
+}
+
+/** An empty list of alternatives is met by nothing, as in Prefect. */
+export function isWanted(automation: Automation, filter: AutomationFilter): boolean {
+  const { id, name, tags, created } = filter;
+  const ofTags = [
+    verdict(tags?.all_, (all) => all.every((tag) => automation.tags.includes(tag))),
+    verdict(tags?.any_, (any) => any.some((tag) => automation.tags.includes(tag))),
+    verdict(tags?.is_null_, (none) => (automation.tags.length === 0) === none),
+  ].flat();
+  return combined(
+    [
+      verdict(id?.any_, (ids) => ids.includes(automation.id)),
+      verdict(name?.any_, (names) => names.includes(automation.name)),
+      verdict(created?.before_, (time) => automation.created <= (parseTime(time) ?? 0)),
+      ofTags.length === 0 ? [] : [combined(ofTags, tags?.operator)],
+    ].flat(),
+    filter.operator,
+  );
+}
+
+/** What a criterion says, if it is given. */
+function verdict<T>(given: T | null | undefined, holds: (given: T) => boolean): boolean[] {
+  return given === null || given === undefined ? [] : [holds(given)];
+}
+
+function combined(found: readonly boolean[], operator: "and_" | "or_" | null | undefined): boolean {
+  if (found.length === 0) return true;
+  return operator === "or_" ? found.includes(true) : !found.includes(false);
+}
+
+type Order = (a: Automation, b: Automation) => number;
+
+const byId: Order = (a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+const byName: Order = (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : byId(a, b));
+const latestFirst =
+  (timeOf: (automation: Automation) => Micros): Order =>
+  (a, b) =>
+    timeOf(b) - timeOf(a) || byId(a, b);
+
+const orders: Readonly<Record<(typeof automationSorts)[number], Order>> = {
+  NAME_ASC: byName,
+  NAME_DESC: (a, b) => byName(b, a),
+  CREATED_DESC: latestFirst(({ created }) => created),
+  UPDATED_DESC: latestFirst(({ updated }) => updated),
+};

@@ -1,0 +1,279 @@
+/**
+ * Reads an automation as it was sent: checked as a whole, with every mistake told, and its secrets taken apart.
+ *
+ * Unknown keys of the automation are mistakes; those inside a trigger or an action are ignored, as Prefect ignores
+ * them.
+ */
+
+import { z } from "zod";
+import type { ActionDefinition } from "../../core/model/action.ts";
+import {
+  type Automation,
+  type AutomationDefinition,
+  AutomationSchema,
+  canonicalJson,
+} from "../../core/model/automation.ts";
+import { automationView, secretMask } from "../../core/model/automation-view.ts";
+import { type TriggerDefinition, withTriggerIds } from "../../core/model/trigger.ts";
+import { invalidRequest, type Mistake, mistakesOf, type Refusal } from "../http/refusal.ts";
+import { actionMeant } from "./automation-view.ts";
+
+/** What only those who run actions can judge. Each says what is wrong, or null. */
+export interface ActionChecks {
+  template(source: string): string | null;
+  action(action: ActionDefinition): string | null;
+}
+
+export interface InputContext {
+  readonly workspace: string;
+  readonly checks: ActionChecks;
+  /** What is changed; null for a new automation. */
+  readonly previous: Automation | null;
+  /** The sender is Prefect's client, which cannot send what it does not know. */
+  readonly fromPrefect: boolean;
+}
+
+export type AutomationInput = AutomationDefinition & Pick<Automation, "secrets" | "owner">;
+
+const actionLists = ["actions", "actions_on_trigger", "actions_on_resolve"] as const;
+
+const { actions, ...shape } = AutomationSchema.shape;
+const required = { ...shape, actions: actions.unwrap() };
+
+/** The body of a PUT. */
+export const AutomationUpdateSchema = z.strictObject(required);
+
+/** The body of a creation. */
+export const AutomationCreateSchema = z.strictObject({
+  ...required,
+  owner_resource: z
+    .string()
+    .nullable()
+    .default(null)
+    .meta({ description: "The id of the resource that owns it. Not returned." }),
+});
+
+/** How deep triggers and payloads may nest; far more than anybody means. */
+export const depthMax = 50;
+
+/**
+ * What was sent, as a definition with trigger ids of its own.
+ *
+ * @param sent the body
+ * @throws Refusal 422 with every mistake
+ */
+export function readAutomation(sent: unknown, context: InputContext): AutomationInput {
+  const { previous } = context;
+  if (nestsDeeper(sent, depthMax)) {
+    const msg = `An automation nests at most ${depthMax} levels deep`;
+    throw invalidRequest([{ type: "too_deep", loc: ["body"], msg, input: null }], null);
+  }
+  const meant = meantBy(sent, context);
+  const schema = previous === null ? AutomationCreateSchema : AutomationUpdateSchema;
+  const parsed = parseIgnoring(schema, meant);
+  if (!parsed.success) throw refusal(mistakesOf(parsed.error.issues, ["body"], meant), sent);
+  const { owner_resource: owner = null, ...given } = { owner_resource: null, ...parsed.data };
+  const kept = Object.fromEntries(
+    Object.keys(given)
+      .filter((key) => previous !== null && !Object.hasOwn(meant as object, key))
+      .map((key) => [key, previous?.[key as keyof AutomationDefinition]]),
+  );
+  const definition: AutomationDefinition = { ...given, ...kept };
+
+  const mistakes = actionLists.flatMap((list) =>
+    list in kept
+      ? []
+      : definition[list].flatMap((action, index) =>
+          mistakesIn(action, ["body", list, index], context.checks),
+        ),
+  );
+  const { actions: withReferences, secrets } = withSecretsApart(definition, kept, previous, mistakes);
+  if (mistakes.length > 0) throw refusal(mistakes, sent);
+  const trigger = withTriggerIds(definition.trigger, () => crypto.randomUUID());
+  return { ...definition, ...withReferences, trigger, secrets, ...(owner === null ? {} : { owner }) };
+}
+
+/** What is repeated of what was sent may end in logs: without secrets, then. */
+function refusal(mistakes: readonly Mistake[], sent: unknown): Refusal {
+  const shown = mistakes.map((mistake) => ({ ...mistake, input: withoutSecrets(mistake.input) }));
+  return invalidRequest(shown, withoutSecrets(sent));
+}
+
+function withoutSecrets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutSecrets);
+  if (!isObject(value)) return value;
+  const entries = Object.entries(value).map(([key, part]) => [
+    key,
+    key === "secret" ? secretMask : withoutSecrets(part),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/** What was sent, with the actions and the trigger that stand-ins stand for. */
+function meantBy(sent: unknown, { previous, workspace, fromPrefect }: InputContext): unknown {
+  if (!isObject(sent)) return sent;
+  const meant: Record<string, unknown> = { ...sent };
+  const view = previous === null ? null : automationView(previous);
+  const known = view === null ? [] : actionLists.flatMap((list) => view[list]);
+  for (const list of actionLists) {
+    const items = meant[list];
+    if (Array.isArray(items)) meant[list] = items.map((item) => actionMeant(item, known, workspace));
+  }
+  meant["trigger"] = withTypes(meant["trigger"]);
+  if (meant["trigger"] === undefined) delete meant["trigger"];
+  // What Prefect's client does not see of a trigger it cannot have meant to take away.
+  if (fromPrefect && previous !== null) {
+    const parsed = parseIgnoring(AutomationUpdateSchema.shape.trigger, meant["trigger"]);
+    if (parsed.success && seenByPrefect(parsed.data) === seenByPrefect(previous.trigger)) {
+      meant["trigger"] = previous.trigger;
+    }
+  }
+  return meant;
+}
+
+/** A composite trigger is known by its children, also where its type was left out. */
+function withTypes(trigger: unknown): unknown {
+  if (!isObject(trigger) || !Array.isArray(trigger["triggers"])) return trigger;
+  const type = trigger["type"] ?? ("require" in trigger ? "compound" : "sequence");
+  return { ...trigger, type, triggers: trigger["triggers"].map(withTypes) };
+}
+
+function seenByPrefect(trigger: TriggerDefinition): string {
+  const seen = (part: TriggerDefinition): unknown => {
+    if (part.type === "event") {
+      const { id: _id, lateness: _lateness, schedule: _schedule, refire: _refire, ...rest } = part;
+      const sets = { after: [...rest.after].sort(), expect: [...rest.expect].sort() };
+      return { ...rest, ...sets, for_each: [...rest.for_each].sort() };
+    }
+    const { id: _id, for_each: _forEach, ...rest } = part;
+    return { ...rest, triggers: part.triggers.map(seen) };
+  };
+  return canonicalJson(seen(trigger));
+}
+
+/** Judges by a schema, with the keys left out that it does not know below the first level. */
+function parseIgnoring<T extends z.ZodType>(schema: T, value: unknown): z.ZodSafeParseResult<z.output<T>> {
+  let mended = value;
+  for (;;) {
+    const parsed = schema.safeParse(mended);
+    const unknown = (parsed.error?.issues ?? []).flatMap((issue) =>
+      issue.code === "unrecognized_keys" && issue.path.length > 0
+        ? issue.keys.map((key) => [...issue.path, key])
+        : [],
+    );
+    if (unknown.length === 0) return parsed;
+    for (const path of unknown) mended = without(mended, path);
+  }
+}
+
+function without(value: unknown, [step, ...rest]: readonly PropertyKey[]): unknown {
+  if (step === undefined || typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).flatMap(([key, part]) => {
+    if (key !== String(step)) return [[key, part] as const];
+    return rest.length === 0 ? [] : [[key, without(part, rest)] as const];
+  });
+  return Array.isArray(value) ? entries.map(([, part]) => part) : Object.fromEntries(entries);
+}
+
+/** What is wrong with an action that its schema cannot see. */
+function mistakesIn(action: ActionDefinition, loc: Mistake["loc"], checks: ActionChecks): Mistake[] {
+  const mistake = (path: Mistake["loc"], msg: string, input: unknown): Mistake => ({
+    type: "value_error",
+    loc: [...loc, ...path],
+    msg,
+    input,
+  });
+  const mistakes = textsIn(action).flatMap(([path, text]) => {
+    const isSecret = path[0] === "secret";
+    const problem = hasReference(text) ? referenceProblem : isSecret ? null : checks.template(text);
+    return problem === null ? [] : [mistake(path, problem, isSecret ? null : text)];
+  });
+  const problem = mistakes.length > 0 ? null : checks.action(action);
+  return problem === null ? mistakes : [mistake([], problem, null)];
+}
+
+const referenceProblem =
+  "The environment can be referred to in rule files only: over the API, put secrets into a destination or into secret";
+
+function hasReference(text: string): boolean {
+  return /(?<!\$)\$\{env\./.test(text);
+}
+
+const notTemplates: readonly string[] = [
+  "type",
+  "method",
+  "source",
+  "automation_id",
+  "automation",
+  "block_document_id",
+  "destination",
+];
+
+/** Every text of an action that is a template, or its secret, with the path to it. */
+export function textsIn(action: ActionDefinition): (readonly [path: (string | number)[], text: string])[] {
+  const texts: (readonly [(string | number)[], string])[] = [];
+  const visit = (value: unknown, path: (string | number)[]): void => {
+    if (typeof value === "string") texts.push([path, value]);
+    else if (Array.isArray(value)) for (const [index, item] of value.entries()) visit(item, [...path, index]);
+    else if (isObject(value)) for (const [key, item] of Object.entries(value)) visit(item, [...path, key]);
+  };
+  for (const [key, value] of Object.entries(action)) if (!notTemplates.includes(key)) visit(value, [key]);
+  return texts;
+}
+
+/** Replaces each secret by a reference, as in automations from files; a mask stands for the secret that is stored. */
+function withSecretsApart(
+  definition: AutomationDefinition,
+  kept: Readonly<Record<string, unknown>>,
+  previous: Automation | null,
+  mistakes: Mistake[],
+): { actions: Partial<AutomationDefinition>; secrets: Record<string, string> } {
+  const secrets: Record<string, string> = {};
+  const actions: Record<string, ActionDefinition[]> = {};
+  for (const list of actionLists) {
+    actions[list] = definition[list].map((action, index) => {
+      if (action.type !== "call-webhook" || action.secret === undefined) return action;
+      const isKept = list in kept;
+      const masked = isKept || action.secret === secretMask;
+      const secret = masked ? storedSecret(action, previous, list, index) : action.secret;
+      if (secret === null) {
+        const msg = "The mask stands for a stored secret, and this webhook has none; send the secret itself";
+        mistakes.push({ type: "value_error", loc: ["body", list, index, "secret"], msg, input: secretMask });
+        return action;
+      }
+      const name = `SECRET_OF_${list.toUpperCase()}_${index}`;
+      secrets[name] = secret;
+      return { ...action, secret: `\${env.${name}}` };
+    });
+  }
+  return { actions, secrets };
+}
+
+/** Of the webhook in the same place, or else of one to the same address. */
+function storedSecret(
+  action: Extract<ActionDefinition, { type: "call-webhook" }>,
+  previous: Automation | null,
+  list: (typeof actionLists)[number],
+  index: number,
+): string | null {
+  if (previous === null) return null;
+  const all = actionLists.flatMap((name) => previous[name]);
+  for (const candidate of [previous[list][index], ...all]) {
+    if (candidate?.type !== "call-webhook" || candidate.url !== action.url) continue;
+    const { secret } = candidate;
+    if (secret === undefined) continue;
+    const name = /^\$\{env\.(\w+)\}$/.exec(secret)?.[1];
+    if (name === undefined) return secret;
+    if (Object.hasOwn(previous.secrets, name)) return previous.secrets[name] ?? null;
+  }
+  return null;
+}
+
+export function nestsDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((part) => nestsDeeper(part, levels - 1));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,270 @@
+/** What Prometheus may ask of a process. Names of metrics and labels are part of the product: see docs/settings.md. */
+
+import { Hono } from "hono";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { IngestMeter } from "../ingest/ingest.ts";
+import { type ApiEnv, checkScope, type Tenants } from "./tenant.ts";
+
+/** How long actions and commits take: from a quick write to the longest timeout of a webhook. */
+const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60];
+
+export interface QueueCounts {
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+  readonly deadLetters: number;
+}
+
+/** What the engine and the actions of one workspace tell. */
+export type WorkspaceMeter = Pick<
+  Metrics,
+  | "owned"
+  | "lag"
+  | "openWindows"
+  | "committed"
+  | "fired"
+  | "malformed"
+  | "actionFinished"
+  | "attemptFinished"
+  | "deferred"
+  | "recorderFailed"
+  | "trimmed"
+> & {
+  /** @param counts asked for each time that somebody looks */
+  observeQueue(counts: () => Promise<QueueCounts>): void;
+};
+
+export class Metrics implements IngestMeter {
+  readonly #registry = new Registry();
+  readonly #accepted = this.#counter(
+    "tripline_events_accepted_total",
+    "Events acknowledged and in the log.",
+    [],
+  );
+  readonly #rejected = this.#counter("tripline_events_rejected_total", "Events refused, by reason.", [
+    "reason",
+  ]);
+  readonly #firings = this.#counter(
+    "tripline_firings_total",
+    "Firings and resolutions committed, by state.",
+    ["state"],
+  );
+  readonly #malformed = this.#counter(
+    "tripline_log_malformed_entries_total",
+    "Entries of the log that could not be read and were passed over.",
+    [],
+  );
+  readonly #actions = this.#counter("tripline_actions_total", "Actions finished, by type and outcome.", [
+    "type",
+    "outcome",
+  ]);
+  readonly #actionDurations = this.#histogram(
+    "tripline_action_duration_seconds",
+    "How long actions took from the firing's dispatch to their end, all attempts and waits included, by type.",
+    ["type"],
+  );
+  readonly #attempts = this.#counter(
+    "tripline_action_attempts_total",
+    "Attempts at actions, by type and outcome.",
+    ["type", "outcome"],
+  );
+  readonly #attemptDurations = this.#histogram(
+    "tripline_action_attempt_duration_seconds",
+    "How long one attempt at an action took, by type.",
+    ["type"],
+  );
+  readonly #deferrals = this.#counter(
+    "tripline_action_deferrals_total",
+    "Times a delivery was put off because its endpoint is busy or resting, by type.",
+    ["type"],
+  );
+  readonly #recorderFailures = this.#counter(
+    "tripline_recorder_failures_total",
+    "Times the recorder could not go on, and tried again.",
+    [],
+  );
+  readonly #trimmed = this.#counter(
+    "tripline_log_trimmed_entries_total",
+    "Entries trimmed from the log, behind all its readers.",
+    [],
+  );
+  readonly #commitDurations = this.#histogram(
+    "tripline_commit_duration_seconds",
+    "How long committing a batch of the log took.",
+    [],
+  );
+  readonly #owned = this.#shardGauge("tripline_shard_owned", "1 while this process owns the shard.");
+  readonly #lag = this.#shardGauge(
+    "tripline_log_lag_entries",
+    "Entries of the log not yet consumed, by workspace and shard.",
+  );
+  readonly #openWindows = this.#shardGauge(
+    "tripline_open_windows",
+    "Windows open now, by workspace and shard.",
+  );
+
+  readonly #queues = new Map<string, () => Promise<QueueCounts>>();
+
+  constructor() {
+    this.#observeQueues();
+    collectDefaultMetrics({ register: this.#registry });
+    // A series that has not happened yet is shown as 0, so that a rate over it sees its first step.
+    for (const reason of ["invalid", "too_large", "unsupported_type", "unreachable"]) {
+      this.#rejected.inc({ reason }, 0);
+    }
+    for (const state of ["Triggered", "Resolved"]) this.#firings.inc({ state }, 0);
+  }
+
+  eventsAccepted(count: number): void {
+    this.#accepted.inc(count);
+  }
+
+  eventsRejected(count: number, reason: string): void {
+    this.#rejected.inc({ reason }, count);
+  }
+
+  /** The same metrics for one workspace: what tells of a shard or a queue carries its name, the rest is summed. */
+  inWorkspace(workspace: string): WorkspaceMeter {
+    return {
+      owned: (shard, owned) => this.owned(shard, owned, workspace),
+      lag: (shard, entriesBehind) => this.lag(shard, entriesBehind, workspace),
+      openWindows: (shard, count) => this.openWindows(shard, count, workspace),
+      committed: (shard, commit) => this.committed(shard, commit),
+      fired: (shard, firing) => this.fired(shard, firing),
+      malformed: () => this.malformed(),
+      actionFinished: (type, outcome, seconds) => this.actionFinished(type, outcome, seconds),
+      attemptFinished: (type, outcome, seconds) => this.attemptFinished(type, outcome, seconds),
+      deferred: (type) => this.deferred(type),
+      recorderFailed: () => this.recorderFailed(),
+      trimmed: (entryCount) => this.trimmed(entryCount),
+      observeQueue: (counts) => void this.#queues.set(workspace, counts),
+    };
+  }
+
+  owned(shard: number, owned: boolean, workspace?: string): void {
+    const place = placeOf(shard, workspace);
+    this.#owned.set(place, owned ? 1 : 0);
+    if (owned) return;
+    // Somebody else's numbers now.
+    this.#lag.remove(place);
+    this.#openWindows.remove(place);
+  }
+
+  lag(shard: number, entriesBehind: number, workspace?: string): void {
+    this.#lag.set(placeOf(shard, workspace), entriesBehind);
+  }
+
+  openWindows(shard: number, count: number, workspace?: string): void {
+    this.#openWindows.set(placeOf(shard, workspace), count);
+  }
+
+  committed(_shard: number, { ms }: { readonly ms: number }): void {
+    this.#commitDurations.observe(ms / 1_000);
+  }
+
+  fired(_shard: number, { state }: { readonly state: string }): void {
+    this.#firings.inc({ state });
+  }
+
+  malformed(): void {
+    this.#malformed.inc();
+  }
+
+  /** @param seconds from its dispatch to its end */
+  actionFinished(type: string, outcome: string, seconds: number): void {
+    this.#actions.inc({ type, outcome });
+    this.#actionDurations.observe({ type }, seconds);
+  }
+
+  /** @param seconds how long this attempt took */
+  attemptFinished(type: string, outcome: string, seconds: number): void {
+    this.#attempts.inc({ type, outcome });
+    this.#attemptDurations.observe({ type }, seconds);
+  }
+
+  deferred(type: string): void {
+    this.#deferrals.inc({ type });
+  }
+
+  recorderFailed(): void {
+    this.#recorderFailures.inc();
+  }
+
+  trimmed(entryCount: number): void {
+    this.#trimmed.inc(entryCount);
+  }
+
+  /** Everything, in Prometheus's text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+  }
+
+  #histogram<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+  ): Histogram<Label> {
+    const registers = [this.#registry];
+    return new Histogram({ name, help, labelNames: [...labelNames], buckets: durationBuckets, registers });
+  }
+
+  #observeQueues(): void {
+    const queues = this.#queues;
+    new Gauge({
+      name: "tripline_action_queue",
+      help: "Actions in the queue, by workspace and state; dead letters are those that were given up.",
+      labelNames: ["workspace", "state"],
+      registers: [this.#registry],
+      async collect() {
+        this.reset();
+        const asked = [...queues].map(async ([workspace, counts]) => {
+          // While Redis is away nothing is known, and an old number would mislead.
+          const { waiting, active, delayed, deadLetters } = await counts().catch(
+            () => ({}) as Partial<QueueCounts>,
+          );
+          for (const [state, count] of Object.entries({
+            waiting,
+            active,
+            delayed,
+            dead_letter: deadLetters,
+          })) {
+            if (count !== undefined) this.set({ workspace, state }, count);
+          }
+        });
+        await Promise.all(asked);
+      },
+    });
+  }
+
+  #shardGauge(name: string, help: string): Gauge<"workspace" | "shard"> {
+    return new Gauge({ name, help, labelNames: ["workspace", "shard"], registers: [this.#registry] });
+  }
+}
+
+function placeOf(shard: number, workspace: string | undefined) {
+  return workspace === undefined ? { shard } : { workspace, shard };
+}
+
+/**
+ * `GET /metrics`, in Prometheus's text format. They tell of all workspaces, so once there are keys it takes one with the
+ * scope `admin` in the first of them, wherever the request comes from: behind a proxy, everybody comes from this machine.
+ */
+export function metricsRoute(metrics: Metrics, tenants: Tenants): Hono<ApiEnv> {
+  const routes = new Hono<ApiEnv>();
+  routes.get("/metrics", async (context) => {
+    const { headers } = context.req.raw;
+    await tenants.checkOrigin(headers, false);
+    context.set("tenant", await tenants.of(headers, tenants.first));
+    checkScope(context, "admin");
+    return context.body(await metrics.text(), 200, { "Content-Type": metrics.contentType });
+  });
+  return routes;
+}

@@ -1,0 +1,274 @@
+/**
+ * CloudEvents 1.0 over HTTP, in all three content modes (structured, batched, binary), turned into events.
+ *
+ * `type` becomes the event's name; `source` and `subject` the resource; `time` the time at which it occurred; `data`
+ * the payload; every further attribute a label of the resource. docs/ingest.md says it in full. Runs in Node and in a
+ * Worker.
+ */
+
+import { Hono } from "hono";
+import { z } from "zod";
+import { isUuid, normalizeUuid, type WireEvent } from "../../core/model/event.ts";
+import { eventNameLengthMax, labelsPerResourceMax } from "../../core/model/limits.ts";
+import { formatTime, millisecond, parseTime } from "../../core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
+import { base64Of } from "../http/base64.ts";
+import { jsonType, parseJson, readBytes, readJson } from "../http/body.ts";
+import { excerpt, invalidRequest, type Mistake, mistakesOf, Refusal } from "../http/refusal.ts";
+import { type ApiEnv, requireScope } from "../http/tenant.ts";
+import { checkLimits, type IngestMeter, takeIn } from "./ingest.ts";
+
+/** The route that takes CloudEvents in. */
+export function cloudEventRoutes(meter: IngestMeter): Hono<ApiEnv> {
+  const routes = new Hono<ApiEnv>();
+  routes.post("/cloudevents", requireScope("events:write"), async (context) => {
+    await takeIn(context.var.tenant, meter, (batch) => readCloudEvents(context.req.raw, batch));
+    return context.body(null, 204);
+  });
+  return routes;
+}
+
+/** A text attribute; null means the same as leaving it out. */
+const Text = z.string({
+  error: (issue) => (issue.input === undefined ? "Field required" : "Input should be a string"),
+});
+const NonEmpty = Text.min(1, "Input should not be empty");
+const UriReference = NonEmpty.refine(
+  (text) => !/[\s\p{Cc}]/u.test(text),
+  "Input should be a URI reference, without spaces",
+).meta({ pattern: "^\\S*$" }); // what programs in every language read alike
+
+/** A CloudEvent in JSON. Attributes beyond these are extensions. */
+export const CloudEventSchema = z
+  .object({
+    specversion: Text.refine((text) => text === "1.0", 'specversion should be "1.0"'),
+    id: NonEmpty,
+    source: UriReference,
+    type: NonEmpty.max(eventNameLengthMax, `A type has at most ${eventNameLengthMax} characters`),
+    subject: NonEmpty.nullish(),
+    time: Text.refine(
+      (text) => parseTime(text) !== null,
+      "Input should be a valid RFC 3339 date-time, such as 2026-03-01T09:30:00Z",
+    ).nullish(),
+    datacontenttype: NonEmpty.nullish(),
+    dataschema: UriReference.nullish(),
+    data: z.unknown().optional(),
+    data_base64: Text.regex(
+      /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
+      "Input should be base64",
+    ).nullish(),
+  })
+  .catchall(
+    z.union([z.string(), z.boolean(), z.int(), z.null()], {
+      error: "An extension attribute should be a string, a boolean or an integer",
+    }),
+  )
+  .meta({ id: "CloudEvent", description: "A CloudEvent 1.0 in JSON." });
+
+type CloudEvent = z.infer<typeof CloudEventSchema>;
+
+/**
+ * Reads the CloudEvents of a request, and makes events of them.
+ *
+ * @throws Refusal that names every mistake of every one
+ */
+async function readCloudEvents(request: Request, batch: { length: number }): Promise<WireEvent[]> {
+  const type = mediaTypeOf(request);
+  if (type === "application/cloudevents+json") {
+    const { value } = await readJson(request);
+    return eventsOf([read(value, ["body"])], value);
+  }
+  if (type === "application/cloudevents-batch+json") {
+    const { value } = await readJson(request);
+    if (!Array.isArray(value)) {
+      const msg = "Input should be a list of CloudEvents; send a single one as application/cloudevents+json";
+      throw invalidRequest([{ type: "list_type", loc: ["body"], msg, input: value }], value);
+    }
+    batch.length = value.length;
+    return eventsOf(
+      value.map((one, index) => read(one, ["body", index])),
+      value,
+    );
+  }
+  if (type.startsWith("application/cloudevents")) {
+    const known = "application/cloudevents+json, application/cloudevents-batch+json, or binary mode";
+    const detail = `Content-Type is ${excerpt(type)}; send ${known} (attributes in ce-… headers)`;
+    throw new Refusal(415, "unsupported_type", { detail });
+  }
+  const binary = await readBinary(request, type);
+  return eventsOf([binary], binary.value);
+}
+
+/** A CloudEvent that was read, or what is wrong with it. */
+interface Read {
+  readonly event: CloudEvent | null;
+  readonly mistakes: readonly Mistake[];
+}
+
+function eventsOf(all: readonly Read[], value: unknown): WireEvent[] {
+  const mistakes = all.flatMap((one) => one.mistakes);
+  if (mistakes.length > 0) throw invalidRequest(mistakes, value);
+  const received = formatTime(Date.now() * millisecond);
+  const events = all.flatMap(({ event }) => (event === null ? [] : [eventOfCloudEvent(event, received)]));
+  checkLimits(events, Number.POSITIVE_INFINITY, value, "data");
+  return events;
+}
+
+/** Room for the labels that every CloudEvent's resource has. */
+const extensionCountMax = labelsPerResourceMax - 10;
+
+/** @param nameAt where in the request an attribute stands */
+function read(
+  value: unknown,
+  place: Mistake["loc"],
+  nameAt: (name: string) => Mistake["loc"] = (name) => [...place, name],
+): Read {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    const msg = "Input should be a CloudEvent: a JSON object";
+    return { event: null, mistakes: [{ type: "object_type", loc: place, msg, input: value }] };
+  }
+  const mistakes: Mistake[] = [];
+  const names = Object.keys(value);
+  for (const name of names) {
+    if (/^[a-z0-9]+$/.test(name) || name === "data_base64") continue;
+    const msg = "An attribute's name has only lower-case letters and digits";
+    mistakes.push({ type: "value_error", loc: nameAt(name), msg, input: name });
+  }
+  const extensionCount = names.filter((name) => !Object.hasOwn(CloudEventSchema.shape, name)).length;
+  if (extensionCount > extensionCountMax) {
+    const msg = `A CloudEvent has at most ${extensionCountMax} extension attributes; this one has ${extensionCount}`;
+    mistakes.push({ type: "too_long", loc: place, msg, input: null });
+  }
+  const attributes = value as Record<string, unknown>;
+  if ((attributes["data"] ?? null) !== null && (attributes["data_base64"] ?? null) !== null) {
+    const msg = "data and data_base64 exclude each other; send one of them";
+    mistakes.push({ type: "value_error", loc: nameAt("data_base64"), msg, input: null });
+  }
+  const parsed = CloudEventSchema.safeParse(value);
+  if (!parsed.success) {
+    for (const mistake of mistakesOf(parsed.error.issues, [], value)) {
+      mistakes.push({ ...mistake, loc: nameAt(String(mistake.loc[0])) });
+    }
+  }
+  return { event: parsed.success && mistakes.length === 0 ? parsed.data : null, mistakes };
+}
+
+const attributePrefix = "ce-";
+
+/** Binary mode: attributes in headers, data in the body. */
+async function readBinary(request: Request, type: string): Promise<Read & { value: object }> {
+  const attributes = new Map<string, unknown>();
+  const mistakes: Mistake[] = [];
+  for (const [header, text] of request.headers) {
+    // Content-Type says what ce-datacontenttype would.
+    if (!header.startsWith(attributePrefix) || header === "ce-datacontenttype") continue;
+    const value = decodeHeader(text);
+    const msg = `${header} should be percent-encoded UTF-8`;
+    if (value === null) mistakes.push({ type: "value_error", loc: ["header", header], msg, input: text });
+    attributes.set(header.slice(attributePrefix.length), value ?? text);
+  }
+  const data = await readData(request, type);
+  for (const name of ["data", "data_base64"]) {
+    if (!attributes.delete(name)) continue;
+    const msg = "In binary mode the body is the data";
+    mistakes.push({ type: "extra_forbidden", loc: ["header", `ce-${name}`], msg, input: null });
+  }
+  const datacontenttype = request.headers.get("content-type");
+  const value = {
+    ...Object.fromEntries(attributes),
+    ...(datacontenttype === null ? {} : { datacontenttype }),
+    ...data,
+  };
+  const found = read(value, ["header"], (name) => ["header", `${attributePrefix}${name}`]);
+  return { event: found.event, mistakes: [...mistakes, ...found.mistakes], value };
+}
+
+/** As the HTTP binding has it: a quoted text is unquoted, as older senders write it, then percent-decoded once. */
+function decodeHeader(text: string): string | null {
+  const read = asUtf8(text);
+  const quoted = /^"(.*)"$/s.exec(read)?.[1];
+  try {
+    return decodeURIComponent(quoted === undefined ? read : quoted.replaceAll(/\\(.)/gs, "$1"));
+  } catch {
+    return null;
+  }
+}
+
+/** Some senders do not encode what is no ASCII. A header comes with each byte as a character; most mean UTF-8. */
+function asUtf8(text: string): string {
+  if (!/^[\0-\xFF]*[\x80-\xFF][\0-\xFF]*$/.test(text)) return text;
+  try {
+    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return text;
+  }
+}
+
+/** JSON as what it holds, what can be read as a text, everything else as base64. */
+async function readData(request: Request, type: string): Promise<Pick<CloudEvent, "data" | "data_base64">> {
+  const bytes = await readBytes(request);
+  if (bytes.byteLength === 0) return {};
+  if (jsonType.test(type) || type === "text/json") return { data: parseJson(bytes) };
+  const isText = type === "" || type.startsWith("text/") || /^application\/(?:.*\+)?(?:xml|yaml)$/.test(type);
+  if (isText) {
+    try {
+      const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      return { data: type === "" ? valueOfUntyped(text) : text };
+    } catch {
+      // Not UTF-8: kept as it is.
+    }
+  }
+  return { data_base64: base64Of(bytes) };
+}
+
+/** Some senders, as the Python SDK when it is not told a type, send JSON and do not say so. */
+function valueOfUntyped(text: string): unknown {
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A valid CloudEvent as an event. @param received when it has no time */
+function eventOfCloudEvent(event: CloudEvent, received: string): WireEvent {
+  const { specversion: _, id, source, type, subject, time, data, data_base64: base64, ...further } = event;
+  const { datacontenttype, dataschema, ...extensions } = further;
+  const labels: Record<string, string> = {
+    "prefect.resource.id": resourceIdOf(source, subject ?? null),
+    "cloudevents.id": id,
+    "cloudevents.source": source,
+  };
+  for (const [name, value] of Object.entries({ subject, datacontenttype, dataschema })) {
+    if ((value ?? null) !== null) labels[`cloudevents.${name}`] = String(value);
+  }
+  for (const [name, value] of Object.entries(extensions)) if (value !== null) labels[name] = String(value);
+  return {
+    occurred: time ?? received,
+    event: type,
+    resource: labels,
+    related: [],
+    payload: payloadOf(data, base64 ?? null),
+    id: isUuid(id)
+      ? normalizeUuid(id)
+      : uuid5(triplineNamespace, `cloudevent ${JSON.stringify([source, id])}`),
+    follows: null,
+  };
+}
+
+function resourceIdOf(source: string, subject: string | null): string {
+  if (subject === null) return source;
+  return source.endsWith("/") || subject.startsWith("/") ? `${source}${subject}` : `${source}/${subject}`;
+}
+
+function payloadOf(data: unknown, base64: string | null): Record<string, unknown> {
+  if (base64 !== null) return { data_base64: base64 };
+  if ((data ?? null) === null) return {};
+  return typeof data === "object" && !Array.isArray(data) ? (data as Record<string, unknown>) : { data };
+}
+
+function mediaTypeOf(request: Request): string {
+  return request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
+}

@@ -1,0 +1,161 @@
+/**
+ * What a hook's template wrote, as events; and, where that cannot be, the event that says so. Runs in Node and in a
+ * Worker.
+ */
+
+import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../../core/model/event.ts";
+import type { Hook } from "../../core/model/hook.ts";
+import { formatTime, millisecond, second } from "../../core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
+import { base64Of } from "../http/base64.ts";
+import { jsonMistake } from "../http/json-mistake.ts";
+import { type InvalidRequest, Refusal } from "../http/refusal.ts";
+import type { Delivery } from "./hook-request.ts";
+import { readEvents } from "./ingest.ts";
+
+/** A hook made no events of what it was sent. */
+export class HookFailure extends Error {
+  override readonly name = "HookFailure";
+}
+
+/** Where ids are derived: the same name in another workspace is another hook. */
+export interface HookPlace {
+  readonly workspace: string;
+  readonly hook: Hook;
+}
+
+/**
+ * @param rendered the hook's template, rendered
+ * @throws HookFailure that names every mistake
+ */
+export function eventsOfHook(rendered: unknown, place: HookPlace, delivery: Delivery): WireEvent[] {
+  const value = typeof rendered === "string" ? readWritten(rendered) : rendered;
+  if (value === null) return [];
+  const drafts = Array.isArray(value) ? value : [value];
+  const mistakes: string[] = [];
+  const filled = drafts.map((draft, index) => filledIn(draft, index, place, delivery, mistakes));
+  if (mistakes.length > 0) throw new HookFailure(mistakes.join("; "));
+  try {
+    return readEvents(filled, Number.POSITIVE_INFINITY);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const { exception_detail: found } = error.body as InvalidRequest;
+    throw new HookFailure(found.map(({ loc, msg }) => `${loc.slice(1).join(".")}: ${msg}`).join("; "));
+  }
+}
+
+/** A text that is JSON; an empty one means that there is no event. */
+function readWritten(text: string): unknown {
+  if (text.trim() === "") return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    const mistake = jsonMistake(text);
+    const where =
+      mistake === null
+        ? ""
+        : ` at line ${mistake.line}, column ${mistake.column}: expected ${mistake.expected}`;
+    throw new HookFailure(`the template wrote no JSON${where}; put values through the filter tojson`);
+  }
+}
+
+/** The event that is meant by what a template wrote, with what it left out. */
+function filledIn(
+  draft: unknown,
+  index: number,
+  place: HookPlace,
+  delivery: Delivery,
+  mistakes: string[],
+): unknown {
+  if (typeof draft !== "object" || draft === null || Array.isArray(draft)) {
+    mistakes.push(`${index}: the template should write an event, a list of events, or nothing`);
+    return draft;
+  }
+  const { id, occurred, follows, payload, resource, related, ...rest } = draft as Record<string, unknown>;
+  for (const key of Object.keys(rest)) {
+    if (!Object.hasOwn(EventSchema.shape, key)) mistakes.push(`${index}.${key}: an event has no such key`);
+  }
+  return {
+    ...rest,
+    ...(resource === undefined ? {} : { resource: labelsOf(resource) }),
+    ...(isEmpty(related) ? {} : { related: Array.isArray(related) ? related.map(labelsOf) : related }),
+    ...(isEmpty(payload) ? {} : { payload: typeof payload === "string" ? readPayload(payload) : payload }),
+    ...(isEmpty(follows) ? {} : { follows }),
+    occurred: isEmpty(occurred) ? delivery.context.received : timeOf(occurred),
+    id: idOf(id, index, place, delivery),
+  };
+}
+
+function isEmpty(value: unknown): value is undefined | null | "" {
+  return value === undefined || value === null || (typeof value === "string" && value.trim() === "");
+}
+
+/** Labels are texts: numbers and truth values as they are printed, and nothing for nothing. */
+function labelsOf(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, label]) => label !== null)
+      .map(([name, label]) => [name, typeof label === "object" ? label : String(label)]),
+  );
+}
+
+function readPayload(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text; // which is no object, as will be said
+  }
+}
+
+/** Unix time, in seconds or milliseconds, as RFC 3339; everything else as it is. */
+function timeOf(value: unknown): unknown {
+  const text = String(value).trim();
+  if (!/^\d{1,16}(?:\.\d+)?$/.test(text)) return value;
+  const number = Number(text);
+  const isSeconds = number < 100_000_000_000; // in milliseconds, the year 1973
+  return formatTime(Math.round(number * (isSeconds ? second : millisecond)));
+}
+
+function idOf(own: unknown, index: number, place: HookPlace, { id }: Delivery): string {
+  if (typeof own === "string" && isUuid(own.trim())) return normalizeUuid(own.trim());
+  if (!isEmpty(own)) return derivedId(place, "own", String(own));
+  return id === null ? crypto.randomUUID() : derivedId(place, "delivery", id, index);
+}
+
+function derivedId({ workspace, hook }: HookPlace, ...cause: readonly (string | number)[]): string {
+  return uuid5(triplineNamespace, `webhook ${JSON.stringify([workspace, hook.name, ...cause])}`);
+}
+
+/**
+ * How much of a body is kept. A byte may take six as JSON, and an event has at most 1.5 million of them; divisible by 3,
+ * so that base64 of the first part is the first part of the base64.
+ */
+const keptBytesMax = 201_000;
+const reasonLengthMax = 2_000;
+
+/** `tripline.webhook.failed`: what was sent, and why it became no event. */
+export function hookFailedEvent(reason: string, place: HookPlace, delivery: Delivery): WireEvent {
+  const { context, text, bytes } = delivery;
+  const { method, query, headers, received } = context;
+  const kept = bytes.subarray(0, keptBytesMax);
+  const { name } = place.hook;
+  return {
+    occurred: String(received),
+    event: "tripline.webhook.failed",
+    resource: { "prefect.resource.id": `tripline.webhook.${name}`, "prefect.resource.name": name },
+    related: [],
+    payload: {
+      reason: reason.slice(0, reasonLengthMax),
+      method,
+      query,
+      headers,
+      // A character that the cut has split is shown as one that cannot be read.
+      ...(text === null ? { body_base64: base64Of(kept) } : { body: new TextDecoder().decode(kept) }),
+      body_bytes: bytes.length,
+      body_is_cut: kept.length < bytes.length,
+    },
+    id: delivery.id === null ? crypto.randomUUID() : derivedId(place, "failed", delivery.id),
+    follows: null,
+  };
+}

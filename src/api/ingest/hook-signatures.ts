@@ -1,0 +1,155 @@
+/**
+ * Who sent it: the signatures of other services' requests, each checked in its own scheme, in constant time.
+ *
+ * Web Crypto does the cryptography, so that this runs in Node and in a Worker.
+ */
+
+import type { Signature } from "../../core/model/hook.ts";
+import { excerpt, Refusal } from "../http/refusal.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/**
+ * Checks the signature of a request.
+ *
+ * @param body as it came, decompressed
+ * @param nowMs milliseconds since the epoch
+ * @throws Refusal 401 saying what is missing or wrong, never what would have been right
+ */
+export async function checkSignature(
+  signature: Signature,
+  headers: Headers,
+  body: Bytes,
+  nowMs: number,
+): Promise<void> {
+  switch (signature.type) {
+    case "standard-webhooks":
+      return checkStandardWebhooks(signature, headers, body, nowMs);
+    case "github": {
+      const [, digest = ""] = /^sha256=(.*)$/.exec(required(headers, "X-Hub-Signature-256")) ?? [];
+      return requireMatch(await matches(utf8(signature.secret), body, fromHex(digest)));
+    }
+    case "stripe":
+      return checkStripe(signature, headers, body, nowMs);
+    case "slack": {
+      const [, digest = ""] = /^v0=(.*)$/.exec(required(headers, "X-Slack-Signature")) ?? [];
+      const sent = required(headers, "X-Slack-Request-Timestamp");
+      checkTime(sent, signature.tolerance, nowMs);
+      const signed = joined(utf8(`v0:${sent}:`), body);
+      return requireMatch(await matches(utf8(signature.secret), signed, fromHex(digest)));
+    }
+    case "shared-secret":
+      return requireMatch(await isEqual(signature.secret, required(headers, signature.header)));
+  }
+}
+
+/** The headers that Standard Webhooks names, and those of Svix, whence it came. */
+export const standardWebhooksPrefixes = ["webhook", "svix"] as const;
+
+async function checkStandardWebhooks(
+  { secret, tolerance }: Extract<Signature, { type: "standard-webhooks" }>,
+  headers: Headers,
+  body: Bytes,
+  nowMs: number,
+): Promise<void> {
+  const prefix = standardWebhooksPrefixes.find((one) => headers.has(`${one}-signature`)) ?? "webhook";
+  const id = required(headers, `${prefix}-id`);
+  const sent = required(headers, `${prefix}-timestamp`);
+  const given = required(headers, `${prefix}-signature`);
+  checkTime(sent, tolerance, nowMs);
+  const key = secret.startsWith("whsec_") ? fromBase64(secret.slice("whsec_".length)) : utf8(secret);
+  const signed = joined(utf8(`${id}.${sent}.`), body);
+  const digests = given.split(" ").flatMap((one) => (one.startsWith("v1,") ? [one.slice(3)] : []));
+  await requireAnyMatch(key, signed, digests.map(fromBase64));
+}
+
+async function checkStripe(
+  { secret, tolerance }: Extract<Signature, { type: "stripe" }>,
+  headers: Headers,
+  body: Bytes,
+  nowMs: number,
+): Promise<void> {
+  const parts = required(headers, "Stripe-Signature")
+    .split(",")
+    .map((part) => part.trim().split("=", 2) as [string, string?]);
+  const valuesOf = (name: string) => parts.flatMap(([key, value]) => (key === name ? [value ?? ""] : []));
+  const [sent = ""] = valuesOf("t");
+  checkTime(sent, tolerance, nowMs);
+  await requireAnyMatch(utf8(secret), joined(utf8(`${sent}.`), body), valuesOf("v1").map(fromHex));
+}
+
+/** More signatures than this in one request are not looked at: a sender that changes its secret gives two. */
+const signatureCountMax = 10;
+
+async function requireAnyMatch(key: Bytes, signed: Bytes, digests: readonly Bytes[]): Promise<void> {
+  const found = await Promise.all(
+    digests.slice(0, signatureCountMax).map((digest) => matches(key, signed, digest)),
+  );
+  requireMatch(found.includes(true));
+}
+
+const hmac = { name: "HMAC", hash: "SHA-256" };
+
+async function matches(key: Bytes, signed: Bytes, digest: Bytes): Promise<boolean> {
+  const imported = await crypto.subtle.importKey("raw", key, hmac, false, ["verify"]);
+  return crypto.subtle.verify("HMAC", imported, digest, signed); // which compares in constant time
+}
+
+/** Compares two texts so that neither their length nor where they differ can be told from the time it takes. */
+async function isEqual(a: string, b: string): Promise<boolean> {
+  const random = crypto.getRandomValues(new Uint8Array(32));
+  const key = await crypto.subtle.importKey("raw", random, hmac, false, ["sign", "verify"]);
+  return crypto.subtle.verify("HMAC", key, await crypto.subtle.sign("HMAC", key, utf8(a)), utf8(b));
+}
+
+/** @param sent seconds since the epoch, as a text */
+function checkTime(sent: string, tolerance: number, nowMs: number): void {
+  if (!/^\d{1,12}$/.test(sent)) {
+    refuse(`The signature's time is ${JSON.stringify(excerpt(sent))}; it should be whole seconds since 1970`);
+  }
+  const seconds = Math.floor(nowMs / 1_000) - Number(sent);
+  if (Math.abs(seconds) <= tolerance) return;
+  const off = seconds > 0 ? `${seconds} s old` : `${-seconds} s in the future`;
+  refuse(`The signature is ${off}, which is more than the ${tolerance} s allowed; check both clocks`);
+}
+
+function required(headers: Headers, name: string): string {
+  const value = headers.get(name);
+  return value === null || value === "" ? refuse(`The header ${name} is missing`) : value;
+}
+
+function requireMatch(isMatch: boolean): void {
+  if (!isMatch) refuse("The signature does not match; compare the secrets of both sides");
+}
+
+function refuse(detail: string): never {
+  throw new Refusal(401, "signature", { detail });
+}
+
+const encoder = new TextEncoder();
+
+function utf8(text: string): Bytes {
+  return encoder.encode(text);
+}
+
+function joined(a: Bytes, b: Bytes): Bytes {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+/** No bytes, which match no signature, when the text is not hexadecimal. */
+function fromHex(text: string): Bytes {
+  if (!/^(?:[0-9a-f]{2})+$/i.test(text)) return new Uint8Array();
+  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
+/** No bytes when the text is not base64. */
+function fromBase64(text: string): Bytes {
+  try {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  } catch {
+    return new Uint8Array();
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * WebSockets beside the HTTP API: `/events/in` and `/events/out`, on the same port and below the same bases.
+ *
+ * A client that offers the subprotocol `prefect` says who it is in its first message. One that does not is let in by
+ * the headers of its handshake, as an HTTP request would be, and exchanges no such messages.
+ */
+
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Logger } from "pino";
+import { WebSocketServer } from "ws";
+import { z } from "zod";
+import { eventBytesMax } from "../../core/model/limits.ts";
+import type { Scope } from "../../core/model/scope.ts";
+import { millisecond } from "../../core/model/time.ts";
+import { EventFilterSchema, resolveFilter } from "../../history/filter.ts";
+import { isHistoryUnavailable } from "../events/events.ts";
+import { firstMistake, invalidRequest, mistakesOf, Refusal } from "../http/refusal.ts";
+import { may, type Tenant, type Tenants } from "../http/tenant.ts";
+import { type IngestMeter, isUnreachable } from "../ingest/ingest.ts";
+import { EventFeeds } from "./event-feed.ts";
+import { takeEvents } from "./events-in.ts";
+import { type Subscription, sendEvents } from "./events-out.ts";
+import { Closing, closeCodes, DeferringSocket, Peer } from "./peer.ts";
+
+export interface WebSocketOptions {
+  readonly tenants: Tenants;
+  readonly meter: IngestMeter;
+  readonly logger: Pick<Logger, "error" | "warn">;
+  /** How often peers are pinged; one that is silent and takes nothing for as long is cut off. Default 30 s. */
+  readonly heartbeatMs?: number;
+  /** How long a peer has for the messages that open a connection. Default 30 s. */
+  readonly openingMs?: number;
+}
+
+/** What the HTTP server hands its upgrades to. */
+export interface WebSockets {
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Ends all connections in order, the events that are being appended first. */
+  stop(): Promise<void>;
+}
+
+type Direction = "in" | "out";
+
+interface Call {
+  readonly direction: Direction;
+  /** The workspace that the path names, if it does. */
+  readonly workspace: string | null;
+  readonly headers: Headers;
+  /** Whether the client offers Prefect's subprotocol. */
+  readonly speaksPrefect: boolean;
+}
+
+const subprotocol = "prefect";
+const scopes: Readonly<Record<Direction, Scope>> = { in: "events:write", out: "events:read" };
+
+/** An event at its largest, were each of its characters escaped. */
+const frameBytesMax = 6 * eventBytesMax;
+const heartbeatMsDefault = 30_000;
+const openingMsDefault = 30_000;
+/** How often those connected are asked for their keys again. */
+const readmissionMs = 1_000;
+/** Peers that have not closed so long after the server began to stop are cut off. */
+const stopPatienceMs = 5_000;
+/** How many milliseconds a peer has to answer a closing; spread, because the package's types do not know it yet. */
+const closeTimeout = { closeTimeout: 5_000 };
+
+export function createWebSockets(options: WebSocketOptions): WebSockets {
+  const { tenants, logger, heartbeatMs = heartbeatMsDefault, openingMs = openingMsDefault } = options;
+  const feeds = new EventFeeds();
+  const peers = new Map<Peer, Promise<void>>();
+  let stopping: Closing | null = null;
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    autoPong: false,
+    perMessageDeflate: false,
+    maxPayload: frameBytesMax,
+    ...closeTimeout,
+    WebSocket: DeferringSocket,
+    handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
+  });
+  server.on("wsClientError", ({ message }, socket) => {
+    refuseUpgrade(
+      socket,
+      new Refusal(400, "handshake", { detail: `This is no WebSocket handshake: ${message}` }),
+    );
+  });
+  const heartbeat = setInterval(() => {
+    for (const peer of peers.keys()) peer.heartbeat();
+  }, heartbeatMs).unref(); // connections keep the process alive, not this
+
+  async function open(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const call = callOf(request);
+    await tenants.checkOrigin(call.headers, true);
+    const admitted = call.speaksPrefect ? null : await admitByHeaders(tenants, call);
+    if (stopping !== null) throw new Refusal(503, "stopping", { detail: stopping.message });
+    server.handleUpgrade(request, socket, head, (webSocket: DeferringSocket) => {
+      const peer = new Peer(webSocket);
+      const closed = new Promise<void>((resolve) => webSocket.once("close", () => resolve()));
+      const handled = handle(peer, call, admitted);
+      peers.set(
+        peer,
+        Promise.all([handled, closed]).then(() => {
+          peers.delete(peer);
+        }),
+      );
+    });
+  }
+
+  async function handle(peer: Peer, call: Call, admitted: Admission | null): Promise<void> {
+    try {
+      await converse(peer, call, admitted);
+      peer.answerClosing();
+    } catch (error) {
+      peer.close(closingOf(error, call.direction));
+    }
+  }
+
+  async function converse(peer: Peer, call: Call, admitted: Admission | null): Promise<void> {
+    const admission = admitted ?? (await admitByMessage(peer, tenants, call, openingMs));
+    const watch = setInterval(() => readmit(peer, admission, call.direction), readmissionMs);
+    try {
+      if (call.direction === "in") await takeEvents(peer, admission.tenant, options.meter);
+      else await subscribe(peer, admission.tenant);
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  async function subscribe(peer: Peer, tenant: Tenant): Promise<void> {
+    const subscription = readSubscription(await peer.next(openingMs));
+    const leaving = new AbortController();
+    const signal = AbortSignal.any([peer.signal, leaving.signal]);
+    const sending = feeds.using(tenant.workspace, tenant.log, (feed) =>
+      sendEvents(peer, tenant, feed, subscription, signal),
+    );
+    // What a subscriber still says is of no concern, but its pings want answers and its leaving is to be noticed.
+    const listening = ignoreMessages(peer).finally(() => leaving.abort(left));
+    try {
+      await Promise.race([sending, listening]);
+    } finally {
+      await sending.catch(() => {});
+    }
+  }
+
+  function closingOf(error: unknown, direction: Direction): Closing {
+    if (error instanceof Closing) return error;
+    if (isUnreachable(error)) {
+      logger.warn({ direction, err: error }, "Redis cannot be reached; a WebSocket was closed");
+      const remedy = direction === "in" ? "send again what no pong confirmed" : "connect again";
+      return new Closing(closeCodes.tryAgain, `The log cannot be reached; ${remedy}`);
+    }
+    if (isHistoryUnavailable(error)) {
+      logger.warn({ direction, err: error }, "The history is unavailable; a WebSocket was closed");
+      return new Closing(closeCodes.tryAgain, "The history is unavailable; connect again");
+    }
+    logger.error({ direction, err: error }, "A WebSocket failed");
+    return new Closing(closeCodes.failed, "Internal error");
+  }
+
+  return {
+    upgrade(request, socket, head) {
+      socket.on("error", () => socket.destroy());
+      open(request, socket, head).catch((error: unknown) => {
+        if (!(error instanceof Refusal) && !isUnreachable(error)) {
+          logger.error({ err: error }, "A WebSocket could not be opened");
+        }
+        refuseUpgrade(socket, error);
+      });
+    },
+    async stop() {
+      stopping = new Closing(closeCodes.restarting, "The server is stopping; connect again");
+      clearInterval(heartbeat);
+      for (const peer of peers.keys()) peer.stop(stopping);
+      const cut = setTimeout(() => {
+        for (const peer of peers.keys()) peer.terminate();
+      }, stopPatienceMs);
+      await Promise.all(peers.values());
+      clearTimeout(cut);
+    },
+  };
+}
+
+const left = new Error("The subscriber has left");
+
+async function ignoreMessages(peer: Peer): Promise<void> {
+  while ((await peer.take(Number.POSITIVE_INFINITY)) !== null);
+}
+
+const path = /^\/api(?:\/accounts\/[^/]+\/workspaces\/([^/]+))?\/events\/(in|out)\/?$/;
+
+/** @throws Refusal 404 for another path */
+function callOf(request: IncomingMessage): Call {
+  const [pathname = ""] = (request.url ?? "").split("?");
+  const [matched, workspace, direction] = path.exec(pathname) ?? [];
+  if (matched === undefined) throw new Refusal(404, "not_found", { detail: "Not Found" });
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
+  }
+  const offered = (headers.get("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
+  return {
+    direction: direction as Direction,
+    workspace: workspace === undefined ? null : decoded(workspace),
+    headers,
+    speaksPrefect: offered.includes(subprotocol),
+  };
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
+/** For whom a connection is, and a way to ask that again. */
+interface Admission {
+  readonly tenant: Tenant;
+  readonly renew: () => Promise<Tenant>;
+}
+
+/** Ends a connection whose key was taken back: otherwise whoever has one open would keep it for good. */
+async function readmit(peer: Peer, { renew }: Admission, direction: Direction): Promise<void> {
+  const mayStay = await renew().then(
+    (tenant) => may(tenant, scopes[direction]),
+    (error: unknown) => !(error instanceof Refusal), // while Redis is away nothing new is known
+  );
+  if (!mayStay) peer.stop(new Closing(closeCodes.policy, "The key is not valid any more"));
+}
+
+async function admitByHeaders(tenants: Tenants, { headers, workspace, direction }: Call): Promise<Admission> {
+  const renew = () => tenants.of(headers, workspace);
+  const tenant = await renew();
+  if (may(tenant, scopes[direction])) return { tenant, renew };
+  throw new Refusal(403, "forbidden", { detail: lacks(direction) });
+}
+
+function lacks(direction: Direction): string {
+  return `This key lacks the scope ${scopes[direction]}`;
+}
+
+const AuthSchema = z.object({ type: z.literal("auth"), token: z.string().nullish() });
+
+/** @throws Closing when the peer's first message does not admit it */
+async function admitByMessage(
+  peer: Peer,
+  tenants: Tenants,
+  { headers, workspace, direction }: Call,
+  openingMs: number,
+): Promise<Admission> {
+  const message = AuthSchema.safeParse(parsed(await peer.next(openingMs)));
+  if (!message.success) throw new Closing(closeCodes.policy, "Expected 'auth' message");
+  const token = message.data.token || null;
+  const renew = () =>
+    token === null ? tenants.of(headers, workspace) : tenants.authenticate(token, workspace);
+  const tenant = await renew().catch((error: unknown) => {
+    if (!(error instanceof Refusal)) throw error;
+    const reason = token === null ? "Auth required but no token provided" : "Invalid token";
+    throw new Closing(closeCodes.policy, reason);
+  });
+  if (!may(tenant, scopes[direction])) throw new Closing(closeCodes.policy, lacks(direction));
+  await peer.send(JSON.stringify({ type: "auth_success" }));
+  return { tenant, renew };
+}
+
+const SubscriptionSchema = z.object({ filter: EventFilterSchema, backfill: z.boolean().default(true) });
+
+/** @throws Closing when the message asks for no events, or for which is unclear */
+function readSubscription(text: string | null): Subscription {
+  const message = parsed(text);
+  if (!isRecord(message) || message["type"] !== "filter") {
+    throw new Closing(closeCodes.protocol, "Expected 'filter' message");
+  }
+  const now = Date.now() * millisecond;
+  const read = SubscriptionSchema.safeParse(message);
+  if (read.success) return { filter: resolveFilter(read.data.filter, now), backfill: read.data.backfill };
+  const refusal = invalidRequest(mistakesOf(read.error.issues, ["message"], message), message);
+  throw new Closing(closeCodes.protocol, `Invalid filter: ${firstMistake(refusal, 1)}`);
+}
+
+function parsed(text: string | null): unknown {
+  try {
+    return text === null ? null : JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/** Answers a handshake as HTTP, and ends the connection. */
+function refuseUpgrade(socket: Duplex, error: unknown): void {
+  const { status, body } = refusalOf(error);
+  const text = JSON.stringify(body);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "Connection: close",
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(text)}`,
+  ];
+  socket.once("finish", () => socket.destroy());
+  socket.end(`${head.join("\r\n")}\r\n\r\n${text}`);
+}
+
+function refusalOf(error: unknown): { status: number; body: object } {
+  if (isUnreachable(error)) return { status: 503, body: { detail: "The log cannot be reached; try again" } };
+  if (!(error instanceof Refusal))
+    return { status: 500, body: { exception_message: "Internal Server Error" } };
+  // Prefect's server refuses a handshake with 403 whatever is missing, and its clients know no other.
+  return { status: error.status === 401 ? 403 : error.status, body: error.body };
+}

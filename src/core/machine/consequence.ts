@@ -1,0 +1,161 @@
+/** What follows from a firing: the events that tell of it, and the actions to run. All ids are derived. */
+
+import type { ActionDefinition } from "../model/action.ts";
+import type { Automation } from "../model/automation.ts";
+import { receivedEvent, type WireEvent, type WireResource } from "../model/event.ts";
+import type { Invocation, ShownAutomation, ShownFiring } from "../model/invocation.ts";
+import { formatTime, type Micros } from "../model/time.ts";
+import { uuid5 } from "../model/uuid.ts";
+import type { Firing, LoopCut, TriggerFiring } from "./firing.ts";
+import { automationsIn } from "./loop-guard.ts";
+
+/** `prefect-cloud.automation.triggered`, or `….resolved`. */
+export function firingEvent(firing: Firing): WireEvent {
+  const shown = showFiring(firing);
+  const { triggering_labels, triggering_event, window, triggering_firings } = shown;
+  return {
+    occurred: shown.triggered,
+    event: `prefect-cloud.automation.${firing.state === "Triggered" ? "triggered" : "resolved"}`,
+    resource: automationResource(firing.automation),
+    related: triggering_event === null ? [] : [eventResource(triggering_event.id, "triggering-event")],
+    payload: {
+      triggering_labels,
+      triggering_event,
+      window,
+      ...(firing.state === "Resolved" ? { late: firing.late } : {}),
+      ...(triggering_firings.length > 0 ? { triggering_firings } : {}),
+    },
+    id: firingEventIdOf(firing),
+    follows: triggering_event?.id ?? null,
+  };
+}
+
+/** `prefect-cloud.automation.loop-cut`: an automation did not react to what its own firing had caused. */
+export function loopCutEvent({ id, automation, event, at }: LoopCut): WireEvent {
+  return {
+    occurred: formatTime(at),
+    event: "prefect-cloud.automation.loop-cut",
+    resource: automationResource(automation),
+    related: [eventResource(event.id, "triggering-event")],
+    payload: { event: event.name, caused_by_automations: automationsIn(event.lineage) },
+    id,
+    follows: event.id,
+  };
+}
+
+/** The actions to run for a firing, in order: `actions` and `actions_on_trigger`, or for a resolution `actions_on_resolve`. */
+export function invocationsOf(firing: Firing): Invocation[] {
+  const { automation } = firing;
+  const onTrigger = [...automation.actions, ...automation.actions_on_trigger];
+  const [actions, firstIndex] =
+    firing.state === "Triggered" ? [onTrigger, 0] : [automation.actions_on_resolve, onTrigger.length];
+  const shown = showFiring(firing);
+  return actions.map((action, index) => ({
+    id: uuid5(firing.id, `action ${firstIndex + index}`),
+    actionIndex: firstIndex + index,
+    action,
+    secrets: secretsOf(action, automation),
+    automation: showAutomation(automation),
+    firing: shown,
+    lineage: firing.lineage,
+    firingEventId: firingEventIdOf(firing),
+  }));
+}
+
+/**
+ * `prefect-cloud.automation.action.triggered`, `….executed` or `….failed`.
+ *
+ * @param at when it happened
+ * @param result what came of the action, for the payload: `status_code`, `attempts`, … or `reason`
+ */
+export function actionEvent(
+  invocation: Invocation,
+  kind: "triggered" | "executed" | "failed",
+  at: Micros,
+  result: Readonly<Record<string, unknown>> = {},
+): WireEvent {
+  const { id, automation, action, actionIndex, firing, firingEventId } = invocation;
+  const automationId = `prefect-cloud.automation.${automation.id}`;
+  const triggeredId = uuid5(id, "triggered");
+  return {
+    occurred: formatTime(at),
+    event: `prefect-cloud.automation.action.${kind}`,
+    resource: {
+      "prefect.resource.id": `${automationId}.action.${actionIndex}`,
+      "prefect.resource.name": automation.name,
+      "prefect-cloud.action.type": action.type,
+    },
+    related: [
+      {
+        "prefect.resource.id": automationId,
+        "prefect.resource.role": "automation",
+        "prefect.resource.name": automation.name,
+        "prefect-cloud.name": automation.name,
+        ...(automation.posture === null ? {} : { "prefect-cloud.posture": automation.posture }),
+      },
+      ...(firing.triggering_event === null
+        ? []
+        : [eventResource(firing.triggering_event.id, "triggering-event")]),
+      eventResource(firingEventId, "automation-triggered-event"),
+    ],
+    payload: { action_index: actionIndex, action_type: action.type, invocation: id, ...result },
+    id: kind === "triggered" ? triggeredId : uuid5(id, kind),
+    follows: kind === "triggered" ? firingEventId : triggeredId,
+  };
+}
+
+export function showFiring(firing: TriggerFiring): ShownFiring {
+  const { window } = firing;
+  return {
+    id: firing.id,
+    trigger_id: firing.triggerId,
+    trigger_states: [firing.state],
+    triggered: formatTime(firing.triggered),
+    triggering_labels: firing.labels,
+    triggering_event: firing.event === null ? null : receivedEvent(firing.event),
+    window:
+      window === null
+        ? null
+        : {
+            ...window,
+            start: formatTime(window.start),
+            end: window.end === null ? null : formatTime(window.end),
+          },
+    late: firing.late,
+    triggering_firings: firing.firings.map(showFiring),
+  };
+}
+
+export function showAutomation({
+  id,
+  name,
+  description,
+  tags,
+  enabled,
+  trigger,
+}: Automation): ShownAutomation {
+  return { id, name, description, tags, enabled, posture: trigger.type === "event" ? trigger.posture : null };
+}
+
+function firingEventIdOf(firing: Firing): string {
+  return uuid5(firing.id, "event");
+}
+
+function automationResource(automation: Automation): WireResource {
+  const { posture } = showAutomation(automation);
+  return {
+    "prefect.resource.id": `prefect-cloud.automation.${automation.id}`,
+    "prefect.resource.name": automation.name,
+    ...(posture === null ? {} : { "prefect.posture": posture }),
+  };
+}
+
+function eventResource(id: string, role: string): WireResource {
+  return { "prefect.resource.id": `prefect-cloud.event.${id}`, "prefect.resource.role": role };
+}
+
+/** Only what the action names: a job should carry no more than it needs. */
+function secretsOf(action: ActionDefinition, { secrets }: Automation): Record<string, string> {
+  const text = JSON.stringify(action);
+  return Object.fromEntries(Object.entries(secrets).filter(([name]) => text.includes(`\${env.${name}}`)));
+}

@@ -1,0 +1,391 @@
+/**
+ * The core: a deterministic machine over the ordered log.
+ *
+ * The same entries in the same order give the same firings, however they are split into batches and wherever the
+ * machine is stopped, stored and restored in between.
+ */
+
+import { assert } from "../model/assert.ts";
+import { type Automation, sameTrigger } from "../model/automation.ts";
+import { type Event, eventOf } from "../model/event.ts";
+import { latenessDefault, seenCountMax, seenFor } from "../model/limits.ts";
+import type { Micros } from "../model/time.ts";
+import { uuid5 } from "../model/uuid.ts";
+import { Arrival, Arrivals } from "./arrival.ts";
+import { buildTrigger, type EventTriggerNode } from "./build-trigger.ts";
+import { type Deadline, Deadlines, rank } from "./deadlines.ts";
+import type { Firing, LoopCut, TriggerFiring } from "./firing.ts";
+import { Followers } from "./followers.ts";
+import type { LogEntry, LogPosition } from "./log-entry.ts";
+import { LoopGuard, lineageAfter } from "./loop-guard.ts";
+import type { Fired, Machine, Note, OpenWindow, Role, TriggerNode } from "./node.ts";
+import { SeenIds } from "./seen.ts";
+import { Cells, type StateChange, stateVersion } from "./state.ts";
+import { TriggerIndex } from "./trigger-index.ts";
+
+export type { StateChange } from "./state.ts";
+
+export interface CoreOptions {
+  /** The lateness of triggers that name none. */
+  readonly latenessDefault?: Micros;
+  /** How many event ids are known at most, whatever their age. */
+  readonly seenCountMax?: number;
+  /** Takes a note of every decision, for those who ask why. */
+  readonly trace?: (note: Note) => void;
+  /** False for a core that is never stored and restored: then it drains no state. */
+  readonly stored?: boolean;
+}
+
+export interface Drained {
+  /** In the order in which they were determined. */
+  readonly firings: readonly Firing[];
+  readonly loopCuts: readonly LoopCut[];
+  readonly dirty: readonly StateChange[];
+}
+
+interface Running {
+  automation: Automation;
+  /** Null while the automation is disabled. */
+  tree: { readonly root: TriggerNode; readonly nodes: ReadonlyMap<string, TriggerNode> } | null;
+}
+
+interface Meta {
+  readonly version: number;
+  readonly watermark: Micros;
+  readonly evaluationCount: number;
+}
+
+export class Core {
+  readonly #options: CoreOptions & { readonly latenessDefault: Micros };
+  readonly #cells: Cells;
+  readonly #arrivals: Arrivals;
+  readonly #deadlines = new Deadlines();
+  readonly #index = new TriggerIndex<EventTriggerNode>();
+  readonly #running = new Map<string, Running>();
+  readonly #seen: SeenIds;
+  readonly #followers: Followers;
+  readonly #loopGuard: LoopGuard;
+  readonly #machine: Machine;
+  #watermark: Micros = 0;
+  #target: Micros = 0;
+  #evaluationCount = 0;
+  #metaChanged = false;
+  #firings: Firing[] = [];
+  #loopCuts: LoopCut[] = [];
+
+  constructor(options: CoreOptions = {}) {
+    this.#options = { latenessDefault, ...options };
+    this.#cells = new Cells(options.stored ?? true);
+    this.#arrivals = new Arrivals(this.#cells);
+    this.#seen = new SeenIds(seenFor, options.seenCountMax ?? seenCountMax);
+    const awaitDeadline = (deadline: Deadline): void => this.#deadlines.push(deadline);
+    this.#followers = new Followers(this.#arrivals, this.#cells, awaitDeadline, (arrival) =>
+      this.#evaluateChain(arrival),
+    );
+    this.#loopGuard = new LoopGuard(this.#cells, awaitDeadline);
+    this.#machine = this.#machineFor(awaitDeadline);
+  }
+
+  /**
+   * A core as it was when the given state was drained.
+   *
+   * The ids of recent events are not part of the state: read them back from the log and `markSeen` them.
+   *
+   * @param fields the fields of the shard's state, in any order
+   * @throws AssertionError when the state was written by another version, or contradicts itself
+   */
+  static restore(fields: Iterable<readonly [field: string, value: string]>, options: CoreOptions = {}): Core {
+    const core = new Core(options);
+    const states: [kind: string, rest: string, value: string][] = [];
+    for (const [field, value] of fields) {
+      if (field === "meta") core.#restoreMeta(JSON.parse(value) as Meta);
+      else if (field.startsWith("a:")) core.#restoreAutomation(JSON.parse(value) as Automation);
+      else if (field.startsWith("e:")) core.#arrivals.restore(field.slice(2), value);
+      else states.push([field.slice(0, 1), field.slice(2), value]);
+    }
+    const followers: [order: number, position: LogPosition][] = [];
+    for (const [kind, rest, value] of states) {
+      if (kind === "f") followers.push([Number(value), rest]);
+      else if (kind === "l") core.#loopGuard.restore(rest, value);
+      else core.#restoreState(kind, rest, value);
+    }
+    followers.sort(([a], [b]) => a - b);
+    for (const [order, position] of followers)
+      core.#followers.restore(core.#arrivals.restored(position), order);
+    return core;
+  }
+
+  /** How far log time has been consumed. */
+  get watermark(): Micros {
+    return this.#watermark;
+  }
+
+  /** Notes an event that was seen before the state was stored. To be called in the order of the log. */
+  markSeen(eventId: string, at: Micros): void {
+    this.#seen.see(eventId, at);
+  }
+
+  /** An event arrived, or an automation changed; log time advances to the entry's time first. */
+  apply(entry: LogEntry): void {
+    const at = Math.max(entry.received, this.#watermark);
+    this.advance(at);
+    if (entry.kind === "event") {
+      const { event } = entry;
+      this.#arrive(
+        new Arrival(event.received === at ? event : eventOf(event.wire, at, event.lineage), entry.position),
+      );
+    } else if (entry.kind === "automation-put") this.#put(entry.automation, at, entry.position);
+    else this.#delete(entry.automationId);
+    this.#meetDeadlines(at);
+  }
+
+  /** Log time has reached this instant: what is due happens, in order. An instant behind the watermark changes nothing. */
+  advance(watermark: Micros): void {
+    if (watermark <= this.#watermark) return;
+    this.#meetDeadlines(watermark);
+    this.#watermark = watermark;
+    this.#metaChanged = true;
+  }
+
+  /** What has come about since the last time: firings, loops that were cut, and the state that changed. */
+  drain(): Drained {
+    if (this.#metaChanged) {
+      const meta: Meta = {
+        version: stateVersion,
+        watermark: this.#watermark,
+        evaluationCount: this.#evaluationCount,
+      };
+      this.#cells.write("meta", meta);
+    }
+    const drained = {
+      firings: this.#firings,
+      loopCuts: this.#loopCuts,
+      dirty: this.#cells.take(),
+    };
+    this.#metaChanged = false;
+    this.#firings = [];
+    this.#loopCuts = [];
+    return drained;
+  }
+
+  /** When time alone may next change something. */
+  nextDeadline(): Micros | null {
+    return this.#deadlines.next?.due ?? null;
+  }
+
+  *automations(): Iterable<Automation> {
+    for (const { automation } of this.#running.values()) yield automation;
+  }
+
+  openWindowCount(): number {
+    let count = 0;
+    for (const id of this.#running.keys()) for (const _window of this.windowsOf(id)) count++;
+    return count;
+  }
+
+  /** The open windows of an automation; none when there is no such automation, or it is disabled. */
+  *windowsOf(automationId: string): Iterable<OpenWindow> {
+    const tree = this.#running.get(automationId)?.tree ?? null;
+    if (tree !== null) yield* tree.root.openWindows();
+  }
+
+  #arrive(arrival: Arrival): void {
+    const { event } = arrival;
+    const known = this.#seen.knows(event.id, event.received);
+    const waits = !known && this.#followers.mustWait(event, this.#seen);
+    this.#seen.see(event.id, event.received);
+    this.#metaChanged = true;
+    if (known) return;
+    if (waits) this.#followers.wait(arrival, this.#machine.nextOrder());
+    else this.#evaluateChain(arrival);
+  }
+
+  #evaluateChain(head: Arrival): void {
+    for (const arrival of this.#followers.chainFrom(head)) {
+      this.#evaluate(arrival);
+      // Before the next of the chain, but not before other followers: a chain is released as a whole.
+      this.#meetDeadlines(this.#watermark, rank.follower);
+    }
+  }
+
+  #evaluate(arrival: Arrival): void {
+    if (this.#loopGuard.isUsedUp(arrival.event.lineage)) return;
+    const roles = this.#index.find(arrival.event);
+    if (roles.size === 0) return;
+    const order = this.#machine.nextOrder();
+    const automationIds = [...new Set([...roles.keys()].map(({ automationId }) => automationId))].sort();
+    for (const id of automationIds) {
+      const running = this.#running.get(id);
+      const tree = running?.tree ?? null;
+      if (running === undefined || tree === null || this.#cutLoop(running.automation, arrival.event))
+        continue;
+      const fired = tree.root.evaluate(arrival, order, roles as ReadonlyMap<TriggerNode, Role>);
+      if (fired !== null) this.#fire(running.automation, fired);
+    }
+  }
+
+  #cutLoop(automation: Automation, event: Event): boolean {
+    if (this.#loopGuard.admits(automation.id, event.lineage)) return false;
+    this.#tellLoopCut(automation, event);
+    return true;
+  }
+
+  /** One event says of an automation that it was held back, for all that one event from outside has led to. */
+  #tellLoopCut(automation: Automation, event: Event): void {
+    if (!this.#loopGuard.held(automation.id, event.lineage, this.#watermark)) return;
+    const id = uuid5(automation.id, `loop ${event.lineage[0]}`);
+    this.#loopCuts.push({ id, automation, event, at: this.#watermark });
+  }
+
+  #rise(from: TriggerNode, fired: Fired): void {
+    let node = from;
+    let risen: Fired | null = fired;
+    while (node.parent !== null && risen !== null) {
+      risen = node.parent.childRose(node.childIndex, risen);
+      node = node.parent;
+    }
+    const running = this.#running.get(from.automationId);
+    assert(running !== undefined, "only the triggers of a running automation fire");
+    if (risen !== null) this.#fire(running.automation, risen);
+  }
+
+  #fire(automation: Automation, fired: Fired): void {
+    const causes = lineageOf(fired);
+    this.#loopGuard.fired(automation.id, causes, this.#watermark);
+    this.#firings.push({
+      ...shownFiring(fired, automation),
+      automation,
+      lineage: lineageAfter(causes, fired.arrival?.event.id ?? fired.id, automation.id),
+    });
+  }
+
+  #put(automation: Automation, at: Micros, position: LogPosition): void {
+    const before = this.#running.get(automation.id);
+    this.#cells.write(`a:${automation.id}`, automation);
+    const keepsWindows = before?.automation.enabled === automation.enabled;
+    if (before !== undefined && keepsWindows && sameTrigger(before.automation.trigger, automation.trigger)) {
+      before.automation = automation;
+      return;
+    }
+    if (before !== undefined) this.#stop(before);
+    const running = this.#run(automation);
+    running.tree?.root.begin(at, position);
+  }
+
+  #delete(automationId: string): void {
+    const running = this.#running.get(automationId);
+    if (running === undefined) return;
+    this.#stop(running);
+    this.#running.delete(automationId);
+    this.#cells.write(`a:${automationId}`, null);
+  }
+
+  #run(automation: Automation): Running {
+    const tree = automation.enabled
+      ? buildTrigger(automation, this.#options.latenessDefault, this.#machine)
+      : null;
+    for (const node of tree?.nodes.values() ?? [])
+      if ("compiled" in node) this.#index.add(node as EventTriggerNode);
+    const running: Running = { automation, tree };
+    this.#running.set(automation.id, running);
+    return running;
+  }
+
+  #stop({ tree }: Running): void {
+    if (tree === null) return;
+    for (const node of tree.nodes.values())
+      if ("compiled" in node) this.#index.remove(node as EventTriggerNode);
+    tree.root.clear();
+  }
+
+  /** Meets what is due until an instant, in order; with `before`, only until something of that rank comes. */
+  #meetDeadlines(until: Micros, before: number = Number.POSITIVE_INFINITY): void {
+    this.#target = Math.max(this.#target, until);
+    for (;;) {
+      const next = this.#deadlines.next;
+      if (next === null || next.due > until || next.rank >= before) return;
+      this.#deadlines.pop();
+      if (next.due > this.#watermark) {
+        this.#watermark = next.due;
+        this.#metaChanged = true;
+      }
+      next.meet();
+    }
+  }
+
+  #restoreMeta({ version, watermark, evaluationCount }: Meta): void {
+    assert(
+      version === stateVersion,
+      `the state has version ${version}; this program reads version ${stateVersion}`,
+    );
+    this.#watermark = watermark;
+    this.#evaluationCount = evaluationCount;
+  }
+
+  #restoreAutomation(automation: Automation): void {
+    this.#run(automation);
+  }
+
+  #restoreState(kind: string, rest: string, value: string): void {
+    const revive = (position: string): Arrival => this.#arrivals.restored(position);
+    const [automationId = "", path = ""] = rest.split(":", 2);
+    const node = this.#running.get(automationId)?.tree?.nodes.get(path);
+    assert(node !== undefined, `the state names the trigger ${automationId}:${path}, which it does not hold`);
+    node.restore(kind, rest.slice(automationId.length + path.length + 2), value, revive);
+  }
+
+  #machineFor(awaitDeadline: (deadline: Deadline) => void): Machine {
+    const watermark = (): Micros => this.#watermark;
+    const quietUntil = (): Micros => (this.#followers.size === 0 ? this.#target : this.#watermark);
+    return {
+      get watermark() {
+        return watermark();
+      },
+      get quietUntil() {
+        return quietUntil();
+      },
+      arrivals: this.#arrivals,
+      cells: this.#cells,
+      nextOrder: () => {
+        this.#metaChanged = true;
+        this.#evaluationCount++;
+        return this.#evaluationCount;
+      },
+      trace: this.#options.trace,
+      await: awaitDeadline,
+      rise: (from, fired) => this.#rise(from, fired),
+    };
+  }
+}
+
+function shownFiring(fired: Fired, automation: Automation): TriggerFiring {
+  const { id, path, state, triggered, happened, labels, arrival, window, late, firings } = fired;
+  return {
+    id,
+    triggerId: triggerIdAt(automation, path),
+    state,
+    triggered,
+    happened,
+    labels,
+    event: arrival?.event ?? null,
+    window,
+    late,
+    firings: firings.map((firing) => shownFiring(firing, automation)),
+  };
+}
+
+function triggerIdAt({ trigger }: Automation, path: string): string {
+  let at = trigger;
+  for (const step of path === "" ? [] : path.split(".")) {
+    const child = at.type === "event" ? undefined : at.triggers[Number(step)];
+    assert(child !== undefined, "a firing's path leads to a trigger");
+    at = child;
+  }
+  return at.id;
+}
+
+/** What led to a firing, in the order of its events; empty when only events from outside did. */
+function lineageOf(fired: Fired): string[] {
+  const own = fired.arrival?.event.lineage ?? [];
+  return [...new Set([...fired.firings.flatMap(lineageOf), ...own])];
+}

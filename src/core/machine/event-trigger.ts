@@ -1,0 +1,72 @@
+/** What is common to Reactive and Proactive triggers: which events they cover. */
+
+import type { Event } from "../model/event.ts";
+import { compileGlob, type Glob } from "../model/glob.ts";
+import {
+  compileRelated,
+  compileSpecification,
+  includesRelated,
+  type LabelCondition,
+  type Specification,
+  unmetCondition,
+} from "../model/specification.ts";
+import { type Micros, second } from "../model/time.ts";
+import type { EventTriggerDefinition } from "../model/trigger.ts";
+import type { Role } from "./node.ts";
+
+/** An event trigger made ready: patterns compiled, durations in microseconds. */
+export interface CompiledEventTrigger {
+  readonly definition: EventTriggerDefinition;
+  readonly expect: readonly Glob[];
+  readonly after: readonly Glob[];
+  readonly match: Specification;
+  readonly related: readonly Specification[];
+  readonly threshold: number;
+  readonly within: Micros;
+  readonly lateness: Micros;
+}
+
+export function compileEventTrigger(
+  definition: EventTriggerDefinition,
+  latenessDefault: Micros,
+): CompiledEventTrigger {
+  const { lateness } = definition;
+  return {
+    definition,
+    expect: definition.expect.map(compileGlob),
+    after: definition.after.map(compileGlob),
+    match: compileSpecification(definition.match),
+    related: compileRelated(definition.match_related),
+    threshold: Math.max(1, definition.threshold),
+    within: Math.round(definition.within * second),
+    lateness: lateness === undefined ? latenessDefault : Math.round(lateness * second),
+  };
+}
+
+/** What the event's name makes of it for the trigger, or null when it is neither expected nor an `after` event. */
+export function roleByName(trigger: CompiledEventTrigger, name: string): Role | null {
+  const expected = trigger.expect.length === 0 || trigger.expect.some((pattern) => pattern.matches(name));
+  const after = trigger.after.some((pattern) => pattern.matches(name));
+  return expected || after ? { expected, after } : null;
+}
+
+/** Why a trigger does not cover an event: the first of its conditions that is not met. */
+export type Obstacle =
+  | { readonly condition: "name" }
+  | { readonly condition: "match"; readonly unmet: LabelCondition }
+  | { readonly condition: "match_related"; readonly index: number; readonly unmet: Specification };
+
+const nameObstacle: Obstacle = { condition: "name" };
+
+/** The first condition on its resources that an event does not meet, or null. */
+export function resourceObstacle(trigger: CompiledEventTrigger, event: Event): Obstacle | null {
+  const unmet = unmetCondition(trigger.match, event.resource);
+  if (unmet !== null) return { condition: "match", unmet };
+  const index = trigger.related.findIndex((specification) => !includesRelated(specification, event));
+  return index === -1 ? null : { condition: "match_related", index, unmet: trigger.related[index] ?? [] };
+}
+
+/** The first condition that an event does not meet, or null when the trigger covers it. */
+export function obstacleTo(trigger: CompiledEventTrigger, event: Event): Obstacle | null {
+  return roleByName(trigger, event.name) === null ? nameObstacle : resourceObstacle(trigger, event);
+}

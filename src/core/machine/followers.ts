@@ -1,0 +1,114 @@
+/**
+ * Followers: events that wait for the event that they follow.
+ *
+ * A follower waits until its leader has been evaluated, or until its patience ends. Waiting for an event that itself
+ * waits makes a chain, which is released as a whole when its head arrives.
+ */
+
+import type { Event } from "../model/event.ts";
+import { followerPatience } from "../model/limits.ts";
+import type { Arrival, Arrivals } from "./arrival.ts";
+import { type Deadline, rank } from "./deadlines.ts";
+import type { SeenIds } from "./seen.ts";
+import type { Cells } from "./state.ts";
+
+export class Followers {
+  // Sets: thousands may wait for one leader, and each must leave without a look at the others.
+  readonly #byLeader = new Map<string, Set<Arrival>>();
+  readonly #waiting = new Map<string, Arrival>();
+  readonly #arrivals: Arrivals;
+  readonly #cells: Cells;
+  readonly #await: (deadline: Deadline) => void;
+  readonly #release: (arrival: Arrival) => void;
+
+  /** @param release evaluates a follower whose patience has ended */
+  constructor(
+    arrivals: Arrivals,
+    cells: Cells,
+    awaitDeadline: (deadline: Deadline) => void,
+    release: (arrival: Arrival) => void,
+  ) {
+    this.#arrivals = arrivals;
+    this.#cells = cells;
+    this.#await = awaitDeadline;
+    this.#release = release;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** True when the event has to wait: its leader is not known, or waits itself. */
+  mustWait({ id, follows, occurred, received, lineage }: Event, seen: SeenIds): boolean {
+    // What Tripline itself causes is appended in order: its leader came before, however long ago.
+    if (follows === null || follows === id || lineage.length > 0) return false;
+    if (received - occurred > followerPatience) return false;
+    return this.#waiting.has(follows) || !seen.knows(follows, received);
+  }
+
+  /** @param order the follower's place among all that ever waited */
+  wait(arrival: Arrival, order: number): void {
+    this.#arrivals.hold(arrival);
+    this.#cells.write(`f:${arrival.position}`, order);
+    this.restore(arrival, order);
+  }
+
+  /** Takes back followers in their order. */
+  restore(arrival: Arrival, order: number): void {
+    const { id, follows, received } = arrival.event;
+    const siblings = this.#byLeader.get(follows ?? "") ?? new Set();
+    siblings.add(arrival);
+    this.#byLeader.set(follows ?? "", siblings);
+    this.#waiting.set(id, arrival);
+    const meet = (): void => {
+      if (this.#waiting.get(id) === arrival && !this.#leaderIsDueToo(arrival)) this.#release(arrival);
+    };
+    this.#await({
+      due: received + followerPatience,
+      rank: rank.follower,
+      order,
+      owner: arrival.position,
+      meet,
+    });
+  }
+
+  /**
+   * True when the leader waits as well, and its patience ends at the same instant: then the leader is released, and this
+   * one right after it. Not so for events that wait for each other in a circle.
+   */
+  #leaderIsDueToo(arrival: Arrival): boolean {
+    const passed = new Set<Arrival>();
+    for (let at = arrival; ; ) {
+      const leader = this.#waiting.get(at.event.follows ?? "");
+      if (leader === undefined || leader.event.received !== arrival.event.received) return passed.size > 0;
+      if (passed.has(leader) || leader === arrival) return false;
+      passed.add(leader);
+      at = leader;
+    }
+  }
+
+  /** The event, then all that wait for it, and for them: each right after its leader, siblings as they occurred. */
+  *chainFrom(head: Arrival): Iterable<Arrival> {
+    this.#stopWaiting(head);
+    const stack = [head];
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+      const followers = [...(this.#byLeader.get(next.event.id) ?? [])];
+      followers.sort((a, b) => a.event.occurred - b.event.occurred);
+      // None of them waits any more: what happens between two of the chain must not release one a second time.
+      for (const follower of followers) this.#stopWaiting(follower);
+      for (const follower of followers.toReversed()) stack.push(follower);
+      yield next;
+    }
+  }
+
+  #stopWaiting(arrival: Arrival): void {
+    const { id, follows } = arrival.event;
+    if (this.#waiting.get(id) !== arrival) return;
+    this.#waiting.delete(id);
+    const siblings = this.#byLeader.get(follows ?? "");
+    siblings?.delete(arrival);
+    if (siblings?.size === 0) this.#byLeader.delete(follows ?? "");
+    this.#cells.write(`f:${arrival.position}`, null);
+    this.#arrivals.release(arrival);
+  }
+}

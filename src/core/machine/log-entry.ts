@@ -1,0 +1,32 @@
+/** What the log carries: everything that can change an outcome. */
+
+import type { Automation } from "../model/automation.ts";
+import type { Event } from "../model/event.ts";
+import type { Micros } from "../model/time.ts";
+
+/** A position in the log: for Redis the entry's id (`1700000000000-0`); unique, and the same at every replay. */
+export type LogPosition = string;
+
+interface EntryFields {
+  readonly position: LogPosition;
+  /** Log time. An entry that lies behind the watermark is taken as received at the watermark. */
+  readonly received: Micros;
+}
+
+export interface EventEntry extends EntryFields {
+  readonly kind: "event";
+  readonly event: Event;
+}
+
+/** An automation was created or changed; `automation` is the whole of it. */
+export interface AutomationPutEntry extends EntryFields {
+  readonly kind: "automation-put";
+  readonly automation: Automation;
+}
+
+export interface AutomationDeleteEntry extends EntryFields {
+  readonly kind: "automation-delete";
+  readonly automationId: string;
+}
+
+export type LogEntry = EventEntry | AutomationPutEntry | AutomationDeleteEntry;

@@ -1,0 +1,118 @@
+/**
+ * The loop guard: keeps consequences from breeding consequences without end.
+ *
+ * Every event that a firing causes carries its lineage: the root, which is the event from outside (or the silence) that
+ * began it all, then the automations whose firings lie in between. An automation never reacts to what its own firing
+ * caused. That alone ends every circle, but not soon: a hundred rules that match everything would still react to each
+ * other in every order there is. So automations, one by one and all together, also fire only so often for the
+ * consequences of one root; once that is used up, what else follows from it is passed over without a look.
+ */
+
+import {
+  consequencesPerAutomationMax,
+  consequencesPerRootMax,
+  lineageLengthMax,
+  ownConsequencesMax,
+  seenFor,
+} from "../model/limits.ts";
+import type { Micros } from "../model/time.ts";
+import { type Deadline, rank } from "./deadlines.ts";
+import type { Cells } from "./state.ts";
+
+const rootMark = "root:";
+
+/** The automations in a lineage, oldest first. */
+export function automationsIn(lineage: readonly string[]): string[] {
+  return lineage.filter((step) => !step.startsWith(rootMark));
+}
+
+/** The lineage of what an automation's firing causes. @param beginning what began it, where nothing in `causes` says so */
+export function lineageAfter(causes: readonly string[], beginning: string, automationId: string): string[] {
+  const root = causes.find((step) => step.startsWith(rootMark)) ?? `${rootMark}${beginning}`;
+  return [root, ...automationsIn(causes).filter((id) => id !== automationId), automationId];
+}
+
+interface Consequences {
+  latest: Micros;
+  firingCount: number;
+  /** Firings by automation. */
+  firingCounts: Record<string, number>;
+  /** The automations of which it was said that they were held back. */
+  told: string[];
+}
+
+export class LoopGuard {
+  readonly #cells: Cells;
+  readonly #await: (deadline: Deadline) => void;
+  readonly #byRoot = new Map<string, Consequences>();
+
+  constructor(cells: Cells, awaitDeadline: (deadline: Deadline) => void) {
+    this.#cells = cells;
+    this.#await = awaitDeadline;
+  }
+
+  /** True when nothing fires any more for an event of this lineage. */
+  isUsedUp(lineage: readonly string[]): boolean {
+    const [root] = lineage;
+    return root !== undefined && (this.#byRoot.get(root)?.firingCount ?? 0) >= consequencesPerRootMax;
+  }
+
+  /** True when an automation may react to an event of this lineage. */
+  admits(automationId: string, lineage: readonly string[]): boolean {
+    const [root] = lineage;
+    if (root === undefined) return true;
+    const automations = automationsIn(lineage);
+    const ownCount = automations.filter((id) => id === automationId).length;
+    if (ownCount > ownConsequencesMax || automations.length >= lineageLengthMax) return false;
+    if (this.isUsedUp(lineage)) return false;
+    return (this.#byRoot.get(root)?.firingCounts[automationId] ?? 0) < consequencesPerAutomationMax;
+  }
+
+  /** Notes that an automation fired for an event of this lineage. */
+  fired(automationId: string, lineage: readonly string[], at: Micros): void {
+    const [root] = lineage;
+    if (root === undefined) return;
+    const consequences = this.#of(root, at);
+    consequences.firingCount++;
+    consequences.firingCounts[automationId] = (consequences.firingCounts[automationId] ?? 0) + 1;
+    this.#cells.write(`l:${root}`, consequences);
+  }
+
+  /** Notes that an automation was held back. @returns true the first time that this has to be said for a root */
+  held(automationId: string, lineage: readonly string[], at: Micros): boolean {
+    const [root = ""] = lineage;
+    const consequences = this.#of(root, at);
+    if (consequences.told.includes(automationId)) return false;
+    consequences.told.push(automationId);
+    this.#cells.write(`l:${root}`, consequences);
+    return true;
+  }
+
+  #of(root: string, at: Micros): Consequences {
+    const known = this.#byRoot.get(root);
+    if (known !== undefined) {
+      known.latest = at;
+      return known;
+    }
+    const begun: Consequences = { latest: at, firingCount: 0, firingCounts: {}, told: [] };
+    this.#keep(root, begun);
+    return begun;
+  }
+
+  restore(root: string, json: string): void {
+    this.#keep(root, JSON.parse(json) as Consequences);
+  }
+
+  #keep(root: string, consequences: Consequences): void {
+    this.#byRoot.set(root, consequences);
+    const due = consequences.latest + seenFor;
+    const meet = (): void => {
+      if (consequences.latest + seenFor > due) this.#keep(root, consequences);
+      else {
+        this.#byRoot.delete(root);
+        this.#cells.write(`l:${root}`, null);
+      }
+    };
+    this.#await({ due, rank: rank.forget, order: 0, owner: root, meet });
+  }
+}

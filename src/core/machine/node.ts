@@ -1,0 +1,197 @@
+/** What the triggers of a tree have in common, and what they ask of the machine that runs them. */
+
+import type { Micros } from "../model/time.ts";
+import { uuid5 } from "../model/uuid.ts";
+import type { Arrival, Arrivals } from "./arrival.ts";
+import type { Deadline } from "./deadlines.ts";
+import type { FiringWindow } from "./firing.ts";
+import { type Key, labelsOf } from "./key.ts";
+import type { Cells } from "./state.ts";
+
+/** How an event concerns an event trigger, by its name. */
+export interface Role {
+  readonly expected: boolean;
+  readonly after: boolean;
+}
+
+/** A firing inside the core: as in firing.ts, but with the arrival, and with its place in the order of evaluation. */
+export interface Fired {
+  readonly id: string;
+  /** Where in the automation's tree of triggers. */
+  readonly path: string;
+  readonly state: "Triggered" | "Resolved";
+  readonly triggered: Micros;
+  readonly happened: Micros;
+  readonly order: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly arrival: Arrival | null;
+  readonly window: FiringWindow | null;
+  readonly late: boolean;
+  readonly firings: readonly Fired[];
+}
+
+/** What a trigger made of an event, of a child's firing, or of the end of a window. */
+export type Outcome =
+  | "fires"
+  | "counted"
+  | "opened a window"
+  | "noted as the last event of the window"
+  | "met the expectation"
+  | "met the expectation and opened the next window"
+  | "resolved"
+  | "waits until its time has settled"
+  | "remembered"
+  | "ignored: no window is open"
+  | "ignored: it occurred before the window's start"
+  | "ignored: it occurred outside the window"
+  | "ignored: it is late"
+  | "ignored: quiet after a firing"
+  | "ignored: a newer firing is remembered"
+  | "silent until resolved";
+
+/** A decision, as it was made; for those who ask why. */
+export interface Note {
+  /** Log time. */
+  readonly at: Micros;
+  readonly automationId: string;
+  readonly path: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The event that was looked at, or the last one before a silence; null when there was none. */
+  readonly eventId: string | null;
+  readonly outcome: Outcome;
+  readonly before: OpenWindow | null;
+  readonly after: OpenWindow | null;
+}
+
+/** The machine as a trigger sees it. */
+export interface Machine {
+  readonly watermark: Micros;
+  /** Log time is on its way to this instant, and no event will be evaluated before it. */
+  readonly quietUntil: Micros;
+  readonly arrivals: Arrivals;
+  readonly cells: Cells;
+  /** The next place in the order of evaluation. */
+  nextOrder(): number;
+  /** Takes notes, where somebody asks why; undefined otherwise. */
+  readonly trace: ((note: Note) => void) | undefined;
+  await(deadline: Deadline): void;
+  /** A trigger fired because time passed, or was resolved: not in answer to the event that is being evaluated. */
+  rise(from: TriggerNode, fired: Fired): void;
+}
+
+/** Brings stored references back to life. */
+export type Revive = (position: string) => Arrival;
+
+/** Where a trigger stands in its automation's tree, and what it takes from above. */
+export interface NodePlace {
+  readonly automationId: string;
+  readonly path: string;
+  readonly parent: Parent | null;
+  readonly childIndex: number;
+  /** The labels of its keys: its own `for_each` and those of the composites above it. */
+  readonly labels: readonly string[];
+}
+
+/** What every kind of trigger is built on: its place. */
+export abstract class PlacedTrigger implements NodePlace {
+  readonly automationId: string;
+  readonly path: string;
+  readonly parent: Parent | null;
+  readonly childIndex: number;
+  readonly labels: readonly string[];
+
+  constructor({ automationId, path, parent, childIndex, labels }: NodePlace) {
+    this.automationId = automationId;
+    this.path = path;
+    this.parent = parent;
+    this.childIndex = childIndex;
+    this.labels = labels;
+  }
+}
+
+export interface TriggerNode extends NodePlace {
+  /** Evaluates an event that concerns it or a trigger below it. */
+  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, Role>): Fired | null;
+  /** The automation begins to exist, or is enabled, at this instant. */
+  begin(at: Micros, position: string): void;
+  /** Takes back the state of one key, or what it shares. */
+  restore(kind: string, rest: string, json: string, revive: Revive): void;
+  /** For how long it, or a trigger below it, waits for delayed events. */
+  readonly lateness: Micros;
+  /** Deletes all state. */
+  clear(): void;
+  /** Without those that have ended for good, and are only kept for events that come a day late. */
+  openWindows(): Iterable<OpenWindow>;
+}
+
+/** A composite, as its children see it. */
+export interface Parent extends TriggerNode {
+  /** A child fired as time passed. @returns what the composite makes of it */
+  childRose(childIndex: number, fired: Fired): Fired | null;
+}
+
+/** A window as it is shown to people. */
+export interface OpenWindow {
+  readonly path: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly start: Micros | null;
+  readonly end: Micros | null;
+  readonly count: number;
+  readonly threshold: number;
+  /** When it will be judged, if nothing else happens before; null when time alone changes nothing. */
+  readonly deadline: Micros | null;
+  readonly lastEventId: string | null;
+  /** An absence fired and has not been resolved. */
+  readonly unresolved: boolean;
+  /** Of a composite: the paths of the children that have yet to fire. */
+  readonly awaited: readonly string[];
+}
+
+/** Makes a decision about one key and notes it, with the window before and after, where somebody asks. */
+export function decide<R>(
+  machine: Machine,
+  node: TriggerNode,
+  subject: { readonly key: Key; readonly eventId: string | null },
+  windowOf: () => OpenWindow | null,
+  make: () => R,
+  outcomeOf: (result: R) => Outcome | null,
+): R {
+  const { trace } = machine;
+  if (trace === undefined) return make();
+  const before = windowOf();
+  const result = make();
+  const outcome = outcomeOf(result);
+  if (outcome !== null) {
+    const { automationId, path } = node;
+    const { key, eventId } = subject;
+    const labels = labelsOf(node.labels, key);
+    trace({ at: machine.watermark, automationId, path, labels, eventId, outcome, before, after: windowOf() });
+  }
+  return result;
+}
+
+export function ownerOf(node: TriggerNode, key = ""): string {
+  return `${node.automationId}:${node.path}:${key}`;
+}
+
+export function keyText(key: Key): string {
+  return JSON.stringify(key);
+}
+
+/** A firing of `node` for a key; `cause` tells it from every other firing of that node and key. */
+export function firedBy(
+  node: TriggerNode,
+  key: Key,
+  cause: string,
+  fields: Pick<Fired, "triggered" | "happened" | "order" | "arrival" | "window"> & Partial<Fired>,
+): Fired {
+  return {
+    id: uuid5(node.automationId, `${node.path} ${keyText(key)} ${cause}`),
+    path: node.path,
+    labels: labelsOf(node.labels, key),
+    state: "Triggered",
+    late: false,
+    firings: [],
+    ...fields,
+  };
+}

@@ -1,0 +1,389 @@
+/**
+ * Proactive triggers: absence, known only when time has settled.
+ *
+ * Events wait until log time has passed them by the lateness and are then taken in the order in which they occurred,
+ * so any order of arrival within the lateness gives the same result. Windows are judged at their end in the same
+ * settled time. Only a resolution looks at an event at once.
+ */
+
+import { overdueWindowsMax, rememberDefault, unresolvedFor } from "../model/limits.ts";
+import { Schedule } from "../model/schedule.ts";
+import { type Micros, second } from "../model/time.ts";
+import type { Arrival } from "./arrival.ts";
+import { rank } from "./deadlines.ts";
+import type { CompiledEventTrigger } from "./event-trigger.ts";
+import { type Key, keyOf, labelsOf } from "./key.ts";
+import { KeyedStates } from "./keyed-states.ts";
+import {
+  decide,
+  firedBy,
+  type Machine,
+  type NodePlace,
+  type OpenWindow,
+  type Outcome,
+  ownerOf,
+  PlacedTrigger,
+  type Revive,
+  type Role,
+  type TriggerNode,
+} from "./node.ts";
+
+interface Window {
+  start: Micros;
+  end: Micros;
+  count: number;
+  /** The log position, or the tick, that opened it or the first of the windows that it follows. */
+  opener: string;
+}
+
+interface Watched {
+  window: Window | null;
+  /** The last matching event. */
+  last: Arrival | null;
+  /** The absence that fired and has not been resolved: the windows' bounds, from the first to the last that fired. */
+  unresolved: { start: Micros; end: Micros } | null;
+  /** When the key's latest expected event occurred; kept for schedules only, which expect a key that they remember. */
+  seen: Micros | null;
+}
+
+interface Waiting {
+  readonly arrival: Arrival;
+  readonly role: Role;
+}
+
+export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
+  readonly compiled: CompiledEventTrigger;
+  readonly #machine: Machine;
+  readonly #states: KeyedStates<Watched>;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #schedule: Schedule | null;
+  #nextTick: Micros | null = null;
+
+  constructor(place: NodePlace, compiled: CompiledEventTrigger, machine: Machine) {
+    super(place);
+    this.compiled = compiled;
+    this.#machine = machine;
+    this.#states = new KeyedStates(this, machine);
+    const { schedule } = compiled.definition;
+    this.#schedule = schedule === undefined ? null : new Schedule(schedule.cron, schedule.timezone);
+  }
+
+  begin(at: Micros, position: string): void {
+    if (this.#schedule !== null) {
+      this.#nextTick = this.#schedule.next(at - 1);
+      this.#writeTick();
+      this.#awaitTick();
+    } else if (this.#isAlwaysOpen && this.labels.length === 0) {
+      this.#open([], { ...nothingWatched }, at, position);
+    }
+  }
+
+  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, Role>): null {
+    const role = roles.get(this);
+    if (role === undefined) return null;
+    const subject = { key: keyOf(this.labels, arrival.event), eventId: arrival.event.id };
+    const shown = (): OpenWindow | null => this.#windowOf(subject.key);
+    if (role.expected) {
+      const resolve = (): boolean => this.#resolve(subject.key, arrival, order);
+      decide(this.#machine, this, subject, shown, resolve, (resolved) => (resolved ? "resolved" : null));
+    }
+    this.#waiting.set(order, { arrival, role });
+    this.#machine.arrivals.hold(arrival);
+    const stored: StoredWaiting = [arrival.position, role.expected ? 1 : 0, role.after ? 1 : 0];
+    this.#machine.cells.write(this.#waitingField(order), stored);
+    const wait = (): void => this.#awaitSettling(order, arrival);
+    decide(this.#machine, this, subject, shown, wait, () => "waits until its time has settled");
+    return null;
+  }
+
+  #resolve(key: Key, arrival: Arrival, order: number): boolean {
+    const watched = this.#states.get(key);
+    const fired = watched?.unresolved ?? null;
+    if (watched === undefined || fired === null) return false;
+    watched.unresolved = null;
+    this.#keep(key, watched);
+    if (this.parent !== null) return true;
+    const { occurred } = arrival.event;
+    const resolution = firedBy(this, key, `resolved ${arrival.position}`, {
+      state: "Resolved",
+      triggered: this.#machine.watermark,
+      happened: occurred,
+      order,
+      arrival,
+      window: { ...fired, count: 0, threshold: this.compiled.threshold },
+      late: fired.start <= occurred && occurred < fired.end,
+    });
+    this.#machine.rise(this, resolution);
+    return true;
+  }
+
+  #awaitSettling(order: number, arrival: Arrival): void {
+    const due = arrival.event.occurred + this.compiled.lateness;
+    const meet = (): void => this.#settle(order);
+    this.#machine.await({ due, rank: rank.settledEvent, order, owner: ownerOf(this), meet });
+  }
+
+  /** Takes an event whose time has settled. */
+  #settle(order: number): void {
+    const waiting = this.#waiting.get(order);
+    if (waiting === undefined) return;
+    this.#waiting.delete(order);
+    this.#machine.cells.write(this.#waitingField(order), null);
+    const { arrival } = waiting;
+    const key = keyOf(this.labels, arrival.event);
+    const subject = { key, eventId: arrival.event.id };
+    const take = (): Outcome => this.#take(key, waiting);
+    decide(
+      this.#machine,
+      this,
+      subject,
+      () => this.#windowOf(key),
+      take,
+      (outcome) => outcome,
+    );
+    this.#machine.arrivals.release(arrival);
+  }
+
+  #take(key: Key, { arrival, role }: Waiting): Outcome {
+    const at = arrival.event.occurred;
+    const watched = this.#states.get(key) ?? { ...nothingWatched };
+    if (this.#schedule !== null && role.expected) {
+      watched.seen = Math.max(watched.seen ?? at, at);
+      this.#keep(key, watched);
+    }
+    if (watched.window === null) {
+      const opens = this.#schedule === null && (this.#isAlwaysOpen ? role.expected : role.after);
+      if (!opens) return "ignored: no window is open";
+      this.#remember(watched, arrival);
+      const start = this.#isAlwaysOpen ? this.#firstStart(at) : at;
+      this.#open(key, watched, start, arrival.position);
+      // A key's first event is counted where more than one is expected; an `after` event never in its own window.
+      if (this.#isAlwaysOpen && start === at && this.compiled.threshold > 1) this.#countFirst(watched);
+      return "opened a window";
+    }
+    const { window } = watched;
+    if (at < window.start) return "ignored: it occurred before the window's start";
+    this.#remember(watched, arrival);
+    if (role.expected) window.count++;
+    if (window.count < this.compiled.threshold) {
+      this.#keep(key, watched);
+      return role.expected ? "counted" : "noted as the last event of the window";
+    }
+    if (this.#schedule === null && (this.#isAlwaysOpen || role.after)) {
+      this.#open(key, watched, at, arrival.position);
+      return "met the expectation and opened the next window";
+    }
+    this.#close(key, watched);
+    return "met the expectation";
+  }
+
+  /** Where the windows of a key begin: at its first event, unless too many of them are over already. */
+  #firstStart(at: Micros): Micros {
+    const { within, lateness } = this.compiled;
+    const overdueCount = Math.floor((this.#machine.watermark - lateness - at) / within);
+    return at + Math.max(0, overdueCount - overdueWindowsMax) * within;
+  }
+
+  #countFirst({ window }: Watched): void {
+    if (window !== null) window.count = 1;
+  }
+
+  #judge(key: Key, watched: Watched, due: Micros): void {
+    const { window } = watched;
+    const { lateness, definition } = this.compiled;
+    if (window === null || window.end + lateness > due) {
+      this.#awaitJudgement(key, watched);
+      return;
+    }
+    const isSilent = definition.refire === "once" && watched.unresolved !== null;
+    const subject = { key, eventId: watched.last?.event.id ?? null };
+    const outcome = (): Outcome => (isSilent ? "silent until resolved" : "fires");
+    const judge = (): void => this.#endWindow(key, watched, window, isSilent);
+    decide(this.#machine, this, subject, () => this.#windowOf(key), judge, outcome);
+  }
+
+  #endWindow(key: Key, watched: Watched, window: Window, isSilent: boolean): void {
+    const { within, lateness, threshold } = this.compiled;
+    const follows = watched.unresolved !== null && watched.unresolved.end === window.start;
+    if (!isSilent) {
+      const start = follows ? (watched.unresolved?.start ?? window.start) : window.start;
+      watched.unresolved = { start, end: window.end };
+      const fired = firedBy(this, key, `${window.opener} ${window.end}`, {
+        triggered: window.end + lateness,
+        happened: window.end,
+        order: this.#machine.nextOrder(),
+        arrival: watched.last,
+        window: { start: window.start, end: window.end, count: window.count, threshold },
+      });
+      this.#machine.rise(this, fired);
+    }
+    if (!this.#isAlwaysOpen) {
+      this.#close(key, watched);
+      return;
+    }
+    // A silence of years is one step where nothing would be said in between and no event waits to be taken.
+    const idleCount =
+      isSilent && this.#waiting.size === 0 ? (this.#machine.quietUntil - lateness - window.end) / within : 0;
+    this.#open(key, watched, window.end + Math.max(0, Math.floor(idleCount)) * within, window.opener);
+  }
+
+  #open(key: Key, watched: Watched, start: Micros, opener: string): void {
+    watched.window = { start, end: start + this.compiled.within, count: 0, opener };
+    this.#keep(key, watched);
+    this.#awaitJudgement(key, watched);
+  }
+
+  #close(key: Key, watched: Watched): void {
+    watched.window = null;
+    this.#keep(key, watched);
+  }
+
+  #tick(tick: Micros): void {
+    const { remember } = this.compiled.definition.schedule ?? {};
+    const rememberFor = remember === undefined ? rememberDefault : Math.round(remember * second);
+    if (this.labels.length === 0) {
+      const watched = this.#states.get([]) ?? { ...nothingWatched };
+      if (watched.window === null) this.#open([], watched, tick, `tick ${tick}`);
+    }
+    for (const [key, watched] of this.labels.length === 0 ? [] : [...this.#states.entries()]) {
+      if (watched.seen !== null && watched.seen >= tick - rememberFor) {
+        if (watched.window === null) this.#open(key, watched, tick, `tick ${tick}`);
+      } else if (watched.seen !== null && watched.window === null) {
+        watched.seen = null;
+        this.#keep(key, watched);
+      }
+    }
+    this.#nextTick = this.#schedule?.next(tick) ?? null;
+    this.#writeTick();
+    this.#awaitTick();
+  }
+
+  #awaitTick(): void {
+    const tick = this.#nextTick;
+    if (tick === null) return;
+    const due = tick + this.compiled.lateness;
+    const meet = (): void => {
+      if (this.#nextTick === tick) this.#tick(tick);
+    };
+    this.#machine.await({ due, rank: rank.tick, order: 0, owner: ownerOf(this), meet });
+  }
+
+  #awaitJudgement(key: Key, { window }: Watched): void {
+    if (window !== null) this.#states.awaitEnd(key, window.end, this.compiled.lateness, this.#meetEnd);
+  }
+
+  readonly #meetEnd = (key: Key, watched: Watched, due: Micros): void => this.#judge(key, watched, due);
+
+  /** Writes what is watched of a key, or forgets the key when there is nothing to watch. */
+  #keep(key: Key, watched: Watched): void {
+    const { window, unresolved, seen } = watched;
+    if (window === null && unresolved === null && seen === null) {
+      this.#remember(watched, null);
+      this.#states.delete(key);
+      return;
+    }
+    if (window === null) this.#remember(watched, null);
+    this.#states.put(key, watched);
+    this.#awaitForgetting(key);
+  }
+
+  #awaitForgetting(key: Key): void {
+    this.#states.awaitForgetting(key, this.#forgetAt, (forgotten, watched) => {
+      watched.unresolved = null;
+      this.#keep(forgotten, watched);
+    });
+  }
+
+  readonly #forgetAt = ({ window, unresolved }: Watched): Micros | null =>
+    window === null && unresolved !== null ? unresolved.end + this.compiled.lateness + unresolvedFor : null;
+
+  #remember(watched: Watched, arrival: Arrival | null): void {
+    const { last } = watched;
+    if (arrival !== null) this.#machine.arrivals.hold(arrival);
+    watched.last = arrival;
+    this.#machine.arrivals.release(last);
+  }
+
+  /** Without `after` and without a schedule, one window follows the other. */
+  get #isAlwaysOpen(): boolean {
+    return this.#schedule === null && this.compiled.after.length === 0;
+  }
+
+  restore(kind: string, rest: string, json: string, revive: Revive): void {
+    if (kind === "k") {
+      const stored = JSON.parse(json) as Omit<Watched, "last"> & { last: string | null };
+      const watched: Watched = { ...stored, last: stored.last === null ? null : revive(stored.last) };
+      const key = this.#states.restore(rest, watched);
+      this.#awaitJudgement(key, watched);
+      this.#awaitForgetting(key);
+    } else if (kind === "p") {
+      const [position, expected, after] = JSON.parse(json) as StoredWaiting;
+      const arrival = revive(position);
+      this.#waiting.set(Number(rest), { arrival, role: { expected: expected === 1, after: after === 1 } });
+      this.#awaitSettling(Number(rest), arrival);
+    } else {
+      this.#nextTick = (JSON.parse(json) as { nextTick: Micros | null }).nextTick;
+      this.#awaitTick();
+    }
+  }
+
+  clear(): void {
+    for (const [, watched] of this.#states.entries()) this.#remember(watched, null);
+    this.#states.clear();
+    for (const [order, { arrival }] of this.#waiting) {
+      this.#machine.arrivals.release(arrival);
+      this.#machine.cells.write(this.#waitingField(order), null);
+    }
+    this.#waiting.clear();
+    if (this.#schedule !== null) {
+      this.#nextTick = null;
+      this.#machine.cells.write(this.#tickField, null);
+    }
+  }
+
+  #writeTick(): void {
+    this.#machine.cells.write(this.#tickField, { nextTick: this.#nextTick });
+  }
+
+  get #tickField(): string {
+    return `s:${this.automationId}:${this.path}`;
+  }
+
+  #waitingField(order: number): string {
+    return `p:${this.automationId}:${this.path}:${order}`;
+  }
+
+  get lateness(): Micros {
+    return this.compiled.lateness;
+  }
+
+  *openWindows(): Iterable<OpenWindow> {
+    for (const [key] of this.#states.entries()) {
+      const window = this.#windowOf(key);
+      if (window !== null) yield window;
+    }
+  }
+
+  #windowOf(key: Key): OpenWindow | null {
+    const watched = this.#states.get(key);
+    if (watched === undefined) return null;
+    const { window, last, unresolved } = watched;
+    return {
+      path: this.path,
+      labels: labelsOf(this.labels, key),
+      start: window?.start ?? null,
+      end: window?.end ?? null,
+      count: window?.count ?? 0,
+      threshold: this.compiled.threshold,
+      deadline: window === null ? null : window.end + this.compiled.lateness,
+      lastEventId: last?.event.id ?? null,
+      unresolved: unresolved !== null,
+      awaited: [],
+    };
+  }
+}
+
+/** Position, and 1 or 0 for expected and after. */
+type StoredWaiting = [position: string, expected: number, after: number];
+
+const nothingWatched: Readonly<Watched> = { window: null, last: null, unresolved: null, seen: null };

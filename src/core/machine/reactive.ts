@@ -1,0 +1,275 @@
+/**
+ * Reactive triggers: presence, known as soon as it is seen.
+ *
+ * Three forms share this file because they differ only in how an expected event finds its count: every so many
+ * events however far apart, enough of them close together, or enough of them in a window that an event opened. The
+ * fourth, a window that a schedule opened, is in scheduled-reactive.ts.
+ */
+
+import { silentKeyGrace } from "../model/limits.ts";
+import type { Micros } from "../model/time.ts";
+import type { Arrival } from "./arrival.ts";
+import type { CompiledEventTrigger } from "./event-trigger.ts";
+import { type Key, keyOf, labelsOf } from "./key.ts";
+import { KeyedStates } from "./keyed-states.ts";
+import {
+  decide,
+  type Fired,
+  firedBy,
+  type Machine,
+  type NodePlace,
+  type OpenWindow,
+  type Outcome,
+  PlacedTrigger,
+  type Role,
+  type TriggerNode,
+} from "./node.ts";
+
+export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger implements TriggerNode {
+  readonly compiled: CompiledEventTrigger;
+  protected readonly machine: Machine;
+  protected readonly states: KeyedStates<S>;
+
+  constructor(place: NodePlace, compiled: CompiledEventTrigger, machine: Machine) {
+    super(place);
+    this.compiled = compiled;
+    this.machine = machine;
+    this.states = new KeyedStates(this, machine);
+  }
+
+  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, Role>): Fired | null {
+    const role = roles.get(this);
+    if (role === undefined) return null;
+    const key = keyOf(this.labels, arrival.event);
+    const counted = decide(
+      this.machine,
+      this,
+      { key, eventId: arrival.event.id },
+      () => this.#windowOf(key),
+      () => this.count(key, arrival, role),
+      (result) => (typeof result === "string" ? result : "fires"),
+    );
+    if (typeof counted === "string") return null;
+    return firedBy(this, key, arrival.position, {
+      triggered: this.machine.watermark,
+      happened: arrival.event.occurred,
+      order,
+      arrival,
+      window: { ...counted, threshold: this.compiled.threshold },
+    });
+  }
+
+  /** Counts an event of a key. @returns the window that fires with it, or what else became of the event */
+  protected abstract count(key: Key, arrival: Arrival, role: Role): Counted | Outcome;
+
+  begin(_at: Micros, _position: string): void {
+    // Reactive triggers wait for their first event.
+  }
+
+  restore(_kind: string, rest: string, json: string): void {
+    this.afterRestore(this.states.restore(rest, JSON.parse(json) as S));
+  }
+
+  protected abstract afterRestore(key: Key): void;
+
+  clear(): void {
+    this.states.clear();
+  }
+
+  get lateness(): Micros {
+    return this.compiled.lateness;
+  }
+
+  /** What a key remembers for longer, because an event may yet come late, is no open window. */
+  *openWindows(): Iterable<OpenWindow> {
+    for (const [key] of this.states.entries()) {
+      const window = this.#windowOf(key);
+      if (window !== null && window.start !== null) yield window;
+    }
+  }
+
+  #windowOf(key: Key): OpenWindow | null {
+    const state = this.states.get(key);
+    if (state === undefined) return null;
+    const { threshold } = this.compiled;
+    return {
+      path: this.path,
+      labels: labelsOf(this.labels, key),
+      threshold,
+      unresolved: false,
+      awaited: [],
+      ...this.shown(state),
+    };
+  }
+
+  protected abstract shown(
+    state: S,
+  ): Pick<OpenWindow, "start" | "end" | "count" | "deadline" | "lastEventId">;
+}
+
+export interface Counted {
+  readonly start: Micros;
+  readonly end: Micros | null;
+  readonly count: number;
+}
+
+interface Tally {
+  count: number;
+  since: Micros;
+  lastEventId: string;
+}
+
+/** `within: 0` without `after`: fires at every so many expected events, however far apart. */
+export class TallyTrigger extends ReactiveTrigger<Tally> {
+  protected count(key: Key, { event }: Arrival): Counted | Outcome {
+    const { threshold } = this.compiled;
+    if (threshold === 1) return { start: event.occurred, end: null, count: 1 };
+    const tally = this.states.get(key) ?? { count: 0, since: event.occurred, lastEventId: event.id };
+    if (tally.count + 1 >= threshold) {
+      this.states.delete(key);
+      return { start: tally.since, end: null, count: threshold };
+    }
+    tally.count++;
+    tally.lastEventId = event.id;
+    this.states.put(key, tally);
+    return "counted";
+  }
+
+  protected afterRestore(): void {}
+
+  protected shown({ count, since, lastEventId }: Tally) {
+    return { start: since, end: null, count, deadline: null, lastEventId };
+  }
+}
+
+interface Sliding {
+  /** When the events that may still count occurred, ascending. */
+  times: Micros[];
+  newest: Micros;
+  /** Having fired: what occurred before this is ignored. */
+  quietUntil: Micros;
+  lastEventId: string;
+}
+
+/** `within` without `after`: fires when enough expected events occurred within less than `within` of each other. */
+export class SlidingTrigger extends ReactiveTrigger<Sliding> {
+  protected count(key: Key, { event }: Arrival): Counted | Outcome {
+    const { threshold, within, lateness } = this.compiled;
+    const at = event.occurred;
+    const sliding = this.states.get(key) ?? {
+      times: [],
+      newest: at,
+      quietUntil: Number.MIN_SAFE_INTEGER,
+      lastEventId: event.id,
+    };
+    if (at < sliding.newest - within - lateness) return "ignored: it is late";
+    sliding.lastEventId = event.id;
+    const newest = Math.max(sliding.newest, at);
+    const isQuiet = at < sliding.quietUntil;
+    const counted = isQuiet ? null : this.#runWith(sliding, at, threshold, within);
+    if (counted !== null) {
+      sliding.quietUntil = counted.start + within;
+      forgetUntil(sliding.times, (time) => time >= sliding.quietUntil);
+    }
+    sliding.newest = newest;
+    // What is older than this can share no run with an event that is not late itself.
+    forgetUntil(sliding.times, (time) => time > newest - lateness - 2 * within);
+    this.states.put(key, sliding);
+    this.afterRestore(key);
+    return counted ?? (isQuiet ? "ignored: quiet after a firing" : "counted");
+  }
+
+  /**
+   * Notes an event and looks for the earliest run of `threshold` events around it that lie within less than `within`.
+   * In order of arrival there is at most one; the earliest leaves the most for the next firing.
+   */
+  #runWith(sliding: Sliding, at: Micros, threshold: number, within: Micros): Counted | null {
+    const { times } = sliding;
+    const above = times.findLastIndex((time) => time <= at) + 1;
+    times.splice(above, 0, at);
+    const lastFirst = Math.min(above, times.length - threshold);
+    for (let first = Math.max(0, above - threshold + 1); first <= lastFirst; first++) {
+      const start = times[first];
+      const last = times[first + threshold - 1];
+      if (start === undefined || last === undefined || last - start >= within) continue;
+      return { start, end: start + within, count: threshold };
+    }
+    return null;
+  }
+
+  protected afterRestore(key: Key): void {
+    this.states.awaitForgetting(key, this.#forgetAt, (silent) => this.states.delete(silent));
+  }
+
+  readonly #forgetAt = ({ newest, quietUntil }: Sliding): Micros =>
+    Math.max(newest, quietUntil) + 2 * this.compiled.within + this.compiled.lateness + silentKeyGrace;
+
+  protected shown({ times, newest, quietUntil, lastEventId }: Sliding) {
+    const { within, threshold, lateness } = this.compiled;
+    // As seen by the next event that is on time: the span slides on, also while nothing comes.
+    const now = Math.max(newest, this.machine.watermark - lateness);
+    const recent = times.filter((time) => time > now - within);
+    const [start = null] = recent.length > 0 ? recent : [quietUntil > now ? quietUntil - within : null];
+    const end = start === null ? null : start + within;
+    return { start, end, count: Math.min(recent.length, threshold), deadline: null, lastEventId };
+  }
+}
+
+/** Drops the times before the first that is wanted, in place: copying thousands for each event would be slow. */
+function forgetUntil(times: Micros[], isWanted: (time: Micros) => boolean): void {
+  const first = times.findIndex(isWanted);
+  times.splice(0, first === -1 ? times.length : first);
+}
+
+interface Opened {
+  start: Micros;
+  end: Micros | null;
+  count: number;
+  lastEventId: string;
+}
+
+/** `after`: fires when enough expected events occurred in the window that an `after` event opened. */
+export class OpenedTrigger extends ReactiveTrigger<Opened> {
+  protected count(key: Key, { event }: Arrival, role: Role): Counted | Outcome {
+    const at = event.occurred;
+    const { within, threshold } = this.compiled;
+    const open = this.states.get(key);
+    const opens = role.after && (open === undefined || open.end === null || at >= open.end);
+    if (opens) {
+      this.states.put(key, {
+        start: at,
+        end: within === 0 ? null : at + within,
+        count: 0,
+        lastEventId: event.id,
+      });
+      this.afterRestore(key);
+      return "opened a window";
+    }
+    if (open === undefined) return "ignored: no window is open";
+    const inside = open.start <= at && (open.end === null || at < open.end);
+    const counts = role.expected && inside;
+    if (!counts && !role.after) return "ignored: it occurred outside the window";
+    if (counts && open.count + 1 >= threshold) {
+      this.states.delete(key);
+      return { start: open.start, end: open.end, count: threshold };
+    }
+    if (counts) open.count++;
+    open.lastEventId = event.id;
+    this.states.put(key, open);
+    return counts ? "counted" : "noted as the last event of the window";
+  }
+
+  protected afterRestore(key: Key): void {
+    const end = this.states.get(key)?.end ?? null;
+    if (end !== null) this.states.awaitEnd(key, end, this.compiled.lateness, this.#end);
+  }
+
+  readonly #end = (key: Key, open: Opened, due: Micros): void => {
+    if (open.end !== null && open.end + this.compiled.lateness <= due) this.states.delete(key);
+    else this.afterRestore(key);
+  };
+
+  protected shown({ start, end, count, lastEventId }: Opened) {
+    return { start, end, count, deadline: end === null ? null : end + this.compiled.lateness, lastEventId };
+  }
+}

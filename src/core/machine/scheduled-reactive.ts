@@ -1,0 +1,164 @@
+/**
+ * Reactive triggers with a schedule: enough events between a tick and `within` after it.
+ *
+ * Windows follow each other the same way for all keys, so the trigger keeps them once. Only a key that has fired goes
+ * its own way: its window is gone, and the next tick opens one for it, even where for other keys one is still open.
+ */
+
+import type { Schedule } from "../model/schedule.ts";
+import type { Micros } from "../model/time.ts";
+import type { Arrival } from "./arrival.ts";
+import { rank } from "./deadlines.ts";
+import type { CompiledEventTrigger } from "./event-trigger.ts";
+import type { Key } from "./key.ts";
+import { type Machine, type NodePlace, type Outcome, ownerOf } from "./node.ts";
+import { type Counted, ReactiveTrigger } from "./reactive.ts";
+
+/** The window that is open, and the one before, for events that are still on their way. */
+const windowsKept = 2;
+
+interface SharedWindows {
+  /** The tick that log time has not reached yet; null when the schedule has no more. */
+  nextTick: Micros | null;
+  /** Starts of the latest windows, newest first. */
+  starts: Micros[];
+}
+
+interface KeyWindows {
+  windows: { start: Micros; count: number }[];
+  /** The key has fired: only the windows above are its own. */
+  apart: boolean;
+  lastEventId: string;
+}
+
+export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
+  readonly #schedule: Schedule;
+  #shared: SharedWindows = { nextTick: null, starts: [] };
+
+  constructor(place: NodePlace, compiled: CompiledEventTrigger, machine: Machine, schedule: Schedule) {
+    super(place, compiled, machine);
+    this.#schedule = schedule;
+  }
+
+  override begin(at: Micros): void {
+    this.#shared = { nextTick: this.#schedule.next(at - 1), starts: [] };
+    this.#write();
+    this.#awaitTick();
+  }
+
+  protected count(key: Key, { event }: Arrival): Counted | Outcome {
+    const at = event.occurred;
+    const { within, threshold } = this.compiled;
+    const own = this.states.get(key) ?? { windows: [], apart: false, lastEventId: event.id };
+    const starts = own.apart ? own.windows.map(({ start }) => start) : this.#shared.starts;
+    const start = starts.find((candidate) => candidate <= at && at < candidate + within);
+    if (start === undefined || start + within + this.compiled.lateness <= this.machine.watermark) {
+      return "ignored: no window is open";
+    }
+    let window = own.windows.find((known) => known.start === start);
+    if (window === undefined) {
+      window = { start, count: 0 };
+      own.windows.push(window);
+    }
+    window.count++;
+    own.lastEventId = event.id;
+    const { count } = window;
+    if (count >= threshold) this.#goApart(own, start);
+    this.states.put(key, own);
+    this.afterRestore(key);
+    return count >= threshold ? { start, end: start + within, count } : "counted";
+  }
+
+  /** The window that fired is gone for this key; any other stays what it was. */
+  #goApart(own: KeyWindows, fired: Micros): void {
+    const starts = own.apart ? own.windows.map(({ start }) => start) : this.#shared.starts;
+    own.windows = starts
+      .filter((start) => start !== fired)
+      .map((start) => own.windows.find((window) => window.start === start) ?? { start, count: 0 });
+    own.apart = true;
+  }
+
+  #tick(tick: Micros): void {
+    const { within } = this.compiled;
+    const [latest] = this.#shared.starts;
+    if (latest === undefined || tick >= latest + within) {
+      this.#shared.starts = [tick, ...this.#shared.starts].slice(0, windowsKept);
+    }
+    for (const [key, own] of [...this.states.entries()]) {
+      const [open] = own.windows;
+      if (!own.apart || (open !== undefined && tick < open.start + within)) continue;
+      own.windows = [{ start: tick, count: 0 }, ...own.windows].slice(0, windowsKept);
+      this.states.put(key, own);
+      this.afterRestore(key);
+    }
+    this.#shared.nextTick = this.#schedule.next(tick);
+    this.#write();
+    this.#awaitTick();
+  }
+
+  #awaitTick(): void {
+    const { nextTick } = this.#shared;
+    if (nextTick === null) return;
+    const meet = (): void => {
+      if (this.#shared.nextTick === nextTick) this.#tick(nextTick);
+    };
+    this.machine.await({ due: nextTick, rank: rank.tick, order: 0, owner: ownerOf(this), meet });
+  }
+
+  protected afterRestore(key: Key): void {
+    const { lateness } = this.compiled;
+    const next = this.#ends(key).find((end) => end + lateness > this.machine.watermark);
+    if (next !== undefined) this.states.awaitEnd(key, next, lateness, this.#end);
+  }
+
+  /** The ends of the windows that are a key's own or everybody's, ascending. */
+  #ends(key: Key): Micros[] {
+    const own = this.states.get(key)?.windows.map(({ start }) => start) ?? [];
+    return [...new Set([...own, ...this.#shared.starts])]
+      .sort((a, b) => a - b)
+      .map((start) => start + this.compiled.within);
+  }
+
+  /** A window of a key, or one that it had, has ended for good: what is not its own is forgotten. */
+  readonly #end = (key: Key, own: KeyWindows, due: Micros): void => {
+    const isOpen = (start: Micros): boolean => this.#deadline(start) > due;
+    own.windows = own.windows.filter(({ start }) => isOpen(start));
+    const shared = this.#shared.starts.filter(isOpen);
+    const isInStep = own.windows.every(({ start, count }) => count === 0 && shared.includes(start));
+    if (isInStep && (!own.apart || own.windows.length === shared.length)) this.states.delete(key);
+    else this.states.put(key, own);
+    this.afterRestore(key);
+  };
+
+  #deadline(start: Micros): Micros {
+    return start + this.compiled.within + this.compiled.lateness;
+  }
+
+  override restore(kind: string, rest: string, json: string): void {
+    if (kind === "k") super.restore(kind, rest, json);
+    else {
+      this.#shared = JSON.parse(json) as SharedWindows;
+      this.#awaitTick();
+    }
+  }
+
+  override clear(): void {
+    super.clear();
+    this.#shared = { nextTick: null, starts: [] };
+    this.machine.cells.write(this.#field, null);
+  }
+
+  #write(): void {
+    this.machine.cells.write(this.#field, this.#shared);
+  }
+
+  get #field(): string {
+    return `s:${this.automationId}:${this.path}`;
+  }
+
+  protected shown({ windows: [window], lastEventId }: KeyWindows) {
+    if (window === undefined) return { start: null, end: null, count: 0, deadline: null, lastEventId };
+    const { start, count } = window;
+    return { start, end: start + this.compiled.within, count, deadline: this.#deadline(start), lastEventId };
+  }
+}

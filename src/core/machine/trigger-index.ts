@@ -1,0 +1,134 @@
+/**
+ * The trigger index: from an event to the triggers that may care, without looking at the others.
+ *
+ * A trigger is filed under each name pattern that it waits for, and there under one label that its specification
+ * pins to plain values (preferably the resource's id). An event looks up its own name and labels. What it finds is
+ * then checked in full, so the index may only ever find too much.
+ */
+
+import type { Event } from "../model/event.ts";
+import { compileGlob, type Glob } from "../model/glob.ts";
+import type { LabelCondition } from "../model/specification.ts";
+import { type CompiledEventTrigger, resourceObstacle } from "./event-trigger.ts";
+import type { Role } from "./node.ts";
+
+/** The triggers filed in one place, each with what the place's pattern is to it. */
+type Place<T> = Map<T, Role>;
+
+interface Indexed {
+  readonly compiled: CompiledEventTrigger;
+}
+
+/** Triggers that wait for one name pattern, filed by what pins them down. */
+class Bucket<T> {
+  readonly glob: Glob;
+  readonly unpinned: Place<T> = new Map();
+  readonly byLabel = new Map<string, Map<string, Place<T>>>();
+  readonly byRelatedLabel = new Map<string, Map<string, Place<T>>>();
+
+  constructor(glob: Glob) {
+    this.glob = glob;
+  }
+
+  *find(event: Event): Iterable<[T, Role]> {
+    yield* this.unpinned;
+    for (const [label, byValue] of this.byLabel) yield* byValue.get(event.resource.get(label) ?? "") ?? [];
+    for (const [label, byValue] of this.byRelatedLabel) {
+      const values = new Set(event.related.map((resource) => resource.get(label) ?? ""));
+      for (const value of values) yield* byValue.get(value) ?? [];
+    }
+  }
+}
+
+export class TriggerIndex<T extends Indexed> {
+  readonly #byName = new Map<string, Bucket<T>>();
+  /** Buckets of patterns with wildcards, by what every name that matches them begins with. */
+  readonly #byPrefix = new Map<string, Map<string, Bucket<T>>>();
+  readonly #prefixLengths = new Set<number>();
+
+  /** Every trigger that covers the event, and what the event is to it; in no particular order. */
+  find(event: Event): Map<T, Role> {
+    const found = new Map<T, Role | null>();
+    for (const bucket of this.#bucketsFor(event.name)) {
+      for (const [trigger, role] of bucket.find(event)) {
+        const known = found.get(trigger);
+        if (known !== undefined) found.set(trigger, known === null ? null : both(known, role));
+        else found.set(trigger, resourceObstacle(trigger.compiled, event) === null ? role : null);
+      }
+    }
+    const covering = new Map<T, Role>();
+    for (const [trigger, role] of found) if (role !== null) covering.set(trigger, role);
+    return covering;
+  }
+
+  add(trigger: T): void {
+    for (const [place, role] of this.#placesOf(trigger))
+      place.set(trigger, both(place.get(trigger) ?? role, role));
+  }
+
+  remove(trigger: T): void {
+    for (const [place] of this.#placesOf(trigger)) place.delete(trigger);
+  }
+
+  *#placesOf(trigger: T): Iterable<[Place<T>, Role]> {
+    const { expect, after } = trigger.compiled;
+    for (const pattern of expect.length === 0 ? [compileGlob("*")] : expect) {
+      for (const place of placesIn(this.#bucketOf(pattern), trigger.compiled)) yield [place, expectedOnly];
+    }
+    for (const pattern of after) {
+      for (const place of placesIn(this.#bucketOf(pattern), trigger.compiled)) yield [place, afterOnly];
+    }
+  }
+
+  #bucketOf(pattern: Glob): Bucket<T> {
+    if (pattern.literal !== null) return at(this.#byName, pattern.literal, () => new Bucket<T>(pattern));
+    const { prefix } = pattern;
+    this.#prefixLengths.add(prefix.length);
+    const buckets = at(this.#byPrefix, prefix, () => new Map<string, Bucket<T>>());
+    return at(buckets, pattern.pattern, () => new Bucket<T>(pattern));
+  }
+
+  *#bucketsFor(name: string): Iterable<Bucket<T>> {
+    const exact = this.#byName.get(name);
+    if (exact !== undefined) yield exact;
+    for (const length of this.#prefixLengths) {
+      if (length > name.length) continue;
+      for (const bucket of this.#byPrefix.get(name.slice(0, length))?.values() ?? []) {
+        if (bucket.glob.matches(name)) yield bucket;
+      }
+    }
+  }
+}
+
+const expectedOnly: Role = { expected: true, after: false };
+const afterOnly: Role = { expected: false, after: true };
+
+function both(a: Role, b: Role): Role {
+  return { expected: a.expected || b.expected, after: a.after || b.after };
+}
+
+function placesIn<T>(bucket: Bucket<T>, { match, related }: CompiledEventTrigger): Place<T>[] {
+  const own = pinOf(match);
+  const pin = own ?? related.map(pinOf).find((condition) => condition !== null) ?? null;
+  if (pin === null) return [bucket.unpinned];
+  const byLabel = own === null ? bucket.byRelatedLabel : bucket.byLabel;
+  const byValue = at(byLabel, pin.label, () => new Map<string, Place<T>>());
+  return pin.patterns.map(({ literal }) => at(byValue, literal ?? "", () => new Map<T, Role>()));
+}
+
+/** A condition that only plain, non-empty values meet; the resource's id, where there is a choice. */
+function pinOf(specification: readonly LabelCondition[]): LabelCondition | null {
+  const pins = specification.filter(
+    ({ patterns }) =>
+      patterns.length > 0 && patterns.every(({ literal }) => literal !== null && literal !== ""),
+  );
+  return pins.find(({ label }) => label === "prefect.resource.id") ?? pins[0] ?? null;
+}
+
+function at<K, V>(map: Map<K, V>, key: K, create: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const created = create();
+  map.set(key, created);
+  return created;
+}

@@ -1,0 +1,51 @@
+/** `emit-event`: appends an event to the log, as one that the firing caused. */
+
+import type { EmitEventDefinition } from "../../core/model/action.ts";
+import { EventSchema } from "../../core/model/event.ts";
+import { eventBytesMax } from "../../core/model/limits.ts";
+import { formatTime, millisecond } from "../../core/model/time.ts";
+import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
+import { referencesIn } from "../../templates/references.ts";
+import type { RunAction } from "../attempt.ts";
+
+export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { log, renderer }) => {
+  const problem = emitEventProblem(action);
+  if (problem !== null) return { kind: "failed", reason: problem };
+  const { automation, firing } = invocation;
+  const rendered = EventSchema.safeParse({
+    // From the invocation, so that a repeated attempt appends the same event again.
+    id: uuid5(triplineNamespace, `emitted ${invocation.id}`),
+    occurred: formatTime(Date.now() * millisecond),
+    event: renderer.text(action.event),
+    resource:
+      action.resource !== undefined
+        ? renderer.tree(action.resource)
+        : (firing.triggering_event?.resource ?? {
+            "prefect.resource.id": `prefect-cloud.automation.${automation.id}`,
+            "prefect-cloud.name": automation.name,
+          }),
+    related: renderer.tree(action.related),
+    payload: renderer.tree(action.payload),
+    follows: invocation.firingEventId,
+  });
+  if (!rendered.success) {
+    const found = rendered.error.issues
+      .map(({ path, message }) => `${path.join(".")}: ${message}`)
+      .join("; ");
+    return { kind: "failed", reason: `the event is not valid: ${found}` };
+  }
+  const event = rendered.data;
+  const bytes = Buffer.byteLength(JSON.stringify(event));
+  if (bytes > eventBytesMax) {
+    return { kind: "failed", reason: `the event has ${bytes} bytes; at most ${eventBytesMax} are allowed` };
+  }
+  await log.appendEvents([{ event, lineage: invocation.lineage }]);
+  return { kind: "executed", result: { event: event.event, event_id: event.id } };
+};
+
+/** What is wrong with such an action before it is ever run; null when nothing is. */
+export function emitEventProblem(action: EmitEventDefinition): string | null {
+  const [name] = referencesIn(JSON.stringify(action));
+  if (name === undefined) return null;
+  return `everybody can read events, so \${env.${name}} cannot be part of one; write the text itself`;
+}

@@ -1,0 +1,70 @@
+/** `pause-automation` and `resume-automation`. */
+
+import type { PauseAutomationDefinition, ResumeAutomationDefinition } from "../../core/model/action.ts";
+import { automationEvent } from "../../core/model/automation-view.ts";
+import type { Invocation } from "../../core/model/invocation.ts";
+import { millisecond } from "../../core/model/time.ts";
+import { uuid5 } from "../../core/model/uuid.ts";
+import type { Log } from "../../store/log.ts";
+import type { AttemptOutcome, RunAction } from "../attempt.ts";
+
+export const pauseAutomation: RunAction<"pause-automation"> = (action, invocation, { log }) =>
+  setEnabled(action, invocation, log, false);
+
+export const resumeAutomation: RunAction<"resume-automation"> = (action, invocation, { log }) =>
+  setEnabled(action, invocation, log, true);
+
+async function setEnabled(
+  action: PauseAutomationDefinition | ResumeAutomationDefinition,
+  invocation: Invocation,
+  log: Log,
+  enabled: boolean,
+): Promise<AttemptOutcome> {
+  const target = await targetOf(action, invocation, log);
+  if ("reason" in target) return { kind: "failed", reason: target.reason };
+  const at = Date.now() * millisecond;
+  const changed = await log.updateAutomation(
+    target.id,
+    // What is so already is left alone: repeating it would tell of changes that are none.
+    (current) => (current.enabled === enabled ? current : { ...current, enabled, updated: at }),
+    (automation) => ({
+      event: automationEvent("updated", automation, {
+        // From the invocation, so that a repeated attempt tells of it once.
+        id: uuid5(invocation.id, "updated"),
+        at,
+        follows: invocation.firingEventId,
+      }),
+      lineage: invocation.lineage,
+    }),
+  );
+  if (changed === null) return { kind: "failed", reason: `there is no automation ${target.id}` };
+  return { kind: "executed", result: { automation_id: changed.id, automation: changed.name, enabled } };
+}
+
+async function targetOf(
+  action: PauseAutomationDefinition | ResumeAutomationDefinition,
+  { firing }: Invocation,
+  log: Log,
+): Promise<{ readonly id: string } | { readonly reason: string }> {
+  if (action.source === "inferred") {
+    const event = firing.triggering_event;
+    if (event === null) return { reason: "there is no triggering event to take the automation from" };
+    const [id] = [event.resource, ...event.related].flatMap((resource) => automationIdIn(resource) ?? []);
+    return id === undefined ? { reason: "the triggering event is about no automation" } : { id };
+  }
+  if (typeof action.automation_id === "string") return { id: action.automation_id };
+  const named = (await log.automations()).filter(({ name }) => name === action.automation);
+  const [found, other] = named;
+  if (found === undefined)
+    return { reason: `there is no automation called ${JSON.stringify(action.automation)}` };
+  if (other === undefined) return { id: found.id };
+  const ids = named.map(({ id }) => id).join(", ");
+  return {
+    reason: `${named.length} automations are called ${JSON.stringify(action.automation)}: give the automation_id (${ids})`,
+  };
+}
+
+function automationIdIn(resource: Readonly<Record<string, string>>): string | null {
+  const pattern = /^prefect(?:-cloud)?\.automation\.([0-9a-f-]{36})(?:\.|$)/i;
+  return pattern.exec(resource["prefect.resource.id"] ?? "")?.[1]?.toLowerCase() ?? null;
+}

@@ -1,0 +1,42 @@
+/** Runs one attempt at an action, of whatever type. */
+
+import type { ActionDefinition } from "../core/model/action.ts";
+import type { Invocation } from "../core/model/invocation.ts";
+import { RedisUnreachable } from "../store/connection.ts";
+import { TemplateError } from "../templates/template.ts";
+import { callWebhook } from "./actions/call-webhook.ts";
+import { doNothing } from "./actions/do-nothing.ts";
+import { emitEvent } from "./actions/emit-event.ts";
+import { pauseAutomation, resumeAutomation } from "./actions/pause-automation.ts";
+import { sendNotification } from "./actions/send-notification.ts";
+import type { AttemptOutcome, AttemptTools, RunAction } from "./attempt.ts";
+
+const runners: { readonly [T in ActionDefinition["type"]]: RunAction<T> } = {
+  "call-webhook": callWebhook,
+  "do-nothing": doNothing,
+  "emit-event": emitEvent,
+  "pause-automation": pauseAutomation,
+  "resume-automation": resumeAutomation,
+  "send-notification": sendNotification,
+};
+
+/** In characters: a reason is read by people. */
+const reasonLengthMax = 2_000;
+
+/** @throws RedisUnreachable; and anything when the worker is being stopped */
+export async function runAction(invocation: Invocation, tools: AttemptTools): Promise<AttemptOutcome> {
+  const { action } = invocation;
+  const run = runners[action.type] as RunAction<ActionDefinition["type"]> | undefined;
+  if (run === undefined) return { kind: "failed", reason: `there is no action of the type ${action.type}` };
+  try {
+    const outcome = await run(action, invocation, tools);
+    if (outcome.kind === "executed") return outcome;
+    return { ...outcome, reason: outcome.reason.slice(0, reasonLengthMax) };
+  } catch (error) {
+    if (error instanceof RedisUnreachable || tools.signal.aborted) throw error;
+    // What nobody foresaw would come again at each attempt: better a dead letter than an endless repetition.
+    const unforeseen = error instanceof TemplateError ? "" : "unforeseen: ";
+    const message = error instanceof Error ? error.message : String(error);
+    return { kind: "failed", reason: tools.redact(unforeseen + message).slice(0, reasonLengthMax) };
+  }
+}

@@ -1,0 +1,132 @@
+/** Actions that never run, name what is not there, or say less than they seem to. */
+
+import type { ActionDefinition } from "../core/model/action.ts";
+import type { Automation } from "../core/model/automation.ts";
+import { nearMiss } from "../core/model/near-miss.ts";
+import { actionLists, isTemplateField } from "../rules/action-texts.ts";
+import { isAlwaysOpen, type TriggerPart } from "./triggers.ts";
+import { type Path, quoted, type TriggerFinding } from "./warning.ts";
+
+/** What a template asks of a firing. */
+export interface TemplateUses {
+  /** It prints a part of the event, and does not ask before whether there is one. */
+  readonly needsEvent: boolean;
+  /** The labels that it reads from `labels` by name. */
+  readonly labels: readonly string[];
+  /** Parts that it reads by name from the event, the automation or the firing, and that none of them ever has. */
+  readonly absent: readonly {
+    readonly owner: string;
+    readonly part: string;
+    readonly known: readonly string[];
+  }[];
+}
+
+export interface ActionContext {
+  readonly templateUses: (source: string) => TemplateUses;
+  /** The names of all automations, where all are known; otherwise null. */
+  readonly names: ReadonlySet<string> | null;
+  /** Another automation reacts to this one's firings. */
+  readonly isWatched: boolean;
+}
+
+export function findActionMistakes(
+  automation: Automation,
+  part: TriggerPart,
+  { templateUses, names, isWatched }: ActionContext,
+): TriggerFinding[] {
+  const found: TriggerFinding[] = [];
+  const lists = actionListsOf(automation);
+  if (lists.every(({ actions }) => actions.length === 0) && !isWatched) {
+    const reason = "it has no actions, and no other automation reacts to its firings: nothing comes of them";
+    found.push({
+      code: "TL503",
+      path: ["name"],
+      reason,
+      fix: "add actions:, or do-nothing if that is meant",
+    });
+  }
+  const resolves = part.kind === "event" && part.definition.posture === "Proactive";
+  if (!resolves && automation.actions_on_resolve.length > 0) {
+    const what = part.kind === "event" ? "a Reactive trigger" : `a ${part.definition.type} trigger`;
+    const reason = `${what} is never resolved: only an absence is, so these actions never run`;
+    const fix = "move them to actions, or to an automation with posture: Proactive";
+    found.push({ code: "TL504", path: ["actions_on_resolve"], reason, fix });
+  }
+  for (const { field, actions } of lists) {
+    for (const [index, action] of actions.entries()) {
+      found.push(...findUnknownAutomation(action, [field, index], names));
+      for (const { text, path } of templatesOf(action, [field, index])) {
+        const uses = templateUses(text);
+        if (uses.needsEvent && field !== "actions_on_resolve" && mayLackEvent(part)) {
+          const reason =
+            "event is none when nothing was ever seen, and what the template reads of it is empty then";
+          const fix = 'ask first: {% if event %}…{% endif %}, or give a default: {{ … | default("never") }}';
+          found.push({ code: "TL601", path, reason, fix });
+        }
+        for (const { owner, part: missing, known } of uses.absent) {
+          const near = nearMiss(missing, known)?.word;
+          const reason = `${owner} has no ${quoted(missing)}, so nothing is written there`;
+          const fix = near === undefined ? `read one of ${known.join(", ")}` : `did you mean ${near}?`;
+          found.push({ code: "TL604", path, reason, fix });
+        }
+        const unknown = uses.labels.find((label) => !part.labels.includes(label));
+        if (unknown === undefined) continue;
+        const keys =
+          part.labels.length === 0 ? "there are none" : `there are ${part.labels.map(quoted).join(", ")}`;
+        const reason = `labels holds the labels of for_each (${keys}), and never ${quoted(unknown)}`;
+        const fix = `add ${unknown} to for_each, or read it from event.resource`;
+        found.push({ code: "TL602", path, reason, fix });
+      }
+    }
+  }
+  return found;
+}
+
+export function actionListsOf(
+  automation: Automation,
+): { readonly field: string; readonly actions: readonly ActionDefinition[] }[] {
+  return actionLists.map((field) => ({
+    field,
+    actions: automation[field as "actions" | "actions_on_trigger" | "actions_on_resolve"],
+  }));
+}
+
+function findUnknownAutomation(
+  action: ActionDefinition,
+  path: Path,
+  names: ReadonlySet<string> | null,
+): TriggerFinding[] {
+  if (action.type !== "pause-automation" && action.type !== "resume-automation") return [];
+  const { automation: name, automation_id: id } = action;
+  if (names === null || name === undefined || typeof id === "string" || names.has(name)) return [];
+  const near = nearMiss(name, names)?.word;
+  const reason = `none of these rules is called ${quoted(name)}`;
+  const fix =
+    near === undefined
+      ? "name an automation of these rules; one that was created over the API is best named by its automation_id"
+      : `did you mean ${quoted(near)}?`;
+  return [{ code: "TL603", path: [...path, "automation"], reason, fix }];
+}
+
+/** True when the trigger may fire for a silence in which no event was ever seen. */
+function mayLackEvent(part: TriggerPart): boolean {
+  if (part.kind === "event") {
+    if (part.definition.posture === "Reactive") return false;
+    return part.definition.schedule !== undefined || (isAlwaysOpen(part) && part.labels.length === 0);
+  }
+  const completing = part.definition.type === "sequence" ? part.children.slice(-1) : part.children;
+  return completing.some(mayLackEvent);
+}
+
+function templatesOf(action: ActionDefinition, path: Path): { text: string; path: Path }[] {
+  return Object.entries(action).flatMap(([field, value]) =>
+    isTemplateField(field) ? textsIn(value, [...path, field]) : [],
+  );
+}
+
+function textsIn(value: unknown, path: Path): { text: string; path: Path }[] {
+  if (typeof value === "string") return [{ text: value, path }];
+  if (Array.isArray(value)) return value.flatMap((item, index) => textsIn(item, [...path, index]));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) => textsIn(item, [...path, key]));
+}

@@ -1,0 +1,210 @@
+/** Triggers that cover other events than surely meant: all of them, too many, or too few. */
+
+import { compileGlob, type Glob, hasClass } from "../core/model/glob.ts";
+import { editDistance } from "../core/model/near-miss.ts";
+import { findCommonValue, surelyWithin } from "./pattern-search.ts";
+import { conditionsOf, type EventPart } from "./triggers.ts";
+import { type Path, quoted, type TriggerFinding } from "./warning.ts";
+
+export function findMatchingMistakes(part: EventPart): TriggerFinding[] {
+  return [
+    ...findMisspeltLabels(part),
+    ...findMatchingEverything(part),
+    ...findNegatedRelated(part),
+    ...findMixedLists(part),
+    ...findAccidentalExpectations(part),
+    ...findAccidentalClasses(part),
+  ];
+}
+
+/** True when no event is left out, whatever its name and its resources. */
+function matchesEverything({ compiled }: EventPart): boolean {
+  const { expect, match, related } = compiled;
+  const isAny = (patterns: readonly Glob[]): boolean => surelyWithin(anything, patterns);
+  const everyName = expect.length === 0 || isAny(expect);
+  const everyResource = match.every(({ label, patterns }) => label === resourceId && isAny(patterns));
+  return everyName && everyResource && related.every((specification) => specification.length === 0);
+}
+
+/** True when what it covers is so wide by mistake that anything else to be said of it is only more of the same. */
+export function isTooWide(part: EventPart): boolean {
+  return matchesEverything(part) || findMixedLists(part).length > 0;
+}
+
+function findMatchingEverything(part: EventPart): TriggerFinding[] {
+  if (!matchesEverything(part) || findMixedLists(part).length > 0) return [];
+  const counts =
+    part.definition.posture === "Reactive"
+      ? "every event there is counts, Tripline's own about this automation included"
+      : "any event at all meets the expectation";
+  const reason = `it matches everything: ${counts}`;
+  return [
+    { code: "TL201", path: part.path, reason, fix: "name the events in expect, or the resources in match" },
+  ];
+}
+
+const resourceId = "prefect.resource.id";
+const knownLabels = [resourceId, "prefect.resource.name", "prefect.resource.role"];
+
+function findMisspeltLabels(part: EventPart): TriggerFinding[] {
+  const { definition, path } = part;
+  const matched = [...conditionsOf(part)].map(({ condition, path: at }) => [condition.label, at] as const);
+  const separating = definition.for_each.map(
+    (label, index) => [label, [...path, "for_each", index]] as const,
+  );
+  const known = [...knownLabels, ...part.compiled.match.map(({ label }) => label)];
+  const found: TriggerFinding[] = [];
+  for (const [label, at] of [...matched, ...separating]) {
+    if (/^related:[^:]*$/.test(label)) {
+      const reason = `${quoted(label)} names no label of a related resource`;
+      found.push({
+        code: "TL106",
+        path: at,
+        reason,
+        fix: `write ${label}${label.endsWith(":") ? "" : ":"}<label>`,
+      });
+      continue;
+    }
+    const meant = meantLabel(label, separating.some(([, other]) => other === at) ? known : knownLabels);
+    if (meant === null) continue;
+    const reason = `no event has the label ${quoted(label)}, by its spelling`;
+    found.push({ code: "TL106", path: at, reason, fix: `write ${meant}` });
+  }
+  return found;
+}
+
+/** A known label that differs only in its dots, hyphens and case, or, of Prefect's own, in a letter or two. */
+function meantLabel(label: string, known: readonly string[]): string | null {
+  if (known.includes(label)) return null;
+  const simple = (text: string): string => text.toLowerCase().replaceAll(/[-_.\s]/g, "");
+  const isNear = (one: string): boolean =>
+    simple(one) === simple(label) || (knownLabels.includes(one) && editDistance(one, label) <= 2);
+  return known.find(isNear) ?? null;
+}
+
+/** Roles in which Prefect, and Tripline, name one resource at most. */
+const singleRoles = [
+  ...["flow", "flow-run", "task-run", "deployment", "work-pool", "work-queue", "worker", "creator"],
+  ...["automation", "triggering-event", "automation-triggered-event"],
+];
+
+function findNegatedRelated(part: EventPart): TriggerFinding[] {
+  const found: TriggerFinding[] = [];
+  for (const { condition, specification, path, related } of conditionsOf(part)) {
+    const [negated] = condition.patterns.filter((pattern) => pattern.negated);
+    if (!related || negated === undefined) continue;
+    const role = specification.find(({ label }) => label === "prefect.resource.role");
+    if (role !== condition && role?.patterns.every(({ literal }) => singleRoles.includes(literal ?? "")))
+      continue;
+    const reason = `${quoted(negated.pattern)} holds as soon as any one of the related resources does not match; it does not say that none does`;
+    const fix =
+      "match what must be there instead; where events have one such resource at most, say so in a tripline-ignore comment";
+    found.push({ code: "TL202", path, reason, fix });
+  }
+  return found;
+}
+
+function findMixedLists(part: EventPart): TriggerFinding[] {
+  const { path, compiled } = part;
+  const lists: { patterns: readonly Glob[]; path: Path }[] = [
+    { patterns: compiled.expect, path: [...path, "expect"] },
+    { patterns: compiled.after, path: [...path, "after"] },
+    ...[...conditionsOf(part)].map(({ condition, path: at }) => ({ patterns: condition.patterns, path: at })),
+  ];
+  return lists.flatMap(({ patterns, path: at }) => findMixed(patterns, at));
+}
+
+/**
+ * One pattern of a list is enough, so a negated one takes in all but what it names, whatever stands beside it. Only
+ * one thing makes sense: to take back in some of what it leaves out (`!pump.*` and `pump.3`).
+ */
+function findMixed(patterns: readonly Glob[], path: Path): TriggerFinding[] {
+  const negated = patterns.find((pattern) => pattern.negated);
+  if (negated === undefined || patterns.length < 2) return [];
+  const excluded = compileGlob(negated.pattern.slice(1));
+  const isException = (pattern: Glob): boolean =>
+    !pattern.negated && surelyWithin(pattern, [excluded]) && !surelyWithin(excluded, [pattern]);
+  const others = patterns.filter((pattern) => pattern !== negated);
+  if (others.every(isException)) return [];
+  const all = surelyWithin(excluded, others);
+  const taken = all ? "everything" : `all but ${quoted(excluded.pattern)}`;
+  const reason = `any one of the patterns is enough, so beside ${quoted(negated.pattern)} the list matches ${taken}`;
+  const fix = others.some((pattern) => !pattern.negated)
+    ? "list only what is meant, without the negated pattern"
+    : "one negated pattern is all that a list can hold; list what is meant instead";
+  return [{ code: "TL203", path, reason, fix }];
+}
+
+function findAccidentalExpectations({ compiled, definition, path }: EventPart): TriggerFinding[] {
+  const found: TriggerFinding[] = [];
+  for (const [index, opener] of compiled.after.entries()) {
+    if (definition.expect.includes(opener.pattern)) continue; // said in so many words
+    for (const expected of compiled.expect) {
+      if (definition.after.includes(expected.pattern)) continue;
+      const common = findCommonValue([opener], [expected]);
+      if (common.kind !== "found") continue;
+      const reason = `${quoted(opener.pattern)} in after and ${quoted(expected.pattern)} in expect overlap: ${quoted(common.value)} opens a window, and counts in one that is open`;
+      const fix = "narrow the pattern, or list the same name in both if that is meant";
+      found.push({ code: "TL204", path: [...path, "after", index], reason, fix });
+      break;
+    }
+  }
+  return found;
+}
+
+function findAccidentalClasses(part: EventPart): TriggerFinding[] {
+  const { definition, path } = part;
+  const texts: (readonly [string, Path])[] = [
+    ...definition.expect.map((text, index) => [text, [...path, "expect", index]] as const),
+    ...definition.after.map((text, index) => [text, [...path, "after", index]] as const),
+  ];
+  for (const { condition, path: at } of conditionsOf(part))
+    for (const { pattern } of condition.patterns) texts.push([pattern, at]);
+  return texts.flatMap(([text, at]): TriggerFinding[] => {
+    const brackets = accidentalClass(text);
+    if (brackets === null) return [];
+    const { written, literal, one } = brackets;
+    const reason = `${quoted(written)} in ${quoted(text)} is a character class: it stands for one character, as in ${quoted(one)}, and not for the brackets themselves`;
+    return [{ code: "TL205", path: at, reason, fix: `write ${quoted(literal)} to match the brackets` }];
+  });
+}
+
+/** The first class in a pattern that looks like part of a name; how it would be matched, and one value it matches. */
+function accidentalClass(pattern: string): { written: string; literal: string; one: string } | null {
+  if (!hasClass(pattern.startsWith("!") ? pattern.slice(1) : pattern)) return null;
+  for (const { 0: written, 1: inside = "", index } of pattern.matchAll(/\[([^\]!][^\]]*)\]/g)) {
+    const before = pattern.slice(0, index);
+    const after = pattern.slice(index + written.length);
+    if (!looksLikeName(inside, before) && !looksLikeWord(inside, before, after)) continue;
+    const one = `${before.replace(/^!/, "")}${[...inside][0]}${after}`;
+    return { written, literal: `${before}[[]${inside}]${after}`, one };
+  }
+  return null;
+}
+
+/** As nobody writes a class: one character alone, one twice, out of order, or digits right behind a letter (`run[12]`). */
+function looksLikeName(inside: string, before: string): boolean {
+  const ranges = [...inside.matchAll(/[a-z]-[a-z]|[A-Z]-[A-Z]|\d-\d/g)].map(([range]) => range);
+  const singles = [...ranges.reduce((rest, range) => rest.replace(range, ""), inside)];
+  const [first = ""] = singles;
+  if (singles.length === 1 && ranges.length === 0) return !"*?[".includes(first);
+  const isInRange = (single: string): boolean =>
+    ranges.some(([low, , high]) => low! <= single && single <= high!);
+  if (new Set(singles).size < singles.length || singles.some(isInRange)) return true;
+  const plain = singles
+    .filter((single) => /[\p{L}\p{N}]/u.test(single))
+    .map((single) => single.toLowerCase());
+  const isUnordered = plain.some((single, at) => at > 0 && single < (plain[at - 1] ?? ""));
+  const isNumber = /^\d+$/.test(inside);
+  return (isUnordered && (isNumber || plain.length >= 3)) || (isNumber && /\p{L}$/u.test(before));
+}
+
+/** Letters right behind a name, and nothing but a separator behind them: `orders[eu]`, but neither `row[ab]` nor `o[nf]*`. */
+function looksLikeWord(inside: string, before: string, after: string): boolean {
+  if (!/^\p{L}{2,}$/u.test(inside) || !/[\p{L}\p{N}]$/u.test(before) || !/^([-_.:/]|$)/.test(after))
+    return false;
+  const codes = [...inside].map((letter) => letter.codePointAt(0) ?? 0);
+  return codes.some((code, index) => index > 0 && code !== (codes[index - 1] ?? 0) + 1);
+}
+
+const anything = compileGlob("*");

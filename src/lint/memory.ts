@@ -1,0 +1,170 @@
+/** Triggers that forget too soon, or never. */
+
+import { rememberDefault } from "../core/model/limits.ts";
+import { Schedule } from "../core/model/schedule.ts";
+import { formatDuration, type Micros, parseTime, second } from "../core/model/time.ts";
+import { surelyWithin } from "./pattern-search.ts";
+import { type CompositePart, type EventPart, isAlwaysOpen, leavesOf, type TriggerPart } from "./triggers.ts";
+import { quoted, type TriggerFinding } from "./warning.ts";
+
+export function findMemoryMistakes(part: TriggerPart): TriggerFinding[] {
+  return part.kind === "event"
+    ? [
+        ...findShortWithin(part),
+        ...findKeptForEver(part),
+        ...findExpectedForEver(part),
+        ...findForgottenKeys(part),
+      ]
+    : [...findInstant(part), ...findKeptByComposite(part), ...findForgettingTooSoon(part)];
+}
+
+function findShortWithin({ compiled, definition, path }: EventPart): TriggerFinding[] {
+  const { within, lateness } = compiled;
+  // The default is for the server to change; a short burst is no mistake because of it.
+  if (within === 0 || within >= lateness) return [];
+  if (definition.posture === "Reactive" && definition.lateness === undefined) return [];
+  const means =
+    definition.posture === "Proactive"
+      ? "a window is waited for longer than it lasts"
+      : "events may come later than a whole window lasts";
+  const reason = `within (${formatDuration(within)}) is shorter than the lateness (${formatDuration(lateness)}): ${means}`;
+  return [
+    { code: "TL401", path: [...path, "within"], reason, fix: "give a shorter lateness, or a longer within" },
+  ];
+}
+
+function findKeptForEver(part: EventPart): TriggerFinding[] {
+  const { compiled, definition, labels, path } = part;
+  const { within, threshold } = compiled;
+  if (definition.posture === "Proactive" || within !== 0 || !isUnbounded([part], labels)) return [];
+  const hasAfter = compiled.after.length > 0;
+  if (!hasAfter && threshold === 1) return [];
+  const kept = hasAfter ? "an open window" : "a count";
+  const reason = `without within, ${kept} is kept for every value of ${listOf(labels)} until it fires, however long that takes`;
+  return [
+    {
+      code: "TL402",
+      path: [...path, "for_each"],
+      reason,
+      fix: "give within, after which a key is forgotten",
+    },
+  ];
+}
+
+function findKeptByComposite(part: CompositePart): TriggerFinding[] {
+  const { definition, labels, requiredCount, path } = part;
+  if (definition.within !== null || requiredCount === 1 || !isUnbounded(leavesOf(part), labels)) return [];
+  const reason = `with within: null, what has fired is remembered for every value of ${listOf(labels)} until the rest fires, however long that takes`;
+  return [
+    {
+      code: "TL402",
+      path: [...path, "within"],
+      reason,
+      fix: "give within, after which a firing is forgotten",
+    },
+  ];
+}
+
+/** False where `match` pins each label of the key to plain values, in every one of the triggers. */
+function isUnbounded(parts: readonly EventPart[], labels: readonly string[]): boolean {
+  if (labels.length === 0) return false;
+  const isPinned = ({ compiled }: EventPart, label: string): boolean =>
+    compiled.match.some(
+      (one) => one.label === label && one.patterns.every(({ literal }) => literal !== null),
+    );
+  return parts.some((part) => labels.some((label) => label.startsWith("related:") || !isPinned(part, label)));
+}
+
+function findExpectedForEver(part: EventPart): TriggerFinding[] {
+  if (!isAlwaysOpen(part)) return [];
+  const passing = part.labels.find((label) => isPassing(label, part));
+  if (passing === undefined) return [];
+  const reason = `each value of ${quoted(passing)} is expected to keep coming for ever, once it was seen; it looks like one that comes to an end`;
+  const fix = "let an event named in after open the window, or take a label that stays";
+  return [{ code: "TL403", path: [...part.path, "for_each"], reason, fix }];
+}
+
+/** What there is one of for each run, request or event, rather than for each machine, service or job. */
+const passing =
+  "(?:(?:flow|task|job)[-_]?)?run|event|request|trace|span|session|invocation|order|message|transaction|execution|correlation|attempt|uuid";
+const passingLabel = new RegExp(`(?:^|[.:_-])(?:${passing})(?:[._-]?(?:id|uuid|number|key))?$`, "i");
+const passingRole = new RegExp(`^related:(?:${passing}):prefect\\.resource\\.(?:id|name)$`, "i");
+const passingPrefix = new RegExp(`(?:^|[.])(?:${passing})[./:-]`, "i");
+
+function isPassing(label: string, { compiled }: EventPart): boolean {
+  if (label.startsWith("related:")) return passingRole.test(label);
+  if (!label.startsWith("prefect.resource.")) return passingLabel.test(label);
+  if (label !== "prefect.resource.id") return false;
+  const ids = compiled.match.find((condition) => condition.label === label)?.patterns ?? compiled.expect;
+  return ids.length > 0 && ids.every(({ literal, prefix }) => passingPrefix.test(literal ?? prefix));
+}
+
+/** Keys that a schedule expects at each tick, and that it has forgotten when the next one comes. */
+function findForgottenKeys({ compiled, definition, labels, path }: EventPart): TriggerFinding[] {
+  const { schedule, posture } = definition;
+  if (schedule === undefined || posture === "Reactive" || labels.length === 0) return [];
+  const remember = schedule.remember === undefined ? rememberDefault : Math.round(schedule.remember * second);
+  const apart = longestPauseOf(schedule.cron);
+  if (apart <= remember + compiled.within) return [];
+  const reason = `a key is remembered for ${formatDuration(remember)}, and ticks are up to ${formatDuration(apart)} apart: one that comes only around a tick is forgotten by the next, and not missed`;
+  const fix = `give remember in schedule more than ${formatDuration(apart)}`;
+  return [{ code: "TL406", path: [...path, "schedule", "remember"], reason, fix }];
+}
+
+/** Between two ticks, changes of clocks left aside: they are not what a rule is wrong about. */
+function longestPauseOf(cron: string): Micros {
+  const ticks = new Schedule(cron, "UTC");
+  let longest = 0;
+  let last = ticks.next(someNewYear);
+  for (let count = 0; last !== null && count < tickCountMax; count++) {
+    const next = ticks.next(last);
+    if (next !== null) longest = Math.max(longest, next - last);
+    last = next;
+  }
+  return longest;
+}
+
+const someNewYear = parseTime("2026-01-01T00:00:00Z") ?? 0;
+const tickCountMax = 50; // a year of weekly ticks
+
+function findInstant({ definition, requiredCount, path }: CompositePart): TriggerFinding[] {
+  if (definition.within === null || Math.round(definition.within * second) > 0 || requiredCount === 1)
+    return [];
+  const reason = "within is 0: the children's firings must have happened at the very same microsecond";
+  const fix = "say how close together they have to be, or null for no limit";
+  return [{ code: "TL404", path: [...path, "within"], reason, fix }];
+}
+
+/** A silence is known when its window ends; by then what began it must still be remembered. */
+function findForgettingTooSoon({
+  definition,
+  children,
+  requiredCount,
+  path,
+}: CompositePart): TriggerFinding[] {
+  const { within } = definition;
+  if (within === null || requiredCount < children.length) return [];
+  for (const silence of children) {
+    if (silence.kind !== "event" || silence.definition.posture === "Reactive") continue;
+    const { after, within: window } = silence.compiled;
+    if (after.length === 0 || Math.round(within * second) >= window) continue;
+    const opener = children.find(
+      (child) =>
+        child.kind === "event" &&
+        child.definition.posture === "Reactive" &&
+        child.compiled.after.length === 0 &&
+        child.compiled.expect.length > 0 &&
+        child.compiled.expect.every((pattern) => surelyWithin(pattern, after)),
+    );
+    if (opener === undefined) continue;
+    const [first, last] = [children.indexOf(opener), children.indexOf(silence)];
+    const reason = `within (${formatDuration(within * second)}) is shorter than the silence of triggers[${last}] (${formatDuration(window)}): when that ends, the event of triggers[${first}] that began it is forgotten`;
+    const fix = `give within at least ${formatDuration(window)}, or leave triggers[${first}] out, as after already names its events`;
+    return [{ code: "TL405", path: [...path, "within"], reason, fix }];
+  }
+  return [];
+}
+
+function listOf(labels: readonly string[]): string {
+  return labels.map(quoted).join(" and ");
+}

@@ -1,0 +1,39 @@
+/** From a part of an automation to its line and column. */
+
+import type { Place } from "../rules/diagnostic.ts";
+import type { RuleEntry, RuleMapping, RuleNode } from "../rules/rule-tree.ts";
+import type { Path } from "./warning.ts";
+
+/**
+ * Where the part at `path` is written: a plain value itself, the key of a list or mapping. Where it is not written
+ * out, the nearest part around it that is.
+ */
+export function placeOf(tree: RuleMapping, path: Path): Place {
+  let node: RuleNode = tree;
+  let place = tree.place;
+  for (const step of path) {
+    if (node.kind === "mapping") {
+      const entry: RuleEntry | undefined = node.entries.get(String(step));
+      if (entry === undefined) break;
+      place = entry.node.kind === "scalar" ? entry.node.place : entry.keyPlace;
+      node = entry.node;
+    } else if (node.kind === "list") {
+      const item: RuleNode | undefined = node.items[Number(step)];
+      if (item === undefined) break;
+      place = item.place;
+      node = item;
+    } else break;
+  }
+  return place;
+}
+
+/** True when the key at the end of `path` is written out, and not a default. */
+export function isWritten(tree: RuleMapping, path: Path): boolean {
+  let node: RuleNode | undefined = tree;
+  for (const step of path) {
+    if (node?.kind === "mapping") node = node.entries.get(String(step))?.node;
+    else if (node?.kind === "list") node = node.items[Number(step)];
+    else return false;
+  }
+  return node !== undefined;
+}

@@ -1,0 +1,76 @@
+/** Warnings: rules that are legal, and surely not meant. Each has a code that stays the same for ever. */
+
+import type { Automation } from "../core/model/automation.ts";
+import type { Place } from "../rules/diagnostic.ts";
+
+/** Every code, and what it warns of. docs/rule-warnings.md tells more of each. */
+export const warningCodes = {
+  TL101: "a list of values is empty",
+  TL102: "no value meets a condition",
+  TL103: "every expected event opens the window anew",
+  TL104: "children never share a key",
+  TL105: "the expectation can never be met",
+  TL106: "a label is misspelt",
+  TL201: "it matches everything",
+  TL202: "a negated pattern is asked of any one of several related resources",
+  TL203: "a list mixes positive and negated patterns",
+  TL204: "events in after satisfy expect as well",
+  TL205: "brackets act as a character class",
+  TL301: "it reacts to its own consequences",
+  TL401: "within is shorter than the lateness",
+  TL402: "counts are kept for every key, without bound",
+  TL403: "keys that never come again are expected for ever",
+  TL404: "a composite asks for one and the same instant",
+  TL405: "a composite forgets before a child can fire",
+  TL406: "a schedule forgets keys from tick to tick",
+  TL501: "threshold 0 means 1",
+  TL502: "lateness has no effect",
+  TL503: "it has no actions",
+  TL504: "actions_on_resolve never run",
+  TL601: "a template needs an event, and there may be none",
+  TL602: "a template reads a label that is no key",
+  TL603: "an action names an unknown automation",
+  TL604: "a template reads a part that is never there",
+  TL901: "a tripline-ignore comment cannot be read",
+  TL902: "a tripline-ignore comment silences nothing",
+} as const;
+
+export type WarningCode = keyof typeof warningCodes;
+
+/** A warning at its place. */
+export interface Warning extends Place {
+  readonly file: string;
+  readonly code: WarningCode;
+  /** What is surely not meant, as found. Never holds the value of a secret. */
+  readonly reason: string;
+  readonly fix: string;
+  /** The name of the automation that it is about; null for a comment that belongs to none. */
+  readonly automation: string | null;
+}
+
+/** Keys and indexes from an automation's root: `["trigger", "expect", 0]`. */
+export type Path = readonly (string | number)[];
+
+/** A warning that does not know its line yet. */
+export interface Finding {
+  readonly code: WarningCode;
+  readonly automation: Automation;
+  readonly path: Path;
+  readonly reason: string;
+  readonly fix: string;
+  /** Others that take part in it: a comment at any of them silences it. */
+  readonly others?: readonly Automation[];
+}
+
+/** What a check of one automation found. */
+export type TriggerFinding = Omit<Finding, "automation">;
+
+/** `file:line:column: warning TL104: reason; fix`. */
+export function formatWarning({ file, line, column, code, reason, fix }: Warning): string {
+  return `${file}:${line}:${column}: warning ${code}: ${reason}; ${fix}`;
+}
+
+/** A name, label or pattern as messages show it. */
+export function quoted(text: string): string {
+  return JSON.stringify(text);
+}

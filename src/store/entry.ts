@@ -1,0 +1,117 @@
+/** Log entries as Redis holds them: a kind, a body and, for an event that a firing caused, its lineage. */
+
+import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
+import type { Automation } from "../core/model/automation.ts";
+import { eventOf, type WireEvent } from "../core/model/event.ts";
+import { TriggerSchema } from "../core/model/trigger.ts";
+import { receivedAt } from "./position.ts";
+
+/** An event to append, with its lineage when a firing caused it (see core/loop-guard.ts). */
+export interface NewEvent {
+  readonly event: WireEvent;
+  readonly lineage?: readonly string[];
+}
+
+/** An entry as Redis returns it: its id, then names and values by turns. */
+export type StoredEntry = readonly [position: LogPosition, fields: readonly string[]];
+
+/**
+ * An event or an automation as it is stored: as JSON that every program can read.
+ *
+ * Half of a surrogate pair, which is what remains of an emoji where a text was cut in two, is JSON to some parsers and a
+ * mistake to others, Prefect's client among them: one such event would end every stream that it is in.
+ */
+export function encodeBody(value: WireEvent | Automation): string {
+  const json = JSON.stringify(value);
+  if (!json.includes("\\ud")) return json;
+  // Whole pairs are not escaped. Each escape is taken whole, for the second backslash of two begins none.
+  return json.replaceAll(/\\(?:(ud[89a-f][0-9a-f]{2})|.)/g, (whole, half?: string) =>
+    half === undefined ? whole : "\ufffd",
+  );
+}
+
+/** The lineage as it is stored; an empty text stands for none and takes no room. */
+export function encodeLineage(lineage: readonly string[] = []): string {
+  return lineage.length === 0 ? "" : JSON.stringify(lineage);
+}
+
+/**
+ * Reads a stored entry.
+ *
+ * @throws Error when it is none of ours: anyone with access to Redis can add to the stream, so what is read is checked
+ */
+export function decodeEntry([position, fields]: StoredEntry): LogEntry {
+  const field = (name: string): string | undefined => {
+    for (let index = 0; index < fields.length; index += 2)
+      if (fields[index] === name) return fields[index + 1];
+    return undefined;
+  };
+  const kind = field("kind");
+  const body = field("body") ?? fail("it has no body");
+  const received = receivedAt(position);
+  switch (kind) {
+    case "event": {
+      const stored = field("lineage");
+      const lineage: unknown = stored === undefined ? [] : JSON.parse(stored);
+      const wire: unknown = JSON.parse(body);
+      if (!isWireEvent(wire)) fail("its body is not an event");
+      if (!isTexts(lineage)) fail("its lineage is not a list of ids");
+      return { kind, position, received, event: eventOf(wire, received, lineage) };
+    }
+    case "automation-put": {
+      const automation: unknown = JSON.parse(body);
+      if (!isAutomation(automation)) fail("its body is not an automation");
+      return { kind, position, received, automation };
+    }
+    case "automation-delete":
+      return { kind, position, received, automationId: body };
+    default:
+      return fail(`its kind is ${JSON.stringify(kind)}`);
+  }
+}
+
+function fail(reason: string): never {
+  throw new Error(reason);
+}
+
+// By hand rather than by schema: this is run for every event by every reader, and the senders' mistakes were found
+// when the event was accepted.
+function isWireEvent(value: unknown): value is WireEvent {
+  return (
+    isRecord(value) &&
+    typeof value["id"] === "string" &&
+    typeof value["event"] === "string" &&
+    typeof value["occurred"] === "string" &&
+    (value["follows"] === null || typeof value["follows"] === "string") &&
+    isRecord(value["payload"]) &&
+    isLabels(value["resource"]) &&
+    Array.isArray(value["related"]) &&
+    value["related"].every(isLabels)
+  );
+}
+
+function isAutomation(value: unknown): value is Automation {
+  return (
+    isRecord(value) &&
+    typeof value["id"] === "string" &&
+    typeof value["name"] === "string" &&
+    typeof value["enabled"] === "boolean" &&
+    Array.isArray(value["actions"]) &&
+    Array.isArray(value["actions_on_trigger"]) &&
+    Array.isArray(value["actions_on_resolve"]) &&
+    isRecord(value["secrets"]) &&
+    TriggerSchema.safeParse(value["trigger"]).success
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isLabels(value: unknown): boolean {
+  return isRecord(value) && isTexts(Object.values(value));
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === "string");
+}

@@ -1,0 +1,30 @@
+/** Positions in the log: Redis stream ids, `<milliseconds>-<sequence>`. */
+
+import type { LogPosition } from "../core/machine/log-entry.ts";
+import { type Micros, millisecond } from "../core/model/time.ts";
+
+/** Before every entry. */
+export const startOfLog: LogPosition = "0-0";
+
+/** When the log received the entry at this position. */
+export function receivedAt(position: LogPosition): Micros {
+  return partsOf(position)[0] * millisecond;
+}
+
+/** The position before every entry received at `time` or later. */
+export function positionBefore(time: Micros): LogPosition {
+  const milliseconds = Math.floor(time / millisecond);
+  return milliseconds <= 0 ? startOfLog : `${milliseconds - 1}-18446744073709551615`;
+}
+
+/** Negative when `a` lies before `b`, zero when they are the same. */
+export function comparePositions(a: LogPosition, b: LogPosition): number {
+  const [aTime, aSequence] = partsOf(a);
+  const [bTime, bSequence] = partsOf(b);
+  return aTime - bTime || aSequence - bSequence;
+}
+
+function partsOf(position: LogPosition): [milliseconds: number, sequence: number] {
+  const dash = position.indexOf("-");
+  return [Number(position.slice(0, dash)), Number(position.slice(dash + 1))];
+}

@@ -1,0 +1,60 @@
+/** Renders the texts of one action for one firing. */
+
+import type { Invocation } from "../core/model/invocation.ts";
+import { fillReferences, type Secrets, withTokens } from "./references.ts";
+import { Budget, parseTemplate, type TemplateContext } from "./template.ts";
+
+/** What the templates of an action see. */
+export function contextOf(invocation: Pick<Invocation, "automation" | "firing">): TemplateContext {
+  const { automation, firing } = invocation;
+  const children = firing.triggering_firings;
+  return {
+    automation,
+    event: firing.triggering_event,
+    labels: firing.triggering_labels,
+    firing,
+    firings: children.length > 0 ? children : [firing],
+    events: eventsOf(firing),
+  };
+}
+
+export class Renderer {
+  readonly #context: TemplateContext;
+  readonly #secrets: Secrets;
+  readonly #budget = new Budget(); // one for all texts, so that many small templates cannot run away together
+
+  constructor(invocation: Pick<Invocation, "automation" | "firing" | "secrets">) {
+    this.#context = contextOf(invocation);
+    this.#secrets = invocation.secrets;
+  }
+
+  /** @throws TemplateError */
+  text(template: string): string {
+    const { source, fill } = withTokens(template, this.#secrets);
+    return fill(parseTemplate(source).render(this.#context, this.#budget));
+  }
+
+  /**
+   * The same list or mapping with every string in it rendered. What a template renders to is a string, also when it
+   * is a single expression; keys stay as they are.
+   *
+   * @throws TemplateError
+   */
+  tree(value: unknown): unknown {
+    if (typeof value === "string") return this.text(value);
+    if (Array.isArray(value)) return value.map((item) => this.tree(item));
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.tree(item)]));
+  }
+
+  /** A text that is no template: its references filled in. */
+  literal(text: string): string {
+    return fillReferences(text, this.#secrets);
+  }
+}
+
+/** The events at the leaves of a firing's tree, in order. */
+function eventsOf(firing: Invocation["firing"]): unknown[] {
+  if (firing.triggering_firings.length > 0) return firing.triggering_firings.flatMap(eventsOf);
+  return firing.triggering_event === null ? [] : [firing.triggering_event];
+}

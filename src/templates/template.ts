@@ -1,0 +1,102 @@
+/**
+ * Templates: Jinja over what a firing has to show.
+ *
+ * The Jinja library reads them; what evaluates them (template-evaluator.ts) can reach nothing but the context and
+ * does a bounded amount of work.
+ */
+
+import { parse, tokenize } from "@huggingface/jinja";
+import type { Program } from "./ast.ts";
+import { contextNames, programProblem } from "./check.ts";
+import { evaluateTemplate } from "./evaluator.ts";
+import { Budget, TemplateError, type Value } from "./values.ts";
+
+export { Budget, TemplateError } from "./values.ts";
+
+/** The names that a template may use, and what they stand for: JSON values. */
+export type TemplateContext = Readonly<Record<(typeof contextNames)[number], unknown>>;
+
+export interface Template<Context = TemplateContext> {
+  /**
+   * @param budget given when several renderings are to share one
+   * @throws TemplateError saying what went wrong
+   */
+  render(context: Context, budget?: Budget): string;
+}
+
+/** In characters. The library's reading of white space takes quadratic time, so this is not generous. */
+const sourceLengthMax = 20_000;
+
+/**
+ * Reads a template.
+ *
+ * @throws TemplateError when it cannot be read, or names what does not exist
+ */
+export function parseTemplate(source: string): Template {
+  return parseTemplateOver(contextNames, source);
+}
+
+/** The same, for a template that sees other names. */
+export function parseTemplateOver<Name extends string>(
+  names: readonly Name[],
+  source: string,
+): Template<Readonly<Record<Name, unknown>>> {
+  if (!/\{[{%#]/.test(source)) return { render: () => source };
+  const program = read(source, names);
+  return {
+    render(context, budget = new Budget()) {
+      const values = names.map((name) => [name, context[name] as Value] as const);
+      try {
+        return evaluateTemplate(program.body, new Map(values), budget);
+      } catch (error) {
+        throw withoutOverflow(error);
+      }
+    },
+  };
+}
+
+/** What is wrong with a template, for whoever writes it; null when nothing is. References (`${env.NAME}`) are fine. */
+export function templateProblem(source: string, names: readonly string[] = contextNames): string | null {
+  try {
+    parseTemplateOver(names, source);
+    return null;
+  } catch (error) {
+    if (error instanceof TemplateError) return error.message;
+    throw error;
+  }
+}
+
+function read(source: string, names: readonly string[]): Program {
+  if (source.length > sourceLengthMax) {
+    throw new TemplateError(
+      `the template has ${source.length} characters; at most ${sourceLengthMax} are read`,
+    );
+  }
+  let program: Program;
+  try {
+    program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true })) as unknown as Program;
+  } catch (error) {
+    if (error instanceof RangeError) throw withoutOverflow(error);
+    // The parser runs past its last token when a block or a bracket is left open.
+    const endsEarly = error instanceof TypeError;
+    const reason = endsEarly ? "a block, bracket or {{ is not closed" : (error as Error).message;
+    throw new TemplateError(`the template cannot be read: ${reason.replace(/^Parser Error: /, "")}`);
+  }
+  const problem = problemOf(program, names);
+  if (problem !== null) throw new TemplateError(problem);
+  return program;
+}
+
+function problemOf(program: Program, names: readonly string[]): string | null {
+  try {
+    return programProblem(program, names);
+  } catch (error) {
+    throw withoutOverflow(error);
+  }
+}
+
+function withoutOverflow(error: unknown): unknown {
+  return error instanceof RangeError
+    ? new TemplateError("the template, or what it prints, is nested too deeply")
+    : error;
+}

@@ -1,0 +1,91 @@
+/** Rules applied over HTTP: what is refused, and that a refusal repeats no secret. What is done: test/cli. */
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { AppliedRules } from "../../../src/api/openapi/operations/applied.ts";
+import { startApi, type TestApi } from "../support.ts";
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi();
+});
+
+afterAll(async () => {
+  await api?.stop();
+});
+
+const secret = "path-0123456789";
+
+const rule = (definition: Record<string, unknown> = {}, rest: Record<string, unknown> = {}) => ({
+  definition: { name: "Pumps", trigger: { expect: ["pump.stopped"] }, ...definition },
+  file: "rules/pumps.yaml",
+  ...rest,
+});
+
+const webhook = (fields: Record<string, unknown> = {}) => ({
+  actions: [{ type: "call-webhook", url: "https://example.org/${env.PATH_PART}", ...fields }],
+});
+
+async function apply(automations: unknown, options: Record<string, unknown> = {}) {
+  const response = await fetch(`${api.url}/api/automations/apply`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ automations, ...options }),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+const secrets = { secrets: { PATH_PART: secret } };
+
+describe("an application is refused as a whole", () => {
+  test.each([
+    ["an unknown key of a trigger", [rule({ trigger: { expcet: [] } }, secrets)], "trigger.expcet"],
+    ["an unknown key beside a definition", [rule({}, { ...secrets, source: "x" })], "source"],
+    ["a reference without a value", [rule(webhook())], "secrets holds no PATH_PART"],
+    ["a secret in the definition", [rule(webhook({ secret }), secrets)], "A secret should be sent apart"],
+    ["a template that does not parse", [rule(webhook({ payload: "{{ event." }), secrets)], "payload"],
+    [
+      "an address that is none once it is filled in",
+      [rule(webhook({ url: "${env.PATH_PART}" }), secrets)],
+      "url should be an address",
+    ],
+    ["a name twice", [rule({}, secrets), rule()], 'The name \\"Pumps\\" is taken'],
+    ["a value that is no text", [rule({}, { secrets: { PATH_PART: { secret } } })], "secrets.PATH_PART"],
+  ])("for %s", async (_what, automations, said) => {
+    const { status, text } = await apply([rule({ name: "Vents" }, secrets), ...automations]);
+    expect(status).toBe(422);
+    const { exception_detail: mistakes } = JSON.parse(text) as { exception_detail: { loc: string[] }[] };
+    const places = mistakes.map(({ loc }) => loc.join("."));
+    expect(`${text} ${places.join(" ")}`).toContain(said);
+    expect(text).not.toContain(secret);
+    expect(await api.log.automations()).toEqual([]);
+  });
+});
+
+test("an event posted after the answer meets the applied automation, which has its secrets", async () => {
+  const { status, text } = await apply([rule(webhook(), secrets)]);
+  expect(status).toBe(200);
+  expect(text).not.toContain(secret);
+  const [change] = (JSON.parse(text) as AppliedRules).changes;
+  expect(change).toMatchObject({ what: "automation", change: "create", name: "Pumps" });
+  expect(await api.log.automation(change?.id ?? "")).toMatchObject({
+    source: { kind: "api", applied: { file: "rules/pumps.yaml", enabled: true } },
+    secrets: { PATH_PART: secret },
+  });
+  const events = await api.events();
+  expect(events.at(-1)?.event.name).toBe("prefect-cloud.automation.created");
+  expect(JSON.stringify(events.map(({ event }) => event.wire))).not.toContain(secret);
+});
+
+test("an automation of a file that the server reads is left to that file", async () => {
+  const [stored] = await api.log.automations();
+  const source = { kind: "file", file: "rules/own.yaml", enabled: true } as const;
+  await api.log.putAutomations([{ ...stored!, source }]);
+  const { status, text } = await apply([rule(webhook(), secrets)], { prune: true });
+  expect({ status, text }).toEqual({ status: 409, text: expect.stringContaining("rules/own.yaml") });
+  expect(await apply([], { prune: true })).toMatchObject({
+    status: 200,
+    text: '{"dry_run":false,"changes":[]}',
+  });
+  expect(await api.log.automations()).toHaveLength(1);
+});

@@ -1,0 +1,498 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Automation } from "../../../src/core/model/automation.ts";
+import { startOfLog } from "../../../src/store/position.ts";
+import { greenhouseAutomation } from "../../support/greenhouse.ts";
+import { pumpEvent, startApi, type TestApi } from "../support.ts";
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi();
+});
+
+afterAll(() => api.stop());
+
+// Each test begins with an empty workspace.
+beforeEach(() => api.connection.flushall());
+
+type Json = Record<string, unknown>;
+
+const prefect = { "X-PREFECT-API-VERSION": "0.8.4" };
+const trigger = { type: "event", posture: "Reactive", expect: ["pump.stopped"], threshold: 1, within: 0 };
+const pumps = { name: "pumps", trigger, actions: [{ type: "do-nothing" }] };
+
+async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+  const response = await fetch(`${api.url}/api/automations${path}`, {
+    method,
+    headers: { ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, body: text === "" ? null : (JSON.parse(text) as unknown) };
+}
+
+async function create(changes: object = {}, headers = {}): Promise<Json & { id: string }> {
+  const { status, body } = await call("POST", "/", { ...pumps, ...changes }, headers);
+  expect({ status, body: status === 201 ? null : body }).toEqual({ status: 201, body: null });
+  return body as Json & { id: string };
+}
+
+const read = async (id: string, headers = {}) =>
+  (await call("GET", `/${id}`, undefined, headers)).body as Json;
+
+const detailOf = ({ body }: { body: unknown }) =>
+  (body as { exception_detail: { type: string; loc: unknown[]; msg: string }[] }).exception_detail;
+
+/** The kinds and events of the log, in order. */
+async function logged(): Promise<string[]> {
+  const entries = await api.log.read(startOfLog, { count: 1_000 });
+  return entries.map((entry) => (entry.kind === "event" ? entry.event.name : entry.kind));
+}
+
+const told = "prefect-cloud.automation";
+
+describe("an automation that is created", () => {
+  test.each(["/", ""])("at /automations%s is answered whole, with every default", async (path) => {
+    const { status, body } = await call("POST", path, { name: "pumps", trigger: {}, actions: [] });
+    expect(status).toBe(201);
+    expect(body).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      name: "pumps",
+      description: "",
+      enabled: true,
+      tags: [],
+      trigger: {
+        type: "event",
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        match: {},
+        match_related: {},
+        after: [],
+        expect: [],
+        for_each: [],
+        posture: "Reactive",
+        threshold: 1,
+        within: 0,
+      },
+      actions: [],
+      actions_on_trigger: [],
+      actions_on_resolve: [],
+      source: { kind: "api" },
+      created: expect.stringMatching(/^20.*\.\d{6}Z$/),
+      updated: expect.any(String),
+    });
+    expect(await read((body as Json)["id"] as string)).toEqual(body);
+  });
+
+  test("has ids of its own at every level of its trigger, whatever was sent", async () => {
+    const id = "0190a000-0000-7000-8000-000000000001";
+    const child = { ...trigger, id };
+    const nested = { type: "compound", id, within: 60, require: "all", triggers: [child, child] };
+    const created = (await create({ trigger: nested }))["trigger"] as Json;
+    const ids = [created, ...(created["triggers"] as Json[])].map((part) => part["id"]);
+    expect(new Set([...ids, id]).size).toBe(4);
+  });
+
+  test("ignores what it does not know of triggers and actions, and knows composites by their triggers", async () => {
+    const created = await create({
+      trigger: { within: null, triggers: [{ ...trigger, colour: "green" }] },
+      actions: [{ type: "do-nothing", colour: "green" }],
+    });
+    expect(created["trigger"]).toMatchObject({ type: "sequence" });
+    expect(JSON.stringify(created)).not.toContain("green");
+  });
+
+  test("is in the log before the answer, and told of in the same step", async () => {
+    const created = await create();
+    await api.post(JSON.stringify([pumpEvent()]));
+    expect(await logged()).toEqual(["automation-put", `${told}.created`, "pump.stopped"]);
+    const [, event] = await api.log.read(startOfLog, { count: 2 });
+    expect(event).toMatchObject({
+      event: {
+        wire: {
+          resource: { "prefect.resource.id": `${told}.${created.id}`, "prefect.resource.name": "pumps" },
+          payload: created,
+        },
+      },
+    });
+  });
+});
+
+describe("what is wrong is told with its place:", () => {
+  const webhook = { type: "call-webhook", url: "https://example.org" };
+  test.each<[string, unknown, string, (string | number)[]]>([
+    ["a missing name", { trigger, actions: [] }, "missing", ["body", "name"]],
+    ["missing actions", { name: "a", trigger }, "missing", ["body", "actions"]],
+    ["an id", { ...pumps, id: "x" }, "extra_forbidden", ["body", "id"]],
+    ["an unknown key", { ...pumps, colour: "green" }, "extra_forbidden", ["body", "colour"]],
+    ["a posture", { ...pumps, trigger: { posture: "Metric" } }, "enum", ["body", "trigger", "posture"]],
+    [
+      "a Proactive trigger of 9 s",
+      { ...pumps, trigger: { posture: "Proactive", within: 9 } },
+      "greater_than_equal",
+      ["body", "trigger", "within"],
+    ],
+    [
+      "an action that Tripline has not",
+      { ...pumps, actions: [{ type: "run-deployment" }] },
+      "value_error",
+      ["body", "actions", 0, "type"],
+    ],
+    [
+      "an action on no automation",
+      { ...pumps, actions: [{ type: "pause-automation" }] },
+      "value_error",
+      ["body", "actions", 0, "automation_id"],
+    ],
+    [
+      "a webhook to nowhere",
+      { ...pumps, actions: [{ type: "call-webhook" }] },
+      "missing",
+      ["body", "actions", 0, "url"],
+    ],
+    [
+      "a template that does not parse",
+      { ...pumps, actions: [{ ...webhook, payload: { text: "{{ event.name" } }] },
+      "value_error",
+      ["body", "actions", 0, "payload", "text"],
+    ],
+    [
+      "a reference to the server's environment",
+      { ...pumps, actions: [{ ...webhook, headers: { a: "${env.HOME}" } }] },
+      "value_error",
+      ["body", "actions", 0, "headers", "a"],
+    ],
+    [
+      "a mask where no secret is stored",
+      { ...pumps, actions: [{ ...webhook, secret: "********" }] },
+      "value_error",
+      ["body", "actions", 0, "secret"],
+    ],
+    [
+      "no address",
+      { ...pumps, actions: [{ ...webhook, url: "ftp://a" }] },
+      "value_error",
+      ["body", "actions", 0],
+    ],
+    ["a list", [], "object_type", ["body"]],
+  ])("%s", async (_what, body, type, loc) => {
+    const answer = await call("POST", "/", body);
+    expect(answer.status).toBe(422);
+    expect(answer.body).toMatchObject({ exception_message: "Invalid request received." });
+    expect(detailOf(answer)).toEqual([expect.objectContaining({ type, loc })]);
+    expect(await logged()).toEqual([]);
+  });
+
+  test("which types of actions there are", async () => {
+    const [mistake] = detailOf(await call("POST", "/", { ...pumps, actions: [{ type: "run-deployment" }] }));
+    expect(mistake?.msg).toContain("call-webhook, send-notification, emit-event, pause-automation");
+  });
+
+  test("and no secret is repeated", async () => {
+    const wrong = { ...webhook, secret: "hush", payload: 7 };
+    const answer = await call("POST", "/", { ...pumps, actions: [wrong] });
+    expect(answer.status).toBe(422);
+    expect(JSON.stringify(answer)).not.toContain("hush");
+  });
+
+  test("and nothing nests without end", async () => {
+    let deep: Json = trigger;
+    for (let level = 0; level < 5_000; level++) deep = { type: "sequence", within: 1, triggers: [deep] };
+    expect((await call("POST", "/", { ...pumps, trigger: deep })).status).toBe(422);
+  });
+});
+
+describe("a PUT", () => {
+  test("changes what it names, keeps the rest, and gives the trigger new ids", async () => {
+    const before = await create({ description: "Pumps", tags: ["wet"], enabled: false });
+    const { id } = before;
+    const { type: _type, ...withoutType } = trigger;
+    const body = { name: "all pumps", trigger: withoutType, actions: [] };
+    expect(await call("PUT", `/${id.toUpperCase()}`, body)).toEqual({ status: 204, body: null });
+    const after = await read(id);
+    expect(after).toMatchObject({ name: "all pumps", description: "Pumps", tags: ["wet"], enabled: false });
+    expect(after["created"]).toBe(before["created"]);
+    expect(String(after["updated"]) > String(before["updated"])).toBe(true);
+    expect((after["trigger"] as Json)["id"]).not.toBe((before["trigger"] as Json)["id"]);
+    expect(await logged()).toEqual([
+      "automation-put",
+      `${told}.created`,
+      "automation-put",
+      `${told}.updated`,
+    ]);
+  });
+
+  test.each([
+    ["lacks actions", { name: "pumps", trigger }, "missing"],
+    ["has an owner", { ...pumps, owner_resource: "a" }, "extra_forbidden"],
+  ])("that %s is refused", async (_what, body, type) => {
+    const { id } = await create();
+    const answer = await call("PUT", `/${id}`, body);
+    expect([answer.status, detailOf(answer)[0]?.type]).toEqual([422, type]);
+  });
+
+  test("of what GET gave keeps secrets that it does not show", async () => {
+    const webhook = { type: "call-webhook", url: "https://example.org/{{ event.id }}" };
+    const created = await create({
+      actions: [{ type: "do-nothing" }, { ...webhook, secret: "first secret" }],
+      actions_on_resolve: [{ ...webhook, secret: "second secret" }],
+    });
+    const { id, name, trigger: sent, actions, actions_on_resolve } = created;
+    const moved = (actions as Json[]).toReversed();
+    expect((await call("PUT", `/${id}`, { name, trigger: sent, actions: moved })).status).toBe(204);
+    expect(
+      (await call("PUT", `/${id}`, { name, trigger: sent, actions: moved, actions_on_resolve })).status,
+    ).toBe(204);
+    const stored = (await api.log.automation(id)) as Automation;
+    expect(stored.secrets).toEqual({
+      SECRET_OF_ACTIONS_0: "first secret",
+      SECRET_OF_ACTIONS_ON_RESOLVE_0: "second secret",
+    });
+    const entries = JSON.stringify([await read(id), (await api.events()).map(({ event }) => event.wire)]);
+    expect(entries).not.toContain("first secret");
+    expect(entries).not.toContain("SECRET_OF");
+  });
+});
+
+test("a PATCH pauses and resumes, and takes nothing else", async () => {
+  const { id, updated } = await create();
+  expect(await call("PATCH", `/${id}`, { enabled: false })).toEqual({ status: 204, body: null });
+  const paused = await read(id);
+  expect(paused["enabled"]).toBe(false);
+  expect(paused["updated"]).not.toBe(updated);
+  for (const body of [{}, { enabled: null }, { enabled: false, name: "x" }, []]) {
+    expect((await call("PATCH", `/${id}`, body)).status).toBe(422);
+  }
+});
+
+test("a deletion is told of once, with what was deleted", async () => {
+  const created = await create();
+  const answers = await Promise.all([1, 2, 3].map(() => call("DELETE", `/${created.id}`)));
+  expect(answers.map(({ status }) => status).sort()).toEqual([204, 404, 404]);
+  expect(answers.find(({ status }) => status === 404)?.body).toEqual({
+    exception_message: "Automation not found",
+  });
+  expect((await logged()).slice(2)).toEqual(["automation-delete", `${told}.deleted`]);
+  expect((await api.events()).at(-1)?.event.wire.payload).toEqual(created);
+});
+
+test.each(["PUT", "PATCH", "DELETE", "GET"])(
+  "%s of an unknown automation is answered with 404",
+  async (method) => {
+    const body = { PUT: pumps, PATCH: { enabled: true } }[method];
+    for (const id of ["0190a000-0000-7000-8000-00000000ffff", "nonsense"]) {
+      expect((await call(method, `/${id}`, body)).status).toBe(404);
+    }
+  },
+);
+
+test("automations from files are paused over HTTP, and changed in their files only", async () => {
+  const source = { kind: "file", file: "rules/pumps.yaml", enabled: true } as const;
+  const fromFile: Automation = { ...greenhouseAutomation("pumps"), source };
+  await api.log.putAutomations([fromFile]);
+  for (const [method, body] of [
+    ["PUT", pumps],
+    ["DELETE", undefined],
+  ] as const) {
+    const answer = await call(method, `/${fromFile.id}`, body);
+    expect(answer).toEqual({
+      status: 409,
+      body: { detail: '"pumps" is defined in rules/pumps.yaml; change it there' },
+    });
+  }
+  expect((await call("PATCH", `/${fromFile.id}`, { enabled: false })).status).toBe(204);
+  expect(await api.log.automation(fromFile.id)).toMatchObject({ enabled: false, source });
+});
+
+describe("a filter", () => {
+  const names = async (body?: unknown) => {
+    const answer = await call("POST", "/filter", body);
+    expect(answer.status).toBe(200);
+    return (answer.body as Json[]).map(({ name }) => name);
+  };
+
+  beforeEach(async () => {
+    await create({ name: "b", tags: ["wet", "loud"] });
+    await create({ name: "a", tags: ["wet"] });
+    await create({ name: "C" });
+  });
+
+  test("finds all, by name, also without a body and with every key null", async () => {
+    const sorted = ["C", "a", "b"];
+    expect(await names()).toEqual(sorted);
+    expect(await names({})).toEqual(sorted);
+    expect(await names({ automations: null, sort: null, limit: null, offset: 0 })).toEqual(sorted);
+  });
+
+  test("sorts and pages", async () => {
+    expect(await names({ sort: "NAME_DESC" })).toEqual(["b", "a", "C"]);
+    expect(await names({ sort: "CREATED_DESC" })).toEqual(["C", "a", "b"]);
+    const [b] = (await call("POST", "/filter", { automations: { name: { any_: ["b"] } } })).body as Json[];
+    await call("PATCH", `/${b?.["id"]}`, { enabled: false });
+    expect(await names({ sort: "UPDATED_DESC" })).toEqual(["b", "C", "a"]);
+    expect(await names({ limit: 1, offset: 1 })).toEqual(["a"]);
+    expect(await names({ limit: 0 })).toEqual([]);
+  });
+
+  test.each<[object, string[]]>([
+    [{ name: { any_: ["a", "c"] }, tags: null, created: null }, ["a"]],
+    [{ name: { any_: [] } }, []],
+    [{ name: {} }, ["C", "a", "b"]],
+    [{ tags: { all_: ["wet", "loud"] } }, ["b"]],
+    [{ tags: { any_: ["wet", "dry"] } }, ["a", "b"]],
+    [{ tags: { is_null_: true } }, ["C"]],
+    [{ tags: { is_null_: false }, name: { any_: ["a", "C"] } }, ["a"]],
+    [{ created: { before_: "2020-01-01T00:00:00Z" } }, []],
+    [{ created: { before_: "2999-01-01T00:00:00Z" } }, ["C", "a", "b"]],
+  ])("by %j finds %j", async (automations, found) => {
+    expect(await names({ automations })).toEqual(found);
+  });
+
+  test.each([
+    [{ automations: { colour: {} } }, "exception_detail"],
+    [{ automations: { name: { all_: [] } } }, "exception_detail"],
+    [{ automations: { created: { before_: "yesterday" } } }, "exception_detail"],
+    [{ sort: "BY_COLOUR" }, "exception_detail"],
+    [{ offset: -1 }, "exception_detail"],
+    [{ limit: 201 }, "detail"],
+    [{ limit: -1 }, "detail"],
+  ])("%j is refused", async (body, key) => {
+    const answer = await call("POST", "/filter", body);
+    expect(answer.status).toBe(422);
+    expect(answer.body).toHaveProperty(key);
+  });
+
+  test("counts", async () => {
+    expect((await call("POST", "/count")).body).toBe(3);
+    expect((await call("POST", "/count", { automations: { tags: { is_null_: true } } })).body).toBe(1);
+  });
+});
+
+test("what a resource owns, and what acts on it, is found and deleted by the resource", async () => {
+  const owner_resource = "greenhouse/north";
+  const owned = await create({ name: "owned", owner_resource });
+  expect(owned).not.toHaveProperty("owner_resource");
+  expect(JSON.stringify(owned)).not.toContain(owner_resource);
+  const byId = { type: "pause-automation", automation_id: owned.id };
+  await create({ name: "acts by id", actions: [byId] });
+  await create({
+    name: "acts by name",
+    actions_on_resolve: [{ type: "resume-automation", automation: "owned" }],
+  });
+  const related = async (resource: string) =>
+    ((await call("GET", `/related-to/${encodeURIComponent(resource)}`)).body as Json[]).map(
+      ({ name }) => name,
+    );
+  expect(await related(owner_resource)).toEqual(["owned"]);
+  expect((await related(`${told}.${owned.id}`)).sort()).toEqual(["acts by id", "acts by name"]);
+  expect(await related("nothing")).toEqual([]);
+  // An update does not change who owns it.
+  await call("PUT", `/${owned.id}`, pumps);
+  const deletion = await call("DELETE", `/owned-by/${encodeURIComponent(owner_resource)}`);
+  expect(deletion).toEqual({ status: 202, body: null });
+  expect((await call("POST", "/count")).body).toBe(2);
+  expect((await logged()).at(-1)).toBe(`${told}.deleted`);
+});
+
+describe("before Prefect's client, which knows only its own types,", () => {
+  const emit = { type: "emit-event", event: "pump.{{ labels.zone }}", related: [], payload: {} };
+  const webhook = {
+    type: "call-webhook",
+    url: "https://example.org",
+    headers: { a: "b" },
+    payload: { text: "{{ event.id }}" },
+    secret: "hush",
+  };
+  const pause = { type: "pause-automation", source: "selected", automation: "vents" };
+  const notify = { type: "send-notification", destination: "ops", body: "{{ event.event }}" };
+  const richTrigger = {
+    ...trigger,
+    posture: "Proactive",
+    within: 60,
+    lateness: 20,
+    refire: "once",
+    schedule: { cron: "0 6 * * *" },
+  };
+
+  /** As its models keep it: the fields that they have, and no others. */
+  const asClient = (automation: Json): Json => {
+    const fields: Record<string, string[]> = {
+      "do-nothing": [],
+      "call-webhook": ["block_document_id", "payload"],
+      "send-notification": ["block_document_id", "subject", "body"],
+      "pause-automation": ["source", "automation_id"],
+    };
+    const pick = (from: Json, keys: string[]) => Object.fromEntries(keys.map((key) => [key, from[key]]));
+    const actions = (list: unknown) =>
+      (list as Json[]).map((action) => pick(action, ["type", ...(fields[action["type"] as string] ?? [])]));
+    const triggerFields = ["type", "match", "match_related", "after", "expect", "for_each"];
+    return {
+      ...pick(automation, ["name", "description", "enabled", "tags"]),
+      trigger: pick(automation["trigger"] as Json, [...triggerFields, "posture", "threshold", "within"]),
+      actions: actions(automation["actions"]),
+      actions_on_trigger: actions(automation["actions_on_trigger"]),
+      actions_on_resolve: actions(automation["actions_on_resolve"]),
+    };
+  };
+
+  test("every action is of a type and shape that it can parse", async () => {
+    const { id } = await create({ actions: [emit, webhook, pause, notify] });
+    const own = (await read(id))["actions"] as Json[];
+    expect(own.map(({ type }) => type)).toEqual([emit, webhook, pause, notify].map(({ type }) => type));
+    const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/);
+    const shown = (await read(id, prefect))["actions"];
+    expect(shown).toEqual([
+      expect.objectContaining({
+        type: "send-notification",
+        block_document_id: uuid,
+        body: expect.any(String),
+      }),
+      expect.objectContaining({
+        type: "call-webhook",
+        block_document_id: uuid,
+        payload: '{"text":"{{ event.id }}"}',
+      }),
+      expect.objectContaining({ type: "pause-automation", source: "selected", automation_id: uuid }),
+      expect.objectContaining({
+        type: "send-notification",
+        block_document_id: uuid,
+        body: "{{ event.event }}",
+      }),
+    ]);
+    const [filtered] = (await call("POST", "/filter", {}, prefect)).body as Json[];
+    expect(filtered?.["actions"]).toEqual(shown);
+  });
+
+  // Its models drop fields that they do not know; a rename must not cost a rule its webhook's address.
+  test("a PUT of what its models keep loses nothing", async () => {
+    const { id } = await create({ trigger: richTrigger, actions: [emit, webhook, pause, notify] });
+    const before = await read(id);
+    const sent: Json = { ...asClient(await read(id, prefect)), description: "changed", enabled: true };
+    (sent["actions"] as Json[]).reverse();
+    expect(await call("PUT", `/${id}`, sent, prefect)).toEqual({ status: 204, body: null });
+    const after = await read(id);
+    const { id: triggerId, ...sameTrigger } = before["trigger"] as Json;
+    expect(after["trigger"]).toMatchObject(sameTrigger);
+    expect((after["trigger"] as Json)["id"]).not.toBe(triggerId);
+    expect(after["actions"]).toEqual((before["actions"] as Json[]).toReversed());
+    expect(Object.values(((await api.log.automation(id)) as Automation).secrets)).toEqual(["hush"]);
+  });
+
+  test("but what it does change is changed", async () => {
+    const { id } = await create({ trigger: richTrigger, actions: [webhook] });
+    const sent = asClient(await read(id, prefect));
+    (sent["trigger"] as Json)["threshold"] = 7;
+    ((sent["actions"] as Json[])[0] as Json)["payload"] = "{{ event.event }}";
+    await call("PUT", `/${id}`, sent, prefect);
+    const after = await read(id);
+    expect(after["trigger"]).toMatchObject({ threshold: 7 });
+    expect(after["trigger"]).not.toHaveProperty("refire");
+    expect(after["actions"]).toMatchObject([{ url: "https://example.org", payload: "{{ event.event }}" }]);
+  });
+
+  test("a PUT by another client means what it says", async () => {
+    const { id } = await create({ trigger: richTrigger });
+    const { lateness: _lateness, ...rest } = richTrigger;
+    await call("PUT", `/${id}`, { ...pumps, trigger: rest });
+    expect((await read(id))["trigger"]).not.toHaveProperty("lateness");
+  });
+});

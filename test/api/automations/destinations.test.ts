@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { secretMask } from "../../../src/core/model/automation-view.ts";
+import { destinationIdOf } from "../../../src/core/model/destination.ts";
+import { applyDestinations } from "../../../src/reconcile/apply-destinations.ts";
+import { loadText } from "../../rules/support.ts";
+import { startApi, type TestApi } from "../support.ts";
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi();
+});
+
+afterAll(() => api.stop());
+
+beforeEach(() => api.connection.flushall());
+
+type Json = Record<string, unknown>;
+
+async function call(method: string, path: string, body?: unknown) {
+  const response = await fetch(`${api.url}/api/destinations${path}`, {
+    method,
+    ...(body === undefined
+      ? {}
+      : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+  });
+  const text = await response.text();
+  return { status: response.status, text, body: (text === "" ? null : JSON.parse(text)) as Json };
+}
+
+const slack = { name: "ops", type: "slack", url: "https://hooks.slack.example/T0/B0/hush-slack" };
+const webhook = {
+  name: "backend",
+  type: "webhook",
+  url: "https://user:hush-url@example.org/hook",
+  headers: { Authorization: "Bearer hush-header", "X-Zone": "hush-zone" },
+  secret: "hush-secret",
+};
+const pagerduty = { name: "pager", type: "pagerduty", routing_key: "hush-key" };
+const email = {
+  name: "post",
+  type: "email",
+  to: ["ops@example.org"],
+  from: "Tripline <tripline@example.org>",
+  host: "mail.example.org",
+  username: "tripline",
+  password: "hush-password",
+};
+
+describe("a destination", () => {
+  test("has an id that its name gives it, and is found by both", async () => {
+    const created = await call("POST", "", slack);
+    const id = destinationIdOf("default", "ops");
+    expect(created.status).toBe(201);
+    expect(created.body).toMatchObject({ id, name: "ops", type: "slack", source: { kind: "api" } });
+    for (const path of [`/${id}`, `/${id.toUpperCase()}`, "/ops"]) {
+      expect((await call("GET", path)).body).toEqual(created.body);
+    }
+    expect((await call("GET", "")).body).toEqual([created.body]);
+  });
+
+  test.each([slack, webhook, pagerduty, email])("keeps its secrets to itself: $type", async (destination) => {
+    const created = await call("POST", "", destination);
+    expect(created.status).toBe(201);
+    const texts = [created, await call("GET", ""), await call("GET", `/${destination.name}`)];
+    for (const { text } of texts) {
+      expect(text).toContain(secretMask);
+      expect(text).not.toContain("hush");
+    }
+    // The mask in a PUT stands for what is stored.
+    const { id, source: _source, created: _created, updated: _updated, ...shown } = created.body;
+    const changed = await call("PUT", `/${id}`, { ...shown, description: "changed" });
+    expect(changed).toMatchObject({ status: 200, body: { ...shown, description: "changed" } });
+    const stored = await api.log.destinations.named(destination.name);
+    expect(stored?.definition).toMatchObject({ ...destination, description: "changed" });
+  });
+
+  test("is deleted once", async () => {
+    await call("POST", "", slack);
+    expect((await call("DELETE", "/ops")).status).toBe(204);
+    expect(await call("DELETE", "/ops")).toMatchObject({
+      status: 404,
+      body: { exception_message: "Destination not found" },
+    });
+  });
+
+  test("takes no name that is taken, and keeps its own", async () => {
+    await call("POST", "", slack);
+    expect((await call("POST", "", { ...pagerduty, name: "ops" })).status).toBe(409);
+    const renamed = await call("PUT", "/ops", { ...slack, name: "others" });
+    expect([renamed.status, renamed.text]).toEqual([422, expect.stringContaining("identity")]);
+  });
+
+  test.each<[object, (string | number)[]]>([
+    [{ ...slack, type: "pigeon" }, ["body", "type"]],
+    [{ ...slack, url: "hush" }, ["body", "url"]],
+    [{ ...slack, url: secretMask }, ["body", "url"]],
+    [{ ...slack, colour: "hush" }, ["body", "colour"]],
+    [{ ...pagerduty, routing_key: 7 }, ["body", "routing_key"]],
+    [{ ...email, to: ["nobody"] }, ["body", "to", 0]],
+    [{ ...email, from: "a@example.org\r\nBcc: b@example.org" }, ["body", "from"]],
+    [{ ...webhook, secret: secretMask }, ["body", "secret"]],
+  ])("%j is refused with its place, and nothing of it is repeated", async (destination, loc) => {
+    const refused = await call("POST", "", destination);
+    expect(refused).toMatchObject({ status: 422, body: { exception_detail: [{ loc }] } });
+    expect(refused.text).not.toContain("hush");
+  });
+});
+
+test("destinations from files are changed in their files, and leave those of the API alone", async () => {
+  await call("POST", "", pagerduty);
+  const apply = (text: string, now: number) => {
+    const { destinations, diagnostics } = loadText(text, { workspace: "default", now, env: { KEY: "hush" } });
+    expect(diagnostics).toEqual([]);
+    return applyDestinations(api.log.destinations, destinations);
+  };
+  const file = "destinations: [{name: ops, type: slack, url: 'https://slack.example/${env.KEY}'}]";
+  expect(await apply(file, 1)).toBe(1);
+  expect(await apply(file, 2)).toBe(0);
+  expect((await api.log.destinations.named("ops"))?.definition).toMatchObject({
+    url: "https://slack.example/hush",
+  });
+  for (const [method, body] of [["PUT", slack], ["DELETE"]] as const) {
+    const { status, text } = await call(method, "/ops", body);
+    expect([status, text]).toEqual([409, expect.stringContaining("change it there")]);
+  }
+  expect(await apply("destinations: [{name: other, type: discord, url: 'https://a.example'}]", 3)).toBe(2);
+  expect((await api.log.destinations.list()).map(({ definition }) => definition.name)).toEqual([
+    "other",
+    "pager",
+  ]);
+});

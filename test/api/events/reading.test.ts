@@ -1,0 +1,205 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { secretMask } from "../../../src/api/automations/automation-view.ts";
+import { type Automation, AutomationSchema } from "../../../src/core/model/automation.ts";
+import { withTriggerIds } from "../../../src/core/model/trigger.ts";
+import { pumpEvent, startApi, type TestApi } from "../support.ts";
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi();
+});
+
+afterAll(() => api.stop());
+
+const get = (path: string, headers: Record<string, string> = {}) => fetch(`${api.url}${path}`, { headers });
+
+const pumpStopped: Automation = {
+  ...AutomationSchema.parse({
+    name: "A pump stopped",
+    trigger: { expect: ["pump.stopped"], match: { "prefect.resource.id": "pump.*" } },
+    actions: [
+      {
+        type: "call-webhook",
+        url: "https://example.org/${env.PATH_TOKEN}",
+        headers: { Authorization: "Bearer ${env.TOKEN}" },
+        secret: "whsec_c2VjcmV0IHdyaXR0ZW4gZG93bg==",
+      },
+      { type: "do-nothing" },
+    ],
+    actions_on_resolve: [{ type: "call-webhook", url: "https://example.org", secret: "${env.SIGNING}" }],
+  }),
+  id: "0190a000-0000-7000-8000-000000000001",
+  source: { kind: "file", file: "rules/pumps.yaml", enabled: true },
+  secrets: { PATH_TOKEN: "path-token-value", TOKEN: "token-value", SIGNING: "signing-value" },
+  created: 1_700_000_000_000_000,
+  updated: 1_700_000_000_123_456,
+};
+
+describe("automations", () => {
+  const ventsOpened: Automation = {
+    ...pumpStopped,
+    ...AutomationSchema.parse({ name: "A burst of vents", trigger: { threshold: 3, within: "1m" } }),
+    id: "0190a000-0000-7000-8000-000000000002",
+    trigger: withTriggerIds(pumpStopped.trigger, () => "0190a000-0000-7000-8000-00000000000a"),
+  };
+
+  beforeAll(() => api.log.putAutomations([pumpStopped, ventsOpened]));
+
+  test("are listed by name, each in full", async () => {
+    const response = await get("/api/automations");
+    expect(response.status).toBe(200);
+    const [first, second] = (await response.json()) as Record<string, unknown>[];
+    expect([first?.["name"], second?.["name"]]).toEqual(["A burst of vents", "A pump stopped"]);
+    expect(second).toMatchObject({
+      id: pumpStopped.id,
+      description: "",
+      enabled: true,
+      tags: [],
+      trigger: { type: "event", match: { "prefect.resource.id": "pump.*" }, within: 0, threshold: 1 },
+      actions_on_trigger: [],
+      source: { kind: "file", file: "rules/pumps.yaml" },
+      created: "2023-11-14T22:13:20Z",
+      updated: "2023-11-14T22:13:20.123456Z",
+    });
+  });
+
+  test("never show a secret, neither the value of a reference nor one that stands in the rule", async () => {
+    const texts = await Promise.all(
+      ["/api/automations", `/api/automations/${pumpStopped.id}`].map(async (path) =>
+        (await get(path)).text(),
+      ),
+    );
+    for (const text of texts) {
+      expect(text).toContain("${env.TOKEN}");
+      expect(text).toContain(secretMask);
+      for (const hidden of ["secrets", "whsec_", "path-token-value", "token-value", "signing-value"]) {
+        expect(text).not.toContain(hidden);
+      }
+    }
+  });
+
+  test("are found by id in any spelling", async () => {
+    const response = await get(`/api/automations/${pumpStopped.id.toUpperCase()}`);
+    expect(await response.json()).toMatchObject({ name: "A pump stopped" });
+  });
+
+  test.each(["0190a000-0000-7000-8000-00000000ffff", "nonsense", "%00", "__proto__"])(
+    "are not found as %s",
+    async (id) => {
+      const response = await get(`/api/automations/${id}`);
+      expect(response.status).toBe(404);
+      expect(await response.json()).toEqual({ exception_message: "Automation not found" });
+    },
+  );
+});
+
+describe("asked to explain", () => {
+  const explain = async (body: unknown) => {
+    const request = {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "Content-Type": "application/json" },
+    };
+    const response = await fetch(`${api.url}/api/automations/${pumpStopped.id}/explain`, request);
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+
+  test.each([
+    [{}, ["event"], "required"],
+    [{ event: 7 }, ["event"], "id of an event"],
+    [{ event: "nonsense" }, ["event"], "valid UUID"],
+    [{ event: { event: "pump.failed" } }, ["event", "resource"], "required"],
+    [{ event: { event: 7, resource: { "prefect.resource.id": "" } } }, ["event", "event"], "string"],
+  ])("%j is refused with the place of each mistake", async (request, place, message) => {
+    const { status, body } = await explain(request);
+    expect(status).toBe(422);
+    expect(body["exception_detail"]).toContainEqual(
+      expect.objectContaining({ loc: ["body", ...place], msg: expect.stringContaining(message) }),
+    );
+  });
+});
+
+describe("the small endpoints", () => {
+  test.each([
+    ["/api/health", 200, true],
+    ["/api/ready", 200, { message: "OK" }],
+    ["/api/hello", 200, "👋"],
+    ["/api/version", 200, "0.8.4"],
+    ["/api/admin/version", 200, "3.99.0"],
+    [
+      "/api/csrf-token?client=0190a000-0000-7000-8000-000000000001",
+      422,
+      { detail: "CSRF protection is disabled." },
+    ],
+    ["/api/nothing-here", 404, { detail: "Not Found" }],
+    ["/nothing-here", 404, { detail: "Not Found" }],
+  ])("%s is answered with %i %j", async (path, status, body) => {
+    const response = await get(path);
+    expect(response.status).toBe(status);
+    expect(await response.json()).toEqual(body);
+  });
+
+  test("ready says why it is not", async () => {
+    api.notReady = "Redis cannot be reached";
+    const response = await get("/api/ready");
+    api.notReady = null;
+    expect(response.status).toBe(503);
+    expect(await response.json()).toEqual({ message: "Redis cannot be reached" });
+  });
+
+  test.each([
+    ["0.8.4", 200],
+    ["0.9.0", 200],
+    ["1.0.0", 200],
+    ["0.7.9", 400],
+    ["0.8", 400],
+    ["new", 400],
+  ])(
+    "a client of API version %s is answered with %i, and its health check always works",
+    async (version, status) => {
+      const headers = { "X-PREFECT-API-VERSION": version };
+      expect((await get("/api/automations", headers)).status).toBe(status);
+      expect((await get("/api/health", headers)).status).toBe(200);
+      expect((await get("/api/admin/version", headers)).status).toBe(200);
+    },
+  );
+});
+
+describe("metrics", () => {
+  const lines = async (): Promise<string[]> => (await (await get("/metrics")).text()).split("\n");
+
+  test("count the events that were accepted and refused, and why", async () => {
+    await api.post(JSON.stringify([pumpEvent(), pumpEvent()]));
+    await api.post(JSON.stringify([pumpEvent(), pumpEvent(), {}]));
+    await api.post("[");
+    const response = await get("/metrics");
+    expect(response.headers.get("content-type")).toContain("text/plain");
+    expect(await lines()).toEqual(
+      expect.arrayContaining([
+        "tripline_events_accepted_total 2",
+        'tripline_events_rejected_total{reason="invalid"} 4',
+        'tripline_events_rejected_total{reason="unreachable"} 0',
+        'tripline_firings_total{state="Triggered"} 0',
+      ]),
+    );
+  });
+
+  test("show where a shard stands while this process owns it, and no old numbers afterwards", async () => {
+    api.metrics.owned(0, true);
+    api.metrics.lag(0, 7);
+    api.metrics.openWindows(0, 3);
+    const standing = ['tripline_log_lag_entries{shard="0"} 7', 'tripline_open_windows{shard="0"} 3'];
+    expect(await lines()).toEqual(expect.arrayContaining(standing));
+    api.metrics.owned(0, false);
+    for (const line of standing) expect(await lines()).not.toContain(line);
+  });
+
+  test("show actions by type and outcome, how long they took, and the process itself", async () => {
+    api.metrics.actionFinished("call-webhook", "executed", 0.2);
+    const shown = await lines();
+    expect(shown).toContain('tripline_actions_total{type="call-webhook",outcome="executed"} 1');
+    expect(shown).toContain('tripline_action_duration_seconds_sum{type="call-webhook"} 0.2');
+    expect(shown.some((line) => line.startsWith("process_resident_memory_bytes "))).toBe(true);
+  });
+});

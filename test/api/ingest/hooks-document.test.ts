@@ -1,0 +1,67 @@
+/** docs/ingest.md: its rules are loaded and its commands run as they stand there. */
+
+import { execFile, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadText } from "../../rules/support.ts";
+import { startApi, type TestApi } from "../support.ts";
+
+const text = readFileSync(resolve(import.meta.dirname, "../../../docs/ingest.md"), "utf8");
+const blocks = [...text.matchAll(/```(\w*)\n([\s\S]*?)```/g)].map(([, kind, body]) => ({
+  kind,
+  body: body ?? "",
+}));
+const commands = blocks.flatMap(({ kind, body }, index) =>
+  kind === "sh" ? [{ command: body, output: blocks[index + 1]?.body ?? "" }] : [],
+);
+const env = { GITHUB_WEBHOOK_SECRET: "hush" };
+const rules = blocks.filter(({ kind }) => kind === "yaml").map(({ body }) => loadText(body, { env }));
+const hasTools = ["curl", "openssl"].every((tool) => spawnSync(tool, ["version"]).error === undefined);
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi();
+  await api.log.hooks.replaceAll(rules.flatMap(({ hooks }) => hooks));
+});
+
+afterAll(() => api.stop());
+
+test("its rules have no mistakes", () => {
+  expect(rules.flatMap(({ diagnostics }) => diagnostics)).toEqual([]);
+  expect(rules.flatMap(({ hooks }) => hooks).map(({ name }) => name)).toEqual(["github", "backup"]);
+});
+
+// They need curl and openssl, which a small machine may lack.
+describe.skipIf(!hasTools)("its commands", () => {
+  test.each(commands)("print what it says: $command", async ({ command, output }) => {
+    const here = command.replaceAll("http://127.0.0.1:4200", api.url);
+    const { stdout } = await promisify(execFile)("bash", ["-euc", here]);
+    expect(stdout.trim()).toBe(output.trim());
+  });
+
+  test("make the events that it speaks of", async () => {
+    const names = (await api.events()).map(({ event }) => event.name);
+    expect(names).toEqual(["github.issues.opened", "tripline.webhook.failed", "pump.stopped"]);
+    const [opened] = await api.events();
+    expect(Object.fromEntries(opened?.event.resource ?? [])).toEqual({
+      "prefect.resource.id": "github.repository.pumps/north",
+      sender: "ada",
+    });
+  });
+
+  test("are all of them", () => {
+    expect(commands).toHaveLength(3);
+  });
+});
+
+test("a template for each broken disk makes an event for each", async () => {
+  const body = JSON.stringify({
+    disks: [{ name: "a", error: true }, { name: "b" }, { name: "c", error: true }],
+  });
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch(`${api.url}/api/hooks/backup`, { method: "POST", body, headers });
+  expect(((await response.json()) as { events: string[] }).events).toHaveLength(2);
+});

@@ -1,0 +1,229 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { pumpEvent, startApi, type TestApi } from "../support.ts";
+import { SocketClient } from "./socket-client.ts";
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi();
+});
+
+afterAll(() => api.stop());
+
+const url = () => `${api.url}/api/events/in`;
+
+describe("a WebSocket for events", () => {
+  test("speaks Prefect's subprotocol, answers a ping before anything else, and compresses nothing", async () => {
+    const client = await SocketClient.open(url(), { perMessageDeflate: true });
+    expect(client.socket.protocol).toBe("prefect");
+    expect(client.socket.extensions).toBe("");
+    await client.ping();
+    client.send({ type: "auth", token: null });
+    await client.until(([first]) => first !== undefined);
+    expect(client.messages).toEqual([{ type: "auth_success" }]);
+    await client.close();
+  });
+
+  test("takes an event a frame, in order, and all of them before it answers the closing", async () => {
+    const client = await SocketClient.prefect(url());
+    const events = Array.from({ length: 1_200 }, () => pumpEvent());
+    for (const event of events) client.send(event);
+    // Were the closing answered at once, it would overtake what still waits for Redis.
+    await api.connection.client("PAUSE", 200, "WRITE");
+    expect(await client.close()).toEqual({ code: 1000, reason: "" });
+    expect((await idsInLog()).slice(-events.length)).toEqual(events.map(({ id }) => id));
+  });
+
+  test("takes what needs no pong as well: messages, pings and the closing in one go", async () => {
+    const client = await SocketClient.open(url());
+    const event = pumpEvent();
+    client.socket.ping("a");
+    client.send({ type: "auth" });
+    client.socket.ping("b");
+    client.send(event);
+    client.socket.ping("c");
+    expect((await client.close()).code).toBe(1000);
+    expect(await idsInLog()).toContain(event["id"]);
+  });
+
+  // Prefect's client forgets the events before a ping as soon as its pong comes.
+  test("sends a pong when everything before the ping is in the log, and not sooner", async () => {
+    const client = await SocketClient.prefect(url());
+    const before = (await idsInLog()).length;
+    await api.connection.client("PAUSE", 300, "WRITE");
+    for (let sent = 0; sent < 50; sent += 1) client.send(pumpEvent());
+    await client.ping("first");
+    expect((await idsInLog()).length).toBe(before + 50);
+    for (let sent = 0; sent < 700; sent += 1) client.send(pumpEvent());
+    const second = client.ping("second");
+    client.send(pumpEvent());
+    await second;
+    expect((await idsInLog()).length).toBeGreaterThanOrEqual(before + 750);
+    await client.close();
+  });
+
+  test.each([
+    { frame: '{"event": ', reason: /^Invalid event: no JSON at column 11/ },
+    { frame: "[]", reason: /^Invalid event: / },
+    { frame: pumpEvent({ id: "17" }), reason: /^Invalid event: id: Input should be a valid UUID$/ },
+    { frame: pumpEvent({ occurred: undefined }), reason: /^Invalid event: occurred: Field required$/ },
+    { frame: pumpEvent({ event: "ü".repeat(1_025) }), reason: /^Invalid event: event: / },
+    {
+      frame: pumpEvent({ resource: { "prefect.resource.id": "p", [`x${"ü".repeat(200)}`]: 1 } }),
+      reason: /^Invalid event: resource\.xü{47}…$/, // cut between characters, at 123 bytes
+    },
+    { frame: pumpEvent({ payload: { text: "x".repeat(1_500_000) } }), reason: /at most 1500000 bytes/ },
+  ])("ends at $frame, with the events before it kept and none after it", async ({ frame, reason }) => {
+    const client = await SocketClient.prefect(url());
+    const good = pumpEvent();
+    const late = pumpEvent();
+    client.send(good);
+    client.send(frame);
+    client.send(late);
+    const closed = await client.closed;
+    expect(closed).toEqual({ code: 1011, reason: expect.stringMatching(reason) });
+    expect(Buffer.byteLength(closed.reason)).toBeLessThanOrEqual(123);
+    const ids = await idsInLog();
+    expect(ids).toContain(good["id"]);
+    expect(ids).not.toContain(late["id"]);
+  });
+
+  test("keeps the events before a frame that breaks the protocol", async () => {
+    const client = await SocketClient.prefect(url());
+    const event = pumpEvent();
+    client.send(event);
+    client.socket.send(Buffer.from("{}"), { binary: true });
+    expect(await client.closed).toMatchObject({ code: 1003 });
+    expect(await idsInLog()).toContain(event["id"]);
+    const tooLarge = await SocketClient.prefect(url());
+    tooLarge.send("x".repeat(10_000_000));
+    expect(await tooLarge.closed).toMatchObject({ code: 1009 });
+  });
+
+  test("counts what it takes and refuses", async () => {
+    const count = async () => /tripline_events_accepted_total (\d+)/.exec(await api.metrics.text())?.[1];
+    const before = Number(await count());
+    const client = await SocketClient.prefect(url());
+    client.send(pumpEvent());
+    client.send(pumpEvent());
+    client.send("no event");
+    await client.closed;
+    expect(Number(await count())).toBe(before + 2);
+  });
+
+  test("without the subprotocol takes events at once, with no messages about who is there", async () => {
+    const client = await SocketClient.open(url(), { subprotocol: null });
+    const event = pumpEvent();
+    client.send(event);
+    await client.ping();
+    expect(await idsInLog()).toContain(event["id"]);
+    expect(client.messages).toEqual([]);
+    await client.close();
+  });
+
+  test("lies below Prefect Cloud's paths as well, and there belongs to the workspace", async () => {
+    const cloud = (workspace: string) => `${api.url}/api/accounts/a/workspaces/${workspace}/events/in`;
+    const client = await SocketClient.prefect(cloud("default"));
+    const event = pumpEvent();
+    client.send(event);
+    await client.close();
+    expect(await idsInLog()).toContain(event["id"]);
+    const other = await SocketClient.open(cloud("another"));
+    other.send({ type: "auth", token: "whatever" });
+    expect(await other.closed).toEqual({ code: 1008, reason: "Invalid token" });
+    await expect(SocketClient.open(cloud("another"), { subprotocol: null })).rejects.toThrow("404");
+  });
+});
+
+describe("a connection is refused", () => {
+  test.each([{ message: { type: "event" } }, { message: "auth" }, { message: { type: "auth", token: 17 } }])(
+    "when its first message is $message",
+    async ({ message }) => {
+      const client = await SocketClient.open(url());
+      client.send(message);
+      expect(await client.closed).toEqual({ code: 1008, reason: "Expected 'auth' message" });
+    },
+  );
+
+  test("when it is opened by a page of another site", async () => {
+    const origin = "http://elsewhere.example";
+    await expect(SocketClient.open(url(), { origin })).rejects.toThrow("403");
+    await (await SocketClient.open(url(), { origin: api.url })).close();
+  });
+
+  test("where there are no WebSockets", async () => {
+    await expect(SocketClient.open(`${api.url}/api/events`)).rejects.toThrow("404");
+    await expect(SocketClient.open(`${api.url}/events/in`)).rejects.toThrow("404");
+  });
+
+  test("when it says nothing for too long", async () => {
+    const quick = await startApi({ webSockets: { openingMs: 50 } });
+    try {
+      const client = await SocketClient.open(`${quick.url}/api/events/in`);
+      expect(await client.closed).toMatchObject({ code: 1008 });
+    } finally {
+      await quick.stop();
+    }
+  });
+});
+
+test("a plain request is told that it takes a WebSocket", async () => {
+  const answer = await fetch(url());
+  expect(answer.status).toBe(426);
+  expect(answer.headers.get("upgrade")).toBe("websocket");
+});
+
+test("a request that offers to speak another protocol is answered in HTTP", async () => {
+  const { request } = await import("node:http");
+  const headers = { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABk" };
+  const status = await new Promise((resolve, reject) => {
+    const asked = request(`${api.url}/api/health`, { headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    asked.on("error", reject).end();
+  });
+  expect(status).toBe(200);
+});
+
+describe("when things break", () => {
+  test("Redis being away ends the connection, and not as if all was well", async () => {
+    const broken = await startApi();
+    try {
+      const client = await SocketClient.prefect(`${broken.url}/api/events/in`);
+      await broken.redis.kill9();
+      client.send(pumpEvent());
+      const pong = client.ping();
+      const closed = await client.closed;
+      expect(closed).toEqual({ code: 1013, reason: expect.stringContaining("send again") });
+      await expect(Promise.race([pong.then(() => "pong"), Promise.resolve("none")])).resolves.toBe("none");
+    } finally {
+      await broken.stop();
+    }
+  });
+
+  test("a server that stops asks its peers to come again", async () => {
+    const stopping = await startApi();
+    const client = await SocketClient.prefect(`${stopping.url}/api/events/in`);
+    await client.ping();
+    await stopping.stop();
+    expect(await client.closed).toMatchObject({ code: 1012 });
+  });
+
+  test("a peer that answers no pings is cut off, and one that does is not", async () => {
+    const beating = await startApi({ webSockets: { heartbeatMs: 60 } });
+    try {
+      const alive = await SocketClient.prefect(`${beating.url}/api/events/in`);
+      const dead = await SocketClient.open(`${beating.url}/api/events/in`, { autoPong: false });
+      expect(await dead.closed).toMatchObject({ code: 1006 });
+      await alive.ping();
+      await alive.close();
+    } finally {
+      await beating.stop();
+    }
+  });
+});
+
+async function idsInLog(): Promise<string[]> {
+  return (await api.events()).map(({ event }) => event.id);
+}

@@ -1,0 +1,454 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { DeferringSocket } from "../../../src/api/sockets/peer.ts";
+import { Random } from "../../support/random.ts";
+import { startApi, type TestApi } from "../support.ts";
+import { SocketClient } from "./socket-client.ts";
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi({ history: true });
+});
+
+afterAll(() => api.stop());
+
+const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000).toISOString();
+const forever = { occurred: { since: ago(3_600), until: "2200-01-01T00:00:00Z" } };
+
+/** An event of now, with a name of its own so that tests can share a server. */
+function ventEvent(name: string, changes: Record<string, unknown> = {}) {
+  const resource = { "prefect.resource.id": "vent.1", "vent.side": "north" };
+  return { id: randomUUID(), occurred: ago(0), event: name, resource, ...changes };
+}
+
+async function post(events: readonly unknown[], to = api): Promise<void> {
+  expect((await to.post(JSON.stringify(events))).status).toBe(204);
+}
+
+async function subscribe(
+  filter: Record<string, unknown>,
+  { backfill = true, to = api }: { backfill?: boolean; to?: TestApi } = {},
+): Promise<SocketClient> {
+  const client = await SocketClient.prefect(`${to.url}/api/events/out`);
+  client.send({ type: "filter", filter, backfill });
+  return client;
+}
+
+/** The ids of what has come once an event posted after everything else has come to every one of the clients. */
+async function received(clients: readonly SocketClient[], name: string, to = api): Promise<string[][]> {
+  const last = ventEvent(`${name}.last`);
+  await post([last], to);
+  return Promise.all(
+    clients.map(async (client) => {
+      await client.until(
+        (messages) => (messages.at(-1)?.["event"] as { id: string } | undefined)?.id === last.id,
+      );
+      return client.ids.slice(0, -1);
+    }),
+  );
+}
+
+describe("a subscriber", () => {
+  test("is sent events as they are shown elsewhere, with the time at which they were received", async () => {
+    const client = await subscribe({ ...forever, event: { prefix: ["shown"] } });
+    const event = ventEvent("shown", { payload: { a: [1, null] }, occurred: "2026-03-01T10:30:00.5+01:00" });
+    await post([event]);
+    await client.ping();
+    const live = ventEvent("shown.live", {
+      related: [{ "prefect.resource.id": "r", "prefect.resource.role": "x" }],
+    });
+    await post([live]);
+    await client.until(({ length }) => length === 1);
+    const [message] = client.messages;
+    const answer = await fetch(`${api.url}/api/events/filter`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ filter: { id: { id: [live.id] } } }),
+    });
+    const { events } = (await answer.json()) as { events: unknown[] };
+    expect(message).toEqual({ type: "event", event: events[0] });
+    expect(Object.keys(message?.["event"] as object)).toEqual([
+      "occurred",
+      "event",
+      "resource",
+      "related",
+      "payload",
+      "id",
+      "follows",
+      "received",
+    ]);
+    await client.close();
+  });
+
+  test("is first sent the past, oldest first whatever the order asked for, and at most 15 minutes of it", async () => {
+    const events = [600, 30, 899, 5].map((age) => ventEvent("past", { occurred: ago(age) }));
+    const tooOld = ventEvent("past", { occurred: ago(905) });
+    await post([...events, tooOld]);
+    const client = await subscribe({ ...forever, event: { prefix: ["past"] }, order: "DESC" });
+    const sorted = events.toSorted((a, b) => (a.occurred < b.occurred ? -1 : 1)).map(({ id }) => id);
+    expect(await received([client], "past")).toEqual([sorted]);
+    const short = await subscribe({
+      ...forever,
+      occurred: { ...forever.occurred, since: ago(60) },
+      event: { name: ["past"] },
+    });
+    await short.until(({ length }) => length === 2);
+    expect(short.ids).toEqual(sorted.slice(2));
+    await Promise.all([client.close(), short.close()]);
+  });
+
+  test("is sent nothing of the past when it wants none, and late events all the same", async () => {
+    await post([ventEvent("late")]);
+    const client = await subscribe({ ...forever, event: { prefix: ["late"] } }, { backfill: false });
+    await client.ping();
+    const late = ventEvent("late", { occurred: ago(1_800) });
+    const tooLate = ventEvent("late", { occurred: ago(4_000) });
+    await post([late, tooLate]);
+    expect(await received([client], "late")).toEqual([[late.id]]);
+    await client.close();
+  });
+
+  test("is sent nothing that occurred after until, which is now unless it says otherwise", async () => {
+    const past = ventEvent("until", { occurred: ago(1) });
+    await post([past]);
+    const client = await subscribe({ event: { prefix: ["until"] } });
+    await client.until(({ length }) => length === 1);
+    await client.ping();
+    await post([ventEvent("until")]);
+    const late = ventEvent("until", { occurred: ago(5) });
+    await post([late]);
+    await client.until(({ length }) => length === 2);
+    expect(client.ids).toEqual([past.id, late.id]);
+    await client.close();
+  });
+
+  test("may say what it likes after its filter, and is answered its pings", async () => {
+    const client = await subscribe(forever, { backfill: false });
+    client.send("what it likes");
+    await client.ping();
+    expect(await client.close()).toEqual({ code: 1000, reason: "" });
+  });
+
+  test("without the subprotocol begins with its filter", async () => {
+    const client = await SocketClient.open(`${api.url}/api/events/out`, { subprotocol: null });
+    client.send({ type: "filter", filter: { ...forever, event: { prefix: ["legacy"] } } });
+    await client.ping();
+    expect(await received([client], "legacy")).toEqual([[]]);
+    await client.close();
+  });
+
+  test("takes the filter of Prefect's client, with everything null", async () => {
+    const nulls = {
+      event: null,
+      resource: null,
+      related: null,
+      any_resource: null,
+      id: { id: [] },
+      text: null,
+    };
+    const client = await subscribe({ ...forever, ...nulls, order: "DESC" }, { backfill: false });
+    await client.ping();
+    expect(await received([client], "nulls")).toEqual([[]]);
+    await client.close();
+  });
+
+  const related = [{ "prefect.resource.id": "house.1", "prefect.resource.role": "house", floor: "2" }];
+  test.each([
+    { filter: { event: { prefix: ["all.a"] } }, matching: { event: "all.a" } },
+    { filter: { event: { name: ["all.b"] } }, matching: { event: "all.b" } },
+    { filter: { event: { prefix: ["all."], exclude_prefix: ["all.o"] } }, matching: { event: "all.c" } },
+    { filter: { event: { prefix: ["all."], exclude_name: ["all.other"] } }, matching: { event: "all.d" } },
+    { filter: { resource: { id: ["vent.7"] } }, matching: { resource: { "prefect.resource.id": "vent.7" } } },
+    {
+      filter: { resource: { id_prefix: ["gate."] } },
+      matching: { resource: { "prefect.resource.id": "gate.1" } },
+    },
+    {
+      filter: { resource: { labels: { side: ["!north"] } } },
+      matching: { resource: { "prefect.resource.id": "v", side: "south" } },
+    },
+    { filter: { related: { id: ["house.1"], role: ["house"] } }, matching: { related } },
+    { filter: { related: [{ labels: { floor: "2" } }] }, matching: { related } },
+    { filter: { related: { resources_in_roles: [["house.1", "house"]] } }, matching: { related } },
+    { filter: { any_resource: { id_prefix: ["house."] } }, matching: { related } },
+    { filter: { text: { query: '+"stuck open" -shut' } }, matching: { payload: { state: "Stuck open" } } },
+  ])("is sent live what $filter lets pass, and nothing else", async ({ filter, matching }) => {
+    const client = await subscribe({ ...forever, ...filter }, { backfill: false });
+    await client.ping();
+    const wanted = ventEvent("all.wanted", matching);
+    await post([ventEvent("all.other"), wanted, ventEvent("all.other")]);
+    await client.until(({ length }) => length > 0);
+    await client.ping();
+    expect(client.ids).toEqual([wanted.id]);
+    await client.close();
+  });
+
+  test("of certain ids is sent these alone", async () => {
+    const [wanted, other] = [ventEvent("ids"), ventEvent("ids")];
+    const client = await subscribe(
+      { ...forever, id: { id: [wanted.id.toUpperCase()] } },
+      { backfill: false },
+    );
+    await client.ping();
+    await post([other, wanted]);
+    await client.until(({ length }) => length > 0);
+    expect(client.ids).toEqual([wanted.id]);
+    await client.close();
+  });
+
+  test.each([
+    { message: { type: "events" }, reason: "Expected 'filter' message" },
+    { message: "no JSON", reason: "Expected 'filter' message" },
+    { message: { type: "filter" }, reason: "Invalid filter: filter" },
+    {
+      message: { type: "filter", filter: { evnt: {} } },
+      reason: "Invalid filter: filter.evnt: Extra inputs",
+    },
+    {
+      message: { type: "filter", filter: { occurred: { since: "yesterday" } } },
+      reason: "filter.occurred.since",
+    },
+    { message: { type: "filter", filter: {}, backfill: "yes" }, reason: "Invalid filter: backfill: " },
+    {
+      message: { type: "filter", filter: { text: { query: "ü".repeat(201) } } },
+      reason: "filter.text.query",
+    },
+  ])("is refused when it asks $message", async ({ message, reason }) => {
+    const client = await SocketClient.prefect(`${api.url}/api/events/out`);
+    client.send(message);
+    const closed = await client.closed;
+    expect(closed).toEqual({ code: 1002, reason: expect.stringContaining(reason) });
+  });
+});
+
+describe("between the past and the present", () => {
+  // Writers post while subscribers come at any moment. Each batch repeats an event of an earlier one, as clients do
+  // when an answer was lost. The recorder runs at its own pace, and stands still for a while.
+  test.each([1, 2, 3])("nothing is missed and nothing is sent twice (seed %i)", async (seed) => {
+    const random = new Random(seed);
+    const busy = await startApi({ history: true });
+    try {
+      const posted: string[] = [];
+      let writing = true;
+      const writers = Array.from({ length: 4 }, async () => {
+        const own: unknown[][] = [];
+        while (writing) {
+          const events = Array.from({ length: random.integer(1, 20) }, () =>
+            ventEvent("busy", { occurred: ago(random.integer(0, 600)) }),
+          );
+          const repeated = own.length > 0 && random.chance(0.5) ? random.pick(own) : [];
+          await post([...events, ...repeated], busy);
+          posted.push(...events.map(({ id }) => id));
+          own.push(events);
+        }
+      });
+      const clients: SocketClient[] = [];
+      for (let joined = 0; joined < 12; joined += 1) {
+        if (joined === 6) await busy.recorder?.stop();
+        await pause(random.integer(0, 60));
+        const client = await subscribe({ ...forever, event: { prefix: ["busy"] } }, { to: busy });
+        clients.push(client);
+        if (joined % 4 !== 3) continue;
+        client.socket.pause();
+        setTimeout(() => client.socket.resume(), 300);
+      }
+      writing = false;
+      await Promise.all(writers);
+      expect(posted.length).toBeGreaterThan(200);
+      for (const ids of await received(clients, "busy", busy)) {
+        expect(ids.toSorted()).toEqual(posted.toSorted());
+      }
+      await Promise.all(clients.map((client) => client.close()));
+    } finally {
+      await busy.stop();
+    }
+  });
+});
+
+// What is received while the past is being sent may be recorded in time to be found there, and comes live as well. The
+// subscriber reads nothing meanwhile, so that its past takes as long as we want.
+test("what is recorded while the past is being sent is sent once, also in the millisecond of the joint", async () => {
+  const long = await startApi({ history: true });
+  try {
+    const text = "x".repeat(30_000);
+    const past = Array.from({ length: 800 }, () =>
+      ventEvent("long", { occurred: ago(60), payload: { text } }),
+    );
+    for (let start = 0; start < past.length; start += 200) await post(past.slice(start, start + 200), long);
+    await long.recorder?.stop();
+    const atJoint = [ventEvent("long"), ventEvent("long")];
+    const joint = Date.now() + 100;
+    const append = (event: unknown, sequence: number) =>
+      long.connection.xadd(
+        "tl:{default}:log",
+        `${joint}-${sequence}`,
+        "kind",
+        "event",
+        "body",
+        JSON.stringify(event),
+      );
+    await append({ ...atJoint[0], related: [], payload: {}, follows: null }, 0);
+    await recordAll(long);
+
+    const sending = vi.spyOn(DeferringSocket.prototype, "send");
+    const client = await SocketClient.prefect(`${long.url}/api/events/out`);
+    client.socket.pause();
+    client.send({ type: "filter", filter: { ...forever, event: { prefix: ["long"] } } });
+    const socket = sending.mock.contexts[0] as DeferringSocket;
+    while (socket.bufferedAmount < 1_000_000) await pause(5);
+    sending.mockRestore();
+    await append({ ...atJoint[1], related: [], payload: {}, follows: null }, 1);
+    const later = ventEvent("long");
+    await post([later], long);
+    await recordAll(long);
+    client.socket.resume();
+    const [ids] = await received([client], "long", long);
+    expect(ids?.toSorted()).toEqual([...past, ...atJoint, later].map(({ id }) => id).toSorted());
+    await client.close();
+  } finally {
+    await long.stop();
+  }
+});
+
+async function recordAll({ log, history }: TestApi): Promise<void> {
+  const after = (await history?.recordedPosition()) ?? "";
+  const { entries, position } = await log.readBatch(after, { count: 1_000 });
+  expect(await history?.record({ after, position, entries })).toBe(entries.length);
+}
+
+describe("what was not recorded", () => {
+  test("is sent from the log where no history is kept", async () => {
+    const bare = await startApi();
+    try {
+      const events = [ventEvent("bare"), ventEvent("bare")];
+      await post([...events, ventEvent("other")], bare);
+      await post([events[0]], bare);
+      const client = await subscribe({ ...forever, event: { prefix: ["bare"] } }, { to: bare });
+      expect(await received([client], "bare", bare)).toEqual([events.map(({ id }) => id)]);
+      await client.close();
+    } finally {
+      await bare.stop();
+    }
+  });
+});
+
+describe("a slow subscriber", () => {
+  test("is waited for, loses nothing, and holds up nobody", async () => {
+    const event = { prefix: ["slow"] };
+    const slow = await subscribe({ ...forever, event }, { backfill: false });
+    const quick = await subscribe({ ...forever, event }, { backfill: false });
+    await Promise.all([slow.ping(), quick.ping()]);
+    slow.socket.pause();
+    const sending = vi.spyOn(DeferringSocket.prototype, "send");
+    const events = Array.from({ length: 4_000 }, () =>
+      ventEvent("slow", { payload: { text: "x".repeat(3_000) } }),
+    );
+    for (let start = 0; start < events.length; start += 500) await post(events.slice(start, start + 500));
+    const ids = events.map(({ id }) => id);
+    await quick.until(({ length }) => length === ids.length);
+    // What the slow one has no room for waits in the log, and not in our memory.
+    const [some, all] = [...Map.groupBy(sending.mock.contexts, (socket) => socket).values()]
+      .map(({ length }) => length)
+      .toSorted((a, b) => a - b);
+    expect({ some, all }).toEqual({ some: expect.any(Number), all: ids.length });
+    expect(some).toBeLessThan(ids.length);
+    sending.mockRestore();
+    slow.socket.resume();
+    await slow.until(({ length }) => length === ids.length);
+    expect(slow.ids).toEqual(ids);
+    expect(quick.ids).toEqual(ids);
+    await Promise.all([slow.close(), quick.close()]);
+  });
+
+  test("is cut off when it takes nothing at all", async () => {
+    const beating = await startApi({ webSockets: { heartbeatMs: 100 } });
+    const cutting = vi.spyOn(DeferringSocket.prototype, "terminate");
+    try {
+      const stuck = await subscribe(forever, { backfill: false, to: beating });
+      await stuck.ping();
+      stuck.socket.pause();
+      const large = () => ventEvent("large", { payload: { text: "x".repeat(100_000) } });
+      for (let count = 0; count < 10; count += 1) await post(Array.from({ length: 10 }, large), beating);
+      // Until then it must stay stuck: how much the kernel takes on its behalf differs between machines.
+      await vi.waitUntil(() => cutting.mock.calls.length > 0, { timeout: 10_000 });
+      await blockedReaders(beating, 0);
+      stuck.socket.resume();
+      expect(await stuck.closed).toMatchObject({ code: 1006 });
+    } finally {
+      cutting.mockRestore();
+      await beating.stop();
+    }
+  });
+});
+
+describe("when things end", () => {
+  test("the last subscriber to leave leaves nothing behind", async () => {
+    const quiet = await startApi();
+    try {
+      const before = await connections(quiet);
+      const clients = await Promise.all([1, 2, 3].map(() => subscribe(forever, { to: quiet })));
+      await blockedReaders(quiet, 1);
+      const [first, second, third] = clients;
+      await first?.close();
+      second?.socket.terminate();
+      await second?.closed;
+      await blockedReaders(quiet, 1);
+      await third?.close();
+      while ((await connections(quiet)) > before) await pause(10);
+    } finally {
+      await quiet.stop();
+    }
+  });
+
+  test("a short absence of Redis passes, and nothing is missed", async () => {
+    const shaken = await startApi();
+    try {
+      const client = await subscribe({ ...forever, event: { prefix: ["shaken"] } }, { to: shaken });
+      await blockedReaders(shaken, 1);
+      await shaken.redis.restart();
+      const event = ventEvent("shaken");
+      while ((await shaken.post(JSON.stringify([event]))).status !== 204) await pause(20);
+      await client.until(({ length }) => length === 1);
+      expect(client.ids).toEqual([event.id]);
+      await client.close();
+    } finally {
+      await shaken.stop();
+    }
+  });
+
+  // A Python client ends its iteration at 1000 and 1001, and connects again at anything else.
+  test("a server that stops says so, and a subscriber knows to come again", async () => {
+    const stopping = await startApi();
+    const idle = await subscribe(forever, { to: stopping });
+    await idle.ping();
+    await stopping.stop();
+    expect(await idle.closed).toEqual({ code: 1012, reason: expect.stringContaining("connect again") });
+  });
+
+  test("without Redis nobody is left to wait", async () => {
+    const broken = await startApi();
+    try {
+      const client = await SocketClient.prefect(`${broken.url}/api/events/out`);
+      await broken.redis.kill9();
+      client.send({ type: "filter", filter: forever });
+      expect(await client.closed).toMatchObject({ code: 1013 });
+    } finally {
+      await broken.stop();
+    }
+  });
+});
+
+async function connections({ connection }: TestApi): Promise<number> {
+  return String(await connection.client("LIST")).split("\n").length;
+}
+
+/** Waits until so many connections wait for entries of the log. */
+async function blockedReaders({ connection }: TestApi, count: number): Promise<void> {
+  for (;;) {
+    const clients = String(await connection.client("LIST"));
+    if (clients.split("\n").filter((line) => /flags=\S*b/.test(line)).length === count) return;
+    await pause(10);
+  }
+}

@@ -1,0 +1,307 @@
+import { lookup } from "node:dns/promises";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { Webhook } from "standardwebhooks";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { retryAfterMs } from "../../src/delivery/actions/call-webhook.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { invocationOf, pumpEvent, startActions, startReceiver, webhook } from "./support.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+/** Delivers one action to its end. */
+async function deliver(
+  action: unknown,
+  given: Parameters<typeof invocationOf>[1] = {},
+  settings: Parameters<ReturnType<typeof startActions>["work"]>[0] = {},
+) {
+  const actions = startActions(redis.url);
+  const invocation = invocationOf(action, given);
+  actions.work(settings);
+  await actions.queue.addInvocations([invocation]);
+  return { actions, invocation, outcome: await actions.outcome(invocation) };
+}
+
+describe("what is sent", () => {
+  test("without a payload is the firing as JSON, signed as Standard Webhooks has it", async () => {
+    const receiver = await startReceiver();
+    const secret = "${env.SIGNING}";
+    const given = { secrets: { SIGNING: "any text will do" } };
+    const { invocation, outcome } = await deliver(webhook(receiver.url, { secret }), given);
+
+    const [request] = receiver.received;
+    const { automation, firing } = invocation;
+    expect(JSON.parse(request!.body)).toEqual({
+      automation,
+      event: firing.triggering_event,
+      labels: { zone: "north" },
+      firing,
+    });
+    expect(request!.method).toBe("POST");
+    expect(request!.headers).toMatchObject({
+      "content-type": "application/json",
+      "webhook-id": invocation.id,
+    });
+    expect(request!.headers["user-agent"]).toMatch(/^Tripline\/\d/);
+    const verifier = new Webhook(Buffer.from("any text will do").toString("base64"));
+    verifier.verify(request!.body, request!.headers as Record<string, string>);
+    expect(outcome.event).toBe("prefect-cloud.automation.action.executed");
+    expect(outcome.payload).toMatchObject({ status_code: 200, attempts: 1, url: receiver.url });
+    expect(outcome.payload["duration_ms"]).toEqual(expect.any(Number));
+  });
+
+  test("is signed with the bytes of a whsec_ secret, and unsigned without a secret", async () => {
+    const receiver = await startReceiver();
+    const secret = `whsec_${Buffer.from("0123456789abcdef0123456789abcdef").toString("base64")}`;
+    await deliver(webhook(receiver.url, { secret }));
+    await deliver(webhook(receiver.url));
+    const [signed, unsigned] = receiver.received;
+    new Webhook(secret).verify(signed!.body, signed!.headers as Record<string, string>);
+    expect(unsigned!.headers["webhook-signature"]).toBeUndefined();
+  });
+
+  test.each([
+    [
+      '{"pump": {{ event.resource["prefect.resource.id"] | tojson }}}',
+      '{"pump": "greenhouse.pump.1"}',
+      "application/json",
+    ],
+    ["{{ event.event }} in {{ labels.zone }}", "pump.stopped in north", "text/plain; charset=utf-8"],
+    [
+      { pump: ["{{ event.event }}", 7, null], deep: { zone: "{{ labels.zone }}" } },
+      '{"pump":["pump.stopped",7,null],"deep":{"zone":"north"}}',
+      "application/json",
+    ],
+  ])("a payload %j is sent as %s", async (payload, body, type) => {
+    const receiver = await startReceiver();
+    await deliver(webhook(receiver.url, { payload }));
+    expect(receiver.received[0]).toMatchObject({ body, headers: { "content-type": type } });
+  });
+
+  test("url, headers and method are as the definition says, rendered", async () => {
+    const receiver = await startReceiver();
+    const headers = {
+      "X-Zone": "{{ labels.zone }}",
+      "Content-Type": "text/x-pump",
+      Authorization: "Bearer ${env.TOKEN}",
+    };
+    const url = `${receiver.url}/{{ labels.zone | urlencode }}?from=tripline`;
+    await deliver(webhook(url, { method: "PUT", headers, payload: "on" }), { secrets: { TOKEN: "t0k3n" } });
+    expect(receiver.received[0]).toMatchObject({
+      method: "PUT",
+      path: "/hook/north?from=tripline",
+      headers: { "x-zone": "north", "content-type": "text/x-pump", authorization: "Bearer t0k3n" },
+    });
+  });
+
+  test("credentials in the address go into the Authorization header, and are not shown, nor is the secret", async () => {
+    const receiver = await startReceiver((response, { headers }) => {
+      response.writeHead(400).end(`not you, ${headers.authorization} p@ss-word, with a-signing-key`);
+    });
+    const url = `http://gardener:p%40ss-word@127.0.0.1:${receiver.port}/hook`;
+    const { outcome, actions } = await deliver(webhook(url, { secret: "a-signing-key" }));
+    const basic = Buffer.from("gardener:p@ss-word").toString("base64");
+    expect(receiver.received[0]?.headers.authorization).toBe(`Basic ${basic}`);
+    const shown = JSON.stringify([outcome, actions.logger.lines]);
+    expect(shown).toContain("not you, Basic …");
+    for (const secret of [basic, "ss-word", "a-signing-key"]) expect(shown).not.toContain(secret);
+  });
+
+  test("GET has no body unless one is given", async () => {
+    const receiver = await startReceiver();
+    await deliver(webhook(receiver.url, { method: "GET" }));
+    expect(receiver.received[0]).toMatchObject({ method: "GET", body: "" });
+    expect(receiver.received[0]?.headers["content-type"]).toBeUndefined();
+  });
+});
+
+describe("the answer decides", () => {
+  test("a failure that may pass is tried again with the same webhook-id", async () => {
+    const receiver = await startReceiver((response, _request, index) => {
+      if (index === 1) return void response.destroy();
+      response.writeHead(index === 0 ? 503 : 204).end();
+    });
+    const { invocation, outcome, actions } = await deliver(webhook(receiver.url, { secret: "greenhouse" }));
+    expect(receiver.received.map(({ headers }) => headers["webhook-id"])).toEqual(
+      Array(3).fill(invocation.id),
+    );
+    for (const { body, headers } of receiver.received) {
+      new Webhook(Buffer.from("greenhouse").toString("base64")).verify(
+        body,
+        headers as Record<string, string>,
+      );
+    }
+    expect(outcome.payload).toMatchObject({ status_code: 204, attempts: 3 });
+    const kinds = (await actions.events()).map(({ event }) => event.split(".").at(-1));
+    expect(kinds).toEqual(["triggered", "executed"]);
+  });
+
+  test.each([408, 425, 429, 500, 502])(
+    "%i is tried again, until the attempts are used up",
+    async (status) => {
+      const receiver = await startReceiver((response) => void response.writeHead(status).end("busy"));
+      const { outcome, actions, invocation } = await deliver(webhook(receiver.url));
+      expect(receiver.received).toHaveLength(3);
+      expect(outcome.event).toBe("prefect-cloud.automation.action.failed");
+      expect(outcome.payload).toMatchObject({
+        reason: `answered ${status}: busy`,
+        attempts: 3,
+        status_code: status,
+      });
+      await expect
+        .poll(() => actions.queue.deadLetter(invocation.id))
+        .toMatchObject({
+          reason: `answered ${status}: busy`,
+          attempts: [{ status_code: status }, { status_code: status }, { status_code: status }],
+        });
+    },
+  );
+
+  test.each([400, 401, 404, 410, 422])("%i is final", async (status) => {
+    const receiver = await startReceiver((response) => void response.writeHead(status).end());
+    const { outcome } = await deliver(webhook(receiver.url));
+    expect(receiver.received).toHaveLength(1);
+    expect(outcome.payload).toMatchObject({ reason: `answered ${status}`, attempts: 1 });
+  });
+
+  test.each([301, 302, 307, 308])("%i is final: redirects are not followed", async (status) => {
+    const target = await startReceiver();
+    const receiver = await startReceiver(
+      (response) => void response.writeHead(status, { location: target.url }).end(),
+    );
+    const { outcome } = await deliver(webhook(receiver.url));
+    expect(outcome.payload["reason"]).toContain(`a redirect to ${target.url}; redirects are not followed`);
+    expect([receiver.received.length, target.received.length]).toEqual([1, 0]);
+  });
+
+  test.each([429, 500])("Retry-After of %i is kept to", async (status) => {
+    const receiver = await startReceiver((response, _request, index) => {
+      if (index === 0) response.writeHead(status, { "retry-after": "1" });
+      response.end();
+    });
+    await deliver(webhook(receiver.url));
+    const [first, second] = receiver.received;
+    expect(second!.at - first!.at).toBeGreaterThanOrEqual(1_000);
+  });
+
+  test.each([
+    ["120", 120_000],
+    ["Sun, 01 Mar 2026 12:00:30 GMT", 30_000],
+    ["Sun, 01 Mar 2026 11:00:00 GMT", 0],
+    ["999999999", 3_600_000],
+    ["soon", null],
+    [undefined, null],
+  ])("Retry-After: %s asks for %s ms", (text, expected) => {
+    expect(retryAfterMs({ headers: { "retry-after": text } }, Date.parse("2026-03-01T12:00:00Z"))).toBe(
+      expected,
+    );
+  });
+});
+
+describe("time", () => {
+  test.each([
+    ["never answers", () => {}],
+    [
+      "never ends its answer",
+      (response: import("node:http").ServerResponse) => void response.writeHead(200).write("a"),
+    ],
+  ])("an endpoint that %s has failed when the timeout is over", async (_, answer) => {
+    const receiver = await startReceiver(answer);
+    const { outcome } = await deliver(webhook(receiver.url, { timeout: 0.2 }), {}, { attemptsMax: 1 });
+    expect(outcome.payload).toMatchObject({ reason: "no complete answer within 200 ms" });
+  });
+
+  test("of a large answer little is read, and that is soon done", async () => {
+    const receiver = await startReceiver((response) => {
+      response.writeHead(400);
+      const more = () => {
+        while (response.write("x".repeat(65_536)));
+      };
+      response.on("drain", more);
+      more();
+    });
+    const { outcome } = await deliver(webhook(receiver.url));
+    expect(String(outcome.payload["reason"])).toHaveLength("answered 400: ".length + 500);
+  });
+});
+
+describe("addresses that are not public", () => {
+  const refusing = { dangerouslyAllowPrivateAddresses: false };
+
+  /** Counts connections, so that one without a request is seen too. */
+  async function startCounter(host: string) {
+    let count = 0;
+    const server = createServer((socket) => {
+      count += 1;
+      socket.destroy();
+    });
+    server.listen(0, host);
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    return { port: typeof address === "object" ? address!.port : 0, count: () => count };
+  }
+
+  test.each([
+    "127.0.0.1",
+    "localhost",
+    "LOCALHOST",
+    "127.1",
+    "2130706433",
+    "0x7f.0.0.1",
+    "0177.0.0.1",
+    "0.0.0.0",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[64:ff9b::7f00:1]",
+  ])("http://%s is refused before anything is connected", async (host) => {
+    const counter = await startCounter("::");
+    const { outcome } = await deliver(webhook(`http://${host}:${counter.port}/`), {}, refusing);
+    expect(outcome.event).toBe("prefect-cloud.automation.action.failed");
+    expect(outcome.payload["reason"]).toMatch(
+      /is no public address; allow it with --allow-private-addresses/,
+    );
+    expect(outcome.payload["attempts"]).toBe(1);
+    expect(counter.count()).toBe(0);
+  });
+
+  test("a name at an allowed address is connected to", async () => {
+    const { address } = await lookup("localhost");
+    const receiver = await startReceiver(undefined, address);
+    const { outcome } = await deliver(webhook(`http://localhost:${receiver.port}/`));
+    expect(outcome.payload).toMatchObject({ status_code: 200 });
+  });
+
+  test("only http and https are spoken", async () => {
+    const { outcome } = await deliver(webhook("file:///etc/passwd"));
+    expect(outcome.payload["reason"]).toBe(
+      "the url file:///etc/passwd should begin with http:// or https://",
+    );
+  });
+});
+
+describe("what cannot be sent is final, with the reason", () => {
+  test.each([
+    [{ payload: "{{ event.payload.pressure + 'bar' }}" }, "+ cannot be applied to a number and a text"],
+    [{ payload: "${env.MISSING}" }, "${env.MISSING} has no value"],
+    [{ payload: "{% for i in range(100000000) %}{% endfor %}" }, "the template does too much"],
+    [{ headers: { "x-note": "{{ event.payload.note }}" } }, 'the header "x-note" cannot be sent'],
+    [{ secret: "whsec_!" }, "the secret begins with whsec_"],
+    [
+      { url: "{{ event.payload.pressure }} bar" },
+      "the url {{ event.payload.pressure }} bar does not render to an address",
+    ],
+  ])("%j", async (fields, reason) => {
+    const receiver = await startReceiver();
+    const event = pumpEvent({ payload: { pressure: 1, note: "line\r\nx-evil: yes" } });
+    const { outcome } = await deliver(webhook(receiver.url, fields), { event });
+    expect(outcome.payload["reason"]).toContain(reason);
+    expect(outcome.payload["attempts"]).toBe(1);
+    expect(receiver.received).toEqual([]);
+  });
+});

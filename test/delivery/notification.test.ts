@@ -1,0 +1,361 @@
+/** Notifications, sent for real: to an HTTP receiver, and to an SMTP server. */
+
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
+import { SMTPServer, type SMTPServerOptions } from "smtp-server";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { invocationsOf } from "../../src/core/machine/consequence.ts";
+import type { Firing } from "../../src/core/machine/firing.ts";
+import { DestinationSchema, destinationIdOf } from "../../src/core/model/destination.ts";
+import type { Invocation } from "../../src/core/model/invocation.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import {
+  automationOf,
+  invocationOf,
+  pumpEvent,
+  startActions,
+  startReceiver,
+  triggerFiring,
+} from "./support.ts";
+
+let redis: TestRedis;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+
+afterAll(() => redis.stop());
+
+type Json = Record<string, unknown>;
+
+/** A workspace with this destination, and a worker that may reach this machine. */
+async function startWith(definition: Json, settings: object = {}) {
+  const actions = startActions(redis.url);
+  const id = destinationIdOf(actions.workspace, "ops");
+  const parsed = DestinationSchema.parse({ name: "ops", ...definition });
+  const source = { kind: "api" } as const;
+  await actions.log.destinations.put([{ id, definition: parsed, source, created: 0, updated: 0 }]);
+  actions.work({ dangerouslyAllowPrivateAddresses: ["loopback"], ...settings });
+  return {
+    ...actions,
+    id,
+    async deliver(invocation: Invocation) {
+      await actions.queue.addInvocations([invocation]);
+      const { event, payload } = await actions.outcome(invocation);
+      return { kind: event.replace(/.*\./, ""), payload };
+    },
+  };
+}
+
+const notify = {
+  type: "send-notification",
+  destination: "ops",
+  subject: "{{ event.event }}\nin {{ labels.zone }}",
+  body: "Pressure is <{{ event.payload.pressure }}> & falling, @everyone",
+};
+const subject = "pump.stopped in north";
+const body = "Pressure is <0.4> & falling, @everyone";
+
+describe("a notification has the form that its destination wants:", () => {
+  const sentTo = async (definition: Json) => {
+    const receiver = await startReceiver();
+    const actions = await startWith({ url: receiver.url, ...definition });
+    const invocation = invocationOf(notify);
+    const { kind, payload } = await actions.deliver(invocation);
+    expect([kind, payload["destination"]]).toEqual(["executed", "ops"]);
+    const [request] = receiver.received;
+    expect(request?.headers).toMatchObject({
+      "content-type": "application/json",
+      "webhook-id": invocation.id,
+    });
+    return JSON.parse(request?.body ?? "") as Json;
+  };
+
+  // What an event holds may come from anybody: it must not address a channel.
+  test("Slack's, with what could address a channel made harmless", async () => {
+    expect(await sentTo({ type: "slack" })).toEqual({
+      text: `*${subject}*\nPressure is &lt;0.4&gt; &amp; falling, @everyone`,
+    });
+  });
+
+  test("Teams' card", async () => {
+    expect(await sentTo({ type: "ms-teams" })).toMatchObject({
+      type: "message",
+      attachments: [
+        {
+          contentType: "application/vnd.microsoft.card.adaptive",
+          content: { type: "AdaptiveCard", body: [{ text: subject }, { text: body }] },
+        },
+      ],
+    });
+  });
+
+  test("Discord's embed, which pings nobody", async () => {
+    expect(await sentTo({ type: "discord" })).toEqual({
+      embeds: [{ title: subject, description: body }],
+      allowed_mentions: { parse: [] },
+    });
+  });
+
+  test("a webhook's: the texts and the firing", async () => {
+    expect(await sentTo({ type: "webhook", secret: "signing" })).toMatchObject({
+      subject,
+      body,
+      automation: { name: "pump watch" },
+      firing: { triggering_labels: { zone: "north" } },
+    });
+  });
+});
+
+// Half a character is no Unicode: a receiver that decodes strictly refuses it with a 400, which is final.
+describe("a notification is one that its receiver can read, though an event", () => {
+  const texts = async (definition: Json, event: Parameters<typeof pumpEvent>[0]) => {
+    const receiver = await startReceiver();
+    const actions = await startWith({ url: receiver.url, ...definition });
+    const told = { ...notify, subject: "{{ event.payload.text }}", body: "{{ event.payload.text }}" };
+    await actions.deliver(invocationOf(told, { event: pumpEvent(event) }));
+    return receiver.received[0]?.body ?? "";
+  };
+  const halves = /\\u[dD][89a-fA-F]/;
+
+  test.each([
+    { type: "slack" },
+    { type: "ms-teams" },
+    { type: "discord" },
+    { type: "pagerduty", routing_key: "key" },
+  ])("holds half a character ($type)", async (definition) => {
+    const body = await texts(definition, { payload: { text: "fell to \uD83D" } });
+    expect(body).toContain("fell to \uFFFD");
+    expect(body).not.toMatch(halves);
+  });
+
+  test.each([0, 1])("has to be cut in the middle of one (%i)", async (offset) => {
+    const text = "x".repeat(offset) + "🌱".repeat(4_000);
+    const body = await texts({ type: "discord" }, { payload: { text } });
+    expect(body).toContain("🌱…");
+    expect(body).not.toMatch(halves);
+  });
+
+  test("is larger than PagerDuty takes, or names no source", async () => {
+    const definition = { type: "pagerduty", routing_key: "key" };
+    const resource = { "prefect.resource.id": " " };
+    const sent = await texts(definition, { resource, payload: { text: "\u0001".repeat(600_000) } });
+    expect(Buffer.byteLength(sent)).toBeLessThan(512_000);
+    expect(JSON.parse(sent)).toMatchObject({ payload: { source: "pump watch" } });
+  });
+});
+
+// Otherwise an incident stays open after the pump is back, or every silence pages again.
+test("PagerDuty's incident is resolved by the resolution of what opened it, and by no other", async () => {
+  const receiver = await startReceiver((response) => void response.writeHead(202).end("{}"));
+  const key = { type: "pagerduty", routing_key: "key", severity: "critical" };
+  const actions = await startWith({ ...key, url: receiver.url });
+  const automation = { ...automationOf(notify), actions_on_resolve: automationOf(notify).actions };
+  const firing = (state: Firing["state"], zone: string): Invocation => {
+    const fired = { ...triggerFiring(pumpEvent()), state, labels: { zone }, automation, lineage: [] };
+    return invocationsOf(fired)[0]!;
+  };
+  await actions.deliver(firing("Triggered", "north"));
+  await actions.deliver(firing("Triggered", "south"));
+  await actions.deliver(firing("Resolved", "north"));
+  const [north, south, resolved] = receiver.received.map((request) => JSON.parse(request.body) as Json);
+  expect(north).toMatchObject({
+    routing_key: "key",
+    event_action: "trigger",
+    payload: {
+      summary: subject,
+      source: "greenhouse.pump.1",
+      severity: "critical",
+      timestamp: "2026-03-01T12:00:00Z",
+      custom_details: { body, labels: { zone: "north" } },
+    },
+  });
+  expect(resolved).toMatchObject({ event_action: "resolve", dedup_key: north?.["dedup_key"] });
+  expect(south?.["dedup_key"]).not.toBe(north?.["dedup_key"]);
+});
+
+describe("call-webhook", () => {
+  test("goes where its destination is, by id or name, with its headers, method and signature", async () => {
+    const receiver = await startReceiver();
+    const actions = await startWith({
+      type: "webhook",
+      url: receiver.url,
+      method: "PUT",
+      headers: { authorization: "Bearer key", "x-zone": "all" },
+      secret: "signing",
+    });
+    const action = {
+      type: "call-webhook",
+      payload: "{{ event.id }}",
+      headers: { "x-zone": "{{ labels.zone }}" },
+    };
+    for (const where of [{ destination: "ops" }, { block_document_id: actions.id }]) {
+      const { kind } = await actions.deliver(invocationOf({ ...action, ...where }));
+      expect(kind).toBe("executed");
+    }
+    expect(receiver.received).toHaveLength(2);
+    for (const request of receiver.received) {
+      expect(request).toMatchObject({
+        method: "PUT",
+        headers: { authorization: "Bearer key", "x-zone": "north" },
+      });
+      expect(request.headers).toHaveProperty("webhook-signature");
+    }
+  });
+
+  test("to PagerDuty fails at once, and says what to use", async () => {
+    const actions = await startWith({ type: "pagerduty", routing_key: "hush" });
+    const { kind, payload } = await actions.deliver(
+      invocationOf({ type: "call-webhook", destination: "ops" }),
+    );
+    expect([kind, payload["reason"], payload["attempts"]]).toEqual([
+      "failed",
+      expect.stringContaining("use send-notification"),
+      1,
+    ]);
+  });
+});
+
+test.each([
+  { type: "send-notification", destination: "nobody", body: "a" },
+  { type: "call-webhook", block_document_id: "0190a000-0000-7000-8000-000000000001" },
+])("an unknown destination is final: $type", async (action) => {
+  const actions = await startWith({ type: "slack", url: "https://example.org" });
+  const { kind, payload } = await actions.deliver(invocationOf(action));
+  expect([kind, payload["attempts"]]).toEqual(["failed", 1]);
+  expect(payload["reason"]).toContain("there is no destination");
+});
+
+test("a destination is looked up at each attempt, so that a mended one is used", async () => {
+  const receiver = await startReceiver();
+  const broken = await startReceiver(async (response) => {
+    const [destination] = await actions.log.destinations.list();
+    const definition = DestinationSchema.parse({ ...destination?.definition, url: receiver.url });
+    await actions.log.destinations.put([{ ...destination!, definition }]);
+    response.writeHead(500).end();
+  });
+  const actions = await startWith({ type: "slack", url: broken.url });
+  const { kind, payload } = await actions.deliver(invocationOf(notify));
+  expect([kind, payload["attempts"]]).toEqual(["executed", 2]);
+});
+
+describe("secrets of destinations", () => {
+  test("are in no event, log line or dead letter, though the endpoint repeats them", async () => {
+    const receiver = await startReceiver((response, request) => {
+      const { authorization = "", "x-basic": basic = "" } = request.headers;
+      response.writeHead(400).end(`no: ${authorization} ${String(basic)} ${request.path}`);
+    });
+    const url = `${receiver.url}/hush-path-of-it`;
+    const headers = { authorization: "Bearer hush-token" };
+    const actions = await startWith({ type: "webhook", url, headers, secret: "hush-signing" });
+    const { kind, payload } = await actions.deliver(invocationOf(notify));
+    expect(kind).toBe("failed");
+    expect(payload["reason"]).toContain("answered 400");
+    const told = [await actions.events(), await actions.queue.listDeadLetters(), actions.logger.lines];
+    expect(JSON.stringify(told)).not.toContain("hush");
+  });
+});
+
+describe("e-mail", () => {
+  interface Mail {
+    readonly from: string;
+    readonly to: readonly string[];
+    readonly text: string;
+    readonly user: unknown;
+  }
+
+  /** A real SMTP server on loopback. */
+  async function startMail(options: SMTPServerOptions = {}) {
+    const mails: Mail[] = [];
+    const server = new SMTPServer({
+      disabledCommands: ["STARTTLS"],
+      authOptional: true,
+      onAuth: ({ username, password }, _session, done) =>
+        password === "hush" ? done(null, { user: username }) : done(new Error("no: hush")),
+      onData: async (stream, { envelope, user }, done) => {
+        const text = (await buffer(stream)).toString();
+        const { mailFrom, rcptTo } = envelope;
+        mails.push({
+          from: mailFrom === false ? "" : mailFrom.address,
+          to: rcptTo.map(({ address }) => address),
+          text,
+          user,
+        });
+        done();
+      },
+      ...options,
+    });
+    server.on("error", () => {});
+    server.listen(0, "127.0.0.1");
+    await once(server.server, "listening");
+    onTestFinished(() => new Promise((resolve) => server.close(() => resolve())));
+    const { port } = server.server.address() as AddressInfo;
+    const destination = {
+      type: "email",
+      host: "127.0.0.1",
+      port,
+      security: "none",
+      from: "Tripline <tripline@example.org>",
+      to: ["a@example.org", "b@example.org"],
+    };
+    return { mails, destination };
+  }
+
+  test("is sent once to all, with what the server wants to know", async () => {
+    const { mails, destination } = await startMail();
+    const actions = await startWith({ ...destination, username: "me", password: "hush" });
+    const invocation = invocationOf(notify);
+    expect((await actions.deliver(invocation)).kind).toBe("executed");
+    expect(mails).toHaveLength(1);
+    const [mail] = mails;
+    expect(mail).toMatchObject({ from: "tripline@example.org", to: destination.to, user: "me" });
+    expect(mail?.text).toContain(`Subject: ${subject}\r\n`);
+    expect(mail?.text).toContain(`Message-ID: <${invocation.id}@tripline>`);
+    expect(mail?.text).toContain("Auto-Submitted: auto-generated");
+    expect(mail?.text).toContain(body);
+  });
+
+  test.each([
+    [451, "executed", 2],
+    [550, "failed", 1],
+  ])("an answer of %i leads to %s after %i attempts", async (responseCode, kind, attempts) => {
+    let calls = 0;
+    const { destination } = await startMail({
+      onRcptTo: (_address, _session, done) =>
+        ++calls > 2 ? done() : done(Object.assign(new Error("not now"), { responseCode })),
+    });
+    const actions = await startWith(destination);
+    const outcome = await actions.deliver(invocationOf(notify));
+    expect([outcome.kind, outcome.payload["attempts"]]).toEqual([kind, attempts]);
+  });
+
+  test("a wrong password is final, and is not repeated", async () => {
+    const { mails, destination } = await startMail({
+      onAuth: ({ password }, _session, done) => done(new Error(`not ${password}`)),
+    });
+    const actions = await startWith({ ...destination, username: "me", password: "hush" });
+    const { kind, payload } = await actions.deliver(invocationOf(notify));
+    expect([kind, payload["attempts"], mails]).toEqual(["failed", 1, []]);
+    const told = [await actions.events(), await actions.queue.listDeadLetters(), actions.logger.lines];
+    expect(JSON.stringify(told)).not.toContain("hush");
+  });
+
+  test("goes over nothing but TLS unless it is told to", async () => {
+    const { mails, destination } = await startMail();
+    const actions = await startWith({ ...destination, security: "starttls" });
+    const { kind } = await actions.deliver(invocationOf(notify));
+    expect([kind, mails]).toEqual(["failed", []]);
+  });
+
+  test("does not reach private addresses unless they are allowed", async () => {
+    const { mails, destination } = await startMail();
+    for (const host of ["127.0.0.1", "localhost"]) {
+      const actions = await startWith({ ...destination, host }, { dangerouslyAllowPrivateAddresses: false });
+      const { kind, payload } = await actions.deliver(invocationOf(notify));
+      expect([kind, payload["attempts"]]).toEqual(["failed", 1]);
+      expect(payload["reason"]).toContain("no public address");
+    }
+    expect(mails).toEqual([]);
+  });
+});

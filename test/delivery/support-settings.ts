@@ -1,0 +1,21 @@
+/** What a worker under test is given; apart from the rest, because a process without a test runner needs it too. */
+
+import type { WorkerSettings } from "../../src/delivery/worker.ts";
+
+/** Everything that a logger was told, as it would be written. */
+export function recordingLogger() {
+  const lines: string[] = [];
+  const write = (fields: object, message: string) => {
+    const { err, ...rest } = fields as { err?: Error };
+    lines.push(JSON.stringify({ ...rest, message, err: err === undefined ? undefined : String(err.stack) }));
+  };
+  return { lines, info: write, warn: write, error: write };
+}
+
+/** Quick enough for tests: retries follow at once. */
+export const quick: Partial<WorkerSettings> = {
+  retryMs: 20,
+  retryMsMax: 40,
+  attemptsMax: 3,
+  dangerouslyAllowPrivateAddresses: ["loopback"],
+};

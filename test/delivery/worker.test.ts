@@ -1,0 +1,473 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { jobIdOf, queueName, queuePrefix } from "../../src/delivery/queue.ts";
+import type { ActionMetrics } from "../../src/delivery/worker.ts";
+import { connect } from "../../src/store/connection.ts";
+import { Log, type NewEvent } from "../../src/store/log.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { automationOf, invocationOf, pumpEvent, startActions, startReceiver, webhook } from "./support.ts";
+import { startWorkerProcess } from "./worker-process.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+test("an action is told of as the events that other automations match", async () => {
+  const actions = startActions(redis.url);
+  actions.work();
+  const invocation = invocationOf({ type: "do-nothing" });
+  await actions.queue.addInvocations([invocation]);
+  await actions.outcome(invocation);
+
+  const [triggered, executed] = await actions.events();
+  expect(triggered).toMatchObject({
+    event: "prefect-cloud.automation.action.triggered",
+    resource: {
+      "prefect.resource.id": `prefect-cloud.automation.${invocation.automation.id}.action.0`,
+      "prefect-cloud.action.type": "do-nothing",
+    },
+    follows: invocation.firingEventId,
+  });
+  expect(executed).toMatchObject({
+    event: "prefect-cloud.automation.action.executed",
+    follows: triggered!.id,
+  });
+  const entries = await actions.log.read("0-0", { count: 10 });
+  for (const entry of entries) expect(entry).toMatchObject({ event: { lineage: invocation.lineage } });
+});
+
+test("an invocation that is handed over again, also after it was run, is run once", async () => {
+  const actions = startActions(redis.url);
+  const receiver = await startReceiver();
+  const invocation = invocationOf(webhook(receiver.url));
+  const last = invocationOf(webhook(receiver.url));
+  await actions.queue.addInvocations([invocation, invocation]);
+  actions.work();
+  await actions.outcome(invocation);
+  await actions.queue.addInvocations([invocation, last]);
+  await actions.outcome(last);
+  expect(receiver.received).toHaveLength(2);
+});
+
+describe("emit-event", () => {
+  test("appends the rendered event once, in the line of the firing", async () => {
+    const actions = startActions(redis.url);
+    actions.work();
+    const invocation = invocationOf({
+      type: "emit-event",
+      event: "{{ event.event }}.seen",
+      resource: { "prefect.resource.id": "greenhouse.zone.{{ labels.zone }}" },
+      related: [
+        {
+          "prefect.resource.id": "{{ event.resource['prefect.resource.id'] }}",
+          "prefect.resource.role": "pump",
+        },
+      ],
+      payload: { pressure: "{{ event.payload.pressure }}", list: ["{{ automation.name }}"] },
+    });
+    await actions.queue.addInvocations([invocation]);
+    const outcome = await actions.outcome(invocation);
+    const entries = await actions.log.read("0-0", { count: 10 });
+    expect(entries).toHaveLength(3);
+    expect(entries[1]).toMatchObject({
+      event: {
+        lineage: invocation.lineage,
+        wire: {
+          event: "pump.stopped.seen",
+          id: outcome.payload["event_id"],
+          resource: { "prefect.resource.id": "greenhouse.zone.north" },
+          related: [{ "prefect.resource.id": "greenhouse.pump.1", "prefect.resource.role": "pump" }],
+          payload: { pressure: "0.4", list: ["pump watch"] },
+          follows: invocation.firingEventId,
+        },
+      },
+    });
+  });
+
+  test("is about the triggering event's resource, or the automation when nothing triggered it", async () => {
+    const actions = startActions(redis.url);
+    actions.work();
+    const action = { type: "emit-event", event: "zone.checked" };
+    const [withEvent, without] = [invocationOf(action), invocationOf(action, { event: null })];
+    await actions.queue.addInvocations([withEvent, without]);
+    await Promise.all([actions.outcome(withEvent), actions.outcome(without)]);
+    const resources = (await actions.events())
+      .filter(({ event }) => event === "zone.checked")
+      .map(({ resource }) => resource);
+    expect(resources).toContainEqual({ "prefect.resource.id": "greenhouse.pump.1", zone: "north" });
+    expect(resources.map((resource) => resource["prefect.resource.id"])).toContain(
+      `prefect-cloud.automation.${without.automation.id}`,
+    );
+  });
+
+  test.each([
+    [{ resource: { "prefect.resource.id": "{{ event.payload.nothing }}" } }, "resource.prefect.resource.id"],
+    [
+      { payload: { token: "${env.TOKEN}" } },
+      "everybody can read events, so ${env.TOKEN} cannot be part of one",
+    ],
+  ])("fails with the reason when it renders to no valid event: %j", async (fields, reason) => {
+    const actions = startActions(redis.url);
+    actions.work();
+    const action = { type: "emit-event", event: "zone.checked", ...fields };
+    const invocation = invocationOf(action, { secrets: { TOKEN: "t0k3n-of-ours" } });
+    await actions.queue.addInvocations([invocation]);
+    const outcome = await actions.outcome(invocation);
+    expect(outcome.event).toBe("prefect-cloud.automation.action.failed");
+    expect(outcome.payload["reason"]).toContain(reason);
+  });
+});
+
+describe("pause-automation and resume-automation", () => {
+  test("change the automation that is named, by id or by name", async () => {
+    const actions = startActions(redis.url);
+    actions.work();
+    const [vents, lamps] = ["vents", "lamps"].map((name) => automationOf({ type: "do-nothing" }, { name }));
+    await actions.log.putAutomations([vents!, lamps!]);
+    const enabled = async () =>
+      (await Promise.all([vents, lamps].map((one) => actions.log.automation(one!.id)))).map(
+        (one) => one?.enabled,
+      );
+
+    const pauses = [
+      invocationOf({ type: "pause-automation", automation_id: vents!.id }),
+      invocationOf({ type: "pause-automation", automation: "lamps" }),
+    ];
+    await actions.queue.addInvocations(pauses);
+    await Promise.all(pauses.map((pause) => actions.outcome(pause)));
+    expect(await enabled()).toEqual([false, false]);
+
+    const resume = invocationOf({ type: "resume-automation", automation: "lamps" });
+    await actions.queue.addInvocations([resume]);
+    expect((await actions.outcome(resume)).payload).toMatchObject({ automation: "lamps", enabled: true });
+    expect(await enabled()).toEqual([false, true]);
+  });
+
+  test.each(["prefect-cloud.automation.ID", "prefect.automation.ID", "prefect-cloud.automation.ID.action.0"])(
+    "find the automation in the triggering event: %s",
+    async (resourceId) => {
+      const actions = startActions(redis.url);
+      actions.work();
+      const vents = automationOf({ type: "do-nothing" }, { name: "vents" });
+      await actions.log.putAutomations([vents]);
+      const related = [
+        { "prefect.resource.id": resourceId.replace("ID", vents.id), "prefect.resource.role": "automation" },
+      ];
+      const event = pumpEvent({ related });
+      const invocation = invocationOf({ type: "pause-automation", source: "inferred" }, { event });
+      await actions.queue.addInvocations([invocation]);
+      await actions.outcome(invocation);
+      expect(await actions.log.automation(vents.id)).toMatchObject({ enabled: false });
+    },
+  );
+
+  test.each([
+    [{ automation: "no such" }, 'there is no automation called "no such"'],
+    [
+      { automation_id: "11111111-1111-4111-8111-111111111111" },
+      "there is no automation 11111111-1111-4111-8111-111111111111",
+    ],
+    [{ source: "inferred" }, "the triggering event is about no automation"],
+  ])("fail with the reason: %j", async (fields, reason) => {
+    const actions = startActions(redis.url);
+    actions.work();
+    const invocation = invocationOf({ type: "pause-automation", ...fields });
+    await actions.queue.addInvocations([invocation]);
+    expect((await actions.outcome(invocation)).payload).toMatchObject({ reason });
+  });
+});
+
+describe("dead letters", () => {
+  test("can be listed, and redelivered under the same webhook-id, and are told of anew", async () => {
+    const actions = startActions(redis.url);
+    let status = 500;
+    const receiver = await startReceiver((response) => void response.writeHead(status).end("down"));
+    const invocation = invocationOf(webhook(receiver.url), { name: "pump watch" });
+    actions.work();
+    await actions.queue.addInvocations([invocation]);
+    const failed = await actions.outcome(invocation);
+    await expect
+      .poll(() => actions.queue.listDeadLetters())
+      .toMatchObject([
+        {
+          id: invocation.id,
+          automation: { name: "pump watch" },
+          action_type: "call-webhook",
+          reason: "answered 500: down",
+        },
+      ]);
+
+    status = 200;
+    expect(await actions.queue.redeliver(invocation.id)).toBe(true);
+    const executed = await actions.event(({ event }) => event.endsWith(".action.executed"));
+    expect(new Set(receiver.received.map(({ headers }) => headers["webhook-id"]))).toEqual(
+      new Set([invocation.id]),
+    );
+    expect(executed.payload).toMatchObject({ attempts: 1, status_code: 200 });
+    const ids = (await actions.events()).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(4); // triggered and failed, triggered and executed
+    expect(ids).toContain(failed.id);
+    await expect.poll(() => actions.queue.listDeadLetters()).toEqual([]);
+    expect(await actions.queue.redeliver(invocation.id)).toBe(false);
+  });
+});
+
+describe("one endpoint delays no other", () => {
+  test("neither one that never answers", async () => {
+    const actions = startActions(redis.url);
+    const silent = createServer(() => {}); // takes connections and says nothing
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    onTestFinished(() => void silent.close());
+    const address = silent.address();
+    const dead = webhook(`http://127.0.0.1:${typeof address === "object" ? address!.port : 0}/`, {
+      timeout: 30,
+    });
+    const receiver = await startReceiver();
+    await actions.queue.addInvocations(Array.from({ length: 100 }, () => invocationOf(dead)));
+    const good = invocationOf(webhook(receiver.url));
+    await actions.queue.addInvocations([good]);
+    actions.work({ concurrency: 5, endpoints: { concurrencyMax: 2 } });
+    expect((await actions.outcome(good)).event).toMatch(/executed$/);
+  }, 15_000);
+
+  test("nor one that fails: it is left alone, and waiting costs no attempt", async () => {
+    const actions = startActions(redis.url);
+    let isUp = false;
+    const receiver = await startReceiver((response) => void response.writeHead(isUp ? 200 : 500).end());
+    const metrics = {
+      deferredCount: 0,
+      deferred: () => void metrics.deferredCount++,
+    } satisfies ActionMetrics & { deferredCount: number };
+    actions.work({ attemptsMax: 3, endpoints: { failuresMax: 2, restMs: 400, restMsMax: 400 } }, { metrics });
+    const invocations = Array.from({ length: 4 }, () => invocationOf(webhook(receiver.url)));
+    await actions.queue.addInvocations(invocations);
+    await receiver.arrived(2);
+    isUp = true;
+    const outcomes = await Promise.all(invocations.map((invocation) => actions.outcome(invocation)));
+    expect(outcomes.map(({ event }) => event)).toEqual(
+      Array(4).fill("prefect-cloud.automation.action.executed"),
+    );
+    expect(metrics.deferredCount).toBeGreaterThan(0);
+  });
+
+  test("a delivery whose endpoint stays away is given up in the end", async () => {
+    const actions = startActions(redis.url);
+    const receiver = await startReceiver((response) => void response.writeHead(500).end("down"));
+    actions.work({
+      attemptsMax: 1_000,
+      giveUpAfterMs: 500,
+      endpoints: { failuresMax: 1, restMs: 200, restMsMax: 200 },
+    });
+    const invocation = invocationOf(webhook(receiver.url));
+    await actions.queue.addInvocations([invocation]);
+    expect((await actions.outcome(invocation)).payload["reason"]).toMatch(
+      /^given up after \d+ ms: answered 500: down$/,
+    );
+  });
+});
+
+describe("when a part dies", () => {
+  test("a worker killed in mid-delivery: another delivers again, under the same webhook-id", async () => {
+    const actions = startActions(redis.url);
+    const receiver = await startReceiver((response, _request, index) => {
+      if (index > 0) response.end(); // the first is never answered
+    });
+    const invocation = invocationOf(webhook(receiver.url));
+    const doomed = await startWorkerProcess(redis.url, actions.workspace);
+    await actions.queue.addInvocations([invocation]);
+    await receiver.arrived(1);
+    await doomed.kill9();
+
+    actions.work({ deadAfterMs: 500 });
+    expect((await actions.outcome(invocation)).payload).toMatchObject({ status_code: 200 });
+    expect(receiver.received.map(({ headers }) => headers["webhook-id"])).toEqual([
+      invocation.id,
+      invocation.id,
+    ]);
+    const triggered = (await actions.events()).filter(({ event }) => event.endsWith(".action.triggered"));
+    expect(new Set(triggered.map(({ id }) => id)).size).toBe(1); // told twice, counted once
+  });
+
+  test("a worker that dies between the outcome and telling it: it is told, and not delivered again", async () => {
+    const actions = startActions(redis.url);
+    const receiver = await startReceiver();
+    const invocation = invocationOf(webhook(receiver.url));
+    let reached: () => void = () => {};
+    const aboutToTell = new Promise<void>((resolve) => {
+      reached = resolve;
+    });
+    class DyingLog extends Log {
+      override async appendEvents(events: readonly NewEvent[]) {
+        if (!events.some(({ event }) => event.event.endsWith(".executed"))) return super.appendEvents(events);
+        reached();
+        return new Promise<never>(() => {});
+      }
+    }
+    const doomed = actions.work(
+      { deadAfterMs: 500 },
+      { log: new DyingLog(actions.redis, actions.workspace) },
+    );
+    await actions.queue.addInvocations([invocation]);
+    await aboutToTell;
+    await doomed.close(0);
+
+    actions.work({ deadAfterMs: 500 });
+    expect((await actions.outcome(invocation)).payload).toMatchObject({ status_code: 200, attempts: 1 });
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  test("Redis restarted while a webhook is under way: it is delivered once, and told of", async () => {
+    const ownRedis = await startRedis({ appendOnly: "always" });
+    onTestFinished(() => ownRedis.stop());
+    const actions = startActions(ownRedis.url);
+    const receiver = await startReceiver(async (response) => {
+      await ownRedis.kill9();
+      response.end();
+      await ownRedis.restart();
+    });
+    const invocation = invocationOf(webhook(receiver.url));
+    actions.work();
+    await actions.queue.addInvocations([invocation]);
+    expect((await actions.outcome(invocation)).payload).toMatchObject({ status_code: 200, attempts: 1 });
+    expect(receiver.received).toHaveLength(1);
+    await expect.poll(async () => (await actions.queue.counts()).active, { timeout: 30_000 }).toBe(0);
+  });
+
+  test("Redis full while a webhook is under way: it is delivered once, and told of when there is room", async () => {
+    const ownRedis = await startRedis({ appendOnly: "always" });
+    onTestFinished(() => ownRedis.stop());
+    const actions = startActions(ownRedis.url);
+    const receiver = await startReceiver(async (response) => {
+      await actions.redis.config("SET", "maxmemory", "1");
+      response.end();
+      setTimeout(() => void actions.redis.config("SET", "maxmemory", "0"), 700);
+    });
+    const invocation = invocationOf(webhook(receiver.url));
+    actions.work({ deadAfterMs: 3_000 });
+    await actions.queue.addInvocations([invocation]);
+    expect((await actions.outcome(invocation)).payload).toMatchObject({ status_code: 200, attempts: 1 });
+    await expect.poll(async () => (await actions.queue.counts()).active, { timeout: 10_000 }).toBe(0);
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  // The worker must keep the outcome in hand: to let go of the job would cost the time until it is taken for dead.
+  test("a log that is away for a while: the outcome waits for it", async () => {
+    const logRedis = await startRedis({ appendOnly: "always" });
+    const logConnection = connect(logRedis.url);
+    onTestFinished(async () => {
+      logConnection.disconnect();
+      await logRedis.stop();
+    });
+    const actions = startActions(redis.url);
+    let tell: () => void = () => {};
+    const refused = new Promise<void>((resolve) => {
+      tell = resolve;
+    });
+    class WatchedLog extends Log {
+      override appendEvents(events: readonly NewEvent[]) {
+        return super.appendEvents(events).catch((error: unknown) => {
+          tell();
+          throw error;
+        });
+      }
+    }
+    const log = new WatchedLog(logConnection, actions.workspace);
+    const receiver = await startReceiver(async (response) => {
+      await logRedis.kill9();
+      response.end();
+    });
+    const finished = new Promise<void>((resolve) => {
+      actions.work({ deadAfterMs: 60_000 }, { log, metrics: { actionFinished: () => resolve() } });
+    });
+    await actions.queue.addInvocations([invocationOf(webhook(receiver.url))]);
+    await refused;
+    await logRedis.restart();
+    await finished;
+    const events = (await log.read("0-0", { count: 10 })).map(
+      (entry) => entry.kind === "event" && entry.event.name,
+    );
+    expect(events).toEqual([
+      "prefect-cloud.automation.action.triggered",
+      "prefect-cloud.automation.action.executed",
+    ]);
+    expect(receiver.received).toHaveLength(1);
+  }, 20_000);
+
+  test("a queue that cannot reach Redis says so at once", async () => {
+    const ownRedis = await startRedis();
+    onTestFinished(() => ownRedis.stop());
+    const actions = startActions(ownRedis.url);
+    await actions.queue.addInvocations([invocationOf({ type: "do-nothing" })]);
+    await ownRedis.kill9();
+    await expect(actions.queue.addInvocations([invocationOf({ type: "do-nothing" })])).rejects.toThrow(
+      expect.objectContaining({ name: "RedisUnreachable" }),
+    );
+  });
+});
+
+test("a worker that is closed finishes what is under way and takes no more", async () => {
+  const actions = startActions(redis.url);
+  let answer: () => void = () => {};
+  const receiver = await startReceiver((response) => {
+    answer = () => void response.end();
+  });
+  const [first, second] = [invocationOf(webhook(receiver.url)), invocationOf(webhook(receiver.url))];
+  const worker = actions.work({ concurrency: 2 });
+  await actions.queue.addInvocations([first]);
+  await receiver.arrived(1);
+  const closed = worker.close();
+  await actions.queue.addInvocations([second]);
+  // By then the worker, which was waiting for a job, has been handed this one.
+  for (let i = 0; i < 50; i++) await actions.queue.counts();
+  answer();
+  await closed;
+  expect(receiver.received).toHaveLength(1);
+  expect((await actions.events()).filter(({ event }) => event.endsWith(".executed"))).toHaveLength(1);
+  expect(await actions.queue.counts()).toMatchObject({ active: 0 });
+});
+
+test("a worker that was taken for dead does not wait for a job that is another's by now", async () => {
+  const actions = startActions(redis.url);
+  let answer: () => void = () => {};
+  const receiver = await startReceiver((response) => {
+    answer = () => void response.end();
+  });
+  const invocation = invocationOf(webhook(receiver.url));
+  const worker = actions.work();
+  await actions.queue.addInvocations([invocation]);
+  await receiver.arrived(1);
+  const lock = `${queuePrefix(actions.workspace)}:${queueName}:${jobIdOf(invocation.id)}:lock`;
+  expect(await actions.redis.del(lock)).toBe(1);
+  answer();
+  await actions.outcome(invocation);
+  const started = performance.now();
+  await worker.close();
+  expect(performance.now() - started).toBeLessThan(4_000);
+});
+
+test("metrics are told of attempts and outcomes", async () => {
+  const actions = startActions(redis.url);
+  const told: unknown[] = [];
+  const metrics: ActionMetrics = {
+    actionFinished: (type, outcome, seconds) => told.push([type, outcome, typeof seconds]),
+    attemptFinished: (type, outcome, seconds) => told.push([type, outcome, typeof seconds]),
+  };
+  const receiver = await startReceiver(
+    (response, _request, index) => void response.writeHead(index === 0 ? 500 : 200).end(),
+  );
+  actions.work({}, { metrics });
+  const invocation = invocationOf(webhook(receiver.url));
+  await actions.queue.addInvocations([invocation]);
+  await actions.outcome(invocation);
+  await expect
+    .poll(() => told)
+    .toEqual([
+      ["call-webhook", "retry", "number"],
+      ["call-webhook", "executed", "number"],
+      ["call-webhook", "executed", "number"],
+    ]);
+});

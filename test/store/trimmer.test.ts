@@ -1,0 +1,119 @@
+import { randomUUID } from "node:crypto";
+import type { Redis } from "ioredis";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { millisecond, minute } from "../../src/core/model/time.ts";
+import { connect } from "../../src/store/connection.ts";
+import { Log } from "../../src/store/log.ts";
+import { Trimmer, trimLog } from "../../src/store/trimmer.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+
+let server: TestRedis;
+let redis: Redis;
+let log: Log;
+let workspace: string;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = connect(server.url);
+});
+
+beforeEach(() => {
+  workspace = randomUUID();
+  log = new Log(redis, workspace);
+});
+
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+/** An entry a minute: the first at minute 1, the last at minute `count`. */
+async function fill(count: number): Promise<void> {
+  const filling = redis.pipeline();
+  for (let at = 1; at <= count; at += 1)
+    filling.xadd(key("log"), place(at), "kind", "automation-delete", "body", "x");
+  await filling.exec();
+}
+
+const key = (name: string) => `tl:{${workspace}}:${name}`;
+const place = (at: number) => `${(at * minute) / millisecond}-0`;
+
+async function shardsAt(...minutes: (number | null)[]): Promise<void> {
+  await redis.set(key("shard-count"), minutes.length);
+  for (const [shard, at] of minutes.entries()) {
+    if (at !== null) await redis.hset(key(`shard:${shard}:cursor`), "position", place(at));
+  }
+}
+
+/** The minute of the oldest entry. Redis trims whole blocks of a hundred entries, so it may be a little older than asked. */
+async function oldest(): Promise<number> {
+  const [entry] = await redis.xrange(key("log"), "-", "+", "COUNT", 1);
+  return (Number.parseInt(entry?.[0] ?? "", 10) * millisecond) / minute;
+}
+
+const recordedAt = (at: number) => ({ recordedPosition: async () => place(at) });
+const margin = 60 * minute;
+
+test.each([
+  { what: "now, by the margin", shards: [1_000], recorded: 1_000, now: 700, kept: 640 },
+  { what: "the slowest shard, by the margin", shards: [1_000, 500], recorded: 1_000, now: 1_000, kept: 440 },
+  { what: "the recorder", shards: [1_000], recorded: 300, now: 1_000, kept: 300 },
+  {
+    what: "everything while a shard has not begun",
+    shards: [1_000, null],
+    recorded: 1_000,
+    now: 1_000,
+    kept: 1,
+  },
+  { what: "everything before there is a shard", shards: [], recorded: 1_000, now: 1_000, kept: 1 },
+])("the log keeps what lies behind $what", async ({ shards, recorded, now, kept }) => {
+  await fill(1_000);
+  await shardsAt(...shards);
+  await trimLog(log, { margin, ...recordedAt(recorded) }, now * minute);
+  expect(await oldest()).toBeLessThanOrEqual(kept);
+  expect(await oldest()).toBeGreaterThan(kept - 100);
+});
+
+test("of a log that nobody records, what lies behind the shards goes", async () => {
+  await fill(1_000);
+  await shardsAt(1_000);
+  const trimmed = await trimLog(log, { margin }, 1_000 * minute);
+  expect(await oldest()).toBeGreaterThan(800);
+  expect(await log.entryCounts()).toEqual({ total: 1_000, trimmed });
+});
+
+// The cursor of a shard must never lie behind the end of the log: it would seem that entries were lost.
+test("the last entry stays, however old it is", async () => {
+  await fill(300);
+  await shardsAt(300);
+  await trimLog(log, { margin, ...recordedAt(300) }, 1_000_000 * minute);
+  expect(await log.lastPosition()).toBe(place(300));
+});
+
+test("a large backlog is trimmed in one go", async () => {
+  await fill(25_000);
+  await shardsAt(25_000);
+  await trimLog(log, { margin }, 25_000 * minute);
+  expect(await oldest()).toBeGreaterThan(24_800);
+});
+
+test("a trimmer goes on after a failure, and ends when it is stopped", async () => {
+  await fill(1_000);
+  await shardsAt(1_000);
+  const errors: unknown[] = [];
+  const trimmed = Promise.withResolvers<number>();
+  const trimmer = new Trimmer(log, {
+    margin,
+    everyMs: 5,
+    recordedPosition: async () => {
+      if (errors.length === 0) throw new Error("The history is away");
+      return place(1_000);
+    },
+    onError: (error) => errors.push(error),
+    onTrimmed: trimmed.resolve,
+  });
+  trimmer.start();
+  expect(await trimmed.promise).toBeGreaterThan(800);
+  await trimmer.stop();
+  expect(errors).toHaveLength(1);
+});

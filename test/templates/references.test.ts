@@ -1,0 +1,64 @@
+import { describe, expect, test } from "vitest";
+import { redactionOf } from "../../src/templates/references.ts";
+import { Renderer } from "../../src/templates/renderer.ts";
+import { invocationOf, pumpEvent } from "../delivery/support.ts";
+
+const secrets = { TOKEN: "s3cr3t-{{ 7 * 7 }}", EMPTY: "" };
+
+function render(template: string, payload: Record<string, unknown> = {}): string {
+  return new Renderer(invocationOf({ type: "do-nothing" }, { secrets, event: pumpEvent({ payload }) })).text(
+    template,
+  );
+}
+
+// invocationOf carries only the secrets that the action names; do-nothing names none.
+function renderWithSecrets(template: string, payload: Record<string, unknown> = {}): string {
+  const invocation = invocationOf({ type: "do-nothing" }, { event: pumpEvent({ payload }) });
+  return new Renderer({ ...invocation, secrets }).text(template);
+}
+
+describe("a reference to the environment", () => {
+  test("is filled in after rendering, so that a value is never read as a template", () => {
+    expect(renderWithSecrets("Bearer ${env.TOKEN}")).toBe("Bearer s3cr3t-{{ 7 * 7 }}");
+    expect(renderWithSecrets("{{ 'x' }} ${env.TOKEN}")).toBe("x s3cr3t-{{ 7 * 7 }}");
+    expect(renderWithSecrets("{{ '${env.TOKEN}' | upper }}")).toBe("s3cr3t-{{ 7 * 7 }}");
+  });
+
+  // Whoever can post an event could otherwise have the secret sent to wherever event data is sent.
+  test("in an event's data stays what it is", () => {
+    const payload = { note: "${env.TOKEN}" };
+    expect(renderWithSecrets("{{ event.payload.note }} ${env.TOKEN}", payload)).toBe(
+      "${env.TOKEN} s3cr3t-{{ 7 * 7 }}",
+    );
+  });
+
+  test("that is escaped stands for itself", () => {
+    expect(renderWithSecrets("$${env.TOKEN}")).toBe("${env.TOKEN}");
+    expect(renderWithSecrets("{{ 1 }}$${env.TOKEN}")).toBe("1${env.TOKEN}");
+  });
+
+  test("takes its default where it has no value, and is an error without one", () => {
+    expect(renderWithSecrets("${env.EMPTY:-blue}${env.NONE:-}")).toBe("blue");
+    expect(() => render("${env.NONE}")).toThrow("${env.NONE} has no value");
+    expect(() => renderWithSecrets("${env.constructor}")).toThrow("has no value");
+  });
+});
+
+test("a secret is taken out of a text in every form that it may have been sent in", () => {
+  const secret = 'p"ä ss&word';
+  const redact = redactionOf({ PASSWORD: secret });
+  const sent = [
+    secret,
+    encodeURIComponent(secret),
+    encodeURI(secret),
+    JSON.stringify(secret),
+    Buffer.from(secret).toString("base64"),
+  ];
+  for (const text of sent)
+    expect(redact(`answered 400: ${text}!`)).toMatch(/^answered 400: "?\$\{env\.PASSWORD\}=?"?!$/);
+});
+
+test("of two secrets, one the beginning of the other, neither is left in part", () => {
+  const redact = redactionOf({ SHORT: "open", LONG: "open-sesame" });
+  expect(redact("open-sesame open")).toBe("${env.LONG} ${env.SHORT}");
+});
