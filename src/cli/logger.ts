@@ -1,4 +1,4 @@
-/** What a process has to say: structured (pino), without secrets. */
+/** The log of a process: JSON for programs or text for people, with secrets masked. */
 
 import { Writable } from "node:stream";
 import { styleText } from "node:util";
@@ -6,7 +6,7 @@ import { type Logger, pino } from "pino";
 
 export type LogFormat = "json" | "text";
 
-/** Wherever an object with one of these is logged, what they hold is not. */
+/** Fields with these names are masked, up to three levels deep. */
 const secretKeys = ["secret", "secrets", "authorization", "Authorization", "token", "password"];
 
 const redact = {
@@ -14,14 +14,22 @@ const redact = {
   censor: "********",
 };
 
-/** @param format `json` writes one object a line; `text` is for a person at a terminal */
+/**
+ * Creates the logger of a process. It writes to standard output.
+ *
+ * @param level the minimum level: `trace`, `debug`, `info`, `warn`, `error` or `silent`
+ * @param format `json` writes one object per line, with the name of the level in `level` and an ISO 8601 time in
+ *   `time`; `text` writes lines for a person at a terminal
+ */
 export function createLogger(level: string, format: LogFormat): Logger {
   const options = {
     level,
     redact,
     timestamp: pino.stdTimeFunctions.isoTime,
     base: null,
-    // The messages of our errors name their cause already; pino's default would write it twice.
+    // Log collectors know "warn"; 40 is known to pino alone.
+    formatters: { level: (name: string) => ({ level: name }) },
+    // The messages of our errors include their cause; pino's default would repeat it.
     serializers: { err: pino.stdSerializers.errWithCause },
   };
   return format === "json" ? pino(options) : pino(options, textLines());
@@ -37,41 +45,46 @@ function textLines(): Writable {
 }
 
 interface LogLine {
-  readonly level: number;
+  readonly level: string;
   readonly time: string;
   readonly msg?: string;
   readonly err?: { readonly message: string; readonly stack?: string };
   readonly [field: string]: unknown;
 }
 
+const levelColors: Readonly<Record<string, "red" | "yellow" | "dim">> = {
+  fatal: "red",
+  error: "red",
+  warn: "yellow",
+  debug: "dim",
+  trace: "dim",
+};
+
 function lineOf({ level, time, msg, err, ...fields }: LogLine): string {
   const clock = styleText("dim", new Date(time).toTimeString().slice(0, 8));
-  const [name, colour] =
-    level >= 50
-      ? (["error", "red"] as const)
-      : level >= 40
-        ? (["warn ", "yellow"] as const)
-        : ([null, null] as const);
-  const label = name === null ? "" : `${styleText(colour, name)}  `;
-  // Mistakes are sentences, each with its place: one a line.
+  const color = levelColors[level];
+  // A line without a label is info, which most lines are.
+  const label = color === undefined ? "" : `${styleText(color, level.padEnd(5))}  `;
+  // Each mistake is a sentence with its place, so it gets a line of its own.
   const { mistakes = [], ...others } = fields as { readonly mistakes?: readonly string[] };
-  const shown = Object.entries(others).map(([key, value]) => `${key}=${shownValue(value)}`);
-  // A stack is for the mistakes of the program; of the world's, the sentence is enough.
-  const trouble = err === undefined ? [] : [level >= 50 ? (err.stack ?? err.message) : err.message];
+  const fieldTexts = Object.entries(others).map(([name, value]) => `${name}=${fieldText(value)}`);
+  const isBug = level === "error" || level === "fatal";
+  // A stack helps to find a bug. For a failure of the outside world the message is enough.
+  const reason = err === undefined ? [] : [isBug ? (err.stack ?? err.message) : err.message];
   return [
     `${clock}  ${label}${msg ?? ""}`,
-    ...(shown.length > 0 ? [styleText("dim", shown.join(" "))] : []),
-    ...trouble,
+    ...(fieldTexts.length > 0 ? [styleText("dim", fieldTexts.join(" "))] : []),
+    ...reason,
   ]
     .join("  ")
     .concat(...mistakes.map((mistake) => `\n          ${mistake}`));
 }
 
-/** How many items of a list are worth a person's screen. */
-const shownCountMax = 10;
+/** How many items of a list are printed. */
+const listedCountMax = 10;
 
-function shownValue(value: unknown): string {
+function fieldText(value: unknown): string {
   if (typeof value === "string") return value;
-  if (!Array.isArray(value) || value.length <= shownCountMax) return JSON.stringify(value);
-  return `${JSON.stringify(value.slice(0, shownCountMax))} and ${value.length - shownCountMax} more`;
+  if (!Array.isArray(value) || value.length <= listedCountMax) return JSON.stringify(value);
+  return `${JSON.stringify(value.slice(0, listedCountMax))} and ${value.length - listedCountMax} more`;
 }

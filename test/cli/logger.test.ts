@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createLogger } from "../../src/cli/logger.ts";
@@ -46,5 +47,30 @@ describe("the log for people", () => {
     expect(lines).toEqual([
       "warn   Trying again  Redis cannot be reached or cannot store now: there is no connection to it",
     ]);
+  });
+});
+
+describe("the log for programs", () => {
+  const logged = (level: string, statement: string): Record<string, unknown>[] => {
+    const program = `import { createLogger } from "./src/cli/logger.ts"; const logger = createLogger("${level}", "json"); ${statement}`;
+    const { stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", program], {
+      encoding: "utf8",
+    });
+    return stdout
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  };
+
+  test("names levels, and writes times as ISO 8601", () => {
+    const lines = logged(
+      "debug",
+      'for (const level of ["trace", "debug", "info", "warn", "error"]) logger[level]({ pump: 1 }, "Pump stopped")',
+    );
+    expect(lines.map(({ level }) => level)).toEqual(["debug", "info", "warn", "error"]);
+    for (const { time, msg, pump } of lines) {
+      expect({ msg, pump }).toEqual({ msg: "Pump stopped", pump: 1 });
+      expect(new Date(String(time)).toISOString()).toBe(time);
+    }
   });
 });

@@ -211,6 +211,8 @@ async function expectHealthy(): Promise<void> {
   await server.emit(event);
   const { body } = await server.post("/events/filter", { filter: { id: { id: [event.id] } } });
   expect(body).toMatchObject({ total: 1 });
-  const failures = server.server.process.stdout.split("\n").filter((line) => /"level":[56]0/.test(line));
+  const failures = server.server.process.stdout
+    .split("\n")
+    .filter((line) => /"level":"(?:error|fatal)"/.test(line));
   expect(failures).toEqual([]);
 }
