@@ -1,0 +1,105 @@
+/**
+ * Mutation testing: breaks the code in one place after another and sees whether a test fails.
+ *
+ * `core` has a method of its own (mutate-core.ts): each mutant of the core must change a firing that a naive evaluator
+ * has computed. Every other part is done by StrykerJS, which runs for each mutant the tests that reach it. Stryker brings
+ * some 150 packages that nothing else here needs, so it is not among the development dependencies: the first run
+ * installs it below node_modules.
+ *
+ * A mutant that survives is printed with its place. It shows a missing test, or it changes nothing that matters: what
+ * only saves time, and what only a message says. Texts are not mutated.
+ *
+ * Run: npm run mutate -- PART [FILE ...]   for example: npm run mutate -- delivery endpoints.ts worker.ts
+ */
+
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+
+const root = resolve(import.meta.dirname, "..");
+// Below node_modules, so that Stryker finds the project's own vitest by walking up.
+const toolFolder = join(root, "node_modules", ".cache", "mutate");
+const stryker = join(toolFolder, "node_modules", "@stryker-mutator", "core", "bin", "stryker.js");
+const packages = ["@stryker-mutator/core@10.1.1", "@stryker-mutator/vitest-runner@10.1.1"];
+
+/** Tests that reach a part from other folders than its own. */
+const furtherTests: Readonly<Record<string, readonly string[]>> = {
+  engine: ["test/contract", "test/simulation"],
+  delivery: ["test/contract"],
+};
+
+function main([part, ...files]: readonly string[]): void {
+  const parts = readdirSync(join(root, "src"));
+  if (part === undefined || !parts.includes(part)) {
+    fail(`Name a part of src/: npm run mutate -- ${parts.join("|")} [FILE ...]`);
+  }
+  if (part === "core") {
+    run(process.execPath, join(root, "scripts", "mutate-core.ts"), ...files);
+    return;
+  }
+  const mutated = sourcesOf(part, files);
+  installStryker();
+  const config = join(toolFolder, `${part}.json`);
+  writeFileSync(config, JSON.stringify(configOf(part, mutated), null, 2));
+  run(process.execPath, stryker, "run", config);
+}
+
+/** The files of a part to mutate: all, or those whose path ends in one of the words. */
+function sourcesOf(part: string, words: readonly string[]): string[] {
+  const all = globSync(`src/${part}/**/*.ts`, { cwd: root }).sort();
+  const unknown = words.filter((word) => !all.some((path) => path.endsWith(word)));
+  if (unknown.length > 0) fail(`src/${part} has no file ${unknown.join(", ")}.`);
+  return words.length === 0 ? all : all.filter((path) => words.some((word) => path.endsWith(word)));
+}
+
+function installStryker(): void {
+  if (existsSync(stryker)) return;
+  console.log(`Installing ${packages.join(" and ")} into ${relative(root, toolFolder)}.`);
+  mkdirSync(toolFolder, { recursive: true });
+  writeFileSync(join(toolFolder, "package.json"), "{}");
+  // Its peer, vitest, is the project's own.
+  run("npm", "install", "--prefix", toolFolder, "--legacy-peer-deps", "--no-audit", "--no-fund", ...packages);
+}
+
+function configOf(part: string, mutated: readonly string[]): object {
+  const tests = [`test/${part}`, ...(furtherTests[part] ?? [])].filter((path) =>
+    existsSync(join(root, path)),
+  );
+  const vitestConfig = join(toolFolder, `${part}.vitest.mjs`);
+  const vitest = {
+    test: { include: tests.map((path) => `${path}/**/*.test.ts`), testTimeout: 60_000, hookTimeout: 60_000 },
+  };
+  writeFileSync(vitestConfig, `export default ${JSON.stringify(vitest)};\n`);
+  return {
+    testRunner: "vitest",
+    plugins: [
+      join(toolFolder, "node_modules", "@stryker-mutator", "vitest-runner", "dist", "src", "index.js"),
+    ],
+    vitest: { configFile: vitestConfig, related: false },
+    mutate: mutated,
+    mutator: { excludedMutations: ["StringLiteral"] },
+    coverageAnalysis: "perTest",
+    ignoreStatic: true,
+    concurrency: 2,
+    reporters: ["clear-text"],
+    clearTextReporter: { logTests: false, reportTests: false },
+    tempDirName: ".tripline/mutate",
+    // Stryker would rewrite tsconfig.json with the compiler's old API, which TypeScript 7 no longer has.
+    tsconfigFile: "none",
+    incremental: true,
+    incrementalFile: join(toolFolder, `${part}.incremental.json`),
+  };
+}
+
+function run(program: string, ...parameters: string[]): void {
+  const { status, error } = spawnSync(program, parameters, { cwd: root, stdio: "inherit" });
+  if (error !== undefined) fail(`${program} could not be started: ${error.message}`);
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(2);
+}
+
+main(process.argv.slice(2));
