@@ -65,8 +65,8 @@ function banner(serving: Serving, settings: Settings, redis: PrivateRedis | null
   const store =
     redis === null ? "" : `\n  data         ${relative(root, dataFolder)} (a private Redis at ${redis.url})`;
   const access = needsKey
-    ? "with an API key: npx tripline keys ls"
-    : "from this machine alone, without a key; others: npx tripline keys create --help";
+    ? "with an API key: bin/tripline keys ls"
+    : "from this machine alone, without a key; others: bin/tripline keys create --help";
   // Where `emit` looks by itself.
   const api = settings.port === 4200 ? "" : ` --url ${url}/api`;
   return `
@@ -78,8 +78,8 @@ function banner(serving: Serving, settings: Settings, redis: PrivateRedis | null
 
   Try it, in two other terminals:
 
-    npx tripline listen
-    npx tripline emit --event job.failed --resource-id job.nightly-backup${api}
+    bin/tripline listen
+    bin/tripline emit --event job.failed --resource-id job.nightly-backup${api}
 `;
 }
 

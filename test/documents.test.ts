@@ -1,6 +1,6 @@
 /** What the documents show must be true: links lead somewhere, and rules are rules. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { formatDiagnostic } from "../src/rules/diagnostic.ts";
@@ -30,4 +30,17 @@ test("the automation that the README opens with is a valid rule", () => {
   const rules = readRules(texts, { workspace: "default", env: {}, now: 0, checkTemplate: templateProblem });
   expect(rules.diagnostics.map(formatDiagnostic)).toEqual([]);
   expect(rules.automations.map(({ name }) => name)).toEqual(["service-silent"]);
+});
+
+// npm would fetch that name from the registry wherever the command is not installed, and anyone can register it.
+test("nothing tells people to run the command through npx", () => {
+  const texts = globSync(
+    ["*.{md,json,toml,yaml}", "{src,scripts,bench,test,docs,rules,bin,deploy,.github}/**/*.*"],
+    {
+      cwd: root,
+    },
+  );
+  const wrong = texts.filter((name) => /npx +(-\S+ +)*tripline/.test(readFileSync(join(root, name), "utf8")));
+  expect(texts).toContain("src/cli/main.ts");
+  expect(wrong).toEqual([]);
 });

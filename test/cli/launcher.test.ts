@@ -1,55 +1,65 @@
+/** `bin/tripline`: the command in a clone, whatever Node the machine has. */
+
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
-import { root, Sandbox } from "./support.ts";
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { launcher, root, Sandbox } from "./support.ts";
 
 const sandbox = new Sandbox();
-const launcher = join(root, "bin", "tripline.js");
-/** A Node of this machine that is too old to run TypeScript as it is. */
-const oldNode = (process.env["PATH"] ?? "")
-  .split(delimiter)
-  .map((folder) => join(folder, "node"))
-  .find((path) => existsSync(path) && majorOf(path) < 24);
+const folder = mkdtempSync(join(tmpdir(), "tripline-launcher-"));
+// A Node too old for TypeScript does not get as far as saying so.
+const oldNode = join(folder, "node");
+writeFileSync(oldNode, "#!/bin/sh\necho 'SyntaxError: Unexpected token' >&2\nexit 1\n");
+chmodSync(oldNode, 0o755);
+const onOldNode = { ...process.env, PATH: `${folder}:/usr/bin:/bin` };
 
-afterAll(() => sandbox.close());
+afterAll(async () => {
+  await sandbox.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
-// What the launcher starts is a process of its own there, which must not outlive it.
-describe.skipIf(oldNode === undefined)(
-  "tripline on a Node older than 24 (skipped where the machine has none)",
-  () => {
-    const listen = async () => {
-      const launched = sandbox.run(oldNode ?? "", [launcher, "listen", "--port", "0"]);
-      const url = await launched.until(() => /http:\S+/.exec(launched.stdout)?.[0]);
-      return { launched, url };
-    };
+test("runs on the Node that the project brings, with its output and exit code", () => {
+  const { status, stderr } = spawnSync(launcher, ["emit"], { encoding: "utf8", env: onOldNode });
+  expect(stderr).toContain("Give --event NAME");
+  expect(status).toBe(2);
+});
 
-    test("runs on the Node that the project brings, with its output and exit code", () => {
-      const { status, stderr } = spawnSync(oldNode ?? "", [launcher, "emit"], { encoding: "utf8" });
-      expect(stderr).toContain("Give --event NAME");
-      expect(status).toBe(2);
-    });
+test("runs from any folder and through a symbolic link", () => {
+  const link = join(folder, "tripline");
+  symlinkSync(launcher, link);
+  const { status, stdout } = spawnSync(link, ["check", join(root, "rules")], {
+    cwd: folder,
+    encoding: "utf8",
+    env: onOldNode,
+  });
+  expect(status, stdout).toBe(0);
+});
 
-    test.each(["SIGTERM", "SIGINT"] as const)("passes %s on and waits for an orderly end", async (signal) => {
-      const { launched, url } = await listen();
-      expect(await launched.end(signal)).toEqual({ code: 0, signal: null });
-      await expect(fetch(url)).rejects.toThrow();
-    });
+test("without the project's packages, says how to install them", () => {
+  const clone = mkdtempSync(join(folder, "clone-"));
+  spawnSync("cp", ["-R", join(root, "bin"), clone]);
+  const { status, stderr } = spawnSync(join(clone, "bin", "tripline"), { encoding: "utf8", env: onOldNode });
+  expect(stderr).toBe(`tripline: the packages of this clone are missing. Run: npm ci --prefix '${clone}'\n`);
+  expect(status).toBe(1);
+  spawnSync("mkdir", [join(clone, "node_modules")]);
+  const withoutNode = spawnSync(join(clone, "bin", "tripline"), { encoding: "utf8", env: onOldNode });
+  expect(withoutNode.stderr).toContain("this clone needs Node 22.18 or newer to run TypeScript. Run: npm ci");
+  expect(withoutNode.status).toBe(1);
+});
 
-    test("leaves nothing running when it is killed", async () => {
-      const { launched, url } = await listen();
-      await launched.end("SIGKILL");
-      while (
-        await fetch(url).then(
-          () => true,
-          () => false,
-        )
-      )
-        await new Promise((resolve) => setTimeout(resolve, 20));
-    });
-  },
-);
+// The command takes the place of the launcher: a signal to the one reaches the other, and neither outlives it.
+test.each(["SIGTERM", "SIGINT"] as const)("ends in order on %s", async (signal) => {
+  const launched = sandbox.run(launcher, ["listen", "--port", "0"], {});
+  const url = await launched.until(() => /http:\S+/.exec(launched.stdout)?.[0]);
+  expect(await launched.end(signal)).toEqual({ code: 0, signal: null });
+  await expect(fetch(url)).rejects.toThrow();
+});
 
-function majorOf(node: string): number {
-  return Number(/^v(\d+)/.exec(spawnSync(node, ["--version"], { encoding: "utf8" }).stdout)?.[1] ?? 0);
-}
+test("leaves nothing running when it is killed", async () => {
+  const launched = sandbox.run(launcher, ["listen", "--port", "0"], {});
+  const url = await launched.until(() => /http:\S+/.exec(launched.stdout)?.[0]);
+  expect(await launched.end("SIGKILL")).toEqual({ code: null, signal: "SIGKILL" });
+  await expect(fetch(url)).rejects.toThrow();
+});

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 export const root = resolve(import.meta.dirname, "../..");
-const launcher = join(root, "bin", "tripline.js");
+/** The command of this clone. */
+export const launcher = join(root, "bin", "tripline");
 
 export interface Finished {
   readonly code: number | null;
@@ -89,7 +90,7 @@ export class Sandbox {
   /** Runs `tripline`. */
   tripline(words: readonly string[], env: Record<string, string> = {}, input?: string): Running {
     const history = { TRIPLINE_HISTORY_URL: `sqlite:${join(this.folder, "history.sqlite")}` };
-    return this.run(process.execPath, [launcher, ...words], { ...history, ...env }, input);
+    return this.run(launcher, words, { ...history, ...env }, input);
   }
 
   run(program: string, words: readonly string[], env: Record<string, string> = {}, input?: string): Running {
