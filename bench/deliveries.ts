@@ -15,7 +15,7 @@ import { AutomationSchema } from "../src/core/model/automation.ts";
 import { eventOf } from "../src/core/model/event.ts";
 import { millisecond } from "../src/core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../src/core/model/uuid.ts";
-import { ActionQueue } from "../src/delivery/queue.ts";
+import { DeliveryQueue } from "../src/delivery/queue.ts";
 import { startActionWorker } from "../src/delivery/worker.ts";
 import { connect } from "../src/store/connection.ts";
 import { Log } from "../src/store/log.ts";
@@ -28,7 +28,7 @@ const silent = { info() {}, warn() {}, error: console.error };
 async function deliveriesPerSecond(redisUrl: string, workspace: string, action: object): Promise<number> {
   const redis = connect(redisUrl);
   const log = new Log(redis, workspace);
-  const queue = new ActionQueue(redisUrl, workspace);
+  const queue = new DeliveryQueue(redisUrl, workspace);
   let finishedCount = 0;
   let finish = (): void => {};
   const finished = new Promise<void>((resolve) => {

@@ -11,7 +11,7 @@
 import { type Automation, AutomationSchema } from "../src/core/model/automation.ts";
 import { millisecond } from "../src/core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../src/core/model/uuid.ts";
-import { ActionQueue } from "../src/delivery/queue.ts";
+import { DeliveryQueue } from "../src/delivery/queue.ts";
 import { startEngine } from "../src/engine/engine.ts";
 import { connect } from "../src/store/connection.ts";
 import { Log } from "../src/store/log.ts";
@@ -48,7 +48,7 @@ async function eventsPerSecond(redisUrl: string, ruleCount: number, run: number)
   const redis = connect(redisUrl);
   const log = new Log(redis, workspace);
   await log.putAutomations(rules(ruleCount, workspace));
-  const queue = new ActionQueue(redisUrl, workspace);
+  const queue = new DeliveryQueue(redisUrl, workspace);
   const engine = await startEngine({ redisUrl, workspace, queue, logger: silent });
   await engine.ready;
   const names = ["job.started", "job.ended", "disk.full", "user.seen"];

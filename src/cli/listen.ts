@@ -6,7 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { styleText } from "node:util";
 import { Command, InvalidArgumentError } from "commander";
 import type { Webhook } from "standardwebhooks";
-import { webhookOf } from "../delivery/actions/call-webhook.ts";
+import { webhookOf } from "../delivery/http/request.ts";
 import { CommandFailure } from "./failure.ts";
 import { untilStopped } from "./stop.ts";
 

@@ -5,8 +5,9 @@ import type { Logger } from "pino";
 import type { Metrics } from "../api/http/metrics.ts";
 import type { Workspace } from "../api/http/tenant.ts";
 import { millisecond } from "../core/model/time.ts";
-import { ActionQueue } from "../delivery/queue.ts";
-import { startActionWorker, type WorkerSettings } from "../delivery/worker.ts";
+import { DeliveryQueue } from "../delivery/queue.ts";
+import { startActionWorker } from "../delivery/worker.ts";
+import type { WorkerSettings } from "../delivery/worker-settings.ts";
 import { type Engine, startEngine } from "../engine/engine.ts";
 import type { History } from "../history/history.ts";
 import { Log } from "../store/log.ts";
@@ -15,7 +16,7 @@ import { startRecording } from "./serve-history.ts";
 import type { Settings } from "./settings.ts";
 
 export interface ServedWorkspace extends Workspace {
-  readonly queue: ActionQueue;
+  readonly queue: DeliveryQueue;
   /** Null where this process has not the role. */
   readonly engine: Engine | null;
 }
@@ -51,7 +52,7 @@ export async function serveWorkspace(
   running.add(async () => log.close());
   const history = shared === null ? null : await shared.inWorkspace(workspace);
   if (roles.includes("recorder")) startRecording(log, history, { settings, logger, meter: metrics, running });
-  const queue = new ActionQueue(redisUrl, workspace);
+  const queue = new DeliveryQueue(redisUrl, workspace);
   running.add(() => queue.close());
   metrics.observeQueue(() => queue.counts());
 

@@ -14,8 +14,8 @@ import {
   minute,
   parseDuration,
 } from "../core/model/time.ts";
-import { addressPolicy } from "../delivery/address.ts";
-import { workerSettings } from "../delivery/worker.ts";
+import { addressPolicy } from "../delivery/http/address-policy.ts";
+import { workerSettings } from "../delivery/worker-settings.ts";
 import type { LogFormat } from "./logger.ts";
 
 export const roles = ["api", "engine", "actions", "recorder"] as const;

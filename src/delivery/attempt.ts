@@ -1,36 +1,37 @@
-/** One try at an action, and what may come of it. */
+/** One attempt at an action: what it is given, and what may come of it. */
 
 import type { ActionDefinition } from "../core/model/action.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Log } from "../store/log.ts";
 import type { Redact } from "../templates/references.ts";
 import type { Renderer } from "../templates/renderer.ts";
-import type { WebhookClient } from "./http-client.ts";
+import type { WebhookClient } from "./http/webhook-client.ts";
 
 export type AttemptOutcome =
   | { readonly kind: "executed"; readonly result: Readonly<Record<string, unknown>> }
+  /** Final: another attempt would not change it. */
   | { readonly kind: "failed"; readonly reason: string; readonly result?: Readonly<Record<string, unknown>> }
-  /** Worth another attempt; `afterMs` when the other side said how long to wait. */
+  /** Worth another attempt; `afterMs` is the wait that the receiver asked for, if it did. */
   | {
       readonly kind: "retry";
       readonly reason: string;
       readonly afterMs: number | null;
       readonly result?: Readonly<Record<string, unknown>>;
     }
-  /** Nothing was tried, because the endpoint is busy or resting: no attempt is lost. */
+  /** Nothing was sent, because the endpoint is busy or resting. Does not count as an attempt. */
   | { readonly kind: "deferred"; readonly reason: string; readonly waitMs: number };
 
 export interface AttemptTools {
   readonly log: Log;
   readonly webhooks: WebhookClient;
   readonly renderer: Renderer;
-  /** Takes secrets out of what the outcome says. */
+  /** Removes the automation's secrets from a text. Every reason and result must go through it. */
   readonly redact: Redact;
-  /** Aborted when the worker must end at once. */
+  /** Aborted when the worker must stop at once. */
   readonly signal: AbortSignal;
 }
 
-/** What an action of type `T` is run by. May throw TemplateError, which is final, and RedisUnreachable, which is not. */
+/** Makes one attempt at an action of type `T`. May throw TemplateError, which is final, and RedisUnreachable, which is not. */
 export type RunAction<T extends ActionDefinition["type"]> = (
   action: Extract<ActionDefinition, { type: T }>,
   invocation: Invocation,

@@ -7,7 +7,7 @@ import type { Micros } from "../core/model/time.ts";
 import { uuid5 } from "../core/model/uuid.ts";
 
 /** One attempt that did not succeed. */
-export interface Attempt {
+export interface FailedAttempt {
   /** When it ended, RFC 3339. */
   readonly at: string;
   readonly reason: string;
@@ -15,8 +15,8 @@ export interface Attempt {
   readonly status_code?: number;
 }
 
-/** How a delivery ended. Kept before it is told, so that telling can be repeated without delivering again. */
-export interface Outcome {
+/** How a delivery ended. Stored before it is reported, so that reporting can be repeated without delivering again. */
+export interface DeliveryOutcome {
   readonly kind: "executed" | "failed";
   readonly at: Micros;
   readonly result: Readonly<Record<string, unknown>>;
@@ -24,27 +24,27 @@ export interface Outcome {
 
 export interface DeliveryState {
   readonly invocation: Invocation;
-  /** The event that tells of its beginning is in the log. */
+  /** The event that says the delivery has started is in the log. */
   readonly announced?: boolean;
-  /** The latest ones, those before a redelivery included. */
-  readonly attempts?: readonly Attempt[];
-  /** Attempts since the delivery was begun, or begun anew. */
+  /** The latest failed attempts, including those before a redelivery. */
+  readonly attempts?: readonly FailedAttempt[];
+  /** Failed attempts since the delivery started, or since its last redelivery. */
   readonly attemptCount?: number;
   readonly redeliveries?: number;
-  /** When it was begun, or begun anew: milliseconds since the epoch. The job's own time when left out. */
+  /** When the last redelivery started, in milliseconds since the epoch; left out, it is the job's own time. */
   readonly started?: number;
-  readonly outcome?: Outcome;
+  readonly outcome?: DeliveryOutcome;
 }
 
-/** What is kept of a finished delivery: that it is finished. */
+/** All that is kept of a finished delivery. */
 export interface FinishedState {
   readonly finished: true;
 }
 
-/** As many are kept as anybody will read. */
-const attemptsKeptMax = 50;
+/** A job stores this many attempts, the latest ones; more would only make it larger. */
+export const attemptsKeptMax = 50;
 
-export function withAttempt(state: DeliveryState, attempt: Attempt): DeliveryState {
+export function withAttempt(state: DeliveryState, attempt: FailedAttempt): DeliveryState {
   const { attempts = [], attemptCount = 0 } = state;
   return {
     ...state,
@@ -54,7 +54,7 @@ export function withAttempt(state: DeliveryState, attempt: Attempt): DeliverySta
   };
 }
 
-/** The event about the delivery. A redelivery's events are other ones than those before it. */
+/** The event about a delivery. The events of a redelivery have their own ids. */
 export function deliveryEvent(
   { invocation, redeliveries = 0 }: DeliveryState,
   kind: "triggered" | "executed" | "failed",
@@ -63,7 +63,8 @@ export function deliveryEvent(
 ): WireEvent {
   const event = actionEvent(invocation, kind, at, result);
   if (redeliveries === 0) return event;
-  const anew = (id: string) => uuid5(id, `redelivery ${redeliveries}`);
-  const follows = kind === "triggered" || event.follows === null ? event.follows : anew(event.follows);
-  return { ...event, id: anew(event.id), follows };
+  const redeliveredId = (id: string) => uuid5(id, `redelivery ${redeliveries}`);
+  const follows =
+    kind === "triggered" || event.follows === null ? event.follows : redeliveredId(event.follows);
+  return { ...event, id: redeliveredId(event.id), follows };
 }

@@ -1,36 +1,36 @@
 /**
- * The queue of actions to run: BullMQ, one queue a workspace.
+ * The queue of actions to run: one BullMQ queue per workspace.
  *
- * One each, so that a workspace's backlog delays no other, and so that its keys, which share a hash tag, lie on one
- * node of a Redis Cluster while workspaces spread over all of them.
+ * A workspace's backlog then does not delay the others, and its keys, which share a hash tag, are on one node of a
+ * Redis Cluster while workspaces spread over all nodes.
  */
 
 import { type Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Invocation } from "../core/model/invocation.ts";
 import { connect, reaching } from "../store/connection.ts";
-import type { Attempt, DeliveryState } from "./delivery-state.ts";
+import type { DeliveryState, FailedAttempt } from "./delivery-state.ts";
 
 export const queueName = "actions";
 
-/** Another hash tag than that of the workspace's own keys. */
+/** The queue has its own hash tag, so it may be on another node than the workspace's own keys. */
 export function queuePrefix(workspace: string): string {
   return `{tripline:${workspace}}`;
 }
 
 export interface QueueSettings {
   /**
-   * For how long finished jobs are known, so that an invocation that is handed over again is ignored. The outbox may
-   * hold one for as long as no engine runs. In seconds.
+   * How long finished jobs are remembered, in seconds, so that an invocation that is added again is ignored. The outbox
+   * may hold one for as long as no engine runs.
    */
   readonly keepFinishedSeconds: number;
-  /** For how long dead letters are kept, in seconds. */
+  /** How long dead letters are kept, in seconds. */
   readonly keepDeadLettersSeconds: number;
 }
 
 const queueSettings: QueueSettings = { keepFinishedSeconds: 86_400, keepDeadLettersSeconds: 30 * 86_400 };
 
-/** A delivery that has used up its attempts, or never stood a chance. Without secrets. */
+/** A delivery that has used up its attempts or failed for good. Holds no secrets. */
 export interface DeadLetter {
   /** The invocation's id, which is also the `webhook-id`. */
   readonly id: string;
@@ -39,19 +39,19 @@ export interface DeadLetter {
   readonly action_index: number;
   readonly firing_id: string;
   readonly reason: string;
-  /** When it was given up, RFC 3339. */
+  /** When it failed, RFC 3339. */
   readonly failed: string;
-  /** The latest attempts, oldest first, those before a redelivery included. */
-  readonly attempts: readonly Attempt[];
+  /** The latest attempts, oldest first, including those before a redelivery. */
+  readonly attempts: readonly FailedAttempt[];
   readonly redeliveries: number;
 }
 
-export class ActionQueue {
+export class DeliveryQueue {
   readonly #redis: Redis;
   readonly #queue: Queue<DeliveryState>;
   readonly #settings: QueueSettings;
 
-  /** @param onTrouble told once each time Redis is lost or cannot be reached */
+  /** @param options.onTrouble called once each time the Redis connection is lost or cannot be made */
   constructor(
     redisUrl: string,
     workspace: string,
@@ -66,15 +66,15 @@ export class ActionQueue {
     this.#queue = new Queue(queueName, {
       connection: this.#redis,
       prefix: queuePrefix(workspace),
-      skipWaitingForReady: true, // a command that fails fast is what callers expect
+      skipWaitingForReady: true, // callers expect commands to fail fast
     });
-    this.#queue.on("error", () => {}); // the connection tells of it
+    this.#queue.on("error", () => {}); // the connection reports it
   }
 
   /**
-   * Adds all of them. One whose id was added before is ignored, for as long as finished jobs are kept.
+   * Adds all of them. One that was added before is ignored, as long as finished jobs are remembered.
    *
-   * @throws RedisUnreachable: then some may have been added, and adding all of them again is harmless
+   * @throws RedisUnreachable; some may have been added by then, and adding all of them again is harmless
    */
   async addInvocations(invocations: readonly Invocation[]): Promise<void> {
     if (invocations.length === 0) return;
@@ -84,7 +84,7 @@ export class ActionQueue {
       data: { invocation },
       opts: {
         jobId: jobIdOf(invocation.id),
-        attempts: 1, // ours are counted in the job's data, because waiting for an endpoint is none
+        attempts: 1, // attempts are counted in the job's data, because waiting for an endpoint is not one
         stackTraceLimit: 0,
         removeOnComplete: { age: keepFinishedSeconds },
         removeOnFail: { age: keepDeadLettersSeconds },
@@ -94,7 +94,7 @@ export class ActionQueue {
   }
 
   /**
-   * Dead letters, the newest first.
+   * Dead letters, newest first.
    *
    * @throws RedisUnreachable
    */
@@ -136,7 +136,7 @@ export class ActionQueue {
   }
 
   async close(): Promise<void> {
-    await this.#queue.close().catch(() => {}); // what it would say is that Redis is away
+    await this.#queue.close().catch(() => {}); // fails only when Redis is unavailable
     this.#redis.disconnect();
   }
 
@@ -148,7 +148,7 @@ export class ActionQueue {
   }
 }
 
-/** Never all digits, and without `:`, as BullMQ demands. */
+/** BullMQ forbids `:` and ids of digits only. */
 export function jobIdOf(invocationId: string): string {
   return `inv-${invocationId}`;
 }

@@ -1,4 +1,4 @@
-/** Runs one attempt at an action, of whatever type. */
+/** Makes one attempt at an action of any type. */
 
 import type { ActionDefinition } from "../core/model/action.ts";
 import type { Invocation } from "../core/model/invocation.ts";
@@ -20,23 +20,25 @@ const runners: { readonly [T in ActionDefinition["type"]]: RunAction<T> } = {
   "send-notification": sendNotification,
 };
 
-/** In characters: a reason is read by people. */
-const reasonLengthMax = 2_000;
+/** In characters: people read reasons. */
+export const reasonLengthMax = 2_000;
 
-/** @throws RedisUnreachable; and anything when the worker is being stopped */
+/** @throws RedisUnreachable; anything when the worker is being stopped */
 export async function runAction(invocation: Invocation, tools: AttemptTools): Promise<AttemptOutcome> {
   const { action } = invocation;
   const run = runners[action.type] as RunAction<ActionDefinition["type"]> | undefined;
-  if (run === undefined) return { kind: "failed", reason: `there is no action of the type ${action.type}` };
+  if (run === undefined) {
+    return { kind: "failed", reason: `unknown action type ${JSON.stringify(action.type)}` };
+  }
   try {
     const outcome = await run(action, invocation, tools);
     if (outcome.kind === "executed") return outcome;
     return { ...outcome, reason: outcome.reason.slice(0, reasonLengthMax) };
   } catch (error) {
     if (error instanceof RedisUnreachable || tools.signal.aborted) throw error;
-    // What nobody foresaw would come again at each attempt: better a dead letter than an endless repetition.
-    const unforeseen = error instanceof TemplateError ? "" : "unforeseen: ";
+    // An unexpected error would come back at every attempt: a dead letter is better than endless retries.
+    const prefix = error instanceof TemplateError ? "" : "unexpected error: ";
     const message = error instanceof Error ? error.message : String(error);
-    return { kind: "failed", reason: tools.redact(unforeseen + message).slice(0, reasonLengthMax) };
+    return { kind: "failed", reason: tools.redact(prefix + message).slice(0, reasonLengthMax) };
   }
 }

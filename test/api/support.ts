@@ -13,7 +13,7 @@ import { openTo } from "../../src/api/http/tenant.ts";
 import { createWebSockets, type WebSocketOptions } from "../../src/api/sockets/websockets.ts";
 import type { EventEntry, LogEntry } from "../../src/core/machine/log-entry.ts";
 import { actionChecks } from "../../src/delivery/checks.ts";
-import { ActionQueue } from "../../src/delivery/queue.ts";
+import { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
 import { Recorder } from "../../src/history/recorder.ts";
 import { connect } from "../../src/store/connection.ts";
@@ -67,7 +67,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   recorder?.start();
   const tenants = openTo({ workspace: "default", log, history });
   const logger = pino(sink);
-  const queue = new ActionQueue(redis.url, "default");
+  const queue = new DeliveryQueue(redis.url, "default");
   const app = createApp({
     tenants,
     actionChecks,

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { retryAfterMs } from "../../src/delivery/actions/call-webhook.ts";
+import { retryAfterMs } from "../../src/delivery/http/send-request.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { invocationOf, pumpEvent, startActions, startReceiver, webhook } from "./support.ts";
 
@@ -148,14 +148,14 @@ describe("the answer decides", () => {
       expect(receiver.received).toHaveLength(3);
       expect(outcome.event).toBe("prefect-cloud.automation.action.failed");
       expect(outcome.payload).toMatchObject({
-        reason: `answered ${status}: busy`,
+        reason: `responded ${status}: busy`,
         attempts: 3,
         status_code: status,
       });
       await expect
         .poll(() => actions.queue.deadLetter(invocation.id))
         .toMatchObject({
-          reason: `answered ${status}: busy`,
+          reason: `responded ${status}: busy`,
           attempts: [{ status_code: status }, { status_code: status }, { status_code: status }],
         });
     },
@@ -165,7 +165,7 @@ describe("the answer decides", () => {
     const receiver = await startReceiver((response) => void response.writeHead(status).end());
     const { outcome } = await deliver(webhook(receiver.url));
     expect(receiver.received).toHaveLength(1);
-    expect(outcome.payload).toMatchObject({ reason: `answered ${status}`, attempts: 1 });
+    expect(outcome.payload).toMatchObject({ reason: `responded ${status}`, attempts: 1 });
   });
 
   test.each([301, 302, 307, 308])("%i is final: redirects are not followed", async (status) => {
@@ -174,7 +174,7 @@ describe("the answer decides", () => {
       (response) => void response.writeHead(status, { location: target.url }).end(),
     );
     const { outcome } = await deliver(webhook(receiver.url));
-    expect(outcome.payload["reason"]).toContain(`a redirect to ${target.url}; redirects are not followed`);
+    expect(outcome.payload["reason"]).toContain(`a redirect to ${target.url}. Redirects are not followed`);
     expect([receiver.received.length, target.received.length]).toEqual([1, 0]);
   });
 
@@ -212,7 +212,7 @@ describe("time", () => {
   ])("an endpoint that %s has failed when the timeout is over", async (_, answer) => {
     const receiver = await startReceiver(answer);
     const { outcome } = await deliver(webhook(receiver.url, { timeout: 0.2 }), {}, { attemptsMax: 1 });
-    expect(outcome.payload).toMatchObject({ reason: "no complete answer within 200 ms" });
+    expect(outcome.payload).toMatchObject({ reason: "timed out: no complete response within 200 ms" });
   });
 
   test("of a large answer little is read, and that is soon done", async () => {
@@ -225,7 +225,7 @@ describe("time", () => {
       more();
     });
     const { outcome } = await deliver(webhook(receiver.url));
-    expect(String(outcome.payload["reason"])).toHaveLength("answered 400: ".length + 500);
+    expect(String(outcome.payload["reason"])).toHaveLength("responded 400: ".length + 500);
   });
 });
 
@@ -264,7 +264,7 @@ describe("addresses that are not public", () => {
     const { outcome } = await deliver(webhook(`http://${host}:${counter.port}/`), {}, refusing);
     expect(outcome.event).toBe("prefect-cloud.automation.action.failed");
     expect(outcome.payload["reason"]).toMatch(
-      /is no public address; allow it with --allow-private-addresses/,
+      /is not a public address. If you trust it, allow it with --allow-private-addresses/,
     );
     expect(outcome.payload["attempts"]).toBe(1);
     expect(counter.count()).toBe(0);
@@ -279,9 +279,7 @@ describe("addresses that are not public", () => {
 
   test("only http and https are spoken", async () => {
     const { outcome } = await deliver(webhook("file:///etc/passwd"));
-    expect(outcome.payload["reason"]).toBe(
-      "the url file:///etc/passwd should begin with http:// or https://",
-    );
+    expect(outcome.payload["reason"]).toBe("the url file:///etc/passwd must begin with http:// or https://");
   });
 });
 
@@ -290,11 +288,11 @@ describe("what cannot be sent is final, with the reason", () => {
     [{ payload: "{{ event.payload.pressure + 'bar' }}" }, "+ cannot be applied to a number and a text"],
     [{ payload: "${env.MISSING}" }, "${env.MISSING} has no value"],
     [{ payload: "{% for i in range(100000000) %}{% endfor %}" }, "the template does too much"],
-    [{ headers: { "x-note": "{{ event.payload.note }}" } }, 'the header "x-note" cannot be sent'],
+    [{ headers: { "x-note": "{{ event.payload.note }}" } }, 'cannot send the header "x-note"'],
     [{ secret: "whsec_!" }, "the secret begins with whsec_"],
     [
       { url: "{{ event.payload.pressure }} bar" },
-      "the url {{ event.payload.pressure }} bar does not render to an address",
+      "the url {{ event.payload.pressure }} bar does not render to a valid URL",
     ],
   ])("%j", async (fields, reason) => {
     const receiver = await startReceiver();

@@ -224,7 +224,7 @@ test.each([
   const actions = await startWith({ type: "slack", url: "https://example.org" });
   const { kind, payload } = await actions.deliver(invocationOf(action));
   expect([kind, payload["attempts"]]).toEqual(["failed", 1]);
-  expect(payload["reason"]).toContain("there is no destination");
+  expect(payload["reason"]).toContain("does not exist");
 });
 
 test("a destination is looked up at each attempt, so that a mended one is used", async () => {
@@ -251,7 +251,7 @@ describe("secrets of destinations", () => {
     const actions = await startWith({ type: "webhook", url, headers, secret: "hush-signing" });
     const { kind, payload } = await actions.deliver(invocationOf(notify));
     expect(kind).toBe("failed");
-    expect(payload["reason"]).toContain("answered 400");
+    expect(payload["reason"]).toContain("responded 400");
     const told = [await actions.events(), await actions.queue.listDeadLetters(), actions.logger.lines];
     expect(JSON.stringify(told)).not.toContain("hush");
   });
@@ -354,7 +354,7 @@ describe("e-mail", () => {
       const actions = await startWith({ ...destination, host }, { dangerouslyAllowPrivateAddresses: false });
       const { kind, payload } = await actions.deliver(invocationOf(notify));
       expect([kind, payload["attempts"]]).toEqual(["failed", 1]);
-      expect(payload["reason"]).toContain("no public address");
+      expect(payload["reason"]).toContain("not a public address");
     }
     expect(mails).toEqual([]);
   });

@@ -1,6 +1,6 @@
 /** What a worker under test is given; apart from the rest, because a process without a test runner needs it too. */
 
-import type { WorkerSettings } from "../../src/delivery/worker.ts";
+import type { WorkerSettings } from "../../src/delivery/worker-settings.ts";
 
 /** Everything that a logger was told, as it would be written. */
 export function recordingLogger() {

@@ -13,13 +13,9 @@ import { type Automation, AutomationSchema } from "../../src/core/model/automati
 import { type Event, eventOf, type WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { parseTime, second } from "../../src/core/model/time.ts";
-import { ActionQueue, type QueueSettings } from "../../src/delivery/queue.ts";
-import {
-  type ActionMetrics,
-  type ActionWorker,
-  startActionWorker,
-  type WorkerSettings,
-} from "../../src/delivery/worker.ts";
+import { DeliveryQueue, type QueueSettings } from "../../src/delivery/queue.ts";
+import { type ActionWorker, startActionWorker } from "../../src/delivery/worker.ts";
+import type { ActionMetrics, WorkerSettings } from "../../src/delivery/worker-settings.ts";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
 import { quick, recordingLogger } from "./support-settings.ts";
@@ -151,7 +147,7 @@ export function startActions(redisUrl: string, queueSettings: Partial<QueueSetti
   const workspace = `greenhouse-${randomUUID()}`;
   const redis = connect(redisUrl);
   const log = new Log(redis, workspace);
-  const queue = new ActionQueue(redisUrl, workspace, queueSettings);
+  const queue = new DeliveryQueue(redisUrl, workspace, queueSettings);
   const logger = recordingLogger();
   const workers: ActionWorker[] = [];
   onTestFinished(async () => {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { jobIdOf, queueName, queuePrefix } from "../../src/delivery/queue.ts";
-import type { ActionMetrics } from "../../src/delivery/worker.ts";
+import type { ActionMetrics } from "../../src/delivery/worker-settings.ts";
 import { connect } from "../../src/store/connection.ts";
 import { Log, type NewEvent } from "../../src/store/log.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
@@ -107,7 +107,7 @@ describe("emit-event", () => {
     [{ resource: { "prefect.resource.id": "{{ event.payload.nothing }}" } }, "resource.prefect.resource.id"],
     [
       { payload: { token: "${env.TOKEN}" } },
-      "everybody can read events, so ${env.TOKEN} cannot be part of one",
+      "events are readable by everyone, so they must not contain ${env.TOKEN}",
     ],
   ])("fails with the reason when it renders to no valid event: %j", async (fields, reason) => {
     const actions = startActions(redis.url);
@@ -165,12 +165,12 @@ describe("pause-automation and resume-automation", () => {
   );
 
   test.each([
-    [{ automation: "no such" }, 'there is no automation called "no such"'],
+    [{ automation: "no such" }, 'no automation is named "no such"'],
     [
       { automation_id: "11111111-1111-4111-8111-111111111111" },
-      "there is no automation 11111111-1111-4111-8111-111111111111",
+      "automation 11111111-1111-4111-8111-111111111111 does not exist",
     ],
-    [{ source: "inferred" }, "the triggering event is about no automation"],
+    [{ source: "inferred" }, "the triggering event does not refer to an automation"],
   ])("fail with the reason: %j", async (fields, reason) => {
     const actions = startActions(redis.url);
     actions.work();
@@ -196,7 +196,7 @@ describe("dead letters", () => {
           id: invocation.id,
           automation: { name: "pump watch" },
           action_type: "call-webhook",
-          reason: "answered 500: down",
+          reason: "responded 500: down",
         },
       ]);
 
@@ -265,7 +265,7 @@ describe("one endpoint delays no other", () => {
     const invocation = invocationOf(webhook(receiver.url));
     await actions.queue.addInvocations([invocation]);
     expect((await actions.outcome(invocation)).payload["reason"]).toMatch(
-      /^given up after \d+ ms: answered 500: down$/,
+      /^gave up after \d+ ms: responded 500: down$/,
     );
   });
 });

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { formatTime, millisecond } from "../../src/core/model/time.ts";
-import { ActionQueue } from "../../src/delivery/queue.ts";
+import { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { connect } from "../../src/store/connection.ts";
 import { shardKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
@@ -18,13 +18,13 @@ const program = new URL("../support/engine-process.ts", import.meta.url).pathnam
 
 let server: TestRedis;
 let redis: Redis;
-let queue: ActionQueue;
+let queue: DeliveryQueue;
 let running: ChildProcess | null = null;
 
 beforeAll(async () => {
   server = await startRedis();
   redis = connect(server.url);
-  queue = new ActionQueue(server.url, workspace);
+  queue = new DeliveryQueue(server.url, workspace);
 });
 afterAll(async () => {
   await kill();

@@ -5,7 +5,7 @@ import type { LogEntry } from "../../src/core/machine/log-entry.ts";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { formatTime, millisecond } from "../../src/core/model/time.ts";
-import { ActionQueue } from "../../src/delivery/queue.ts";
+import { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { type Engine, type EngineOptions, ShardCountChanged, startEngine } from "../../src/engine/engine.ts";
 import { connect, RedisUnreachable } from "../../src/store/connection.ts";
 import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
@@ -20,7 +20,7 @@ const waiting = { timeout: 20_000, interval: 20 };
 let server: TestRedis;
 let redis: Redis;
 let log: Log;
-let queue: ActionQueue;
+let queue: DeliveryQueue;
 let engines: Engine[];
 const logged: { level: string; fields: object; message: string }[] = [];
 
@@ -28,7 +28,7 @@ beforeEach(async () => {
   server = await startRedis({ appendOnly: "always" });
   redis = connect(server.url);
   log = new Log(redis, workspace);
-  queue = new ActionQueue(server.url, workspace);
+  queue = new DeliveryQueue(server.url, workspace);
   engines = [];
   logged.length = 0;
 });

@@ -1,4 +1,4 @@
-/** `emit-event`: appends an event to the log, as one that the firing caused. */
+/** `emit-event`: appends an event to the log, with the firing as its cause. */
 
 import type { EmitEventDefinition } from "../../core/model/action.ts";
 import { EventSchema } from "../../core/model/event.ts";
@@ -13,7 +13,7 @@ export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { l
   if (problem !== null) return { kind: "failed", reason: problem };
   const { automation, firing } = invocation;
   const rendered = EventSchema.safeParse({
-    // From the invocation, so that a repeated attempt appends the same event again.
+    // Derived from the invocation: a repeated attempt appends the same event, which counts once.
     id: uuid5(triplineNamespace, `emitted ${invocation.id}`),
     occurred: formatTime(Date.now() * millisecond),
     event: renderer.text(action.event),
@@ -32,20 +32,20 @@ export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { l
     const found = rendered.error.issues
       .map(({ path, message }) => `${path.join(".")}: ${message}`)
       .join("; ");
-    return { kind: "failed", reason: `the event is not valid: ${found}` };
+    return { kind: "failed", reason: `invalid event: ${found}` };
   }
   const event = rendered.data;
   const bytes = Buffer.byteLength(JSON.stringify(event));
   if (bytes > eventBytesMax) {
-    return { kind: "failed", reason: `the event has ${bytes} bytes; at most ${eventBytesMax} are allowed` };
+    return { kind: "failed", reason: `the event is too large: ${bytes} bytes (limit ${eventBytesMax})` };
   }
   await log.appendEvents([{ event, lineage: invocation.lineage }]);
   return { kind: "executed", result: { event: event.event, event_id: event.id } };
 };
 
-/** What is wrong with such an action before it is ever run; null when nothing is. */
+/** What is wrong with an emit-event action before it runs; null when nothing is. */
 export function emitEventProblem(action: EmitEventDefinition): string | null {
   const [name] = referencesIn(JSON.stringify(action));
   if (name === undefined) return null;
-  return `everybody can read events, so \${env.${name}} cannot be part of one; write the text itself`;
+  return `events are readable by everyone, so they must not contain \${env.${name}}; write the text itself`;
 }

@@ -1,4 +1,4 @@
-/** `pause-automation` and `resume-automation`. */
+/** `pause-automation` and `resume-automation`: disable or enable an automation. */
 
 import type { PauseAutomationDefinition, ResumeAutomationDefinition } from "../../core/model/action.ts";
 import { automationEvent } from "../../core/model/automation-view.ts";
@@ -20,16 +20,16 @@ async function setEnabled(
   log: Log,
   enabled: boolean,
 ): Promise<AttemptOutcome> {
-  const target = await targetOf(action, invocation, log);
+  const target = await findTarget(action, invocation, log);
   if ("reason" in target) return { kind: "failed", reason: target.reason };
   const at = Date.now() * millisecond;
   const changed = await log.updateAutomation(
     target.id,
-    // What is so already is left alone: repeating it would tell of changes that are none.
+    // Left as it is if already in that state: an update event without an update would mislead.
     (current) => (current.enabled === enabled ? current : { ...current, enabled, updated: at }),
     (automation) => ({
       event: automationEvent("updated", automation, {
-        // From the invocation, so that a repeated attempt tells of it once.
+        // Derived from the invocation: a repeated attempt reports the change once.
         id: uuid5(invocation.id, "updated"),
         at,
         follows: invocation.firingEventId,
@@ -37,30 +37,30 @@ async function setEnabled(
       lineage: invocation.lineage,
     }),
   );
-  if (changed === null) return { kind: "failed", reason: `there is no automation ${target.id}` };
+  if (changed === null) return { kind: "failed", reason: `automation ${target.id} does not exist` };
   return { kind: "executed", result: { automation_id: changed.id, automation: changed.name, enabled } };
 }
 
-async function targetOf(
+async function findTarget(
   action: PauseAutomationDefinition | ResumeAutomationDefinition,
   { firing }: Invocation,
   log: Log,
 ): Promise<{ readonly id: string } | { readonly reason: string }> {
   if (action.source === "inferred") {
     const event = firing.triggering_event;
-    if (event === null) return { reason: "there is no triggering event to take the automation from" };
+    if (event === null)
+      return { reason: "source inferred needs a triggering event, and this firing has none" };
     const [id] = [event.resource, ...event.related].flatMap((resource) => automationIdIn(resource) ?? []);
-    return id === undefined ? { reason: "the triggering event is about no automation" } : { id };
+    return id === undefined ? { reason: "the triggering event does not refer to an automation" } : { id };
   }
   if (typeof action.automation_id === "string") return { id: action.automation_id };
   const named = (await log.automations()).filter(({ name }) => name === action.automation);
   const [found, other] = named;
-  if (found === undefined)
-    return { reason: `there is no automation called ${JSON.stringify(action.automation)}` };
+  if (found === undefined) return { reason: `no automation is named ${JSON.stringify(action.automation)}` };
   if (other === undefined) return { id: found.id };
   const ids = named.map(({ id }) => id).join(", ");
   return {
-    reason: `${named.length} automations are called ${JSON.stringify(action.automation)}: give the automation_id (${ids})`,
+    reason: `${named.length} automations are named ${JSON.stringify(action.automation)}; use automation_id instead (${ids})`,
   };
 }
 

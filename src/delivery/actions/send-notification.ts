@@ -1,53 +1,17 @@
-/** `send-notification`: a subject and a body, in the form that each kind of destination wants. */
+/** `send-notification`: a subject and a body, in the format of the destination's kind. */
 
-import type { DestinationDefinition } from "../../core/model/destination.ts";
-import type { Invocation } from "../../core/model/invocation.ts";
 import type { RunAction } from "../attempt.ts";
-import { discordMessage, plainMessage, slackMessage, teamsMessage } from "../destinations/chat.ts";
-import { destinationOf, targetOf } from "../destinations/destination.ts";
-import { sendEmail } from "../destinations/email.ts";
-import { pagerDutyEvent } from "../destinations/pagerduty.ts";
-import { requestTo, sendRequest } from "./call-webhook.ts";
-
-/** What is to be told, rendered. */
-export interface Notification {
-  /** One line. */
-  readonly subject: string;
-  readonly body: string;
-  readonly invocation: Invocation;
-}
+import { findDestination } from "../destinations/find-destination.ts";
+import { notify } from "../destinations/kinds.ts";
 
 export const sendNotification: RunAction<"send-notification"> = async (action, invocation, tools) => {
-  const destination = await destinationOf(action, tools.log);
+  const destination = await findDestination(action, tools.log);
   if (destination === null || typeof destination === "string") {
-    return { kind: "failed", reason: destination ?? "the action names no destination" };
+    return { kind: "failed", reason: destination ?? "the action does not name a destination" };
   }
-  const { definition } = destination;
   const subject = tools.renderer.text(action.subject).replaceAll(/\s+/g, " ").trim();
-  // Events may hold half a surrogate pair. Few receivers read that, and what they cannot read is refused for good.
-  const body = tools.renderer.text(action.body).toWellFormed();
-  const notification = { subject: subject.toWellFormed(), body, invocation };
-  if (definition.type === "email") return sendEmail(definition, notification, tools);
-  const message = JSON.stringify(messageFor(definition, notification));
-  const contentType = "application/json";
-  const target = targetOf(destination, "notification");
-  return sendRequest(requestTo(target, { body: message, contentType }, invocation.id, new Date()), tools);
+  const body = tools.renderer.text(action.body);
+  // An event may hold half a surrogate pair. Few receivers can decode that, and most refuse it for good.
+  const notification = { subject: subject.toWellFormed(), body: body.toWellFormed(), invocation };
+  return notify(destination.definition, notification, tools);
 };
-
-function messageFor(
-  definition: Exclude<DestinationDefinition, { type: "email" }>,
-  notification: Notification,
-): object {
-  switch (definition.type) {
-    case "webhook":
-      return plainMessage(notification);
-    case "slack":
-      return slackMessage(notification);
-    case "ms-teams":
-      return teamsMessage(notification);
-    case "discord":
-      return discordMessage(notification);
-    case "pagerduty":
-      return pagerDutyEvent(definition, notification);
-  }
-}

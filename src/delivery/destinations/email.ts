@@ -1,36 +1,34 @@
-/** Notifications by e-mail over SMTP. */
+/** `email`: one e-mail over SMTP to all addressees. */
 
 import { connect, type Socket } from "node:net";
 import { createTransport } from "nodemailer";
-import type { DestinationDefinition } from "../../core/model/destination.ts";
 import { redactionOf } from "../../templates/references.ts";
-import type { Notification } from "../actions/send-notification.ts";
-import { AddressRefused } from "../address.ts";
 import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
+import { AddressRefused } from "../http/address-policy.ts";
+import type { DefinitionOf, DestinationKind, Notification } from "./kind.ts";
 
-type EmailDestination = Extract<DestinationDefinition, { type: "email" }>;
-
-/** For everything: finding the server, speaking with it, and its answer. */
+/** Covers everything: finding the server, talking to it, and its response. */
 const timeoutMs = 30_000;
 
-/** The same `Message-ID` at every attempt, so that a mailbox can tell a repetition. */
-export async function sendEmail(
-  destination: EmailDestination,
+export const email: DestinationKind<"email"> = { notify: sendEmail, webhookTarget: null };
+
+async function sendEmail(
+  definition: DefinitionOf<"email">,
   notification: Notification,
   tools: AttemptTools,
 ): Promise<AttemptOutcome> {
-  const { host, port, password } = destination;
-  const own = redactionOf({}, password === undefined ? {} : { [password]: "…" });
-  const redact = (text: string) => own(tools.redact(text));
+  const { host, port, password } = definition;
+  const redactPassword = redactionOf({}, password === undefined ? {} : { [password]: "…" });
+  const redact = (text: string) => redactPassword(tools.redact(text));
   const { endpoints } = tools.webhooks;
-  const endpoint = `smtp://${host}:${port}`;
-  const entered = await endpoints.enter(endpoint);
-  if ("waitMs" in entered)
-    return { kind: "deferred", reason: redact(entered.reason), waitMs: entered.waitMs };
+  const admission = await endpoints.enter(`smtp://${host}:${port}`);
+  if ("waitMs" in admission) {
+    return { kind: "deferred", reason: redact(admission.reason), waitMs: admission.waitMs };
+  }
   let alive: boolean | null = null;
-  const result = { destination: destination.name };
+  const result = { destination: definition.name };
   try {
-    const { accepted, rejected } = await speak(destination, notification, tools);
+    const { accepted, rejected } = await deliver(definition, notification, tools);
     alive = true;
     return {
       kind: "executed",
@@ -38,28 +36,29 @@ export async function sendEmail(
     };
   } catch (error) {
     if (tools.signal.aborted) throw error;
-    const { retry, reason } = judge(error as SmtpError);
-    alive = answered(error as SmtpError) ? true : retry ? false : null;
-    return retry
-      ? { kind: "retry", reason: redact(reason), afterMs: null, result }
-      : { kind: "failed", reason: redact(reason), result };
+    const { isFinal, reason } = judgeError(error as SmtpError);
+    const responded = (error as SmtpError).responseCode !== undefined;
+    alive = responded ? true : isFinal ? null : false;
+    return isFinal
+      ? { kind: "failed", reason: redact(reason), result }
+      : { kind: "retry", reason: redact(reason), afterMs: null, result };
   } finally {
-    entered.leave(alive);
+    admission.leave(alive);
   }
 }
 
-async function speak(
-  destination: EmailDestination,
+async function deliver(
+  definition: DefinitionOf<"email">,
   { subject, body, invocation }: Notification,
   { webhooks, signal }: AttemptTools,
 ): Promise<{ accepted: unknown[]; rejected: unknown[] }> {
-  const { host, port, security, username, password, from, to } = destination;
+  const { host, port, security, username, password, from, to } = definition;
   webhooks.checkHost(host);
   const socket = connect({ host, port, lookup: webhooks.lookup });
   const timeout = AbortSignal.timeout(timeoutMs);
-  const end = AbortSignal.any([timeout, signal]);
-  const cut = () => socket.destroy(new Error(`no complete answer within ${timeoutMs} ms`));
-  end.addEventListener("abort", cut);
+  const stop = AbortSignal.any([timeout, signal]);
+  const abort = () => socket.destroy(new Error(`timed out: no complete response within ${timeoutMs} ms`));
+  stop.addEventListener("abort", abort);
   try {
     await connected(socket);
     const transport = createTransport({
@@ -71,7 +70,7 @@ async function speak(
       ...(username === undefined ? {} : { auth: { user: username, pass: password ?? "" } }),
       connection: socket,
       tls: { servername: host },
-      // Texts only: nothing in a notification may name a file or an address to be read.
+      // A notification is text only: nothing in it may name a file or a URL to read.
       disableFileAccess: true,
       disableUrlAccess: true,
     });
@@ -80,12 +79,12 @@ async function speak(
       to,
       subject,
       text: body,
-      messageId: `<${invocation.id}@tripline>`,
+      messageId: `<${invocation.id}@tripline>`, // the same at every attempt, so that a mailbox can drop a repeat
       headers: { "Auto-Submitted": "auto-generated" },
     });
     return { accepted, rejected };
   } finally {
-    end.removeEventListener("abort", cut);
+    stop.removeEventListener("abort", abort);
     socket.destroy();
   }
 }
@@ -101,19 +100,15 @@ function connected(socket: Socket): Promise<void> {
 }
 
 interface SmtpError extends Error {
-  /** Of the server's answer, when there was one. */
+  /** The status of the server's response, if there was one. */
   readonly responseCode?: number;
   readonly code?: string;
 }
 
-function answered({ responseCode }: SmtpError): boolean {
-  return responseCode !== undefined;
-}
-
-/** Codes of 500 and above are final, as RFC 5321 has it; so is what no repetition will change. */
-function judge(error: SmtpError): { readonly retry: boolean; readonly reason: string } {
-  const { message, responseCode, code } = error;
-  if (error instanceof AddressRefused) return { retry: false, reason: message };
-  if (responseCode !== undefined) return { retry: responseCode < 500, reason: message };
-  return { retry: code !== "EENVELOPE" && code !== "EAUTH" && code !== "ETLS", reason: message };
+/** Statuses from 500 on are final (RFC 5321), and so is anything that a retry cannot change. */
+function judgeError(error: SmtpError): { readonly isFinal: boolean; readonly reason: string } {
+  const { message: reason, responseCode, code } = error;
+  if (error instanceof AddressRefused) return { isFinal: true, reason };
+  if (responseCode !== undefined) return { isFinal: responseCode >= 500, reason };
+  return { isFinal: code === "EENVELOPE" || code === "EAUTH" || code === "ETLS", reason };
 }

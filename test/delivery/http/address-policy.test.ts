@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { addressPolicy } from "../../src/delivery/address.ts";
+import { addressPolicy } from "../../../src/delivery/http/address-policy.ts";
 
 describe("webhooks go to public addresses only", () => {
   const isAllowed = addressPolicy(false);
@@ -30,8 +30,8 @@ test("what is allowed by name is allowed, and nothing beside it", () => {
   expect(["10.2.0.1", "192.168.0.1", "fd00::6", "169.254.169.254"].filter(isAllowed)).toEqual([]);
 });
 
-test("a network that is none is refused with an example", () => {
+test("an invalid network is refused with an example", () => {
   expect(() => addressPolicy(["10.1.0.0/99"])).toThrow(
-    '"10.1.0.0/99" is no network; write one such as 10.1.0.0/16',
+    'invalid network "10.1.0.0/99"; use a network such as 10.1.0.0/16',
   );
 });

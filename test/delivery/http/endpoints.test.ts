@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Deferred, Endpoints, type Entered } from "../../src/delivery/endpoints.ts";
+import { type Admission, type Deferral, Endpoints } from "../../../src/delivery/http/endpoints.ts";
 
 const limits = { concurrencyMax: 2, failuresMax: 3, restMs: 1_000, restMsMax: 3_000 };
 
@@ -8,12 +8,12 @@ function greenhouse() {
   const clock = { now: 0 };
   const endpoints = new Endpoints(limits, () => clock.now);
   const ask = (origin = "http://pumps") => endpoints.enter(origin);
-  async function enter(origin?: string): Promise<Entered> {
+  async function enter(origin?: string): Promise<Admission> {
     const entered = await ask(origin);
     if ("waitMs" in entered) throw new Error(entered.reason);
     return entered;
   }
-  async function refused(origin?: string): Promise<Deferred> {
+  async function refused(origin?: string): Promise<Deferral> {
     const deferred = await ask(origin);
     if ("leave" in deferred) throw new Error("it was let in");
     return deferred;

@@ -1,4 +1,4 @@
-/** Sends one request of a webhook: to public addresses only, within its time, reading little of the answer. */
+/** The HTTP client for webhooks: connects to public addresses only, keeps to a deadline, and reads little of a response. */
 
 import { type LookupAddress, lookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
@@ -8,7 +8,7 @@ import {
   AddressRefused,
   type AllowedPrivateAddresses,
   addressPolicy,
-} from "./address.ts";
+} from "./address-policy.ts";
 import { type EndpointLimits, Endpoints, endpointLimits } from "./endpoints.ts";
 
 export interface WebhookRequest {
@@ -16,11 +16,11 @@ export interface WebhookRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
-  /** For everything: finding the address, connecting, sending, and reading the answer. */
+  /** Covers everything: the DNS lookup, connecting, sending, and reading the response. */
   readonly timeoutMs: number;
 }
 
-export interface WebhookAnswer {
+export interface WebhookResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** The beginning of the body. */
@@ -28,23 +28,24 @@ export interface WebhookAnswer {
 }
 
 export interface WebhookClientOptions {
-  /** Loopback, private and other addresses that are not public are refused unless they are named here. */
+  /** Loopback, private and other addresses that are not public are refused unless listed here. */
   readonly dangerouslyAllowPrivateAddresses?: AllowedPrivateAddresses;
   readonly limits?: Partial<EndpointLimits>;
 }
 
-const excerptBytesMax = 4_096;
-/** Up to here the rest of an answer is read and dropped, so that the connection can be used again. */
-const answerBytesMax = 131_072;
+/** How much of a response body is kept. */
+export const excerptBytesMax = 4_096;
+/** The rest of a body is read and dropped up to this size, so that the connection can be reused. */
+export const responseBytesMax = 131_072;
 
 export class WebhookClient {
   readonly endpoints: Endpoints;
-  /** Finds a host's addresses, and of those only the ones that may be connected to. */
+  /** Resolves a host to the addresses that may be connected to. */
   readonly lookup: LookupFunction;
   readonly #isAllowed: AddressPolicy;
   readonly #agent: Agent;
 
-  /** @throws Error when an allowed network is none */
+  /** @throws Error when an allowed network is invalid */
   constructor(options: WebhookClientOptions = {}) {
     const limits = { ...endpointLimits, ...options.limits };
     const isAllowed = addressPolicy(options.dangerouslyAllowPrivateAddresses ?? false);
@@ -54,21 +55,20 @@ export class WebhookClient {
     this.#agent = new Agent({
       connect: guardedConnector(isAllowed),
       connections: limits.concurrencyMax,
-      headersTimeout: 0, // the request's own time covers them
+      headersTimeout: 0, // the request's own deadline covers headers and body
       bodyTimeout: 0,
     });
   }
 
   /**
-   * Redirects are answers like any other.
+   * Sends one request. Redirects are not followed: they are responses like any other.
    *
-   * @throws AddressRefused; TimeoutError; whatever went wrong on the network; InvalidArgumentError of a header that
-   *   cannot be sent
+   * @throws AddressRefused, TimeoutError, any network error, and InvalidArgumentError for a header that cannot be sent
    */
-  async send(request: WebhookRequest, stop: AbortSignal): Promise<WebhookAnswer> {
+  async send(request: WebhookRequest, stop: AbortSignal): Promise<WebhookResponse> {
     const { url, method, headers, body, timeoutMs } = request;
     const timeout = AbortSignal.timeout(timeoutMs);
-    const answer = await this.#agent.request({
+    const response = await this.#agent.request({
       origin: url.origin,
       path: url.pathname + url.search,
       method: method as Dispatcher.HttpMethod,
@@ -76,10 +76,11 @@ export class WebhookClient {
       body,
       signal: AbortSignal.any([timeout, stop]),
     });
-    return { status: answer.statusCode, headers: answer.headers, excerpt: await beginningOf(answer.body) };
+    const { statusCode: status } = response;
+    return { status, headers: response.headers, excerpt: await readExcerpt(response.body) };
   }
 
-  /** Looks at a literal address, which is connected to without being looked up. @throws AddressRefused */
+  /** Checks a literal address, which is connected to without a lookup. @throws AddressRefused */
   checkHost(host: string): void {
     if (isIP(host) !== 0 && !this.#isAllowed(host)) throw new AddressRefused(host, host);
   }
@@ -89,22 +90,22 @@ export class WebhookClient {
   }
 }
 
-async function beginningOf(body: Dispatcher.ResponseData["body"]): Promise<string> {
+async function readExcerpt(body: Dispatcher.ResponseData["body"]): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     if (length < excerptBytesMax) chunks.push(chunk);
     length += chunk.length;
-    if (length > answerBytesMax) break; // ends the connection
+    if (length > responseBytesMax) break; // closes the connection
   }
   return Buffer.concat(chunks).subarray(0, excerptBytesMax).toString();
 }
 
-/** Looks at the very addresses that are connected to, so that a name cannot change its mind after it was judged. */
+/** Checks the very address that is connected to, so that a name cannot resolve differently after the check. */
 function guardedConnector(isAllowed: AddressPolicy): buildConnector.connector {
   const connect = buildConnector({ lookup: guardedLookup(isAllowed) });
   return (options, callback) => {
-    // A literal address is connected to without being looked up.
+    // A literal address is connected to without a lookup.
     const address = options.hostname.replace(/^\[|\]$/g, "");
     if (isIP(address) !== 0 && !isAllowed(address)) callback(new AddressRefused(address, address), null);
     else connect(options, callback);
@@ -113,12 +114,13 @@ function guardedConnector(isAllowed: AddressPolicy): buildConnector.connector {
 
 function guardedLookup(isAllowed: AddressPolicy): LookupFunction {
   return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, found: LookupAddress[]) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
       if (error !== null) return callback(error, "", 0);
-      const allowed = found.filter(({ address }) => isAllowed(address));
+      const allowed = addresses.filter(({ address }) => isAllowed(address));
       const [first] = allowed;
-      if (first === undefined)
-        return callback(new AddressRefused(hostname, found[0]?.address ?? "no address"), "", 0);
+      if (first === undefined) {
+        return callback(new AddressRefused(hostname, addresses[0]?.address ?? "no address"), "", 0);
+      }
       if (options.all === true) callback(null, allowed);
       else callback(null, first.address, first.family);
     });

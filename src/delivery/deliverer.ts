@@ -1,0 +1,218 @@
+/**
+ * The steps of one delivery: announce it, make an attempt, store what came of it, report it in the log.
+ *
+ * A delivery happens at least once, always under the same id. The process may die between any two steps; BullMQ then
+ * gives the job to another worker:
+ *
+ * - before the outcome is stored in the job, the action runs again;
+ * - after that, only its event is appended again, with the same id, which counts once.
+ *
+ * A Redis outage ends no delivery: the worker keeps the outcome and waits.
+ */
+
+import { DelayedError, type Job, UnrecoverableError } from "bullmq";
+import { millisecond } from "../core/model/time.ts";
+import { RedisUnreachable, reaching } from "../store/connection.ts";
+import type { Log } from "../store/log.ts";
+import { redactionOf } from "../templates/references.ts";
+import { Renderer } from "../templates/renderer.ts";
+import type { AttemptOutcome } from "./attempt.ts";
+import {
+  type DeliveryOutcome,
+  type DeliveryState,
+  deliveryEvent,
+  type FinishedState,
+  withAttempt,
+} from "./delivery-state.ts";
+import type { WebhookClient } from "./http/webhook-client.ts";
+import { deferralMs, retryDelayMs } from "./retry-delay.ts";
+import { runAction } from "./run-action.ts";
+import type { ActionLogger, ActionMetrics, WorkerSettings } from "./worker-settings.ts";
+
+export type JobState = DeliveryState | FinishedState;
+
+/** A delivery during which workers crash more often than this is given up: it is probably the cause. */
+export const crashCountMax = 10;
+const redisRetryMs = 250;
+
+export interface DelivererOptions {
+  readonly log: Log;
+  readonly logger: ActionLogger;
+  readonly metrics?: ActionMetrics;
+  readonly settings: WorkerSettings;
+  readonly webhooks: WebhookClient;
+  /** Aborted when the worker must stop at once. */
+  readonly stop: AbortSignal;
+}
+
+export class Deliverer {
+  readonly #log: Log;
+  readonly #logger: ActionLogger;
+  readonly #metrics: ActionMetrics;
+  readonly #settings: WorkerSettings;
+  readonly #webhooks: WebhookClient;
+  readonly #stop: AbortSignal;
+
+  constructor({ log, logger, metrics = {}, settings, webhooks, stop }: DelivererOptions) {
+    this.#log = log;
+    this.#logger = logger;
+    this.#metrics = metrics;
+    this.#settings = settings;
+    this.#webhooks = webhooks;
+    this.#stop = stop;
+  }
+
+  /**
+   * Takes a delivery as far as it will go now.
+   *
+   * @throws UnrecoverableError: a dead letter; DelayedError: neither finished nor failed, and comes back later
+   */
+  async deliver(job: Job<JobState>, token: string): Promise<void> {
+    if ("finished" in job.data) return;
+    let outcome = job.data.outcome;
+    try {
+      outcome ??= (await this.#attempt(job as Job<DeliveryState>, token)) ?? undefined;
+      if (outcome === undefined) throw new DelayedError();
+      await this.#report(job as Job<DeliveryState>, outcome);
+    } catch (error) {
+      if (error instanceof DelayedError) throw error;
+      // The job keeps this worker's lock, which is no longer renewed: BullMQ hands it out again.
+      if (!this.#stop.aborted) {
+        this.#logger.error({ err: error, job: job.id }, "Delivery interrupted; another worker will retry it");
+      }
+      throw new DelayedError();
+    }
+    if (outcome.kind === "failed") throw new UnrecoverableError(String(outcome.result["reason"]));
+  }
+
+  /** Makes one attempt, if one may be made now. @returns the outcome; null when the job was delayed */
+  async #attempt(job: Job<DeliveryState>, token: string): Promise<DeliveryOutcome | null> {
+    const { invocation } = job.data;
+    const { type } = invocation.action;
+    await this.#announce(job);
+    const started = performance.now();
+    const attempt = await this.#run(job);
+    const durationMs = Math.round(performance.now() - started);
+    if (attempt.kind === "deferred") return this.#defer(job, token, attempt);
+
+    const attemptCount = (job.data.attemptCount ?? 0) + 1;
+    this.#metrics.attemptFinished?.(type, attempt.kind, durationMs / 1_000);
+    const result = { ...attempt.result, attempts: attemptCount, duration_ms: durationMs };
+    if (attempt.kind === "executed") return this.#keepOutcome(job, job.data, "executed", result);
+    const status = attempt.result?.["status_code"];
+    const state = withAttempt(job.data, {
+      at: new Date().toISOString(),
+      reason: attempt.reason,
+      duration_ms: durationMs,
+      ...(typeof status === "number" ? { status_code: status } : {}),
+    });
+    if (attempt.kind === "failed" || attemptCount >= this.#settings.attemptsMax) {
+      return this.#keepOutcome(job, state, "failed", { ...result, reason: attempt.reason });
+    }
+    const waitMs = retryDelayMs(this.#settings, attemptCount, attempt.afterMs, Math.random());
+    const fields = {
+      automation: invocation.automation.name,
+      invocation: invocation.id,
+      reason: attempt.reason,
+    };
+    this.#logger.warn({ ...fields, attempt: attemptCount, waitMs }, "Delivery failed; retrying");
+    await this.#write(job, state);
+    await job.moveToDelayed(Date.now() + waitMs, token);
+    return null;
+  }
+
+  /** Appends the event that says the delivery has started, before the first attempt. */
+  async #announce({ data }: Job<DeliveryState>): Promise<void> {
+    if (data.announced === true) return;
+    const event = deliveryEvent(data, "triggered", Date.now() * millisecond);
+    const { lineage } = data.invocation;
+    await this.#untilReached(() => this.#log.appendEvents([{ event, lineage }]));
+  }
+
+  async #run({ data: { invocation }, stalledCounter }: Job<DeliveryState>): Promise<AttemptOutcome> {
+    if (stalledCounter > crashCountMax) {
+      const reason = `gave up: the worker crashed ${stalledCounter} times during this delivery`;
+      return { kind: "failed", reason };
+    }
+    const redact = redactionOf(invocation.secrets);
+    return this.#untilReached(() => {
+      const renderer = new Renderer(invocation);
+      const tools = { log: this.#log, webhooks: this.#webhooks, renderer, redact, signal: this.#stop };
+      return runAction(invocation, tools);
+    });
+  }
+
+  async #defer(
+    job: Job<DeliveryState>,
+    token: string,
+    { reason, waitMs }: Extract<AttemptOutcome, { kind: "deferred" }>,
+  ): Promise<DeliveryOutcome | null> {
+    const { giveUpAfterMs } = this.#settings;
+    const ageMs = Date.now() - (job.data.started ?? job.timestamp);
+    if (ageMs > giveUpAfterMs) {
+      const latest = job.data.attempts?.at(-1)?.reason ?? reason;
+      const result = { attempts: job.data.attemptCount ?? 0, reason: `gave up after ${ageMs} ms: ${latest}` };
+      return this.#keepOutcome(job, job.data, "failed", result);
+    }
+    this.#metrics.deferred?.(job.data.invocation.action.type);
+    if (job.data.announced !== true) await this.#write(job, { ...job.data, announced: true });
+    await job.moveToDelayed(Date.now() + deferralMs(waitMs, Math.random()), token);
+    return null;
+  }
+
+  /** Stores how the delivery ended, so that reporting it can be repeated without delivering again. */
+  async #keepOutcome(
+    job: Job<DeliveryState>,
+    state: DeliveryState,
+    kind: DeliveryOutcome["kind"],
+    result: Readonly<Record<string, unknown>>,
+  ): Promise<DeliveryOutcome> {
+    const outcome: DeliveryOutcome = { kind, at: Date.now() * millisecond, result };
+    await this.#write(job, { ...state, announced: true, outcome });
+    return outcome;
+  }
+
+  /** Appends the event that says how the delivery ended. */
+  async #report(job: Job<DeliveryState>, { kind, at, result }: DeliveryOutcome): Promise<void> {
+    const { id, automation, action, lineage } = job.data.invocation;
+    const event = deliveryEvent(job.data, kind, at, result);
+    await this.#untilReached(() => this.#log.appendEvents([{ event, lineage }]));
+    const fields = { automation: automation.name, action: action.type, ...result, invocation: id };
+    if (kind === "executed") this.#logger.info(fields, "Action executed");
+    else this.#logger.error(fields, "Action failed; no retries left");
+    const seconds = (Date.now() - (job.data.started ?? job.timestamp)) / 1_000;
+    this.#metrics.actionFinished?.(action.type, kind, seconds);
+    // From now on only the job's id is needed, and its secrets least of all.
+    if (kind === "executed") await this.#write(job, { finished: true });
+  }
+
+  async #write(job: Job<DeliveryState> | Job<JobState>, state: JobState): Promise<void> {
+    await this.#untilReached(() => reaching(() => (job as Job<JobState>).updateData(state)));
+  }
+
+  /** Repeats a step until Redis accepts it or the worker is stopped. */
+  async #untilReached<T>(step: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await step();
+      } catch (error) {
+        if (!(error instanceof RedisUnreachable) || this.#stop.aborted) throw error;
+        await sleep(redisRetryMs, this.#stop);
+      }
+    }
+  }
+}
+
+/** Waits, or returns early when the signal aborts. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
+}

@@ -1,0 +1,26 @@
+/** Finds the destination that an action refers to. */
+
+import type { Destination } from "../../core/model/destination.ts";
+import type { Log } from "../../store/log.ts";
+
+interface DestinationReference {
+  readonly block_document_id?: string | undefined;
+  readonly destination?: string | undefined;
+}
+
+/**
+ * The destination as it is now, so that a repaired one is used at the next attempt; null when the action refers to none.
+ *
+ * @returns the reason when there is no such destination
+ * @throws RedisUnreachable
+ */
+export async function findDestination(
+  { block_document_id: id, destination: name }: DestinationReference,
+  { destinations }: Pick<Log, "destinations">,
+): Promise<Destination | string | null> {
+  if (name !== undefined) {
+    return (await destinations.named(name)) ?? `destination ${JSON.stringify(name)} does not exist`;
+  }
+  if (id === undefined) return null;
+  return (await destinations.get(id)) ?? `destination ${id} does not exist`;
+}

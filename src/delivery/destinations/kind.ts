@@ -1,0 +1,60 @@
+/** The one interface that every kind of destination implements. */
+
+import { webhookTimeoutDefault } from "../../core/model/action.ts";
+import { type DestinationDefinition, destinationSecrets } from "../../core/model/destination.ts";
+import type { Invocation } from "../../core/model/invocation.ts";
+import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
+import { prepareRequest, type Target } from "../http/request.ts";
+import { sendRequest } from "../http/send-request.ts";
+
+export type DestinationType = DestinationDefinition["type"];
+export type DefinitionOf<T extends DestinationType> = Extract<DestinationDefinition, { type: T }>;
+
+/** A rendered notification. */
+export interface Notification {
+  /** One line; may be empty. */
+  readonly subject: string;
+  readonly body: string;
+  readonly invocation: Invocation;
+}
+
+export interface DestinationKind<T extends DestinationType> {
+  /** Makes one attempt to send a notification. */
+  notify(
+    definition: DefinitionOf<T>,
+    notification: Notification,
+    tools: AttemptTools,
+  ): Promise<AttemptOutcome>;
+  /** Where `call-webhook` sends to; null for a kind that takes only notifications. */
+  readonly webhookTarget: ((definition: DefinitionOf<T>) => Target) | null;
+}
+
+/** A target with this URL and the defaults, whose errors name the destination and hide its secrets. */
+export function targetAt(url: string, definition: DestinationDefinition): Target {
+  return {
+    url,
+    method: "POST",
+    headers: {},
+    secret: undefined,
+    timeout: webhookTimeoutDefault,
+    identity: { destination: definition.name },
+    hidden: destinationSecrets(definition).flatMap(({ value }) => formsOf(value)),
+  };
+}
+
+/** Posts a notification as JSON. */
+export function postJson(
+  target: Target,
+  message: object,
+  { invocation }: Notification,
+  tools: AttemptTools,
+): Promise<AttemptOutcome> {
+  const body = { body: JSON.stringify(message), contentType: "application/json" };
+  return sendRequest(prepareRequest(target, body, invocation.id, new Date()), tools);
+}
+
+/** A receiver may quote only the path of a secret URL. */
+function formsOf(secret: string): string[] {
+  const path = URL.parse(secret)?.pathname ?? "";
+  return path.length > 8 ? [secret, path] : [secret];
+}

@@ -1,0 +1,46 @@
+/** Every kind of destination, by its type. */
+
+import type { DestinationDefinition } from "../../core/model/destination.ts";
+import { TemplateError } from "../../templates/template.ts";
+import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
+import type { Target } from "../http/request.ts";
+import { discord } from "./discord.ts";
+import { email } from "./email.ts";
+import type { DestinationKind, DestinationType, Notification } from "./kind.ts";
+import { teams } from "./ms-teams.ts";
+import { pagerDuty } from "./pagerduty.ts";
+import { slack } from "./slack.ts";
+import { webhook } from "./webhook.ts";
+
+const kinds: { readonly [T in DestinationType]: DestinationKind<T> } = {
+  discord,
+  email,
+  "ms-teams": teams,
+  pagerduty: pagerDuty,
+  slack,
+  webhook,
+};
+
+/** Makes one attempt to send a notification. @throws TemplateError */
+export function notify(
+  definition: DestinationDefinition,
+  notification: Notification,
+  tools: AttemptTools,
+): Promise<AttemptOutcome> {
+  return kindOf(definition).notify(definition, notification, tools);
+}
+
+/** Where `call-webhook` sends to. @throws TemplateError when the destination takes only notifications */
+export function webhookTargetOf(definition: DestinationDefinition): Target {
+  const { webhookTarget } = kindOf(definition);
+  if (webhookTarget !== null) return webhookTarget(definition);
+  const { name, type } = definition;
+  throw new TemplateError(
+    `destination ${JSON.stringify(name)} (${type}) takes only notifications; use send-notification instead of call-webhook`,
+  );
+}
+
+// The type of a definition chooses its kind, which the compiler cannot follow.
+function kindOf({ type }: DestinationDefinition): DestinationKind<DestinationType> {
+  return kinds[type] as DestinationKind<DestinationType>;
+}

@@ -1,0 +1,172 @@
+/**
+ * The state of each endpoint, so that a slow or dead one does not delay the others. Each endpoint has a limit on
+ * concurrent requests, and rests for a while after several failures in a row (a circuit breaker).
+ *
+ * This state belongs to one process; another process learns it from its own requests.
+ */
+
+export interface EndpointLimits {
+  /** Concurrent requests to one endpoint, per process. */
+  readonly concurrencyMax: number;
+  /** Failures in a row after which an endpoint rests. */
+  readonly failuresMax: number;
+  /** The first rest; it doubles with each further failure. */
+  readonly restMs: number;
+  readonly restMsMax: number;
+}
+
+export const endpointLimits: EndpointLimits = {
+  concurrencyMax: 10,
+  failuresMax: 5,
+  restMs: 5_000,
+  restMsMax: 60_000,
+};
+
+/** The request must wait this long before it asks again. */
+export interface Deferral {
+  readonly waitMs: number;
+  readonly reason: string;
+}
+
+/** The right to send one request. Call `leave` exactly once. */
+export interface Admission {
+  /** @param alive whether the endpoint responded like a working one; null when the request did not find out */
+  leave(alive: boolean | null): void;
+}
+
+interface Endpoint {
+  /** When each request in flight started, oldest first. */
+  readonly inFlight: Map<symbol, number>;
+  /** Requests about to get a slot: each is called with an admission, or with null if it must be deferred after all. */
+  readonly waiting: ((admission: Admission | null) => void)[];
+  /** Failures in a row. */
+  failureCount: number;
+  restsUntil: number;
+  /** When the next deferred request may come back. */
+  nextSlot: number;
+  meanMs: number;
+}
+
+/** A request that gets a slot within this time waits here; others are deferred and hold up nothing meanwhile. */
+const patienceMs = 200;
+/** Idle endpoints are forgotten above this count: URLs may come from templates, so their number has no limit. */
+export const endpointCountMax = 10_000;
+const deferredMsMin = 50;
+const deferredMsMax = 10_000;
+
+export class Endpoints {
+  readonly #limits: EndpointLimits;
+  readonly #now: () => number;
+  readonly #endpoints = new Map<string, Endpoint>();
+
+  /** @param now milliseconds since the epoch */
+  constructor(limits: EndpointLimits = endpointLimits, now: () => number = Date.now) {
+    this.#limits = limits;
+    this.#now = now;
+  }
+
+  /** How many endpoints are remembered. */
+  get size(): number {
+    return this.#endpoints.size;
+  }
+
+  /** Admits a request if there is a slot or will be one soon; otherwise says how long to wait. */
+  async enter(origin: string): Promise<Admission | Deferral> {
+    const endpoint = this.#endpoint(origin);
+    const now = this.#now();
+    if (endpoint.restsUntil > now) return this.#defer(origin, endpoint);
+    const slotCount = this.#slotCount(endpoint);
+    if (endpoint.inFlight.size < slotCount) return this.#admit(origin, endpoint);
+    const [oldest = now] = endpoint.inFlight.values();
+    const requestMs = Math.max(endpoint.meanMs, now - oldest);
+    if ((requestMs * (endpoint.waiting.length + 1)) / slotCount > patienceMs) {
+      return this.#defer(origin, endpoint);
+    }
+    return (await waitForSlot(endpoint.waiting, 2 * patienceMs)) ?? this.#defer(origin, endpoint);
+  }
+
+  /** Sends nothing to an endpoint for a while, because it asked for that. */
+  rest(origin: string, ms: number): void {
+    const endpoint = this.#endpoint(origin);
+    endpoint.restsUntil = Math.max(endpoint.restsUntil, this.#now() + ms);
+  }
+
+  #endpoint(origin: string): Endpoint {
+    const known = this.#endpoints.get(origin);
+    if (known !== undefined) return known;
+    if (this.#endpoints.size >= endpointCountMax) this.#forgetIdle();
+    const endpoint: Endpoint = {
+      inFlight: new Map(),
+      waiting: [],
+      failureCount: 0,
+      restsUntil: 0,
+      nextSlot: 0,
+      meanMs: 0,
+    };
+    this.#endpoints.set(origin, endpoint);
+    return endpoint;
+  }
+
+  #forgetIdle(): void {
+    for (const [origin, { inFlight, waiting, restsUntil }] of this.#endpoints) {
+      if (inFlight.size + waiting.length === 0 && restsUntil <= this.#now()) this.#endpoints.delete(origin);
+    }
+  }
+
+  /** After a rest, a single request finds out whether the endpoint works again. */
+  #slotCount(endpoint: Endpoint): number {
+    return endpoint.failureCount >= this.#limits.failuresMax ? 1 : this.#limits.concurrencyMax;
+  }
+
+  #defer(origin: string, endpoint: Endpoint): Deferral {
+    const now = this.#now();
+    const restMs = endpoint.restsUntil - now;
+    if (restMs > 0) return { waitMs: restMs, reason: `requests to ${origin} are paused for ${restMs} ms` };
+    // Each comes back when a slot should be free for it, rather than all at once.
+    const [oldest = now] = endpoint.inFlight.values();
+    const requestMs = Math.max(endpoint.meanMs, now - oldest);
+    endpoint.nextSlot = Math.max(endpoint.nextSlot, now) + requestMs / this.#slotCount(endpoint);
+    const waitMs = Math.min(Math.max(endpoint.nextSlot - now, deferredMsMin), deferredMsMax);
+    return { waitMs, reason: `${origin} already has ${endpoint.inFlight.size} requests in flight` };
+  }
+
+  #admit(origin: string, endpoint: Endpoint): Admission {
+    const request = Symbol(origin);
+    endpoint.inFlight.set(request, this.#now());
+    return { leave: (alive) => this.#leave(origin, endpoint, request, alive) };
+  }
+
+  #leave(origin: string, endpoint: Endpoint, request: symbol, alive: boolean | null): void {
+    const { failuresMax, restMs, restMsMax } = this.#limits;
+    const now = this.#now();
+    endpoint.meanMs += (now - (endpoint.inFlight.get(request) ?? now) - endpoint.meanMs) / 8;
+    endpoint.inFlight.delete(request);
+    if (alive === true) endpoint.failureCount = 0;
+    if (alive === false) {
+      endpoint.failureCount += 1;
+      const excess = endpoint.failureCount - failuresMax;
+      const until = now + Math.min(restMs * 2 ** excess, restMsMax);
+      if (excess >= 0) endpoint.restsUntil = Math.max(endpoint.restsUntil, until);
+    }
+    if (endpoint.restsUntil > now) {
+      for (const resume of endpoint.waiting.splice(0)) resume(null);
+    } else if (endpoint.inFlight.size < this.#slotCount(endpoint)) {
+      endpoint.waiting.shift()?.(this.#admit(origin, endpoint));
+    }
+  }
+}
+
+/** Waits in line for a slot. @returns null when none came free in time */
+function waitForSlot(waiting: Endpoint["waiting"], ms: number): Promise<Admission | null> {
+  return new Promise((resolve) => {
+    const resume = (admission: Admission | null) => {
+      clearTimeout(timer);
+      resolve(admission);
+    };
+    const timer = setTimeout(() => {
+      waiting.splice(waiting.indexOf(resume), 1);
+      resolve(null);
+    }, ms);
+    waiting.push(resume);
+  });
+}

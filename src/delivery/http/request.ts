@@ -1,0 +1,112 @@
+/** Builds the request of one attempt: URL, headers, body, and the Standard Webhooks signature. */
+
+import { readFileSync } from "node:fs";
+import { Webhook } from "standardwebhooks";
+import { type Redact, redactionOf } from "../../templates/references.ts";
+import { TemplateError } from "../../templates/template.ts";
+import type { WebhookRequest } from "./webhook-client.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+/** Where a request goes, as literal texts. */
+export interface Target {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly secret: string | undefined;
+  /** Seconds. */
+  readonly timeout: number;
+  /** What results and errors may say about the target: its `url` or its `destination`. */
+  readonly identity: Readonly<Record<string, string>>;
+  /** Texts that results and errors must not contain. */
+  readonly hidden: readonly string[];
+}
+
+export interface RequestBody {
+  readonly body: string | null;
+  readonly contentType: string;
+}
+
+/** A request that is ready to send. */
+export interface PreparedRequest {
+  readonly request: WebhookRequest;
+  readonly identity: Target["identity"];
+  /** Removes the target's secrets from a text. The automation's own secrets are removed elsewhere. */
+  readonly redact: Redact;
+}
+
+/**
+ * Builds a request to a target, and signs it when the target has a secret.
+ *
+ * @param id the delivery's id: the `webhook-id` header
+ * @param sent goes into `webhook-timestamp` and the signature
+ * @throws TemplateError when the target or a header is invalid
+ */
+export function prepareRequest(
+  target: Target,
+  { body, contentType }: RequestBody,
+  id: string,
+  sent: Date,
+): PreparedRequest {
+  const [name = ""] = Object.values(target.identity);
+  const url = parseHttpUrl(target.url, name);
+  const headers = new Headers({ "user-agent": `Tripline/${version}` });
+  const hidden: Record<string, string> = {};
+  for (const text of target.hidden) hidden[text] = "…";
+  if (url.username !== "" || url.password !== "") {
+    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    const basic = Buffer.from(credentials).toString("base64");
+    headers.set("authorization", `Basic ${basic}`);
+    hidden[basic] = "…";
+    if (url.password !== "") hidden[decodeURIComponent(url.password)] = "…";
+    url.username = "";
+    url.password = "";
+  }
+  if (body !== null) headers.set("content-type", contentType);
+  for (const [header, value] of Object.entries(target.headers)) setHeader(headers, header, value);
+
+  headers.set("webhook-id", id);
+  headers.set("webhook-timestamp", String(Math.floor(sent.getTime() / 1_000)));
+  headers.delete("webhook-signature");
+  if (target.secret !== undefined) {
+    hidden[target.secret] = "…";
+    headers.set("webhook-signature", webhookOf(target.secret).sign(id, sent, body ?? ""));
+  }
+  const request = {
+    url,
+    method: target.method,
+    headers: Object.fromEntries(headers),
+    body,
+    timeoutMs: Math.max(1, Math.round(target.timeout * 1_000)),
+  };
+  return { request, identity: target.identity, redact: redactionOf({}, hidden) };
+}
+
+function parseHttpUrl(text: string, name: string): URL {
+  const url = URL.parse(text);
+  if (url === null) throw new TemplateError(`the url ${name} does not render to a valid URL`);
+  if (url.protocol === "http:" || url.protocol === "https:") return url;
+  throw new TemplateError(`the url ${name} must begin with http:// or https://`);
+}
+
+function setHeader(headers: Headers, name: string, value: string): void {
+  try {
+    headers.set(name, value.trim());
+  } catch {
+    throw new TemplateError(
+      `cannot send the header ${JSON.stringify(name)}: its name or value is not allowed`,
+    );
+  }
+}
+
+/** Signs and verifies with a secret: `whsec_` and base64, or any other text, which stands for its own bytes. */
+export function webhookOf(secret: string): Webhook {
+  const encoded = secret.startsWith("whsec_") ? secret : Buffer.from(secret).toString("base64");
+  try {
+    return new Webhook(encoded);
+  } catch {
+    throw new TemplateError("the secret begins with whsec_, but what follows is not valid base64");
+  }
+}

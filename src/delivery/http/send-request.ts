@@ -1,0 +1,96 @@
+/** Sends a prepared request and judges the response: delivered, worth a retry, or final. */
+
+import { errors } from "undici";
+import type { Redact } from "../../templates/references.ts";
+import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
+import { AddressRefused } from "./address-policy.ts";
+import type { PreparedRequest, Target } from "./request.ts";
+import type { WebhookRequest, WebhookResponse } from "./webhook-client.ts";
+
+/** How much of an unsuccessful response a reason quotes, in characters. */
+export const quotedLengthMax = 500;
+
+/** An endpoint may put off the next attempt by this much, and no more. */
+export const retryAfterMsMax = 3_600_000;
+
+/** Statuses below 500 that another attempt may change. */
+const temporaryStatuses: ReadonlySet<number> = new Set([408, 425, 429]);
+
+/** Makes one attempt. If the endpoint is busy or resting, nothing is sent and the attempt is deferred. */
+export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools): Promise<AttemptOutcome> {
+  const { request, identity } = prepared;
+  const redact: Redact = (text) => prepared.redact(tools.redact(text));
+  const { endpoints } = tools.webhooks;
+  const admission = await endpoints.enter(request.url.origin);
+  if ("waitMs" in admission) {
+    return { kind: "deferred", reason: redact(admission.reason), waitMs: admission.waitMs };
+  }
+  let alive: boolean | null = null;
+  try {
+    const response = await tools.webhooks.send(request, tools.signal);
+    alive = response.status < 500;
+    const afterMs = retryAfterMs(response, Date.now());
+    if (afterMs !== null && [429, 503].includes(response.status)) endpoints.rest(request.url.origin, afterMs);
+    return judgeResponse(response, afterMs, identity, redact);
+  } catch (error) {
+    if (tools.signal.aborted) throw error;
+    const outcome = judgeError(error, request, identity, redact);
+    alive = outcome.kind === "retry" ? false : null;
+    return outcome;
+  } finally {
+    admission.leave(alive);
+  }
+}
+
+function judgeResponse(
+  response: WebhookResponse,
+  afterMs: number | null,
+  identity: Target["identity"],
+  redact: Redact,
+): AttemptOutcome {
+  const { status } = response;
+  const result = { status_code: status, ...identity };
+  if (status >= 200 && status < 300) return { kind: "executed", result };
+  if (status >= 300 && status < 400) {
+    const { location } = response.headers;
+    const to = typeof location === "string" ? ` to ${location}` : "";
+    const reason = `responded ${status}, a redirect${to}. Redirects are not followed; use the final URL`;
+    return { kind: "failed", reason: redact(reason).slice(0, quotedLengthMax), result };
+  }
+  const quoted = redact(response.excerpt).trim().slice(0, quotedLengthMax);
+  const reason = quoted === "" ? `responded ${status}` : `responded ${status}: ${quoted}`;
+  if (status >= 500 || temporaryStatuses.has(status)) return { kind: "retry", reason, afterMs, result };
+  return { kind: "failed", reason, result };
+}
+
+function judgeError(
+  error: unknown,
+  request: WebhookRequest,
+  identity: Target["identity"],
+  redact: Redact,
+): AttemptOutcome {
+  const result = { ...identity };
+  if (error instanceof AddressRefused) return { kind: "failed", reason: redact(error.message), result };
+  if (error instanceof errors.InvalidArgumentError) {
+    return { kind: "failed", reason: redact(`cannot send the request: ${error.message}`), result };
+  }
+  const timedOut = error instanceof Error && error.name === "TimeoutError";
+  const reason = timedOut
+    ? `timed out: no complete response within ${request.timeoutMs} ms`
+    : messageOf(error);
+  return { kind: "retry", reason: redact(reason), afterMs: null, result };
+}
+
+/** When several addresses were tried, the first error stands for all. */
+function messageOf(error: unknown): string {
+  const [first = error] = error instanceof AggregateError ? error.errors : [];
+  return first instanceof Error ? first.message || first.name : String(first);
+}
+
+/** The wait that `Retry-After` asks for (seconds, or a date), within bounds; null without the header. */
+export function retryAfterMs({ headers }: Pick<WebhookResponse, "headers">, now: number): number | null {
+  const text = headers["retry-after"];
+  if (typeof text !== "string") return null;
+  const ms = /^\s*\d+\s*$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - now;
+  return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), retryAfterMsMax);
+}
