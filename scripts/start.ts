@@ -9,6 +9,7 @@ import { styleText } from "node:util";
 import { Command, CommanderError } from "commander";
 import { CommandFailure } from "../src/cli/failure.ts";
 import { createLogger } from "../src/cli/logger.ts";
+import { loadSecretFiles } from "../src/cli/secret-files.ts";
 import { type Serving, startServing } from "../src/cli/serve.ts";
 import { addSettings, redisUrlIn, type Settings } from "../src/cli/settings.ts";
 import { untilStopped } from "../src/cli/stop.ts";
@@ -21,6 +22,7 @@ const dataFolder = resolve(process.env["TRIPLINE_DATA"] ?? join(root, ".tripline
 async function main(): Promise<void> {
   process.chdir(root);
   const stopped = untilStopped();
+  loadSecretFiles(process.env);
   const command = addSettings(new Command("npm start --"));
   const settings = settingsOf(command);
   const logger = createLogger(settings.logLevel, settings.logFormat);

@@ -9,6 +9,7 @@ import { templateProblem } from "../templates/template.ts";
 import { addConnection, asking, type ConnectionOptions } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
 import { addOutput, counted, type OutputOptions, onOneLine, paint, print } from "./output.ts";
+import { ruleEnvironment } from "./secret-files.ts";
 
 interface ApplyOptions extends ConnectionOptions, OutputOptions {
   readonly dryRun?: true;
@@ -51,7 +52,7 @@ export function applyCommand(): Command {
 
 /** @throws CommandFailure with every mistake */
 function rulesAt(paths: readonly string[]): LoadedRules {
-  const { env } = process;
+  const env = ruleEnvironment(process.env);
   // Ids and times are the server's.
   const rules = loadRules(paths, { workspace: "default", env, now: 0, checkTemplate: templateProblem });
   if (rules.diagnostics.length > 0) {

@@ -8,6 +8,7 @@ import { type LoadedRules, loadRules } from "../rules/load.ts";
 import type { Environment } from "../templates/environment.ts";
 import { templateProblem } from "../templates/template.ts";
 import { templateUses } from "../templates/uses.ts";
+import { ruleEnvironment } from "./secret-files.ts";
 
 export interface CheckIo {
   readonly stdout: { write(text: string): unknown };
@@ -35,7 +36,8 @@ export function checkCommand(): Command {
       "\nThe exit code is 0 when there are no mistakes, and 1 otherwise. docs/rule-warnings.md lists all warnings.",
     )
     .action((paths: string[], options: CheckOptions) => {
-      const { stdout, env } = process;
+      const { stdout } = process;
+      const env = ruleEnvironment(process.env);
       const color = stdout.isTTY === true && (env["NO_COLOR"] ?? "") === "";
       process.exitCode = checkRules(paths, { stdout, env, cwd: process.cwd(), color }, options);
     });

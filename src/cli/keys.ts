@@ -2,8 +2,8 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Scope, scopes } from "../core/model/scope.ts";
-import { formatDuration, millisecond, parseDuration, second } from "../core/model/time.ts";
-import { type ApiKey, makeKey, type Rate, stateOf } from "../store/api-key.ts";
+import { millisecond, parseDuration } from "../core/model/time.ts";
+import { type ApiKey, formatRate, makeKey, parseRate, type Rate, stateOf } from "../store/api-key.ts";
 import { KeyStore } from "../store/api-key-store.ts";
 import { connect, RedisUnreachable } from "../store/connection.ts";
 import { CommandFailure } from "./failure.ts";
@@ -32,10 +32,15 @@ export function keysCommand(): Command {
         "without these, the private one of an `npm start` in this folder. See docs/security.md.",
     )
     .addCommand(createCommand())
+    .addCommand(newTokenCommand())
     .addCommand(listCommand())
     .addCommand(
       changeCommand("revoke", "make a key useless, within seconds everywhere", async (keys, key) => {
-        if (key.revoked === null) await keys.put({ ...key, revoked: new Date().toISOString() });
+        await keys.update(key.id, (current) =>
+          current === null || current.revokedBy === "command"
+            ? null
+            : { ...current, revoked: current.revoked ?? new Date().toISOString(), revokedBy: "command" },
+        );
         console.error(`The key ${key.id} (${key.name}) opens nothing any more.`);
       }),
     )
@@ -104,6 +109,23 @@ function createCommand(): Command {
     });
 }
 
+/** For a key file, which an operator fills before there is a Redis. */
+function newTokenCommand(): Command {
+  return new Command("new-token")
+    .description(
+      "Print a fresh token for a key file (TRIPLINE_API_KEYS_FILE). It needs no Redis and creates no key.",
+    )
+    .action(() => {
+      const unused = { name: "", workspace: "default", scopes: [], expires: null, rate: null };
+      const { key, token } = makeKey(unused, new Date());
+      console.log(token);
+      console.error(
+        `\nIn the key file, write  token: <the line above>\n` +
+          `or, so that the file opens nothing:\n\n  id: "${key.id}"\n  sha256: "${key.hash}"`,
+      );
+    });
+}
+
 function listCommand(): Command {
   return addOutput(new Command("ls").description("List the keys, the oldest first."))
     .addOption(redisOption())
@@ -114,7 +136,17 @@ function listCommand(): Command {
         const shown = all.map(({ hash: _, ...key }) => ({ ...key, state: stateOf(key, now) }));
         print(shown, output, () => {
           if (all.length === 0) return "There are no keys: this machine alone is served, and asked for none.";
-          const heading = ["ID", "NAME", "WORKSPACE", "SCOPES", "RATE", "CREATED", "EXPIRES", "STATE"];
+          const heading = [
+            "ID",
+            "NAME",
+            "WORKSPACE",
+            "SCOPES",
+            "RATE",
+            "CREATED",
+            "EXPIRES",
+            "SOURCE",
+            "STATE",
+          ];
           return table(
             heading,
             all.map((key) => rowOf(key, now)),
@@ -166,24 +198,21 @@ async function withKeys(given: string | undefined, use: (keys: KeyStore) => Prom
 
 function describe({ id, name, workspace, scopes: granted, rate, expires }: ApiKey): string {
   const limits = [
-    ...(rate === null ? [] : [`, ${showRate(rate)}`]),
+    ...(rate === null ? [] : [`, ${formatRate(rate)}`]),
     ...(expires === null ? [] : [`, until ${expires}`]),
   ];
   return `The key ${id} (${name}) opens workspace ${workspace}: ${granted.join(", ")}${limits.join("")}.`;
 }
 
 function rowOf(key: ApiKey, now: number): string[] {
-  const { id, name, workspace, scopes: granted, rate, created, expires } = key;
-  const limit = rate === null ? "-" : showRate(rate);
-  return [id, name, workspace, granted.join(","), limit, day(created), day(expires), stateOf(key, now)];
+  const { id, name, workspace, scopes: granted, rate, created, expires, source } = key;
+  const limit = rate === null ? "-" : formatRate(rate);
+  const state = stateOf(key, now);
+  return [id, name, workspace, granted.join(","), limit, day(created), day(expires), source, state];
 }
 
 function day(time: string | null): string {
   return time?.slice(0, 10) ?? "-";
-}
-
-function showRate({ count, seconds }: Rate): string {
-  return `${count}/${formatDuration(seconds * second).replace(/^1(?=[a-z]$)/, "")}`;
 }
 
 function readScopes(text: string, before: readonly Scope[] = []): readonly Scope[] {
@@ -196,10 +225,8 @@ function readScopes(text: string, before: readonly Scope[] = []): readonly Scope
 }
 
 function readRate(text: string): Rate {
-  const [, count, unit = ""] = /^(\d{1,9})\/(\d*[smhd])$/.exec(text) ?? [];
-  const length = parseDuration(/^\d/.test(unit) ? unit : `1${unit}`);
-  if (length !== null && length > 0 && Number(count) > 0)
-    return { count: Number(count), seconds: length / second };
+  const rate = parseRate(text);
+  if (rate !== null) return rate;
   throw new InvalidArgumentError("It should be a count per time, such as 100/s, 5000/h or 10/30s.");
 }
 

@@ -4,6 +4,7 @@
 
 import { Command, CommanderError } from "commander";
 import { CommandFailure } from "./failure.ts";
+import { loadSecretFiles } from "./secret-files.ts";
 
 /** A subcommand: its line in the help, and where to find it. */
 const commands: readonly { name: string; summary: string; load: () => Promise<Command> }[] = [
@@ -88,6 +89,12 @@ async function main(words: readonly string[]): Promise<void> {
     .description("Act on events, and on events that do not come.")
     .version("0.1.0")
     .exitOverride();
+  try {
+    loadSecretFiles(process.env); // before a command is built: its options take their defaults from the environment
+  } catch (error) {
+    process.exitCode = report(error);
+    return;
+  }
   const called = commands.find(({ name }) => name === words.find((word) => !word.startsWith("-")));
   for (const { name, summary, load } of commands) {
     if (name === called?.name) program.addCommand(withoutExit(await load()));

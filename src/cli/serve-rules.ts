@@ -10,6 +10,7 @@ import { type RuleWatcher, watchRules } from "../rules/watch.ts";
 import type { Log } from "../store/log.ts";
 import { templateProblem } from "../templates/template.ts";
 import { CommandFailure } from "./failure.ts";
+import { ruleEnvironment } from "./secret-files.ts";
 
 export interface ServeRulesOptions {
   readonly log: Log;
@@ -29,7 +30,7 @@ export async function serveRules(
   paths: readonly string[],
   { log, workspace, logger }: ServeRulesOptions,
 ): Promise<RuleWatcher> {
-  const options = { workspace, env: process.env, checkTemplate: templateProblem };
+  const options = { workspace, env: ruleEnvironment(process.env), checkTemplate: templateProblem };
   const now = () => Date.now() * millisecond;
 
   const apply = async ({ automations, destinations, hooks }: LoadedRules): Promise<void> => {

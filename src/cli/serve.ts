@@ -15,6 +15,7 @@ import { ShardCountChanged } from "../engine/engine.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../history/errors.ts";
 import { connect, RedisUnreachable, reaching } from "../store/connection.ts";
 import { renderHook } from "../templates/hook-template.ts";
+import { serveApiKeys } from "./api-keys-file.ts";
 import { CommandFailure } from "./failure.ts";
 import { createLogger } from "./logger.ts";
 import { Running } from "./running.ts";
@@ -94,6 +95,9 @@ async function startParts(
   running.add(async () => redis.disconnect());
   await requireRedisVersion(redis);
   await warnOfForgetfulRedis(redis, logger);
+  if (settings.apiKeysFile !== null) {
+    await serveApiKeys(settings.apiKeysFile, { redis, workspaces: settings.workspace, logger });
+  }
   const metrics = new Metrics();
   const history = await openSharedHistory(settings, running);
   const served: ServedWorkspace[] = [];
@@ -152,7 +156,7 @@ async function startParts(
 /** Without keys everybody may do everything, so then only this machine is listened to, whatever the settings say. */
 function addressToListenOn(host: string, needsKey: boolean, logger: Logger): string {
   if (needsKey || isLoopbackName(host)) return host;
-  const remedy = `tripline keys create --name admin --scope admin, then start again to listen on ${host}`;
+  const remedy = `set TRIPLINE_API_KEYS_FILE (docs/security.md), or run tripline keys create --name admin --scope admin; then start again to listen on ${host}`;
   logger.warn(
     { host, remedy },
     "There are no API keys, so only this machine can reach the server: 127.0.0.1",

@@ -30,6 +30,8 @@ export interface Settings {
   /** The first is where the rule files go. */
   readonly workspace: readonly string[];
   readonly redis: string;
+  /** The key file; null: keys are made by command alone. */
+  readonly apiKeysFile: string | null;
   /** Whether a proxy is in front whose word on host and protocol counts. */
   readonly trustProxy: boolean;
   /** `off`: no history is kept. */
@@ -94,6 +96,13 @@ export function settingsOptions(): Option[] {
     setting("--redis <url>", "the Redis that holds the log (also REDIS_URL)", "REDIS")
       .argParser(readRedisUrl)
       .default(redisUrlIn(process.env) ?? "redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
+    setting(
+      "--api-keys-file <path>",
+      "API keys to create, change and revoke at the start: a YAML list, see docs/security.md",
+      "API_KEYS_FILE",
+    )
+      .argParser(nonEmpty)
+      .default(null, "none"),
     setting(
       "--trust-proxy [yes]",
       "believe X-Forwarded-Host and X-Forwarded-Proto: only behind a proxy that sets them",
@@ -242,10 +251,14 @@ function readWorkspaces(text: string, before: readonly string[]): readonly strin
   return [...new Set(before === workspaceDefault ? names : [...before, ...names])];
 }
 
+export function isWorkspaceName(text: string): boolean {
+  return /^[\w.-]{1,100}$/.test(text);
+}
+
 /** @throws InvalidArgumentError when no workspace can be named so */
 export function readWorkspace(text: string): string {
   // It becomes the hash tag of the workspace's keys, which ends at the first brace.
-  if (/^[\w.-]{1,100}$/.test(text)) return text;
+  if (isWorkspaceName(text)) return text;
   throw new InvalidArgumentError("It should be letters, digits, dots, hyphens and underscores.");
 }
 
@@ -269,6 +282,10 @@ export const redisUrlExample = "a URL such as redis://127.0.0.1:6379 or rediss:/
 function readHistoryUrl(text: string): string {
   if (/^(?:off$|sqlite:.|postgres(?:ql)?:\/\/.)/.test(text)) return text;
   throw new InvalidArgumentError("It should be sqlite:path/to/file, postgres://user@host/database, or off.");
+}
+
+function nonEmpty(text: string): string | null {
+  return text === "" ? null : text;
 }
 
 function yesOrNo(text: string): boolean {

@@ -18,6 +18,7 @@ import { loadRules } from "../rules/load.ts";
 import { standIn } from "../templates/environment.ts";
 import { templateProblem } from "../templates/template.ts";
 import { CommandFailure } from "./failure.ts";
+import { ruleEnvironment } from "./secret-files.ts";
 
 const TimeSchema = z
   .string()
@@ -76,7 +77,7 @@ export function rulesForTimeline(paths: readonly string[]): readonly Automation[
   const { automations, diagnostics } = loadRules(paths, {
     workspace: "default",
     // No action is delivered, so nothing has to be set for one.
-    env: { ...process.env, [standIn]: "http://unset.invalid/" },
+    env: { ...ruleEnvironment(process.env), [standIn]: "http://unset.invalid/" },
     now: 0,
     checkTemplate: templateProblem,
   });

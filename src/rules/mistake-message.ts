@@ -55,7 +55,8 @@ export function shown(node: RuleNode, name = ""): string {
   if (node.kind !== "scalar") return `a ${node.kind}`;
   if (node.written !== undefined) return `${node.written} (its value does not fit)`;
   if (node.value === null) return "nothing";
-  if (name === "secret") return typeof node.value === "string" ? "text" : `a ${typeof node.value}`;
+  if (name === "secret" || name === "token")
+    return typeof node.value === "string" ? "text" : `a ${typeof node.value}`;
   const text = node.source ?? JSON.stringify(node.value);
   return text.length <= 60 ? text : `${text.slice(0, 57)}…"`;
 }

@@ -4,6 +4,15 @@ import type { Redis } from "ioredis";
 import { type ApiKey, ApiKeySchema } from "./api-key.ts";
 import { reaching } from "./connection.ts";
 import { apiKeysKey } from "./keys.ts";
+import { Script } from "./script.ts";
+
+// Replaces a key unless it has changed meanwhile.
+// KEYS: the hash of all keys. ARGV: the key's id, its text as it was read ('' when there was none), its new text.
+// Returns 1 when it was replaced, 0 when another process was faster.
+const replaceScript = new Script(`
+  if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+  return 1`);
 
 /** Every method throws RedisUnreachable. */
 export class KeyStore {
@@ -16,6 +25,23 @@ export class KeyStore {
   /** Creates or replaces a key. */
   async put(key: ApiKey): Promise<void> {
     await reaching(() => this.#redis.hset(apiKeysKey, key.id, JSON.stringify(key)));
+  }
+
+  /**
+   * Changes a key in one step, so that no change of another process is lost: a key revoked meanwhile stays revoked.
+   *
+   * @param change what to store instead, given the stored key (null when there is none); null to leave it
+   * @returns what was stored; null when `change` left it
+   */
+  async update(id: string, change: (key: ApiKey | null) => ApiKey | null): Promise<ApiKey | null> {
+    for (;;) {
+      const text = await reaching(() => this.#redis.hget(apiKeysKey, id));
+      const next = change(text === null ? null : read(text));
+      if (next === null) return null;
+      const parameters = [id, text ?? "", JSON.stringify(next)];
+      const replaced = await reaching(() => replaceScript.run(this.#redis, [apiKeysKey], parameters));
+      if (replaced === 1) return next;
+    }
   }
 
   async find(id: string): Promise<ApiKey | null> {

@@ -9,6 +9,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { scopes } from "../core/model/scope.ts";
+import { formatDuration, parseDuration, second } from "../core/model/time.ts";
 
 /** At most `count` requests and events in `seconds`, on the average and at once. */
 const RateSchema = z.object({ count: z.int().min(1), seconds: z.number().positive() });
@@ -25,7 +26,11 @@ export const ApiKeySchema = z.object({
   created: z.string(),
   expires: z.string().nullable(),
   revoked: z.string().nullable(),
+  /** What revoked it. A key that a file revoked becomes active again when the file names it again. */
+  revokedBy: z.enum(["command", "file"]).nullable().default(null),
   rate: RateSchema.nullable(),
+  /** Where it comes from: `tripline keys create`, or the file that TRIPLINE_API_KEYS_FILE names. */
+  source: z.enum(["command", "file"]).default("command"),
 });
 
 export type Rate = z.infer<typeof RateSchema>;
@@ -44,9 +49,21 @@ const secretBytes = 32;
 export function makeKey(wanted: NewApiKey, now: Date): { key: ApiKey; token: string } {
   const id = randomBytes(6).toString("hex");
   const secret = randomBytes(secretBytes).toString("base64url");
-  const hash = sha256(secret).toString("hex");
-  const key: ApiKey = { ...wanted, id, hash, created: now.toISOString(), revoked: null };
+  const key: ApiKey = {
+    ...wanted,
+    id,
+    hash: hashOf(secret),
+    created: now.toISOString(),
+    revoked: null,
+    revokedBy: null,
+    source: "command",
+  };
   return { key, token: `tripline_${id}_${secret}` };
+}
+
+/** What is stored of a secret: its SHA-256, in hex. */
+export function hashOf(secret: string): string {
+  return sha256(secret).toString("hex");
 }
 
 /** A token in its parts; null when it is none of ours. As an auth string it may follow a name: `anything:<key>`. */
@@ -68,6 +85,19 @@ export function opens(secret: string, key: ApiKey, now: number): boolean {
   const presented = sha256(secret);
   const isRight = hash.length === presented.length && timingSafeEqual(hash, presented);
   return isRight && stateOf(key, now) === "active";
+}
+
+/** A rate such as `100/s`, `5000/h` or `10/30s`; null when the text is not one. */
+export function parseRate(text: string): Rate | null {
+  const [, count, unit = ""] = /^(\d{1,9})\/(\d*[smhd])$/.exec(text) ?? [];
+  const length = parseDuration(/^\d/.test(unit) ? unit : `1${unit}`);
+  if (length === null || length <= 0 || !(Number(count) > 0)) return null;
+  return { count: Number(count), seconds: length / second };
+}
+
+/** The inverse of `parseRate`. */
+export function formatRate({ count, seconds }: Rate): string {
+  return `${count}/${formatDuration(seconds * second).replace(/^1(?=[a-z]$)/, "")}`;
 }
 
 function sha256(text: string): Buffer {

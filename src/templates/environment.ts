@@ -8,7 +8,16 @@
 /** Under this key an environment may hold what stands for every name that is not set, so that none is a mistake. */
 export const standIn = Symbol("stand-in");
 
-export type Environment = Readonly<Record<string, string | undefined>> & { readonly [standIn]?: string };
+/**
+ * Under this key an environment may hold what finds a name that is not set, such as in a file. An error that it throws
+ * is a mistake of the reference, in the error's words.
+ */
+export const elsewhere = Symbol("elsewhere");
+
+export type Environment = Readonly<Record<string, string | undefined>> & {
+  readonly [standIn]?: string;
+  readonly [elsewhere]?: (name: string) => string | undefined;
+};
 
 export interface Substituted {
   readonly text: string;
@@ -65,7 +74,13 @@ function replaceReferences(
       );
       return found;
     }
-    const set = Object.hasOwn(env, name) ? env[name] : undefined;
+    let set: string | undefined;
+    try {
+      set = Object.hasOwn(env, name) ? env[name] : env[elsewhere]?.(name);
+    } catch (error) {
+      problems.push((error as Error).message);
+      return found;
+    }
     const value = fallback !== undefined && (set ?? "") === "" ? fallback : (set ?? env[standIn]);
     if (value !== undefined) return replace(name, value);
     problems.push(`the environment has no ${name}; set it, or give a default: \${env.${name}:-default}`);

@@ -76,9 +76,11 @@ describe("tripline keys", () => {
 
     const table = (await sandbox.output(["keys", "ls"], env)).stdout;
     expect(table.split("\n")).toEqual([
-      expect.stringMatching(/^ID +NAME +WORKSPACE +SCOPES +RATE +CREATED +EXPIRES +STATE$/),
-      expect.stringMatching(/pump-house +north +events:write,events:read,admin +100\/s +\S+ +\S+ +active$/),
-      expect.stringMatching(/pump-house +default +admin +- +\S+ +- +active$/),
+      expect.stringMatching(/^ID +NAME +WORKSPACE +SCOPES +RATE +CREATED +EXPIRES +SOURCE +STATE$/),
+      expect.stringMatching(
+        /pump-house +north +events:write,events:read,admin +100\/s +\S+ +\S+ +command +active$/,
+      ),
+      expect.stringMatching(/pump-house +default +admin +- +\S+ +- +command +active$/),
       "",
     ]);
     const json = (await sandbox.output(["keys", "ls", "--output", "json"], env)).stdout;

@@ -1,0 +1,104 @@
+/** Brings the API keys of a Redis to what a key file says. */
+
+import type { ApiKey } from "../store/api-key.ts";
+
+/** What this needs of the store of keys. */
+export interface ApiKeyTarget {
+  all(): Promise<readonly ApiKey[]>;
+  update(id: string, change: (key: ApiKey | null) => ApiKey | null): Promise<ApiKey | null>;
+}
+
+/** What a key file says about one key. */
+export type WantedApiKey = Pick<ApiKey, "id" | "name" | "workspace" | "scopes" | "hash" | "expires" | "rate">;
+
+/** The ids of the keys that changed. */
+export interface AppliedApiKeys {
+  readonly created: readonly string[];
+  readonly changed: readonly string[];
+  readonly revoked: readonly string[];
+  /** In the file, but revoked with `tripline keys revoke`, which wins. */
+  readonly stillRevoked: readonly string[];
+}
+
+/** The file names a key whose id belongs to a key with another secret, made by a command. */
+export class ApiKeyTaken extends Error {
+  override readonly name = "ApiKeyTaken";
+  readonly id: string;
+
+  constructor(id: string) {
+    super(`The id ${id} belongs to another key`);
+    this.id = id;
+  }
+}
+
+/**
+ * Creates and changes keys as the file says, and revokes those that it no longer names. Several servers may do so at
+ * once; doing it again changes nothing.
+ *
+ * @param workspaces those that this server serves: only their keys are revoked, so that servers of other workspaces may
+ *   have files of their own
+ * @throws ApiKeyTaken, RedisUnreachable
+ */
+export async function applyApiKeys(
+  store: ApiKeyTarget,
+  wanted: readonly WantedApiKey[],
+  workspaces: readonly string[],
+  now: Date,
+): Promise<AppliedApiKeys> {
+  const created: string[] = [];
+  const changed: string[] = [];
+  const revoked: string[] = [];
+  const stillRevoked: string[] = [];
+  // All are judged before the first is changed.
+  const stored = new Map((await store.all()).map((key) => [key.id, key]));
+  for (const { id, hash } of wanted) checkIsSame(stored.get(id) ?? null, { id, hash });
+
+  for (const key of wanted) {
+    let isNew = false;
+    const next = await store.update(key.id, (current) => {
+      checkIsSame(current, key);
+      isNew = current === null;
+      return nextOf(current, key, now);
+    });
+    if (next !== null) (isNew ? created : changed).push(key.id);
+    if (isRevokedByHand(next ?? stored.get(key.id) ?? null)) stillRevoked.push(key.id);
+  }
+
+  const ids = new Set(wanted.map(({ id }) => id));
+  const isGone = ({ id, source, revoked, workspace }: ApiKey): boolean =>
+    source === "file" && revoked === null && workspaces.includes(workspace) && !ids.has(id);
+  for (const { id } of [...stored.values()].filter(isGone)) {
+    const next = await store.update(id, (current) =>
+      current !== null && isGone(current)
+        ? { ...current, revoked: now.toISOString(), revokedBy: "file" }
+        : null,
+    );
+    if (next !== null) revoked.push(id);
+  }
+  return { created, changed, revoked, stillRevoked };
+}
+
+function checkIsSame(current: ApiKey | null, { id, hash }: Pick<ApiKey, "id" | "hash">): void {
+  if (current?.source === "command" && current.hash !== hash) throw new ApiKeyTaken(id);
+}
+
+/** The key as it should be; null when it is so already. */
+function nextOf(current: ApiKey | null, wanted: WantedApiKey, now: Date): ApiKey | null {
+  const next: ApiKey = {
+    ...wanted,
+    created: current?.created ?? now.toISOString(),
+    revoked: isRevokedByHand(current) ? (current?.revoked ?? null) : null,
+    revokedBy: isRevokedByHand(current) ? "command" : null,
+    source: "file",
+  };
+  return current !== null && sameKey(current, next) ? null : next;
+}
+
+function isRevokedByHand(key: ApiKey | null): boolean {
+  return key !== null && key.revoked !== null && key.revokedBy !== "file";
+}
+
+function sameKey(a: ApiKey, b: ApiKey): boolean {
+  const inOrder = (key: ApiKey) => JSON.stringify(Object.entries(key).sort(([x], [y]) => (x < y ? -1 : 1)));
+  return inOrder(a) === inOrder(b);
+}
