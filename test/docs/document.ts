@@ -70,9 +70,15 @@ export function anchorOf(title: string): string {
     .replaceAll(" ", "-");
 }
 
+/** The names of all headings of a document. */
+export function anchorsOf(markdown: string): Set<string> {
+  const text = markdown.replaceAll(/^ *```[\s\S]*?^ *```$/gm, "");
+  return new Set([...text.matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) => anchorOf(title)));
+}
+
 /** Where each link leads that names a place in a document: `[text](file.md#anchor)`. */
 export function linksIn(markdown: string): { readonly file: string; readonly anchor: string }[] {
-  return [...markdown.matchAll(/\]\(([\w.-]*)#([^)\s]*)\)/g)].map(([, file = "", anchor = ""]) => ({
+  return [...markdown.matchAll(/\]\(([\w./-]*)#([^)\s]*)\)/g)].map(([, file = "", anchor = ""]) => ({
     file,
     anchor,
   }));

@@ -1,15 +1,11 @@
 /** docs/triggers.md is executed: what it says about triggers is what the core does, or this fails and names the line. */
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { anchorOf, linksIn, type Section, sectionsOf } from "./document.ts";
+import { type Section, sectionsOf } from "./document.ts";
+import { textOf } from "./fences.ts";
 import { problemsOf } from "./play.ts";
 
-const docs = join(import.meta.dirname, "../../docs");
-const files = ["triggers.md", "differences-from-prefect.md"] as const;
-const texts = new Map(files.map((file) => [file as string, readFileSync(join(docs, file), "utf8")]));
-const sections = sectionsOf(texts.get("triggers.md") ?? "", "docs/triggers.md");
+const sections = sectionsOf(textOf("docs/triggers.md"), "docs/triggers.md");
 
 describe("docs/triggers.md", () => {
   for (const { title, examples } of sections) {
@@ -32,14 +28,6 @@ describe("docs/triggers.md", () => {
     expect(sections.length).toBeGreaterThan(30);
     expect(unshown(sections, "docs/triggers.md")).toEqual([]);
   });
-});
-
-test.each(files)("links in docs/%s lead somewhere", (here) => {
-  const anchors = new Map([...texts].map(([file, text]) => [file, new Set(titlesOf(text).map(anchorOf))]));
-  const dead = linksIn(texts.get(here) ?? "").filter(
-    ({ file, anchor }) => anchors.get(file === "" ? here : file)?.has(anchor) !== true,
-  );
-  expect(dead).toEqual([]);
 });
 
 // A check that accepts everything would be green for ever.
@@ -99,8 +87,4 @@ function unshown(all: readonly Section[], file: string): string[] {
     if (examples.length >= mustCount) return [];
     return [`${file}:${line}: ${title}: says MUST ${mustCount} times and has ${examples.length} examples`];
   });
-}
-
-function titlesOf(markdown: string): string[] {
-  return sectionsOf(markdown, "").map(({ title }) => title);
 }
