@@ -2,8 +2,8 @@
 
 import type { Logger } from "pino";
 import { millisecond } from "../core/model/time.ts";
-import { applyRules } from "../reconcile/apply.ts";
-import { applyDestinations } from "../reconcile/apply-destinations.ts";
+import { applyRules } from "../reconcile/carry-out.ts";
+import { namesOf } from "../reconcile/plan.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
 import { type RuleWatcher, watchRules } from "../rules/watch.ts";
@@ -33,18 +33,20 @@ export async function serveRules(
   const options = { workspace, env: ruleEnvironment(process.env), checkTemplate: templateProblem };
   const now = () => Date.now() * millisecond;
 
-  const apply = async ({ automations, destinations, hooks }: LoadedRules): Promise<void> => {
-    // First, so that no firing of a new automation looks for a destination that comes with it.
-    const destinationCount = await applyDestinations(log.destinations, destinations);
-    if (destinationCount > 0) logger.info({ changed: destinationCount }, "Destinations applied");
-    const { created, changed, deleted } = await applyRules(log, automations);
+  const apply = async (rules: LoadedRules): Promise<void> => {
+    const plan = await applyRules(log, rules, { from: "watched files", prune: true });
+    for (const warning of plan.warnings) logger.warn({ warning }, "A rule may fire twice");
+    const changedDestinations = plan.destinations.filter(({ kind }) => kind !== "unchanged").length;
+    if (changedDestinations > 0) logger.info({ changed: changedDestinations }, "Destinations applied");
+    const [created, changed, deleted] = [
+      namesOf(plan, "create"),
+      namesOf(plan, "change"),
+      namesOf(plan, "delete"),
+    ];
     if (created.length + changed.length + deleted.length > 0) {
       logger.info({ created, changed, deleted }, "Rules applied");
     }
-    // Last, so that the first event that a hook makes meets the rules that came with it.
-    if (await log.hooks.replaceAll(hooks)) {
-      logger.info({ webhooks: hooks.map(({ name }) => name) }, "Webhooks applied");
-    }
+    if (plan.hooks !== null) logger.info({ hooks: plan.hooks.map(({ name }) => name) }, "Hooks applied");
   };
   const reject = ({ diagnostics }: LoadedRules): void => {
     const mistakes = diagnostics.map(formatDiagnostic);

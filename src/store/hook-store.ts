@@ -4,7 +4,6 @@
  */
 
 import type { Redis } from "ioredis";
-import { canonicalJson } from "../core/model/automation.ts";
 import type { Hook } from "../core/model/hook.ts";
 import { reaching } from "./connection.ts";
 import { workspaceKeys } from "./keys.ts";
@@ -37,17 +36,9 @@ export class HookStore {
     return hooks.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /**
-   * Makes these the workspace's hooks, in one step.
-   *
-   * @returns false when they were so already
-   */
-  async replaceAll(hooks: readonly Hook[]): Promise<boolean> {
-    const stored = new Map((await this.list()).map((hook) => [hook.name, canonicalJson(hook)]));
-    const isSame = (hook: Hook) => stored.get(hook.name) === canonicalJson(hook);
-    if (stored.size === hooks.length && hooks.every(isSame)) return false;
+  /** Makes these the workspace's hooks, in one step. */
+  async replaceAll(hooks: readonly Hook[]): Promise<void> {
     const parameters = hooks.flatMap((hook) => [hook.name, JSON.stringify(hook)]);
     await reaching(() => replaceScript.run(this.#redis, [this.#key], parameters));
-    return true;
   }
 }

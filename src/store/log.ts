@@ -9,6 +9,7 @@ import type { Redis } from "ioredis";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Micros } from "../core/model/time.ts";
+import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
 import { blockMsMax, reaching } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
@@ -95,11 +96,8 @@ const trimScript = new Script(`
   if count > 0 then redis.call('INCRBY', KEYS[2], count) end
   return count`);
 
-/** Makes the event that tells of what an automation has become. */
-export type Tell = (automation: Automation) => NewEvent;
-
 /** The body and the lineage of an event as scripts take them; both empty when there is none. */
-function told(event: NewEvent | undefined): [body: string, lineage: string] {
+function encodeEvent(event: NewEvent | undefined): [body: string, lineage: string] {
   return event === undefined ? ["", ""] : [encodeBody(event.event), encodeLineage(event.lineage)];
 }
 
@@ -145,15 +143,15 @@ export class Log {
   /**
    * Creates or changes automations, all or none.
    *
-   * @param tell makes the event that tells of a change: appended right after it, in the same step
+   * @param announce makes the event that announces a change: appended right after it, in the same step
    * @throws RedisUnreachable
    */
-  async putAutomations(automations: readonly Automation[], tell?: Tell): Promise<void> {
+  async putAutomations(automations: readonly Automation[], announce?: AnnounceChange): Promise<void> {
     if (automations.length === 0) return;
     const parameters = automations.flatMap((automation) => [
       automation.id,
       encodeBody(automation),
-      ...told(tell?.(automation)),
+      ...encodeEvent(announce?.(automation)),
     ]);
     await this.#run(putAutomationsScript, [this.#keys.automations, this.#keys.log], parameters);
   }
@@ -161,7 +159,7 @@ export class Log {
   /**
    * Deletes automations, in one step.
    *
-   * @param events that tell of the deletion, by the id: each appended if there was such an automation
+   * @param events that announce the deletions, by automation id; each is appended if that automation existed
    * @returns how many of them there were
    * @throws RedisUnreachable
    */
@@ -171,7 +169,7 @@ export class Log {
   ): Promise<number> {
     if (ids.length === 0) return 0;
     const keys = [this.#keys.automations, this.#keys.log];
-    const parameters = ids.flatMap((id) => [id, ...told(events.get(id))]);
+    const parameters = ids.flatMap((id) => [id, ...encodeEvent(events.get(id))]);
     return (await this.#run(deleteAutomationsScript, keys, parameters)) as number;
   }
 
@@ -180,14 +178,14 @@ export class Log {
    *
    * @param change from the automation as it is to what it should be, with the same id; called again for each start.
    *   When it returns what it was given, nothing is written
-   * @param tell makes the event that tells of the change: appended right after it, in the same step
+   * @param announce makes the event that announces the change: appended right after it, in the same step
    * @returns what it has become, or null when there is none
    * @throws RedisUnreachable, and whatever `change` throws
    */
   async updateAutomation(
     id: string,
     change: (current: Automation) => Automation,
-    tell?: Tell,
+    announce?: AnnounceChange,
   ): Promise<Automation | null> {
     const keys = [this.#keys.automations, this.#keys.log];
     for (;;) {
@@ -196,7 +194,7 @@ export class Log {
       const current = JSON.parse(stored) as Automation;
       const automation = change(current);
       if (automation === current) return current;
-      const parameters = [id, stored, encodeBody(automation), ...told(tell?.(automation))];
+      const parameters = [id, stored, encodeBody(automation), ...encodeEvent(announce?.(automation))];
       if ((await this.#run(replaceAutomationScript, keys, parameters)) === 1) return automation;
     }
   }

@@ -9,16 +9,8 @@
 
 import { Hono } from "hono";
 import { z } from "zod";
-import { Core } from "../../core/machine/core.ts";
-import { showWindow } from "../../core/machine/explain.ts";
 import type { ActionDefinition } from "../../core/model/action.ts";
-import {
-  type Automation,
-  type AutomationDefinition,
-  AutomationSchema,
-  canonicalJson,
-  sameTrigger,
-} from "../../core/model/automation.ts";
+import { type Automation, AutomationSchema } from "../../core/model/automation.ts";
 import { automationIdOf, triggerIdOf } from "../../core/model/automation-ids.ts";
 import {
   type Destination,
@@ -28,13 +20,15 @@ import {
 } from "../../core/model/destination.ts";
 import { millisecond } from "../../core/model/time.ts";
 import { withTriggerIds } from "../../core/model/trigger.ts";
+import { affectedWindows } from "../../reconcile/affected-windows.ts";
+import { carryOut, readStored } from "../../reconcile/carry-out.ts";
+import { type AutomationChange, type DestinationChange, planChanges } from "../../reconcile/plan.ts";
 import type { Log } from "../../store/log.ts";
 import { readJson } from "../http/body.ts";
 import { invalidRequest, type Mistake, mistakesOf, Refusal } from "../http/refusal.ts";
 import { type ApiEnv, requireScope } from "../http/tenant.ts";
 import type { AppliedChange, AppliedRules } from "../openapi/operations/applied.ts";
 import { type ActionChecks, depthMax, nestsDeeper, textsIn } from "./automation-input.ts";
-import { told } from "./automations.ts";
 import type { ExplainSettings } from "./explain.ts";
 
 const automationsMax = 10_000;
@@ -71,18 +65,19 @@ export function applyRoutes(checks: ActionChecks, settings: ExplainSettings): Ho
     const { value } = await readJson(context.req.raw);
     const { automations, destinations, prune, dry_run } = readApplication(value, checks);
     const { log, workspace } = context.var.tenant;
-    const wanted = automations.map((rule) => automationOf(rule, workspace));
-    const stored = await log.automations();
-    refuseTaken(wanted, stored);
-    const changes = changesTo(stored, wanted, prune);
-    const places = await destinationChanges(destinations, log, workspace);
-    const shown: AppliedChange[] = places.map((place) => place.shown);
-    for (const change of changes) shown.push(await shownChange(change, log, settings));
-    if (!dry_run) {
-      await log.destinations.put(places.flatMap(({ put }) => put));
-      await carryOut(changes, log);
+    const desired = {
+      automations: automations.map((rule) => automationOf(rule, workspace)),
+      destinations: destinations.map((definition) => destinationOf(definition, workspace)),
+    };
+    const plan = planChanges(await readStored(log), desired, { from: "apply", prune });
+    if (plan.refusals.length > 0) {
+      throw new Refusal(409, "taken", { detail: `${plan.refusals.join("; ")}. Nothing was changed` });
     }
-    return context.json({ dry_run, changes: shown } satisfies AppliedRules);
+    const changes = plan.destinations.map(destinationChangeView);
+    // Before anything is changed, which may reset the windows.
+    for (const change of plan.automations) changes.push(await automationChangeView(change, log, settings));
+    if (!dry_run) await carryOut(plan, log);
+    return context.json({ dry_run, changes } satisfies AppliedRules);
   });
 
   return routes;
@@ -103,14 +98,24 @@ function readApplication(value: unknown, checks: ActionChecks): z.infer<typeof A
     const { name } = rule.definition;
     const isTaken = names.has(name);
     names.add(name);
-    const msg = `The name ${JSON.stringify(name)} is taken by another one; give one of them another name`;
     return [
-      ...(isTaken ? [{ type: "value_error", loc: [...loc, "name"], msg, input: null }] : []),
+      ...(isTaken ? [{ type: "value_error", loc: [...loc, "name"], msg: takenName(name), input: null }] : []),
       ...actionMistakes(rule, loc, checks),
     ];
   });
+  const destinationNames = new Set<string>();
+  for (const [index, { name }] of parsed.data.destinations.entries()) {
+    const loc = ["body", "destinations", index, "name"];
+    if (destinationNames.has(name))
+      mistakes.push({ type: "value_error", loc, msg: takenName(name), input: null });
+    destinationNames.add(name);
+  }
   if (mistakes.length > 0) throw refuse(mistakes);
   return parsed.data;
+}
+
+function takenName(name: string): string {
+  return `The name ${JSON.stringify(name)} is taken by another one; give one of them another name`;
 }
 
 const actionLists = ["actions", "actions_on_trigger", "actions_on_resolve"] as const;
@@ -174,158 +179,26 @@ function automationOf({ definition, file, secrets }: Rule, workspace: string): A
   };
 }
 
-/** @throws Refusal 409 when a name belongs to somebody else: two automations of a name would both fire */
-function refuseTaken(wanted: readonly Automation[], stored: readonly Automation[]): void {
-  const names = new Map(wanted.map(({ name, id }) => [name, id]));
-  const reasons = stored.flatMap(({ name, id, source }) => {
-    if (!names.has(name)) return [];
-    if (source.kind === "file")
-      return [`${JSON.stringify(name)} is defined in ${source.file}, which the server reads`];
-    if (names.get(name) === id) return [];
-    return [
-      `${JSON.stringify(name)} is the name of ${id}, which was created over the API: delete or rename that one`,
-    ];
-  });
-  if (reasons.length > 0) throw taken(reasons);
-}
-
-function taken(reasons: readonly string[]): Refusal {
-  return new Refusal(409, "taken", { detail: `${reasons.join("; ")}. Nothing was changed` });
-}
-
-type Change =
-  | { readonly kind: "create"; readonly after: Automation }
-  | { readonly kind: "change" | "unchanged"; readonly before: Automation; readonly after: Automation }
-  | { readonly kind: "delete"; readonly before: Automation };
-
-function changesTo(stored: readonly Automation[], wanted: readonly Automation[], prune: boolean): Change[] {
-  const known = new Map(stored.map((automation) => [automation.id, automation]));
-  const wantedIds = new Set(wanted.map(({ id }) => id));
-  const changes = wanted.map((rule): Change => {
-    const before = known.get(rule.id);
-    if (before === undefined) return { kind: "create", after: rule };
-    const after = merged(before, rule);
-    return { kind: after === before ? "unchanged" : "change", before, after };
-  });
-  const leftOver = stored.filter(({ id, source }) => isApplied(source) && !wantedIds.has(id));
-  const deletions = prune ? leftOver.map((before): Change => ({ kind: "delete", before })) : [];
-  return [...changes, ...deletions].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-}
-
-function isApplied(source: Automation["source"]): boolean {
-  return source.kind === "api" && source.applied !== undefined;
-}
-
-function nameOf(change: Change): string {
-  return change.kind === "delete" ? change.before.name : change.after.name;
-}
-
-/**
- * The rule in the life of the stored automation, or that one itself when nothing differs. Pausing or resuming lasts
- * until the file itself says something else about `enabled` than before.
- */
-function merged(current: Automation, rule: Automation): Automation {
-  const filesWord = current.source.kind === "api" ? current.source.applied?.enabled : undefined;
-  const enabled = filesWord === rule.enabled ? current.enabled : rule.enabled;
-  const { owner } = current;
-  const after = { ...rule, enabled, created: current.created, ...(owner === undefined ? {} : { owner }) };
-  const isEqual = canonicalJson({ ...after, updated: 0 }) === canonicalJson({ ...current, updated: 0 });
-  return isEqual ? current : { ...after, updated: Math.max(rule.updated, current.updated + 1) };
-}
-
-/** @throws Refusal 409 when one of them is defined in a file that the server reads */
-async function destinationChanges(
-  wanted: readonly DestinationDefinition[],
-  { destinations }: Log,
-  workspace: string,
-): Promise<{ readonly put: Destination[]; readonly shown: AppliedChange }[]> {
-  const stored = new Map((await destinations.list()).map((destination) => [destination.id, destination]));
+function destinationOf(definition: DestinationDefinition, workspace: string): Destination {
   const now = Date.now() * millisecond;
-  return wanted.map((definition) => {
-    const { name } = definition;
-    const id = destinationIdOf(workspace, name);
-    const before = stored.get(id);
-    if (before?.source.kind === "file") {
-      const { file } = before.source;
-      throw taken([`The destination ${JSON.stringify(name)} is defined in ${file}, which the server reads`]);
-    }
-    const isEqual = before !== undefined && canonicalJson(before.definition) === canonicalJson(definition);
-    const change = before === undefined ? "create" : isEqual ? "unchanged" : "change";
-    const created = before?.created ?? now;
-    const after = { id, definition, source: { kind: "api" }, created, updated: now } as const;
-    const shown = { what: "destination", change, id, name, file: null } as const;
-    return { put: isEqual ? [] : [after], shown: { ...shown, fields: [], windows: [] } };
-  });
+  const id = destinationIdOf(workspace, definition.name);
+  return { id, definition, source: { kind: "api" }, created: now, updated: now };
 }
 
-async function carryOut(changes: readonly Change[], log: Log): Promise<void> {
-  const created = changes.flatMap((change) => (change.kind === "create" ? [change.after] : []));
-  if (created.length > 0) await log.putAutomations(created, told("created"));
-  for (const change of changes) {
-    if (change.kind !== "change") continue;
-    const { after } = change;
-    // Compared with what is stored at that moment: somebody may be pausing it just now.
-    const updated = await log.updateAutomation(
-      after.id,
-      (current) => merged(current, ruleOf(after)),
-      told("updated"),
-    );
-    if (updated === null) await log.putAutomations([after], told("created"));
-  }
-  const deleted = changes.flatMap((change) => (change.kind === "delete" ? [change.before] : []));
-  const events = new Map(deleted.map((automation) => [automation.id, told("deleted")(automation)]));
-  if (deleted.length > 0) await log.deleteAutomations([...events.keys()], events);
+function destinationChangeView(change: DestinationChange): AppliedChange {
+  const { id, definition } = change.kind === "delete" ? change.before : change.after;
+  const common = { what: "destination", change: change.kind, id, name: definition.name } as const;
+  return { ...common, file: null, fields: [], windows: [] };
 }
 
-/** What the file says, without the life that it was merged into. */
-function ruleOf(after: Automation): Automation {
-  const enabled =
-    after.source.kind === "api" ? (after.source.applied?.enabled ?? after.enabled) : after.enabled;
-  return { ...after, enabled };
-}
-
-const shownFields = [
-  "description",
-  "enabled",
-  "tags",
-  "trigger",
-  "actions",
-  "actions_on_trigger",
-  "actions_on_resolve",
-  "secrets",
-  "source",
-] as const satisfies readonly (keyof AutomationDefinition | "secrets" | "source")[];
-
-async function shownChange(change: Change, log: Log, settings: ExplainSettings): Promise<AppliedChange> {
-  const { source, id, name } = change.kind === "delete" ? change.before : change.after;
-  const file = source.kind === "api" ? (source.applied?.file ?? null) : source.file;
-  const common = { what: "automation", change: change.kind, id, name, file } as const;
-  switch (change.kind) {
-    case "create":
-    case "unchanged":
-      return { ...common, fields: [], windows: [] };
-    case "delete":
-      return { ...common, fields: [], windows: await windowsOf(change.before, "reset", log, settings) };
-    case "change": {
-      const { before, after } = change;
-      const fields = shownFields.filter(
-        (field) => canonicalJson(before[field]) !== canonicalJson(after[field]),
-      );
-      // As the core decides when the change comes to it.
-      const keeps = before.enabled === after.enabled && sameTrigger(before.trigger, after.trigger);
-      return { ...common, fields, windows: await windowsOf(before, keeps ? "kept" : "reset", log, settings) };
-    }
-  }
-}
-
-async function windowsOf(
-  { id }: Automation,
-  becomes: "kept" | "reset",
+async function automationChangeView(
+  change: AutomationChange,
   log: Log,
   settings: ExplainSettings,
-): Promise<AppliedChange["windows"]> {
-  const state = await log.automationState(id);
-  if (state === null) return [];
-  const core = Core.restore(state, { ...settings, stored: false });
-  return [...core.windowsOf(id)].map((window) => ({ ...showWindow(window), becomes }));
+): Promise<AppliedChange> {
+  const { source, id, name } = change.kind === "delete" ? change.before : change.after;
+  const file = source.kind === "api" ? (source.applied?.file ?? null) : source.file;
+  const fields = change.kind === "change" ? [...change.fields] : [];
+  const windows = await affectedWindows(change, log, settings);
+  return { what: "automation", change: change.kind, id, name, file, fields, windows };
 }

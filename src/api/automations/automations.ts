@@ -8,10 +8,10 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { Automation } from "../../core/model/automation.ts";
-import { automationEvent } from "../../core/model/automation-view.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { type Micros, millisecond } from "../../core/model/time.ts";
-import type { Log, Tell } from "../../store/log.ts";
+import { announceChange, announceDeletions } from "../../store/announce.ts";
+import type { Log } from "../../store/log.ts";
 import { readJson, readOptionalJson } from "../http/body.ts";
 import { invalidRequest, mistakesOf, Refusal } from "../http/refusal.ts";
 import { type ApiEnv, requireScope } from "../http/tenant.ts";
@@ -36,7 +36,7 @@ export function automationRoutes(checks: ActionChecks): Hono<ApiEnv> {
     const now = clock();
     const source = { kind: "api" } as const;
     const automation = { ...input, id: crypto.randomUUID(), source, created: now, updated: now };
-    await log.putAutomations([automation], told("created"));
+    await log.putAutomations([automation], announceChange("created"));
     return shown(context, automation, 201);
   });
 
@@ -74,7 +74,7 @@ export function automationRoutes(checks: ActionChecks): Hono<ApiEnv> {
     const owned = (await log.automations()).filter(({ owner }) => owner === resource);
     await log.deleteAutomations(
       owned.map(({ id }) => id),
-      new Map(owned.map((automation) => [automation.id, told("deleted")(automation)])),
+      announceDeletions(owned),
     );
     return context.body(null, 202);
   });
@@ -106,8 +106,7 @@ export function automationRoutes(checks: ActionChecks): Hono<ApiEnv> {
     refuseFromFile(automation);
     const { id } = automation;
     // It may have been deleted since it was read; then this was the second deletion.
-    if ((await log.deleteAutomations([id], new Map([[id, told("deleted")(automation)]]))) === 0)
-      throw notFound();
+    if ((await log.deleteAutomations([id], announceDeletions([automation]))) === 0) throw notFound();
     return context.body(null, 204);
   });
 
@@ -132,7 +131,7 @@ async function change(
     normalizeUuid(id),
     // Later than before, also where the clock has stepped back: clients sort by it.
     (current) => ({ ...current, ...changesTo(current), updated: Math.max(clock(), current.updated + 1) }),
-    told("updated"),
+    announceChange("updated"),
   );
   if (changed === null) throw notFound();
 }
@@ -150,12 +149,6 @@ function shown(context: Context<ApiEnv>, found: Automation | readonly Automation
   const { workspace } = context.var.tenant;
   const show = (automation: Automation) => shownAutomation(automation, workspace, context.req.raw.headers);
   return context.json("id" in found ? show(found) : found.map(show), status);
-}
-
-export function told(kind: "created" | "updated" | "deleted"): Tell {
-  return (automation) => ({
-    event: automationEvent(kind, automation, { id: crypto.randomUUID(), at: Date.now() * millisecond }),
-  });
 }
 
 function notFound(): Refusal {

@@ -62,6 +62,17 @@ describe("an application is refused as a whole", () => {
   });
 });
 
+test("two destinations of one name are refused, like two automations", async () => {
+  const ops = { name: "ops", type: "slack", url: `https://slack.example/${secret}` };
+  const { status, text } = await apply([], { destinations: [ops, { ...ops, type: "discord" }] });
+  expect({ status, text }).toEqual({
+    status: 422,
+    text: expect.stringContaining('The name \\"ops\\" is taken'),
+  });
+  expect(text).not.toContain(secret);
+  expect(await api.log.destinations.list()).toEqual([]);
+});
+
 test("an event posted after the answer meets the applied automation, which has its secrets", async () => {
   const { status, text } = await apply([rule(webhook(), secrets)]);
   expect(status).toBe(200);

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EventEntry, LogEntry } from "../../../src/core/machine/log-entry.ts";
-import { applyRules } from "../../../src/reconcile/apply.ts";
+import { applyRules } from "../../../src/reconcile/carry-out.ts";
 import { connect } from "../../../src/store/connection.ts";
 import { Log } from "../../../src/store/log.ts";
 import { startOfLog } from "../../../src/store/position.ts";
@@ -30,7 +30,7 @@ const isTold = (entry: LogEntry): entry is EventEntry =>
 test("by rule files: what is created, changed and deleted, and nothing else", async () => {
   const connection = connect(redis.url);
   const log = new Log(connection, "told-by-files");
-  const apply = (text: string) => applyRules(log, loadText(text).automations);
+  const apply = (text: string) => applyRules(log, loadText(text), { from: "watched files", prune: true });
   await apply("automations: [{name: a, trigger: {}}, {name: b, trigger: {}}]");
   await apply("automations: [{name: a, trigger: {}}, {name: b, trigger: {}}]");
   await apply("automations: [{name: b, trigger: {}, description: changed}]");

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { secretMask } from "../../../src/core/model/automation-view.ts";
 import { destinationIdOf } from "../../../src/core/model/destination.ts";
-import { applyDestinations } from "../../../src/reconcile/apply-destinations.ts";
+import { applyRules } from "../../../src/reconcile/carry-out.ts";
 import { loadText } from "../../rules/support.ts";
 import { startApi, type TestApi } from "../support.ts";
 
@@ -109,10 +109,11 @@ describe("a destination", () => {
 
 test("destinations from files are changed in their files, and leave those of the API alone", async () => {
   await call("POST", "", pagerduty);
-  const apply = (text: string, now: number) => {
-    const { destinations, diagnostics } = loadText(text, { workspace: "default", now, env: { KEY: "hush" } });
+  const apply = async (text: string, now: number) => {
+    const { diagnostics, ...rules } = loadText(text, { workspace: "default", now, env: { KEY: "hush" } });
     expect(diagnostics).toEqual([]);
-    return applyDestinations(api.log.destinations, destinations);
+    const plan = await applyRules(api.log, rules, { from: "watched files", prune: true });
+    return plan.destinations.filter(({ kind }) => kind !== "unchanged").length;
   };
   const file = "destinations: [{name: ops, type: slack, url: 'https://slack.example/${env.KEY}'}]";
   expect(await apply(file, 1)).toBe(1);

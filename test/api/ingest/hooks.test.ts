@@ -339,8 +339,7 @@ test("secrets are in no event, no answer and no log line", async () => {
 
 test("there is no webhook but those of the rules", async () => {
   for (const name of ["nothing", "__proto__", "a%2Fb"]) expect((await send(name, {})).status).toBe(404);
-  expect(await api.log.hooks.replaceAll(hooks)).toBe(false);
-  expect(await api.log.hooks.replaceAll(hooks.filter(({ name }) => name !== "pumps"))).toBe(true);
+  await api.log.hooks.replaceAll(hooks.filter(({ name }) => name !== "pumps"));
   expect((await send("pumps", {})).status).toBe(404);
   expect((await send("texts", {})).status).toBe(200);
 });

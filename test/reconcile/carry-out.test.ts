@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Automation } from "../../src/core/model/automation.ts";
-import { applyRules } from "../../src/reconcile/apply.ts";
+import { applyRules, carryOut, readStored } from "../../src/reconcile/carry-out.ts";
+import { namesOf, type Plan, planChanges } from "../../src/reconcile/plan.ts";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
 import { loadText } from "../rules/support.ts";
@@ -20,16 +21,26 @@ afterAll(async () => {
   await server.stop();
 });
 
-function newLog(): { log: Log; apply: (text: string, now?: number) => ReturnType<typeof applyRules> } {
+const watched = { from: "watched files", prune: true } as const;
+
+function newLog() {
   const workspace = `rules-${workspaceCount++}`;
   const log = new Log(redis, workspace);
+  const load = (text: string, now = 1) => {
+    const rules = loadText(text, { workspace, now, env: { TOKEN: `${now}` } });
+    expect(rules.diagnostics).toEqual([]);
+    return rules;
+  };
+  const apply = async (text: string, now = 1) => applied(await applyRules(log, load(text, now), watched));
+  return { log, load, apply };
+}
+
+function applied(plan: Plan) {
   return {
-    log,
-    apply(text, now = 1) {
-      const { automations, diagnostics } = loadText(text, { workspace, now, env: { TOKEN: `${now}` } });
-      expect(diagnostics).toEqual([]);
-      return applyRules(log, automations);
-    },
+    created: namesOf(plan, "create"),
+    changed: namesOf(plan, "change"),
+    deleted: namesOf(plan, "delete"),
+    unchanged: namesOf(plan, "unchanged"),
   };
 }
 
@@ -100,24 +111,66 @@ test("pausing over the API lasts until the file itself says something else about
   expect((await byName(log))["pumps"]).toMatchObject({ enabled: true });
 });
 
-test("a pause that comes while rules are being applied is not lost", async () => {
-  const { log, apply } = newLog();
+test("a pause between planning and carrying out is not lost", async () => {
+  const { log, load, apply } = newLog();
   await apply(list(pumps));
   const { id } = (await byName(log))["pumps"]!;
-  const { automations } = loadText(list(pumps.replace("trigger", "description: Pumps, trigger")), {
-    workspace: `rules-${workspaceCount - 1}`,
-  });
-  await applyRules(
-    {
-      automations: () => log.automations(),
-      putAutomations: (changed) => log.putAutomations(changed),
-      deleteAutomations: (ids) => log.deleteAutomations(ids),
-      async updateAutomation(updated, change) {
-        await log.updateAutomation(id, (current) => ({ ...current, enabled: false }));
-        return log.updateAutomation(updated, change);
-      },
-    },
-    automations,
-  );
+  const rules = load(list(pumps.replace("trigger", "description: Pumps, trigger")));
+  const plan = planChanges(await readStored(log), rules, watched);
+  await log.updateAutomation(id, (current) => ({ ...current, enabled: false }));
+  await carryOut(plan, log);
   expect((await byName(log))["pumps"]).toMatchObject({ description: "Pumps", enabled: false });
+});
+
+// Another server that watches the same files may have been first.
+test("a change that was made since planning is not made again", async () => {
+  const { log, load, apply } = newLog();
+  await apply(list(pumps));
+  const text = list(pumps.replace("trigger", "description: Pumps, trigger"));
+  const plan = planChanges(await readStored(log), load(text, 2), watched);
+  await apply(text, 2);
+  const position = await log.lastPosition();
+  await carryOut(plan, log);
+  expect(await log.lastPosition()).toBe(position);
+});
+
+test("a rule that was deleted since planning begins a new life, not paused", async () => {
+  const { log, load, apply } = newLog();
+  await apply(list(pumps), 1);
+  const { id } = (await byName(log))["pumps"]!;
+  await log.updateAutomation(id, (current) => ({ ...current, enabled: false }));
+  const rules = load(list(pumps.replace("trigger", "description: Pumps, trigger")), 2);
+  const plan = planChanges(await readStored(log), rules, watched);
+  await log.deleteAutomations([id]);
+  await carryOut(plan, log);
+  expect((await byName(log))["pumps"]).toMatchObject({ enabled: true, created: 2 });
+});
+
+test("`apply` leaves alone what a watched file has come to define since planning", async () => {
+  const { log, load, apply } = newLog();
+  const applying = { from: "apply", prune: false } as const;
+  const sent = (text: string) => {
+    const { automations, destinations } = load(text);
+    const source = { kind: "api", applied: { file: "rules/pumps.yaml", enabled: true } } as const;
+    return { automations: automations.map((rule) => ({ ...rule, source })), destinations };
+  };
+  await applyRules(log, sent(list(pumps)), applying);
+  const changed = sent(list(pumps.replace("trigger", "description: Sent, trigger")));
+  const plan = planChanges(await readStored(log), changed, applying);
+  await apply(list(pumps.replace("trigger", "description: Watched, trigger")));
+  await carryOut(plan, log);
+  expect((await byName(log))["pumps"]).toMatchObject({ description: "Watched", source: { kind: "file" } });
+});
+
+test("hooks become those of the files, and stay when none are given", async () => {
+  const { log, load, apply } = newLog();
+  const hook =
+    "webhooks: [{name: door, template: {event: door.opened, resource: {prefect.resource.id: door}}}]";
+  await apply(hook);
+  expect((await log.hooks.list()).map(({ name }) => name)).toEqual(["door"]);
+  await applyRules(log, { automations: [], destinations: [] }, { from: "apply", prune: true });
+  expect(await log.hooks.list()).toHaveLength(1);
+  expect((await applyRules(log, load(hook), watched)).hooks).toBeNull();
+  await apply("automations: []");
+  expect(await log.hooks.list()).toEqual([]);
 });

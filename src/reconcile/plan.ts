@@ -1,0 +1,229 @@
+/**
+ * What has to change so that a workspace holds what rules say. Pure: it compares, and writes nothing.
+ *
+ * Rules come from two sides. *Watched files* are whatever a server's `--rules` hold, so what is gone from them is deleted.
+ * *Applied* rules were sent by `tripline apply`, and are deleted only on request. Neither side deletes what the other
+ * owns, or what was created over the API.
+ */
+
+import {
+  type Automation,
+  type AutomationSource,
+  canonicalJson,
+  sameTrigger,
+} from "../core/model/automation.ts";
+import type { Destination } from "../core/model/destination.ts";
+import type { Hook } from "../core/model/hook.ts";
+
+/** Everything that the rules of a workspace say, with ids and defaults filled in. */
+export interface DesiredRules {
+  readonly automations: readonly Automation[];
+  readonly destinations: readonly Destination[];
+  /** Left out: hooks stay as they are. */
+  readonly hooks?: readonly Hook[];
+}
+
+/** What a workspace holds. */
+export interface StoredRules {
+  readonly automations: readonly Automation[];
+  readonly destinations: readonly Destination[];
+  readonly hooks: readonly Hook[];
+}
+
+export interface PlanOptions {
+  readonly from: "watched files" | "apply";
+  /** Whether to delete automations of the same side that are no longer desired. Watched files always do. */
+  readonly prune: boolean;
+}
+
+export type AutomationChange =
+  | { readonly kind: "create"; readonly after: Automation }
+  | { readonly kind: "unchanged"; readonly after: Automation }
+  | {
+      readonly kind: "change";
+      readonly before: Automation;
+      readonly after: Automation;
+      /** What the rule says, before it is merged into the life of the stored automation. */
+      readonly rule: Automation;
+      readonly fields: readonly ChangedField[];
+      readonly windows: "kept" | "reset";
+    }
+  | { readonly kind: "delete"; readonly before: Automation };
+
+export type DestinationChange =
+  | { readonly kind: "create" | "change" | "unchanged"; readonly after: Destination }
+  | { readonly kind: "delete"; readonly before: Destination };
+
+export interface Plan {
+  readonly from: PlanOptions["from"];
+  /** In order of their names. */
+  readonly automations: readonly AutomationChange[];
+  readonly destinations: readonly DestinationChange[];
+  /** What the hooks will be; null: they stay as they are. */
+  readonly hooks: readonly Hook[] | null;
+  /** Why the plan must not be carried out, in sentences; usually none. */
+  readonly refusals: readonly string[];
+  /** What will be done although it is probably not meant, in sentences; usually none. */
+  readonly warnings: readonly string[];
+}
+
+const shownFields = [
+  "description",
+  "enabled",
+  "tags",
+  "trigger",
+  "actions",
+  "actions_on_trigger",
+  "actions_on_resolve",
+  "secrets",
+  "source",
+] as const satisfies readonly (keyof Automation)[];
+
+export type ChangedField = (typeof shownFields)[number];
+
+/**
+ * Plans the way from what is stored to what is desired.
+ *
+ * All rules of one side have to be given together: what is missing is taken as removed.
+ */
+export function planChanges(stored: StoredRules, desired: DesiredRules, options: PlanOptions): Plan {
+  const { from } = options;
+  const conflicts = [...automationConflicts(stored, desired), ...destinationConflicts(stored, desired, from)];
+  return {
+    from,
+    automations: automationChanges(stored, desired, options),
+    destinations: destinationChanges(stored, desired, from),
+    hooks: changedHooks(stored, desired),
+    refusals: from === "apply" ? conflicts : [],
+    // To refuse a whole directory of rules for a name that someone took over the API would silence its alarms.
+    warnings: from === "apply" ? [] : conflicts,
+  };
+}
+
+/**
+ * The rule in the life of the stored automation, or that one itself when nothing differs.
+ *
+ * Pausing or resuming over the API lasts until the rule itself says something else about `enabled` than before, also
+ * when the rule moves from `tripline apply` to a watched file.
+ */
+export function mergeRule(current: Automation, rule: Automation): Automation {
+  const enabled = declaredEnabled(current.source) === rule.enabled ? current.enabled : rule.enabled;
+  const owner = current.owner === undefined ? {} : { owner: current.owner };
+  const after = { ...rule, ...owner, enabled, created: current.created };
+  const { updated } = current;
+  if (canonicalJson({ ...after, updated }) === canonicalJson(current)) return current;
+  // Later than before, also where the clock has stepped back: clients sort by it.
+  return { ...after, updated: Math.max(rule.updated, updated + 1) };
+}
+
+/** Whether an automation came from this side, which alone may delete it. */
+function cameFrom(from: PlanOptions["from"], source: AutomationSource): boolean {
+  return from === "watched files"
+    ? source.kind === "file"
+    : source.kind === "api" && source.applied !== undefined;
+}
+
+/** The names of the automations that a plan creates, changes or deletes. */
+export function namesOf(plan: Plan, kind: AutomationChange["kind"]): string[] {
+  return plan.automations.filter((change) => change.kind === kind).map(nameOf);
+}
+
+/** What the rule last said about `enabled`; undefined for an automation without a rule. */
+function declaredEnabled(source: AutomationSource): boolean | undefined {
+  return source.kind === "file" ? source.enabled : source.applied?.enabled;
+}
+
+function automationChanges(
+  stored: StoredRules,
+  desired: DesiredRules,
+  { from, prune }: PlanOptions,
+): AutomationChange[] {
+  const known = new Map(stored.automations.map((automation) => [automation.id, automation]));
+  const desiredIds = new Set(desired.automations.map(({ id }) => id));
+  const changes = desired.automations.map((rule): AutomationChange => {
+    const before = known.get(rule.id);
+    if (before === undefined) return { kind: "create", after: rule };
+    const after = mergeRule(before, rule);
+    if (after === before) return { kind: "unchanged", after };
+    const fields = shownFields.filter(
+      (field) => canonicalJson(before[field]) !== canonicalJson(after[field]),
+    );
+    // As the core decides when the change reaches it.
+    const keeps = before.enabled === after.enabled && sameTrigger(before.trigger, after.trigger);
+    return { kind: "change", before, after, rule, fields, windows: keeps ? "kept" : "reset" };
+  });
+  const leftOver = stored.automations.filter(
+    ({ id, source }) => cameFrom(from, source) && !desiredIds.has(id),
+  );
+  const deletions = prune ? leftOver.map((before): AutomationChange => ({ kind: "delete", before })) : [];
+  return [...changes, ...deletions].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+}
+
+function nameOf(change: AutomationChange): string {
+  return change.kind === "delete" ? change.before.name : change.after.name;
+}
+
+/** Watched files delete destinations that are gone from them; `apply` never deletes one. */
+function destinationChanges(
+  stored: StoredRules,
+  desired: DesiredRules,
+  from: PlanOptions["from"],
+): DestinationChange[] {
+  const known = new Map(stored.destinations.map((destination) => [destination.id, destination]));
+  const desiredIds = new Set(desired.destinations.map(({ id }) => id));
+  const changes = desired.destinations.map((rule): DestinationChange => {
+    const before = known.get(rule.id);
+    if (before === undefined) return { kind: "create", after: rule };
+    const { created, updated } = before;
+    if (canonicalJson({ ...rule, created, updated }) === canonicalJson(before)) {
+      return { kind: "unchanged", after: before };
+    }
+    return { kind: "change", after: { ...rule, created, updated: Math.max(rule.updated, updated + 1) } };
+  });
+  const leftOver = stored.destinations.filter(
+    ({ id, source }) => source.kind === "file" && !desiredIds.has(id),
+  );
+  const deletions = from === "watched files" ? leftOver : [];
+  return [...changes, ...deletions.map((before): DestinationChange => ({ kind: "delete", before }))];
+}
+
+function changedHooks(stored: StoredRules, { hooks }: DesiredRules): readonly Hook[] | null {
+  if (hooks === undefined) return null;
+  const known = new Map(stored.hooks.map((hook) => [hook.name, canonicalJson(hook)]));
+  const isSame =
+    known.size === hooks.length && hooks.every((hook) => known.get(hook.name) === canonicalJson(hook));
+  return isSame ? null : hooks;
+}
+
+/** Two automations of one name would both fire. */
+function automationConflicts({ automations }: StoredRules, desired: DesiredRules): string[] {
+  const rules = new Map(desired.automations.map((rule) => [rule.name, rule]));
+  return automations.flatMap(({ name, id, source }) => {
+    const rule = rules.get(name);
+    if (rule === undefined) return [];
+    if (source.kind === "file") {
+      return rule.source.kind === "file"
+        ? []
+        : [`${JSON.stringify(name)} is defined in ${source.file}, which the server reads`];
+    }
+    if (rule.id === id) return [];
+    return [
+      `${JSON.stringify(name)} is also the name of ${id}, which was created over the API: delete or rename that one`,
+    ];
+  });
+}
+
+function destinationConflicts(
+  { destinations }: StoredRules,
+  desired: DesiredRules,
+  from: PlanOptions["from"],
+): string[] {
+  // A watched file replaces what was created over the API under the same name.
+  if (from === "watched files") return [];
+  const ids = new Set(desired.destinations.map(({ id }) => id));
+  return destinations.flatMap(({ id, definition, source }) => {
+    if (source.kind !== "file" || !ids.has(id)) return [];
+    const name = JSON.stringify(definition.name);
+    return [`The destination ${name} is defined in ${source.file}, which the server reads`];
+  });
+}

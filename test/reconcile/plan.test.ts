@@ -1,0 +1,133 @@
+/** What a plan decides, for both sides that rules come from. That plans are carried out: carry-out.test.ts. */
+
+import { describe, expect, test } from "vitest";
+import type { Automation, AutomationSource } from "../../src/core/model/automation.ts";
+import {
+  type DesiredRules,
+  type PlanOptions,
+  planChanges,
+  type StoredRules,
+} from "../../src/reconcile/plan.ts";
+import { loadText } from "../rules/support.ts";
+
+const pumps = "{name: pumps, trigger: {expect: [pump.stopped]}}";
+
+const fromFile = (enabled = true): AutomationSource => ({ kind: "file", file: "rules/own.yaml", enabled });
+const fromApply = (enabled = true): AutomationSource => ({
+  kind: "api",
+  applied: { file: "rules/sent.yaml", enabled },
+});
+
+function automation(text: string, source: AutomationSource, rest: Partial<Automation> = {}): Automation {
+  const [loaded] = loadText(`automations: [${text}]`, { now: 5 }).automations;
+  return { ...loaded!, source, ...rest };
+}
+
+const nothing: StoredRules = { automations: [], destinations: [], hooks: [] };
+const holding = (...automations: Automation[]): StoredRules => ({ ...nothing, automations });
+const wanting = (...automations: Automation[]): DesiredRules => ({ automations, destinations: [] });
+
+const files = { from: "watched files", prune: true } as const;
+const apply = { from: "apply", prune: false } as const;
+const sides: { side: PlanOptions; source: (enabled?: boolean) => AutomationSource }[] = [
+  { side: files, source: fromFile },
+  { side: apply, source: fromApply },
+];
+
+describe.each(sides)("rules of $side.from", ({ side, source }) => {
+  test("keep who owns the stored automation, and when it was created; the time of change only grows", () => {
+    const stored = automation(pumps, source(), { owner: "deployment", created: 1, updated: 9 });
+    const rule = automation(pumps.replace("trigger", "tags: [a], trigger"), source());
+    const [change] = planChanges(holding(stored), wanting(rule), side).automations;
+    expect(change).toMatchObject({
+      kind: "change",
+      fields: ["tags"],
+      windows: "kept",
+      after: { owner: "deployment", created: 1, updated: 10, tags: ["a"] },
+    });
+  });
+
+  test("that say nothing new change nothing", () => {
+    const stored = automation(pumps, source(), { created: 1, updated: 2 });
+    const plan = planChanges(holding(stored), wanting(automation(pumps, source())), side);
+    expect(plan.automations).toEqual([{ kind: "unchanged", after: stored }]);
+  });
+
+  test.each([
+    [pumps.replace("stopped", "stuck"), "reset"],
+    [pumps.replace("trigger", "enabled: false, trigger"), "reset"],
+    [pumps.replace("trigger", "description: Pumps, trigger"), "kept"],
+  ])("that become %s: windows are %s", (text, windows) => {
+    const rule = automation(text, source(!text.includes("enabled: false")));
+    const plan = planChanges(holding(automation(pumps, source())), wanting(rule), side);
+    expect(plan.automations).toMatchObject([{ kind: "change", windows }]);
+  });
+
+  test("delete what is gone from them, and nothing of the other side or of the API", () => {
+    const own = automation("{name: gone, trigger: {}}", source());
+    const other = automation("{name: other, trigger: {}}", side === files ? fromApply() : fromFile());
+    const byHand = automation("{name: by-hand, trigger: {}}", { kind: "api" });
+    const stored = holding(own, other, byHand);
+    expect(planChanges(stored, wanting(), { ...side, prune: true }).automations).toEqual([
+      { kind: "delete", before: own },
+    ]);
+    expect(planChanges(stored, wanting(), { ...side, prune: false }).automations).toEqual([]);
+  });
+});
+
+// Before, the pause was lost: each side looked only for what its own kind of source had said.
+test("a rule that moves from `apply` to a watched file stays paused", () => {
+  const paused = automation(pumps, fromApply(), { enabled: false });
+  const [change] = planChanges(holding(paused), wanting(automation(pumps, fromFile())), files).automations;
+  expect(change).toMatchObject({ kind: "change", fields: ["source"], after: { enabled: false } });
+});
+
+describe("a name that is taken", () => {
+  const byHand = automation(pumps, { kind: "api" }, { id: "00000000-0000-4000-8000-000000000001" });
+
+  test("by the API: `apply` is refused; watched files are applied with a warning, for their alarms must not fall silent", () => {
+    const sentence = expect.stringContaining(`"pumps" is also the name of ${byHand.id}`);
+    const refused = planChanges(holding(byHand), wanting(automation(pumps, fromApply())), apply);
+    expect([refused.refusals, refused.warnings]).toEqual([[sentence], []]);
+    const warned = planChanges(holding(byHand), wanting(automation(pumps, fromFile())), files);
+    expect([warned.refusals, warned.warnings]).toEqual([[], [sentence]]);
+  });
+
+  test("by a watched file: `apply` is refused", () => {
+    const plan = planChanges(
+      holding(automation(pumps, fromFile())),
+      wanting(automation(pumps, fromApply())),
+      apply,
+    );
+    expect(plan.refusals).toEqual([expect.stringContaining("is defined in rules/own.yaml")]);
+  });
+});
+
+describe("destinations", () => {
+  const text = "destinations: [{name: ops, type: slack, url: 'https://slack.example/a'}]";
+  const [ops] = loadText(text, { now: 5 }).destinations;
+  const ofFile = { ...ops!, created: 1, updated: 9 };
+  const ofApi = { ...ofFile, source: { kind: "api" } as const };
+  const changed = { ...ops!, definition: { ...ops!.definition, description: "Operations" } };
+  const plan = (stored: typeof ofFile, wanted: (typeof ofFile)[], options: PlanOptions) =>
+    planChanges({ ...nothing, destinations: [stored] }, { automations: [], destinations: wanted }, options);
+
+  test("keep their time of creation, and the time of change only grows", () => {
+    expect(plan(ofFile, [changed], files).destinations).toMatchObject([
+      { kind: "change", after: { created: 1, updated: 10 } },
+    ]);
+    expect(plan(ofFile, [ops!], files).destinations).toEqual([{ kind: "unchanged", after: ofFile }]);
+  });
+
+  test("that are gone from watched files are deleted; `apply` deletes none, and those of the API stay", () => {
+    expect(plan(ofFile, [], files).destinations).toEqual([{ kind: "delete", before: ofFile }]);
+    expect(plan(ofFile, [], { ...apply, prune: true }).destinations).toEqual([]);
+    expect(plan(ofApi, [], files).destinations).toEqual([]);
+  });
+
+  test("of a watched file replace those of the API; `apply` never replaces those of a file", () => {
+    expect(plan(ofApi, [ops!], files)).toMatchObject({ refusals: [], destinations: [{ kind: "change" }] });
+    const refused = plan(ofFile, [{ ...ops!, source: { kind: "api" } }], apply);
+    expect(refused.refusals).toEqual([expect.stringMatching(/^The destination "ops" is defined in /)]);
+  });
+});
