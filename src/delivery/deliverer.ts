@@ -125,8 +125,8 @@ export class Deliverer {
   async #announce({ data }: Job<DeliveryState>): Promise<void> {
     if (data.announced === true) return;
     const event = deliveryEvent(data, "triggered", Date.now() * millisecond);
-    const { lineage } = data.invocation;
-    await this.#untilReached(() => this.#log.appendEvents([{ event, lineage }]));
+    const { lineage, trace } = data.invocation;
+    await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
   }
 
   async #run({ data: { invocation }, stalledCounter }: Job<DeliveryState>): Promise<AttemptOutcome> {
@@ -174,9 +174,9 @@ export class Deliverer {
 
   /** Appends the event that says how the delivery ended. */
   async #report(job: Job<DeliveryState>, { kind, at, result }: DeliveryOutcome): Promise<void> {
-    const { id, automation, action, lineage } = job.data.invocation;
+    const { id, automation, action, lineage, trace } = job.data.invocation;
     const event = deliveryEvent(job.data, kind, at, result);
-    await this.#untilReached(() => this.#log.appendEvents([{ event, lineage }]));
+    await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
     const fields = { automation: automation.name, action: action.type, ...result, invocation: id };
     if (kind === "executed") this.#logger.info(fields, "Action executed");
     else this.#logger.error(fields, "Action failed; no retries left");

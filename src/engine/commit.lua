@@ -5,8 +5,8 @@
 --       2 the commit's number: one above the committed one
 --       3 position   4 watermark   5 count of entries read
 --       6 how many fields are set   7 how many are deleted   8 how many events are appended
---       9 on: for each field set, field and value; each field deleted; for each event, body and lineage (which may be
---             empty); for each invocation, its JSON
+--       9 on: for each field set, field and value; each field deleted; for each event, its body, lineage and trace
+--             (the last two may be empty); for each invocation, its JSON
 -- Returns 'committed', 'fenced' (claimed by another since) or 'out of step' (the commit before this one is not here).
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
@@ -28,13 +28,15 @@ end
 in_chunks(2 * tonumber(ARGV[6]), 'HSET', KEYS[3])
 in_chunks(tonumber(ARGV[7]), 'HDEL', KEYS[3])
 for _ = 1, tonumber(ARGV[8]) do
-  local body, lineage = ARGV[at], ARGV[at + 1]
-  if lineage == '' then
-    redis.call('XADD', KEYS[4], '*', 'kind', 'event', 'body', body)
-  else
-    redis.call('XADD', KEYS[4], '*', 'kind', 'event', 'body', body, 'lineage', lineage)
+  local fields = {'kind', 'event', 'body', ARGV[at]}
+  for offset, name in ipairs({'lineage', 'trace'}) do
+    if ARGV[at + offset] ~= '' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = ARGV[at + offset]
+    end
   end
-  at = at + 2
+  redis.call('XADD', KEYS[4], '*', unpack(fields))
+  at = at + 3
 end
 while at <= #ARGV do
   redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[at])

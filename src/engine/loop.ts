@@ -5,7 +5,7 @@
  * Whenever anything fails, the core must be dropped: it may be ahead of what is stored.
  */
 
-import { firingEvent, invocationsOf, loopCutEvent } from "../core/machine/consequence.ts";
+import { firingEvent, invocationsOf, loopCutEvent, tracesOf } from "../core/machine/consequence.ts";
 import type { Core } from "../core/machine/core.ts";
 import type { Firing } from "../core/machine/firing.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
@@ -158,10 +158,18 @@ export class Loop {
       epoch: this.#settings.epoch,
       changes: dirty,
       events: [
-        ...firings.map((firing) => ({ event: firingEvent(firing), lineage: firing.lineage })),
-        ...loopCuts.map((cut) => ({ event: loopCutEvent(cut), lineage: cut.event.lineage })),
+        ...firings.map((firing) => ({
+          event: firingEvent(firing),
+          lineage: firing.lineage,
+          trace: tracesOf(firing).parent,
+        })),
+        ...loopCuts.map((cut) => ({
+          event: loopCutEvent(cut),
+          lineage: cut.event.lineage,
+          trace: cut.event.trace,
+        })),
       ],
-      invocations: firings.flatMap(invocationsOf),
+      invocations: firings.flatMap((firing) => invocationsOf(firing)),
       cursor: {
         position: this.#position,
         watermark: this.#core.watermark,

@@ -7,7 +7,7 @@ import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
 import { reaching } from "../store/connection.ts";
-import { encodeLineage, type StoredEntry } from "../store/entry.ts";
+import { encodeEvent, type StoredEntry } from "../store/entry.ts";
 import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
 import { Log } from "../store/log.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
@@ -165,7 +165,7 @@ export class RedisShardStore implements ShardStore {
     ].concat(
       set,
       deleted,
-      events.flatMap(({ event, lineage }) => [JSON.stringify(event), encodeLineage(lineage)]),
+      events.flatMap(encodeEvent),
       invocations.map((invocation) => JSON.stringify(invocation)),
     );
     const keys = [this.#keys.epoch, this.#keys.cursor, this.#keys.state, this.#keys.log, this.#keys.outbox];

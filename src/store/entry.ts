@@ -1,8 +1,9 @@
-/** Log entries as Redis holds them: a kind, a body and, for an event that a firing caused, its lineage. */
+/** Log entries as Redis holds them: a kind, a body and, for an event, its lineage and its trace if it has them. */
 
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { eventOf, type WireEvent } from "../core/model/event.ts";
+import { readStoredTrace, type TraceContext } from "../core/model/trace-context.ts";
 import { TriggerSchema } from "../core/model/trigger.ts";
 import { receivedAt } from "./position.ts";
 
@@ -10,6 +11,8 @@ import { receivedAt } from "./position.ts";
 export interface NewEvent {
   readonly event: WireEvent;
   readonly lineage?: readonly string[];
+  /** The trace that the event belongs to, if there is one. */
+  readonly trace?: TraceContext | null | undefined;
 }
 
 /** An entry as Redis returns it: its id, then names and values by turns. */
@@ -31,8 +34,17 @@ export function encodeBody(value: WireEvent | Automation): string {
 }
 
 /** The lineage as it is stored; an empty text stands for none and takes no room. */
-export function encodeLineage(lineage: readonly string[] = []): string {
+function encodeLineage(lineage: readonly string[] = []): string {
   return lineage.length === 0 ? "" : JSON.stringify(lineage);
+}
+
+/** An event as the scripts take it: body, lineage and trace. An empty text stands for none and takes no space. */
+export function encodeEvent({
+  event,
+  lineage,
+  trace,
+}: NewEvent): [body: string, lineage: string, trace: string] {
+  return [encodeBody(event), encodeLineage(lineage), trace ?? ""];
 }
 
 /**
@@ -56,7 +68,9 @@ export function decodeEntry([position, fields]: StoredEntry): LogEntry {
       const wire: unknown = JSON.parse(body);
       if (!isWireEvent(wire)) fail("its body is not an event");
       if (!isTexts(lineage)) fail("its lineage is not a list of ids");
-      return { kind, position, received, event: eventOf(wire, received, lineage) };
+      // Anything else than a valid trace is ignored: it must not keep an event from being counted.
+      const trace = readStoredTrace(field("trace"));
+      return { kind, position, received, event: eventOf(wire, received, lineage, trace) };
     }
     case "automation-put": {
       const automation: unknown = JSON.parse(body);

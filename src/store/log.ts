@@ -13,7 +13,7 @@ import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
 import { blockMsMax, reaching } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
-import { decodeEntry, encodeBody, encodeLineage, type NewEvent, type StoredEntry } from "./entry.ts";
+import { decodeEntry, encodeBody, encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
 import { HookStore } from "./hook-store.ts";
 import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
 import { receivedAt, startOfLog } from "./position.ts";
@@ -37,57 +37,58 @@ export interface LogBatch {
   readonly length: number;
 }
 
-// KEYS: log. ARGV: a body and a lineage by turns (an empty lineage is left out). Returns the positions.
-const appendEventsScript = new Script(`
-  local positions = {}
-  for i = 1, #ARGV, 2 do
-    if ARGV[i + 1] == '' then
-      positions[#positions + 1] = redis.call('XADD', KEYS[1], '*', 'kind', 'event', 'body', ARGV[i])
-    else
-      positions[#positions + 1] =
-        redis.call('XADD', KEYS[1], '*', 'kind', 'event', 'body', ARGV[i], 'lineage', ARGV[i + 1])
+// Appends an event whose body, lineage and trace are three of ARGV, and returns its position. An empty lineage or trace
+// is left out; nothing is appended when the body is empty.
+const appendEvent = `
+  local function appendEvent(log, body, lineage, trace)
+    if body == '' then return end
+    local fields = {'kind', 'event', 'body', body}
+    if lineage ~= '' then
+      fields[#fields + 1] = 'lineage'
+      fields[#fields + 1] = lineage
     end
+    if trace ~= '' then
+      fields[#fields + 1] = 'trace'
+      fields[#fields + 1] = trace
+    end
+    return redis.call('XADD', log, '*', unpack(fields))
+  end`;
+
+// KEYS: log. ARGV: by threes the body, lineage and trace of an event. Returns the positions.
+const appendEventsScript = new Script(`${appendEvent}
+  local positions = {}
+  for i = 1, #ARGV, 3 do
+    positions[#positions + 1] = appendEvent(KEYS[1], ARGV[i], ARGV[i + 1], ARGV[i + 2])
   end
   return positions`);
 
-// Appends an event whose body and lineage are two of ARGV; nothing when the body is empty.
-const appendEvent = `
-  local function appendEvent(log, body, lineage)
-    if body == '' then return end
-    if lineage == '' then
-      redis.call('XADD', log, '*', 'kind', 'event', 'body', body)
-    else
-      redis.call('XADD', log, '*', 'kind', 'event', 'body', body, 'lineage', lineage)
-    end
-  end`;
-
-// KEYS: automations, log. ARGV: by fours an id, an automation, and the body and lineage of the event that tells of it.
+// KEYS: automations, log. ARGV: by fives an id, an automation, and the body, lineage and trace of the event about it.
 const putAutomationsScript = new Script(`${appendEvent}
-  for i = 1, #ARGV, 4 do
+  for i = 1, #ARGV, 5 do
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
     redis.call('XADD', KEYS[2], '*', 'kind', 'automation-put', 'body', ARGV[i + 1])
-    appendEvent(KEYS[2], ARGV[i + 2], ARGV[i + 3])
+    appendEvent(KEYS[2], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
   end`);
 
-// KEYS: automations, log. ARGV: by threes an id, and the body and lineage of an event. Returns how many there were.
+// KEYS: automations, log. ARGV: by fours an id, and the body, lineage and trace of an event. Returns how many there were.
 const deleteAutomationsScript = new Script(`${appendEvent}
   local count = 0
-  for i = 1, #ARGV, 3 do
+  for i = 1, #ARGV, 4 do
     if redis.call('HDEL', KEYS[1], ARGV[i]) == 1 then
       redis.call('XADD', KEYS[2], '*', 'kind', 'automation-delete', 'body', ARGV[i])
-      appendEvent(KEYS[2], ARGV[i + 1], ARGV[i + 2])
+      appendEvent(KEYS[2], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
       count = count + 1
     end
   end
   return count`);
 
-// KEYS: automations, log. ARGV: id, the automation as it was read, as it should be, and the body and lineage of an
-// event. Returns 1, or 0 when it has changed.
+// KEYS: automations, log. ARGV: id, the automation as it was read, as it should be, and the body, lineage and trace
+// of an event. Returns 1, or 0 when it has changed.
 const replaceAutomationScript = new Script(`${appendEvent}
   if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
   redis.call('XADD', KEYS[2], '*', 'kind', 'automation-put', 'body', ARGV[3])
-  appendEvent(KEYS[2], ARGV[4], ARGV[5])
+  appendEvent(KEYS[2], ARGV[4], ARGV[5], ARGV[6])
   return 1`);
 
 // KEYS: log, count of trimmed entries. ARGV: the first position to keep. Returns how many were trimmed.
@@ -96,9 +97,9 @@ const trimScript = new Script(`
   if count > 0 then redis.call('INCRBY', KEYS[2], count) end
   return count`);
 
-/** The body and the lineage of an event as scripts take them; both empty when there is none. */
-function encodeEvent(event: NewEvent | undefined): [body: string, lineage: string] {
-  return event === undefined ? ["", ""] : [encodeBody(event.event), encodeLineage(event.lineage)];
+/** An event as the scripts take it; all empty when there is none. */
+function encodeOptionalEvent(event: NewEvent | undefined): [body: string, lineage: string, trace: string] {
+  return event === undefined ? ["", "", ""] : encodeEvent(event);
 }
 
 export class Log {
@@ -135,7 +136,7 @@ export class Log {
    */
   async appendEvents(events: readonly NewEvent[]): Promise<{ position: LogPosition; received: Micros }[]> {
     if (events.length === 0) return [];
-    const parameters = events.flatMap(({ event, lineage }) => [encodeBody(event), encodeLineage(lineage)]);
+    const parameters = events.flatMap(encodeEvent);
     const positions = (await this.#run(appendEventsScript, [this.#keys.log], parameters)) as LogPosition[];
     return positions.map((position) => ({ position, received: receivedAt(position) }));
   }
@@ -151,7 +152,7 @@ export class Log {
     const parameters = automations.flatMap((automation) => [
       automation.id,
       encodeBody(automation),
-      ...encodeEvent(announce?.(automation)),
+      ...encodeOptionalEvent(announce?.(automation)),
     ]);
     await this.#run(putAutomationsScript, [this.#keys.automations, this.#keys.log], parameters);
   }
@@ -169,7 +170,7 @@ export class Log {
   ): Promise<number> {
     if (ids.length === 0) return 0;
     const keys = [this.#keys.automations, this.#keys.log];
-    const parameters = ids.flatMap((id) => [id, ...encodeEvent(events.get(id))]);
+    const parameters = ids.flatMap((id) => [id, ...encodeOptionalEvent(events.get(id))]);
     return (await this.#run(deleteAutomationsScript, keys, parameters)) as number;
   }
 
@@ -194,7 +195,7 @@ export class Log {
       const current = JSON.parse(stored) as Automation;
       const automation = change(current);
       if (automation === current) return current;
-      const parameters = [id, stored, encodeBody(automation), ...encodeEvent(announce?.(automation))];
+      const parameters = [id, stored, encodeBody(automation), ...encodeOptionalEvent(announce?.(automation))];
       if ((await this.#run(replaceAutomationScript, keys, parameters)) === 1) return automation;
     }
   }

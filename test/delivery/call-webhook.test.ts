@@ -111,6 +111,25 @@ describe("what is sent", () => {
     for (const secret of [basic, "ss-word", "a-signing-key"]) expect(shown).not.toContain(secret);
   });
 
+  test("carries the trace of the event behind the firing, unless a header says otherwise", async () => {
+    const receiver = await startReceiver();
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const event = { ...pumpEvent(), trace: `${traceparent} vendor=a` };
+    const { actions, invocation } = await deliver(webhook(receiver.url), { event });
+    await deliver(webhook(receiver.url, { headers: { Traceparent: "mine", tracestate: "" } }), { event });
+    await deliver(webhook(receiver.url));
+    expect(receiver.received.map(({ headers }) => [headers["traceparent"], headers["tracestate"]])).toEqual([
+      [traceparent, "vendor=a"],
+      ["mine", ""],
+      [undefined, undefined],
+    ]);
+    // What follows from the delivery belongs to the same trace.
+    const entries = await actions.log.read("0-0", { count: 10 });
+    expect(entries.map((entry) => entry.kind === "event" && entry.event.trace)).toEqual(
+      Array(2).fill(invocation.trace),
+    );
+  });
+
   test("GET has no body unless one is given", async () => {
     const receiver = await startReceiver();
     await deliver(webhook(receiver.url, { method: "GET" }));

@@ -108,6 +108,20 @@ describe("a notification has the form that its destination wants:", () => {
   });
 });
 
+test("only your own receiver gets the trace: other services have no use for it", async () => {
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const event = { ...pumpEvent(), trace: traceparent };
+  for (const [type, expected] of [
+    ["webhook", traceparent],
+    ["slack", undefined],
+  ]) {
+    const receiver = await startReceiver();
+    const actions = await startWith({ type, url: receiver.url });
+    await actions.deliver(invocationOf(notify, { event }));
+    expect(receiver.received[0]?.headers["traceparent"]).toBe(expected);
+  }
+});
+
 // Half a character is no Unicode: a receiver that decodes strictly refuses it with a 400, which is final.
 describe("a notification is one that its receiver can read, though an event", () => {
   const texts = async (definition: Json, event: Parameters<typeof pumpEvent>[0]) => {

@@ -94,7 +94,7 @@ async function simulate(seed: number): Promise<void> {
 
   expect(faultsOfProgram).toEqual([]);
   const expected = uninterrupted(world, shardCount, clockJumps);
-  const invocations = expected.flatMap(invocationsOf);
+  const invocations = expected.flatMap((firing) => invocationsOf(firing));
   expect(expected.length, "the simulation should bring something about").toBeGreaterThan(0);
   // First by a line each: a difference between whole invocations is hard to read.
   expect(linesOf([...queue.invocations.values()])).toEqual(linesOf(invocations));

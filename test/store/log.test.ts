@@ -30,15 +30,27 @@ beforeEach(async () => {
   });
 });
 
+const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=a b";
+
 describe("events", () => {
-  test("are read back as they were appended, in order, with their log time and lineage", async () => {
+  // A trace is for watching. A program that writes nonsense into it must not make an event disappear.
+  test("with an invalid trace are read without it", async () => {
+    const body = JSON.stringify(eventNamed("pump.started"));
+    const { log: key } = workspaceKeys("greenhouse");
+    await redis.xadd(key, "*", "kind", "event", "body", body, "trace", "00-not a trace");
+    expect(await log.read(startOfLog, { count: 10 })).toMatchObject([{ event: { trace: null } }]);
+    expect(malformed).toEqual([]);
+  });
+
+  test("are read back as they were appended, in order, with their log time, lineage and trace", async () => {
     const odd = JSON.parse('{"prefect.resource.id": "pump.1", "__proto__": "\\u0000 é 😀"}') as Record<
       string,
       string
     >;
     const events = [
       { event: { ...eventNamed("pump.started"), resource: odd } },
-      { event: eventNamed("pump.stopped"), lineage: ["a", "b"] },
+      { event: eventNamed("pump.stopped"), lineage: ["a", "b"], trace },
+      { event: eventNamed("pump.stopped"), trace },
     ];
     const appended = await log.appendEvents(events);
     const entries = await log.read(startOfLog, { count: 10 });
@@ -46,9 +58,10 @@ describe("events", () => {
       {
         kind: "event",
         ...appended[0],
-        event: { wire: events[0]!.event, lineage: [], received: appended[0]!.received },
+        event: { wire: events[0]!.event, lineage: [], trace: null, received: appended[0]!.received },
       },
-      { kind: "event", ...appended[1], event: { wire: events[1]!.event, lineage: ["a", "b"] } },
+      { kind: "event", ...appended[1], event: { wire: events[1]!.event, lineage: ["a", "b"], trace } },
+      { kind: "event", ...appended[2], event: { wire: events[2]!.event, lineage: [], trace } },
     ]);
     const [first] = entries;
     expect(first?.kind === "event" ? Object.entries(first.event.wire.resource) : null).toEqual(

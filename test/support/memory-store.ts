@@ -74,11 +74,11 @@ export class MemoryWorld {
   }
 
   appendEvents(events: readonly NewEvent[]): void {
-    for (const { event, lineage = [] } of events) {
+    for (const { event, lineage = [], trace = null } of events) {
       const place = this.#nextPlace();
       // As Redis would give it back: a copy, through JSON.
       const wire = structuredClone(event);
-      this.log.push({ kind: "event", ...place, event: eventOf(wire, place.received, [...lineage]) });
+      this.log.push({ kind: "event", ...place, event: eventOf(wire, place.received, [...lineage], trace) });
     }
     this.#wake();
   }

@@ -7,12 +7,14 @@
 
 import type { Context, MiddlewareHandler } from "hono";
 import { type Scope, scopes } from "../../core/model/scope.ts";
+import type { TraceContext } from "../../core/model/trace-context.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import type { History } from "../../history/history.ts";
 import type { Log } from "../../store/log.ts";
 import type { Allowance } from "../../store/rate-limit.ts";
 import { checkFromHere, checkNotCrossSite } from "./origin.ts";
 import { Refusal } from "./refusal.ts";
+import { traceOf } from "./trace.ts";
 
 /** What belongs to one workspace. */
 export interface Workspace {
@@ -28,11 +30,17 @@ export interface Tenant extends Workspace {
   readonly keyId: string | null;
   /** Null when nothing limits the key. */
   readonly allowance: Allowance | null;
+  /** The trace that the request belongs to; it is stored with the events that the request brings. */
+  readonly trace?: TraceContext | null;
 }
 
 /** What the routes of the API find in their context. */
 export interface ApiEnv {
-  readonly Variables: { tenant: Tenant };
+  readonly Variables: {
+    tenant: Tenant;
+    /** The trace of the span that this server records for the request; unset when it records none. */
+    trace?: TraceContext;
+  };
 }
 
 /** Finds out for whom a request is. Every method may throw what its store of keys throws. */
@@ -170,7 +178,7 @@ export function tenancy(tenants: Tenants): MiddlewareHandler<ApiEnv> {
     await tenants.checkOrigin(headers, method !== "GET" && method !== "HEAD");
     const tenant = await tenants.of(headers, context.req.param("workspace") ?? null);
     await admit(tenant);
-    context.set("tenant", tenant);
+    context.set("tenant", { ...tenant, trace: traceOf(context) });
     await next();
   };
 }

@@ -12,6 +12,7 @@ import { formatTime, millisecond } from "../../core/model/time.ts";
 import { readBytes } from "../http/body.ts";
 import { Refusal } from "../http/refusal.ts";
 import { type ApiEnv, checkScope, type Tenants, tenancy } from "../http/tenant.ts";
+import { traceOf } from "../http/trace.ts";
 import { eventsOfHook, HookFailure, type HookPlace, hookFailedEvent } from "./hook-events.ts";
 import { type Delivery, readDelivery } from "./hook-request.ts";
 import { checkSignature } from "./hook-signatures.ts";
@@ -72,7 +73,13 @@ async function findHook(context: Context<ApiEnv>, tenants: Tenants, name: string
   const workspace = tenants.workspaceAt(context.req.param("workspace") ?? null);
   const signed = await workspace.log.hooks.get(name);
   if (signed?.signature !== undefined) {
-    context.set("tenant", { ...workspace, scopes: new Set(), keyId: null, allowance: null });
+    context.set("tenant", {
+      ...workspace,
+      scopes: new Set(),
+      keyId: null,
+      allowance: null,
+      trace: traceOf(context),
+    });
     return signed;
   }
   try {

@@ -57,7 +57,8 @@ export async function takeIn(
   try {
     const events = await read(batch);
     await chargeEvents(tenant, events.length);
-    if (events.length > 0) await tenant.log.appendEvents(events.map((event) => ({ event })));
+    const { log, trace } = tenant;
+    if (events.length > 0) await log.appendEvents(events.map((event) => ({ event, trace })));
     meter.eventsAccepted(events.length);
     return events;
   } catch (error) {

@@ -7,6 +7,7 @@
 import { assert } from "../model/assert.ts";
 import { type Event, eventOf, type WireEvent } from "../model/event.ts";
 import type { Micros } from "../model/time.ts";
+import type { TraceContext } from "../model/trace-context.ts";
 import type { LogPosition } from "./log-entry.ts";
 import type { Cells } from "./state.ts";
 
@@ -29,6 +30,7 @@ interface StoredEvent {
   readonly wire: WireEvent;
   readonly received: Micros;
   readonly lineage: readonly string[];
+  readonly trace?: TraceContext;
 }
 
 export class Arrivals {
@@ -47,8 +49,9 @@ export class Arrivals {
       return;
     }
     this.#held.set(arrival.position, { arrival, referenceCount: 1 });
-    const { wire, received, lineage } = arrival.event;
-    this.#cells.write(`e:${arrival.position}`, { wire, received, lineage } satisfies StoredEvent);
+    const { wire, received, lineage, trace } = arrival.event;
+    const stored: StoredEvent = { wire, received, lineage, ...(trace === null ? {} : { trace }) };
+    this.#cells.write(`e:${arrival.position}`, stored);
   }
 
   release(arrival: Arrival | null): void {
@@ -63,8 +66,8 @@ export class Arrivals {
 
   /** Takes back a stored event; whatever refers to it asks for it with `restored`. */
   restore(position: LogPosition, json: string): void {
-    const { wire, received, lineage } = JSON.parse(json) as StoredEvent;
-    const arrival = new Arrival(eventOf(wire, received, lineage), position);
+    const { wire, received, lineage, trace = null } = JSON.parse(json) as StoredEvent;
+    const arrival = new Arrival(eventOf(wire, received, lineage, trace), position);
     this.#held.set(position, { arrival, referenceCount: 0 });
   }
 

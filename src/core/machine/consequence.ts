@@ -5,6 +5,7 @@ import type { Automation } from "../model/automation.ts";
 import { receivedEvent, type WireEvent, type WireResource } from "../model/event.ts";
 import type { Invocation, ShownAutomation, ShownFiring } from "../model/invocation.ts";
 import { formatTime, type Micros } from "../model/time.ts";
+import type { TraceContext } from "../model/trace-context.ts";
 import { uuid5 } from "../model/uuid.ts";
 import type { Firing, LoopCut, TriggerFiring } from "./firing.ts";
 import { automationsIn } from "./loop-guard.ts";
@@ -43,8 +44,12 @@ export function loopCutEvent({ id, automation, event, at }: LoopCut): WireEvent 
   };
 }
 
-/** The actions to run for a firing, in order: `actions` and `actions_on_trigger`, or for a resolution `actions_on_resolve`. */
-export function invocationsOf(firing: Firing): Invocation[] {
+/**
+ * The actions to run for a firing, in order: `actions` and `actions_on_trigger`, or for a resolution `actions_on_resolve`.
+ *
+ * @param trace the trace that the deliveries continue; by default that of the event behind the firing
+ */
+export function invocationsOf(firing: Firing, trace = tracesOf(firing).parent): Invocation[] {
   const { automation } = firing;
   const onTrigger = [...automation.actions, ...automation.actions_on_trigger];
   const [actions, firstIndex] =
@@ -59,7 +64,36 @@ export function invocationsOf(firing: Firing): Invocation[] {
     firing: shown,
     lineage: firing.lineage,
     firingEventId: firingEventIdOf(firing),
+    ...(trace === null ? {} : { trace }),
   }));
+}
+
+export interface FiringTraces {
+  /** The trace of the event that brought the firing about; null for an absence, which no event brings about. */
+  readonly parent: TraceContext | null;
+  /** The traces of other events that played a part: those of a composite's other children, the last one before a silence. */
+  readonly links: readonly TraceContext[];
+}
+
+/** The traces of the events behind a firing. */
+export function tracesOf(firing: TriggerFiring): FiringTraces {
+  const parent = parentTrace(firing);
+  const links = new Set(allTraces(firing).filter((trace) => trace !== parent));
+  return { parent, links: [...links] };
+}
+
+function parentTrace(firing: TriggerFiring): TraceContext | null {
+  const { state, window, event, firings } = firing;
+  // A composite fires because of the child that fired last.
+  const last = firings.toSorted((a, b) => a.triggered - b.triggered).at(-1);
+  if (last !== undefined) return parentTrace(last);
+  const isAbsence = state === "Triggered" && window !== null && window.count < window.threshold;
+  return isAbsence ? null : (event?.trace ?? null);
+}
+
+function allTraces({ event, firings }: TriggerFiring): TraceContext[] {
+  const own = event?.trace ?? null;
+  return [...firings.flatMap(allTraces), ...(own === null ? [] : [own])];
 }
 
 /**

@@ -132,7 +132,10 @@ export class Core {
     if (entry.kind === "event") {
       const { event } = entry;
       this.#arrive(
-        new Arrival(event.received === at ? event : eventOf(event.wire, at, event.lineage), entry.position),
+        new Arrival(
+          event.received === at ? event : eventOf(event.wire, at, event.lineage, event.trace),
+          entry.position,
+        ),
       );
     } else if (entry.kind === "automation-put") this.#put(entry.automation, at, entry.position);
     else this.#delete(entry.automationId);

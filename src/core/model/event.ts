@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { eventNameLengthMax, labelsPerResourceMax, relatedResourcesMax } from "./limits.ts";
 import { formatTime, type Micros, parseTime } from "./time.ts";
+import type { TraceContext } from "./trace-context.ts";
 
 /** Labels of a resource on the wire: string to string. */
 export type WireResource = Readonly<Record<string, string>>;
@@ -42,6 +43,8 @@ export interface Event {
   readonly follows: string | null;
   /** What led to this event (see loop-guard.ts); empty for one from outside. */
   readonly lineage: readonly string[];
+  /** The trace that the event belongs to. Opaque here: it changes no outcome. */
+  readonly trace: TraceContext | null;
   readonly wire: WireEvent;
 }
 
@@ -152,7 +155,12 @@ export const EventSchema = z
  *
  * @param received log time: an event that says it occurred later is taken as having occurred then
  */
-export function eventOf(wire: WireEvent, received: Micros, lineage: readonly string[] = []): Event {
+export function eventOf(
+  wire: WireEvent,
+  received: Micros,
+  lineage: readonly string[] = [],
+  trace: TraceContext | null = null,
+): Event {
   return {
     id: wire.id,
     occurred: Math.min(parseTime(wire.occurred) ?? received, received),
@@ -162,6 +170,7 @@ export function eventOf(wire: WireEvent, received: Micros, lineage: readonly str
     related: wire.related.map((labels) => new Map(Object.entries(labels))),
     follows: wire.follows,
     lineage,
+    trace,
     wire,
   };
 }

@@ -5,6 +5,7 @@
 
 import type { ActionDefinition } from "./action.ts";
 import type { ReceivedEvent } from "./event.ts";
+import type { TraceContext } from "./trace-context.ts";
 
 /** A firing as it is shown: in events, in templates, in webhooks. Times are RFC 3339. */
 export interface ShownFiring {
@@ -48,4 +49,6 @@ export interface Invocation {
   readonly lineage: readonly string[];
   /** The id of the event that tells of the firing. */
   readonly firingEventId: string;
+  /** The trace that the delivery continues; left out when there is none. Passed on to webhooks. */
+  readonly trace?: TraceContext;
 }

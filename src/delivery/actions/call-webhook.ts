@@ -37,7 +37,7 @@ export function renderRequest(
   const headers: Record<string, string> = { ...target.headers };
   for (const [name, template] of Object.entries(action.headers)) headers[name] = renderer.text(template);
   const timeout = action.timeout ?? target.timeout;
-  return prepareRequest({ ...target, headers, timeout }, body, invocation.id, sent);
+  return prepareRequest({ ...target, headers, timeout }, body, invocation.id, sent, invocation.trace ?? null);
 }
 
 /** The target of an action with its own url. */

@@ -39,7 +39,7 @@ export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { l
   if (bytes > eventBytesMax) {
     return { kind: "failed", reason: `the event is too large: ${bytes} bytes (limit ${eventBytesMax})` };
   }
-  await log.appendEvents([{ event, lineage: invocation.lineage }]);
+  await log.appendEvents([{ event, lineage: invocation.lineage, trace: invocation.trace }]);
   return { kind: "executed", result: { event: event.event, event_id: event.id } };
 };
 

@@ -35,6 +35,7 @@ async function setEnabled(
         follows: invocation.firingEventId,
       }),
       lineage: invocation.lineage,
+      trace: invocation.trace,
     }),
   );
   if (changed === null) return { kind: "failed", reason: `automation ${target.id} does not exist` };

@@ -3,6 +3,7 @@
 import { webhookTimeoutDefault } from "../../core/model/action.ts";
 import { type DestinationDefinition, destinationSecrets } from "../../core/model/destination.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
+import type { TraceContext } from "../../core/model/trace-context.ts";
 import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
 import { prepareRequest, type Target } from "../http/request.ts";
 import { sendRequest } from "../http/send-request.ts";
@@ -42,15 +43,20 @@ export function targetAt(url: string, definition: DestinationDefinition): Target
   };
 }
 
-/** Posts a notification as JSON. */
+/**
+ * Posts a notification as JSON.
+ *
+ * @param trace left out for services of others, who have no use for the ids of your traces
+ */
 export function postJson(
   target: Target,
   message: object,
   { invocation }: Notification,
   tools: AttemptTools,
+  trace: TraceContext | null = null,
 ): Promise<AttemptOutcome> {
   const body = { body: JSON.stringify(message), contentType: "application/json" };
-  return sendRequest(prepareRequest(target, body, invocation.id, new Date()), tools);
+  return sendRequest(prepareRequest(target, body, invocation.id, new Date(), trace), tools);
 }
 
 /** A receiver may quote only the path of a secret URL. */

@@ -9,7 +9,8 @@ export const webhook: DestinationKind<"webhook"> = {
     const { automation, firing } = invocation;
     // A notification has a body, which not every method may carry.
     const target = { ...webhookTarget(definition), method: "POST" };
-    return postJson(target, { subject, body, automation, firing }, notification, tools);
+    const message = { subject, body, automation, firing };
+    return postJson(target, message, notification, tools, invocation.trace);
   },
   webhookTarget,
 };

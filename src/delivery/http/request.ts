@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { Webhook } from "standardwebhooks";
+import { type TraceContext, traceHeaders } from "../../core/model/trace-context.ts";
 import { type Redact, redactionOf } from "../../templates/references.ts";
 import { TemplateError } from "../../templates/template.ts";
 import type { WebhookRequest } from "./webhook-client.ts";
@@ -42,6 +43,7 @@ export interface PreparedRequest {
  *
  * @param id the delivery's id: the `webhook-id` header
  * @param sent goes into `webhook-timestamp` and the signature
+ * @param trace goes into `traceparent` and `tracestate`, unless the target's own headers say otherwise
  * @throws TemplateError when the target or a header is invalid
  */
 export function prepareRequest(
@@ -49,10 +51,11 @@ export function prepareRequest(
   { body, contentType }: RequestBody,
   id: string,
   sent: Date,
+  trace: TraceContext | null,
 ): PreparedRequest {
   const [name = ""] = Object.values(target.identity);
   const url = parseHttpUrl(target.url, name);
-  const headers = new Headers({ "user-agent": `Tripline/${version}` });
+  const headers = new Headers({ "user-agent": `Tripline/${version}`, ...traceHeaders(trace) });
   const hidden: Record<string, string> = {};
   for (const text of target.hidden) hidden[text] = "…";
   if (url.username !== "" || url.password !== "") {

@@ -49,6 +49,18 @@ describe("a valid batch", () => {
     expect(a?.event.lineage).toEqual([]);
   });
 
+  test("is stored with the trace of its request, if the request names a valid one", async () => {
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const body = JSON.stringify([pumpEvent(), pumpEvent()]);
+    await api.post(body, { traceparent, tracestate: "vendor=a" });
+    await api.post(
+      body.replaceAll(/"id":"[^"]+"/g, () => `"id":"${crypto.randomUUID()}"`),
+      { traceparent: "00-1" },
+    );
+    const traces = (await api.events()).map(({ event }) => event.trace);
+    expect(traces).toEqual([`${traceparent} vendor=a`, `${traceparent} vendor=a`, null, null]);
+  });
+
   test("may be empty", async () => {
     expect((await post([])).status).toBe(204);
     expect(await api.entries()).toEqual([]);
