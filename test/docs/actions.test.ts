@@ -1,0 +1,268 @@
+/** docs/actions.md: its tables list what exists, its examples render what they show, its code verifies real deliveries. */
+
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import rulesSchema from "../../rules/tripline.schema.json" with { type: "json" };
+import { invocationsOf } from "../../src/core/machine/consequence.ts";
+import { Simulation } from "../../src/core/machine/simulation.ts";
+import { type CallWebhookDefinition, webhookTimeoutDefault } from "../../src/core/model/action.ts";
+import { EventSchema } from "../../src/core/model/event.ts";
+import { parseTime } from "../../src/core/model/time.ts";
+import { renderRequest } from "../../src/delivery/actions/call-webhook.ts";
+import { endpointLimits } from "../../src/delivery/http/endpoints.ts";
+import { workerSettings } from "../../src/delivery/worker-settings.ts";
+import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
+import { constants, functions } from "../../src/templates/evaluator.ts";
+import { filters, mappingMethods, type Operation, tests, textMethods } from "../../src/templates/filters.ts";
+import { Renderer } from "../../src/templates/renderer.ts";
+import { loadText } from "../rules/support.ts";
+import { type Fence, fencesOf, textOf } from "./fences.ts";
+import { rowsUnder } from "./tables.ts";
+
+const page = "docs/actions.md";
+const text = textOf(page);
+const fences = fencesOf(page);
+const shopErrors = fences.find(({ name }) => name === "shop-errors.yaml")?.text ?? "";
+const [event = ""] = fences.flatMap(({ language, note, text: json }) =>
+  language === "json" && note === "" ? [json] : [],
+);
+
+/** The firing that the page is about, as the program makes it. */
+function invocation() {
+  const start = parseTime("2026-01-05T10:00:00Z")!;
+  const { automations, diagnostics } = loadText(shopErrors);
+  if (diagnostics.length > 0) throw new Error(diagnostics.map(formatDiagnostic).join("\n"));
+  const simulation = new Simulation(automations, { latenessDefault: 0 });
+  simulation.step({ received: start, event: null });
+  const wire = EventSchema.parse({ follows: null, ...JSON.parse(event) });
+  const [firing] = simulation.step({ received: parseTime("2026-01-05T10:30:00.250Z")!, event: wire });
+  return invocationsOf(firing!)[0]!;
+}
+
+const shown = invocation();
+const defaultBody = JSON.parse(
+  renderRequest(shown.action as CallWebhookDefinition, shown, new Renderer(shown), new Date(0)).request
+    .body ?? "",
+);
+
+const render = (template: string): string => new Renderer(shown).text(template);
+
+describe("examples of templates", () => {
+  const examples = fences.flatMap((fence, index) =>
+    fence.language === "jinja" ? [{ fence, output: fences[index + 1] }] : [],
+  );
+
+  test.each(examples)("line $fence.line", ({ fence, output }) => {
+    expect(output?.language).toBe("text");
+    expect(render(fence.text).trimEnd()).toBe(output?.text.trimEnd());
+  });
+
+  test("are many", () => expect(examples.length).toBeGreaterThan(10));
+
+  const payloads = fences.flatMap((fence, index) =>
+    fence.note === "payload" ? [{ fence, output: fences[index + 1] as Fence }] : [],
+  );
+
+  test.each(payloads)("of payloads, line $fence.line", ({ fence, output }) => {
+    const action = { ...(shown.action as CallWebhookDefinition), payload: parse(fence.text) };
+    const { request } = renderRequest(action, shown, new Renderer(shown), new Date(0));
+    expect(request.headers["content-type"]).toBe("application/json");
+    expect(JSON.parse(request.body ?? "")).toEqual(JSON.parse(output.text));
+  });
+
+  test("the default body is the one that is sent", () => {
+    const [written] = fences.filter(({ note }) => note === "body");
+    expect(JSON.parse(written?.text ?? "")).toEqual(defaultBody);
+  });
+});
+
+describe("the tables of what templates can use", () => {
+  const rows = (heading: string, table = 0) =>
+    rowsUnder(text, heading, table).map(([signature = "", _meaning, example = "", output = ""]) => {
+      const [, name = "", parameters = ""] = /^(\w+)(?:\((.*)\))?$/.exec(signature) ?? [];
+      const given = parameters.split(", ").filter((parameter) => parameter !== "");
+      return { signature, name, parameters: given, example, output };
+    });
+  const parametersOf = (operations: ReadonlyMap<string, Operation>) =>
+    [...operations].map(([name, { parameters }]) => [name, [...parameters]]);
+  const listed = (heading: string, table = 0) =>
+    rows(heading, table).map(({ name, parameters }) => [name, parameters]);
+
+  test("every filter, in the order of the alphabet, with its parameters", () => {
+    expect(listed("Filters")).toEqual(parametersOf(filters).sort(byName));
+  });
+
+  test("every test", () => {
+    expect(listed("Tests").map(([name]) => name)).toEqual([...tests.keys()].sort());
+  });
+
+  test("every method", () => {
+    expect(listed("Methods", 0)).toEqual(parametersOf(textMethods).sort(byName));
+    expect(listed("Methods", 1)).toEqual(parametersOf(mappingMethods).sort(byName));
+  });
+
+  test("every function and constant", () => {
+    expect(listed("Functions and constants").map(([name]) => name)).toEqual([...functions].sort());
+    const [, sentence = ""] = /^The constants are (.*)\.$/m.exec(text) ?? [];
+    expect([...sentence.matchAll(/`(\w+)`/g)].map(([, name]) => name)).toEqual([...constants.keys()]);
+  });
+
+  const examples = [
+    ...rows("Filters"),
+    ...rows("Tests"),
+    ...rows("Methods", 0),
+    ...rows("Methods", 1),
+    ...rows("Functions and constants"),
+  ];
+
+  test.each(examples)("$example prints $output", ({ name, example, output }) => {
+    expect(example).toMatch(new RegExp(`\\b${name}\\b|[<>]`));
+    expect(render(example)).toBe(output);
+  });
+
+  test("every part of every variable", () => {
+    const parts = [...partsOf("event"), "labels", ...partsOf("automation"), ...partsOf("firing")];
+    expect(rowsUnder(text, "Variables").map(([name]) => name)).toEqual([...parts, "firings", "events"]);
+  });
+
+  function partsOf(name: "event" | "automation" | "firing"): string[] {
+    const inner = (value: Record<string, unknown>, path: string): string[] =>
+      Object.entries(value).flatMap(([key, part]) => [
+        `${path}.${key}`,
+        ...(key === "window" ? inner(part as Record<string, unknown>, `${path}.window`) : []),
+      ]);
+    const found = inner(defaultBody[name], name);
+    const order = rowsUnder(text, "Variables").map(([row]) => row ?? "");
+    return [name, ...found.sort((a, b) => order.indexOf(a) - order.indexOf(b))];
+  }
+});
+
+function byName([a]: readonly unknown[], [b]: readonly unknown[]): number {
+  return String(a) < String(b) ? -1 : 1;
+}
+
+describe("the fields of every action", () => {
+  const schemas = rulesSchema.$defs.Action.allOf.map(({ then }) => then as ActionSchema);
+  const headings = [...text.matchAll(/^## (.*)$/gm)].map(([, title = ""]) => title);
+  const types = schemas.map(({ properties }) => properties.type.const);
+
+  test("all types are here", () => {
+    expect(types.length).toBeGreaterThanOrEqual(6);
+    for (const type of types) expect(headings.join(" ")).toContain(type);
+  });
+
+  test.each(types)("%s", (type) => {
+    const { properties } = schemas.find((schema) => schema.properties.type.const === type)!;
+    const fields = Object.keys(properties).filter((key) => key !== "type");
+    if (fields.length === 0) return expect(() => rowsUnder(text, type)).toThrow("there is no table");
+    const heading = headings.find((title) => title.split(" ").includes(type)) ?? type;
+    const listed = rowsUnder(text, heading).map(([name]) => name);
+    expect(listed.sort()).toEqual(fields.sort());
+  });
+
+  test("with the defaults of the schema", () => {
+    const [subject] = rowsUnder(text, "send-notification").filter(([name]) => name === "subject");
+    expect(subject?.[1]).toBe(defaultOf("send-notification", "subject"));
+    const [source] = rowsUnder(text, "pause-automation and resume-automation").filter(
+      ([name]) => name === "source",
+    );
+    expect(source?.[1]).toBe(defaultOf("pause-automation", "source"));
+    const timeout = rowsUnder(text, "call-webhook").find(([name]) => name === "timeout")?.[1];
+    expect(timeout).toContain(`${webhookTimeoutDefault}s`);
+  });
+
+  function defaultOf(type: string, field: string): unknown {
+    return schemas.find(({ properties }) => properties.type.const === type)?.properties[field]?.default;
+  }
+});
+
+interface ActionSchema {
+  readonly properties: { readonly type: { readonly const: string } } & Readonly<
+    Record<string, { readonly default?: unknown }>
+  >;
+}
+
+test("the numbers about retries are the defaults", () => {
+  const { attemptsMax, retryMs, retryMsMax, giveUpAfterMs } = workerSettings;
+  const { concurrencyMax, failuresMax, restMs, restMsMax } = endpointLimits;
+  expect([retryMs, retryMsMax, giveUpAfterMs, restMs, restMsMax]).toEqual([
+    5_000, 300_000, 86_400_000, 5_000, 60_000,
+  ]);
+  const flowing = text.replaceAll(/\s+/g, " ");
+  expect(flowing).toContain(`A delivery has ${attemptsMax} attempts`);
+  expect(flowing).toContain("begins at 5 seconds (`--retry`) and doubles up to 5 minutes");
+  expect(flowing).toContain(`at most ${concurrencyMax} requests at a time`);
+  expect(flowing).toContain(
+    `After ${failuresMax} failures in a row the endpoint rests: 5 seconds at first, doubling up to a minute`,
+  );
+  expect(flowing).toContain("given up after a day");
+});
+
+describe("the limits of templates", () => {
+  const limits = new Map(rowsUnder(text, "Limits").map(([name = "", limit = ""]) => [name, limit]));
+  const numberOf = (name: string) => Number(/^[\d,]+/.exec(limits.get(name) ?? "")?.[0].replaceAll(",", ""));
+
+  test("the length of a template", () => {
+    const max = numberOf("Length of one template");
+    expect(render(`{{ 1 }}${"x".repeat(max - 7)}`)).toHaveLength(max - 6);
+    expect(() => render(`{{ 1 }}${"x".repeat(max - 6)}`)).toThrow(String(max));
+  });
+
+  test("the depth", () => {
+    const nested = (depth: number) => `{{ ${"(1 + ".repeat(depth)}1${")".repeat(depth)} }}`;
+    const max = numberOf("Depth of nesting");
+    expect(() => render(nested(max + 1))).toThrow(/nested too deep/);
+    expect(render(nested(200))).toBe("201");
+  });
+
+  test("the work", () => {
+    const max = numberOf("Work");
+    expect(() => render(`{{ range(${max}) | length }}`)).toThrow(String(max));
+    expect(render(`{{ range(${max / 5}) | length }}`)).toBe(String(max / 5));
+  });
+
+  test("the output", () => {
+    const max = numberOf("Output");
+    const writes = (count: number) =>
+      `{% set x = ${JSON.stringify("x".repeat(10_000))} %}{% for i in range(${count}) %}{{ x }}{% endfor %}`;
+    expect(render(writes(max / 10_000))).toHaveLength(max);
+    expect(() => render(writes(max / 10_000 + 1))).toThrow(String(max));
+  });
+});
+
+describe("references to the environment", () => {
+  const withText = (url: string, env: Record<string, string> = {}) => {
+    const rule = {
+      name: "a",
+      trigger: { expect: ["b"] },
+      actions: [{ type: "call-webhook", url, payload: url }],
+    };
+    const { automations, diagnostics } = loadText(JSON.stringify(rule), { env });
+    if (diagnostics.length > 0) return diagnostics.map(({ message }) => message).join("; ");
+    const [automation] = automations;
+    return new Renderer({ ...shown, secrets: automation!.secrets }).text(
+      String((automation!.actions[0] as CallWebhookDefinition).payload),
+    );
+  };
+  const written = rowsUnder(text, "Secrets and `${env.NAME}`").map(
+    ([form = ""]) => `https://example.com/${form}`,
+  );
+
+  test("are filled in as the table says", () => {
+    expect(written.map((form) => withText(form, { NAME: "x" }))).toEqual([
+      "https://example.com/x",
+      "https://example.com/x",
+      "https://example.com/${env.NAME}",
+    ]);
+    expect(written.map((form) => withText(form))).toEqual([
+      expect.stringContaining("NAME"),
+      "https://example.com/default",
+      "https://example.com/${env.NAME}",
+    ]);
+  });
+
+  test("are not taken from what an event says", () => {
+    const template = "https://example.com/{{ '$' ~ '{env.NAME}' }} ${env.NAME}";
+    expect(withText(template, { NAME: "x" })).toBe("https://example.com/${env.NAME} x");
+  });
+});
