@@ -2,7 +2,6 @@
 
 import { latenessDefault } from "../core/model/limits.ts";
 import type { Micros } from "../core/model/time.ts";
-import type { CheckTemplate } from "../rules/action-texts.ts";
 import { type Diagnostic, diagnosticAt, inReadingOrder, type Place } from "../rules/diagnostic.ts";
 import { shown } from "../rules/mistake-message.ts";
 import { type FileKind, readRuleFiles } from "../rules/rule-files.ts";
@@ -25,7 +24,6 @@ export interface LoadCasesOptions {
   readonly cwd?: string;
   /** Of triggers that name none, in cases that name none; by default the server's. */
   readonly lateness?: Micros;
-  readonly checkTemplate: CheckTemplate;
 }
 
 export interface LoadedCases {
@@ -47,9 +45,9 @@ const caseFiles: FileKind = {
 
 /** Loads the cases that `paths` (files and directories) name. Mistakes are returned, never thrown. */
 export function loadCases(paths: readonly string[], options: LoadCasesOptions): LoadedCases {
-  const { cwd = process.cwd(), checkTemplate } = options;
+  const { cwd = process.cwd() } = options;
   const { texts, diagnostics } = readRuleFiles(paths, cwd, caseFiles);
-  const library = new RuleLibrary({ cwd, checkTemplate });
+  const library = new RuleLibrary({ cwd });
   const loader = new CaseLoader(library, options.lateness ?? latenessDefault);
   for (const [file, text] of texts) loader.load(file, text);
   return {

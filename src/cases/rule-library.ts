@@ -3,14 +3,12 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Automation } from "../core/model/automation.ts";
-import type { CheckTemplate } from "../rules/action-texts.ts";
 import type { Diagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, readRules } from "../rules/load.ts";
 import { type RuleTexts, readRuleFiles } from "../rules/rule-files.ts";
 
 export interface RuleLibraryOptions {
   readonly cwd: string;
-  readonly checkTemplate: CheckTemplate;
 }
 
 export interface FoundRules {
@@ -45,8 +43,8 @@ export class RuleLibrary {
     const keyWithEnv = JSON.stringify([names, env]);
     let rules = this.#loaded.get(keyWithEnv);
     if (rules === undefined) {
-      const { checkTemplate, cwd } = this.#options;
-      rules = readRules(found, { workspace: "default", env, now: 0, checkTemplate, cwd });
+      const { cwd } = this.#options;
+      rules = readRules(found, { workspace: "default", env, now: 0, cwd });
       this.#loaded.set(keyWithEnv, rules);
       this.diagnostics.push(...rules.diagnostics.map((mistake) => withCaseRemedy(mistake, caseFile)));
     }

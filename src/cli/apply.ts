@@ -5,7 +5,6 @@ import type { Application, AppliedChange, AppliedRules } from "../client/index.t
 import type { Automation } from "../core/model/automation.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
-import { templateProblem } from "../templates/template.ts";
 import { addConnection, asking, type ConnectionOptions } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
 import { addOutput, counted, type OutputOptions, onOneLine, paint, print } from "./output.ts";
@@ -54,7 +53,7 @@ export function applyCommand(): Command {
 function rulesAt(paths: readonly string[]): LoadedRules {
   const env = ruleEnvironment(process.env);
   // Ids and times are the server's.
-  const rules = loadRules(paths, { workspace: "default", env, now: 0, checkTemplate: templateProblem });
+  const rules = loadRules(paths, { workspace: "default", env, now: 0 });
   if (rules.diagnostics.length > 0) {
     const mistakes = rules.diagnostics.map(formatDiagnostic).join("\n");
     throw new CommandFailure(

@@ -6,8 +6,6 @@ import { formatWarning, type Warning } from "../lint/warning.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
 import type { Environment } from "../templates/environment.ts";
-import { templateProblem } from "../templates/template.ts";
-import { templateUses } from "../templates/uses.ts";
 import { ruleEnvironment } from "./secret-files.ts";
 
 export interface CheckIo {
@@ -51,8 +49,8 @@ export function checkCommand(): Command {
 export function checkRules(paths: readonly string[], io: CheckIo, options: CheckOptions = {}): number {
   const { env, cwd } = io;
   // Neither the workspace nor the time makes a difference to what is right.
-  const rules = loadRules(paths, { workspace: "default", env, cwd, now: 0, checkTemplate: templateProblem });
-  const warnings = lintRules(rules, { templateUses });
+  const rules = loadRules(paths, { workspace: "default", env, cwd, now: 0 });
+  const warnings = lintRules(rules);
   io.stdout.write(options.json === true ? asJson(rules, warnings) : asText(rules, warnings, io.color));
   const isGood = rules.diagnostics.length === 0 && (warnings.length === 0 || options.strict !== true);
   return isGood ? 0 : 1;

@@ -8,7 +8,6 @@ import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
 import { type RuleWatcher, watchRules } from "../rules/watch.ts";
 import type { Log } from "../store/log.ts";
-import { templateProblem } from "../templates/template.ts";
 import { CommandFailure } from "./failure.ts";
 import { ruleEnvironment } from "./secret-files.ts";
 
@@ -30,7 +29,7 @@ export async function serveRules(
   paths: readonly string[],
   { log, workspace, logger }: ServeRulesOptions,
 ): Promise<RuleWatcher> {
-  const options = { workspace, env: ruleEnvironment(process.env), checkTemplate: templateProblem };
+  const options = { workspace, env: ruleEnvironment(process.env) };
   const now = () => Date.now() * millisecond;
 
   const apply = async (rules: LoadedRules): Promise<void> => {

@@ -10,11 +10,9 @@ import { isLoopbackName } from "../api/http/origin.ts";
 import { type RunningServer, startServer } from "../api/http/server.ts";
 import { tenantsOf } from "../api/http/tenant.ts";
 import { createWebSockets } from "../api/sockets/websockets.ts";
-import { actionChecks } from "../delivery/checks.ts";
 import { ShardCountChanged } from "../engine/engine.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../history/errors.ts";
 import { connect, RedisUnreachable, reaching } from "../store/connection.ts";
-import { renderHook } from "../templates/hook-template.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
 import { CommandFailure } from "./failure.ts";
 import { createLogger } from "./logger.ts";
@@ -126,8 +124,6 @@ async function startParts(
       tenants,
       servesApi: has("api"),
       explain,
-      actionChecks,
-      renderHook,
       deadLettersOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,
       metrics,
       readiness,

@@ -9,7 +9,6 @@ import type { Paint } from "../cases/timeline.ts";
 import { latenessDefault } from "../core/model/limits.ts";
 import { formatDuration, type Micros, parseDuration } from "../core/model/time.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
-import { templateProblem } from "../templates/template.ts";
 import { CommandFailure } from "./failure.ts";
 
 export interface TestIo extends RunOptions {
@@ -68,7 +67,7 @@ export function testCommand(): Command {
  */
 export function testRules(paths: readonly string[], io: TestIo, options: TestOptions = {}): number {
   const { reporter = "text", filter = "", lateness = latenessDefault } = options;
-  const loaded = loadCases(paths, { cwd: io.cwd, lateness, checkTemplate: templateProblem });
+  const loaded = loadCases(paths, { cwd: io.cwd, lateness });
   if (loaded.diagnostics.length > 0) {
     io.stderr.write(`${loaded.diagnostics.map(formatDiagnostic).join("\n")}\n`);
     return notRun;

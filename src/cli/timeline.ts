@@ -16,7 +16,6 @@ import { triplineNamespace, uuid5 } from "../core/model/uuid.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { loadRules } from "../rules/load.ts";
 import { standIn } from "../templates/environment.ts";
-import { templateProblem } from "../templates/template.ts";
 import { CommandFailure } from "./failure.ts";
 import { ruleEnvironment } from "./secret-files.ts";
 
@@ -79,7 +78,6 @@ export function rulesForTimeline(paths: readonly string[]): readonly Automation[
     // No action is delivered, so nothing has to be set for one.
     env: { ...ruleEnvironment(process.env), [standIn]: "http://unset.invalid/" },
     now: 0,
-    checkTemplate: templateProblem,
   });
   if (diagnostics.length > 0) throw new CommandFailure(diagnostics.map(formatDiagnostic).join("\n"));
   return automations;

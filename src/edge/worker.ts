@@ -16,7 +16,6 @@ import { hookRoutes } from "../api/ingest/hooks.ts";
 import { type IngestMeter, ingestRoutes } from "../api/ingest/ingest.ts";
 import { probes } from "../api/prefect/small-endpoints.ts";
 import { Log } from "../store/log.ts";
-import { renderHook } from "../templates/hook-template.ts";
 
 /** What wrangler.toml and `wrangler secret put` set. */
 export interface EdgeSettings {
@@ -79,7 +78,7 @@ function appOver(redis: Redis | null, settings: EdgeSettings): Hono {
       });
       continue;
     }
-    app.route(base, hookRoutes(tenants, renderHook, unmetered));
+    app.route(base, hookRoutes(tenants, unmetered));
     const api = new Hono<ApiEnv>();
     api.use(tenancy(tenants));
     api.route("/", ingestRoutes(unmetered));

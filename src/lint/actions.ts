@@ -1,28 +1,14 @@
 /** Actions that never run, name what is not there, or say less than they seem to. */
 
-import type { ActionDefinition } from "../core/model/action.ts";
+import { type ActionDefinition, fieldKind, textsOf } from "../core/model/action.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { nearMiss } from "../core/model/near-miss.ts";
-import { actionLists, isTemplateField } from "../rules/action-texts.ts";
+import { actionLists } from "../rules/action-texts.ts";
+import { templateUses } from "../templates/uses.ts";
 import { isAlwaysOpen, type TriggerPart } from "./triggers.ts";
 import { type Path, quoted, type TriggerFinding } from "./warning.ts";
 
-/** What a template asks of a firing. */
-export interface TemplateUses {
-  /** It prints a part of the event, and does not ask before whether there is one. */
-  readonly needsEvent: boolean;
-  /** The labels that it reads from `labels` by name. */
-  readonly labels: readonly string[];
-  /** Parts that it reads by name from the event, the automation or the firing, and that none of them ever has. */
-  readonly absent: readonly {
-    readonly owner: string;
-    readonly part: string;
-    readonly known: readonly string[];
-  }[];
-}
-
 export interface ActionContext {
-  readonly templateUses: (source: string) => TemplateUses;
   /** The names of all automations, where all are known; otherwise null. */
   readonly names: ReadonlySet<string> | null;
   /** Another automation reacts to this one's firings. */
@@ -32,7 +18,7 @@ export interface ActionContext {
 export function findActionMistakes(
   automation: Automation,
   part: TriggerPart,
-  { templateUses, names, isWatched }: ActionContext,
+  { names, isWatched }: ActionContext,
 ): TriggerFinding[] {
   const found: TriggerFinding[] = [];
   const lists = actionListsOf(automation);
@@ -119,14 +105,7 @@ function mayLackEvent(part: TriggerPart): boolean {
 }
 
 function templatesOf(action: ActionDefinition, path: Path): { text: string; path: Path }[] {
-  return Object.entries(action).flatMap(([field, value]) =>
-    isTemplateField(field) ? textsIn(value, [...path, field]) : [],
-  );
-}
-
-function textsIn(value: unknown, path: Path): { text: string; path: Path }[] {
-  if (typeof value === "string") return [{ text: value, path }];
-  if (Array.isArray(value)) return value.flatMap((item, index) => textsIn(item, [...path, index]));
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, item]) => textsIn(item, [...path, key]));
+  return textsOf(action)
+    .filter((found) => fieldKind(String(found.path[0])) === "template")
+    .map((found) => ({ text: found.text, path: [...path, ...found.path] }));
 }

@@ -5,7 +5,7 @@ import { latenessDefault } from "../core/model/limits.ts";
 import type { Micros } from "../core/model/time.ts";
 import type { LoadedRules } from "../rules/load.ts";
 import type { RuleMapping } from "../rules/rule-tree.ts";
-import { findActionMistakes, type TemplateUses } from "./actions.ts";
+import { findActionMistakes } from "./actions.ts";
 import type { Ruled } from "./consequences.ts";
 import { type IgnoreComment, readIgnores } from "./ignore.ts";
 import { findLoops, reactionsAmong, watchedIn } from "./loops.ts";
@@ -20,8 +20,6 @@ import { type Finding, formatWarning, type TriggerFinding, type Warning } from "
 export interface LintOptions {
   /** What the server takes for the lateness of triggers that name none; by default its own default. */
   readonly latenessDefault?: Micros;
-  /** What a template asks of a firing; by default nothing is known of it. */
-  readonly templateUses?: (source: string) => TemplateUses;
 }
 
 /** Every warning, in reading order. Where rules have mistakes, those that are without are looked over by themselves. */
@@ -36,7 +34,6 @@ export function lintRules(rules: LoadedRules, options: LintOptions = {}): Warnin
   const reactions = reactionsAmong(ruled);
   const watched = watchedIn(reactions);
   const context = {
-    templateUses: options.templateUses ?? (() => ({ needsEvent: false, labels: [], absent: [] })),
     names: isComplete ? new Set(automations.map(({ name }) => name)) : null,
   };
   const findings: Finding[] = [...findLoops(reactions)];

@@ -5,7 +5,10 @@
  * other texts of an action they stay as references and their values go into `secrets`, apart from the definition.
  */
 
-import { type Environment, isReference, keepReferences, substitute } from "../templates/environment.ts";
+import { type ActionDefinition, fieldKind } from "../core/model/action.ts";
+import { mentionsReferences, referenceTo, soleReferenceIn } from "../core/model/reference.ts";
+import { actionTextProblem } from "../templates/action-checks.ts";
+import { type Environment, keepReferences, substitute } from "../templates/environment.ts";
 import {
   type Mistake,
   mapEntries,
@@ -16,24 +19,6 @@ import {
 } from "./rule-tree.ts";
 
 export const actionLists: readonly string[] = ["actions", "actions_on_trigger", "actions_on_resolve"];
-const settings: readonly string[] = [
-  "type",
-  "method",
-  "timeout",
-  "source",
-  "automation_id",
-  "automation",
-  "destination",
-  "block_document_id",
-];
-
-/** True for the fields of an action whose texts are templates. */
-export function isTemplateField(field: string): boolean {
-  return !settings.includes(field) && field !== "secret";
-}
-
-/** What is wrong with a template, or null; by default with one of an action, else with one that sees other names. */
-export type CheckTemplate = (source: string, names?: readonly string[]) => string | null;
 
 export interface Resolved {
   readonly root: RuleMapping;
@@ -50,7 +35,7 @@ export function resolveReferences(automation: RuleMapping, env: Environment): Re
   const unresolved = new Set<RuleNode>();
 
   const resolve = (scalar: RuleScalar, how: typeof substitute, isShown: boolean): RuleScalar => {
-    if (typeof scalar.value !== "string" || !scalar.value.includes("${env.")) return scalar;
+    if (typeof scalar.value !== "string" || !mentionsReferences(scalar.value)) return scalar;
     const { text, problems } = how(scalar.value, env);
     const resolved = { ...scalar, value: text, ...(isShown ? { written: scalar.value } : {}) };
     for (const message of problems) mistakes.push({ place: scalar.place, message });
@@ -62,9 +47,10 @@ export function resolveReferences(automation: RuleMapping, env: Environment): Re
 
   const inAction = mapActions(automation, (action) =>
     mapEntries(action, (key, node) => {
-      if (settings.includes(key)) return mapScalars(node, fill);
+      const kind = fieldKind(key);
+      if (kind === "setting") return mapScalars(node, fill);
       const isLiteralSecret =
-        key === "secret" && !(node.kind === "scalar" && isReference(String(node.value)));
+        kind === "secret" && !(node.kind === "scalar" && soleReferenceIn(String(node.value)) !== null);
       return isLiteralSecret ? node : mapScalars(node, keep);
     }),
   );
@@ -74,61 +60,48 @@ export function resolveReferences(automation: RuleMapping, env: Environment): Re
   // Last, because the names that are taken are known only now.
   const root = mapActions(outside, (action, place) =>
     mapEntries(action, (key, node) => {
-      if (key !== "secret" || node.kind !== "scalar" || typeof node.value !== "string") return node;
-      if (isReference(node.value) || node.value === "") return node;
+      if (fieldKind(key) !== "secret" || node.kind !== "scalar" || typeof node.value !== "string")
+        return node;
+      if (soleReferenceIn(node.value) !== null || node.value === "") return node;
       const { value, ...rest } = resolve(node, substitute, false);
       let name = `SECRET_OF_${place.toUpperCase()}`;
       while (secrets.has(name)) name += "_";
       secrets.set(name, String(value));
-      return { ...rest, value: `\${env.${name}}` };
+      return { ...rest, value: referenceTo(name) };
     }),
   );
   return { root, secrets, mistakes, unresolved };
 }
 
-/** The mistakes in the texts of actions that no schema can see: in templates and addresses. */
-export function textMistakes(
-  automation: RuleMapping,
-  secrets: ReadonlyMap<string, string>,
-  checkTemplate: CheckTemplate,
-): Mistake[] {
+/** The mistakes in the texts of actions that no schema can see, such as those in templates and addresses. */
+export function textMistakes(automation: RuleMapping, secrets: ReadonlyMap<string, string>): Mistake[] {
   const mistakes: Mistake[] = [];
   const values = Object.fromEntries(secrets);
-  mapActions(automation, (action) =>
-    mapEntries(action, (key, node) => {
-      if (settings.includes(key)) return node;
+  mapActions(automation, (action) => {
+    const type = action.entries.get("type")?.node;
+    const actionType = (type?.kind === "scalar" ? type.value : null) as ActionDefinition["type"];
+    return mapEntries(action, (key, node) => {
+      if (fieldKind(key) === "setting") return node;
       return mapScalars(node, (scalar) => {
         if (typeof scalar.value !== "string") return scalar;
-        const problem =
-          key === "secret"
-            ? secretProblem(scalar.value, values)
-            : (checkTemplate(scalar.value) ?? (key === "url" ? urlProblem(scalar.value, values) : null));
-        if (problem !== null) mistakes.push({ place: scalar.place, message: problem });
+        const problem = actionTextProblem(actionType, { path: [key], text: scalar.value }, values);
+        if (problem !== null)
+          mistakes.push({ place: scalar.place, message: messageOf(problem, key, scalar.value) });
         return scalar;
       });
-    }),
-  );
+    });
+  });
   return mistakes;
 }
 
-function urlProblem(text: string, values: Environment): string | null {
-  if (/\{[{%#]/.test(text)) return null; // known only when it is rendered
-  const { text: url, problems } = substitute(text, values);
-  if (problems.length > 0) return null; // reported where references are resolved
-  const { protocol } = URL.parse(url) ?? { protocol: "" };
-  if (["http:", "https:"].includes(protocol)) return null;
-  const found = url === text ? JSON.stringify(text) : `${text} (its value is none)`;
-  return `url should be an address that begins with http:// or https://; found ${found}`;
-}
-
-function secretProblem(text: string, values: Environment): string | null {
-  const { text: secret, problems } = substitute(text, values);
-  if (problems.length > 0) return null;
-  if (secret === "") {
-    return `secret should not be empty; found ${text === "" ? "nothing" : `${text}, which is empty`}; set it, or remove secret`;
+/** With what was found, where the problem alone does not say it. */
+function messageOf(problem: string, key: string, text: string): string {
+  const refers = mentionsReferences(text);
+  if (key === "secret" && problem.endsWith("empty")) {
+    return `${problem}; found ${refers ? `${text}, which is empty` : "nothing"}; set it, or remove secret`;
   }
-  if (!secret.startsWith("whsec_") || /^whsec_[A-Za-z0-9+/]+={0,2}$/.test(secret)) return null;
-  return "secret begins with whsec_, but what follows is not base64; copy it again, or use a secret without whsec_";
+  if (key !== "url" || !problem.startsWith("url should")) return problem;
+  return `${problem}; found ${refers ? `${text} (its value does not fit)` : JSON.stringify(text)}`;
 }
 
 /** @param change is told where the action stands: `actions_0` is the first of `actions` */

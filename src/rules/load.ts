@@ -5,7 +5,6 @@ import type { Destination } from "../core/model/destination.ts";
 import type { Hook } from "../core/model/hook.ts";
 import type { Micros } from "../core/model/time.ts";
 import type { Environment } from "../templates/environment.ts";
-import type { CheckTemplate } from "./action-texts.ts";
 import { type Diagnostic, diagnosticAt, inReadingOrder, type Place } from "./diagnostic.ts";
 import { type NamedPlace, type ReadContext, readAutomation } from "./read-automation.ts";
 import { readDestination } from "./read-destination.ts";
@@ -20,8 +19,6 @@ export interface LoadOptions {
   readonly env: Environment;
   /** Becomes `created` and `updated` of each automation. */
   readonly now: Micros;
-  /** Judges each template in an action; by default none is judged. */
-  readonly checkTemplate?: CheckTemplate;
   /** Where relative paths begin; by default the working directory. */
   readonly cwd?: string;
 }
@@ -65,13 +62,12 @@ export function readRules(
   const sources = new Map<string, RuleSource>();
   const diagnostics = [...fileDiagnostics];
   const places = new Map<string, { file: string; place: Place }>();
-  const checkTemplate = options.checkTemplate ?? (() => null);
   for (const [file, text] of texts) {
     const report = (place: Place, message: string): void => {
       diagnostics.push(diagnosticAt(file, place, message));
     };
     const { workspace, env, now } = options;
-    const context: ReadContext = { workspace, env, now, checkTemplate, file };
+    const context: ReadContext = { workspace, env, now, file };
     const isTaken = (list: string, name: NamedPlace): boolean => {
       const other = places.get(`${list} ${name.text}`);
       if (other === undefined) {

@@ -4,7 +4,7 @@ import { type Automation, AutomationSchema } from "../core/model/automation.ts";
 import type { Micros } from "../core/model/time.ts";
 import { withTriggerIds } from "../core/model/trigger.ts";
 import type { Environment } from "../templates/environment.ts";
-import { type CheckTemplate, resolveReferences, textMistakes } from "./action-texts.ts";
+import { resolveReferences, textMistakes } from "./action-texts.ts";
 import type { Place } from "./diagnostic.ts";
 import { automationIdOf, triggerIdOf } from "./ids.ts";
 import type { Mistake, RuleMapping } from "./rule-tree.ts";
@@ -17,7 +17,6 @@ export interface ReadContext {
   readonly env: Environment;
   /** Becomes `created` and `updated`. */
   readonly now: Micros;
-  readonly checkTemplate: CheckTemplate;
 }
 
 /** A name, and where it stands. */
@@ -46,7 +45,7 @@ export function nameIn(root: RuleMapping): NamedPlace | null {
 
 export function readAutomation(tree: RuleMapping, context: ReadContext): ReadAutomation {
   const { root, secrets, mistakes, unresolved } = resolveReferences(tree, context.env);
-  const inTexts = textMistakes(root, secrets, context.checkTemplate);
+  const inTexts = textMistakes(root, secrets);
   const named = nameIn(root);
   const name = named?.text === "" ? null : named;
   const { value: definition, mistakes: inShape } = validate(AutomationSchema, root, unresolved);

@@ -1,6 +1,7 @@
 /** One destination of a rule file → a destination, with every mistake in it. */
 
 import { type Destination, DestinationSchema, destinationIdOf } from "../core/model/destination.ts";
+import { mentionsReferences } from "../core/model/reference.ts";
 import { substitute } from "../templates/environment.ts";
 import { type NamedPlace, nameIn, type ReadContext } from "./read-automation.ts";
 import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
@@ -27,7 +28,7 @@ export function readDestination(
     mapScalars(node, (scalar) => {
       const hidden = secret.includes(key) ? { written: "this text" } : {};
       if (typeof scalar.value !== "string") return scalar;
-      if (!scalar.value.includes("${env.")) return { ...scalar, ...hidden };
+      if (!mentionsReferences(scalar.value)) return { ...scalar, ...hidden };
       const { text, problems } = substitute(scalar.value, env);
       for (const message of problems) mistakes.push({ place: scalar.place, message });
       const filled = { ...scalar, value: text, written: scalar.value };

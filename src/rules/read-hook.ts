@@ -1,8 +1,9 @@
 /** One webhook of a rule file → a hook, with every mistake in it. */
 
 import { type Hook, hookContextNames, hookSchemas } from "../core/model/hook.ts";
+import { firstReferenceIn, mentionsReferences } from "../core/model/reference.ts";
 import { type Environment, substitute } from "../templates/environment.ts";
-import type { CheckTemplate } from "./action-texts.ts";
+import { templateProblem } from "../templates/template.ts";
 import { type NamedPlace, nameIn } from "./read-automation.ts";
 import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
 import { validate } from "./validate.ts";
@@ -17,7 +18,7 @@ export interface ReadHook {
 
 export function readHook(
   tree: RuleMapping,
-  context: { readonly env: Environment; readonly checkTemplate: CheckTemplate; readonly file: string },
+  context: { readonly env: Environment; readonly file: string },
 ): ReadHook {
   const mistakes: Mistake[] = [];
   const unresolved = new Set<RuleNode>();
@@ -26,11 +27,11 @@ export function readHook(
       const report = (message: string) => mistakes.push({ place: scalar.place, message });
       if (typeof scalar.value !== "string") return scalar;
       if (key === "template") {
-        const problem = templateMistake(scalar.value, context.checkTemplate);
+        const problem = templateMistake(scalar.value);
         if (problem !== null) report(problem);
         return scalar;
       }
-      if (!scalar.value.includes("${env.")) return scalar;
+      if (!mentionsReferences(scalar.value)) return scalar;
       const { text, problems } = substitute(scalar.value, context.env);
       problems.forEach(report);
       const filled = { ...scalar, value: text, written: scalar.value };
@@ -47,8 +48,8 @@ export function readHook(
 }
 
 /** What a hook's template writes goes into events, which are no place for what the environment holds. */
-function templateMistake(source: string, checkTemplate: CheckTemplate): string | null {
-  const reference = /\$\{env\.[^}]*\}?/.exec(source)?.[0];
-  if (reference === undefined) return checkTemplate(source, hookContextNames);
+function templateMistake(source: string): string | null {
+  const reference = firstReferenceIn(source);
+  if (reference === null) return templateProblem(source, hookContextNames);
   return `${reference} cannot stand in a webhook's template, because everybody may read the events that it writes; write the text itself`;
 }

@@ -18,6 +18,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from "yaml";
+import { mentionsReferences } from "../core/model/reference.ts";
 import type { Place } from "./diagnostic.ts";
 
 export interface RuleScalar {
@@ -195,7 +196,7 @@ class TreeReader {
           keyPlace,
           "merge keys (<<) are not supported; write the keys out, or use an alias as a value",
         );
-      } else if (name.includes("${env.")) {
+      } else if (mentionsReferences(name)) {
         this.#report(keyPlace, "a key cannot come from the environment; write it out");
       } else if (first !== undefined) {
         const { line, column } = first.keyPlace;

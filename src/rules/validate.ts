@@ -9,7 +9,7 @@
 import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { nearMiss } from "../core/model/near-miss.ts";
-import { isReference } from "../templates/environment.ts";
+import { soleReferenceIn } from "../core/model/reference.ts";
 import type { Place } from "./diagnostic.ts";
 import { listed, messageOf, suggestionFor, unknownKeyMessage } from "./mistake-message.ts";
 import { type Mistake, plainValueOf, type RuleMapping, type RuleNode, type RuleScalar } from "./rule-tree.ts";
@@ -204,7 +204,8 @@ function renameKey(mapping: RuleMapping, from: string, to: string): void {
 
 /** Text from the environment that stands where a number or a boolean is wanted: reads it as YAML would have. */
 function reread(node: RuleNode): boolean {
-  if (node.kind !== "scalar" || node.written === undefined || !isReference(node.written)) return false;
+  if (node.kind !== "scalar" || node.written === undefined || soleReferenceIn(node.written) === null)
+    return false;
   if (typeof node.value !== "string") return false;
   const scalar: RuleScalar["value"] = parseScalar(node.value);
   if (typeof scalar === "string" || scalar === null) return false;

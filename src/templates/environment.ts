@@ -1,9 +1,13 @@
-/**
- * References to the environment in rule files: `${env.NAME}` and `${env.NAME:-default}`.
- *
- * As in a shell, the default also stands in for an empty value. `$${env.NAME}` is no reference: it stands for itself
- * with one dollar sign.
- */
+/** Fills in references to the environment while rules are loaded. What they look like: core/model/reference.ts. */
+
+import {
+  malformedReferenceProblem,
+  type Reference,
+  referencedValue,
+  referenceTo,
+  replaceReferences,
+  unescapeReference,
+} from "../core/model/reference.ts";
 
 /** Under this key an environment may hold what stands for every name that is not set, so that none is a mistake. */
 export const standIn = Symbol("stand-in");
@@ -27,12 +31,7 @@ export interface Substituted {
 
 /** Replaces each reference by its value. */
 export function substitute(text: string, env: Environment): Substituted {
-  return replaceReferences(
-    text,
-    env,
-    (_name, value) => value,
-    (escaped) => escaped.slice(1),
-  );
+  return substituteWith(text, env, (_reference, value) => value, unescapeReference);
 }
 
 /**
@@ -41,50 +40,47 @@ export function substitute(text: string, env: Environment): Substituted {
  */
 export function keepReferences(text: string, env: Environment, secrets: Map<string, string>): Substituted {
   const clashes: string[] = [];
-  const keep = (name: string, value: string): string => {
+  const keep = ({ name }: Reference, value: string): string => {
     const other = secrets.get(name);
     if (other !== undefined && other !== value) {
-      clashes.push(`\${env.${name}} has another default elsewhere in this automation; give it the same one`);
+      clashes.push(
+        `${referenceTo(name)} has another default elsewhere in this automation; give it the same one`,
+      );
     }
     secrets.set(name, value);
-    return `\${env.${name}}`;
+    return referenceTo(name);
   };
-  const kept = replaceReferences(text, env, keep, (escaped) => escaped);
+  const kept = substituteWith(text, env, keep, (written) => written);
   return { text: kept.text, problems: [...kept.problems, ...clashes] };
 }
 
-/** True when the text is one reference and nothing else. */
-export function isReference(text: string): boolean {
-  return text.startsWith("${env.") && text.indexOf("}") === text.length - 1;
-}
-
-function replaceReferences(
+function substituteWith(
   text: string,
   env: Environment,
-  replace: (name: string, value: string) => string,
-  unescaped: (escaped: string) => string,
+  replace: (reference: Reference, value: string) => string,
+  escaped: (written: string) => string,
 ): Substituted {
   const problems: string[] = [];
-  const replaced = text.replaceAll(/\$?\$\{env\.[^}]*\}?/g, (found) => {
-    if (found.startsWith("$$")) return unescaped(found);
-    const [, name = "", fallback] = /^\$\{env\.([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}$/.exec(found) ?? [];
-    if (name === "") {
-      problems.push(
-        `${found} is no reference to the environment; write \${env.NAME} or \${env.NAME:-default}`,
-      );
-      return found;
-    }
-    let set: string | undefined;
-    try {
-      set = Object.hasOwn(env, name) ? env[name] : env[elsewhere]?.(name);
-    } catch (error) {
-      problems.push((error as Error).message);
-      return found;
-    }
-    const value = fallback !== undefined && (set ?? "") === "" ? fallback : (set ?? env[standIn]);
-    if (value !== undefined) return replace(name, value);
-    problems.push(`the environment has no ${name}; set it, or give a default: \${env.${name}:-default}`);
-    return found;
+  const replaced = replaceReferences(text, {
+    escaped,
+    malformed(written) {
+      problems.push(malformedReferenceProblem(written));
+      return written;
+    },
+    reference(reference, written) {
+      const { name } = reference;
+      let value: string | undefined;
+      try {
+        const found = Object.hasOwn(env, name) ? env[name] : env[elsewhere]?.(name);
+        value = referencedValue(reference, { [name]: found }) ?? env[standIn];
+      } catch (error) {
+        problems.push((error as Error).message);
+        return written;
+      }
+      if (value !== undefined) return replace(reference, value);
+      problems.push(`the environment has no ${name}; set it, or give a default: \${env.${name}:-default}`);
+      return written;
+    },
   });
   return { text: replaced, problems };
 }

@@ -7,29 +7,27 @@
  */
 
 import { randomBytes } from "node:crypto";
+import {
+  referencedValue,
+  referenceTo,
+  replaceReferences,
+  unescapeReference,
+} from "../core/model/reference.ts";
 import { TemplateError } from "./template.ts";
 
 export type Secrets = Readonly<Record<string, string>>;
 
-const reference = /\$?\$\{env\.([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
-
 /** @throws TemplateError when a reference has neither a value nor a default */
 export function fillReferences(text: string, secrets: Secrets): string {
-  return text.replaceAll(reference, (found, name: string, fallback: string | undefined) => {
-    if (found.startsWith("$$")) return found.slice(1);
-    const value = Object.hasOwn(secrets, name) ? secrets[name] : undefined;
-    const filled = fallback !== undefined && (value ?? "") === "" ? fallback : value;
-    if (filled === undefined)
-      throw new TemplateError(`\${env.${name}} has no value; set ${name} and load the rule again`);
-    return filled;
+  return replaceReferences(text, {
+    escaped: unescapeReference,
+    reference(reference) {
+      const value = referencedValue(reference, secrets);
+      if (value !== undefined) return value;
+      const { name } = reference;
+      throw new TemplateError(`${referenceTo(name)} has no value; set ${name} and load the rule again`);
+    },
   });
-}
-
-/** The names that a text refers to. */
-export function referencesIn(text: string): string[] {
-  return [...text.matchAll(reference)].flatMap(([found, name = ""]) =>
-    found.startsWith("$$") ? [] : [name],
-  );
 }
 
 /**
@@ -44,7 +42,11 @@ export function withTokens(
   // Digits between characters of a private area: no filter on letters changes them, and no expression can hold them.
   const random = BigInt(`0x${randomBytes(16).toString("hex")}`).toString();
   const found: string[] = [];
-  const replaced = source.replaceAll(reference, (text) => `\uE000${random}-${found.push(text) - 1}\uE001`);
+  const tokenFor = (written: string): string => `\uE000${random}-${found.push(written) - 1}\uE001`;
+  const replaced = replaceReferences(source, {
+    escaped: tokenFor,
+    reference: (_reference, written) => tokenFor(written),
+  });
   const token = new RegExp(`\uE000${random}-(\\d+)\uE001`, "g");
   return {
     source: replaced,
@@ -62,7 +64,7 @@ export type Redact = (text: string) => string;
  */
 export function redactionOf(secrets: Secrets, more: Readonly<Record<string, string>> = {}): Redact {
   const shown = new Map<string, string>();
-  const named = Object.entries(secrets).map(([name, value]) => [value, `\${env.${name}}`] as const);
+  const named = Object.entries(secrets).map(([name, value]) => [value, referenceTo(name)] as const);
   for (const [value, instead] of [...named, ...Object.entries(more)]) {
     if (value.length < lengthMin) continue;
     for (const form of formsOf(value).map((text) => text.toLowerCase())) {

@@ -36,12 +36,17 @@ export function parseTemplate(source: string): Template {
   return parseTemplateOver(contextNames, source);
 }
 
+/** True when a text holds anything that is rendered: an expression, a statement or a comment. */
+export function isTemplate(text: string): boolean {
+  return /\{[{%#]/.test(text);
+}
+
 /** The same, for a template that sees other names. */
 export function parseTemplateOver<Name extends string>(
   names: readonly Name[],
   source: string,
 ): Template<Readonly<Record<Name, unknown>>> {
-  if (!/\{[{%#]/.test(source)) return { render: () => source };
+  if (!isTemplate(source)) return { render: () => source };
   const program = read(source, names);
   return {
     render(context, budget = new Budget()) {

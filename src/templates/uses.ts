@@ -6,6 +6,7 @@ import type { ShownAutomation, ShownFiring } from "../core/model/invocation.ts";
 import type { AnyNode, Member } from "./ast.ts";
 import { walk } from "./ast.ts";
 import { mappingMethods } from "./filters.ts";
+import { isTemplate } from "./template.ts";
 
 export interface TemplateUses {
   /** It prints a part of the event, and does not ask before whether there is one. */
@@ -63,7 +64,7 @@ const partsOf: Readonly<Record<string, readonly string[]>> = {
 
 /** Looks at a template in which `templateProblem` finds nothing wrong. */
 export function templateUses(source: string): TemplateUses {
-  if (!/\{[{%]/.test(source)) return { needsEvent: false, labels: [], absent: [] };
+  if (!isTemplate(source)) return { needsEvent: false, labels: [], absent: [] };
   const program: unknown = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
   const labels = new Set<string>();
   const absent: AbsentPart[] = [];

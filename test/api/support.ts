@@ -12,13 +12,11 @@ import { startServer } from "../../src/api/http/server.ts";
 import { openTo } from "../../src/api/http/tenant.ts";
 import { createWebSockets, type WebSocketOptions } from "../../src/api/sockets/websockets.ts";
 import type { EventEntry, LogEntry } from "../../src/core/machine/log-entry.ts";
-import { actionChecks } from "../../src/delivery/checks.ts";
 import { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
 import { Recorder } from "../../src/history/recorder.ts";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
-import { renderHook } from "../../src/templates/hook-template.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 export interface TestApi {
@@ -70,8 +68,6 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const queue = new DeliveryQueue(redis.url, "default");
   const app = createApp({
     tenants,
-    actionChecks,
-    renderHook,
     deadLettersOf: (workspace) => (workspace === "default" ? queue : null),
     explain: { latenessDefault: 0 },
     metrics,

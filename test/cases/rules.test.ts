@@ -5,10 +5,9 @@ import { loadCases } from "../../src/cases/load-cases.ts";
 import { runCase } from "../../src/cases/run-case.ts";
 import { testRules } from "../../src/cli/test.ts";
 import { loadRules } from "../../src/rules/load.ts";
-import { templateProblem } from "../../src/templates/template.ts";
 
 const cwd = resolve(import.meta.dirname, "../..");
-const options = { cwd, checkTemplate: templateProblem };
+const options = { cwd };
 const { cases, diagnostics } = loadCases(["rules"], options);
 const { automations } = loadRules(["rules"], { ...options, workspace: "default", env: {}, now: 0 });
 

@@ -298,7 +298,9 @@ describe("addresses that are not public", () => {
 
   test("only http and https are spoken", async () => {
     const { outcome } = await deliver(webhook("file:///etc/passwd"));
-    expect(outcome.payload["reason"]).toBe("the url file:///etc/passwd must begin with http:// or https://");
+    expect(outcome.payload["reason"]).toBe(
+      "the url file:///etc/passwd should be an address that begins with http:// or https://",
+    );
   });
 });
 
@@ -308,15 +310,16 @@ describe("what cannot be sent is final, with the reason", () => {
     [{ payload: "${env.MISSING}" }, "${env.MISSING} has no value"],
     [{ payload: "{% for i in range(100000000) %}{% endfor %}" }, "the template does too much"],
     [{ headers: { "x-note": "{{ event.payload.note }}" } }, 'cannot send the header "x-note"'],
-    [{ secret: "whsec_!" }, "the secret begins with whsec_"],
+    [{ secret: "${env.BAD}" }, "the secret begins with whsec_"],
     [
       { url: "{{ event.payload.pressure }} bar" },
-      "the url {{ event.payload.pressure }} bar does not render to a valid URL",
+      "the url {{ event.payload.pressure }} bar should be an address",
     ],
   ])("%j", async (fields, reason) => {
     const receiver = await startReceiver();
     const event = pumpEvent({ payload: { pressure: 1, note: "line\r\nx-evil: yes" } });
-    const { outcome } = await deliver(webhook(receiver.url, fields), { event });
+    const secrets = { BAD: "whsec_!" };
+    const { outcome } = await deliver(webhook(receiver.url, fields), { event, secrets });
     expect(outcome.payload["reason"]).toContain(reason);
     expect(outcome.payload["attempts"]).toBe(1);
     expect(receiver.received).toEqual([]);

@@ -4,8 +4,6 @@ import { lintRules } from "../../src/lint/lint.ts";
 import type { Warning } from "../../src/lint/warning.ts";
 import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
 import { readRules } from "../../src/rules/load.ts";
-import { templateProblem } from "../../src/templates/template.ts";
-import { templateUses } from "../../src/templates/uses.ts";
 
 export function warningsIn(text: string, env: Readonly<Record<string, string>> = {}): Warning[] {
   return warningsInFiles({ "greenhouse.yaml": text }, env);
@@ -16,11 +14,11 @@ export function warningsInFiles(
   env: Readonly<Record<string, string>> = {},
 ): Warning[] {
   const texts = new Map(Object.entries(files));
-  const options = { workspace: "default", env, now: 0, checkTemplate: templateProblem };
+  const options = { workspace: "default", env, now: 0 };
   const rules = readRules({ texts, diagnostics: [] }, options);
   const mistakes = rules.diagnostics.map(formatDiagnostic);
   if (mistakes.length > 0) throw new Error(mistakes.join("\n"));
-  return lintRules(rules, { templateUses });
+  return lintRules(rules);
 }
 
 /** Warnings for one automation, whose fields are given as in a rule file; it does nothing unless `fields` say what. */

@@ -48,7 +48,7 @@ trigger:
       ),
     ).toEqual([
       "2:14: the environment has no MISSING; set it, or give a default: ${env.MISSING:-default}",
-      "3:8: ${env.2} is no reference to the environment; write ${env.NAME} or ${env.NAME:-default}",
+      "3:8: ${env.2} is not a reference to the environment; write ${env.NAME} or ${env.NAME:-default}",
       "3:20: the environment has no toString; set it, or give a default: ${env.toString:-default}",
       "4:22: the environment has no NONE; set it, or give a default: ${env.NONE:-default}",
     ]);
@@ -117,7 +117,7 @@ actions_on_resolve:
   test.each([
     [
       "url: ${env.URL}",
-      "5:10: url should be an address that begins with http:// or https://; found ${env.URL} (its value is none)",
+      "5:10: url should be an address that begins with http:// or https://; found ${env.URL} (its value does not fit)",
     ],
     [
       "url: http://x/\nsecret: ${env.EMPTY}",

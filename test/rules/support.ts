@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
 import { type LoadedRules, type LoadOptions, loadRules } from "../../src/rules/load.ts";
-import { templateProblem } from "../../src/templates/template.ts";
 
 export class RuleDirectory {
   readonly path = mkdtempSync(join(tmpdir(), "tripline-rules-"));
@@ -28,7 +27,6 @@ export const loadOptions = {
   workspace: "default",
   env: {},
   now: 1_000_000,
-  checkTemplate: templateProblem,
 } satisfies LoadOptions;
 
 /** The rules of one file, `greenhouse.yaml`, with this text. */

@@ -9,7 +9,7 @@
 
 import { Hono } from "hono";
 import { z } from "zod";
-import type { ActionDefinition } from "../../core/model/action.ts";
+import { type ActionText, fieldKind, textsOf } from "../../core/model/action.ts";
 import { type Automation, AutomationSchema } from "../../core/model/automation.ts";
 import { automationIdOf, triggerIdOf } from "../../core/model/automation-ids.ts";
 import {
@@ -18,17 +18,25 @@ import {
   DestinationSchema,
   destinationIdOf,
 } from "../../core/model/destination.ts";
+import {
+  malformedReferenceIn,
+  malformedReferenceProblem,
+  referencedValue,
+  referencesIn,
+  soleReferenceIn,
+} from "../../core/model/reference.ts";
 import { millisecond } from "../../core/model/time.ts";
 import { withTriggerIds } from "../../core/model/trigger.ts";
 import { affectedWindows } from "../../reconcile/affected-windows.ts";
 import { carryOut, readStored } from "../../reconcile/carry-out.ts";
 import { type AutomationChange, type DestinationChange, planChanges } from "../../reconcile/plan.ts";
 import type { Log } from "../../store/log.ts";
+import { actionTextProblem } from "../../templates/action-checks.ts";
 import { readJson } from "../http/body.ts";
 import { invalidRequest, type Mistake, mistakesOf, Refusal } from "../http/refusal.ts";
 import { type ApiEnv, requireScope } from "../http/tenant.ts";
 import type { AppliedChange, AppliedRules } from "../openapi/operations/applied.ts";
-import { type ActionChecks, depthMax, nestsDeeper, textsIn } from "./automation-input.ts";
+import { depthMax, nestsDeeper } from "./automation-input.ts";
 import type { ExplainSettings } from "./explain.ts";
 
 const automationsMax = 10_000;
@@ -58,12 +66,12 @@ export const ApplySchema = z
 
 type Rule = z.infer<typeof RuleSchema>;
 
-export function applyRoutes(checks: ActionChecks, settings: ExplainSettings): Hono<ApiEnv> {
+export function applyRoutes(settings: ExplainSettings): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
 
   routes.post("/automations/apply", requireScope("automations:write"), async (context) => {
     const { value } = await readJson(context.req.raw);
-    const { automations, destinations, prune, dry_run } = readApplication(value, checks);
+    const { automations, destinations, prune, dry_run } = readApplication(value);
     const { log, workspace } = context.var.tenant;
     const desired = {
       automations: automations.map((rule) => automationOf(rule, workspace)),
@@ -84,7 +92,7 @@ export function applyRoutes(checks: ActionChecks, settings: ExplainSettings): Ho
 }
 
 /** @throws Refusal 422 that names every mistake and repeats nothing of what was sent: it may hold secrets */
-function readApplication(value: unknown, checks: ActionChecks): z.infer<typeof ApplySchema> {
+function readApplication(value: unknown): z.infer<typeof ApplySchema> {
   const refuse = (mistakes: readonly Mistake[]) => invalidRequest(mistakes, null);
   if (nestsDeeper(value, depthMax + 3)) {
     const msg = `An automation nests at most ${depthMax} levels deep`;
@@ -100,7 +108,7 @@ function readApplication(value: unknown, checks: ActionChecks): z.infer<typeof A
     names.add(name);
     return [
       ...(isTaken ? [{ type: "value_error", loc: [...loc, "name"], msg: takenName(name), input: null }] : []),
-      ...actionMistakes(rule, loc, checks),
+      ...actionMistakes(rule, loc),
     ];
   });
   const destinationNames = new Set<string>();
@@ -120,49 +128,29 @@ function takenName(name: string): string {
 
 const actionLists = ["actions", "actions_on_trigger", "actions_on_resolve"] as const;
 
-function actionMistakes({ definition, secrets }: Rule, loc: Mistake["loc"], checks: ActionChecks): Mistake[] {
+function actionMistakes({ definition, secrets }: Rule, loc: Mistake["loc"]): Mistake[] {
   return actionLists.flatMap((list) =>
-    definition[list].flatMap((action, index) => {
-      const mistake = (path: Mistake["loc"], msg: string): Mistake => ({
-        type: "value_error",
-        loc: [...loc, list, index, ...path],
-        msg,
-        input: null,
-      });
-      const inTexts = textsIn(action).flatMap(([path, text]) => {
-        const problem = textProblem(path, text, secrets, checks);
-        return problem === null ? [] : [mistake(path, problem)];
-      });
-      if (inTexts.length > 0) return inTexts;
-      const problem = checks.action(withUrlFilled(action, secrets));
-      return problem === null ? [] : [mistake([], problem)];
-    }),
+    definition[list].flatMap((action, index) =>
+      textsOf(action).flatMap((found): Mistake[] => {
+        const msg = referenceProblem(found, secrets) ?? actionTextProblem(action.type, found, secrets);
+        if (msg === null) return [];
+        return [{ type: "value_error", loc: [...loc, list, index, ...found.path], msg, input: null }];
+      }),
+    ),
   );
 }
 
-const reference = /(?<!\$)\$\{env\.([^}]*)\}/g;
-
-function textProblem(
-  path: readonly (string | number)[],
-  text: string,
-  secrets: Readonly<Record<string, string>>,
-  checks: ActionChecks,
-): string | null {
-  for (const [, name = ""] of text.matchAll(reference)) {
-    if (!Object.hasOwn(secrets, name)) return `secrets holds no ${name}; send its value there`;
-  }
-  if (path[0] !== "secret") return checks.template(text);
-  return /^\$\{env\.\w+\}$/.test(text)
+/** Values come apart from the definition: each reference has one in `secrets`, and a secret is nothing but one. */
+function referenceProblem({ path, text }: ActionText, secrets: Rule["secrets"]): string | null {
+  const malformed = malformedReferenceIn(text);
+  if (malformed !== null) return malformedReferenceProblem(malformed);
+  const missing = referencesIn(text).find((reference) => referencedValue(reference, secrets) === undefined);
+  if (missing !== undefined) return `secrets holds no ${missing.name}; send its value there`;
+  if (fieldKind(String(path[0])) !== "secret") return null;
+  const sole = soleReferenceIn(text);
+  return sole !== null && sole.fallback === undefined
     ? null
     : "A secret should be sent apart: put it into secrets and refer to it as ${env.NAME}";
-}
-
-function withUrlFilled(
-  action: ActionDefinition,
-  secrets: Readonly<Record<string, string>>,
-): ActionDefinition {
-  if (action.type !== "call-webhook" || action.url === undefined) return action;
-  return { ...action, url: action.url.replaceAll(reference, (_found, name: string) => secrets[name] ?? "") };
 }
 
 function automationOf({ definition, file, secrets }: Rule, workspace: string): Automation {

@@ -6,7 +6,7 @@
  */
 
 import { z } from "zod";
-import type { ActionDefinition } from "../../core/model/action.ts";
+import { type ActionDefinition, fieldKind, textsOf } from "../../core/model/action.ts";
 import {
   type Automation,
   type AutomationDefinition,
@@ -14,19 +14,14 @@ import {
   canonicalJson,
 } from "../../core/model/automation.ts";
 import { automationView, secretMask } from "../../core/model/automation-view.ts";
+import { firstReferenceIn, referenceTo, soleReferenceIn } from "../../core/model/reference.ts";
 import { type TriggerDefinition, withTriggerIds } from "../../core/model/trigger.ts";
+import { actionTextProblem } from "../../templates/action-checks.ts";
 import { invalidRequest, type Mistake, mistakesOf, type Refusal } from "../http/refusal.ts";
 import { actionMeant } from "./automation-view.ts";
 
-/** What only those who run actions can judge. Each says what is wrong, or null. */
-export interface ActionChecks {
-  template(source: string): string | null;
-  action(action: ActionDefinition): string | null;
-}
-
 export interface InputContext {
   readonly workspace: string;
-  readonly checks: ActionChecks;
   /** What is changed; null for a new automation. */
   readonly previous: Automation | null;
   /** The sender is Prefect's client, which cannot send what it does not know. */
@@ -83,9 +78,7 @@ export function readAutomation(sent: unknown, context: InputContext): Automation
   const mistakes = actionLists.flatMap((list) =>
     list in kept
       ? []
-      : definition[list].flatMap((action, index) =>
-          mistakesIn(action, ["body", list, index], context.checks),
-        ),
+      : definition[list].flatMap((action, index) => mistakesIn(action, ["body", list, index])),
   );
   const { actions: withReferences, secrets } = withSecretsApart(definition, kept, previous, mistakes);
   if (mistakes.length > 0) throw refusal(mistakes, sent);
@@ -95,7 +88,10 @@ export function readAutomation(sent: unknown, context: InputContext): Automation
 
 /** What is repeated of what was sent may end in logs: without secrets, then. */
 function refusal(mistakes: readonly Mistake[], sent: unknown): Refusal {
-  const shown = mistakes.map((mistake) => ({ ...mistake, input: withoutSecrets(mistake.input) }));
+  const shown = mistakes.map((mistake) => ({
+    ...mistake,
+    input: mistake.loc.includes("secret") ? null : withoutSecrets(mistake.input),
+  }));
   return invalidRequest(shown, withoutSecrets(sent));
 }
 
@@ -176,50 +172,18 @@ function without(value: unknown, [step, ...rest]: readonly PropertyKey[]): unkno
 }
 
 /** What is wrong with an action that its schema cannot see. */
-function mistakesIn(action: ActionDefinition, loc: Mistake["loc"], checks: ActionChecks): Mistake[] {
-  const mistake = (path: Mistake["loc"], msg: string, input: unknown): Mistake => ({
-    type: "value_error",
-    loc: [...loc, ...path],
-    msg,
-    input,
+function mistakesIn(action: ActionDefinition, loc: Mistake["loc"]): Mistake[] {
+  return textsOf(action).flatMap(({ path, text }) => {
+    const isSecret = fieldKind(String(path[0])) === "secret";
+    const refers = firstReferenceIn(text) !== null;
+    const msg = refers ? referenceProblem : actionTextProblem(action.type, { path, text }, {});
+    if (msg === null) return [];
+    return [{ type: "value_error", loc: [...loc, ...path], msg, input: isSecret ? null : text }];
   });
-  const mistakes = textsIn(action).flatMap(([path, text]) => {
-    const isSecret = path[0] === "secret";
-    const problem = hasReference(text) ? referenceProblem : isSecret ? null : checks.template(text);
-    return problem === null ? [] : [mistake(path, problem, isSecret ? null : text)];
-  });
-  const problem = mistakes.length > 0 ? null : checks.action(action);
-  return problem === null ? mistakes : [mistake([], problem, null)];
 }
 
 const referenceProblem =
   "The environment can be referred to in rule files only: over the API, put secrets into a destination or into secret";
-
-function hasReference(text: string): boolean {
-  return /(?<!\$)\$\{env\./.test(text);
-}
-
-const notTemplates: readonly string[] = [
-  "type",
-  "method",
-  "source",
-  "automation_id",
-  "automation",
-  "block_document_id",
-  "destination",
-];
-
-/** Every text of an action that is a template, or its secret, with the path to it. */
-export function textsIn(action: ActionDefinition): (readonly [path: (string | number)[], text: string])[] {
-  const texts: (readonly [(string | number)[], string])[] = [];
-  const visit = (value: unknown, path: (string | number)[]): void => {
-    if (typeof value === "string") texts.push([path, value]);
-    else if (Array.isArray(value)) for (const [index, item] of value.entries()) visit(item, [...path, index]);
-    else if (isObject(value)) for (const [key, item] of Object.entries(value)) visit(item, [...path, key]);
-  };
-  for (const [key, value] of Object.entries(action)) if (!notTemplates.includes(key)) visit(value, [key]);
-  return texts;
-}
 
 /** Replaces each secret by a reference, as in automations from files; a mask stands for the secret that is stored. */
 function withSecretsApart(
@@ -243,7 +207,7 @@ function withSecretsApart(
       }
       const name = `SECRET_OF_${list.toUpperCase()}_${index}`;
       secrets[name] = secret;
-      return { ...action, secret: `\${env.${name}}` };
+      return { ...action, secret: referenceTo(name) };
     });
   }
   return { actions, secrets };
@@ -262,7 +226,7 @@ function storedSecret(
     if (candidate?.type !== "call-webhook" || candidate.url !== action.url) continue;
     const { secret } = candidate;
     if (secret === undefined) continue;
-    const name = /^\$\{env\.(\w+)\}$/.exec(secret)?.[1];
+    const name = soleReferenceIn(secret)?.name;
     if (name === undefined) return secret;
     if (Object.hasOwn(previous.secrets, name)) return previous.secrets[name] ?? null;
   }

@@ -16,13 +16,13 @@ import { readJson, readOptionalJson } from "../http/body.ts";
 import { invalidRequest, mistakesOf, Refusal } from "../http/refusal.ts";
 import { type ApiEnv, requireScope } from "../http/tenant.ts";
 import { readAutomationQuery, selectAutomations } from "./automation-filter.ts";
-import { type ActionChecks, type InputContext, readAutomation } from "./automation-input.ts";
+import { type InputContext, readAutomation } from "./automation-input.ts";
 import { isPrefectClient, shownAutomation } from "./automation-view.ts";
 
 /** The body of a PATCH. */
 export const AutomationPatchSchema = z.strictObject({ enabled: z.boolean() });
 
-export function automationRoutes(checks: ActionChecks): Hono<ApiEnv> {
+export function automationRoutes(): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
   const mayRead = requireScope("automations:read");
   const mayWrite = requireScope("automations:write");
@@ -32,7 +32,7 @@ export function automationRoutes(checks: ActionChecks): Hono<ApiEnv> {
   routes.on("POST", collection, mayWrite, async (context) => {
     const { log } = context.var.tenant;
     const { value } = await readJson(context.req.raw);
-    const input = readAutomation(value, inputContext(context, checks, null));
+    const input = readAutomation(value, inputContext(context, null));
     const now = clock();
     const source = { kind: "api" } as const;
     const automation = { ...input, id: crypto.randomUUID(), source, created: now, updated: now };
@@ -87,7 +87,7 @@ export function automationRoutes(checks: ActionChecks): Hono<ApiEnv> {
     const { value } = await readJson(context.req.raw);
     await change(context, (current) => {
       refuseFromFile(current);
-      return readAutomation(value, inputContext(context, checks, current));
+      return readAutomation(value, inputContext(context, current));
     });
     return context.body(null, 204);
   });
@@ -136,13 +136,9 @@ async function change(
   if (changed === null) throw notFound();
 }
 
-function inputContext(
-  context: Context<ApiEnv>,
-  checks: ActionChecks,
-  previous: Automation | null,
-): InputContext {
+function inputContext(context: Context<ApiEnv>, previous: Automation | null): InputContext {
   const { workspace } = context.var.tenant;
-  return { workspace, checks, previous, fromPrefect: isPrefectClient(context.req.raw.headers) };
+  return { workspace, previous, fromPrefect: isPrefectClient(context.req.raw.headers) };
 }
 
 function shown(context: Context<ApiEnv>, found: Automation | readonly Automation[], status: 200 | 201 = 200) {

@@ -3,14 +3,13 @@
 import { Hono } from "hono";
 import type { Logger } from "pino";
 import { applyRoutes } from "../automations/apply.ts";
-import type { ActionChecks } from "../automations/automation-input.ts";
 import { automationRoutes } from "../automations/automations.ts";
 import { type DeadLetters, deliveryRoutes } from "../automations/deliveries.ts";
 import { destinationRoutes } from "../automations/destinations.ts";
 import { type ExplainSettings, explainRoutes } from "../automations/explain.ts";
 import { eventRoutes, isHistoryUnavailable } from "../events/events.ts";
 import { cloudEventRoutes } from "../ingest/cloudevents.ts";
-import { hookRoutes, type RenderHook } from "../ingest/hooks.ts";
+import { hookRoutes } from "../ingest/hooks.ts";
 import { ingestRoutes } from "../ingest/ingest.ts";
 import { docsRoutes } from "../openapi/docs.ts";
 import { openApiRoutes } from "../openapi/openapi.ts";
@@ -24,10 +23,8 @@ export interface AppOptions {
   /** False: the process answers for itself only: health, readiness, metrics. */
   readonly servesApi?: boolean;
   readonly explain: ExplainSettings;
-  readonly actionChecks: ActionChecks;
   /** The deliveries of a workspace that were given up; null when this server does not know it. */
   readonly deadLettersOf: (workspace: string) => DeadLetters | null;
-  readonly renderHook: RenderHook;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   /** Whether a proxy is in front whose word on host and protocol counts. */
@@ -39,9 +36,7 @@ export function createApp({
   tenants,
   servesApi = true,
   explain,
-  actionChecks,
   deadLettersOf,
-  renderHook,
   metrics,
   readiness,
   trustProxy = false,
@@ -60,7 +55,7 @@ export function createApp({
     app.route(base, probes(readiness));
     if (!servesApi) continue;
     app.route(base, openApiRoutes());
-    app.route(base, hookRoutes(tenants, renderHook, metrics));
+    app.route(base, hookRoutes(tenants, metrics));
     const api = new Hono<ApiEnv>();
     api.use(tenancy(tenants));
     api.route("/", smallEndpoints());
@@ -71,9 +66,9 @@ export function createApp({
     api.route("/", ingestRoutes(metrics));
     api.route("/", cloudEventRoutes(metrics));
     api.route("/", eventRoutes({ trustProxy }));
-    api.route("/", automationRoutes(actionChecks));
+    api.route("/", automationRoutes());
     api.route("/", destinationRoutes());
-    api.route("/", applyRoutes(actionChecks, explain));
+    api.route("/", applyRoutes(explain));
     api.route("/", explainRoutes(explain));
     api.route("/", deliveryRoutes(deadLettersOf));
     app.route(base, api);

@@ -5,6 +5,7 @@
  */
 
 import type { Signature } from "../../core/model/hook.ts";
+import { encodedKeyOf } from "../../core/model/secret.ts";
 import { excerpt, Refusal } from "../http/refusal.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -57,7 +58,8 @@ async function checkStandardWebhooks(
   const sent = required(headers, `${prefix}-timestamp`);
   const given = required(headers, `${prefix}-signature`);
   checkTime(sent, tolerance, nowMs);
-  const key = secret.startsWith("whsec_") ? fromBase64(secret.slice("whsec_".length)) : utf8(secret);
+  const encoded = encodedKeyOf(secret);
+  const key = encoded === null ? utf8(secret) : fromBase64(encoded);
   const signed = joined(utf8(`${id}.${sent}.`), body);
   const digests = given.split(" ").flatMap((one) => (one.startsWith("v1,") ? [one.slice(3)] : []));
   await requireAnyMatch(key, signed, digests.map(fromBase64));

@@ -7,8 +7,10 @@
 
 import { type Context, Hono } from "hono";
 import type { WireEvent } from "../../core/model/event.ts";
-import { type Hook, type HookContext, hookView } from "../../core/model/hook.ts";
+import { type Hook, hookView } from "../../core/model/hook.ts";
 import { formatTime, millisecond } from "../../core/model/time.ts";
+import { renderHook } from "../../templates/hook-template.ts";
+import { TemplateError } from "../../templates/template.ts";
 import { readBytes } from "../http/body.ts";
 import { Refusal } from "../http/refusal.ts";
 import { type ApiEnv, checkScope, type Tenants, tenancy } from "../http/tenant.ts";
@@ -18,15 +20,8 @@ import { type Delivery, readDelivery } from "./hook-request.ts";
 import { checkSignature } from "./hook-signatures.ts";
 import { type IngestMeter, takeIn } from "./ingest.ts";
 
-/**
- * Renders a hook's template.
- *
- * @throws Error named TemplateError, with what its author should know
- */
-export type RenderHook = (template: Hook["template"], context: HookContext) => unknown;
-
 /** The routes of hooks. They find their tenant themselves, because a signature stands for a key. */
-export function hookRoutes(tenants: Tenants, render: RenderHook, meter: IngestMeter): Hono<ApiEnv> {
+export function hookRoutes(tenants: Tenants, meter: IngestMeter): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
   const needKey = tenancy(tenants);
 
@@ -44,7 +39,7 @@ export function hookRoutes(tenants: Tenants, render: RenderHook, meter: IngestMe
       const delivery = readDelivery(context.req.raw, bytes, signature, received);
       if (signature?.type === "slack") challenge = challengeIn(delivery);
       if (challenge !== null) return [];
-      const made = makeEvents(render, { workspace, hook }, delivery);
+      const made = makeEvents({ workspace, hook }, delivery);
       reason = made.reason;
       batch.length = made.events.length;
       return made.events;
@@ -101,24 +96,15 @@ function noSuchHook(name: string): Refusal {
 }
 
 /** What a template makes of a delivery: its events, or the one that tells why there are none. */
-function makeEvents(
-  render: RenderHook,
-  place: HookPlace,
-  delivery: Delivery,
-): { events: WireEvent[]; reason: string | null } {
+function makeEvents(place: HookPlace, delivery: Delivery): { events: WireEvent[]; reason: string | null } {
   try {
     if (delivery.problem !== null) throw new HookFailure(delivery.problem);
-    const rendered = render(place.hook.template, delivery.context);
+    const rendered = renderHook(place.hook.template, delivery.context);
     return { events: eventsOfHook(rendered, place, delivery), reason: null };
   } catch (error) {
-    if (!isFailure(error)) throw error;
+    if (!(error instanceof HookFailure || error instanceof TemplateError)) throw error;
     return { events: [hookFailedEvent(error.message, place, delivery)], reason: error.message };
   }
-}
-
-/** By name, because templates are read elsewhere. */
-function isFailure(error: unknown): error is Error {
-  return error instanceof HookFailure || (error instanceof Error && error.name === "TemplateError");
 }
 
 /** Slack asks a new address to send back a text before it sends events there. */

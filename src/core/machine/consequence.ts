@@ -4,6 +4,7 @@ import type { ActionDefinition } from "../model/action.ts";
 import type { Automation } from "../model/automation.ts";
 import { receivedEvent, type WireEvent, type WireResource } from "../model/event.ts";
 import type { Invocation, ShownAutomation, ShownFiring } from "../model/invocation.ts";
+import { referencesIn } from "../model/reference.ts";
 import { formatTime, type Micros } from "../model/time.ts";
 import type { TraceContext } from "../model/trace-context.ts";
 import { uuid5 } from "../model/uuid.ts";
@@ -190,6 +191,6 @@ function eventResource(id: string, role: string): WireResource {
 
 /** Only what the action names: a job should carry no more than it needs. */
 function secretsOf(action: ActionDefinition, { secrets }: Automation): Record<string, string> {
-  const text = JSON.stringify(action);
-  return Object.fromEntries(Object.entries(secrets).filter(([name]) => text.includes(`\${env.${name}}`)));
+  const named = new Set(referencesIn(JSON.stringify(action)).map(({ name }) => name));
+  return Object.fromEntries(Object.entries(secrets).filter(([name]) => named.has(name)));
 }

@@ -7,7 +7,11 @@
 
 import { z } from "zod";
 import { RelatedResourceSchema, ResourceSchema, UuidSchema } from "./event.ts";
-import { checkHeaderNames } from "./header-names.ts";
+import { checkHeaderNames } from "./header.ts";
+import { relatedResourcesMax } from "./limits.ts";
+import { refusing } from "./problem.ts";
+import { signingSecretProblem } from "./secret.ts";
+import { day, second } from "./time.ts";
 import { DurationSchema } from "./trigger.ts";
 
 const Template = z
@@ -63,6 +67,15 @@ function oneOf(...keys: readonly string[]): object[] {
   return keys.map((key) => ({ required: [key] }));
 }
 
+/** The longest time that a timer can hold is 2^31 - 1 ms; a longer one would end at once. */
+const requestTimeoutMax = (24 * day) / second;
+
+/** How long one attempt at a request may take, in seconds. */
+export const RequestTimeoutSchema = DurationSchema.refine(
+  (seconds) => seconds >= 0.001,
+  "timeout should be longer than 0s; no request can be answered in no time",
+).refine((seconds) => seconds <= requestTimeoutMax, "timeout should be at most 24d");
+
 export const CallWebhookSchema = z
   .strictObject({
     type: z.literal("call-webhook"),
@@ -89,10 +102,11 @@ export const CallWebhookSchema = z
       }),
     secret: z
       .string()
-      .min(1, "secret should not be empty")
+      .min(1, { error: "secret should not be empty", abort: true })
+      .superRefine(refusing(signingSecretProblem))
       .optional()
       .meta({ description: "Signs each request (Standard Webhooks): whsec_… or any text." }),
-    timeout: DurationSchema.optional().meta({
+    timeout: RequestTimeoutSchema.optional().meta({
       description: "How long one attempt may take: 15s, or what the destination says.",
     }),
   })
@@ -136,12 +150,18 @@ export const EmitEventSchema = z.strictObject({
   }),
   related: z
     .array(RelatedResourceSchema)
+    .max(relatedResourcesMax, `related should hold at most ${relatedResourcesMax} resources`)
     .default([])
     .meta({ description: "The new event's related resources, as templates." }),
-  payload: TemplateTree.default({}).meta({
-    type: "object",
-    description: "The new event's payload: a mapping whose strings are templates.",
-  }),
+  payload: TemplateTree.refine(
+    (payload) => !Array.isArray(payload),
+    "payload should be a mapping whose strings are templates; an event's payload cannot be a list",
+  )
+    .default({})
+    .meta({
+      type: "object",
+      description: "The new event's payload: a mapping whose strings are templates.",
+    }),
 });
 
 const automationFields = {
@@ -205,3 +225,41 @@ export type EmitEventDefinition = z.infer<typeof EmitEventSchema>;
 export type PauseAutomationDefinition = z.infer<typeof PauseAutomationSchema>;
 export type ResumeAutomationDefinition = z.infer<typeof ResumeAutomationSchema>;
 export type ActionDefinition = z.infer<typeof ActionSchema>;
+
+/** The fields that are read when a rule is loaded: neither templates, nor places for secrets. */
+const settingFields: ReadonlySet<string> = new Set([
+  "type",
+  "method",
+  "timeout",
+  "source",
+  "automation_id",
+  "automation",
+  "destination",
+  "block_document_id",
+]);
+
+/** What the texts in a field of an action are. Only the secret of a webhook is a `secret`. */
+export function fieldKind(field: string): "setting" | "secret" | "template" {
+  if (settingFields.has(field)) return "setting";
+  return field === "secret" ? "secret" : "template";
+}
+
+/** A text in an action, and where it stands. */
+export interface ActionText {
+  readonly path: readonly (string | number)[];
+  readonly text: string;
+}
+
+/** Every text of an action that is a template, or its secret. */
+export function textsOf(action: ActionDefinition): ActionText[] {
+  return Object.entries(action).flatMap(([field, value]) =>
+    fieldKind(field) === "setting" ? [] : textsIn(value, [field]),
+  );
+}
+
+function textsIn(value: unknown, path: ActionText["path"]): ActionText[] {
+  if (typeof value === "string") return [{ path, text: value }];
+  if (typeof value !== "object" || value === null) return [];
+  const items = Array.isArray(value) ? value.entries() : Object.entries(value);
+  return [...items].flatMap(([key, item]) => textsIn(item, [...path, key]));
+}

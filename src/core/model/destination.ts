@@ -6,16 +6,23 @@
  */
 
 import { z } from "zod";
-import { webhookTimeoutDefault } from "./action.ts";
+import { RequestTimeoutSchema, webhookTimeoutDefault } from "./action.ts";
 import type { AutomationSource } from "./automation.ts";
-import { checkHeaderNames } from "./header-names.ts";
+import { emailAddressProblem } from "./email-address.ts";
+import { checkHeaderNames, headerValueProblem } from "./header.ts";
+import { refusing } from "./problem.ts";
+import { signingSecretProblem } from "./secret.ts";
 import { formatTime, type Micros } from "./time.ts";
-import { DurationSchema } from "./trigger.ts";
+import { hostProblem, urlProblem } from "./url.ts";
 import { triplineNamespace, uuid5 } from "./uuid.ts";
 
 const HttpUrl = z
   .string()
-  .regex(/^https?:\/\/[^\s/]+/i, "url should be an address that begins with http:// or https://");
+  .regex(/^https?:\/\/[^\s/]+/i, {
+    error: "url should be an address that begins with http:// or https://",
+    abort: true,
+  })
+  .superRefine(refusing(urlProblem));
 
 const common = {
   name: z
@@ -38,14 +45,17 @@ export const WebhookDestinationSchema = z.strictObject({
     .default("POST")
     .meta({ description: "The HTTP method." }),
   headers: z
-    .record(z.string(), z.string())
+    .record(z.string(), z.string().superRefine(refusing(headerValueProblem)))
     .superRefine(checkHeaderNames)
     .default({})
     .meta({ description: "Further headers. Their values are secret." }),
-  secret: z.string().min(1, "secret should not be empty").optional().meta({
-    description: "Signs each request (Standard Webhooks): whsec_… or any text.",
-  }),
-  timeout: DurationSchema.default(webhookTimeoutDefault).meta({
+  secret: z
+    .string()
+    .min(1, { error: "secret should not be empty", abort: true })
+    .superRefine(refusing(signingSecretProblem))
+    .optional()
+    .meta({ description: "Signs each request (Standard Webhooks): whsec_… or any text." }),
+  timeout: RequestTimeoutSchema.default(webhookTimeoutDefault).meta({
     description: "How long one attempt may take (default 15s).",
   }),
 });
@@ -86,14 +96,22 @@ export const PagerDutyDestinationSchema = z.strictObject({
 
 const Address = z
   .string()
-  .regex(/^[^\r\n]*[^\s@]@[^\s@]+$/, "should be an e-mail address, such as ops@example.org");
+  .regex(/^[^\r\n]*[^\s@]@[^\s@]+$/, {
+    error: "should be an e-mail address, such as ops@example.org",
+    abort: true,
+  })
+  .superRefine(refusing(emailAddressProblem));
 
 export const EmailDestinationSchema = z.strictObject({
   type: z.literal("email"),
   ...common,
   to: z.array(Address).min(1, "to should name somebody").meta({ description: "Who gets it." }),
   from: Address.meta({ description: "From whom it comes, such as `Tripline <tripline@example.org>`." }),
-  host: z.string().min(1, "host should not be empty").meta({ description: "The SMTP server." }),
+  host: z
+    .string()
+    .min(1, { error: "host should not be empty", abort: true })
+    .superRefine(refusing(hostProblem))
+    .meta({ description: "The SMTP server." }),
   port: z.int().min(1).max(65_535).default(587).meta({ description: "Its port." }),
   security: z
     .enum(["starttls", "tls", "none"])

@@ -7,6 +7,10 @@
 
 import { z } from "zod";
 import { RelatedResourceSchema, ResourceSchema } from "./event.ts";
+import { headerNameProblem, headerValueProblem } from "./header.ts";
+import { relatedResourcesMax } from "./limits.ts";
+import { refusing } from "./problem.ts";
+import { signingSecretProblem } from "./secret.ts";
 import { DurationSchema } from "./trigger.ts";
 
 /** What every template of a hook is rendered over. */
@@ -30,6 +34,7 @@ export const EventTemplateSchema = z
     resource: ResourceSchema.meta({ description: "What it happened to: labels, as templates." }),
     related: z
       .array(RelatedResourceSchema)
+      .max(relatedResourcesMax, `related should hold at most ${relatedResourcesMax} resources`)
       .default([])
       .meta({ description: "Others involved: labels, as templates." }),
     payload: z
@@ -56,11 +61,17 @@ export type EventTemplate = z.infer<typeof EventTemplateSchema>;
 
 const Secret = z
   .string()
-  .min(1, "secret should not be empty; set it, or remove signature")
+  .min(1, { error: "secret should not be empty; set it, or remove signature", abort: true })
   .meta({ description: "What the sender signs with: usually ${env.NAME}. Never shown." });
 
-/** As many bytes as one likes in base64, but for none. */
-const encodedSecret = /^whsec_(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
+/** A secret that is sent as it is arrives as a header's value: without white space around it, in one line. */
+function sentSecretProblem(secret: string): string | null {
+  if (secret !== secret.trim())
+    return "secret should not begin or end with white space: no header arrives with it";
+  return headerValueProblem(secret) === null
+    ? null
+    : "secret should be one line of Latin-1 text, as headers are";
+}
 
 /** How far apart the clocks may be of whoever signs and of Tripline, and how long a request may be on its way. */
 const Tolerance = DurationSchema.default(300).meta({
@@ -73,10 +84,7 @@ export const SignatureSchema = z
     [
       z.strictObject({
         type: z.literal("standard-webhooks"),
-        secret: Secret.refine(
-          (secret) => !secret.startsWith("whsec_") || encodedSecret.test(secret),
-          "secret begins with whsec_, but what follows is not base64; copy it again, or use a secret without whsec_",
-        ),
+        secret: Secret.superRefine(refusing(signingSecretProblem)),
         tolerance: Tolerance,
       }),
       z.strictObject({ type: z.literal("github"), secret: Secret }),
@@ -86,9 +94,13 @@ export const SignatureSchema = z
         type: z.literal("shared-secret"),
         header: z
           .string()
-          .regex(/^[A-Za-z0-9-]+$/, "header should be the name of a header, such as X-Gitlab-Token")
+          .regex(/^[A-Za-z0-9-]+$/, {
+            error: "header should be the name of a header, such as X-Gitlab-Token",
+            abort: true,
+          })
+          .superRefine(refusing(headerNameProblem))
           .meta({ description: "The header that holds the secret, such as X-Gitlab-Token." }),
-        secret: Secret,
+        secret: Secret.superRefine(refusing(sentSecretProblem)),
       }),
     ],
     {

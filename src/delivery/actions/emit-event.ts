@@ -1,11 +1,10 @@
 /** `emit-event`: appends an event to the log, with the firing as its cause. */
 
-import type { EmitEventDefinition } from "../../core/model/action.ts";
 import { EventSchema } from "../../core/model/event.ts";
 import { eventBytesMax } from "../../core/model/limits.ts";
 import { formatTime, millisecond } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
-import { referencesIn } from "../../templates/references.ts";
+import { emitEventProblem } from "../../templates/action-checks.ts";
 import type { RunAction } from "../attempt.ts";
 
 export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { log, renderer }) => {
@@ -42,10 +41,3 @@ export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { l
   await log.appendEvents([{ event, lineage: invocation.lineage, trace: invocation.trace }]);
   return { kind: "executed", result: { event: event.event, event_id: event.id } };
 };
-
-/** What is wrong with an emit-event action before it runs; null when nothing is. */
-export function emitEventProblem(action: EmitEventDefinition): string | null {
-  const [name] = referencesIn(JSON.stringify(action));
-  if (name === undefined) return null;
-  return `events are readable by everyone, so they must not contain \${env.${name}}; write the text itself`;
-}

@@ -2,7 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import { Webhook } from "standardwebhooks";
+import { headerNameProblem, headerValueProblem } from "../../core/model/header.ts";
+import { encodedKeyOf, signingSecretProblem } from "../../core/model/secret.ts";
 import { type TraceContext, traceHeaders } from "../../core/model/trace-context.ts";
+import { urlProblem } from "../../core/model/url.ts";
 import { type Redact, redactionOf } from "../../templates/references.ts";
 import { TemplateError } from "../../templates/template.ts";
 import type { WebhookRequest } from "./webhook-client.ts";
@@ -88,28 +91,20 @@ export function prepareRequest(
 }
 
 function parseHttpUrl(text: string, name: string): URL {
-  const url = URL.parse(text);
-  if (url === null) throw new TemplateError(`the url ${name} does not render to a valid URL`);
-  if (url.protocol === "http:" || url.protocol === "https:") return url;
-  throw new TemplateError(`the url ${name} must begin with http:// or https://`);
+  const problem = urlProblem(text);
+  if (problem !== null) throw new TemplateError(problem.replace(/^url/, () => `the url ${name}`));
+  return new URL(text);
 }
 
 function setHeader(headers: Headers, name: string, value: string): void {
-  try {
-    headers.set(name, value.trim());
-  } catch {
-    throw new TemplateError(
-      `cannot send the header ${JSON.stringify(name)}: its name or value is not allowed`,
-    );
-  }
+  const problem = headerNameProblem(name) ?? headerValueProblem(value);
+  if (problem !== null) throw new TemplateError(`cannot send the header ${JSON.stringify(name)}: ${problem}`);
+  headers.set(name, value.trim());
 }
 
 /** Signs and verifies with a secret: `whsec_` and base64, or any other text, which stands for its own bytes. */
 export function webhookOf(secret: string): Webhook {
-  const encoded = secret.startsWith("whsec_") ? secret : Buffer.from(secret).toString("base64");
-  try {
-    return new Webhook(encoded);
-  } catch {
-    throw new TemplateError("the secret begins with whsec_, but what follows is not valid base64");
-  }
+  const problem = signingSecretProblem(secret);
+  if (problem !== null) throw new TemplateError(`the ${problem}`);
+  return new Webhook(encodedKeyOf(secret) ?? Buffer.from(secret).toString("base64"));
 }

@@ -171,7 +171,7 @@ describe("what is wrong is told with its place:", () => {
       "no address",
       { ...pumps, actions: [{ ...webhook, url: "ftp://a" }] },
       "value_error",
-      ["body", "actions", 0],
+      ["body", "actions", 0, "url"],
     ],
     ["a list", [], "object_type", ["body"]],
   ])("%s", async (_what, body, type, loc) => {

@@ -10,8 +10,6 @@ import { Metrics } from "../../../src/api/http/metrics.ts";
 import { JsonSchemas } from "../../../src/api/openapi/json-schemas.ts";
 import { openApiDocument } from "../../../src/api/openapi/openapi.ts";
 import { allOperations } from "../../../src/api/openapi/operations/all.ts";
-import { actionChecks } from "../../../src/delivery/checks.ts";
-import { renderHook } from "../../../src/templates/hook-template.ts";
 import { pumpEvent, startApi, type TestApi } from "../support.ts";
 
 interface Document {
@@ -219,9 +217,7 @@ function pathPattern(template: string): RegExp {
 function wholeApp(): Hono {
   return createApp({
     tenants: {} as never,
-    actionChecks,
     deadLettersOf: () => null,
-    renderHook,
     explain: { latenessDefault: 0 },
     metrics: new Metrics(),
     readiness: async () => null,

@@ -1,0 +1,38 @@
+/** HTTP headers, where rules and destinations give some. */
+
+import type { z } from "zod";
+
+/** What the HTTP client sets itself, and refuses from others. */
+const reserved: ReadonlySet<string> = new Set([
+  "content-length",
+  "expect",
+  "keep-alive",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** What is wrong with a header's name; null when a request can carry it. */
+export function headerNameProblem(name: string): string | null {
+  const quoted = JSON.stringify(name);
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name))
+    // a token, RFC 9110
+    return `${quoted} cannot be the name of a header; use letters, digits and hyphens`;
+  if (!reserved.has(name.toLowerCase())) return null;
+  return `the header ${quoted} is set by the connection itself; remove it`;
+}
+
+/** What is wrong with a header's value; null when a request can carry it. Never repeats the value. */
+export function headerValueProblem(value: string): string | null {
+  if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value.trim())) return null;
+  return /[\r\n]/.test(value.trim())
+    ? "a header's value should be one line; remove the line break"
+    : "a header's value should be Latin-1 text; remove other characters, or encode them";
+}
+
+/** Refuses headers that no request can carry, before anything is to be sent. */
+export function checkHeaderNames(headers: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
+  for (const name of Object.keys(headers)) {
+    const message = headerNameProblem(name);
+    if (message !== null) context.addIssue({ code: "custom", path: [name], message });
+  }
+}

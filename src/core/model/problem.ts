@@ -1,0 +1,19 @@
+/**
+ * Problems: what is wrong with a value, in words for the person who wrote it.
+ *
+ * A check is a function from a text to its problem, or to null when there is none. Schemas, rule files, the API and
+ * delivery all call the same function, so that what one of them accepts the others accept too.
+ */
+
+import type { z } from "zod";
+
+/** What is wrong with a text, or null when nothing is. */
+export type ProblemOf = (text: string) => string | null;
+
+/** Turns a check into a zod refinement: `z.string().superRefine(refusing(urlProblem))`. */
+export function refusing(problemOf: ProblemOf): (text: string, context: z.RefinementCtx) => void {
+  return (text, context) => {
+    const message = problemOf(text);
+    if (message !== null) context.addIssue({ code: "custom", message });
+  };
+}

@@ -1,0 +1,27 @@
+/**
+ * Secrets that sign requests, as the Standard Webhooks convention has them: `whsec_` followed by the key in base64,
+ * or any other text, whose bytes are the key.
+ */
+
+const prefix = "whsec_";
+
+/** At least one byte. The padding may be left out, as some services print their secrets without it. */
+const base64 = /^(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
+
+/** What is wrong with a signing secret; null when requests can be signed with it. Never repeats the secret. */
+export function signingSecretProblem(secret: string): string | null {
+  if (secret === "") return "secret should not be empty";
+  if (!secret.startsWith(prefix) || base64.test(secret.slice(prefix.length))) return null;
+  return "secret begins with whsec_, but what follows is not base64; copy it again, or use a secret without whsec_";
+}
+
+/**
+ * The key of a valid `whsec_` secret, in base64 with its padding; null when the secret's own bytes are the key.
+ *
+ * @param secret without a problem
+ */
+export function encodedKeyOf(secret: string): string | null {
+  if (!secret.startsWith(prefix)) return null;
+  const digits = secret.slice(prefix.length).replace(/=+$/, "");
+  return digits.padEnd(Math.ceil(digits.length / 4) * 4, "=");
+}

@@ -1,0 +1,50 @@
+/**
+ * The http(s) URLs that requests are sent to, and the hosts in them.
+ *
+ * A URL is valid when a request to it can be made at all. Whether the host exists, and may be connected to, is only
+ * known when it is tried.
+ */
+
+/** The platform's own parser: the HTTP client uses the same one, so the two cannot disagree. It reads no state. */
+declare const URL: {
+  parse(text: string): null | {
+    readonly hostname: string;
+    readonly port: string;
+    readonly username: string;
+    readonly password: string;
+  };
+};
+
+/** What is wrong with a URL; null when a request can be sent to it. Never repeats the URL, which may hold a secret. */
+export function urlProblem(text: string): string | null {
+  if (!/^https?:\/\/[^\s/\\]/i.test(text.trim()))
+    return "url should be an address that begins with http:// or https://";
+  const url = URL.parse(text);
+  if (url === null || url.port === "0" || !isHostname(url.hostname))
+    return "url should be a valid address; check its host and port";
+  if (isPercentEncoded(url.username) && isPercentEncoded(url.password)) return null;
+  return "url should be a valid address; in its user name and password, write % as %25";
+}
+
+/** What is wrong with the name or IP address of a host, given without a port; null when nothing is. */
+export function hostProblem(host: string): string | null {
+  const isName = isHostname(host) && !/[/\\@:?#%[\]]/.test(host) && URL.parse(`http://${host}/`) !== null;
+  if (isName || (host.includes(":") && URL.parse(`http://[${host}]/`) !== null)) return null;
+  return "host should be a host name or an IP address, without a port, such as mail.example.org";
+}
+
+/** True of an address in brackets, and of a name that DNS can carry: labels of 1 to 63 characters, 253 in all. */
+function isHostname(host: string): boolean {
+  if (host.startsWith("[")) return true;
+  const name = host.endsWith(".") ? host.slice(0, -1) : host;
+  return name.length <= 253 && name.split(".").every((label) => label.length >= 1 && label.length <= 63);
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

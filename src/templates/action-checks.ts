@@ -1,0 +1,49 @@
+/** What can be known to be wrong with an action before it is run, besides what its schema sees. */
+
+import type { ActionDefinition, ActionText, EmitEventDefinition } from "../core/model/action.ts";
+import { fieldKind } from "../core/model/action.ts";
+import { headerValueProblem } from "../core/model/header.ts";
+import { eventNameLengthMax } from "../core/model/limits.ts";
+import { referencesIn, referenceTo } from "../core/model/reference.ts";
+import { signingSecretProblem } from "../core/model/secret.ts";
+import { urlProblem } from "../core/model/url.ts";
+import { type Environment, substitute } from "./environment.ts";
+import { isTemplate, templateProblem } from "./template.ts";
+
+/**
+ * What is wrong with one text of an action; null when nothing is, or when only its rendering can show it. Never
+ * repeats a secret.
+ *
+ * @param values what the references to the environment stand for
+ */
+export function actionTextProblem(
+  type: ActionDefinition["type"],
+  { path, text }: ActionText,
+  values: Environment,
+): string | null {
+  const field = String(path[0]);
+  const emitted = type === "emit-event" ? emittedReferenceProblem(text) : null;
+  if (emitted !== null) return emitted;
+  const isSecret = fieldKind(field) === "secret";
+  const problem = isSecret ? null : templateProblem(text);
+  if (problem !== null) return problem;
+  if (!isSecret && isTemplate(text)) return null;
+  const { text: filled, problems } = substitute(text, values);
+  if (problems.length > 0) return null; // whoever fills the references in reports them
+  if (isSecret) return signingSecretProblem(filled);
+  if (field === "url") return urlProblem(filled);
+  if (field === "headers") return headerValueProblem(filled);
+  if (field !== "event" || filled.length <= eventNameLengthMax) return null;
+  return `event should have at most ${eventNameLengthMax} characters; this one has ${filled.length}`;
+}
+
+/** What an event says is no secret: its texts may not refer to the environment. */
+export function emitEventProblem(action: EmitEventDefinition): string | null {
+  return emittedReferenceProblem(JSON.stringify(action));
+}
+
+function emittedReferenceProblem(text: string): string | null {
+  const [reference] = referencesIn(text);
+  if (reference === undefined) return null;
+  return `events are readable by everyone, so they must not contain ${referenceTo(reference.name)}; write the text itself`;
+}
