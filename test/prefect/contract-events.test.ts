@@ -112,7 +112,11 @@ describe("POST /events", () => {
 
   test("takes names, labels and related resources up to their limits", async () => {
     const event = "ü".repeat(1_024);
-    await api.emit(pumpEvent({ event, resource: labels(500), related: relatedCalled(100) }));
+    const emitted = pumpEvent({ event, resource: labels(500), related: relatedCalled(100) });
+    await api.emit(emitted);
+    const { events } = await find({ id: { id: [emitted.id] } });
+    const { resource, related } = emitted;
+    expect(events).toMatchObject([{ event, resource, related }]);
   });
 });
 

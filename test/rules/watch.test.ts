@@ -8,13 +8,11 @@ import { loadOptions, RuleDirectory } from "./support.ts";
 let directory: RuleDirectory;
 let watcher: RuleWatcher | undefined;
 let told: string[];
-let awaited: { what: string; met: () => void } | null;
 let failNext: boolean;
 
 beforeEach(() => {
   directory = new RuleDirectory();
   told = [];
-  awaited = null;
   failNext = false;
 });
 
@@ -25,14 +23,6 @@ afterEach(async () => {
 
 function tell(what: string): void {
   told.push(what);
-  if (awaited?.what === what) awaited.met();
-}
-
-/** Resolves when the watcher tells this next. */
-function telling(what: string): Promise<void> {
-  return new Promise((met) => {
-    awaited = { what, met };
-  });
 }
 
 function start(options: { lookMs?: number; paths?: string[] } = {}): void {
@@ -55,9 +45,9 @@ function start(options: { lookMs?: number; paths?: string[] } = {}): void {
 }
 
 async function expecting(change: () => void, what: string): Promise<void> {
-  const met = telling(what);
+  const before = told.length;
   change();
-  await met;
+  await expect.poll(() => told.slice(before)).toContain(what);
 }
 
 const rule = (name: string): string => `name: ${name}\ntrigger: {}\n`;

@@ -26,11 +26,11 @@ test("an endpoint takes so many requests at once, and another one is not held up
   const first = await enter();
   await enter();
   clock.now = 1_000;
-  await refused();
+  expect(await refused()).toMatchObject({ reason: expect.stringContaining("http://pumps") });
   await enter("http://vents");
   first.leave(true);
   await enter();
-  await refused();
+  expect(await refused()).toMatchObject({ reason: expect.stringContaining("http://pumps") });
 });
 
 // To put a request off costs more than a quick endpoint takes for it.
@@ -48,11 +48,11 @@ test("a request waits for a place that will soon be free, and gets it before one
   expect(order).toEqual(["waiting true", "later true"]);
 });
 
-test("it does not wait for ever", async () => {
+test("it does not wait forever", async () => {
   const { enter, refused } = greenhouse();
   await enter();
   await enter();
-  await refused();
+  expect((await refused()).waitMs).toBeGreaterThan(0);
 });
 
 test("requests that are put off come back one after the other", async () => {
@@ -97,7 +97,7 @@ test("a success in between begins the count anew, and an attempt that found noth
   const { enter, refused } = greenhouse();
   for (const alive of [false, false, true, false, null, false]) (await enter()).leave(alive);
   (await enter()).leave(false);
-  await refused();
+  expect(await refused()).toMatchObject({ waitMs: 1_000 });
 });
 
 test("an endpoint that asks for a pause gets it", async () => {
