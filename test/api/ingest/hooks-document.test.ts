@@ -1,18 +1,15 @@
 /** docs/ingest.md: its rules are loaded and its commands run as they stand there. */
 
 import { execFile, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fencesOf } from "../../docs/fences.ts";
 import { loadText } from "../../rules/support.ts";
 import { startApi, type TestApi } from "../support.ts";
 
-const text = readFileSync(resolve(import.meta.dirname, "../../../docs/ingest.md"), "utf8");
-const blocks = [...text.matchAll(/```(\w*)\n([\s\S]*?)```/g)].map(([, kind, body]) => ({
-  kind,
-  body: body ?? "",
-}));
+const blocks = fencesOf("docs/ingest.md")
+  .filter(({ note }) => note === "")
+  .map(({ language, text }) => ({ kind: language, body: text }));
 const commands = blocks.flatMap(({ kind, body }, index) =>
   kind === "sh" ? [{ command: body, output: blocks[index + 1]?.body ?? "" }] : [],
 );
