@@ -1,6 +1,5 @@
 /** A shard's part of Redis. */
 
-import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
@@ -8,9 +7,11 @@ import type { Invocation } from "../core/model/invocation.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
 import { reaching } from "../store/connection.ts";
 import { encodeEvent, type StoredEntry } from "../store/entry.ts";
+import { decodeJson, encodeJson } from "../store/json.ts";
 import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
 import { Log } from "../store/log.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
+import * as scripts from "../store/scripts/generated.ts";
 import type {
   Commit,
   CommitOutcome,
@@ -22,11 +23,11 @@ import type {
   StoredShard,
 } from "./ports.ts";
 
-const claimLease = scriptFile("claim-lease.lua");
-const renewLease = scriptFile("renew-lease.lua");
-const releaseLease = scriptFile("release-lease.lua");
-const commitScript = scriptFile("commit.lua");
-const originScript = scriptFile("origin.lua");
+const claimLeaseScript = new Script(scripts.claimLease);
+const renewLeaseScript = new Script(scripts.renewLease);
+const releaseLeaseScript = new Script(scripts.releaseLease);
+const commitScript = new Script(scripts.commit);
+const originScript = new Script(scripts.origin);
 
 export interface RedisShardStoreOptions {
   readonly workspace: string;
@@ -51,7 +52,7 @@ export class RedisShardStore implements ShardStore {
 
   async claim(leaseMs: number): Promise<{ epoch: number } | { heldMs: number }> {
     const parameters = [this.#owner, leaseMs];
-    const [epoch, heldMs] = (await this.#run(claimLease, this.#leaseKeys(), parameters)) as [
+    const [epoch, heldMs] = (await this.#run(claimLeaseScript, this.#leaseKeys(), parameters)) as [
       string | null,
       number,
     ];
@@ -59,11 +60,11 @@ export class RedisShardStore implements ShardStore {
   }
 
   async renew(epoch: number, leaseMs: number): Promise<boolean> {
-    return (await this.#run(renewLease, this.#leaseKeys(), [this.#owner, leaseMs, epoch])) === 1;
+    return (await this.#run(renewLeaseScript, this.#leaseKeys(), [this.#owner, leaseMs, epoch])) === 1;
   }
 
   async release(epoch: number): Promise<void> {
-    await this.#run(releaseLease, this.#leaseKeys(), [epoch]);
+    await this.#run(releaseLeaseScript, this.#leaseKeys(), [epoch]);
   }
 
   async load(): Promise<StoredShard> {
@@ -162,12 +163,7 @@ export class RedisShardStore implements ShardStore {
       set.length / 2,
       deleted.length,
       events.length,
-    ].concat(
-      set,
-      deleted,
-      events.flatMap(encodeEvent),
-      invocations.map((invocation) => JSON.stringify(invocation)),
-    );
+    ].concat(set, deleted, events.flatMap(encodeEvent), invocations.map(encodeJson));
     const keys = [this.#keys.epoch, this.#keys.cursor, this.#keys.state, this.#keys.log, this.#keys.outbox];
     return (await this.#run(commitScript, keys, parameters)) as CommitOutcome;
   }
@@ -196,7 +192,7 @@ export class RedisShardStore implements ShardStore {
 
 function readInvocation(json: string): Invocation | null {
   try {
-    const invocation = JSON.parse(json) as Invocation | null;
+    const invocation = decodeJson(json) as Invocation | null;
     return typeof invocation?.id === "string" ? invocation : null;
   } catch {
     return null;
@@ -206,8 +202,4 @@ function readInvocation(json: string): Invocation | null {
 function wholeMilliseconds([seconds, micros]: readonly [string, string]): Micros {
   const time = Number(seconds) * second + Number(micros);
   return time - (time % millisecond);
-}
-
-function scriptFile(name: string): Script {
-  return new Script(readFileSync(new URL(name, import.meta.url), "utf8"));
 }

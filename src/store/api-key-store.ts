@@ -3,16 +3,12 @@
 import type { Redis } from "ioredis";
 import { type ApiKey, ApiKeySchema } from "./api-key.ts";
 import { reaching } from "./connection.ts";
+import { encodeJson } from "./json.ts";
 import { apiKeysKey } from "./keys.ts";
 import { Script } from "./script.ts";
+import * as scripts from "./scripts/generated.ts";
 
-// Replaces a key unless it has changed meanwhile.
-// KEYS: the hash of all keys. ARGV: the key's id, its text as it was read ('' when there was none), its new text.
-// Returns 1 when it was replaced, 0 when another process was faster.
-const replaceScript = new Script(`
-  if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-  return 1`);
+const replaceApiKeyScript = new Script(scripts.replaceApiKey);
 
 /** Every method throws RedisUnreachable. */
 export class KeyStore {
@@ -24,7 +20,7 @@ export class KeyStore {
 
   /** Creates or replaces a key. */
   async put(key: ApiKey): Promise<void> {
-    await reaching(() => this.#redis.hset(apiKeysKey, key.id, JSON.stringify(key)));
+    await reaching(() => this.#redis.hset(apiKeysKey, key.id, encodeJson(key)));
   }
 
   /**
@@ -38,8 +34,8 @@ export class KeyStore {
       const text = await reaching(() => this.#redis.hget(apiKeysKey, id));
       const next = change(text === null ? null : read(text));
       if (next === null) return null;
-      const parameters = [id, text ?? "", JSON.stringify(next)];
-      const replaced = await reaching(() => replaceScript.run(this.#redis, [apiKeysKey], parameters));
+      const parameters = [id, text ?? "", encodeJson(next)];
+      const replaced = await reaching(() => replaceApiKeyScript.run(this.#redis, [apiKeysKey], parameters));
       if (replaced === 1) return next;
     }
   }

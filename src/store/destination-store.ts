@@ -6,6 +6,7 @@
 import type { Redis } from "ioredis";
 import { type Destination, destinationIdOf } from "../core/model/destination.ts";
 import { reaching } from "./connection.ts";
+import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
 
 /** Every method may throw RedisUnreachable. */
@@ -37,13 +38,13 @@ export class DestinationStore {
 
   /** @returns false, and nothing is changed, when there is one of that name already */
   async create(destination: Destination): Promise<boolean> {
-    const body = JSON.stringify(destination);
+    const body = encodeJson(destination);
     return (await reaching(() => this.#redis.hsetnx(this.#key, destination.id, body))) === 1;
   }
 
   async put(destinations: readonly Destination[]): Promise<void> {
     if (destinations.length === 0) return;
-    const fields = destinations.flatMap((destination) => [destination.id, JSON.stringify(destination)]);
+    const fields = destinations.flatMap((destination) => [destination.id, encodeJson(destination)]);
     await reaching(() => this.#redis.hset(this.#key, ...fields));
   }
 

@@ -5,6 +5,7 @@ import type { Automation } from "../core/model/automation.ts";
 import { eventOf, type WireEvent } from "../core/model/event.ts";
 import { readStoredTrace, type TraceContext } from "../core/model/trace-context.ts";
 import { TriggerSchema } from "../core/model/trigger.ts";
+import { decodeJson, encodeJson } from "./json.ts";
 import { receivedAt } from "./position.ts";
 
 /** An event to append, with its lineage when a firing caused it (see core/loop-guard.ts). */
@@ -18,33 +19,13 @@ export interface NewEvent {
 /** An entry as Redis returns it: its id, then names and values by turns. */
 export type StoredEntry = readonly [position: LogPosition, fields: readonly string[]];
 
-/**
- * An event or an automation as it is stored: as JSON that every program can read.
- *
- * Half of a surrogate pair, which is what remains of an emoji where a text was cut in two, is JSON to some parsers and a
- * mistake to others, Prefect's client among them: one such event would end every stream that it is in.
- */
-export function encodeBody(value: WireEvent | Automation): string {
-  const json = JSON.stringify(value);
-  if (!json.includes("\\ud")) return json;
-  // Whole pairs are not escaped. Each escape is taken whole, for the second backslash of two begins none.
-  return json.replaceAll(/\\(?:(ud[89a-f][0-9a-f]{2})|.)/g, (whole, half?: string) =>
-    half === undefined ? whole : "\ufffd",
-  );
-}
-
-/** The lineage as it is stored; an empty text stands for none and takes no room. */
-function encodeLineage(lineage: readonly string[] = []): string {
-  return lineage.length === 0 ? "" : JSON.stringify(lineage);
-}
-
-/** An event as the scripts take it: body, lineage and trace. An empty text stands for none and takes no space. */
+/** An event as scripts take it: body, lineage and trace. An empty text stands for none and takes no space. */
 export function encodeEvent({
   event,
-  lineage,
+  lineage = [],
   trace,
-}: NewEvent): [body: string, lineage: string, trace: string] {
-  return [encodeBody(event), encodeLineage(lineage), trace ?? ""];
+}: NewEvent): readonly [body: string, lineage: string, trace: string] {
+  return [encodeJson(event), lineage.length === 0 ? "" : encodeJson(lineage), trace ?? ""];
 }
 
 /**
@@ -64,8 +45,8 @@ export function decodeEntry([position, fields]: StoredEntry): LogEntry {
   switch (kind) {
     case "event": {
       const stored = field("lineage");
-      const lineage: unknown = stored === undefined ? [] : JSON.parse(stored);
-      const wire: unknown = JSON.parse(body);
+      const lineage: unknown = stored === undefined ? [] : decodeJson(stored);
+      const wire: unknown = decodeJson(body);
       if (!isWireEvent(wire)) fail("its body is not an event");
       if (!isTexts(lineage)) fail("its lineage is not a list of ids");
       // Anything else than a valid trace is ignored: it must not keep an event from being counted.
@@ -73,7 +54,7 @@ export function decodeEntry([position, fields]: StoredEntry): LogEntry {
       return { kind, position, received, event: eventOf(wire, received, lineage, trace) };
     }
     case "automation-put": {
-      const automation: unknown = JSON.parse(body);
+      const automation: unknown = decodeJson(body);
       if (!isAutomation(automation)) fail("its body is not an automation");
       return { kind, position, received, automation };
     }

@@ -6,13 +6,12 @@
 import type { Redis } from "ioredis";
 import type { Hook } from "../core/model/hook.ts";
 import { reaching } from "./connection.ts";
+import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
 import { Script } from "./script.ts";
+import * as scripts from "./scripts/generated.ts";
 
-// KEYS: hooks. ARGV: a name and a hook by turns; these and no others are there afterwards.
-const replaceScript = new Script(`
-  redis.call('DEL', KEYS[1])
-  for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end`);
+const replaceHooksScript = new Script(scripts.replaceHooks);
 
 /** Every method may throw RedisUnreachable. */
 export class HookStore {
@@ -38,7 +37,7 @@ export class HookStore {
 
   /** Makes these the workspace's hooks, in one step. */
   async replaceAll(hooks: readonly Hook[]): Promise<void> {
-    const parameters = hooks.flatMap((hook) => [hook.name, JSON.stringify(hook)]);
-    await reaching(() => replaceScript.run(this.#redis, [this.#key], parameters));
+    const parameters = hooks.flatMap((hook) => [hook.name, encodeJson(hook)]);
+    await reaching(() => replaceHooksScript.run(this.#redis, [this.#key], parameters));
   }
 }

@@ -13,11 +13,13 @@ import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
 import { blockMsMax, reaching } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
-import { decodeEntry, encodeBody, encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
+import { decodeEntry, encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
 import { HookStore } from "./hook-store.ts";
+import { encodeJson } from "./json.ts";
 import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
 import { receivedAt, startOfLog } from "./position.ts";
 import { Script } from "./script.ts";
+import * as scripts from "./scripts/generated.ts";
 import { workspaceSecret } from "./workspace-secret.ts";
 
 export type { NewEvent } from "./entry.ts";
@@ -37,68 +39,14 @@ export interface LogBatch {
   readonly length: number;
 }
 
-// Appends an event whose body, lineage and trace are three of ARGV, and returns its position. An empty lineage or trace
-// is left out; nothing is appended when the body is empty.
-const appendEvent = `
-  local function appendEvent(log, body, lineage, trace)
-    if body == '' then return end
-    local fields = {'kind', 'event', 'body', body}
-    if lineage ~= '' then
-      fields[#fields + 1] = 'lineage'
-      fields[#fields + 1] = lineage
-    end
-    if trace ~= '' then
-      fields[#fields + 1] = 'trace'
-      fields[#fields + 1] = trace
-    end
-    return redis.call('XADD', log, '*', unpack(fields))
-  end`;
+const appendEventsScript = new Script(scripts.appendEvents);
+const putAutomationsScript = new Script(scripts.putAutomations);
+const deleteAutomationsScript = new Script(scripts.deleteAutomations);
+const replaceAutomationScript = new Script(scripts.replaceAutomation);
+const trimLogScript = new Script(scripts.trimLog);
 
-// KEYS: log. ARGV: by threes the body, lineage and trace of an event. Returns the positions.
-const appendEventsScript = new Script(`${appendEvent}
-  local positions = {}
-  for i = 1, #ARGV, 3 do
-    positions[#positions + 1] = appendEvent(KEYS[1], ARGV[i], ARGV[i + 1], ARGV[i + 2])
-  end
-  return positions`);
-
-// KEYS: automations, log. ARGV: by fives an id, an automation, and the body, lineage and trace of the event about it.
-const putAutomationsScript = new Script(`${appendEvent}
-  for i = 1, #ARGV, 5 do
-    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
-    redis.call('XADD', KEYS[2], '*', 'kind', 'automation-put', 'body', ARGV[i + 1])
-    appendEvent(KEYS[2], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
-  end`);
-
-// KEYS: automations, log. ARGV: by fours an id, and the body, lineage and trace of an event. Returns how many there were.
-const deleteAutomationsScript = new Script(`${appendEvent}
-  local count = 0
-  for i = 1, #ARGV, 4 do
-    if redis.call('HDEL', KEYS[1], ARGV[i]) == 1 then
-      redis.call('XADD', KEYS[2], '*', 'kind', 'automation-delete', 'body', ARGV[i])
-      appendEvent(KEYS[2], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
-      count = count + 1
-    end
-  end
-  return count`);
-
-// KEYS: automations, log. ARGV: id, the automation as it was read, as it should be, and the body, lineage and trace
-// of an event. Returns 1, or 0 when it has changed.
-const replaceAutomationScript = new Script(`${appendEvent}
-  if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-  redis.call('XADD', KEYS[2], '*', 'kind', 'automation-put', 'body', ARGV[3])
-  appendEvent(KEYS[2], ARGV[4], ARGV[5], ARGV[6])
-  return 1`);
-
-// KEYS: log, count of trimmed entries. ARGV: the first position to keep. Returns how many were trimmed.
-const trimScript = new Script(`
-  local count = redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1])
-  if count > 0 then redis.call('INCRBY', KEYS[2], count) end
-  return count`);
-
-/** An event as the scripts take it; all empty when there is none. */
-function encodeOptionalEvent(event: NewEvent | undefined): [body: string, lineage: string, trace: string] {
+/** An event as scripts take it; all texts are empty when there is none. */
+function optionalEvent(event: NewEvent | undefined): ReturnType<typeof encodeEvent> {
   return event === undefined ? ["", "", ""] : encodeEvent(event);
 }
 
@@ -151,8 +99,8 @@ export class Log {
     if (automations.length === 0) return;
     const parameters = automations.flatMap((automation) => [
       automation.id,
-      encodeBody(automation),
-      ...encodeOptionalEvent(announce?.(automation)),
+      encodeJson(automation),
+      ...optionalEvent(announce?.(automation)),
     ]);
     await this.#run(putAutomationsScript, [this.#keys.automations, this.#keys.log], parameters);
   }
@@ -170,7 +118,7 @@ export class Log {
   ): Promise<number> {
     if (ids.length === 0) return 0;
     const keys = [this.#keys.automations, this.#keys.log];
-    const parameters = ids.flatMap((id) => [id, ...encodeOptionalEvent(events.get(id))]);
+    const parameters = ids.flatMap((id) => [id, ...optionalEvent(events.get(id))]);
     return (await this.#run(deleteAutomationsScript, keys, parameters)) as number;
   }
 
@@ -195,7 +143,7 @@ export class Log {
       const current = JSON.parse(stored) as Automation;
       const automation = change(current);
       if (automation === current) return current;
-      const parameters = [id, stored, encodeBody(automation), ...encodeOptionalEvent(announce?.(automation))];
+      const parameters = [id, stored, encodeJson(automation), ...optionalEvent(announce?.(automation))];
       if ((await this.#run(replaceAutomationScript, keys, parameters)) === 1) return automation;
     }
   }
@@ -291,7 +239,7 @@ export class Log {
    * @throws RedisUnreachable
    */
   async trim(first: LogPosition): Promise<number> {
-    return (await this.#run(trimScript, [this.#keys.log, this.#keys.trimmed], [first])) as number;
+    return (await this.#run(trimLogScript, [this.#keys.log, this.#keys.trimmed], [first])) as number;
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Invocation } from "../../src/core/model/invocation.ts";
 import type { Commit, ShardStore } from "../../src/engine/ports.ts";
 import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
 import { connect, RedisUnreachable } from "../../src/store/connection.ts";
+import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
 import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
@@ -259,6 +260,22 @@ describe.each([
     expect(comparePositions(origin.position, await store.lastPosition())).toBe(0);
     expect((await store.read(origin.position, { count: 1, blockMs: 0 })).entryCount).toBe(origin.readCount);
   });
+});
+
+// A state that an older version wrote may hold halves; what is committed from it goes to every reader and receiver.
+test("Redis is given no half of a surrogate pair, in no part of a commit", async () => {
+  const store = redisSubject().storeOf("one");
+  const cut = "cut \ud83d";
+  const commit = {
+    ...fullCommit(await epochOf(store), 1),
+    events: [{ event: { ...eventWith("1"), payload: { cut } }, lineage: [cut] }],
+    invocations: [{ ...invocationWith("1"), reason: cut } as unknown as Invocation],
+  };
+  expect(await store.commit(commit)).toBe("committed");
+  const { log, outbox } = { ...workspaceKeys("greenhouse"), ...shardKeys("greenhouse", 0) };
+  const stored = JSON.stringify([await redis.xrange(log, "-", "+"), await redis.xrange(outbox, "-", "+")]);
+  expect(stored.match(/cut \ufffd/g)).toHaveLength(3);
+  expect(stored).not.toMatch(/\\ud/);
 });
 
 async function epochOf(store: ShardStore): Promise<number> {

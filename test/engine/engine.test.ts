@@ -76,6 +76,22 @@ describe("an engine", () => {
     expect(byName.get("absence")?.firing.triggering_event?.id).toBe(started.id);
   });
 
+  // Prefect's client ends its stream at such an event; see src/store/json.ts.
+  test("fires in well-formed texts for an event that another program wrote with half a surrogate pair", async () => {
+    await log.putAutomations([greenhouseAutomation("presence")]);
+    await start();
+    const failed = eventNamed("pump.failed", { payload: { text: "cut \ud83d" } });
+    const { log: key } = workspaceKeys(workspace);
+    await redis.xadd(key, "*", "kind", "event", "body", JSON.stringify(failed));
+    await vi.waitFor(async () => expect(await queuedInvocations(redis)).toHaveLength(1), waiting);
+    const [invocation] = await queuedInvocations(redis);
+    expect(invocation?.firing.triggering_event?.payload).toEqual({ text: "cut \ufffd" });
+    const [firing] = await firings();
+    expect(firing).toMatchObject({
+      event: { wire: { payload: { triggering_event: { payload: { text: "cut \ufffd" } } } } },
+    });
+  });
+
   test("evaluates events that were accepted before it first ran", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     await log.appendEvents([{ event: eventNamed("pump.failed") }]);

@@ -86,6 +86,19 @@ describe("events", () => {
     expect(await log.automations()).toMatchObject([{ name: mended[0] }]);
   });
 
+  test("that another program wrote with half a surrogate pair are read without it", async () => {
+    const { event } = { event: eventNamed("vent.jammed") };
+    const halves = { first: "cut \ud83d", second: "\ude00 cut", whole: "😀", upper: "\ud83d" };
+    const escaped = JSON.stringify({ ...event, payload: halves }).replace(
+      '"😀"',
+      '"\\ud83d\\uDE00 \\\\ud83d"',
+    );
+    const body = escaped.replace('"upper":"\\ud83d"', '"upper":"\\uD83D"');
+    await redis.xadd(workspaceKeys("greenhouse").log, "*", "kind", "event", "body", body);
+    const payload = { first: "cut \ufffd", second: "\ufffd cut", whole: "😀 \\ud83d", upper: "\ufffd" };
+    expect(await log.read(startOfLog, { count: 10 })).toMatchObject([{ event: { wire: { payload } } }]);
+  });
+
   test("are appended in a batch of thousands, none between them from elsewhere", async () => {
     const batch = () => Array.from({ length: 3_000 }, () => ({ event: eventNamed("pump.started") }));
     const [one, two] = [batch(), batch()];

@@ -13,6 +13,8 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
 local commit_count = tonumber(redis.call('HGET', KEYS[2], 'commit-count') or 0)
 if commit_count + 1 ~= tonumber(ARGV[2]) then return 'out of step' end
 
+--- @include "append-event"
+
 local at = 9
 
 -- Lua passes at most some 8000 arguments to one call.
@@ -28,14 +30,7 @@ end
 in_chunks(2 * tonumber(ARGV[6]), 'HSET', KEYS[3])
 in_chunks(tonumber(ARGV[7]), 'HDEL', KEYS[3])
 for _ = 1, tonumber(ARGV[8]) do
-  local fields = {'kind', 'event', 'body', ARGV[at]}
-  for offset, name in ipairs({'lineage', 'trace'}) do
-    if ARGV[at + offset] ~= '' then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = ARGV[at + offset]
-    end
-  end
-  redis.call('XADD', KEYS[4], '*', unpack(fields))
+  append_event(KEYS[4], ARGV[at], ARGV[at + 1], ARGV[at + 2])
   at = at + 3
 end
 while at <= #ARGV do

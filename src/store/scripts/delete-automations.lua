@@ -1,0 +1,17 @@
+-- Deletes those of the automations that exist, each with the event that announces it.
+--
+-- KEYS  1 automations   2 log
+-- ARGV  for each automation: id, body, lineage and trace of the event (an empty body: no event)
+-- Returns how many existed.
+
+--- @include "append-event"
+
+local count = 0
+for i = 1, #ARGV, 4 do
+  if redis.call('HDEL', KEYS[1], ARGV[i]) == 1 then
+    redis.call('XADD', KEYS[2], '*', 'kind', 'automation-delete', 'body', ARGV[i])
+    append_event(KEYS[2], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+    count = count + 1
+  end
+end
+return count

@@ -1,0 +1,207 @@
+/** Generated from the .lua files of this folder by `npm run lua`: change those. */
+
+export const appendEvents = `
+local function append_event(log, body, lineage, trace)
+  if body == '' then return nil end
+  if lineage == '' and trace == '' then
+    return redis.call('XADD', log, '*', 'kind', 'event', 'body', body)
+  end
+  local fields = { 'kind', 'event', 'body', body }
+  for _, field in ipairs({ { 'lineage', lineage }, { 'trace', trace } }) do
+    if field[2] ~= '' then
+      fields[#fields + 1] = field[1]
+      fields[#fields + 1] = field[2]
+    end
+  end
+  return redis.call('XADD', log, '*', unpack(fields))
+end
+
+local positions = {}
+for i = 1, #ARGV, 3 do
+  positions[#positions + 1] = append_event(KEYS[1], ARGV[i], ARGV[i + 1], ARGV[i + 2])
+end
+return positions
+`;
+
+export const claimLease = `
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then
+  return { false, redis.call('PTTL', KEYS[1]) }
+end
+local time = redis.call('TIME')
+local milliseconds = time[1] * 1000 + math.floor(time[2] / 1000)
+local epoch = math.max(tonumber(redis.call('GET', KEYS[2]) or 0) + 1, milliseconds)
+local text = string.format('%.0f', epoch)
+redis.call('SET', KEYS[2], text)
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return { text, 0 }
+`;
+
+export const commit = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
+local commit_count = tonumber(redis.call('HGET', KEYS[2], 'commit-count') or 0)
+if commit_count + 1 ~= tonumber(ARGV[2]) then return 'out of step' end
+
+local function append_event(log, body, lineage, trace)
+  if body == '' then return nil end
+  if lineage == '' and trace == '' then
+    return redis.call('XADD', log, '*', 'kind', 'event', 'body', body)
+  end
+  local fields = { 'kind', 'event', 'body', body }
+  for _, field in ipairs({ { 'lineage', lineage }, { 'trace', trace } }) do
+    if field[2] ~= '' then
+      fields[#fields + 1] = field[1]
+      fields[#fields + 1] = field[2]
+    end
+  end
+  return redis.call('XADD', log, '*', unpack(fields))
+end
+
+local at = 9
+
+local function in_chunks(count, command, key)
+  local last = at + count - 1
+  while at <= last do
+    local chunk_last = math.min(at + 999, last)
+    redis.call(command, key, unpack(ARGV, at, chunk_last))
+    at = chunk_last + 1
+  end
+end
+
+in_chunks(2 * tonumber(ARGV[6]), 'HSET', KEYS[3])
+in_chunks(tonumber(ARGV[7]), 'HDEL', KEYS[3])
+for _ = 1, tonumber(ARGV[8]) do
+  append_event(KEYS[4], ARGV[at], ARGV[at + 1], ARGV[at + 2])
+  at = at + 3
+end
+while at <= #ARGV do
+  redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[at])
+  at = at + 1
+end
+redis.call('HSET', KEYS[2],
+  'position', ARGV[3], 'watermark', ARGV[4], 'read-count', ARGV[5], 'commit-count', ARGV[2])
+return 'committed'
+`;
+
+export const deleteAutomations = `
+local function append_event(log, body, lineage, trace)
+  if body == '' then return nil end
+  if lineage == '' and trace == '' then
+    return redis.call('XADD', log, '*', 'kind', 'event', 'body', body)
+  end
+  local fields = { 'kind', 'event', 'body', body }
+  for _, field in ipairs({ { 'lineage', lineage }, { 'trace', trace } }) do
+    if field[2] ~= '' then
+      fields[#fields + 1] = field[1]
+      fields[#fields + 1] = field[2]
+    end
+  end
+  return redis.call('XADD', log, '*', unpack(fields))
+end
+
+local count = 0
+for i = 1, #ARGV, 4 do
+  if redis.call('HDEL', KEYS[1], ARGV[i]) == 1 then
+    redis.call('XADD', KEYS[2], '*', 'kind', 'automation-delete', 'body', ARGV[i])
+    append_event(KEYS[2], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+    count = count + 1
+  end
+end
+return count
+`;
+
+export const origin = `
+local time = redis.call('TIME')
+local trimmed = tonumber(redis.call('GET', KEYS[2]) or 0)
+if trimmed == 0 then return { '0-0', 0, {}, time } end
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+local position = newest[1] and newest[1][1] or '0-0'
+return { position, trimmed + redis.call('XLEN', KEYS[1]), redis.call('HVALS', KEYS[3]), time }
+`;
+
+export const putAutomations = `
+local function append_event(log, body, lineage, trace)
+  if body == '' then return nil end
+  if lineage == '' and trace == '' then
+    return redis.call('XADD', log, '*', 'kind', 'event', 'body', body)
+  end
+  local fields = { 'kind', 'event', 'body', body }
+  for _, field in ipairs({ { 'lineage', lineage }, { 'trace', trace } }) do
+    if field[2] ~= '' then
+      fields[#fields + 1] = field[1]
+      fields[#fields + 1] = field[2]
+    end
+  end
+  return redis.call('XADD', log, '*', unpack(fields))
+end
+
+for i = 1, #ARGV, 5 do
+  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  redis.call('XADD', KEYS[2], '*', 'kind', 'automation-put', 'body', ARGV[i + 1])
+  append_event(KEYS[2], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+end
+`;
+
+export const releaseLease = `
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+return 1
+`;
+
+export const renewLease = `
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+`;
+
+export const replaceApiKey = `
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+`;
+
+export const replaceAutomation = `
+local function append_event(log, body, lineage, trace)
+  if body == '' then return nil end
+  if lineage == '' and trace == '' then
+    return redis.call('XADD', log, '*', 'kind', 'event', 'body', body)
+  end
+  local fields = { 'kind', 'event', 'body', body }
+  for _, field in ipairs({ { 'lineage', lineage }, { 'trace', trace } }) do
+    if field[2] ~= '' then
+      fields[#fields + 1] = field[1]
+      fields[#fields + 1] = field[2]
+    end
+  end
+  return redis.call('XADD', log, '*', unpack(fields))
+end
+
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+redis.call('XADD', KEYS[2], '*', 'kind', 'automation-put', 'body', ARGV[3])
+append_event(KEYS[2], ARGV[4], ARGV[5], ARGV[6])
+return 1
+`;
+
+export const replaceHooks = `
+redis.call('DEL', KEYS[1])
+for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+`;
+
+export const takeAllowance = `
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local each = tonumber(ARGV[1])
+local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
+local wait = full - now - each * (ARGV[2] - 1)
+if wait > 0 and ARGV[4] ~= '1' then return math.ceil(wait) end
+full = full + each * ARGV[3]
+redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+return 0
+`;
+
+export const trimLog = `
+local count = redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1])
+if count > 0 then redis.call('INCRBY', KEYS[2], count) end
+return count
+`;

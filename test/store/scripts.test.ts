@@ -1,0 +1,25 @@
+/** The Lua scripts as files, and as the module that programs import. What each does: log.test.ts, test/contract. */
+
+import { globSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { expect, test } from "vitest";
+import { luaModuleText } from "../../scripts/write-lua.ts";
+
+const folder = new URL("../../src/store/scripts/", import.meta.url);
+const read = (file: string) => readFileSync(new URL(file, folder), "utf8");
+const files = globSync("*.lua", { cwd: folder }).sort();
+
+test("the module holds the scripts as they are in their files (npm run lua)", () => {
+  expect(files.length).toBeGreaterThan(10);
+  expect(read("generated.ts")).toBe(luaModuleText());
+});
+
+test.each(files)("%s begins with its KEYS, its ARGV and everything that it can return", (file) => {
+  const header = read(file).split("\n\n")[0] ?? "";
+  expect(header).toMatch(/^-- [A-Z]/);
+  if (basename(file) === "append-event.lua") return; // a fragment has arguments
+  const blocks = read(file).split(/\n(?!--)/)[0] ?? "";
+  expect(blocks).toMatch(/^-- KEYS {2}1 /m);
+  expect(blocks).toMatch(/^-- Returns /m);
+  if (/\bARGV\b/.test(read(file).replaceAll(/^--.*$/gm, ""))) expect(blocks).toMatch(/^-- ARGV {2}/m);
+});
