@@ -3,6 +3,7 @@
  */
 
 import { Command, CommanderError } from "commander";
+import { version } from "../version.ts";
 import { CommandFailure } from "./failure.ts";
 import { loadSecretFiles } from "./secret-files.ts";
 
@@ -84,10 +85,9 @@ const commands: readonly { name: string; summary: string; load: () => Promise<Co
 ];
 
 async function main(words: readonly string[]): Promise<void> {
-  stopWithLauncher();
   const program = new Command("tripline")
     .description("Act on events, and on events that do not come.")
-    .version("0.1.0")
+    .version(version)
     .exitOverride();
   try {
     loadSecretFiles(process.env); // before a command is built: its options take their defaults from the environment
@@ -123,13 +123,6 @@ function report(error: unknown): number {
   if (!(error instanceof CommandFailure)) throw error;
   console.error(error.message);
   return error.exitCode;
-}
-
-/** Where bin/tripline.js had to start a second Node: when the first is gone, however it ended, stop as well. */
-function stopWithLauncher(): void {
-  if (process.send === undefined) return;
-  process.channel?.unref();
-  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
 }
 
 // Whoever reads our output may stop reading: `tripline … | head`.

@@ -3,8 +3,8 @@
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Resolves with the first signal to stop. Later ones change nothing: Ctrl-C reaches a process both from the terminal
- * and from its launcher.
+ * Resolves with the first signal to stop. Later ones change nothing: Ctrl-C may reach a process both from the terminal
+ * and from the program that started it, such as npm.
  */
 export function untilStopped(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {

@@ -1,5 +1,5 @@
 /**
- * Tripline's API, from programs: `import { Tripline } from "tripline/client"`.
+ * Tripline's API, from programs: `import { Tripline } from "@triplinehq/tripline/client"`.
  *
  * Needs nothing but `fetch` and `WebSocket`, so it runs in Node 20 and newer and in browsers.
  */

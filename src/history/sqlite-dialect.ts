@@ -83,7 +83,11 @@ class SqliteConnection implements DatabaseConnection {
   ended = false;
 
   constructor(settings: SqliteSettings) {
-    this.#worker = new Worker(new URL(workerFile, import.meta.url), { workerData: settings });
+    this.#worker = new Worker(new URL(workerFile, import.meta.url), {
+      workerData: settings,
+      // Node 22 and 24 call node:sqlite experimental, in plain text between the lines of a JSON log.
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+    });
     const end = (message: string, errcode?: number) => {
       this.ended = true;
       this.#answer({ error: { message, errcode } });

@@ -1,6 +1,7 @@
 /** The API as an OpenAPI 3.1 document, made from the very schemas that requests are checked with. */
 
 import { Hono } from "hono";
+import { version } from "../../version.ts";
 import { type JsonSchema, JsonSchemas } from "./json-schemas.ts";
 import { allOperations, tags } from "./operations/all.ts";
 import { commonAnswers } from "./operations/common.ts";
@@ -31,7 +32,7 @@ export function openApiDocument(operations: readonly Operation[] = allOperations
   }
   return {
     openapi: "3.1.1",
-    info: { title: "Tripline", version: "0.1.0", summary: "A reactive automations engine.", description },
+    info: { title: "Tripline", version, summary: "A reactive automations engine.", description },
     servers,
     tags,
     paths,

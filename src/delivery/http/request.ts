@@ -1,6 +1,5 @@
 /** Builds the request of one attempt: URL, headers, body, and the Standard Webhooks signature. */
 
-import { readFileSync } from "node:fs";
 import { Webhook } from "standardwebhooks";
 import { headerNameProblem, headerValueProblem } from "../../core/model/header.ts";
 import { encodedKeyOf, signingSecretProblem } from "../../core/model/secret.ts";
@@ -8,11 +7,8 @@ import { type TraceContext, traceHeaders } from "../../core/model/trace-context.
 import { urlProblem } from "../../core/model/url.ts";
 import { type Redact, redactionOf } from "../../templates/references.ts";
 import { TemplateError } from "../../templates/template.ts";
+import { version } from "../../version.ts";
 import type { WebhookRequest } from "./webhook-client.ts";
-
-const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
 
 /** Where a request goes, as literal texts. */
 export interface Target {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { missingPlatforms, readLockFile } from "../scripts/complete-lock.ts";
+import { missingPlatforms, readLockFile } from "../../scripts/complete-lock.ts";
 
 // `npm ci`, the first word of the README, refuses a lock file that lacks them.
 test("the lock file names the packages for every platform; if not, run: npm run lock", () => {
