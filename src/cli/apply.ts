@@ -1,13 +1,20 @@
-/** `tripline apply`: brings a running server's automations to what rule files say; first it says what will change. */
+/** `tripline apply`: applies rule files to a running server, after printing what will change. */
 
 import { Command } from "commander";
 import type { Application, AppliedChange, AppliedRules } from "../client/index.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
-import { addConnection, asking, type ConnectionOptions } from "./connection.ts";
+import { rulePathsArgument } from "./completable.ts";
+import { addConnection, type ConnectionOptions, withServer } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
-import { addOutput, counted, type OutputOptions, onOneLine, paint, print } from "./output.ts";
+import { addExamples, addNotes } from "./help.ts";
+import { rulePathsDefault } from "./option-values.ts";
+import { addOutput, type OutputOptions, print, stdoutView } from "./output/output.ts";
+import { paint } from "./output/style.ts";
+import { counted, keyText, printable } from "./output/text.ts";
+import { timeText } from "./output/times.ts";
+import type { View } from "./output/view.ts";
 import { ruleEnvironment } from "./secret-files.ts";
 
 interface ApplyOptions extends ConnectionOptions, OutputOptions {
@@ -15,34 +22,39 @@ interface ApplyOptions extends ConnectionOptions, OutputOptions {
   readonly prune?: true;
 }
 
-/** The exit code of a dry run that would change something. */
+/** The exit code of a dry run after which something would change. */
 const wouldChange = 3;
 
 export function applyCommand(): Command {
   const command = new Command("apply")
     .description(
-      "Bring the automations and destinations of a running server to what rule files say. Says first what is created, " +
-        "changed and deleted, and whether each open window is kept or reset; applying the same again changes nothing.",
+      "Apply rule files to a running server: create, change and delete automations and destinations so that they match " +
+        "the files. The plan is printed first, with whether each open window is kept or reset. Applying the same files " +
+        "again changes nothing.",
     )
-    .argument("[paths...]", "rule files, and directories of them", ["rules"])
-    .option(
-      "--dry-run",
-      `only say what would be done; the exit code is then ${wouldChange} when that is anything`,
-    )
-    .option("--prune", "also delete automations that were applied before and are in none of these files")
-    .addHelpText(
-      "after",
-      "\nReferences such as ${env.NAME} are filled in from the environment of this command. docs/cli.md says more.",
-    );
-  return addOutput(addConnection(command)).action(async (paths: string[], options: ApplyOptions) => {
+    .addArgument(rulePathsArgument("rule files, and folders of them"))
+    .option("--dry-run", `only print the plan; exit with ${wouldChange} if anything would change`)
+    .option("--prune", "also delete automations that were applied before and are in none of these files");
+  addConnection(addOutput(command));
+  addNotes(
+    command,
+    "References such as ${env.NAME} are filled in from the environment of this command. docs/cli.md has more.",
+  );
+  addExamples(command, [
+    ["tripline apply --dry-run", "print the plan for the folder rules"],
+    ["tripline apply rules", "print it, and apply it"],
+    ["tripline apply rules --prune", "also delete what is gone from the files"],
+  ]);
+  return command.action(async (paths: string[], options: ApplyOptions) => {
     const { output, dryRun = false, prune = false } = options;
-    const application = { ...applicationOf(rulesAt(paths)), prune };
-    await asking(options, async (tripline) => {
+    const rules = rulesAt(paths.length === 0 ? rulePathsDefault : paths);
+    const application = { ...applicationOf(rules), prune };
+    await withServer(options, async (tripline) => {
       const plan = await tripline.automations.apply({ ...application, dry_run: true });
       const changes = plan.changes.filter(({ change }) => change !== "unchanged");
-      if (output === "table") console.log(planText(plan));
+      if (output === "table") console.log(planText(plan, stdoutView(options)));
       if (!dryRun && changes.length > 0) await tripline.automations.apply(application);
-      if (output !== "table") print({ ...plan, dry_run: dryRun }, output, () => "");
+      if (output !== "table") print({ ...plan, dry_run: dryRun }, options, () => "");
       else if (!dryRun && changes.length > 0) console.log("Applied.");
       if (dryRun && changes.length > 0) process.exitCode = wouldChange;
     });
@@ -52,18 +64,18 @@ export function applyCommand(): Command {
 /** @throws CommandFailure with every mistake */
 function rulesAt(paths: readonly string[]): LoadedRules {
   const env = ruleEnvironment(process.env);
-  // Ids and times are the server's.
+  // The server assigns ids and times.
   const rules = loadRules(paths, { workspace: "default", env, now: 0 });
   if (rules.diagnostics.length > 0) {
     const mistakes = rules.diagnostics.map(formatDiagnostic).join("\n");
     throw new CommandFailure(
-      `${mistakes}\n${counted(rules.diagnostics.length, "mistake")}; nothing was applied.`,
+      `${mistakes}\n${counted(rules.diagnostics.length, "mistake")}. Nothing was applied.`,
     );
   }
   if (rules.hooks.length > 0) {
     const names = rules.hooks.map(({ name }) => name).join(", ");
     console.error(
-      `Passed over ${counted(rules.hooks.length, "webhook")} (${names}): only a server's own --rules define them.`,
+      `Skipped ${counted(rules.hooks.length, "hook")} (${names}): hooks can only be defined in the --rules of a server.`,
     );
   }
   return rules;
@@ -88,35 +100,34 @@ function definitionOf(automation: Automation): Record<string, unknown> {
 
 const signs = { create: "+", change: "~", delete: "-", unchanged: " " } as const;
 const verbs = { create: "create", change: "change", delete: "delete", unchanged: "leave" } as const;
-const colors = { create: "green", change: "yellow", delete: "red", unchanged: "dim" } as const;
+const styles = { create: "green", change: "yellow", delete: "red", unchanged: "dim" } as const;
 
-/** The plan, for people. */
-export function planText({ changes }: AppliedRules): string {
-  const shown = changes.filter(({ change }) => change !== "unchanged");
+/** The plan as text: what will be created, changed and deleted, then the counts. */
+export function planText({ changes }: AppliedRules, view: View): string {
+  const planned = changes.filter(({ change }) => change !== "unchanged");
   const counts = (["create", "change", "delete", "unchanged"] as const).map(
     (kind) =>
       `${changes.filter(({ change }) => change === kind).length} ${kind === "unchanged" ? kind : `to ${kind}`}`,
   );
-  return [...shown.flatMap(linesOf), `${counts.join(", ")}.`].join("\n");
+  return [...planned.flatMap((change) => changeLines(change, view)), `${counts.join(", ")}.`].join("\n");
 }
 
-function linesOf({ what, change, name, file, fields, windows }: AppliedChange): string[] {
+function changeLines({ what, change, name, file, fields, windows }: AppliedChange, view: View): string[] {
   const from = file === null ? "" : ` (${file})`;
   const parts = fields.length === 0 ? "" : `: ${fields.join(", ")}`;
   const noun = what === "destination" ? "destination " : "";
-  const line = onOneLine(`${signs[change]} ${verbs[change]} ${noun}${name}${from}${parts}`);
-  return [paint(line, colors[change]), ...windows.map(windowLine)];
+  const line = printable(`${signs[change]} ${verbs[change]} ${noun}${name}${from}${parts}`);
+  return [paint(line, styles[change], view.colored), ...windows.map((window) => windowLine(window, view))];
 }
 
-function windowLine({
-  becomes,
-  labels,
-  count,
-  threshold,
-  start,
-  end,
-}: AppliedChange["windows"][number]): string {
-  const key = Object.entries(labels).map(([label, value]) => ` ${label}=${value}`);
-  const span = start === null ? "" : ` since ${start}${end === null ? "" : `, until ${end}`}`;
-  return onOneLine(`    window${key.join("")} with ${count} of ${threshold}${span}: ${becomes}`);
+function windowLine(
+  { becomes, labels, count, threshold, start, end }: AppliedChange["windows"][number],
+  view: View,
+): string {
+  const key = keyText(labels);
+  const until = end === null ? "" : `, until ${timeText(end, view)}`;
+  const span = start === null ? "" : ` since ${timeText(start, view)}${until}`;
+  return printable(
+    `    window${key === "" ? "" : ` ${key}`} with ${count} of ${threshold}${span}: ${becomes}`,
+  );
 }

@@ -1,9 +1,14 @@
-/** `tripline automations` and `tripline windows`: what a running server has, and switching it on and off. */
+/** `tripline automations`: the automations of a running server. */
 
-import { Command } from "commander";
-import type { AutomationView, Tripline, Window } from "../client/index.ts";
-import { addConnection, asking, automationCalled, type ConnectionOptions } from "./connection.ts";
-import { addOutput, counted, type OutputOptions, print, table } from "./output.ts";
+import { Argument, Command } from "commander";
+import type { AutomationView, Tripline } from "../client/index.ts";
+import { completeWith } from "./completable.ts";
+import { addConnection, type ConnectionOptions, findAutomation, withServer } from "./connection.ts";
+import { addExamples } from "./help.ts";
+import { addOutput, type OutputOptions, print } from "./output/output.ts";
+import { type Column, fields, table } from "./output/table.ts";
+import { timeText } from "./output/times.ts";
+import type { View } from "./output/view.ts";
 
 type Options = ConnectionOptions & OutputOptions;
 
@@ -11,76 +16,121 @@ export function automationsCommand(): Command {
   return new Command("automations")
     .description("List, show, pause, resume and remove the automations of a running server.")
     .addCommand(listCommand())
-    .addCommand(inspectCommand())
+    .addCommand(showCommand())
     .addCommand(
-      changeCommand("pause", "pause automations: they neither count nor fire", "Paused", (tripline, { id }) =>
-        tripline.automations.pause(id),
-      ),
+      changeCommand("pause", {
+        description: "Pause automations. They neither count nor fire, and their open windows are lost.",
+        done: "Paused",
+        change: (tripline, { id }) => tripline.automations.pause(id),
+      }),
     )
     .addCommand(
-      changeCommand("resume", "resume automations, with no open windows", "Resumed", (tripline, { id }) =>
-        tripline.automations.resume(id),
-      ),
+      changeCommand("resume", {
+        description: "Resume automations. They start with no open windows.",
+        done: "Resumed",
+        change: (tripline, { id }) => tripline.automations.resume(id),
+      }),
     )
     .addCommand(
-      changeCommand("rm", "remove automations", "Removed", (tripline, { id }) =>
-        tripline.automations.delete(id),
-      ),
+      changeCommand("rm", {
+        description: "Remove automations. One from a rule file can only be removed there.",
+        done: "Removed",
+        change: (tripline, { id }) => tripline.automations.delete(id),
+      }),
     );
 }
 
 function listCommand(): Command {
-  const command = new Command("ls").description("List all automations, by name.");
-  return addOutput(addConnection(command)).action(async (options: Options) => {
-    const automations = await asking(options, (tripline) => tripline.automations.list());
-    print(automations, options.output, () =>
-      table(
-        ["NAME", "STATE", "TRIGGER", "ACTIONS", "FROM", "ID"],
-        automations.map((automation) => [
-          automation.name,
-          automation.enabled ? "enabled" : "paused",
-          triggerOf(automation),
-          actionsOf(automation),
-          sourceOf(automation),
-          automation.id,
-        ]),
-      ),
+  const command = addConnection(addOutput(new Command("ls").description("List all automations, by name.")));
+  addExamples(command, [
+    ["tripline automations ls", "names, states, triggers and actions"],
+    ["tripline automations ls --wide", "with ids, and nothing cut"],
+  ]);
+  return command.action(async (options: Options) => {
+    const automations = await withServer(options, (tripline) => tripline.automations.list());
+    print(automations, options, (view) =>
+      automations.length === 0
+        ? "There are no automations. Add some with: tripline apply rules"
+        : table(columnsFor(view, options.wide === true), automations, view),
     );
   });
 }
 
-function inspectCommand(): Command {
-  const command = new Command("inspect")
-    .description("Show an automation whole.")
-    .argument("<automation>", "its name or id");
-  return addOutput(addConnection(command), "yaml").action(async (name: string, options: Options) => {
-    const automation = await asking(options, (tripline) => automationCalled(tripline, name));
-    print(automation, options.output, () =>
-      table(
-        ["FIELD", "VALUE"],
-        Object.entries(automation).map(([field, value]) => [
-          field,
-          typeof value === "string" ? value : JSON.stringify(value),
-        ]),
+function columnsFor(_view: View, wide: boolean): Column<AutomationView>[] {
+  return [
+    { heading: "NAME", cell: ({ name }) => name, widthMin: 16 },
+    {
+      heading: "STATE",
+      cell: ({ enabled }) => (enabled ? "enabled" : "paused"),
+      style: ({ enabled }) => (enabled ? null : "yellow"),
+    },
+    { heading: "TRIGGER", cell: triggerText, widthMin: 16 },
+    { heading: "ACTIONS", cell: actionsText, widthMin: 10 },
+    { heading: "SOURCE", cell: sourceText, style: () => "dim", widthMin: 10 },
+    ...(wide ? [{ heading: "ID", cell: ({ id }: AutomationView) => id }] : []),
+  ];
+}
+
+function showCommand(): Command {
+  const command = new Command("show")
+    .alias("inspect")
+    .description("Show one automation in full, as YAML.")
+    .addArgument(
+      completeWith(
+        "automations",
+        new Argument("<automation>", "its name, its id, or the beginning of its id"),
       ),
     );
+  addConnection(addOutput(command, "yaml"));
+  addExamples(command, [["tripline automations show service-silent", "its definition and state"]]);
+  return command.action(async (nameOrId: string, options: Options) => {
+    const automation = await withServer(options, (tripline) => findAutomation(tripline, nameOrId));
+    print(automation, options, (view) => automationFields(automation, view));
   });
 }
 
-function changeCommand(
-  name: string,
-  does: string,
-  done: string,
-  change: (tripline: Tripline, automation: AutomationView) => Promise<void>,
-): Command {
+function automationFields(automation: AutomationView, view: View): string {
+  const { id, name, description, enabled, tags, trigger, created, updated } = automation;
+  return fields(
+    [
+      ["name", name],
+      ["id", id],
+      ...(description === "" ? [] : [["description", description] as const]),
+      ["state", enabled ? "enabled" : "paused"],
+      ...(tags.length === 0 ? [] : [["tags", tags.join(", ")] as const]),
+      ["trigger", JSON.stringify(trigger)],
+      ["actions", actionsText(automation)],
+      ["source", sourceText(automation)],
+      ["created", timeText(created, view)],
+      ["updated", timeText(updated, view)],
+    ],
+    view,
+  );
+}
+
+interface Change {
+  readonly description: string;
+  /** Printed with the name of the automation. */
+  readonly done: string;
+  readonly change: (tripline: Tripline, automation: AutomationView) => Promise<void>;
+}
+
+function changeCommand(name: string, { description, done, change }: Change): Command {
   const command = new Command(name)
-    .description(`${does[0]?.toUpperCase()}${does.slice(1)}.`)
-    .argument("<automations...>", "their names or ids");
-  return addConnection(command).action(async (names: string[], options: ConnectionOptions) => {
-    await asking(options, async (tripline) => {
-      // First all of them are found, so that a misspelt name changes nothing.
+    .description(description)
+    .addArgument(
+      completeWith(
+        "automations",
+        new Argument("<automations...>", "their names, ids, or the beginnings of ids"),
+      ),
+    );
+  addConnection(command);
+  addExamples(command, [[`tripline automations ${name} service-silent job-failed`, "by name"]]);
+  return command.action(async (namesOrIds: string[], options: ConnectionOptions) => {
+    await withServer(options, async (tripline) => {
+      // All are looked up before the first is changed, so that a misspelled name changes nothing.
       const found: AutomationView[] = [];
-      for (const each of names) found.push(await automationCalled(tripline, each));
+      for (const nameOrId of namesOrIds) found.push(await findAutomation(tripline, nameOrId));
       for (const automation of found) {
         await change(tripline, automation);
         console.error(`${done} ${automation.name} (${automation.id})`);
@@ -89,63 +139,16 @@ function changeCommand(
   });
 }
 
-export function windowsCommand(): Command {
-  const command = new Command("windows")
-    .description(
-      "Show the open windows of a running server: what has been counted, what is missing, and until when.",
-    )
-    .argument("[automations...]", "names or ids; all of them by default");
-  return addOutput(addConnection(command)).action(async (names: string[], options: Options) => {
-    const shown = await asking(options, async (tripline) => {
-      const automations =
-        names.length === 0
-          ? await tripline.automations.list()
-          : await Promise.all(names.map((name) => automationCalled(tripline, name)));
-      return Promise.all(automations.map(({ id }) => tripline.automations.windows(id)));
-    });
-    print(shown, options.output, () => {
-      const rows = shown.flatMap(({ automation, windows }) =>
-        windows.map((window) => [automation.name, ...windowCells(window)]),
-      );
-      if (rows.length === 0) return `No window is open in ${counted(shown.length, "automation")}.`;
-      return table(["AUTOMATION", ...windowHeading], rows);
-    });
-  });
-}
-
-export const windowHeading: readonly string[] = ["TRIGGER", "KEY", "COUNT", "START", "END", "JUDGED"];
-
-export function windowCells({
-  trigger,
-  labels,
-  count,
-  threshold,
-  start,
-  end,
-  deadline,
-  unresolved,
-}: Window): string[] {
-  const key = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
-  return [
-    trigger === "" ? "(root)" : trigger,
-    key.join(" "),
-    `${count} of ${threshold}${unresolved ? ", unresolved" : ""}`,
-    start ?? "-",
-    end ?? "-",
-    deadline ?? "-",
-  ];
-}
-
-function triggerOf({ trigger }: AutomationView): string {
+function triggerText({ trigger }: AutomationView): string {
   if (trigger.type !== "event") return `${trigger.type} of ${trigger.triggers.length}`;
   return `${trigger.posture} ${trigger.expect.join(", ") || "any event"}`;
 }
 
-function actionsOf({ actions, actions_on_trigger, actions_on_resolve }: AutomationView): string {
+function actionsText({ actions, actions_on_trigger, actions_on_resolve }: AutomationView): string {
   return [...actions, ...actions_on_trigger, ...actions_on_resolve].map(({ type }) => type).join(", ") || "-";
 }
 
-function sourceOf({ source }: AutomationView): string {
+function sourceText({ source }: AutomationView): string {
   if (source.kind === "file") return source.file;
   return source.applied === undefined ? "API" : `API, applied from ${source.applied.file}`;
 }

@@ -1,4 +1,4 @@
-/** `tripline check`: says what is wrong with rule files, without a server. */
+/** `tripline check`: finds mistakes in rule files, without a server. */
 
 import { Command } from "commander";
 import { lintRules } from "../lint/lint.ts";
@@ -6,6 +6,12 @@ import { formatWarning, type Warning } from "../lint/warning.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
 import type { Environment } from "../templates/environment.ts";
+import { rulePathsArgument } from "./completable.ts";
+import { addExamples, addNotes } from "./help.ts";
+import { rulePathsDefault } from "./option-values.ts";
+import { addJson } from "./output/output.ts";
+import { paint, wantsColor } from "./output/style.ts";
+import { counted } from "./output/text.ts";
 import { ruleEnvironment } from "./secret-files.ts";
 
 export interface CheckIo {
@@ -17,38 +23,42 @@ export interface CheckIo {
 
 export interface CheckOptions {
   readonly json?: boolean;
-  /** Warnings, too, make the exit code 1. */
+  /** Exit with 1 for warnings, too. */
   readonly strict?: boolean;
 }
 
 export function checkCommand(): Command {
-  return new Command("check")
+  const command = new Command("check")
     .description(
-      "Say what is wrong with rule files: each mistake with its file, line and column, and its remedy; and warn of what is legal, but surely not meant.",
+      "Find mistakes in rule files, each with its file, line, column and remedy; and warn about what is valid, but " +
+        "almost certainly a mistake. No server is needed.",
     )
-    .argument("[paths...]", "rule files, and directories of them", ["rules"])
-    .option("--strict", "exit with 1 when there are warnings, too")
-    .option("--json", "print the result as JSON")
-    .addHelpText(
-      "after",
-      "\nThe exit code is 0 when there are no mistakes, and 1 otherwise. docs/rule-warnings.md lists all warnings.",
-    )
-    .action((paths: string[], options: CheckOptions) => {
-      const { stdout } = process;
-      const env = ruleEnvironment(process.env);
-      const color = stdout.isTTY === true && (env["NO_COLOR"] ?? "") === "";
-      process.exitCode = checkRules(paths, { stdout, env, cwd: process.cwd(), color }, options);
-    });
+    .addArgument(rulePathsArgument("rule files, and folders of them"))
+    .option("--strict", "exit with 1 for warnings, too");
+  addJson(command, "print the result as JSON");
+  addNotes(
+    command,
+    "Exits with 0 when there are no mistakes, and with 1 otherwise. docs/rule-warnings.md lists the warnings.",
+  );
+  addExamples(command, [
+    ["tripline check", "the files of the folder rules"],
+    ["tripline check --strict rules ops.yaml", "in CI: warnings fail, too"],
+  ]);
+  return command.action((paths: string[], options: CheckOptions) => {
+    const { stdout } = process;
+    const io = { stdout, env: ruleEnvironment(process.env), cwd: process.cwd(), color: wantsColor() };
+    process.exitCode = checkRules(paths.length === 0 ? rulePathsDefault : paths, io, options);
+  });
 }
 
 /**
  * Prints every mistake and every warning in the rule files that `paths` name, and a summary.
  *
- * @returns the exit code: 0 when there are no mistakes (nor warnings, when they are to count), 1 otherwise
+ * @returns the exit code: 0 when there are no mistakes (nor warnings, with `strict`), 1 otherwise
  */
 export function checkRules(paths: readonly string[], io: CheckIo, options: CheckOptions = {}): number {
   const { env, cwd } = io;
-  // Neither the workspace nor the time makes a difference to what is right.
+  // Neither the workspace nor the time affects whether a rule is valid.
   const rules = loadRules(paths, { workspace: "default", env, cwd, now: 0 });
   const warnings = lintRules(rules);
   io.stdout.write(options.json === true ? asJson(rules, warnings) : asText(rules, warnings, io.color));
@@ -72,28 +82,16 @@ function asText(
     (a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) || a.line - b.line || a.column - b.column,
   );
   const warned = warnings.length === 0 ? "" : `, ${counted(warnings.length, "warning")}`;
-  const called = hooks.length === 0 ? "" : ` and ${counted(hooks.length, "webhook")}`;
+  const called = hooks.length === 0 ? "" : ` and ${counted(hooks.length, "hook")}`;
   const checked = `${counted(automations.length, "automation")}${called} in ${counted(files.length, "file")}`;
   const fileCount = new Set(diagnostics.map(({ file }) => file)).size;
   const summary =
     diagnostics.length === 0
-      ? paint(`${checked}: no mistakes${warned}`, warned === "" ? green : yellow, color)
+      ? paint(`${checked}: no mistakes${warned}`, warned === "" ? "green" : "yellow", color)
       : paint(
           `${counted(diagnostics.length, "mistake")} in ${counted(fileCount, "file")}${warned}`,
-          red,
+          "red",
           color,
         );
   return `${[...lines.map(({ text }) => text), summary].join("\n")}\n`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-const red = 31;
-const green = 32;
-const yellow = 33;
-
-function paint(text: string, code: number, color: boolean): string {
-  return color ? `\u001b[${code}m${text}\u001b[0m` : text;
 }

@@ -1,72 +1,117 @@
-/** The server that a command talks to, and what is printed when it refuses or is not there. */
+/** The server that a command talks to, and the message when it refuses or does not answer. */
 
-import type { Command } from "commander";
-import type { AutomationView } from "../client/index.ts";
+import { type Command, Option } from "commander";
+import type { AutomationView, HttpOptions } from "../client/index.ts";
 import { NotAllowed, NotFound, Refused, Tripline, TriplineError, Unreachable } from "../client/index.ts";
 import { isUuid } from "../core/model/event.ts";
+import { nearMiss } from "../core/model/near-miss.ts";
 import { CommandFailure } from "./failure.ts";
+import { readWorkspace } from "./settings.ts";
 
 export interface ConnectionOptions {
   readonly url?: string;
+  readonly workspace?: string;
 }
 
 const urlDefault = "http://127.0.0.1:4200/api";
 
-/** A wrong address should be told soon; a server that is busy or restarting is waited for longer. */
+/** A wrong address should be reported soon; a server that is busy or restarting is given longer. */
 const awayPatienceMs = 3_000;
 
-/** Adds the option that names the server. The key comes from the environment only: options can be seen by others. */
+const group = "Server:";
+
+/** Adds the options that name the server. The key comes from the environment only: others can see options. */
 export function addConnection(command: Command): Command {
   return command
-    .option("-u, --url <url>", `the server's API (TRIPLINE_API_URL, PREFECT_API_URL; default ${urlDefault})`)
-    .addHelpText("after", "\nA key is taken from TRIPLINE_API_KEY or PREFECT_API_KEY.");
+    .addOption(
+      new Option(
+        "-u, --url <url>",
+        `the server's API (default: TRIPLINE_API_URL, PREFECT_API_URL, or ${urlDefault})`,
+      ).helpGroup(group),
+    )
+    .addOption(
+      new Option("--workspace <name>", "a workspace of a server that has several")
+        .argParser(readWorkspace)
+        .helpGroup(group),
+    )
+    .addHelpText("after", "\nThe API key is read from TRIPLINE_API_KEY or PREFECT_API_KEY.");
 }
 
-function urlOf(options: ConnectionOptions, env: NodeJS.ProcessEnv): string {
-  return options.url ?? firstSet(env["TRIPLINE_API_URL"], env["PREFECT_API_URL"]) ?? urlDefault;
+function urlOf({ url, workspace }: ConnectionOptions, env: NodeJS.ProcessEnv): string {
+  const base = url ?? firstSet(env["TRIPLINE_API_URL"], env["PREFECT_API_URL"]) ?? urlDefault;
+  if (workspace === undefined) return base;
+  if (base.includes("/workspaces/")) {
+    throw new CommandFailure(
+      `${base} names a workspace already. Leave out --workspace, or give the address of the API alone.`,
+      2,
+    );
+  }
+  // The path is that of Prefect Cloud; Tripline has no accounts, so any name stands for one.
+  return `${base.replace(/\/+$/, "")}/accounts/tripline/workspaces/${encodeURIComponent(workspace)}`;
 }
 
-export function connectTo(options: ConnectionOptions, env: NodeJS.ProcessEnv = process.env): Tripline {
+/** A client for the server that the options or the environment name. @throws CommandFailure for an invalid address */
+export function connectTo(
+  options: ConnectionOptions,
+  settings: Pick<HttpOptions, "patienceMs" | "awayPatienceMs" | "timeoutMs"> = {},
+  env: NodeJS.ProcessEnv = process.env,
+): Tripline {
   const url = urlOf(options, env);
   const key = firstSet(env["TRIPLINE_API_KEY"], env["PREFECT_API_KEY"]) ?? null;
   try {
-    return new Tripline({ url, key, awayPatienceMs });
+    return new Tripline({ url, key, awayPatienceMs, ...settings });
   } catch (error) {
     throw failureOf(error);
   }
 }
 
-/** Runs a command against its server. @throws CommandFailure in place of the client's errors */
-export async function asking<T>(
+/** Does something with the server. @throws CommandFailure in place of the client's errors */
+export async function withServer<T>(
   options: ConnectionOptions,
-  ask: (tripline: Tripline) => Promise<T>,
+  use: (tripline: Tripline) => Promise<T>,
 ): Promise<T> {
   const tripline = connectTo(options);
   try {
-    return await ask(tripline);
+    return await use(tripline);
   } catch (error) {
     const url = urlOf(options, process.env).replace(/\/+$/, "");
     if (error instanceof NotFound && !/\/api(?:$|\/)/.test(url)) {
-      const remedy = `An API's address has /api in it: is it ${url}/api?`;
-      throw new CommandFailure(`There is no such thing at ${url}. ${remedy}`, 1, { cause: error });
+      const remedy = `The address of an API contains /api. Try --url ${url}/api`;
+      throw new CommandFailure(`Not found at ${url}. ${remedy}`, 1, { cause: error });
     }
     throw failureOf(error);
   }
 }
 
-/** The automation with this name or id. @throws CommandFailure when there is none, or more than one */
-export async function automationCalled(tripline: Tripline, nameOrId: string): Promise<AutomationView> {
-  const [first, ...others] = await tripline.automations.list({ names: [nameOrId] });
-  if (first === undefined && isUuid(nameOrId)) return tripline.automations.get(nameOrId);
+/** The fewest characters that may stand for a whole id. */
+const idBeginningLengthMin = 4;
+
+/** The automation with this name, this id, or an id that begins so. @throws CommandFailure unless there is exactly one */
+export async function findAutomation(tripline: Tripline, nameOrId: string): Promise<AutomationView> {
+  const named = await tripline.automations.list({ names: [nameOrId] });
+  if (named.length === 0 && isUuid(nameOrId)) return tripline.automations.get(nameOrId);
+  const all = named.length > 0 ? named : await tripline.automations.list();
+  const wanted = nameOrId.toLowerCase();
+  const found =
+    named.length > 0 || wanted.length < idBeginningLengthMin
+      ? named
+      : all.filter(({ id }) => id.startsWith(wanted));
+  const [first, ...others] = found;
   if (first === undefined) {
-    throw new CommandFailure(
-      `There is no automation ${JSON.stringify(nameOrId)}; tripline automations ls lists them.`,
+    const near = nearMiss(
+      nameOrId,
+      all.map(({ name }) => name),
     );
+    const remedy =
+      near === null
+        ? "List them with: tripline automations ls"
+        : `Did you mean ${JSON.stringify(near.word)}?`;
+    throw new CommandFailure(`No automation is called ${JSON.stringify(nameOrId)}. ${remedy}`);
   }
   if (others.length === 0) return first;
-  const ids = [first, ...others].map(({ id }) => `  ${id}`).join("\n");
+  const ids = found.map(({ id, name }) => `  ${id}  ${name}`).join("\n");
   throw new CommandFailure(
-    `Several automations are called ${JSON.stringify(nameOrId)}; say which by its id:\n${ids}`,
+    `${JSON.stringify(nameOrId)} stands for ${found.length} automations. Give the whole id of one:\n${ids}`,
   );
 }
 
@@ -77,16 +122,20 @@ function failureOf(error: unknown): unknown {
 
 function messageOf(error: TriplineError): string {
   if (error instanceof Unreachable) {
-    return `${error.message}. Start a server with: npm start\nor name another with --url or TRIPLINE_API_URL.`;
+    return `${error.message}. Start a server with: tripline serve\nor name another with --url or TRIPLINE_API_URL.`;
   }
   if (error instanceof NotAllowed) {
-    const remedy = error.status === 401 ? "\nSet TRIPLINE_API_KEY to a key of: tripline keys create" : "";
-    return `The server refused it (${error.status}): ${error.message}${remedy}`;
+    const remedy =
+      error.status === 401
+        ? "Set TRIPLINE_API_KEY to a key. Make one with: tripline keys create"
+        : "Use a key that has the scope. List keys with: tripline keys ls";
+    return `The server refused the request (${error.status}): ${error.message}\n${remedy}`;
   }
   if (!(error instanceof Refused)) return error.message;
-  if (error.mistakes.length === 0) return `The server refused it (${error.status}): ${error.message}`;
+  if (error.mistakes.length === 0)
+    return `The server refused the request (${error.status}): ${error.message}`;
   const lines = error.message.split("\n").map((line) => `  ${line}`);
-  return `The server refused it (${error.status}); nothing was changed:\n${lines.join("\n")}`;
+  return `The server refused the request (${error.status}), and nothing was changed:\n${lines.join("\n")}`;
 }
 
 function firstSet(...values: (string | undefined)[]): string | undefined {

@@ -1,99 +1,124 @@
-/** `tripline deliveries`: dead letters, shown and redelivered. */
+/** `tripline deliveries`: what became of actions, and another try for what failed. */
 
-import { Command, InvalidArgumentError } from "commander";
+import { Argument, Command } from "commander";
 import type { DeadLetter } from "../client/index.ts";
-import { cut } from "../core/model/cut.ts";
-import { addConnection, asking, type ConnectionOptions } from "./connection.ts";
+import { completeWith } from "./completable.ts";
+import { addConnection, type ConnectionOptions, withServer } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
-import { addOutput, type OutputOptions, print, table } from "./output.ts";
+import { addExamples } from "./help.ts";
+import { readCount } from "./option-values.ts";
+import { addOutput, type OutputOptions, print } from "./output/output.ts";
+import { type Column, fields, table } from "./output/table.ts";
+import { shortId } from "./output/text.ts";
+import { timeAndDistance, timeText } from "./output/times.ts";
+import type { View } from "./output/view.ts";
 
 type Options = ConnectionOptions & OutputOptions;
 
 export function deliveriesCommand(): Command {
   return new Command("deliveries")
-    .description("Dead letters: the deliveries that a running server has given up.")
+    .description("Show what became of actions, and redeliver what failed.")
     .addCommand(listCommand())
-    .addCommand(inspectCommand())
+    .addCommand(showCommand())
     .addCommand(redeliverCommand());
 }
 
-const perPage = 200;
-
-/** Of a reason, which may quote an answer at length, what fits on a line; `inspect` shows all of it. */
-const reasonLengthMax = 100;
+const pageLengthMax = 200;
 
 function listCommand(): Command {
   const command = new Command("ls")
-    .description("List dead letters, the newest first.")
-    .option("-n, --limit <count>", "how many at most", readCount, 50);
-  return addOutput(addConnection(command)).action(async (options: Options & { limit: number }) => {
-    const { deliveries, total } = await asking(options, (tripline) =>
-      tripline.deliveries.list({ limit: Math.min(options.limit, perPage) }),
+    .description("List dead letters: deliveries that used up their attempts. The newest come first.")
+    .option("-n, --limit <count>", "stop after this many deliveries", readCount, 50);
+  addConnection(addOutput(command));
+  addExamples(command, [["tripline deliveries ls", "what failed, and why"]]);
+  return command.action(async (options: Options & { limit: number }) => {
+    const { deliveries, total } = await withServer(options, (tripline) =>
+      tripline.deliveries.list({ limit: Math.min(options.limit, pageLengthMax) }),
     );
-    print(deliveries, options.output, () =>
-      deliveries.length === 0
-        ? "There are no dead letters."
-        : table(
-            ["FAILED", "AUTOMATION", "ACTION", "ATTEMPTS", "ID", "REASON"],
-            deliveries.map((letter) => [
-              letter.failed,
-              letter.automation.name,
-              `${letter.action_index} ${letter.action_type}`,
-              String(letter.attempts.length),
-              letter.id,
-              cut(letter.reason, reasonLengthMax),
-            ]),
-          ),
+    print(deliveries, options, (view) =>
+      deliveries.length === 0 ? "There are no dead letters." : table(columnsFor(view), deliveries, view),
     );
     if (total > deliveries.length && options.output === "table") {
       console.error(
-        `${total - deliveries.length} older ones are not shown; see --limit (at most ${perPage}).`,
+        `${total - deliveries.length} older dead letters are not listed. Raise --limit (at most ${pageLengthMax}).`,
       );
     }
   });
 }
 
-function inspectCommand(): Command {
-  const command = new Command("inspect")
-    .description("Show a dead letter with its attempts.")
-    .argument("<id>", "as tripline deliveries ls shows it; also the webhook-id");
-  return addOutput(addConnection(command), "yaml").action(async (id: string, options: Options) => {
-    const letter = await asking(options, (tripline) => tripline.deliveries.get(id));
-    print(letter, options.output, () => asText(letter));
+function columnsFor(view: View): Column<DeadLetter>[] {
+  return [
+    { heading: "FAILED", cell: ({ failed }) => timeText(failed, view), widthMin: 8 },
+    { heading: "AUTOMATION", cell: ({ automation }) => automation.name, widthMin: 14 },
+    { heading: "ACTION", cell: actionText, widthMin: 8 },
+    { heading: "ATTEMPTS", cell: ({ attempts }) => String(attempts.length), alignRight: true },
+    { heading: "ID", cell: ({ id }) => (view.brief ? shortId(id) : id) },
+    { heading: "REASON", cell: ({ reason }) => reason, style: () => "red", widthMin: 10 },
+  ];
+}
+
+function showCommand(): Command {
+  const command = new Command("show")
+    .alias("inspect")
+    .description("Show one delivery with its attempts.")
+    .addArgument(completeWith("deliveries", new Argument("<id>", "its id, which is also the webhook-id")));
+  addConnection(addOutput(command));
+  addExamples(command, [["tripline deliveries show 3861b6c1-e5ff-5050-8e65-beae8703cd72", "one delivery"]]);
+  return command.action(async (id: string, options: Options) => {
+    const delivery = await withServer(options, (tripline) => tripline.deliveries.get(id));
+    print(delivery, options, (view) => deliveryText(delivery, view));
   });
 }
 
-function asText(letter: DeadLetter): string {
-  const { attempts, automation, ...rest } = letter;
-  const fields = Object.entries({ ...rest, automation: `${automation.name} (${automation.id})` });
+function deliveryText(delivery: DeadLetter, view: View): string {
+  const { attempts, automation, id, failed, reason, redeliveries, firing_id: firingId } = delivery;
   return [
-    table(
-      ["FIELD", "VALUE"],
-      fields.map(([field, value]) => [field, String(value)]),
+    fields(
+      [
+        ["delivery", id],
+        ["automation", automation.name],
+        ["action", actionText(delivery)],
+        ["failed", timeAndDistance(failed, view)],
+        ["reason", reason],
+        ["firing", firingId],
+        ...(redeliveries === 0 ? [] : [["redelivered", String(redeliveries)] as const]),
+      ],
+      view,
     ),
     "",
-    table(
-      ["ATTEMPT", "STATUS", "TOOK", "REASON"],
-      attempts.map(({ at, status_code: status, duration_ms: ms, reason }) => [
-        at,
-        String(status ?? "-"),
-        `${Math.round(ms)} ms`,
-        reason,
-      ]),
-    ),
+    table(attemptColumns(view), attempts, view),
   ].join("\n");
+}
+
+type DeliveryAttempt = DeadLetter["attempts"][number];
+
+function attemptColumns(view: View): Column<DeliveryAttempt>[] {
+  return [
+    { heading: "ATTEMPT", cell: ({ at }) => timeText(at, view) },
+    { heading: "STATUS", cell: ({ status_code: status }) => String(status ?? "-") },
+    { heading: "TOOK", cell: ({ duration_ms: ms }) => `${Math.round(ms)} ms`, alignRight: true },
+    { heading: "REASON", cell: ({ reason }) => reason, widthMin: 20 },
+  ];
+}
+
+function actionText({ action_index: index, action_type: type }: DeadLetter): string {
+  return `${index} ${type}`;
 }
 
 function redeliverCommand(): Command {
   const command = new Command("redeliver")
-    .description("Give dead letters all their attempts again, each under the same webhook-id.")
-    .argument("[ids...]", "as tripline deliveries ls shows them")
-    .option("--all", "all that there are now");
-  return addConnection(command).action(async (ids: string[], options: ConnectionOptions & { all?: true }) => {
+    .description("Give dead letters all their attempts again. The webhook-id stays the same.")
+    .addArgument(
+      completeWith("deliveries", new Argument("[ids...]", "their ids, as in tripline deliveries ls")),
+    )
+    .option("--all", "all dead letters that there are now");
+  addConnection(command);
+  addExamples(command, [["tripline deliveries redeliver --all", "once the receiver works again"]]);
+  return command.action(async (ids: string[], options: ConnectionOptions & { all?: true }) => {
     if ((options.all === true) === ids.length > 0) {
-      throw new CommandFailure("Which ones? Give their ids, or --all.", 2);
+      throw new CommandFailure("Give the ids of dead letters, or --all.", 2);
     }
-    await asking(options, async (tripline) => {
+    await withServer(options, async (tripline) => {
       const wanted = options.all === true ? await allIds(tripline.deliveries) : ids;
       for (const id of wanted) {
         await tripline.deliveries.redeliver(id);
@@ -104,20 +129,14 @@ function redeliverCommand(): Command {
   });
 }
 
-/** Gathered before the first is redelivered: each that leaves moves the others up. */
+/** All are listed before the first is redelivered: each that leaves the list moves the others up. */
 async function allIds(deliveries: {
   list(page: { limit: number; offset: number }): Promise<{ deliveries: readonly DeadLetter[] }>;
 }): Promise<string[]> {
   const ids = new Set<string>();
-  for (let offset = 0; ; offset += perPage) {
-    const page = await deliveries.list({ limit: perPage, offset });
+  for (let offset = 0; ; offset += pageLengthMax) {
+    const page = await deliveries.list({ limit: pageLengthMax, offset });
     for (const { id } of page.deliveries) ids.add(id);
-    if (page.deliveries.length < perPage) return [...ids];
+    if (page.deliveries.length < pageLengthMax) return [...ids];
   }
-}
-
-export function readCount(text: string): number {
-  const count = Number(text);
-  if (/^\d+$/.test(text) && count <= 1_000_000) return count;
-  throw new InvalidArgumentError("It should be a whole number.");
 }

@@ -3,58 +3,65 @@
 import type { Explanation } from "../client/index.ts";
 import { sentenceOf } from "../core/machine/explain.ts";
 import { formatDuration, parseTime } from "../core/model/time.ts";
+import { paint } from "./output/style.ts";
+import { keyText, printable } from "./output/text.ts";
+import { timeText } from "./output/times.ts";
+import type { View } from "./output/view.ts";
 
-type TriggerPart = Explanation["triggers"][number];
-type Decision = TriggerPart["decisions"][number];
+/** What is explained, whether by a server or over a timeline. */
+export type AnyExplanation = Omit<Explanation, "complete">;
 
-/** What is said of one event and one automation. */
-export function explanationText({
-  automation,
-  event,
-  summary,
-  triggers,
-}: Omit<Explanation, "complete">): string {
-  const delay = (parseTime(event.received) ?? 0) - (parseTime(event.occurred) ?? 0);
-  const lines = [
-    `${automation.name}: ${summary}`,
-    `  event    ${event.event} ${event.id}, occurred ${event.occurred}${delay === 0 ? "" : `, received ${formatDuration(delay)} later`}`,
-  ];
-  for (const trigger of triggers) lines.push(...linesOfTrigger(trigger, triggers.length > 1));
+type ExplainedTrigger = Explanation["triggers"][number];
+type Decision = ExplainedTrigger["decisions"][number];
+
+/** What one event was to one automation. */
+export function explanationText(
+  { automation, summary, triggers, fired }: AnyExplanation,
+  view: View,
+): string {
+  const name = paint(printable(automation.name), fired ? "green" : "bold", view.colored);
+  const lines = [`${name}: ${printable(summary)}`];
+  for (const trigger of triggers) lines.push(...triggerLines(trigger, triggers.length > 1, view));
   return lines.join("\n");
 }
 
-function linesOfTrigger(
-  { path, type, failed, decisions, missing, until, awaited, quiet_until }: TriggerPart,
-  named: boolean,
-): string[] {
+/** The event that is explained. */
+export function explainedEventText({ event }: Pick<AnyExplanation, "event">, view: View): string {
+  const delay = (parseTime(event.received) ?? 0) - (parseTime(event.occurred) ?? 0);
+  const received = delay === 0 ? "" : `, received ${formatDuration(delay)} later`;
+  return printable(`event ${event.event} ${event.id}, occurred ${timeText(event.occurred, view)}${received}`);
+}
+
+function triggerLines(trigger: ExplainedTrigger, named: boolean, view: View): string[] {
+  const { path, type, failed, decisions, missing, until, awaited, quiet_until: quietUntil } = trigger;
   const name = named ? `${type} trigger ${path === "" ? "(root)" : path}` : "trigger";
   const lines: string[] = [];
-  if (failed !== null) lines.push(`  ${name} does not cover it: ${sentenceOf(failed)}`);
-  for (const decision of decisions) lines.push(...linesOfDecision(name, decision));
+  if (failed !== null) lines.push(`  ${name} does not cover the event: ${sentenceOf(failed)}`);
+  for (const decision of decisions) lines.push(...decisionLines(name, decision, view));
   if (missing !== null && missing > 0) {
     const which =
       awaited.length === 0 ? "" : ` of trigger${awaited.length === 1 ? "" : "s"} ${awaited.join(", ")}`;
-    lines.push(
-      `    still missing: ${missing}${which}${until === null ? ", with no end" : `, until ${until}`}`,
-    );
+    const end = until === null ? ", with no end" : `, until ${timeText(until, view)}`;
+    lines.push(`    still missing: ${missing}${which}${end}`);
   }
-  if (quiet_until !== null) lines.push(`    quiet until ${quiet_until}`);
-  return lines;
+  if (quietUntil !== null) lines.push(`    quiet until ${timeText(quietUntil, view)}`);
+  return lines.map(printable);
 }
 
-function linesOfDecision(name: string, { at, outcome, before, after, labels }: Decision): string[] {
-  const key = Object.entries(labels).map(([label, value]) => ` ${label}=${value}`);
+function decisionLines(name: string, decision: Decision, view: View): string[] {
+  const { at, outcome, before, after, labels } = decision;
+  const key = keyText(labels);
   return [
-    `  ${at}  ${name}${key.join("")}: ${outcome}`,
-    `    before  ${windowText(before)}`,
-    `    after   ${windowText(after)}`,
+    `  ${timeText(at, view)}  ${name}${key === "" ? "" : ` ${key}`}: ${outcome}`,
+    `    before  ${windowText(before, view)}`,
+    `    after   ${windowText(after, view)}`,
   ];
 }
 
-function windowText(window: Decision["before"]): string {
+function windowText(window: Decision["before"], view: View): string {
   if (window === null) return "no window";
   const { start, end, count, threshold, unresolved } = window;
   const alarm = unresolved ? ", an alarm is unresolved" : "";
   if (start === null) return `no window${alarm}`;
-  return `[${start}, ${end === null ? "no end" : end}) with ${count} of ${threshold}${alarm}`;
+  return `[${timeText(start, view)}, ${end === null ? "no end" : timeText(end, view)}) with ${count} of ${threshold}${alarm}`;
 }

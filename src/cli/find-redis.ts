@@ -1,30 +1,30 @@
-/** Where a command that talks to Redis itself finds it. */
+/** Finds the Redis of a command that talks to Redis directly. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { redisUrlIn } from "./settings.ts";
 
-const usual = "redis://127.0.0.1:6379";
+const redisUrlDefault = "redis://127.0.0.1:6379";
 
 /**
- * The Redis that is meant: the one given, that of REDIS_URL, the private one of an `npm start` that runs in this folder,
- * or else the usual one of this machine.
+ * The URL of Redis: the one given, else REDIS_URL, else the private Redis of an `npm start` that runs in this folder,
+ * else the default port on this machine.
  *
- * @param given what --redis or TRIPLINE_REDIS says
+ * @param given the value of --redis or TRIPLINE_REDIS
  */
 export function findRedis(given: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
-  return given ?? redisUrlIn(env) ?? privateRedis(env["TRIPLINE_DATA"] ?? ".tripline") ?? usual;
+  return given ?? redisUrlIn(env) ?? privateRedis(env["TRIPLINE_DATA"] ?? ".tripline") ?? redisUrlDefault;
 }
 
-/** What `npm start` has left below its folder for data, while its Redis lives. */
+/** The private Redis of `npm start`, which notes it in its data folder, if it is running. */
 function privateRedis(folder: string): string | null {
   try {
-    const said: unknown = JSON.parse(readFileSync(join(folder, "redis", "running.json"), "utf8"));
-    const { redis, url } = said as { redis?: unknown; url?: unknown };
+    const note: unknown = JSON.parse(readFileSync(join(folder, "redis", "running.json"), "utf8"));
+    const { redis, url } = note as { redis?: unknown; url?: unknown };
     if (typeof redis !== "number" || typeof url !== "string") return null;
     process.kill(redis, 0);
     return url;
   } catch {
-    return null; // there is none, or it has ended
+    return null; // there is none, or it has stopped
   }
 }

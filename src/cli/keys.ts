@@ -1,14 +1,19 @@
-/** `tripline keys`: makes, lists and revokes API keys. It needs nothing but Redis, so it also makes the first one. */
+/** `tripline keys`: creates, lists and revokes API keys. It needs only Redis, so it can also create the first key. */
 
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { type Scope, scopes } from "../core/model/scope.ts";
 import { millisecond, parseDuration } from "../core/model/time.ts";
 import { type ApiKey, formatRate, makeKey, parseRate, type Rate, stateOf } from "../store/api-key.ts";
 import { KeyStore } from "../store/api-key-store.ts";
 import { connect, RedisUnreachable } from "../store/connection.ts";
+import { completeWith } from "./completable.ts";
 import { CommandFailure } from "./failure.ts";
 import { findRedis } from "./find-redis.ts";
-import { addOutput, type OutputOptions, print, table } from "./output.ts";
+import { addExamples } from "./help.ts";
+import { addOutput, type OutputOptions, print } from "./output/output.ts";
+import { type Column, table } from "./output/table.ts";
+import { dayText } from "./output/times.ts";
+import type { View } from "./output/view.ts";
 import { list, readRedisUrl, readWorkspace, withoutPassword } from "./settings.ts";
 
 interface CreateOptions {
@@ -28,41 +33,42 @@ interface ListOptions extends OutputOptions {
 export function keysCommand(): Command {
   return new Command("keys")
     .description(
-      "Make, list and revoke API keys. They are kept in Redis, which is found by --redis, TRIPLINE_REDIS or REDIS_URL; " +
-        "without these, the private one of an `npm start` in this folder. See docs/security.md.",
+      "Create, list and revoke API keys. Keys are kept in Redis, so no server is needed, and the first key is made the " +
+        "same way.\n\nRedis is found by --redis, TRIPLINE_REDIS or REDIS_URL, else the private one of an `npm start` in " +
+        "this folder, else on this machine. See docs/security.md.",
     )
     .addCommand(createCommand())
     .addCommand(newTokenCommand())
     .addCommand(listCommand())
     .addCommand(
-      changeCommand("revoke", "make a key useless, within seconds everywhere", async (keys, key) => {
+      changeCommand("revoke", "Revoke a key. Servers refuse it within seconds.", async (keys, key) => {
         await keys.update(key.id, (current) =>
           current === null || current.revokedBy === "command"
             ? null
             : { ...current, revoked: current.revoked ?? new Date().toISOString(), revokedBy: "command" },
         );
-        console.error(`The key ${key.id} (${key.name}) opens nothing any more.`);
+        console.error(`Revoked the key ${key.id} (${key.name}).`);
       }),
     )
     .addCommand(
-      changeCommand("forget", "remove a revoked or expired key from the list", async (keys, key) => {
+      changeCommand("forget", "Remove a revoked or expired key from the list.", async (keys, key) => {
         if (stateOf(key, Date.now()) === "active") {
           throw new CommandFailure(
-            `The key ${key.id} (${key.name}) is in use. First: tripline keys revoke ${key.id}`,
+            `The key ${key.id} (${key.name}) is active. Revoke it first: tripline keys revoke ${key.id}`,
           );
         }
         await keys.remove(key.id);
         const last = (await keys.any())
           ? ""
-          : " It was the last one: without keys, this machine alone is served.";
-        console.error(`The key ${key.id} (${key.name}) is forgotten.${last}`);
+          : " It was the last one. Without keys, the server answers this machine only.";
+        console.error(`Removed the key ${key.id} (${key.name}).${last}`);
       }),
     );
 }
 
 function createCommand(): Command {
-  return new Command("create")
-    .description("Make a key. It is printed once, on standard output, and only its hash is kept.")
+  const command = new Command("create")
+    .description("Create a key. It is printed once, to standard output; only its hash is kept.")
     .requiredOption("-n, --name <name>", "who or what will use it")
     .addOption(
       new Option("-s, --scope <scopes>", `what it may do (may be repeated): ${scopes.join(", ")}`)
@@ -70,115 +76,134 @@ function createCommand(): Command {
         .makeOptionMandatory(),
     )
     .addOption(
-      new Option("-w, --workspace <name>", "the workspace that it opens")
+      new Option("-w, --workspace <name>", "the workspace it gives access to")
         .argParser(readWorkspace)
         .default("default"),
     )
-    .addOption(
-      new Option(
-        "--rate <rate>",
-        "how many requests and events it may send, such as 100/s or 5000/h",
-      ).argParser(readRate),
-    )
-    .addOption(
-      new Option("--expires <duration>", "how long it is good for, such as 90d").argParser(readExpiry),
-    )
-    .addOption(redisOption())
-    .action(async ({ name, scope, workspace, rate, expires, redis }: CreateOptions) => {
-      const now = new Date();
-      const { key, token } = makeKey(
-        {
-          name,
-          workspace,
-          scopes: [...scope],
-          rate: rate ?? null,
-          expires: expires === undefined ? null : new Date(now.getTime() + expires).toISOString(),
-        },
-        now,
+    .option("--rate <rate>", "limit on its requests and events, such as 100/s or 5000/h", readRate)
+    .option("--expires <duration>", "how long it is valid, such as 90d", readExpiry)
+    .addOption(redisOption());
+  addExamples(command, [
+    ["tripline keys create -n admin -s admin", "may do everything"],
+    [
+      "tripline keys create -n billing -s events:write --rate 100/s --expires 90d",
+      "a program that posts events",
+    ],
+  ]);
+  return command.action(async ({ name, scope, workspace, rate, expires, redis }: CreateOptions) => {
+    const now = new Date();
+    const { key, token } = makeKey(
+      {
+        name,
+        workspace,
+        scopes: [...scope],
+        rate: rate ?? null,
+        expires: expires === undefined ? null : new Date(now.getTime() + expires).toISOString(),
+      },
+      now,
+    );
+    await withKeys(redis, async (keys) => {
+      const isFirst = !(await keys.any());
+      await keys.put(key);
+      console.error(`${describe(key)}\nThis is the only time it is shown:\n`);
+      console.log(token);
+      console.error(
+        "\nSet TRIPLINE_API_KEY or PREFECT_API_AUTH_STRING to it, or send Authorization: Bearer <key>.",
       );
-      await withKeys(redis, async (keys) => {
-        const isFirst = !(await keys.any());
-        await keys.put(key);
-        console.error(`${describe(key)}\nThis is the only time that it is shown:\n`);
-        console.log(token);
-        console.error(
-          "\nSet TRIPLINE_API_KEY or PREFECT_API_AUTH_STRING to it, or send Authorization: Bearer <key>.",
-        );
-        if (isFirst) console.error("It is the first key: within seconds nobody is answered without one.");
-      });
+      if (isFirst) {
+        console.error("This is the first key. Within seconds, servers refuse requests without a key.");
+      }
     });
+  });
 }
 
 /** For a key file, which an operator fills before there is a Redis. */
 function newTokenCommand(): Command {
-  return new Command("new-token")
-    .description(
-      "Print a fresh token for a key file (TRIPLINE_API_KEYS_FILE). It needs no Redis and creates no key.",
-    )
-    .action(() => {
-      const unused = { name: "", workspace: "default", scopes: [], expires: null, rate: null };
-      const { key, token } = makeKey(unused, new Date());
-      console.log(token);
-      console.error(
-        `\nIn the key file, write  token: <the line above>\n` +
-          `or, so that the file opens nothing:\n\n  id: "${key.id}"\n  sha256: "${key.hash}"`,
-      );
-    });
+  const command = new Command("new-token").description(
+    "Print a fresh token for a key file (TRIPLINE_API_KEYS_FILE). It needs no Redis and creates no key.",
+  );
+  addExamples(command, [["tripline keys new-token", "the token, and the hash that can stand for it"]]);
+  return command.action(() => {
+    const unused = { name: "", workspace: "default", scopes: [], expires: null, rate: null };
+    const { key, token } = makeKey(unused, new Date());
+    console.log(token);
+    console.error(
+      "\nIn the key file, write  token: <the line above>\n" +
+        `or, to keep the token itself out of the file:\n\n  id: "${key.id}"\n  sha256: "${key.hash}"`,
+    );
+  });
 }
 
 function listCommand(): Command {
-  return addOutput(new Command("ls").description("List the keys, the oldest first."))
-    .addOption(redisOption())
-    .action(async ({ output, redis }: ListOptions) => {
-      await withKeys(redis, async (keys) => {
-        const now = Date.now();
-        const all = await keys.all();
-        const shown = all.map(({ hash: _, ...key }) => ({ ...key, state: stateOf(key, now) }));
-        print(shown, output, () => {
-          if (all.length === 0) return "There are no keys: this machine alone is served, and asked for none.";
-          const heading = [
-            "ID",
-            "NAME",
-            "WORKSPACE",
-            "SCOPES",
-            "RATE",
-            "CREATED",
-            "EXPIRES",
-            "SOURCE",
-            "STATE",
-          ];
-          return table(
-            heading,
-            all.map((key) => rowOf(key, now)),
-          );
-        });
-      });
+  const command = addOutput(new Command("ls").description("List the keys, the oldest first.")).addOption(
+    redisOption(),
+  );
+  addExamples(command, [["tripline keys ls", "who may do what, and until when"]]);
+  return command.action(async (options: ListOptions) => {
+    await withKeys(options.redis, async (keys) => {
+      const now = Date.now();
+      const all = await keys.all();
+      const listed = all.map(({ hash: _, ...key }) => ({ ...key, state: stateOf(key, now) }));
+      print(listed, options, (view) =>
+        listed.length === 0
+          ? "There are no keys. The server answers this machine only, without a key."
+          : table(keyColumns(view), listed, view),
+      );
     });
+  });
+}
+
+type ListedKey = Omit<ApiKey, "hash"> & { readonly state: ReturnType<typeof stateOf> };
+
+function keyColumns(view: View): Column<ListedKey>[] {
+  return [
+    { heading: "ID", cell: ({ id }) => id },
+    { heading: "NAME", cell: ({ name }) => name, widthMin: 12 },
+    { heading: "WORKSPACE", cell: ({ workspace }) => workspace, widthMin: 9 },
+    { heading: "SCOPES", cell: ({ scopes: granted }) => granted.join(","), widthMin: 12 },
+    { heading: "RATE", cell: ({ rate }) => (rate === null ? "-" : formatRate(rate)) },
+    { heading: "CREATED", cell: ({ created }) => dayText(created, view) },
+    { heading: "EXPIRES", cell: ({ expires }) => dayText(expires, view) },
+    { heading: "SOURCE", cell: ({ source }) => source },
+    {
+      heading: "STATE",
+      cell: ({ state }) => state,
+      style: ({ state }) => (state === "active" ? "green" : "dim"),
+    },
+  ];
 }
 
 function changeCommand(
   name: string,
-  does: string,
+  description: string,
   change: (keys: KeyStore, key: ApiKey) => Promise<void>,
 ): Command {
-  return new Command(name)
-    .description(`${does[0]?.toUpperCase()}${does.slice(1)}.`)
-    .argument("<id>", "as tripline keys ls shows it; also the key itself")
-    .addOption(redisOption())
-    .action(async (id: string, { redis }: { redis?: string }) => {
-      await withKeys(redis, async (keys) => {
-        const key = await keys.find(/^tripline_([0-9a-f]+)_/.exec(id)?.[1] ?? id);
-        if (key === null) throw new CommandFailure("There is no such key. Its id is in: tripline keys ls");
-        await change(keys, key);
-      });
+  const command = new Command(name)
+    .description(description)
+    .addArgument(
+      completeWith("keys", new Argument("<key>", "its id, as in tripline keys ls; or the key itself")),
+    )
+    .addOption(redisOption());
+  addExamples(command, [[`tripline keys ${name} 3f9c1d2e4b5a`, "by id"]]);
+  return command.action(async (idOrToken: string, { redis }: { redis?: string }) => {
+    await withKeys(redis, async (keys) => {
+      const key = await keys.find(/^tripline_([0-9a-f]+)_/.exec(idOrToken)?.[1] ?? idOrToken);
+      if (key === null) throw new CommandFailure("There is no such key. List keys with: tripline keys ls");
+      await change(keys, key);
     });
+  });
 }
 
 function redisOption(): Option {
-  return new Option("--redis <url>", "the Redis of the server").env("TRIPLINE_REDIS").argParser(readRedisUrl);
+  return new Option("--redis <url>", "the server's Redis (default: REDIS_URL)")
+    .env("TRIPLINE_REDIS")
+    .argParser(readRedisUrl);
 }
 
-async function withKeys(given: string | undefined, use: (keys: KeyStore) => Promise<void>): Promise<void> {
+export async function withKeys(
+  given: string | undefined,
+  use: (keys: KeyStore) => Promise<void>,
+): Promise<void> {
   const url = findRedis(given);
   const redis = connect(url, { name: "tripline-keys" });
   try {
@@ -186,8 +211,8 @@ async function withKeys(given: string | undefined, use: (keys: KeyStore) => Prom
   } catch (error) {
     if (!(error instanceof RedisUnreachable)) throw error;
     throw new CommandFailure(
-      `${error.message}\nKeys are kept in the server's Redis, and it was looked for at ${withoutPassword(url)}.\n` +
-        "Name another with --redis or REDIS_URL; for the private one of `npm start`, run this in the same folder.",
+      `${error.message}\nKeys are kept in the server's Redis; this command looked for it at ${withoutPassword(url)}.\n` +
+        "Name another with --redis or REDIS_URL. For the private one of `npm start`, run this in the same folder.",
       1,
       { cause: error },
     );
@@ -198,28 +223,17 @@ async function withKeys(given: string | undefined, use: (keys: KeyStore) => Prom
 
 function describe({ id, name, workspace, scopes: granted, rate, expires }: ApiKey): string {
   const limits = [
-    ...(rate === null ? [] : [`, ${formatRate(rate)}`]),
+    ...(rate === null ? [] : [`, at most ${formatRate(rate)}`]),
     ...(expires === null ? [] : [`, until ${expires}`]),
   ];
-  return `The key ${id} (${name}) opens workspace ${workspace}: ${granted.join(", ")}${limits.join("")}.`;
-}
-
-function rowOf(key: ApiKey, now: number): string[] {
-  const { id, name, workspace, scopes: granted, rate, created, expires, source } = key;
-  const limit = rate === null ? "-" : formatRate(rate);
-  const state = stateOf(key, now);
-  return [id, name, workspace, granted.join(","), limit, day(created), day(expires), source, state];
-}
-
-function day(time: string | null): string {
-  return time?.slice(0, 10) ?? "-";
+  return `The key ${id} (${name}) gives access to workspace ${workspace}: ${granted.join(", ")}${limits.join("")}.`;
 }
 
 function readScopes(text: string, before: readonly Scope[] = []): readonly Scope[] {
   const named = list(text).map((name) => {
     const scope = scopes.find((known) => known === name);
     if (scope !== undefined) return scope;
-    throw new InvalidArgumentError(`${name} is no scope; the scopes are ${scopes.join(", ")}.`);
+    throw new InvalidArgumentError(`${name} is not a scope. The scopes are ${scopes.join(", ")}.`);
   });
   return [...new Set([...before, ...named])];
 }
@@ -227,11 +241,11 @@ function readScopes(text: string, before: readonly Scope[] = []): readonly Scope
 function readRate(text: string): Rate {
   const rate = parseRate(text);
   if (rate !== null) return rate;
-  throw new InvalidArgumentError("It should be a count per time, such as 100/s, 5000/h or 10/30s.");
+  throw new InvalidArgumentError("Expected a count per time, such as 100/s, 5000/h or 10/30s.");
 }
 
 function readExpiry(text: string): number {
   const length = parseDuration(text);
   if (length !== null && length > 0) return length / millisecond;
-  throw new InvalidArgumentError("It should be a duration, such as 90d or 12h.");
+  throw new InvalidArgumentError("Expected a duration such as 90d or 12h.");
 }

@@ -1,13 +1,17 @@
-/** `tripline listen`: a webhook receiver on this machine, to see what arrives. */
+/** `tripline listen`: receives webhooks on this machine and prints them. */
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import { buffer } from "node:stream/consumers";
-import { styleText } from "node:util";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import type { Webhook } from "standardwebhooks";
 import { webhookOf } from "../delivery/http/request.ts";
 import { CommandFailure } from "./failure.ts";
+import { addExamples } from "./help.ts";
+import { readWholeNumber } from "./option-values.ts";
+import { addJson } from "./output/output.ts";
+import { paint } from "./output/style.ts";
+import { printable } from "./output/text.ts";
 import { untilStopped } from "./stop.ts";
 
 interface ListenOptions {
@@ -19,14 +23,14 @@ interface ListenOptions {
   readonly fail: number;
 }
 
-/** One request as it arrived, and what was said to it. */
-interface Delivery {
+/** One request as it arrived, and how it was answered. */
+interface ReceivedRequest {
   readonly received: string;
   readonly method: string;
   readonly path: string;
   readonly webhook_id: string | null;
   readonly webhook_timestamp: string | null;
-  /** How often this webhook-id has arrived, this time included. */
+  /** How many times this webhook-id has arrived, including this time. */
   readonly arrival: number;
   readonly signature: Signature;
   readonly body: unknown;
@@ -36,20 +40,32 @@ interface Delivery {
 type Signature = "valid" | "missing" | "unsigned" | "unchecked" | `invalid: ${string}`;
 
 export function listenCommand(): Command {
-  return new Command("listen")
-    .description("Receive webhooks, check their signatures (Standard Webhooks) and print what arrives.")
-    .option("-p, --port <port>", "where to listen; 0 takes a free port", wholeNumber, 4300)
+  const command = new Command("listen")
+    .description(
+      "Receive webhooks on this machine, check their signatures (Standard Webhooks) and print them.",
+    )
+    .option(
+      "-p, --port <port>",
+      "the port to listen on; 0 takes a free one",
+      readWholeNumber(0, 65_535),
+      4300,
+    )
     .option("--host <host>", "the address to listen on", "127.0.0.1")
-    .option("-s, --secret <secret>", "check signatures with this secret, as it stands in the rule")
-    .option("--json", "print each delivery as one line of JSON")
-    .option("--status <code>", "answer each request with this status", wholeNumber, 200)
+    .option("-s, --secret <secret>", "check signatures with this secret, as it is written in the rule")
+    .option("--status <code>", "answer each request with this status", readWholeNumber(200, 599), 200)
     .option(
       "--fail <count>",
-      "answer the first requests with 500 (or --status), and then with 200",
-      wholeNumber,
+      "answer this many requests with 500 (or --status), then with 200",
+      readWholeNumber(0, 1_000_000),
       0,
-    )
-    .action(listen);
+    );
+  addJson(command, "print each request as one line of JSON");
+  addExamples(command, [
+    ["tripline listen", "prints what arrives"],
+    ["tripline listen --fail 2", "fails twice: watch the retries"],
+    ["tripline listen --status 410", "refuses everything for good"],
+  ]);
+  return command.action(listen);
 }
 
 async function listen(options: ListenOptions): Promise<void> {
@@ -60,7 +76,7 @@ async function listen(options: ListenOptions): Promise<void> {
 
   const server = createServer(async (request, response) => {
     const body = await buffer(request).catch(() => null);
-    if (body === null) return; // the sender has given up
+    if (body === null) return; // the sender gave up
     requestCount += 1;
     const failing = options.fail === 0 ? options.status : options.status === 200 ? 500 : options.status;
     const answered = options.fail === 0 || requestCount <= options.fail ? failing : 200;
@@ -69,7 +85,7 @@ async function listen(options: ListenOptions): Promise<void> {
     const id = headerOf(request, "webhook-id");
     const arrival = (arrivals.get(id ?? "") ?? 0) + 1;
     if (id !== null) arrivals.set(id, arrival);
-    const delivery: Delivery = {
+    const received: ReceivedRequest = {
       received: new Date().toISOString(),
       method: request.method ?? "",
       path: request.url ?? "",
@@ -80,7 +96,7 @@ async function listen(options: ListenOptions): Promise<void> {
       body: jsonOrText(body.toString()),
       answered,
     };
-    console.log(options.json === true ? JSON.stringify(delivery) : forPeople(delivery));
+    console.log(options.json === true ? JSON.stringify(received) : textOf(received));
   });
 
   const listening = once(server, "listening");
@@ -88,9 +104,10 @@ async function listen(options: ListenOptions): Promise<void> {
   try {
     await listening;
   } catch (error) {
-    const remedy = "choose another with --port";
     throw new CommandFailure(
-      `Cannot listen on ${options.host}:${options.port}: ${(error as Error).message}; ${remedy}.`,
+      `Cannot listen on ${options.host}:${options.port}: ${(error as Error).message}. Choose another with --port.`,
+      1,
+      { cause: error },
     );
   }
   const address = server.address();
@@ -98,7 +115,7 @@ async function listen(options: ListenOptions): Promise<void> {
   if (options.json !== true) {
     console.log(`Listening on http://${options.host}:${port}/ (Ctrl-C to stop)`);
   } else {
-    console.error(`listening on http://${options.host}:${port}/`);
+    console.error(`Listening on http://${options.host}:${port}/`);
   }
 
   await stopped;
@@ -110,7 +127,7 @@ function verifierOf(secret: string): Webhook {
   try {
     return webhookOf(secret);
   } catch (error) {
-    throw new CommandFailure(`--secret is not valid: ${(error as Error).message}`);
+    throw new CommandFailure(`--secret is not valid: ${(error as Error).message}`, 2, { cause: error });
   }
 }
 
@@ -145,28 +162,30 @@ function jsonOrText(text: string): unknown {
   }
 }
 
-function forPeople(delivery: Delivery): string {
-  const { received, method, path, webhook_id: id, arrival, signature, body, answered } = delivery;
-  const clock = new Date(received).toTimeString().slice(0, 8);
-  const again = arrival > 1 ? styleText("yellow", `  (arrival ${arrival} of this id)`) : "";
-  const colour = signature === "valid" ? "green" : /^(missing|invalid)/.test(signature) ? "red" : "dim";
+function textOf({
+  method,
+  path,
+  webhook_id: id,
+  arrival,
+  signature,
+  body,
+  ...rest
+}: ReceivedRequest): string {
+  const clock = new Date(rest.received).toTimeString().slice(0, 8);
+  const arrivalNote = arrival > 1 ? paint(`  (arrival ${arrival} of this id)`, "yellow") : "";
+  const style = signature === "valid" ? "green" : /^(missing|invalid)/.test(signature) ? "red" : "dim";
   const lines = [
-    `${styleText("bold", `${clock}  ${method} ${path}`)}  answered ${answered}`,
-    `  webhook-id  ${id ?? "none"}${again}`,
-    `  signature   ${styleText(colour, signatureTexts[signature] ?? signature)}`,
+    `${paint(`${clock}  ${printable(`${method} ${path}`)}`, "bold")}  answered ${rest.answered}`,
+    `  webhook-id  ${printable(id ?? "none")}${arrivalNote}`,
+    `  signature   ${paint(printable(signatureTexts[signature] ?? signature), style)}`,
   ];
   const text = typeof body === "string" ? body : JSON.stringify(body, null, 2);
-  if (text !== "") lines.push(...text.split("\n").map((line) => `  ${line}`));
+  if (text !== "") lines.push(...text.split("\n").map((line) => `  ${printable(line)}`));
   return `\n${lines.join("\n")}`;
 }
 
 const signatureTexts: Readonly<Record<string, string>> = {
   unsigned: "none",
-  unchecked: "there is one; check it with --secret",
-  missing: "MISSING, though a secret was given",
+  unchecked: "not checked; give the secret with --secret",
+  missing: "MISSING, though --secret was given",
 };
-
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("It should be a whole number.");
-  return Number(text);
-}

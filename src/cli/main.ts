@@ -1,131 +1,187 @@
 /**
- * The command `tripline`. Each subcommand is a file, read only when it is called, so that the short ones start fast.
+ * The command `tripline`. Each subcommand is a file that is read only when it is called, so that short commands start
+ * fast.
  */
 
 import { Command, CommanderError } from "commander";
 import { version } from "../version.ts";
 import { CommandFailure } from "./failure.ts";
+import { addExamples, prepare, withForm } from "./help.ts";
 import { loadSecretFiles } from "./secret-files.ts";
 
-/** A subcommand: its line in the help, and where to find it. */
-const commands: readonly { name: string; summary: string; load: () => Promise<Command> }[] = [
+interface Subcommand {
+  readonly name: string;
+  /** Its line in the help. */
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+/** All commands, in groups, in the order in which a newcomer needs them. */
+const groups: readonly { readonly heading: string; readonly commands: readonly Subcommand[] }[] = [
   {
-    name: "serve",
-    summary: "run the server: API, engine and actions",
-    load: async () => (await import("./serve.ts")).serveCommand(),
+    heading: "Run it and try it out:",
+    commands: [
+      {
+        name: "serve",
+        summary: "run the server",
+        load: async () => (await import("./serve.ts")).serveCommand(),
+      },
+      {
+        name: "emit",
+        summary: "send events",
+        load: async () => (await import("./emit.ts")).emitCommand(),
+      },
+      {
+        name: "listen",
+        summary: "receive webhooks on this machine and print them",
+        load: async () => (await import("./listen.ts")).listenCommand(),
+      },
+    ],
   },
   {
-    name: "keys",
-    summary: "make, list and revoke API keys",
-    load: async () => (await import("./keys.ts")).keysCommand(),
+    heading: "Write rules:",
+    commands: [
+      {
+        name: "check",
+        summary: "find mistakes in rule files (no server needed)",
+        load: async () => (await import("./check.ts")).checkCommand(),
+      },
+      {
+        name: "test",
+        summary: "run the test cases beside the rules (no server needed)",
+        load: async () => (await import("./test.ts")).testCommand(),
+      },
+      {
+        name: "simulate",
+        summary: "run rules over a timeline of events (no server needed)",
+        load: async () => (await import("./simulate.ts")).simulateCommand(),
+      },
+      {
+        name: "apply",
+        summary: "apply rule files to a running server",
+        load: async () => (await import("./apply.ts")).applyCommand(),
+      },
+    ],
   },
   {
-    name: "check",
-    summary: "say what is wrong with rule files, without a server",
-    load: async () => (await import("./check.ts")).checkCommand(),
+    heading: "See what happens, and why:",
+    commands: [
+      {
+        name: "explain",
+        summary: "show why an event did, or did not, fire an automation",
+        load: async () => (await import("./explain.ts")).explainCommand(),
+      },
+      {
+        name: "events",
+        summary: "list, follow and count events",
+        load: async () => (await import("./events.ts")).eventsCommand(),
+      },
+      {
+        name: "automations",
+        summary: "list, show, pause, resume and remove automations",
+        load: async () => (await import("./automations.ts")).automationsCommand(),
+      },
+      {
+        name: "windows",
+        summary: "show what automations are waiting for, and until when",
+        load: async () => (await import("./windows.ts")).windowsCommand(),
+      },
+      {
+        name: "deliveries",
+        summary: "show what became of actions, and redeliver what failed",
+        load: async () => (await import("./deliveries.ts")).deliveriesCommand(),
+      },
+    ],
   },
   {
-    name: "emit",
-    summary: "send an event, from options, a file or standard input",
-    load: async () => (await import("./emit.ts")).emitCommand(),
-  },
-  {
-    name: "listen",
-    summary: "receive webhooks on this machine, check their signatures and print them",
-    load: async () => (await import("./listen.ts")).listenCommand(),
-  },
-  {
-    name: "test",
-    summary: "run the cases beside the rules (*.test.yaml) in virtual time, without a server",
-    load: async () => (await import("./test.ts")).testCommand(),
-  },
-  {
-    name: "simulate",
-    summary: "run rules over a timeline of events in virtual time, without a server",
-    load: async () => (await import("./simulate.ts")).simulateCommand(),
-  },
-  {
-    name: "explain",
-    summary: "say why an event did, or did not, make an automation fire",
-    load: async () => (await import("./explain.ts")).explainCommand(),
-  },
-  {
-    name: "windows",
-    summary: "show the open windows of a running server",
-    load: async () => (await import("./automations.ts")).windowsCommand(),
-  },
-  {
-    name: "apply",
-    summary: "bring a running server's automations to what rule files say",
-    load: async () => (await import("./apply.ts")).applyCommand(),
-  },
-  {
-    name: "automations",
-    summary: "list, show, pause, resume and remove automations",
-    load: async () => (await import("./automations.ts")).automationsCommand(),
-  },
-  {
-    name: "events",
-    summary: "list, follow and count events",
-    load: async () => (await import("./events.ts")).eventsCommand(),
-  },
-  {
-    name: "deliveries",
-    summary: "list, show and redeliver dead letters",
-    load: async () => (await import("./deliveries.ts")).deliveriesCommand(),
-  },
-  {
-    name: "completion",
-    summary: "print a script with which a shell completes these commands",
-    load: async () =>
-      (await import("./completion.ts")).completionCommand(() =>
-        Promise.all(commands.map(({ load }) => load())),
-      ),
+    heading: "Administer:",
+    commands: [
+      {
+        name: "keys",
+        summary: "create, list and revoke API keys",
+        load: async () => (await import("./keys.ts")).keysCommand(),
+      },
+      {
+        name: "completion",
+        summary: "print a completion script for bash, zsh or fish",
+        load: async () => (await import("./completion.ts")).completionCommand(loadAll),
+      },
+    ],
   },
 ];
 
+/** Called by the completion scripts. */
+const completionValues = "completion-values";
+
+const subcommands = groups.flatMap(({ commands }) => commands);
+
+function loadAll(): Promise<Command[]> {
+  return Promise.all(subcommands.map(({ load }) => load()));
+}
+
 async function main(words: readonly string[]): Promise<void> {
-  const program = new Command("tripline")
-    .description("Act on events, and on events that do not come.")
-    .version(version)
-    .exitOverride();
   try {
     loadSecretFiles(process.env); // before a command is built: its options take their defaults from the environment
   } catch (error) {
     process.exitCode = report(error);
     return;
   }
-  const called = commands.find(({ name }) => name === words.find((word) => !word.startsWith("-")));
-  for (const { name, summary, load } of commands) {
-    if (name === called?.name) program.addCommand(withoutExit(await load()));
-    else program.command(name).description(summary);
+  const program = withForm(new Command("tripline"), ["tripline"])
+    .description("Tripline acts on events, and on events that do not come.")
+    .usage("<command> [options]")
+    .version(version, "-V, --version", "print the version");
+  const wanted = helpAsOption(words);
+  const [name] = wanted;
+  for (const { heading, commands } of groups) {
+    program.commandsGroup(heading);
+    for (const command of commands) {
+      if (command.name === name) program.addCommand(prepare(await command.load()));
+      else program.command(command.name).description(command.summary);
+    }
   }
+  if (name === completionValues) {
+    const { completionValuesCommand } = await import("./complete-values.ts");
+    program.addCommand(prepare(completionValuesCommand()), { hidden: true });
+  }
+  addExamples(
+    program,
+    [
+      ["tripline serve --rules rules", "a server with the rules of a folder"],
+      ["tripline listen", "prints the webhooks that arrive"],
+      ["tripline emit -e job.failed -r job.backup", "something happens"],
+      ["tripline explain <the id that emit printed>", "why it did, or did not, fire"],
+    ],
+    "First steps, the first two in terminals of their own:",
+  );
+  program.addHelpText("after", "\nEach command has help with examples: tripline emit --help");
   try {
-    await program.parseAsync(words, { from: "user" });
+    // Commander takes a group of commands without one of them for a mistake. It is a question.
+    const group = name === undefined ? program : program.commands.find((command) => command.name() === name);
+    if (wanted.length < 2 && (group?.commands.length ?? 0) > 0) group?.outputHelp();
+    else await program.parseAsync(wanted, { from: "user" });
   } catch (error) {
     process.exitCode = report(error);
   }
 }
 
-/** The exit code when the command itself was wrong: an unknown option, a value that is none. */
-const misused = 2;
-
-/** Commander would end the process in the middle of a subcommand. */
-function withoutExit(command: Command): Command {
-  for (const subcommand of command.commands) withoutExit(subcommand);
-  return command.exitOverride();
+/** `tripline help emit` is `tripline emit --help`: only then is the command read that is asked about. */
+function helpAsOption(words: readonly string[]): readonly string[] {
+  return words[0] === "help" ? [...words.slice(1), "--help"] : words;
 }
 
-/** Prints what went wrong, for people, and says the exit code. A mistake of the program itself is thrown on. */
+/** The exit code when the command was misused: an unknown option, an invalid value. */
+const misused = 2;
+
+/** Prints what went wrong and returns the exit code. A bug is thrown on. */
 function report(error: unknown): number {
-  // Commander has already printed its own complaints.
+  // Commander has printed its own complaints.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : misused;
   if (!(error instanceof CommandFailure)) throw error;
   console.error(error.message);
   return error.exitCode;
 }
 
-// Whoever reads our output may stop reading: `tripline … | head`.
+// The reader of our output may stop reading: `tripline … | head`.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);

@@ -1,17 +1,15 @@
-/** `tripline simulate`: the rules over a timeline of events, in virtual time, without a server. */
+/** `tripline simulate`: runs rules over a timeline of events, in virtual time, without a server. */
 
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type { Firing } from "../core/machine/firing.ts";
 import { Simulation } from "../core/machine/simulation.ts";
 import { formatTime, type Micros } from "../core/model/time.ts";
-import {
-  durationOption,
-  linesOf,
-  nameOf,
-  readTimelineLine,
-  rulesForTimeline,
-  timeOption,
-} from "./timeline.ts";
+import { completeWith } from "./completable.ts";
+import { addExamples } from "./help.ts";
+import { readDuration, readTime } from "./option-values.ts";
+import { addJson } from "./output/output.ts";
+import { counted, printable } from "./output/text.ts";
+import { linesOf, nameOf, readTimelineLine, rulesForTimeline } from "./timeline.ts";
 
 interface SimulateOptions {
   readonly rules: string[];
@@ -22,23 +20,46 @@ interface SimulateOptions {
 }
 
 export function simulateCommand(): Command {
-  return new Command("simulate")
+  const command = new Command("simulate")
     .description(
-      "Run rules over a timeline in virtual time, and print each firing. Each line of the timeline is an event, with an " +
-        'optional "received" (default: its "occurred"; lines are in that order), or {"tick": "<time>"}, which lets ' +
-        "time pass. The automations exist from the first line's time on.",
+      "Run rules over a timeline of events in virtual time, and print each firing. No server is needed.\n\n" +
+        'Each line of the timeline is an event, with an optional "received" time (default: its "occurred" time), or ' +
+        '{"tick": "<time>"}, which lets time pass. Lines are in the order in which they are received. The automations ' +
+        "exist from the time of the first line.",
     )
-    .requiredOption("-r, --rules <path...>", "rule files, and directories of them")
-    .requiredOption("-e, --events <file>", "the timeline (NDJSON); - for standard input")
-    .option("-u, --until <time>", "carry time on to this instant after the last line", timeOption("--until"))
-    .option(
-      "--lateness <duration>",
-      "the lateness of triggers that name none",
-      durationOption("--lateness"),
-      0,
-    )
-    .option("--json", "print each firing as a line of JSON")
-    .action(simulate);
+    .addOption(rulesOption().makeOptionMandatory())
+    .addOption(timelineOption().makeOptionMandatory());
+  addVirtualTime(command);
+  addJson(command, "print each firing as one line of JSON");
+  addExamples(command, [
+    ["tripline simulate --rules rules --events timeline.ndjson", "what would fire, and when"],
+    [
+      "tripline simulate -r rules -e - --until 2026-03-02T00:00:00Z",
+      "a timeline that a program prints, until midnight",
+    ],
+  ]);
+  return command.action(simulate);
+}
+
+export function rulesOption(): Option {
+  return completeWith("rule-files", new Option("-r, --rules <path...>", "rule files, and folders of them"));
+}
+
+export function timelineOption(): Option {
+  const description = "the timeline, one JSON document per line; - for standard input";
+  return completeWith("files", new Option("-e, --events <file>", description));
+}
+
+/** Adds the options that let time pass after a timeline. @param group their heading in the help */
+export function addVirtualTime(command: Command, group?: string): Command {
+  const options = [
+    new Option("--until <time>", "let time pass until then after the last line").argParser(readTime),
+    new Option("--lateness <duration>", "the lateness of triggers that set none")
+      .argParser(readDuration)
+      .default(0, "0s"),
+  ];
+  for (const option of options) command.addOption(group === undefined ? option : option.helpGroup(group));
+  return command;
 }
 
 async function simulate(options: SimulateOptions): Promise<void> {
@@ -46,24 +67,24 @@ async function simulate(options: SimulateOptions): Promise<void> {
     latenessDefault: options.lateness,
     stored: false,
   });
-  const print = options.json === true ? asJson : asText;
+  const lineOf = options.json === true ? jsonLine : textLine;
   let latest: Micros | null = null;
   let firingCount = 0;
   let lines: string[] = [];
   const report = (firings: readonly Firing[]): void => {
     firingCount += firings.length;
-    for (const firing of firings) lines.push(print(firing));
-    if (lines.length < printedTogether) return;
+    for (const firing of firings) lines.push(lineOf(firing));
+    if (lines.length < linesPerWrite) return;
     process.stdout.write(lines.join(""));
     lines = [];
   };
   for await (const [number, text] of linesOf(options.events)) {
-    const step = readTimelineLine(text, `${nameOf(options.events)}:${number}`);
+    const place = `${nameOf(options.events)}:${number}`;
+    const step = readTimelineLine(text, place);
     if (step === null) continue;
     if (latest !== null && step.received < latest) {
-      const at = formatTime(latest);
       console.error(
-        `${nameOf(options.events)}:${number}: received ${formatTime(step.received)}, before the line above it; taken as received ${at}`,
+        `${place}: received ${formatTime(step.received)}, before the line above it; treated as received ${formatTime(latest)}`,
       );
     }
     latest = Math.max(latest ?? step.received, step.received);
@@ -71,10 +92,10 @@ async function simulate(options: SimulateOptions): Promise<void> {
   }
   if (options.until !== undefined) report(simulation.step({ received: options.until, event: null }));
   process.stdout.write(lines.join(""));
-  if (options.json !== true) console.log(`${firingCount} firing${firingCount === 1 ? "" : "s"}`);
+  if (options.json !== true) console.log(counted(firingCount, "firing"));
 }
 
-function asJson({ automation, triggered, labels, event, state }: Firing): string {
+function jsonLine({ automation, triggered, labels, event, state }: Firing): string {
   const line = {
     automation: automation.name,
     triggered: formatTime(triggered),
@@ -85,12 +106,14 @@ function asJson({ automation, triggered, labels, event, state }: Firing): string
   return `${JSON.stringify(line)}\n`;
 }
 
-function asText({ automation, triggered, labels, event, state, late }: Firing): string {
+/** Times are those of the timeline, which is written in UTC. */
+function textLine({ automation, triggered, labels, event, state, late }: Firing): string {
   const values = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
   const cause = event === null ? "no event" : `${event.wire.event} ${event.id}`;
   const note = late ? " (late: the alarm is taken back)" : "";
-  return `${formatTime(triggered)}  ${state.padEnd(9)}  ${[automation.name, ...values].join("  ")}  ${cause}${note}\n`;
+  const cells = [formatTime(triggered), state.padEnd(9), automation.name, ...values, `${cause}${note}`];
+  return `${printable(cells.join("  "))}\n`;
 }
 
-/** Firings per write: one at a time would be slow. */
-const printedTogether = 500;
+/** One write per firing would be slow. */
+const linesPerWrite = 500;

@@ -1,9 +1,9 @@
-/** How a command that runs until it is told otherwise learns that it should stop. */
+/** How a long-running command learns that it should stop. */
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Resolves with the first signal to stop. Later ones change nothing: Ctrl-C may reach a process both from the terminal
+ * Resolves with the first signal to stop. Later signals are ignored: Ctrl-C may reach a process twice, from the terminal
  * and from the program that started it, such as npm.
  */
 export function untilStopped(): Promise<NodeJS.Signals> {

@@ -1,15 +1,17 @@
 /** `tripline test`: runs the cases beside the rules, in virtual time, without a server. */
 
-import { styleText } from "node:util";
 import { Command, Option } from "commander";
 import { loadCases } from "../cases/load-cases.ts";
 import { type Reporter, report, reporters } from "../cases/reports.ts";
 import { type RunOptions, runCase } from "../cases/run-case.ts";
 import type { Paint } from "../cases/timeline.ts";
 import { latenessDefault } from "../core/model/limits.ts";
-import { formatDuration, type Micros, parseDuration } from "../core/model/time.ts";
+import { formatDuration, type Micros } from "../core/model/time.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
-import { CommandFailure } from "./failure.ts";
+import { rulePathsArgument } from "./completable.ts";
+import { addExamples, addNotes } from "./help.ts";
+import { readDuration, rulePathsDefault } from "./option-values.ts";
+import { paint, wantsColor } from "./output/style.ts";
 
 export interface TestIo extends RunOptions {
   readonly stdout: { write(text: string): unknown };
@@ -20,7 +22,7 @@ export interface TestIo extends RunOptions {
 
 export interface TestOptions {
   readonly reporter?: Reporter;
-  /** Only cases whose `file › name` holds this text, in any case. */
+  /** Only cases whose `file › name` contains this text, whatever its case. */
   readonly filter?: string;
   readonly lateness?: Micros;
 }
@@ -31,37 +33,43 @@ const failed = 1;
 const notRun = 2;
 
 export function testCommand(): Command {
-  return new Command("test")
+  const command = new Command("test")
     .description(
-      "Run the cases of *.test.yaml files against their rules in virtual time: each firing must be expected, and each " +
-        "expected one must come; once as written, and once with a restart between every two steps.",
+      "Run the cases of *.test.yaml files against their rules in virtual time. Every firing must be expected, and every " +
+        "expected one must come. Each case runs twice: as written, and with a restart between every two steps. No " +
+        "server is needed.",
     )
-    .argument("[paths...]", "case files (*.test.yaml), and directories of them", ["rules"])
+    .addArgument(rulePathsArgument("case files (*.test.yaml), and folders of them"))
     .addOption(
-      new Option("--reporter <name>", "text for people, tap or junit for programs")
+      new Option("--reporter <name>", "text for people; tap or junit for programs")
         .choices(reporters)
         .default("text"),
     )
-    .option("--filter <text>", "only cases whose file or name holds this text")
+    .option("--filter <text>", "only cases whose file or name contains this text")
     .option(
       "--lateness <duration>",
-      `the lateness where neither trigger nor case names one (default: ${formatDuration(latenessDefault)})`,
-      durationOption,
-    )
-    .addHelpText(
-      "after",
-      "\nThe exit code is 0 when all cases pass, 1 when one fails, and 2 when none was run: because of mistakes in the " +
-        "files, or because there are no cases.",
-    )
-    .action((paths: string[], options: TestOptions) => {
-      const { stdout, stderr, env } = process;
-      const color = stdout.isTTY === true && (env["NO_COLOR"] ?? "") === "";
-      process.exitCode = testRules(paths, { stdout, stderr, cwd: process.cwd(), color }, options);
-    });
+      `the lateness where neither trigger nor case sets one (default: ${formatDuration(latenessDefault)})`,
+      readDuration,
+    );
+  addNotes(
+    command,
+    "Exits with 0 when all cases pass, with 1 when one fails, and with 2 when none was run: because of mistakes in the\n" +
+      "files, or because there are no cases. docs/testing-rules.md shows how to write cases.",
+  );
+  addExamples(command, [
+    ["tripline test", "the cases of the folder rules"],
+    ["tripline test --filter silent", "only some of them"],
+    ["tripline test --reporter junit > report.xml", "for CI"],
+  ]);
+  return command.action((paths: string[], options: TestOptions) => {
+    const { stdout, stderr } = process;
+    const io = { stdout, stderr, cwd: process.cwd(), color: wantsColor() };
+    process.exitCode = testRules(paths.length === 0 ? rulePathsDefault : paths, io, options);
+  });
 }
 
 /**
- * Runs the cases that `paths` name and prints what came of them.
+ * Runs the cases that `paths` name and prints their results.
  *
  * @returns the exit code
  */
@@ -78,7 +86,7 @@ export function testRules(paths: readonly string[], io: TestIo, options: TestOpt
   if (cases.length === 0) {
     const count = loaded.cases.length;
     io.stderr.write(
-      `no case's file or name holds ${JSON.stringify(filter)}; there ${count === 1 ? "is" : "are"} ${count} without --filter\n`,
+      `No case's file or name contains ${JSON.stringify(filter)}. Without --filter there ${count === 1 ? "is" : "are"} ${count}.\n`,
     );
     return notRun;
   }
@@ -89,13 +97,5 @@ export function testRules(paths: readonly string[], io: TestIo, options: TestOpt
 
 const painted: Paint = (tone, text) => {
   if (tone === "plain") return text;
-  const format = ({ good: "green", bad: "red", faint: "dim" } as const)[tone];
-  return styleText(format, text, { validateStream: false });
+  return paint(text, ({ good: "green", bad: "red", faint: "dim" } as const)[tone], true);
 };
-
-function durationOption(text: string): Micros {
-  const duration = parseDuration(text);
-  if (duration === null)
-    throw new CommandFailure(`--lateness is ${text}, which is no duration; write it as 5s or 1m`, notRun);
-  return duration;
-}

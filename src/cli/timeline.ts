@@ -1,8 +1,8 @@
 /**
- * Timelines: events and ticks, one JSON document a line, in the order in which they are received.
+ * Timelines: events and ticks, one JSON document per line, in the order in which they are received.
  *
- * A line is an event, with an optional `received` (default: its `occurred`), or `{"tick": "<time>"}`. For a timeline
- * written by hand an id may be any text, and may be left out.
+ * A line is an event, with an optional `received` (default: its `occurred`), or `{"tick": "<time>"}`. So that timelines
+ * can be written by hand, an id may be any text and may be left out.
  */
 
 import { createReadStream } from "node:fs";
@@ -11,7 +11,7 @@ import { z } from "zod";
 import type { TimelineStep } from "../core/machine/simulation.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../core/model/event.ts";
-import { type Micros, parseDuration, parseTime } from "../core/model/time.ts";
+import { parseTime } from "../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../core/model/uuid.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { loadRules } from "../rules/load.ts";
@@ -21,7 +21,7 @@ import { ruleEnvironment } from "./secret-files.ts";
 
 const TimeSchema = z
   .string()
-  .refine((text) => parseTime(text) !== null, "should be an RFC 3339 time, such as 2026-03-01T09:30:00Z");
+  .refine((text) => parseTime(text) !== null, "expected an RFC 3339 time, such as 2026-03-01T09:30:00Z");
 
 const IdSchema = z
   .string()
@@ -39,9 +39,9 @@ const EventLineSchema = EventSchema.extend({
 /**
  * Reads a line of a timeline.
  *
- * @param place where the line is (`file:line`), for the message when it is no such line
+ * @param place where the line is (`file:line`), for error messages
  * @returns the step; null for an empty line
- * @throws CommandFailure naming the place, the JSON path, and what is wrong
+ * @throws CommandFailure with the place, the JSON path, and what is wrong
  */
 export function readTimelineLine(text: string, place: string): TimelineStep | null {
   if (text.trim() === "") return null;
@@ -49,7 +49,7 @@ export function readTimelineLine(text: string, place: string): TimelineStep | nu
   try {
     line = JSON.parse(text);
   } catch (error) {
-    throw new CommandFailure(`${place}: the line is not JSON: ${(error as Error).message}`);
+    throw new CommandFailure(`${place}: the line is not valid JSON: ${(error as Error).message}`);
   }
   const isTick = typeof line === "object" && line !== null && "tick" in line;
   if (isTick) {
@@ -65,8 +65,8 @@ function parsed<T>(schema: z.ZodType<T>, line: unknown, place: string): T {
   const result = schema.safeParse(line);
   if (result.success) return result.data;
   const mistakes = result.error.issues.map(({ path, message }) => {
-    const at = path.length === 0 ? "the line" : path.join(".");
-    return `${place}: ${at}: ${message}`;
+    const field = path.length === 0 ? "the line" : path.join(".");
+    return `${place}: ${field}: ${message}`;
   });
   throw new CommandFailure(mistakes.join("\n"));
 }
@@ -75,7 +75,7 @@ function parsed<T>(schema: z.ZodType<T>, line: unknown, place: string): T {
 export function rulesForTimeline(paths: readonly string[]): readonly Automation[] {
   const { automations, diagnostics } = loadRules(paths, {
     workspace: "default",
-    // No action is delivered, so nothing has to be set for one.
+    // No action runs, so no variable needs a value.
     env: { ...ruleEnvironment(process.env), [standIn]: "http://unset.invalid/" },
     now: 0,
   });
@@ -83,40 +83,22 @@ export function rulesForTimeline(paths: readonly string[]): readonly Automation[
   return automations;
 }
 
-/** The lines of a file, or of standard input for `-`, each with its number. @throws CommandFailure when it cannot be read */
+/** The lines of a file, or of standard input for `-`, each with its number. @throws CommandFailure when it is unreadable */
 export async function* linesOf(file: string): AsyncIterable<[number: number, text: string]> {
   const input = file === "-" ? process.stdin : createReadStream(file);
   let number = 0;
   try {
     for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       number++;
-      // Some editors begin a file with a byte order mark, which is no part of its first line.
+      // Some editors write a byte order mark, which is not part of the first line.
       yield [number, number === 1 ? text.replace(/^\uFEFF/, "") : text];
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    throw new CommandFailure(`${file} cannot be read: ${(error as Error).message}`);
+    throw new CommandFailure(`Cannot read ${file}: ${(error as Error).message}`);
   }
 }
 
 export function nameOf(file: string): string {
   return file === "-" ? "<standard input>" : file;
-}
-
-/** An option's value as an instant. */
-export function timeOption(option: string): (text: string) => Micros {
-  return (text) => {
-    const time = parseTime(text);
-    if (time !== null) return time;
-    throw new CommandFailure(`${option} is ${text}, which is no time; write it as 2026-03-01T09:30:00Z`, 2);
-  };
-}
-
-/** An option's value as a length of time. */
-export function durationOption(option: string): (text: string) => Micros {
-  return (text) => {
-    const duration = parseDuration(text);
-    if (duration !== null) return duration;
-    throw new CommandFailure(`${option} is ${text}, which is no duration; write it as 5s or 1m`, 2);
-  };
 }

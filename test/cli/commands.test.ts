@@ -98,23 +98,26 @@ describe("tripline emit", () => {
   });
 
   test.each([
-    { words: ["--resource-id", "pump.1"], says: "Give --event NAME", misuse: true },
-    { words: ["--event", "a"], says: "Give --resource-id ID", misuse: true },
+    { words: ["--resource-id", "pump.1"], says: "--event NAME", misuse: true },
+    { words: ["--event", "a"], says: "--resource-id ID", misuse: true },
     {
       words: ["--event", "a", "--resource-id", "b", "--payload", "{"],
-      says: "--payload is no JSON",
+      says: "--payload is not valid JSON",
       misuse: true,
     },
     {
       words: ["--event", "a", "--resource-id", "b", "--occurred", "now"],
-      says: "--occurred is now",
+      says: '--occurred is "now". Expected a time',
       misuse: true,
     },
     { words: ["--event", "a", "--resource-id", "b", "--label", "c"], says: "key=value", misuse: true },
-    { words: ["no-such-file.json"], says: "no-such-file.json cannot be read" },
-    { words: ["-"], input: '{"event":"a"}\nx\n', says: "-:2: this line is no JSON" },
+    { words: ["no-such-file.json"], says: "Cannot read no-such-file.json" },
+    { words: ["-"], input: '{"event":"a"}\nx\n', says: "-:2: this line is not valid JSON" },
     { words: ["-"], input: '{"event":"a"}\n', says: "0.resource: Field required" },
-    { words: ["--event", "a", "--resource-id", "b", "--url", "http://127.0.0.1:1/api"], says: "npm start" },
+    {
+      words: ["--event", "a", "--resource-id", "b", "--url", "http://127.0.0.1:1/api"],
+      says: "tripline serve",
+    },
   ])("$words is refused with the remedy: $says", async ({ words, input, says, misuse = false }) => {
     const before = (await api.entries()).length;
     const { code, stderr } = await emit(words, input);

@@ -25,18 +25,21 @@ test.skipIf(!has("bash"))("bash completes commands, subcommands, options and the
     return stdout.trim().split("\n").sort();
   };
   expect(complete("au")).toEqual(["automations"]);
-  expect(complete("automations", "")).toEqual(["--help", "inspect", "ls", "pause", "resume", "rm"]);
+  expect(complete("automations", "")).toEqual(["--help", "ls", "pause", "resume", "rm", "show"]);
   expect(complete("automations", "ls", "--o")).toEqual(["--output"]);
   expect(complete("automations", "ls", "--output", "")).toEqual(["json", "table", "yaml"]);
   // An option's value is no command, so what follows is still that of `events ls`.
   expect(complete("events", "ls", "--limit", "5", "--sin")).toEqual(["--since"]);
-  expect(complete("apply", "compl")).toEqual(["completion.bash"]);
+  sandbox.write("rules.yaml", "");
+  sandbox.write("rules.txt", "");
+  expect(complete("apply", "rul")).toEqual(["rules.yaml"]);
+  expect(complete("emit", "compl")).toEqual(["completion.bash"]);
 });
 
 test("zsh and fish get a script that names every command and its options", async () => {
   for (const shell of ["zsh", "fish"]) {
     const { stdout } = await sandbox.output(["completion", shell]);
-    for (const word of ["automations inspect", "deliveries redeliver", "dry-run", "prune"]) {
+    for (const word of ["automations show", "deliveries redeliver", "dry-run", "prune"]) {
       expect(stdout).toContain(word);
     }
   }

@@ -47,9 +47,9 @@ describe("tripline keys", () => {
     const made = await sandbox.output([...create, "events:write"], env);
     // The key alone, so that a script can take it: KEY=$(tripline keys create …).
     expect(made.stdout).toMatch(/^tripline_[0-9a-f]{12}_[\w-]{43}\n$/);
-    expect(made.stderr).toContain("opens workspace default: events:write.");
+    expect(made.stderr).toContain("gives access to workspace default: events:write.");
     expect(made.stderr).toContain("the only time");
-    expect(made.stderr).toContain("It is the first key");
+    expect(made.stderr).toContain("This is the first key");
     const key = made.stdout.trim();
     await statusIs(401, "none");
     const anonymous = await emit(null);
@@ -72,7 +72,7 @@ describe("tripline keys", () => {
     const words = ["--workspace", "north", "--rate", "100/s", "--expires", "90d"];
     const first = await sandbox.output([...create, "events:write,events:read", "-s", "admin", ...words], env);
     const second = await sandbox.output([...create, "admin"], env);
-    expect(second.stderr).not.toContain("It is the first key");
+    expect(second.stderr).not.toContain("This is the first key");
 
     const table = (await sandbox.output(["keys", "ls"], env)).stdout;
     expect(table.split("\n")).toEqual([
@@ -111,7 +111,7 @@ describe("tripline keys", () => {
   });
 
   test.each([
-    [[...create, "event:write"], "event:write is no scope; the scopes are events:write, events:read"],
+    [[...create, "event:write"], "event:write is not a scope. The scopes are events:write, events:read"],
     [["keys", "create", "--scope", "admin"], "--name"],
     [["keys", "create", "--name", "a"], "--scope"],
     [[...create, "admin", "--rate", "fast"], "100/s"],

@@ -114,8 +114,8 @@ describe("simulate", () => {
   });
 
   test.each([
-    ["{", /<standard input>:1: the line is not JSON/],
-    ['{"tick": "soon"}', /<standard input>:1: tick: should be an RFC 3339 time/],
+    ["{", /<standard input>:1: the line is not valid JSON/],
+    ['{"tick": "soon"}', /<standard input>:1: tick: expected an RFC 3339 time/],
     [
       event("a", "pump.failed", "00:00", { resource: {} }),
       /<standard input>:1: resource\.prefect\.resource\.id: /,
@@ -127,9 +127,9 @@ describe("simulate", () => {
   });
 
   test.each([
-    ["--until", "tomorrow", /--until is tomorrow, which is no time/],
-    ["--lateness", "soon", /--lateness is soon, which is no duration/],
-  ])("exits with 2 when the value of %s is none", (option, value, message) => {
+    ["--until", "tomorrow", /argument 'tomorrow' is invalid. Expected a time/],
+    ["--lateness", "soon", /argument 'soon' is invalid. Expected a duration/],
+  ])("exits with 2 for an invalid value of %s", (option, value, message) => {
     const { stderr, status } = run(["simulate", "--rules", rules, "--events", "-", option, value], "");
     expect(stderr).toMatch(message);
     expect(status).toBe(2);
@@ -146,7 +146,9 @@ describe("simulate", () => {
     const timeline = [event("a", "pump.failed", "00:10"), event("b", "pump.failed", "00:05")].join("\n");
     const { lines, stderr } = run(["simulate", "--rules", rules, "--events", "-"], timeline);
     expect(lines.at(-1)).toBe("2 firings");
-    expect(stderr).toMatch(/:2: received 2026-03-01T00:00:05Z, before the line above it; taken as received/);
+    expect(stderr).toMatch(
+      /:2: received 2026-03-01T00:00:05Z, before the line above it; treated as received/,
+    );
   });
 });
 
@@ -164,9 +166,10 @@ describe("explain", () => {
       "b",
       "--automation",
       "vent stays open",
+      "--utc",
     ];
     const { lines, status } = run(words, timeline);
-    expect(lines[0]).toContain("met the expectation");
+    expect(lines[1]).toContain("met the expectation");
     expect(lines.join("\n")).toContain("[2026-03-01T00:00:00Z, 2026-03-01T00:00:30Z) with 0 of 1");
     expect(status).toBe(0);
   });
@@ -182,7 +185,7 @@ describe("explain", () => {
       event("r", "sensor.read", "00:40"),
     ].join("\n");
     const words = ["explain", "--rules", always, "--events", "-", "--event", "r"];
-    expect(run(words, ticked).lines[0]).toContain("was resolved by this event");
+    expect(run(words, ticked).lines[1]).toContain("was resolved by this event");
   });
 
   test("names the condition that fails first, and the value that failed it", () => {
@@ -197,16 +200,16 @@ describe("explain", () => {
       "--automation",
       "pump failed",
     ];
-    expect(run(words, timeline).lines[0]).toContain('its name is "vent.closed"; wanted is "pump.failed"');
+    expect(run(words, timeline).lines[1]).toContain('its name is "vent.closed"; wanted is "pump.failed"');
   });
 
   test("says so when the timeline holds no such event, or the rules no such automation", () => {
     expect(run(["explain", "--rules", rules, "--events", "-", "--event", "z"], timeline).stderr).toContain(
-      "holds no event with the id z",
+      "contains no event with the id z",
     );
     expect(
       run(["explain", "--rules", rules, "--events", "-", "--event", "a", "--automation", "z"], timeline)
         .stderr,
-    ).toContain('there are "vent stays open", "pump failed"');
+    ).toContain('The rules define "vent stays open", "pump failed"');
   });
 });

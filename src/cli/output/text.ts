@@ -1,0 +1,61 @@
+/** Texts that are safe on a terminal, and as wide as they should be. */
+
+import stringWidth from "string-width";
+
+/**
+ * Replaces control characters by `\u001b` and the like. Names and labels come from outside: they must not move the
+ * cursor, forge a line or reverse the reading direction.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (control) => `\\u${(control.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** How many columns a text takes on a terminal: a Chinese character or an emoji takes two. */
+export function widthOf(text: string): number {
+  return stringWidth(text);
+}
+
+const ellipsis = "…";
+
+const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** Cuts a text to a width in columns, and marks the cut with an ellipsis. It splits no visible character. */
+export function cutToWidth(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  let kept = "";
+  let keptWidth = 0;
+  for (const { segment } of segmenter.segment(text)) {
+    keptWidth += widthOf(segment);
+    if (keptWidth > width - 1) break;
+    kept += segment;
+  }
+  return width < 1 ? "" : `${kept.trimEnd()}${ellipsis}`;
+}
+
+/** `1 event`, `2 events`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** The values of a key: `room=4 floor=2`. A key that is just the resource's id is written as that id. */
+export function keyText(labels: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(labels);
+  const [first] = entries;
+  if (entries.length === 1 && first?.[0] === "prefect.resource.id") return first[1];
+  return entries.map(([label, value]) => `${label}=${value}`).join(" ");
+}
+
+/**
+ * The beginning of an id, long enough to tell ids apart; commands accept it in place of the whole id.
+ *
+ * Most UUIDs are random from their first digit on. Those that begin with their time of creation (versions 1, 6 and 7)
+ * need more digits.
+ */
+export function shortId(id: string): string {
+  const version = /^[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])/i.exec(id)?.[1];
+  if (version === undefined) return id;
+  return /[167]/.test(version) ? id.slice(0, 18) : id.slice(0, 8);
+}

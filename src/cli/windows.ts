@@ -1,0 +1,71 @@
+/** `tripline windows`: what automations have counted so far, and what they are waiting for. */
+
+import { Argument, Command } from "commander";
+import type { Window } from "../client/index.ts";
+import { completeWith } from "./completable.ts";
+import { addConnection, type ConnectionOptions, findAutomation, withServer } from "./connection.ts";
+import { addExamples } from "./help.ts";
+import { addOutput, type OutputOptions, print } from "./output/output.ts";
+import { type Column, table } from "./output/table.ts";
+import { counted, keyText } from "./output/text.ts";
+import { timeAndDistance, timeText } from "./output/times.ts";
+import type { View } from "./output/view.ts";
+
+type Options = ConnectionOptions & OutputOptions;
+
+export function windowsCommand(): Command {
+  const command = new Command("windows")
+    .description(
+      "Show the open windows of a running server: what has been counted, what is missing, and when each is judged.",
+    )
+    .addArgument(
+      completeWith("automations", new Argument("[automations...]", "names or ids (default: all)")),
+    );
+  addConnection(addOutput(command));
+  addExamples(command, [
+    ["tripline windows", "all open windows"],
+    ["tripline windows service-silent", "those of one automation"],
+  ]);
+  return command.action(async (namesOrIds: string[], options: Options) => {
+    const answers = await withServer(options, async (tripline) => {
+      const automations =
+        namesOrIds.length === 0
+          ? await tripline.automations.list()
+          : await Promise.all(namesOrIds.map((nameOrId) => findAutomation(tripline, nameOrId)));
+      return Promise.all(automations.map(({ id }) => tripline.automations.windows(id)));
+    });
+    print(answers, options, (view) => {
+      const rows = answers.flatMap(({ automation, windows }) =>
+        windows.map((window) => ({ automation: automation.name, window })),
+      );
+      if (rows.length === 0) return `No window is open in ${counted(answers.length, "automation")}.`;
+      return table(columnsFor(view), rows, view);
+    });
+  });
+}
+
+interface Row {
+  readonly automation: string;
+  readonly window: Window;
+}
+
+function columnsFor(view: View): Column<Row>[] {
+  return [
+    { heading: "AUTOMATION", cell: ({ automation }) => automation, widthMin: 14 },
+    {
+      heading: "TRIGGER",
+      cell: ({ window }) => (window.trigger === "" ? "(root)" : window.trigger),
+      widthMin: 7,
+    },
+    { heading: "KEY", cell: ({ window }) => keyText(window.labels) || "-", widthMin: 14 },
+    {
+      heading: "COUNT",
+      cell: ({ window: { count, threshold, unresolved } }) =>
+        `${count} of ${threshold}${unresolved ? ", unresolved" : ""}`,
+      style: ({ window }) => (window.unresolved ? "red" : null),
+    },
+    { heading: "START", cell: ({ window }) => timeText(window.start, view), widthMin: 8 },
+    ...(view.brief ? [] : [{ heading: "END", cell: ({ window }: Row) => timeText(window.end, view) }]),
+    { heading: "JUDGED", cell: ({ window }) => timeAndDistance(window.deadline, view), widthMin: 8 },
+  ];
+}
