@@ -11,6 +11,7 @@ import type { WorkerSettings } from "../delivery/worker-settings.ts";
 import { type Engine, startEngine } from "../engine/engine.ts";
 import type { History } from "../history/history.ts";
 import { Log } from "../store/log.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import type { Running } from "./running.ts";
 import { startRecording } from "./serve-history.ts";
 import type { Settings } from "./settings.ts";
@@ -27,6 +28,8 @@ export interface ServeWorkspaceOptions {
   /** The history of any workspace; null where none is kept. */
   readonly history: History | null;
   readonly metrics: Metrics;
+  /** Null where no traces are recorded. */
+  readonly tracer: Tracer | null;
   readonly logger: Logger;
   /** Takes what is started here. */
   readonly running: Running;
@@ -39,7 +42,7 @@ export interface ServeWorkspaceOptions {
  */
 export async function serveWorkspace(
   workspace: string,
-  { settings, redis, history: shared, metrics: all, logger: parent, running }: ServeWorkspaceOptions,
+  { settings, redis, history: shared, metrics: all, tracer, logger: parent, running }: ServeWorkspaceOptions,
 ): Promise<ServedWorkspace> {
   const { roles, redis: redisUrl } = settings;
   // Of a single workspace, its name in each line would say nothing.
@@ -63,6 +66,7 @@ export async function serveWorkspace(
       log,
       logger,
       metrics,
+      ...(tracer === null ? {} : { tracer }),
       settings: workerSettingsOf(settings),
     });
     running.add(() => worker.close());
@@ -74,6 +78,7 @@ export async function serveWorkspace(
     queue,
     logger,
     metrics,
+    ...(tracer === null ? {} : { tracer }),
     shards: settings.shards,
     leaseMs: settings.lease / millisecond,
     latenessDefault: settings.lateness,

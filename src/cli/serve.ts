@@ -13,6 +13,8 @@ import { createWebSockets } from "../api/sockets/websockets.ts";
 import { ShardCountChanged } from "../engine/engine.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../history/errors.ts";
 import { connect, RedisUnreachable, reaching } from "../store/connection.ts";
+import { startTelemetry, TelemetryUnavailable } from "../telemetry/telemetry.ts";
+import { version } from "../version.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
 import { CommandFailure } from "./failure.ts";
 import { createLogger } from "./logger.ts";
@@ -97,10 +99,15 @@ async function startParts(
     await serveApiKeys(settings.apiKeysFile, { redis, workspaces: settings.workspace, logger });
   }
   const metrics = new Metrics();
+  const telemetry = await startTelemetry({ env: process.env, metrics, logger, version });
+  running.add(() => telemetry.stop());
+  const { tracer } = telemetry;
   const history = await openSharedHistory(settings, running);
   const served: ServedWorkspace[] = [];
   for (const workspace of settings.workspace) {
-    served.push(await serveWorkspace(workspace, { settings, redis, history, metrics, logger, running }));
+    served.push(
+      await serveWorkspace(workspace, { settings, redis, history, metrics, tracer, logger, running }),
+    );
   }
   const [first, ...others] = served;
   if (first === undefined) throw new CommandFailure("Name a workspace to serve: --workspace default");
@@ -126,6 +133,7 @@ async function startParts(
       explain,
       deadLettersOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,
       metrics,
+      tracer,
       readiness,
       trustProxy: settings.trustProxy,
       logger,
@@ -201,6 +209,7 @@ async function warnOfForgetfulRedis(redis: Redis, logger: Logger): Promise<void>
 
 /** What a person can put right, in words that say how. */
 function asFailure(error: unknown, settings: Settings): unknown {
+  if (error instanceof TelemetryUnavailable) return new CommandFailure(error.message, 1, { cause: error });
   if (error instanceof RedisUnreachable) {
     return new CommandFailure(
       `${error.message}\n` +

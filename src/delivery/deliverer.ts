@@ -11,9 +11,12 @@
  */
 
 import { DelayedError, type Job, UnrecoverableError } from "bullmq";
+import type { Invocation } from "../core/model/invocation.ts";
 import { millisecond } from "../core/model/time.ts";
+import { type TraceContext, traceIdOf } from "../core/model/trace-context.ts";
 import { RedisUnreachable, reaching } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
+import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
 import { redactionOf } from "../templates/references.ts";
 import { Renderer } from "../templates/renderer.ts";
 import type { AttemptOutcome } from "./attempt.ts";
@@ -39,6 +42,8 @@ export interface DelivererOptions {
   readonly log: Log;
   readonly logger: ActionLogger;
   readonly metrics?: ActionMetrics;
+  /** Records a span for each attempt. By default an attempt passes on the trace of its firing. */
+  readonly tracer?: Tracer;
   readonly settings: WorkerSettings;
   readonly webhooks: WebhookClient;
   /** Aborted when the worker must stop at once. */
@@ -49,14 +54,17 @@ export class Deliverer {
   readonly #log: Log;
   readonly #logger: ActionLogger;
   readonly #metrics: ActionMetrics;
+  readonly #tracer: Tracer;
   readonly #settings: WorkerSettings;
   readonly #webhooks: WebhookClient;
   readonly #stop: AbortSignal;
 
-  constructor({ log, logger, metrics = {}, settings, webhooks, stop }: DelivererOptions) {
+  constructor(options: DelivererOptions) {
+    const { log, logger, metrics = {}, tracer = passOnTracer, settings, webhooks, stop } = options;
     this.#log = log;
     this.#logger = logger;
     this.#metrics = metrics;
+    this.#tracer = tracer;
     this.#settings = settings;
     this.#webhooks = webhooks;
     this.#stop = stop;
@@ -90,16 +98,19 @@ export class Deliverer {
     const { invocation } = job.data;
     const { type } = invocation.action;
     await this.#announce(job);
-    const started = performance.now();
-    const attempt = await this.#run(job);
-    const durationMs = Math.round(performance.now() - started);
-    if (attempt.kind === "deferred") return this.#defer(job, token, attempt);
-
     const attemptCount = (job.data.attemptCount ?? 0) + 1;
+    const span = this.#startSpan(invocation, attemptCount);
+    const started = performance.now();
+    const attempt = await this.#run(job, span.trace);
+    const durationMs = Math.round(performance.now() - started);
+    // Nothing was tried, so the span does not end: it is not exported.
+    if (attempt.kind === "deferred") return this.#defer(job, token, attempt);
+    const status = attempt.result?.["status_code"];
+    if (typeof status === "number") span.set({ "http.response.status_code": status });
+    span.end(attempt.kind === "executed" ? undefined : attempt.reason);
     this.#metrics.attemptFinished?.(type, attempt.kind, durationMs / 1_000);
     const result = { ...attempt.result, attempts: attemptCount, duration_ms: durationMs };
     if (attempt.kind === "executed") return this.#keepOutcome(job, job.data, "executed", result);
-    const status = attempt.result?.["status_code"];
     const state = withAttempt(job.data, {
       at: new Date().toISOString(),
       reason: attempt.reason,
@@ -114,8 +125,10 @@ export class Deliverer {
       automation: invocation.automation.name,
       invocation: invocation.id,
       reason: attempt.reason,
+      attempt: attemptCount,
+      waitMs,
     };
-    this.#logger.warn({ ...fields, attempt: attemptCount, waitMs }, "Delivery failed; retrying");
+    this.#logger.warn({ ...fields, ...traceFields(invocation) }, "Delivery failed; retrying");
     await this.#write(job, state);
     await job.moveToDelayed(Date.now() + waitMs, token);
     return null;
@@ -129,7 +142,26 @@ export class Deliverer {
     await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
   }
 
-  async #run({ data: { invocation }, stalledCounter }: Job<DeliveryState>): Promise<AttemptOutcome> {
+  #startSpan({ id, action, automation, trace }: Invocation, attempt: number): TraceSpan {
+    const isRequest = action.type === "call-webhook" || action.type === "send-notification";
+    return this.#tracer.start(action.type, {
+      kind: isRequest ? "client" : "internal",
+      parent: trace ?? null,
+      attributes: {
+        "tripline.automation.id": automation.id,
+        "tripline.automation.name": automation.name,
+        "tripline.delivery.id": id,
+        "tripline.delivery.attempt": attempt,
+      },
+    });
+  }
+
+  /** @param trace what the attempt passes on */
+  async #run(
+    { data, stalledCounter }: Job<DeliveryState>,
+    trace: TraceContext | null,
+  ): Promise<AttemptOutcome> {
+    const invocation = trace === null ? data.invocation : { ...data.invocation, trace };
     if (stalledCounter > crashCountMax) {
       const reason = `gave up: the worker crashed ${stalledCounter} times during this delivery`;
       return { kind: "failed", reason };
@@ -177,7 +209,13 @@ export class Deliverer {
     const { id, automation, action, lineage, trace } = job.data.invocation;
     const event = deliveryEvent(job.data, kind, at, result);
     await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
-    const fields = { automation: automation.name, action: action.type, ...result, invocation: id };
+    const fields = {
+      automation: automation.name,
+      action: action.type,
+      ...result,
+      invocation: id,
+      ...traceFields(job.data.invocation),
+    };
     if (kind === "executed") this.#logger.info(fields, "Action executed");
     else this.#logger.error(fields, "Action failed; no retries left");
     const seconds = (Date.now() - (job.data.started ?? job.timestamp)) / 1_000;
@@ -201,6 +239,11 @@ export class Deliverer {
       }
     }
   }
+}
+
+/** So that a log line leads to its trace, and a trace to its log lines. */
+function traceFields({ trace }: Invocation): { trace_id?: string } {
+  return trace === undefined ? {} : { trace_id: traceIdOf(trace) };
 }
 
 /** Waits, or returns early when the signal aborts. */

@@ -3,6 +3,7 @@
 import { DelayedError, isNotConnectionError, type Job, type Span, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import type { Log } from "../store/log.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import { Deliverer, type JobState, sleep } from "./deliverer.ts";
 import { WebhookClient } from "./http/webhook-client.ts";
 import { queueName, queuePrefix } from "./queue.ts";
@@ -20,6 +21,7 @@ export interface ActionWorkerOptions {
   readonly logger: ActionLogger;
   readonly settings?: Partial<WorkerSettings>;
   readonly metrics?: ActionMetrics;
+  readonly tracer?: Tracer;
 }
 
 export interface ActionWorker {

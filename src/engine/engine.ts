@@ -5,6 +5,7 @@ import type { Redis } from "ioredis";
 import type { Micros } from "../core/model/time.ts";
 import { connect, reaching } from "../store/connection.ts";
 import { workspaceKeys } from "../store/keys.ts";
+import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import { systemClock } from "./clock.ts";
 import type { ActionQueue, EngineLogger, EngineMetrics } from "./ports.ts";
 import { RedisShardStore } from "./redis-shard-store.ts";
@@ -18,6 +19,8 @@ export interface EngineOptions {
   readonly queue: ActionQueue;
   readonly logger: EngineLogger;
   readonly metrics?: EngineMetrics;
+  /** Records a span for each firing. By default a firing passes on the trace of its event. */
+  readonly tracer?: Tracer;
   /** Among how many shards the workspace's automations are divided; fixed at its first start. Default 1. */
   readonly shards?: number;
   /** How long a shard waits for a new owner when its own has died. Default 10 s. */
@@ -50,7 +53,7 @@ const leaseMsDefault = 10_000;
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { redisUrl, workspace, queue, logger, metrics = {}, shards = 1, leaseMs = leaseMsDefault } = options;
-  const { latenessDefault, seenCountMax } = options;
+  const { latenessDefault, seenCountMax, tracer = passOnTracer } = options;
   const onTrouble = (error: Error) => logger.warn({ err: error }, "The engine has no connection to Redis");
   const redis = connect(redisUrl, { name: "tripline-engine", onTrouble });
   try {
@@ -77,7 +80,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       ...(latenessDefault === undefined ? {} : { latenessDefault }),
       ...(seenCountMax === undefined ? {} : { seenCountMax }),
     };
-    const ports = { store, queue, clock: systemClock, logger, metrics };
+    const ports = { store, queue, clock: systemClock, logger, metrics, tracer };
     const settled = Promise.withResolvers<void>();
     settling.push(settled.promise);
     const ended = runShard(ports, settings, stop.signal, settled.resolve).finally(() => {

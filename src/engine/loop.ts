@@ -11,6 +11,7 @@ import type { Firing } from "../core/machine/firing.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
 import { blockMsMax } from "../store/connection.ts";
+import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
 import type { Clock, Commit, Cursor, EngineMetrics, ReadResult, ShardStore } from "./ports.ts";
 import { shardOf } from "./shard-of.ts";
 
@@ -23,6 +24,7 @@ export interface LoopPorts {
   readonly store: ShardStore;
   readonly clock: Clock;
   readonly metrics: EngineMetrics;
+  readonly tracer?: Tracer;
   /** Called after each commit that left something in the outbox. */
   readonly dispatch: () => void;
 }
@@ -154,14 +156,15 @@ export class Loop {
     this.#entriesSinceCommit = 0;
     await this.#committing;
     this.#commitCount += 1;
+    const spans = firings.map((firing) => this.#startSpan(firing));
     const commit: Commit = {
       epoch: this.#settings.epoch,
       changes: dirty,
       events: [
-        ...firings.map((firing) => ({
+        ...firings.map((firing, index) => ({
           event: firingEvent(firing),
           lineage: firing.lineage,
-          trace: tracesOf(firing).parent,
+          trace: spans[index]?.trace,
         })),
         ...loopCuts.map((cut) => ({
           event: loopCutEvent(cut),
@@ -169,7 +172,7 @@ export class Loop {
           trace: cut.event.trace,
         })),
       ],
-      invocations: firings.flatMap((firing) => invocationsOf(firing)),
+      invocations: firings.flatMap((firing, index) => invocationsOf(firing, spans[index]?.trace)),
       cursor: {
         position: this.#position,
         watermark: this.#core.watermark,
@@ -178,7 +181,31 @@ export class Loop {
       },
     };
     this.#committing = this.#send(commit, firings, entryCount);
-    this.#committing.catch(() => {}); // thrown where it is awaited
+    const endSpans = (error?: string) => {
+      for (const span of spans) span.end(error);
+    };
+    this.#committing.then(
+      () => endSpans(),
+      () => endSpans("the commit failed; the firing will be derived again"), // thrown where it is awaited
+    );
+  }
+
+  /** From the evaluation to the end of the commit. A firing has a span; an event that is only evaluated has none. */
+  #startSpan(firing: Firing): TraceSpan {
+    const { tracer = passOnTracer } = this.#ports;
+    const { id, name } = firing.automation;
+    return tracer.start("firing", {
+      kind: "internal",
+      ...tracesOf(firing),
+      attributes: {
+        "tripline.automation.id": id,
+        "tripline.automation.name": name,
+        "tripline.firing.id": firing.id,
+        "tripline.firing.state": firing.state,
+        "tripline.event.id": firing.event?.id,
+        "tripline.shard": this.#settings.shard,
+      },
+    });
   }
 
   async #send(commit: Commit, firings: readonly Firing[], entryCount: number): Promise<void> {

@@ -5,6 +5,7 @@
  */
 
 import { RedisUnreachable } from "../store/connection.ts";
+import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Loop, LostOwnership } from "./loop.ts";
 import type { ActionQueue, Clock, EngineLogger, EngineMetrics, ShardStore } from "./ports.ts";
@@ -16,6 +17,7 @@ export interface ShardPorts {
   readonly clock: Clock;
   readonly logger: EngineLogger;
   readonly metrics: EngineMetrics;
+  readonly tracer?: Tracer;
 }
 
 export interface ShardSettings extends RestoreSettings {
@@ -92,7 +94,7 @@ async function own(
   stop: AbortSignal,
   restored: () => void,
 ): Promise<void> {
-  const { store, queue, clock, logger, metrics } = ports;
+  const { store, queue, clock, logger, metrics, tracer = passOnTracer } = ports;
   const { shard, shardCount, leaseMs } = settings;
   const ended = new AbortController();
   const signal = AbortSignal.any([stop, ended.signal]);
@@ -107,7 +109,12 @@ async function own(
     metrics.owned?.(shard, true);
     restored();
     const dispatch = () => dispatcher.wake();
-    const loop = new Loop(core, cursor, { store, clock, metrics, dispatch }, { shard, shardCount, epoch });
+    const loop = new Loop(
+      core,
+      cursor,
+      { store, clock, metrics, dispatch, tracer },
+      { shard, shardCount, epoch },
+    );
     await loop.run(signal);
     if (!stop.aborted) throw new LostOwnership("the lease was lost");
   } finally {

@@ -2,6 +2,7 @@
 
 import { Hono } from "hono";
 import type { Logger } from "pino";
+import type { Tracer } from "../../telemetry/tracer.ts";
 import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
 import { type DeadLetters, deliveryRoutes } from "../automations/deliveries.ts";
@@ -17,6 +18,7 @@ import { checkApiVersion, probes, type Readiness, smallEndpoints } from "../pref
 import { answerErrors } from "./answer-errors.ts";
 import { type Metrics, metricsRoute } from "./metrics.ts";
 import { type ApiEnv, type Tenants, tenancy } from "./tenant.ts";
+import { tracing } from "./tracing.ts";
 
 export interface AppOptions {
   readonly tenants: Tenants;
@@ -26,6 +28,8 @@ export interface AppOptions {
   /** The deliveries of a workspace that were given up; null when this server does not know it. */
   readonly deadLettersOf: (workspace: string) => DeadLetters | null;
   readonly metrics: Metrics;
+  /** Records a span for each request; left out, no spans are recorded. */
+  readonly tracer?: Tracer | null;
   readonly readiness: Readiness;
   /** Whether a proxy is in front whose word on host and protocol counts. */
   readonly trustProxy?: boolean;
@@ -38,6 +42,7 @@ export function createApp({
   explain,
   deadLettersOf,
   metrics,
+  tracer = null,
   readiness,
   trustProxy = false,
   logger,
@@ -47,6 +52,7 @@ export function createApp({
   const app = new Hono({ strict: false });
   answerErrors(app, logger, isHistoryUnavailable);
 
+  if (tracer !== null) app.use("/api/*", tracing(tracer));
   app.route("/", metricsRoute(metrics, tenants));
   if (servesApi) app.route("/", docsRoutes());
   // Prefect Cloud's paths name a workspace; the client takes them as part of its base URL. They come first, because

@@ -2,11 +2,17 @@
 
 import { Hono } from "hono";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { MetricSnapshot, MetricsSource, ObservationListener } from "../../telemetry/metrics-bridge.ts";
 import type { IngestMeter } from "../ingest/ingest.ts";
 import { type ApiEnv, checkScope, type Tenants } from "./tenant.ts";
 
 /** How long actions and commits take: from a quick write to the longest timeout of a webhook. */
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60];
+
+interface DurationHistogram {
+  readonly name: string;
+  readonly metric: Histogram;
+}
 
 export interface QueueCounts {
   readonly waiting: number;
@@ -34,7 +40,9 @@ export type WorkspaceMeter = Pick<
   observeQueue(counts: () => Promise<QueueCounts>): void;
 };
 
-export class Metrics implements IngestMeter {
+export class Metrics implements IngestMeter, MetricsSource {
+  readonly histogramBuckets = durationBuckets;
+  #onObservation: ObservationListener = () => {};
   readonly #registry = new Registry();
   readonly #accepted = this.#counter(
     "tripline_events_accepted_total",
@@ -159,7 +167,7 @@ export class Metrics implements IngestMeter {
   }
 
   committed(_shard: number, { ms }: { readonly ms: number }): void {
-    this.#commitDurations.observe(ms / 1_000);
+    this.#observe(this.#commitDurations, {}, ms / 1_000);
   }
 
   fired(_shard: number, { state }: { readonly state: string }): void {
@@ -173,13 +181,13 @@ export class Metrics implements IngestMeter {
   /** @param seconds from its dispatch to its end */
   actionFinished(type: string, outcome: string, seconds: number): void {
     this.#actions.inc({ type, outcome });
-    this.#actionDurations.observe({ type }, seconds);
+    this.#observe(this.#actionDurations, { type }, seconds);
   }
 
   /** @param seconds how long this attempt took */
   attemptFinished(type: string, outcome: string, seconds: number): void {
     this.#attempts.inc({ type, outcome });
-    this.#attemptDurations.observe({ type }, seconds);
+    this.#observe(this.#attemptDurations, { type }, seconds);
   }
 
   deferred(type: string): void {
@@ -194,6 +202,16 @@ export class Metrics implements IngestMeter {
     this.#trimmed.inc(entryCount);
   }
 
+  /** Every metric and its values now. */
+  async snapshot(): Promise<MetricSnapshot[]> {
+    // prom-client declares the type of a metric as an enum, but gives its name.
+    return (await this.#registry.getMetricsAsJSON()) as unknown as MetricSnapshot[];
+  }
+
+  onObservation(listener: ObservationListener): void {
+    this.#onObservation = listener;
+  }
+
   /** Everything, in Prometheus's text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
@@ -203,17 +221,19 @@ export class Metrics implements IngestMeter {
     return this.#registry.contentType;
   }
 
+  #observe(histogram: DurationHistogram, labels: Readonly<Record<string, string>>, seconds: number): void {
+    histogram.metric.observe(labels, seconds);
+    this.#onObservation(histogram.name, labels, seconds);
+  }
+
   #counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
     return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
   }
 
-  #histogram<Label extends string>(
-    name: string,
-    help: string,
-    labelNames: readonly Label[],
-  ): Histogram<Label> {
+  #histogram(name: string, help: string, labelNames: readonly string[]): DurationHistogram {
     const registers = [this.#registry];
-    return new Histogram({ name, help, labelNames: [...labelNames], buckets: durationBuckets, registers });
+    const options = { name, help, labelNames: [...labelNames], buckets: durationBuckets, registers };
+    return { name, metric: new Histogram(options) };
   }
 
   #observeQueues(): void {

@@ -1,0 +1,34 @@
+/** One span for each request, which the trace of everything that it causes begins with or continues. */
+
+import type { MiddlewareHandler } from "hono";
+import { routePath } from "hono/route";
+import { readTraceContext } from "../../core/model/trace-context.ts";
+import type { Tracer } from "../../telemetry/tracer.ts";
+import type { ApiEnv } from "./tenant.ts";
+
+/** Asked every few seconds by orchestrators. */
+const probePattern = /\/(?:health|ready)\/?$/;
+
+export function tracing(tracer: Tracer): MiddlewareHandler<ApiEnv> {
+  return async (context, next) => {
+    const { method, path } = context.req;
+    if (probePattern.test(path)) return next();
+    const { headers } = context.req.raw;
+    const span = tracer.start(method, {
+      kind: "server",
+      parent: readTraceContext(headers.get("traceparent"), headers.get("tracestate")),
+      attributes: { "http.request.method": method, "url.path": path },
+    });
+    if (span.trace !== null) context.set("trace", span.trace);
+    await next();
+    const { status } = context.res;
+    const route = routePath(context, -1);
+    // Where no route matches there is only this middleware's own path.
+    if (!route.endsWith("*")) {
+      span.rename(`${method} ${route}`);
+      span.set({ "http.route": route });
+    }
+    span.set({ "http.response.status_code": status });
+    span.end(status >= 500 ? `responded ${status}` : undefined);
+  };
+}

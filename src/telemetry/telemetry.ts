@@ -1,0 +1,66 @@
+/** Whether traces and metrics are exported: off, unless the environment names a collector or an exporter. */
+
+import type { MetricsSource } from "./metrics-bridge.ts";
+import type { Tracer } from "./tracer.ts";
+
+export interface Telemetry {
+  /** Null when no traces are exported. */
+  readonly tracer: Tracer | null;
+  /** Exports what is left. */
+  stop(): Promise<void>;
+}
+
+export interface TelemetryOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly metrics: MetricsSource;
+  readonly logger: { warn(fields: object, message: string): void };
+  readonly version: string;
+}
+
+/** What is exported. */
+export interface Signals {
+  readonly traces: boolean;
+  readonly metrics: boolean;
+}
+
+/** `OTEL_*` names a collector, but the SDK is not installed. */
+export class TelemetryUnavailable extends Error {
+  override readonly name = "TelemetryUnavailable";
+}
+
+/**
+ * Starts exporting, if `OTEL_*` asks for it. Otherwise the SDK is not even loaded.
+ *
+ * @throws TelemetryUnavailable when the SDK is not installed
+ */
+export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
+  const signals = signalsIn(options.env);
+  if (!signals.traces && !signals.metrics) return { tracer: null, stop: async () => {} };
+  try {
+    const { startOpenTelemetry } = await import("./opentelemetry.ts");
+    return await startOpenTelemetry(signals, options);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== "ERR_MODULE_NOT_FOUND" && code !== "MODULE_NOT_FOUND") throw error;
+    throw new TelemetryUnavailable(
+      "OTEL_* asks for traces or metrics, which needs a package that is not installed.\n" +
+        "Install it beside Tripline: npm install @opentelemetry/sdk-node\n" +
+        "Or set OTEL_SDK_DISABLED=true.",
+      { cause: error },
+    );
+  }
+}
+
+/** Which signals the standard variables ask for. */
+export function signalsIn(env: TelemetryOptions["env"]): Signals {
+  const value = (name: string): string => env[name]?.trim() ?? "";
+  if (value("OTEL_SDK_DISABLED").toLowerCase() === "true") return { traces: false, metrics: false };
+  const isWanted = (signal: "TRACES" | "METRICS"): boolean => {
+    const exporter = value(`OTEL_${signal}_EXPORTER`);
+    if (exporter !== "") return exporter !== "none";
+    return (
+      value("OTEL_EXPORTER_OTLP_ENDPOINT") !== "" || value(`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`) !== ""
+    );
+  };
+  return { traces: isWanted("TRACES"), metrics: isWanted("METRICS") };
+}
