@@ -9,7 +9,7 @@ import { HookSchema } from "../src/core/model/hook.ts";
 
 type JsonSchema = Record<string, unknown>;
 
-const listNames = ["automations", "destinations", "webhooks"];
+const listNames = ["automations", "destinations", "hooks", "webhooks"];
 
 /** The schema of a document of a rule file, as text. */
 export function rulesSchemaText(): string {
@@ -23,7 +23,7 @@ export function rulesSchemaText(): string {
     $schema: schema.$schema,
     $id: "tripline.schema.json",
     title: "Tripline rules",
-    description: "An automation; or lists of them, of webhooks and of destinations.",
+    description: "An automation, or lists of automations, destinations and hooks.",
     ...choice({ anyOf: listNames.map((name) => ({ required: [name] })) }, reference("Lists"), {
       ...choice({ required: ["type"] }, reference("Destination"), reference("Automation")),
     }),
@@ -33,19 +33,25 @@ export function rulesSchemaText(): string {
         type: "object",
         properties: {
           automations: {
-            description: "What must be seen, and what is done then.",
+            description: "What to watch for, and what to do about it.",
             type: "array",
             items: reference("Automation"),
           },
           destinations: {
-            description: "Where webhooks and notifications go, by name.",
+            description: "Named places that webhooks and notifications go to.",
             type: "array",
             items: reference("Destination"),
           },
-          webhooks: {
-            description: "What other services call, and the events that become of it.",
+          hooks: {
+            description: "Requests that other services send, and the events to make from them.",
             type: "array",
-            items: reference("Webhook"),
+            items: reference("Hook"),
+          },
+          webhooks: {
+            description: "The former name of hooks.",
+            deprecated: true,
+            type: "array",
+            items: reference("Hook"),
           },
         },
         additionalProperties: false,

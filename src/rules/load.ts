@@ -1,4 +1,4 @@
-/** Rule files → automations, webhooks and destinations, with every mistake in them. */
+/** Rule files → automations, hooks and destinations, with every mistake in them. */
 
 import type { Automation } from "../core/model/automation.ts";
 import type { Destination } from "../core/model/destination.ts";
@@ -82,7 +82,7 @@ export function readRules(
       return true;
     };
     for (const { list, tree } of readRuleParts(text, report)) {
-      if (list === "webhooks") {
+      if (list === "hooks") {
         const { hook, mistakes, name } = readHook(tree, context);
         for (const { place, message } of mistakes) report(place, message);
         if (name !== null && isTaken(list, name)) continue;

@@ -1,4 +1,4 @@
-/** One webhook of a rule file → a hook, with every mistake in it. */
+/** One hook of a rule file, with every mistake in it. */
 
 import { type Hook, hookContextNames, hookSchemas } from "../core/model/hook.ts";
 import { firstReferenceIn, mentionsReferences } from "../core/model/reference.ts";
@@ -51,5 +51,5 @@ export function readHook(
 function templateMistake(source: string): string | null {
   const reference = firstReferenceIn(source);
   if (reference === null) return templateProblem(source, hookContextNames);
-  return `${reference} cannot stand in a webhook's template, because everybody may read the events that it writes; write the text itself`;
+  return `${reference} cannot be used in a hook's template: events are readable by everyone; write the text itself`;
 }

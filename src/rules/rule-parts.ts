@@ -1,4 +1,4 @@
-/** What a rule file holds: automations, webhooks that other services call, and destinations of actions. */
+/** What a rule file holds: automations, hooks that other services call, and destinations of actions. */
 
 import { destinationTypes } from "../core/model/destination.ts";
 import { nearMiss } from "../core/model/near-miss.ts";
@@ -9,13 +9,17 @@ import { parseRuleText, type RuleMapping, type RuleNode } from "./rule-tree.ts";
 /** The lists that a document may hold, and what an item of each is. */
 const lists = {
   automations: { one: "an automation", remedy: "write name:, trigger: and actions:" },
-  webhooks: { one: "a webhook", remedy: "write name:, signature: and template:" },
+  hooks: { one: "a hook", remedy: "write name:, signature: and template:" },
   destinations: { one: "a destination", remedy: "write name:, type: and where it is" },
 } as const;
 
 export type ListName = keyof typeof lists;
 
-const listNames = Object.keys(lists) as ListName[];
+/** Each key that a document may have, and the list that it stands for. `webhooks` is what hooks were called at first. */
+const listKeys: ReadonlyMap<string, ListName> = new Map<string, ListName>([
+  ...(Object.keys(lists) as ListName[]).map((name) => [name, name] as const),
+  ["webhooks", "hooks"],
+]);
 
 /** One item of a rule file, and which list it belongs to. */
 export interface RulePart {
@@ -51,11 +55,11 @@ function partsOf(document: RuleNode, report: Report): RulePart[] {
   return [...document.entries].flatMap(([key, { keyPlace, node }]) => {
     const list = named.get(key);
     if (list === undefined) {
-      const beside = listed([...named.values()], "and");
+      const beside = listed([...new Set(named.values())], "and");
       report(keyPlace, `unknown key \`${key}\` beside ${beside}; put it into an automation, or remove it`);
       return [];
     }
-    if (key !== list) report(keyPlace, `unknown key \`${key}\`; did you mean \`${list}\`?`);
+    if (!listKeys.has(key)) report(keyPlace, `unknown key \`${key}\`; did you mean \`${list}\`?`);
     if (node.kind === "list") return itemsOf(list, node.items, report);
     const { one } = lists[list];
     report(node.place, `${list} should be a list; begin each ${one.replace(/^an? /, "")} with a hyphen`);
@@ -80,15 +84,13 @@ function itemsOf(list: ListName, items: readonly RuleNode[], report: Report): Ru
 
 /** The keys under which the document has lists, rightly or wrongly spelt; none when it is an automation itself. */
 function listsIn({ entries }: RuleMapping): Map<string, ListName> {
-  const found = new Map<string, ListName>(
-    listNames.filter((name) => entries.has(name)).map((name) => [name, name]),
-  );
+  const found = new Map([...listKeys].filter(([key]) => entries.has(key)));
   if (found.size === 0 && (entries.has("trigger") || entries.has("name"))) return found;
   for (const [key, { node }] of entries) {
     if (node.kind !== "list" || found.has(key)) continue;
-    const free = listNames.filter((name) => !entries.has(name));
-    const near = nearMiss(key, free)?.word as ListName | undefined;
-    if (near !== undefined) found.set(key, near);
+    const free = [...listKeys.keys()].filter((known) => !entries.has(known));
+    const list = listKeys.get(nearMiss(key, free)?.word ?? "");
+    if (list !== undefined) found.set(key, list);
   }
   return found;
 }

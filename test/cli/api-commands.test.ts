@@ -159,7 +159,7 @@ actions:
     write(
       "ops.yaml",
       "destinations:\n  - {type: slack, name: ops, url: 'https://example.org/${env.HOOK_PATH}'}\n" +
-        "webhooks:\n  - {name: gate, template: {event: gate.opened, resource: {prefect.resource.id: gate.1}}}\n",
+        "hooks:\n  - {name: gate, template: {event: gate.opened, resource: {prefect.resource.id: gate.1}}}\n",
     );
     const applied = await apply();
     expect(applied).toMatchObject({

@@ -20,7 +20,7 @@ let listener: Listener;
 let worker: RunningWorker;
 
 const rulesText = (url: string) => `
-webhooks:
+hooks:
   - name: repository
     signature: { type: github, secret: "\${env.REPOSITORY_SECRET}" }
     template:

@@ -164,8 +164,7 @@ test("`apply` leaves alone what a watched file has come to define since planning
 
 test("hooks become those of the files, and stay when none are given", async () => {
   const { log, load, apply } = newLog();
-  const hook =
-    "webhooks: [{name: door, template: {event: door.opened, resource: {prefect.resource.id: door}}}]";
+  const hook = "hooks: [{name: door, template: {event: door.opened, resource: {prefect.resource.id: door}}}]";
   await apply(hook);
   expect((await log.hooks.list()).map(({ name }) => name)).toEqual(["door"]);
   await applyRules(log, { automations: [], destinations: [] }, { from: "apply", prune: true });

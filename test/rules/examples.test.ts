@@ -301,12 +301,12 @@ describe("the JSON Schema beside the rules", () => {
     ["takes", "a destination", { name: "a", type: "discord", url: "${env.URL}" }],
     ["refuses", "a destination of another type", { destinations: [{ name: "a", type: "pigeon" }] }],
     ["refuses", "a destination without an address", { name: "a", type: "slack" }],
-    ["takes", "a webhook whose template is a text", { webhooks: [{ name: "a", template: "{}" }] }],
+    ["takes", "a hook whose template is a text", { hooks: [{ name: "a", template: "{}" }] }],
     [
       "takes",
-      "a webhook whose template is a mapping",
+      "a hook whose template is a mapping",
       {
-        webhooks: [
+        hooks: [
           {
             name: "a",
             signature: { type: "slack", secret: "${env.SECRET}", tolerance: "1m" },
@@ -315,17 +315,14 @@ describe("the JSON Schema beside the rules", () => {
         ],
       },
     ],
-    ["refuses", "a webhook without a template", { webhooks: [{ name: "a" }] }],
+    ["refuses", "a hook without a template", { hooks: [{ name: "a" }] }],
     [
       "refuses",
-      "a webhook with a signature of another type",
-      { webhooks: [{ name: "a", template: "{}", signature: { type: "pigeon", secret: "b" } }] },
+      "a hook with a signature of another type",
+      { hooks: [{ name: "a", template: "{}", signature: { type: "pigeon", secret: "b" } }] },
     ],
-    [
-      "refuses",
-      "a webhook whose event has no name",
-      { webhooks: [{ name: "a", template: { resource: {} } }] },
-    ],
+    ["refuses", "a hook whose event has no name", { hooks: [{ name: "a", template: { resource: {} } }] }],
+    ["takes", "the former name of hooks", { webhooks: [{ name: "a", template: "{}" }] }],
     ["refuses", "something beside a list", { automations: [], name: "a" }],
   ])("%s %s", (says, _what, rule) => {
     expect(validate(rule) ? "takes" : "refuses").toBe(says);

@@ -2,20 +2,20 @@ import { describe, expect, test } from "vitest";
 import { loadText, mistakesIn } from "./support.ts";
 
 const pump = "event: pump.stopped, resource: { prefect.resource.id: pump.1 }";
-const webhooks = (text: string) => `webhooks:\n  - ${text}\n`;
+const hooksWith = (text: string) => `hooks:\n  - ${text}\n`;
 
-describe("webhooks of a rule file", () => {
+describe("hooks of a rule file", () => {
   test("stand beside automations, or alone, with every default filled in", () => {
     const text = `
 automations:
   - name: pumps
     trigger: { expect: [pump.stopped] }
-webhooks:
+hooks:
   - name: pumps
     signature: { type: slack, secret: "\${env.SECRET}", tolerance: 1m }
     template: { ${pump} }
 ---
-webhooks:
+hooks:
   - name: texts
     template: "[]"
 `;
@@ -75,25 +75,40 @@ webhooks:
     ],
     [
       "name: a\n    template: '${env.HOME}'",
-      "3:15: ${env.HOME} cannot stand in a webhook's template, because everybody may read",
+      "3:15: ${env.HOME} cannot be used in a hook's template: events are readable by everyone",
     ],
-    ["3", "2:5: a webhook should be a mapping; found 3"],
+    ["3", "2:5: a hook should be a mapping; found 3"],
     [
       "name: a\n    template: a\n  - name: a\n    template: b",
       '4:11: name "a" is taken by greenhouse.yaml:2:11',
     ],
   ])("a mistake: %s", (text, message) => {
-    expect(mistakesIn(webhooks(text))).toEqual([expect.stringContaining(message)]);
+    expect(mistakesIn(hooksWith(text))).toEqual([expect.stringContaining(message)]);
   });
 
   test("a misspelt list is found", () => {
-    expect(mistakesIn(webhooks("name: a\n    template: a").replace("webhooks", "webhook"))).toEqual([
-      expect.stringContaining("did you mean `webhooks`?"),
+    for (const misspelt of ["hook", "hoks", "webhook"]) {
+      expect(mistakesIn(hooksWith("name: a\n    template: a").replace("hooks", misspelt))).toEqual([
+        expect.stringContaining("did you mean `hooks`?"),
+      ]);
+    }
+  });
+
+  // Hooks were called webhooks at first; rule files that say so are still in use.
+  test("the former key is read, alone and beside the new one", () => {
+    const item = (name: string) => `  - {name: ${name}, template: {${pump}}}\n`;
+    const { hooks, diagnostics } = loadText(
+      `webhooks:\n${item("a")}hooks:\n${item("b")}---\nwebhooks:\n${item("c")}`,
+    );
+    expect(diagnostics).toEqual([]);
+    expect(hooks.map(({ name }) => name)).toEqual(["a", "b", "c"]);
+    expect(mistakesIn(`webhooks:\n${item("a")}hooks:\n${item("a")}`)).toEqual([
+      expect.stringContaining('name "a" is taken'),
     ]);
   });
 
   test("a secret that does not fit is not shown", () => {
-    const text = webhooks(
+    const text = hooksWith(
       "name: a\n    template: a\n    signature: { type: standard-webhooks, secret: '${env.S}' }",
     );
     const [mistake] = mistakesIn(text, { S: "whsec_&hush" });

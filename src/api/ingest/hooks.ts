@@ -1,5 +1,5 @@
 /**
- * What other services send, turned into events by the webhooks of the rule files.
+ * What other services send, turned into events by the hooks of the rule files.
  *
  * Whoever signs a request needs no API key. Once the sender is known nothing is lost: a request of which the template
  * makes no event becomes an event that says so. Runs in Node and in a Worker.
@@ -92,7 +92,7 @@ async function findHook(context: Context<ApiEnv>, tenants: Tenants, name: string
 
 function noSuchHook(name: string): Refusal {
   const shown = JSON.stringify(name.slice(0, 100));
-  return new Refusal(404, "not_found", { detail: `There is no webhook ${shown}; add it to the rule files` });
+  return new Refusal(404, "not_found", { detail: `There is no hook ${shown}; add it to the rule files` });
 }
 
 /** What a template makes of a delivery: its events, or the one that tells why there are none. */

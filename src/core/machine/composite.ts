@@ -69,13 +69,16 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     if (first === undefined) return null;
     const key = this.labels.map((label) => first.labels[label] ?? "");
     const remembered = this.#states.get(key) ?? { firings: this.children.map(() => null) };
-    const subject = { key, eventId: first.arrival?.event.id ?? null };
-    const remember = (): Fired | null => this.#rememberAs(key, remembered, fired);
-    const outcome = (own: Fired | null): Outcome => {
-      const isRemembered = fired.some(([index, firing]) => remembered.firings[index] === firing);
-      return own !== null ? "fires" : isRemembered ? "remembered" : "ignored: a newer firing is remembered";
-    };
-    return decide(this.#machine, this, subject, () => this.#windowOf(key), remember, outcome);
+    return decide(this.#machine, this, {
+      key,
+      eventId: first.arrival?.event.id ?? null,
+      make: () => this.#rememberAs(key, remembered, fired),
+      outcomeOf(own): Outcome {
+        const isRemembered = fired.some(([index, firing]) => remembered.firings[index] === firing);
+        return own !== null ? "fires" : isRemembered ? "remembered" : "ignored: a newer firing is remembered";
+      },
+      window: () => this.#windowOf(key),
+    });
   }
 
   #rememberAs(key: Key, remembered: Remembered, fired: readonly [childIndex: number, Fired][]): Fired | null {

@@ -147,25 +147,32 @@ export interface OpenWindow {
   readonly awaited: readonly string[];
 }
 
-/** Makes a decision about one key and notes it, with the window before and after, where somebody asks. */
-export function decide<R>(
-  machine: Machine,
-  node: TriggerNode,
-  subject: { readonly key: Key; readonly eventId: string | null },
-  windowOf: () => OpenWindow | null,
-  make: () => R,
-  outcomeOf: (result: R) => Outcome | null,
-): R {
+/** A decision of a trigger about one of its keys. */
+export interface Decision<Result> {
+  readonly key: Key;
+  /** The event that it is about, or the last one before a silence; null when there was none. */
+  readonly eventId: string | null;
+  /** Makes the decision, and changes the trigger's state. */
+  make(): Result;
+  /** What to note about the result; null to note nothing. */
+  outcomeOf(result: Result): Outcome | null;
+  /** The key's window as it is at this moment. */
+  window(): OpenWindow | null;
+}
+
+/** Makes a decision. When the machine is traced, also notes it, with the window before and after. */
+export function decide<Result>(machine: Machine, node: TriggerNode, decision: Decision<Result>): Result {
   const { trace } = machine;
-  if (trace === undefined) return make();
-  const before = windowOf();
-  const result = make();
-  const outcome = outcomeOf(result);
+  if (trace === undefined) return decision.make();
+  const before = decision.window();
+  const result = decision.make();
+  const outcome = decision.outcomeOf(result);
   if (outcome !== null) {
     const { automationId, path } = node;
-    const { key, eventId } = subject;
+    const { key, eventId } = decision;
     const labels = labelsOf(node.labels, key);
-    trace({ at: machine.watermark, automationId, path, labels, eventId, outcome, before, after: windowOf() });
+    const after = decision.window();
+    trace({ at: machine.watermark, automationId, path, labels, eventId, outcome, before, after });
   }
   return result;
 }

@@ -81,18 +81,29 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, Role>): null {
     const role = roles.get(this);
     if (role === undefined) return null;
-    const subject = { key: keyOf(this.labels, arrival.event), eventId: arrival.event.id };
-    const shown = (): OpenWindow | null => this.#windowOf(subject.key);
+    const key = keyOf(this.labels, arrival.event);
+    const eventId = arrival.event.id;
+    const window = (): OpenWindow | null => this.#windowOf(key);
     if (role.expected) {
-      const resolve = (): boolean => this.#resolve(subject.key, arrival, order);
-      decide(this.#machine, this, subject, shown, resolve, (resolved) => (resolved ? "resolved" : null));
+      decide(this.#machine, this, {
+        key,
+        eventId,
+        make: () => this.#resolve(key, arrival, order),
+        outcomeOf: (resolved) => (resolved ? "resolved" : null),
+        window,
+      });
     }
     this.#waiting.set(order, { arrival, role });
     this.#machine.arrivals.hold(arrival);
     const stored: StoredWaiting = [arrival.position, role.expected ? 1 : 0, role.after ? 1 : 0];
     this.#machine.cells.write(this.#waitingField(order), stored);
-    const wait = (): void => this.#awaitSettling(order, arrival);
-    decide(this.#machine, this, subject, shown, wait, () => "waits until its time has settled");
+    decide(this.#machine, this, {
+      key,
+      eventId,
+      make: () => this.#awaitSettling(order, arrival),
+      outcomeOf: () => "waits until its time has settled",
+      window,
+    });
     return null;
   }
 
@@ -131,16 +142,13 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     this.#machine.cells.write(this.#waitingField(order), null);
     const { arrival } = waiting;
     const key = keyOf(this.labels, arrival.event);
-    const subject = { key, eventId: arrival.event.id };
-    const take = (): Outcome => this.#take(key, waiting);
-    decide(
-      this.#machine,
-      this,
-      subject,
-      () => this.#windowOf(key),
-      take,
-      (outcome) => outcome,
-    );
+    decide(this.#machine, this, {
+      key,
+      eventId: arrival.event.id,
+      make: () => this.#take(key, waiting),
+      outcomeOf: (outcome) => outcome,
+      window: () => this.#windowOf(key),
+    });
     this.#machine.arrivals.release(arrival);
   }
 
@@ -196,10 +204,13 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       return;
     }
     const isSilent = definition.refire === "once" && watched.unresolved !== null;
-    const subject = { key, eventId: watched.last?.event.id ?? null };
-    const outcome = (): Outcome => (isSilent ? "silent until resolved" : "fires");
-    const judge = (): void => this.#endWindow(key, watched, window, isSilent);
-    decide(this.#machine, this, subject, () => this.#windowOf(key), judge, outcome);
+    decide(this.#machine, this, {
+      key,
+      eventId: watched.last?.event.id ?? null,
+      make: () => this.#endWindow(key, watched, window, isSilent),
+      outcomeOf: () => (isSilent ? "silent until resolved" : "fires"),
+      window: () => this.#windowOf(key),
+    });
   }
 
   #endWindow(key: Key, watched: Watched, window: Window, isSilent: boolean): void {

@@ -41,14 +41,13 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
     const role = roles.get(this);
     if (role === undefined) return null;
     const key = keyOf(this.labels, arrival.event);
-    const counted = decide(
-      this.machine,
-      this,
-      { key, eventId: arrival.event.id },
-      () => this.#windowOf(key),
-      () => this.count(key, arrival, role),
-      (result) => (typeof result === "string" ? result : "fires"),
-    );
+    const counted = decide(this.machine, this, {
+      key,
+      eventId: arrival.event.id,
+      make: () => this.count(key, arrival, role),
+      outcomeOf: (result) => (typeof result === "string" ? result : "fires"),
+      window: () => this.#windowOf(key),
+    });
     if (typeof counted === "string") return null;
     return firedBy(this, key, arrival.position, {
       triggered: this.machine.watermark,

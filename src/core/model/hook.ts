@@ -141,7 +141,7 @@ export const hookSchemas = {
 /** Any hook. */
 export const HookSchema = hookSchemaWith(
   z.union([Template, EventTemplateSchema, z.array(EventTemplateSchema)]),
-).meta({ id: "Webhook" });
+).meta({ id: "Hook" });
 
 /** What a person writes, with every default filled in and the secret in its place. */
 export type HookDefinition = z.infer<typeof HookSchema>;

@@ -65,7 +65,7 @@ beforeAll(async () => {
 trigger: {expect: [nothing]}
 actions: []
 ---
-webhooks:
+hooks:
   - name: inbox
     description: ${mark}
     template: {event: ${mark}.hooked, resource: {prefect.resource.id: ${mark}.hook}}

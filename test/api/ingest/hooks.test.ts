@@ -14,7 +14,7 @@ const secret = "hush, little pump";
 const env = { PUMP_SECRET: secret };
 
 const rules = `
-webhooks:
+hooks:
   - name: pumps
     template: |
       {% if body.pumps %}[{% for pump in body.pumps %}
