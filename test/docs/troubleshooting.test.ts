@@ -1,0 +1,56 @@
+/** docs/troubleshooting.md quotes what the program says: readers search for the very words. */
+
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { fencesOf, root, textOf } from "./fences.ts";
+
+const page = "docs/troubleshooting.md";
+const text = textOf(page);
+
+/** Said by Redis, by Node or by curl. */
+const others = [/ECONNREFUSED/, /ENOTFOUND/, /OOM command/, /READONLY/, /NOAUTH|WRONGPASS/, /^curl/];
+
+/** Sentences in code: what is neither a command nor a setting nor a part of a rule. */
+const quotes = [...text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/`([A-Za-z][^`]*? [^`]*)`/g)]
+  .map(([, quote = ""]) => quote)
+  .filter(
+    (quote) => /^(?:[A-Z]|lacks|names|it is late)/.test(quote) && !/^(?:GET|POST|Authorization)/.test(quote),
+  )
+  .filter((quote) => !others.some((pattern) => pattern.test(quote)));
+
+/** Ours, from the blocks of output. */
+const outputs = [
+  "The event is not covered",
+  "The server refused it",
+  "There are no API keys, so only this machine can reach the server",
+  "is not a public address. If you trust it, allow it with",
+  "needs a number",
+  "unknown key",
+  "did you mean",
+];
+
+const source = globSync("src/**/*.ts", { cwd: root })
+  .map((file) => readFileSync(join(root, file), "utf8"))
+  .join("\n")
+  .replaceAll(/\$\{[^}]*\}/g, "…");
+
+test("quotes are what the program says", () => {
+  expect(quotes.length).toBeGreaterThan(8);
+  const parts = quotes.flatMap((quote) => quote.split("…").map((part) => part.trim().replace(/:$/, "")));
+  const gone = parts.filter((part) => part.length > 3 && !source.includes(withoutAddress(part)));
+  expect(gone).toEqual([]);
+});
+
+test("outputs are what the program says", () => {
+  const shown = fencesOf(page)
+    .flatMap((fence) => (fence.language === "text" ? [fence.text] : []))
+    .join("");
+  expect(outputs.filter((part) => !shown.includes(part))).toEqual([]);
+  expect(outputs.filter((part) => !source.includes(part))).toEqual([]);
+});
+
+/** `Cannot listen on 127.0.0.1:4200: another …` names an address that the program fills in. */
+function withoutAddress(part: string): string {
+  return part.replace(/127\.0\.0\.1:\d+.*/, "").trim();
+}
