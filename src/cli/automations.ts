@@ -51,12 +51,12 @@ function listCommand(): Command {
     print(automations, options, (view) =>
       automations.length === 0
         ? "There are no automations. Add some with: tripline apply rules"
-        : table(columnsFor(view, options.wide === true), automations, view),
+        : table(columnsFor(options.wide === true), automations, view),
     );
   });
 }
 
-function columnsFor(_view: View, wide: boolean): Column<AutomationView>[] {
+function columnsFor(wide: boolean): Column<AutomationView>[] {
   return [
     { heading: "NAME", cell: ({ name }) => name, widthMin: 16 },
     {
@@ -139,13 +139,18 @@ function changeCommand(name: string, { description, done, change }: Change): Com
   });
 }
 
-function triggerText({ trigger }: AutomationView): string {
+export function triggerText({ trigger }: AutomationView): string {
   if (trigger.type !== "event") return `${trigger.type} of ${trigger.triggers.length}`;
   return `${trigger.posture} ${trigger.expect.join(", ") || "any event"}`;
 }
 
 function actionsText({ actions, actions_on_trigger, actions_on_resolve }: AutomationView): string {
-  return [...actions, ...actions_on_trigger, ...actions_on_resolve].map(({ type }) => type).join(", ") || "-";
+  const types = [...actions, ...actions_on_trigger, ...actions_on_resolve].map(({ type }) => type);
+  const distinct = [...new Set(types)].map((type) => {
+    const count = types.filter((each) => each === type).length;
+    return count === 1 ? type : `${count} × ${type}`;
+  });
+  return distinct.join(", ") || "-";
 }
 
 function sourceText({ source }: AutomationView): string {

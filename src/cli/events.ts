@@ -78,8 +78,12 @@ const noMatch = "No event matches.";
 export function eventColumns(view: View): Column<ReceivedEvent>[] {
   return [
     { heading: "OCCURRED", cell: ({ occurred }) => timeText(occurred, view), widthMin: 8 },
-    { heading: "EVENT", cell: ({ event }) => event, widthMin: 16 },
-    { heading: "RESOURCE", cell: resourceOf, widthMin: 12 },
+    { heading: "EVENT", cell: ({ event }) => (view.brief ? shortName(event) : event), widthMin: 16 },
+    {
+      heading: "RESOURCE",
+      cell: (event) => (view.brief ? resourceName(event) : resourceOf(event)),
+      widthMin: 12,
+    },
     { heading: "ID", cell: ({ id }) => (view.brief ? shortId(id) : id), style: () => "dim" },
   ];
 }
@@ -246,7 +250,19 @@ function wholeOrPrefixes(
   return { begins: true, texts: texts.map((text) => text.slice(0, -1)) };
 }
 
-export function resourceOf({ resource }: Pick<ReceivedEvent, "resource">): string {
+/** Tripline's own events have long names and resources whose ids say nothing to people. */
+const ownPrefix = "prefect-cloud.automation.";
+
+function shortName(name: string): string {
+  return name.startsWith(ownPrefix) ? `….${name.slice(ownPrefix.length)}` : name;
+}
+
+function resourceName(event: ReceivedEvent): string {
+  const id = resourceOf(event);
+  return (id.startsWith(ownPrefix) ? event.resource["prefect.resource.name"] : undefined) ?? id;
+}
+
+function resourceOf({ resource }: Pick<ReceivedEvent, "resource">): string {
   return resource["prefect.resource.id"] ?? "";
 }
 

@@ -1,23 +1,27 @@
 /** `tripline explain`: why an event did, or did not, fire automations. */
 
 import { Command, Option } from "commander";
-import { NotFound } from "../client/index.ts";
+import { type AutomationView, NotFound, type ReceivedEvent, type Tripline } from "../client/index.ts";
 import { explainEvent, showExplanation } from "../core/machine/explain.ts";
 import type { LogEntry } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { eventOf, isUuid, normalizeUuid } from "../core/model/event.ts";
 import type { Micros } from "../core/model/time.ts";
+import { triggerText } from "./automations.ts";
 import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, findAutomation, withServer } from "./connection.ts";
+import { consequencesText } from "./delivery-text.ts";
 import { type AnyExplanation, explainedEventText, explanationText } from "./explanation-text.ts";
 import { CommandFailure } from "./failure.ts";
+import { consequencesOf, emptyWithoutHistory, eventsWithIds, type FoundFiring, findId } from "./find-id.ts";
 import { addExamples } from "./help.ts";
 import { hiddenAlias } from "./option-values.ts";
 import { addJson, addView, stdoutView } from "./output/output.ts";
-import { counted } from "./output/text.ts";
+import { counted, printable } from "./output/text.ts";
 import type { ViewOptions } from "./output/view.ts";
 import { addVirtualTime, rulesOption, timelineOption } from "./simulate.ts";
 import { linesOf, nameOf, readTimelineLine, rulesForTimeline } from "./timeline.ts";
+import { windowsText } from "./windows.ts";
 
 interface ExplainOptions extends ConnectionOptions, ViewOptions {
   readonly rules?: string[];
@@ -32,12 +36,13 @@ interface ExplainOptions extends ConnectionOptions, ViewOptions {
 export function explainCommand(): Command {
   const command = new Command("explain")
     .description(
-      "Show what an event was to automations: which condition failed first and on what value, the window before and " +
-        "after, what is still missing and until when.\n\n" +
-        "A running server explains an event that it has received. With --rules and --events, the event is one of a " +
-        "timeline, and no server is needed.",
+      "Show why an event did, or did not, fire automations: which condition failed first and on what value, the window " +
+        "before and after, what is still missing and until when, and what became of the actions.\n\n" +
+        "Give the id of an event, a firing or a delivery (its webhook-id), or the name or id of an automation. The first " +
+        "characters of an id are enough.\n\n" +
+        "With --rules and --events, the event is one of a timeline, and no server is needed.",
     )
-    .argument("[id]", "the event's id")
+    .argument("[id]", "what to explain")
     .addOption(hiddenAlias("--event <id>"))
     .addOption(
       completeWith(
@@ -50,8 +55,10 @@ export function explainCommand(): Command {
   addVirtualTime(command, group);
   addConnection(addView(addJson(command, "print the explanations as JSON")));
   addExamples(command, [
-    ["tripline explain 6966a71e-d75c-4b52-83a2-fb03e82663ef", "an event that the server has received"],
-    ["tripline explain b -r rules -e timeline.ndjson", "an event of a timeline"],
+    ["tripline explain 6966a71e", "an event, a firing or a delivery"],
+    ["tripline explain 6966a71e -a disk-full", "why this automation did not fire"],
+    ["tripline explain service-silent", "its open windows and latest firings"],
+    ["tripline explain b -r rules -e times.ndjson", "without a server"],
   ]);
   return command.action(explain);
 }
@@ -62,12 +69,108 @@ async function explain(idArgument: string | undefined, options: ExplainOptions):
     throw new CommandFailure("Give --rules and --events together, or neither to ask a running server.", 2);
   }
   const id = idArgument ?? options.event;
-  if (id === undefined)
-    throw new CommandFailure("Give the id of an event. `tripline events ls` lists events.", 2);
+  if (id === undefined) {
+    throw new CommandFailure("Give the id of an event. List events with: tripline events ls", 2);
+  }
+  if (rules !== undefined && events !== undefined) {
+    printExplanations(await explainTimeline(id, rules, events, options), options);
+    return;
+  }
+  await withServer(options, (tripline) => explainFromServer(tripline, id, options));
+}
+
+async function explainFromServer(tripline: Tripline, id: string, options: ExplainOptions): Promise<void> {
+  const found = await findId(tripline, id);
+  if (found.kind === "automation") {
+    await explainAutomation(tripline, found.automation, options);
+  } else if (found.kind === "event") {
+    const explanations = await explanationsOf(tripline, found.id, options.automation, found.event);
+    printExplanations(explanations, options);
+    // One automation alone is asked about: what others did is beside the point.
+    const all = options.json !== true && options.automation === undefined;
+    if (all) await printConsequences(tripline, found.id, options);
+  } else {
+    await explainFiring(tripline, found, options);
+  }
+}
+
+/** A firing, or a delivery with the firing that led to it. */
+async function explainFiring(
+  tripline: Tripline,
+  { kind, id, automation, triggeringEventId, firingEventId }: FoundFiring,
+  options: ExplainOptions,
+): Promise<void> {
   const explanations =
-    rules !== undefined && events !== undefined
-      ? await explainTimeline(id, rules, events, options)
-      : await askServer(id, options);
+    triggeringEventId === null
+      ? []
+      : await explanationsOf(tripline, triggeringEventId, automation.id, null).catch(noExplanation);
+  if (options.json === true) {
+    printExplanations(explanations, options);
+    return;
+  }
+  const what = kind === "delivery" ? `delivery ${id}` : "firing";
+  console.log(printable(`${what} of ${automation.name}`));
+  if (triggeringEventId === null) {
+    console.log("No event caused it: what was expected did not come in time.");
+  } else if (explanations.length === 0) {
+    console.log(`The event ${triggeringEventId} caused it. The log no longer contains that event.`);
+  } else {
+    printExplanations(explanations, { ...options, automation: automation.id });
+  }
+  const firing = await eventsWithIds(tripline, [firingEventId]);
+  const actions = await consequencesOf(tripline, firingEventId);
+  console.log(`\n${consequencesText([...firing, ...actions], stdoutView(options))}`);
+  if (kind === "delivery") console.log(`\nIts attempts: tripline deliveries show ${id}`);
+}
+
+function noExplanation(error: unknown): AnyExplanation[] {
+  if (error instanceof CommandFailure) return [];
+  throw error;
+}
+
+const firingsShownCount = 5;
+
+/** What an automation is waiting for, and its latest firings. */
+async function explainAutomation(
+  tripline: Tripline,
+  automation: AutomationView,
+  options: ExplainOptions,
+): Promise<void> {
+  const windows = await tripline.automations.windows(automation.id);
+  const firings = await latestFirings(tripline, automation.id);
+  if (options.json === true) {
+    console.log(JSON.stringify({ ...windows, firings }, null, 2));
+    return;
+  }
+  const view = stdoutView(options);
+  const { name, enabled } = automation;
+  console.log(printable(`${name}: ${enabled ? "enabled" : "paused"}, ${triggerText(automation)}`));
+  console.log(`\n${windowsText([windows], view)}`);
+  console.log(
+    firings.length === 0
+      ? "\nNo firing is in the history."
+      : `\nThe latest firings. To explain one: tripline explain <id>\n\n${consequencesText(firings, view)}`,
+  );
+}
+
+async function latestFirings(tripline: Tripline, automationId: string): Promise<ReceivedEvent[]> {
+  const name = ["prefect-cloud.automation.triggered", "prefect-cloud.automation.resolved"];
+  const filter = { event: { name }, resource: { id: [`prefect-cloud.automation.${automationId}`] } };
+  return emptyWithoutHistory(async () => {
+    return (await tripline.events.page(filter, { limit: firingsShownCount })).events as ReceivedEvent[];
+  });
+}
+
+async function printConsequences(
+  tripline: Tripline,
+  eventId: string,
+  options: ExplainOptions,
+): Promise<void> {
+  const consequences = await consequencesOf(tripline, eventId);
+  if (consequences.length > 0) console.log(`\n${consequencesText(consequences, stdoutView(options))}`);
+}
+
+function printExplanations(explanations: readonly AnyExplanation[], options: ExplainOptions): void {
   if (options.json === true) {
     console.log(JSON.stringify(explanations, null, 2));
     return;
@@ -81,9 +184,9 @@ async function explain(idArgument: string | undefined, options: ExplainOptions):
   for (const explanation of concerned) console.log(`\n${explanationText(explanation, view)}`);
   const otherCount = explanations.length - concerned.length;
   if (otherCount > 0) {
-    console.log(
-      `\n${counted(otherCount, concerned.length > 0 ? "other automation" : "automation")} ${otherCount === 1 ? "does" : "do"} not cover the event. Name one with --automation to see why.`,
-    );
+    const others = counted(otherCount, concerned.length > 0 ? "other automation" : "automation");
+    const verb = otherCount === 1 ? "does" : "do";
+    console.log(`\n${others} ${verb} not cover the event. Name one with --automation to see why.`);
   }
 }
 
@@ -107,33 +210,43 @@ async function explainTimeline(
   throw new CommandFailure(`${nameOf(file)} contains no event with the id ${id}.`);
 }
 
-function askServer(id: string, options: ExplainOptions): Promise<AnyExplanation[]> {
-  return withServer(options, async (tripline) => {
-    const automations =
-      options.automation === undefined
-        ? await tripline.automations.list()
-        : [await findAutomation(tripline, options.automation)];
-    const explanations: AnyExplanation[] = [];
-    for (const automation of automations) {
-      try {
-        const explanation = await tripline.automations.explain(automation.id, id);
-        explanations.push(explanation);
-        if (!explanation.complete) {
-          console.error(
-            `${automation.name}: the log does not reach back to its creation; windows that were open then are unknown.`,
-          );
-        }
-      } catch (error) {
-        if (!(error instanceof NotFound) || automations.length === 1) throw error;
+/**
+ * @param nameOrId of the only automation to explain; undefined: all
+ * @param event as the history holds it; null when it does not
+ * @throws CommandFailure when the log does not contain the event
+ */
+async function explanationsOf(
+  tripline: Tripline,
+  eventId: string,
+  nameOrId: string | undefined,
+  event: ReceivedEvent | null,
+): Promise<AnyExplanation[]> {
+  const automations =
+    nameOrId === undefined ? await tripline.automations.list() : [await findAutomation(tripline, nameOrId)];
+  if (automations.length === 0) {
+    throw new CommandFailure("The server has no automations. Add some with: tripline apply rules");
+  }
+  const explanations: AnyExplanation[] = [];
+  for (const automation of automations) {
+    try {
+      const explanation = await tripline.automations.explain(automation.id, eventId);
+      explanations.push(explanation);
+      if (!explanation.complete) {
+        console.error(
+          `${automation.name}: the log does not reach back to its creation; windows that were open then are unknown.`,
+        );
       }
+    } catch (error) {
+      if (!(error instanceof NotFound)) throw error;
     }
-    if (explanations.length > 0) return explanations;
-    throw new CommandFailure(
-      automations.length === 0
-        ? "The server has no automations. Add some with: tripline apply rules"
-        : `The server's log does not contain the event ${id}. \`tripline events ls\` lists events.`,
-    );
-  });
+  }
+  if (explanations.length > 0) return explanations;
+  throw new CommandFailure(
+    event === null
+      ? `The server has no event ${eventId}. List events with: tripline events ls`
+      : `The log no longer contains the event ${eventId} (${event.event}), so it cannot be explained. ` +
+          "Raise --log-margin of the server to keep more of the log.",
+  );
 }
 
 /** @throws CommandFailure when no automation is called so */

@@ -51,11 +51,9 @@ function triggerLines(trigger: ExplainedTrigger, named: boolean, view: View): st
 function decisionLines(name: string, decision: Decision, view: View): string[] {
   const { at, outcome, before, after, labels } = decision;
   const key = keyText(labels);
-  return [
-    `  ${timeText(at, view)}  ${name}${key === "" ? "" : ` ${key}`}: ${outcome}`,
-    `    before  ${windowText(before, view)}`,
-    `    after   ${windowText(after, view)}`,
-  ];
+  const line = `  ${timeText(at, view)}  ${name}${key === "" ? "" : ` ${key}`}: ${outcome}`;
+  if (before === null && after === null) return [line];
+  return [line, `    before  ${windowText(before, view)}`, `    after   ${windowText(after, view)}`];
 }
 
 function windowText(window: Decision["before"], view: View): string {

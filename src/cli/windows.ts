@@ -1,7 +1,7 @@
 /** `tripline windows`: what automations have counted so far, and what they are waiting for. */
 
 import { Argument, Command } from "commander";
-import type { Window } from "../client/index.ts";
+import type { Window, Windows } from "../client/index.ts";
 import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, findAutomation, withServer } from "./connection.ts";
 import { addExamples } from "./help.ts";
@@ -34,14 +34,16 @@ export function windowsCommand(): Command {
           : await Promise.all(namesOrIds.map((nameOrId) => findAutomation(tripline, nameOrId)));
       return Promise.all(automations.map(({ id }) => tripline.automations.windows(id)));
     });
-    print(answers, options, (view) => {
-      const rows = answers.flatMap(({ automation, windows }) =>
-        windows.map((window) => ({ automation: automation.name, window })),
-      );
-      if (rows.length === 0) return `No window is open in ${counted(answers.length, "automation")}.`;
-      return table(columnsFor(view), rows, view);
-    });
+    print(answers, options, (view) => windowsText(answers, view));
   });
+}
+
+export function windowsText(answers: readonly Windows[], view: View): string {
+  const rows = answers.flatMap(({ automation, windows }) =>
+    windows.map((window) => ({ automation: automation.name, window })),
+  );
+  if (rows.length === 0) return `No window is open in ${counted(answers.length, "automation")}.`;
+  return table(columnsFor(view), rows, view);
 }
 
 interface Row {

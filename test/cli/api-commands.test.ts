@@ -2,7 +2,7 @@
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import type { AutomationView, DeadLetter, ReceivedEvent } from "../../src/client/index.ts";
 import { answer, misbehave } from "../client/support.ts";
@@ -147,7 +147,10 @@ actions:
     const { id } = (await made.json()) as AutomationView;
     write("hand.yaml", "name: Made by hand\ntrigger: {expect: [a]}\nactions: []\n");
     write("vent.yaml", vent);
-    expect(await apply()).toMatchObject({ code: 1, stderr: expect.stringContaining(`is the name of ${id}`) });
+    expect(await apply()).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`is also the name of ${id}`),
+    });
     expect((await json<AutomationView[]>("automations", "ls")).map(({ name }) => name)).not.toContain(
       "Vent opened",
     );
@@ -284,6 +287,93 @@ describe("tripline explain", () => {
     const missing = "00000000-0000-4000-8000-00000000abcd";
     expect(await tripline("explain", "--event", missing, "-a", "Lamps")).toMatchObject({ code: 1 });
     expect(await tripline("explain", "--event", missing, "--rules", rules)).toMatchObject({ code: 2 });
+  });
+});
+
+describe("tripline explain, given any id that a person may hold", () => {
+  let webhookId = "";
+  let eventId = "";
+
+  beforeAll(async () => {
+    let failuresLeft = 2;
+    const endpoint = await misbehave((response, request) => {
+      webhookId = request.headers["webhook-id"] as string;
+      failuresLeft -= 1;
+      answer(failuresLeft >= 0 ? 500 : 200, {})(response);
+    });
+    const rules = sandbox.write(
+      "siren.yaml",
+      `name: Siren\ntrigger: {expect: [siren.on]}\nactions: [{type: call-webhook, url: '${endpoint.url}'}]\n`,
+    );
+    await tripline("apply", rules);
+    eventId = await emit("siren.on", "siren.1");
+    await vi.waitFor(
+      async () => {
+        const { stdout } = await tripline("explain", eventId);
+        expect(stdout).toMatch(/Siren +call-webhook delivered: status 200, 3 attempts/);
+      },
+      { timeout: 20_000, interval: 200 },
+    );
+    await endpoint.stop();
+  });
+
+  const idsOfEvents = async (name: string): Promise<string[]> => {
+    const events = await json<ReceivedEvent[]>("events", "ls", "-e", name, "--last", "1h");
+    return events.filter(({ resource }) => resource["prefect.resource.name"] === "Siren").map(({ id }) => id);
+  };
+
+  test("an event, whole or by its beginning: what it was to automations, and what followed", async () => {
+    for (const id of [eventId, eventId.toUpperCase(), eventId.slice(0, 13)]) {
+      const { code, stdout } = await tripline("explain", id);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^event siren\.on /);
+      expect(stdout).toContain("Siren: The automation fired with this event.");
+      expect(stdout).toMatch(/Siren +fired/);
+      expect(stdout).toContain(webhookId);
+    }
+  });
+
+  test("a webhook-id, and the events about the delivery", async () => {
+    const executed = await idsOfEvents("prefect-cloud.automation.action.executed");
+    const triggered = await idsOfEvents("prefect-cloud.automation.action.triggered");
+    expect([executed.length, triggered.length]).toEqual([1, 1]);
+    for (const id of [webhookId, webhookId.slice(0, 13), ...executed, ...triggered]) {
+      const { code, stdout } = await tripline("explain", id);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^delivery ${webhookId} of Siren\\nevent siren\\.on ${eventId}`));
+      expect(stdout).toContain("delivered: status 200, 3 attempts");
+    }
+  });
+
+  test("a firing, and the event about it", async () => {
+    const ids = await idsOfEvents("prefect-cloud.automation.triggered");
+    expect(ids).toHaveLength(1);
+    for (const id of ids) {
+      const { stdout } = await tripline("explain", id);
+      expect(stdout).toMatch(new RegExp(`^firing of Siren\\nevent siren\\.on ${eventId}`));
+    }
+  });
+
+  test("an automation, by name or id: its windows and its latest firings", async () => {
+    const [automation] = (await json<AutomationView[]>("automations", "ls")).filter(
+      ({ name }) => name === "Siren",
+    );
+    for (const id of ["Siren", automation?.id ?? ""]) {
+      const { stdout } = await tripline("explain", id);
+      expect(stdout).toMatch(/^Siren: enabled, Reactive siren\.on\n\nNo window is open[\s\S]*Siren +fired/);
+    }
+  });
+
+  test("what nothing is called so, with what to do", async () => {
+    expect(await tripline("explain", "nothing here")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("tripline events ls"),
+    });
+    expect(await tripline("explain", "00000000-0000")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("Give the whole id"),
+    });
+    expect(await tripline("explain")).toMatchObject({ code: 2 });
   });
 });
 
