@@ -33,8 +33,8 @@ actions: [{type: call-webhook, url: "${receiver.url}"}]
   while (!/^tripline_actions_total\{.* [1-9]/m.test(text))
     text = await (await fetch(`${server.url}/metrics`)).text();
   known = metricsIn(text);
-  // A series that has not happened yet has no sample; docs/settings.md names its labels.
-  const document = readFileSync(join(root, "docs", "settings.md"), "utf8");
+  // A series that has not happened yet has no sample; docs/observability.md names its labels.
+  const document = readFileSync(join(root, "docs", "observability.md"), "utf8");
   for (const [, name = "", labels = ""] of document.matchAll(/^\| `(tripline_\w+)` \| ([^|]*) \|/gm)) {
     for (const [, label = ""] of labels.matchAll(/`(\w+)`/g)) known.get(name)?.add(label);
   }

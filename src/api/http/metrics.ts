@@ -1,4 +1,4 @@
-/** What Prometheus may ask of a process. Names of metrics and labels are part of the product: see docs/settings.md. */
+/** What Prometheus may ask of a process. Names of metrics and labels are part of the product: see docs/observability.md. */
 
 import { Hono } from "hono";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
