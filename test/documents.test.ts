@@ -30,6 +30,12 @@ test("links to a heading name one that is there", () => {
   expect(broken).toEqual([]);
 });
 
+test("the README lists every page of docs/", () => {
+  const readme = textOf("README.md");
+  const listed = documents.filter(({ name }) => name.startsWith("docs/") && !readme.includes(`](${name})`));
+  expect(listed.map(({ name }) => `${name} is missing from the table "Documents" of README.md`)).toEqual([]);
+});
+
 // npm would fetch that name from the registry wherever the command is not installed, and anyone can register it.
 test("nothing tells people to run the command through npx", () => {
   const texts = globSync(

@@ -265,4 +265,11 @@ describe("references to the environment", () => {
     const template = "https://example.com/{{ '$' ~ '{env.NAME}' }} ${env.NAME}";
     expect(withText(template, { NAME: "x" })).toBe("https://example.com/${env.NAME} x");
   });
+
+  test("have no place in an event", () => {
+    const action = { type: "emit-event", event: "c ${env.NAME}" };
+    const rule = { name: "a", trigger: { expect: ["b"] }, actions: [action] };
+    const { diagnostics } = loadText(JSON.stringify(rule), { env: { NAME: "x" } });
+    expect(diagnostics).toHaveLength(1);
+  });
 });

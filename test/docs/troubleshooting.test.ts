@@ -22,7 +22,7 @@ const quotes = [...text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/`([A-Za-
 /** Ours, from the blocks of output. */
 const outputs = [
   "The event is not covered",
-  "The server refused it",
+  "The server refused the request",
   "There are no API keys, so only this machine can reach the server",
   "is not a public address. If you trust it, allow it with",
   "needs a number",
