@@ -1,11 +1,11 @@
-/** The rule files of a server: loaded, applied, and followed as they change. */
+/** The rule files of a server: read, applied, and followed as they change. */
 
 import type { Logger } from "pino";
 import { millisecond } from "../core/model/time.ts";
 import { applyRules } from "../reconcile/carry-out.ts";
 import { namesOf } from "../reconcile/plan.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
-import { type LoadedRules, loadRules } from "../rules/load.ts";
+import type { LoadedRules } from "../rules/load.ts";
 import { type RuleWatcher, watchRules } from "../rules/watch.ts";
 import type { Log } from "../store/log.ts";
 import { CommandFailure } from "./failure.ts";
@@ -18,20 +18,18 @@ export interface ServeRulesOptions {
 }
 
 /**
- * Applies the rules and goes on watching their files.
+ * Applies the rules and follows their files.
  *
- * Rules with mistakes are not applied. What was applied before stays in force, also over a restart: an alarm must not
- * fall silent because somebody was editing when the machine went down.
+ * Rules with mistakes are not applied. What was applied before stays in force, also across a restart: an alarm must not
+ * fall silent because someone was editing when the machine went down.
  *
  * @throws CommandFailure with every mistake, when there are some and nothing was applied before
+ * @throws RedisUnreachable
  */
 export async function serveRules(
   paths: readonly string[],
   { log, workspace, logger }: ServeRulesOptions,
 ): Promise<RuleWatcher> {
-  const options = { workspace, env: ruleEnvironment(process.env) };
-  const now = () => Date.now() * millisecond;
-
   const apply = async (rules: LoadedRules): Promise<void> => {
     const plan = await applyRules(log, rules, { from: "watched files", prune: true });
     for (const warning of plan.warnings) logger.warn({ warning }, "A rule may fire twice");
@@ -47,25 +45,25 @@ export async function serveRules(
     }
     if (plan.hooks !== null) logger.info({ hooks: plan.hooks.map(({ name }) => name) }, "Hooks applied");
   };
-  const reject = ({ diagnostics }: LoadedRules): void => {
+  let isStarting = true;
+  const reject = async ({ diagnostics }: LoadedRules): Promise<void> => {
     const mistakes = diagnostics.map(formatDiagnostic);
-    logger.error({ mistakes }, "The rules have mistakes; those applied before stay in force");
+    const isFirst = isStarting && !(await log.automations()).some(({ source }) => source.kind === "file");
+    if (isFirst) {
+      throw new CommandFailure(
+        `${mistakes.join("\n")}\nThe rules have mistakes, and none were applied before. Fix them.`,
+      );
+    }
+    logger.error({ mistakes }, "The rules have mistakes; the rules applied before stay in force");
   };
-
-  const first = loadRules(paths, { ...options, now: now() });
-  if (first.diagnostics.length === 0) {
-    await apply(first);
-  } else if (!(await log.automations()).some(({ source }) => source.kind === "file")) {
-    const mistakes = first.diagnostics.map(formatDiagnostic).join("\n");
-    throw new CommandFailure(
-      `${mistakes}\nThe rules have mistakes, and none were applied before; put them right.`,
-    );
-  }
-  return watchRules(paths, {
-    ...options,
-    now,
+  const watcher = await watchRules(paths, {
+    workspace,
+    env: ruleEnvironment(process.env),
+    now: () => Date.now() * millisecond,
     apply,
     reject,
-    failed: (error) => logger.warn({ err: error }, "The rules could not be applied; trying again"),
+    failed: ({ error }) => logger.warn({ err: error }, "Could not apply the rules; retrying"),
   });
+  isStarting = false;
+  return watcher;
 }

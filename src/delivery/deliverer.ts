@@ -14,7 +14,8 @@ import { DelayedError, type Job, UnrecoverableError } from "bullmq";
 import type { Invocation } from "../core/model/invocation.ts";
 import { millisecond } from "../core/model/time.ts";
 import { type TraceContext, traceIdOf } from "../core/model/trace-context.ts";
-import { RedisUnreachable, reaching } from "../store/connection.ts";
+import { keepTrying } from "../retry/keep-trying.ts";
+import { reaching } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
 import { redactionOf } from "../templates/references.ts";
@@ -36,7 +37,6 @@ export type JobState = DeliveryState | FinishedState;
 
 /** A delivery during which workers crash more often than this is given up: it is probably the cause. */
 export const crashCountMax = 10;
-const redisRetryMs = 250;
 
 export interface DelivererOptions {
   readonly log: Log;
@@ -229,15 +229,8 @@ export class Deliverer {
   }
 
   /** Repeats a step until Redis accepts it or the worker is stopped. */
-  async #untilReached<T>(step: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await step();
-      } catch (error) {
-        if (!(error instanceof RedisUnreachable) || this.#stop.aborted) throw error;
-        await sleep(redisRetryMs, this.#stop);
-      }
-    }
+  #untilReached<T>(step: () => Promise<T>): Promise<T> {
+    return keepTrying(step, { signal: this.#stop });
   }
 }
 

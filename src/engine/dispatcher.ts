@@ -5,11 +5,11 @@
  * the queue ignores an invocation whose id it knows.
  */
 
-import { RedisUnreachable } from "../store/connection.ts";
-import type { ActionQueue, Clock, EngineLogger, ShardStore } from "./ports.ts";
+import type { Clock } from "../retry/clock.ts";
+import { keepRunning } from "../retry/keep-trying.ts";
+import type { ActionQueue, EngineLogger, ShardStore } from "./ports.ts";
 
 const batchCount = 100;
-const retryMs = 500;
 
 export class Dispatcher {
   readonly #store: ShardStore;
@@ -56,15 +56,14 @@ export class Dispatcher {
         continue;
       }
       this.#wanted = false;
-      try {
-        await this.#dispatchAll();
-      } catch (error) {
-        if (signal.aborted) return; // the next owner dispatches it
-        const level = error instanceof RedisUnreachable ? "warn" : "error";
-        this.#logger[level]({ err: error }, "The outbox could not be dispatched; trying again");
-        this.#wanted = true;
-        await this.#clock.sleep(retryMs, signal);
-      }
+      await keepRunning(() => this.#dispatchAll(), {
+        signal, // when it is aborted, the next owner dispatches the rest
+        clock: this.#clock,
+        onFailure: ({ kind, error }) => {
+          const level = kind === "outage" ? "warn" : "error";
+          this.#logger[level]({ err: error }, "Could not dispatch the outbox; retrying");
+        },
+      });
     }
   }
 
@@ -75,7 +74,7 @@ export class Dispatcher {
       const invocations = entries.flatMap(({ invocation }) => (invocation === null ? [] : [invocation]));
       if (invocations.length < entries.length) {
         const count = entries.length - invocations.length;
-        this.#logger.error({ count }, "Passed over outbox entries that cannot be read");
+        this.#logger.error({ count }, "Skipped outbox entries that cannot be read");
       }
       await this.#queue.addInvocations(invocations);
       await this.#store.clearOutbox(entries.map(({ position }) => position));

@@ -3,10 +3,10 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { Micros } from "../core/model/time.ts";
+import { systemClock } from "../retry/clock.ts";
 import { connect, reaching } from "../store/connection.ts";
 import { workspaceKeys } from "../store/keys.ts";
 import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
-import { systemClock } from "./clock.ts";
 import type { ActionQueue, EngineLogger, EngineMetrics } from "./ports.ts";
 import { RedisShardStore } from "./redis-shard-store.ts";
 import { runShard } from "./shard.ts";

@@ -10,9 +10,10 @@ import type { Core } from "../core/machine/core.ts";
 import type { Firing } from "../core/machine/firing.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
+import type { Clock } from "../retry/clock.ts";
 import { blockMsMax } from "../store/connection.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
-import type { Clock, Commit, Cursor, EngineMetrics, ReadResult, ShardStore } from "./ports.ts";
+import type { Commit, Cursor, EngineMetrics, ReadResult, ShardStore } from "./ports.ts";
 import { shardOf } from "./shard-of.ts";
 
 /** The shard has another owner, or the store is not where memory thinks it is. Nothing was written. */

@@ -112,13 +112,6 @@ export interface ActionQueue {
   addInvocations(invocations: readonly Invocation[]): Promise<void>;
 }
 
-export interface Clock {
-  /** Milliseconds that only grow, from any start. */
-  now(): number;
-  /** Resolves after so long, or at once when aborted. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
-}
-
 export interface EngineLogger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;

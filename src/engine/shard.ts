@@ -4,11 +4,12 @@
  * Starting over is always right, because nothing that matters is in memory alone.
  */
 
-import { RedisUnreachable } from "../store/connection.ts";
+import type { Clock } from "../retry/clock.ts";
+import { keepRunning, keepTrying } from "../retry/keep-trying.ts";
 import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Loop, LostOwnership } from "./loop.ts";
-import type { ActionQueue, Clock, EngineLogger, EngineMetrics, ShardStore } from "./ports.ts";
+import type { ActionQueue, EngineLogger, EngineMetrics, ShardStore } from "./ports.ts";
 import { type RestoreSettings, restore } from "./restore.ts";
 
 export interface ShardPorts {
@@ -25,12 +26,8 @@ export interface ShardSettings extends RestoreSettings {
   readonly leaseMs: number;
 }
 
-const unreachableRetryMs = 250;
-/** After so long as an owner it was a new failure, and no repetition of the last. */
-const steadyMs = 10_000;
-const refusedRetryMsMax = 5_000;
-const faultRetryMsMin = 250;
-const faultRetryMsMax = 30_000;
+/** Redis is asked for the lease this often while it is unavailable: a shard should not wait for long once it is back. */
+const claimRetryMsMax = 500;
 
 /**
  * Runs a shard until `stop` is aborted; then gives it up at once.
@@ -43,48 +40,60 @@ export async function runShard(
   stop: AbortSignal,
   settled: () => void = () => {},
 ): Promise<void> {
-  const { store, clock, logger } = ports;
-  const { shard, leaseMs } = settings;
-  let faultRetryMs = faultRetryMsMin;
-  let refusedRetryMs = unreachableRetryMs;
-  let condition: "running" | "waiting" | "unreachable" = "running";
-  while (!stop.aborted) {
-    const started = clock.now();
-    let isOwner = false;
+  const { clock, logger } = ports;
+  const { shard } = settings;
+  const liveOnce = async () => {
+    const epoch = await claimShard(ports, settings, stop, settled);
+    if (epoch === null) return; // stopped
     try {
-      const claim = await store.claim(leaseMs);
-      if ("heldMs" in claim) {
-        if (condition !== "waiting") logger.info({ shard }, "The shard has an owner; waiting to take over");
-        condition = "waiting";
-        settled();
-        await clock.sleep(Math.min(Math.max(claim.heldMs, 1), leaseMs / 3), stop);
-        continue;
-      }
-      condition = "running";
-      isOwner = true;
-      await own(ports, settings, claim.epoch, stop, settled);
+      await own(ports, settings, epoch, stop, settled);
     } catch (error) {
-      if (stop.aborted) return;
-      if (error instanceof LostOwnership) {
-        logger.warn({ shard, reason: error.message }, "Lost the shard");
-      } else if (error instanceof RedisUnreachable) {
-        if (condition !== "unreachable") logger.warn({ shard, err: error }, "Lost Redis; waiting for it");
-        condition = "unreachable";
-        // A Redis that is full gives the shard away, and then takes no commit: to restore at once, again and again, would
-        // only burden it.
-        const isRefused = isOwner && clock.now() - started < steadyMs;
-        refusedRetryMs = isRefused ? Math.min(refusedRetryMs * 2, refusedRetryMsMax) : unreachableRetryMs;
-        await clock.sleep(refusedRetryMs, stop);
-      } else {
-        // It may have been an entry of the log, and be met again: another owner, or a better version of the program,
-        // goes on from the same place.
-        logger.error({ shard, err: error }, "The shard stopped on a fault of the program; starting it over");
-        if (clock.now() - started > faultRetryMsMax) faultRetryMs = faultRetryMsMin;
-        await clock.sleep(faultRetryMs, stop);
-        faultRetryMs = Math.min(faultRetryMs * 2, faultRetryMsMax);
-      }
+      if (!(error instanceof LostOwnership)) throw error;
+      if (!stop.aborted) logger.warn({ shard, reason: error.message }, "Lost the shard");
     }
+  };
+  // A Redis that is full gives the shard away and then takes no commit. To restore again and again without a pause would
+  // only burden it. A fault may come from an entry of the log and be met again: another owner, or a better version of the
+  // program, goes on from the same place.
+  await keepRunning(
+    async () => {
+      while (!stop.aborted) await liveOnce();
+    },
+    {
+      signal: stop,
+      clock,
+      onFailure: ({ kind, error, count, waitMs }) => {
+        const fields = { shard, err: error, waitMs };
+        if (kind === "fault")
+          logger.error(fields, "The shard stopped because of a program error; restarting it");
+        else if (count === 1) logger.warn(fields, "Redis unavailable; retrying");
+      },
+    },
+  );
+}
+
+/** Waits until the shard is this process's own. @returns its epoch; null when stopped */
+async function claimShard(
+  { store, clock, logger }: ShardPorts,
+  { shard, leaseMs }: ShardSettings,
+  stop: AbortSignal,
+  settled: () => void,
+): Promise<number | null> {
+  for (let isWaiting = false; !stop.aborted; isWaiting = true) {
+    const claim = await keepTrying(() => store.claim(leaseMs), {
+      signal: stop,
+      maxMs: claimRetryMsMax,
+      clock,
+      onFailure: ({ error, count }) => {
+        if (count === 1) logger.warn({ shard, err: error }, "Redis unavailable; retrying");
+      },
+    });
+    if ("epoch" in claim) return claim.epoch;
+    if (!isWaiting) logger.info({ shard }, "Another process owns the shard; waiting to take over");
+    settled();
+    await clock.sleep(Math.min(Math.max(claim.heldMs, 1), leaseMs / 3), stop);
   }
+  return null;
 }
 
 async function own(
@@ -105,7 +114,7 @@ async function own(
   dispatcher.start();
   try {
     const { core, cursor } = await restore(store, settings, logger);
-    logger.info({ shard, epoch, position: cursor.position }, "Own the shard");
+    logger.info({ shard, epoch, position: cursor.position }, "Took over the shard");
     metrics.owned?.(shard, true);
     restored();
     const dispatch = () => dispatcher.wake();
@@ -125,7 +134,9 @@ async function own(
     // When Redis cannot be reached the lease runs out by itself.
     await store
       .release(epoch)
-      .catch((error: unknown) => logger.warn({ shard, err: error }, "Could not release"));
+      .catch((error: unknown) =>
+        logger.warn({ shard, err: error }, "Could not release the shard's lease; it expires by itself"),
+      );
   }
 }
 
@@ -143,7 +154,7 @@ async function keepLease(
       if (!(await store.renew(epoch, leaseMs))) ended.abort();
     } catch (error) {
       // Not the end: a commit says for sure whether the shard is still ours.
-      logger.warn({ err: error }, "Could not renew the lease");
+      logger.warn({ err: error }, "Could not renew the shard's lease");
     }
   }
 }

@@ -1,7 +1,9 @@
 /** What can go wrong with the history that its callers can do something about. */
 
+import { Outage } from "../retry/outage.ts";
+
 /** The database cannot be reached, is full, or is in use for too long: try again later. */
-export class HistoryUnavailable extends Error {
+export class HistoryUnavailable extends Outage {
   override readonly name = "HistoryUnavailable";
 }
 

@@ -5,9 +5,10 @@
  * stretch is recorded by whoever moves the cursor first, and the other one starts over from there.
  */
 
-import { setTimeout as pause } from "node:timers/promises";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { millisecond } from "../core/model/time.ts";
+import { systemClock } from "../retry/clock.ts";
+import { keepRunning } from "../retry/keep-trying.ts";
 import type { Log } from "../store/log.ts";
 import type { History } from "./history.ts";
 import type { Retention } from "./prune.ts";
@@ -21,7 +22,7 @@ export interface RecorderOptions {
   readonly retention?: Retention;
   /** How often what retention no longer allows is forgotten. */
   readonly pruneEveryMs?: number;
-  /** Told of every failure; each is tried again, after a pause that grows to some seconds. */
+  /** Called for each failure, before it is tried again: after a pause that grows to 5 seconds. */
   readonly onError?: (error: unknown) => void;
   /** Told how far the log is recorded, after each step. */
   readonly onRecorded?: (position: LogPosition) => void;
@@ -30,8 +31,6 @@ export interface RecorderOptions {
 const batchSizeDefault = 1_000;
 const blockMsDefault = 1_000;
 const pruneEveryMsDefault = 60_000;
-const retryMsMin = 100;
-const retryMsMax = 5_000;
 
 export class Recorder {
   readonly #history: History;
@@ -49,10 +48,10 @@ export class Recorder {
 
   start(): void {
     this.#running ??= Promise.all([
-      this.#repeat(() => this.#follow()),
+      this.#keepRunning(() => this.#follow()),
       this.#options.retention === undefined
         ? null
-        : this.#repeat(() => this.#forget(this.#options.retention)),
+        : this.#keepRunning(() => this.#forget(this.#options.retention)),
     ]);
   }
 
@@ -71,23 +70,9 @@ export class Recorder {
     return this.#stopping.signal.aborted;
   }
 
-  /** Runs `work` until it ends without an error, which it does when the recorder is stopped. */
-  async #repeat(work: () => Promise<void>): Promise<void> {
-    let retryMs = retryMsMin;
-    let failedAt = 0;
-    while (!this.#stopped) {
-      try {
-        await work();
-      } catch (error) {
-        if (this.#stopped) return;
-        this.#options.onError?.(error);
-        // A failure long after the last one is a new one.
-        const now = performance.now();
-        retryMs = now - failedAt > 2 * retryMsMax ? retryMsMin : Math.min(2 * retryMs, retryMsMax);
-        failedAt = now;
-        await this.#pause(retryMs);
-      }
-    }
+  #keepRunning(work: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stopping;
+    return keepRunning(work, { signal, onFailure: ({ error }) => this.#options.onError?.(error) });
   }
 
   async #follow(): Promise<void> {
@@ -105,11 +90,7 @@ export class Recorder {
   async #forget(retention: Retention = {}): Promise<void> {
     while (!this.#stopped) {
       await this.#history.prune(retention, Date.now() * millisecond, () => this.#stopped);
-      await this.#pause(this.#options.pruneEveryMs ?? pruneEveryMsDefault);
+      await systemClock.sleep(this.#options.pruneEveryMs ?? pruneEveryMsDefault, this.#stopping.signal);
     }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await pause(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 }

@@ -2,22 +2,23 @@
 
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { type Failure, keepRunning } from "../retry/keep-trying.ts";
 import { type LoadedRules, type LoadOptions, readRules } from "./load.ts";
 import { isDirectory, type RuleTexts, readRuleFiles } from "./rule-files.ts";
 
 export interface WatchOptions extends Omit<LoadOptions, "now"> {
   /** The time, asked for at each change. */
   readonly now: () => number;
-  /** Called with the rules after a change without mistakes. When it rejects, it is called again at the next look. */
+  /** Called with the rules after a change without mistakes. When it rejects, the files are read and applied again. */
   readonly apply: (rules: LoadedRules) => Promise<void>;
   /** Called once for each change with mistakes. What was applied before stays. */
-  readonly reject: (rules: LoadedRules) => void;
-  /** Called when `apply` rejects, or the files cannot be judged; then it is tried again at the next look. */
-  readonly failed: (error: unknown) => void;
+  readonly reject: (rules: LoadedRules) => void | Promise<void>;
+  /** Called when `apply` rejects, or the files cannot be read, before it is tried again. */
+  readonly failed: (failure: Failure) => void;
   /** How long files must be quiet before they are read: editors write in several steps. Default 100. */
   readonly quietMs?: number;
   /**
-   * How often the files are read without being told of a change: some file systems tell of none, and the machine may
+   * How often the files are read although no change was reported: some file systems report none, and the machine may
    * have run out of watches. Default 5,000.
    */
   readonly lookMs?: number;
@@ -29,11 +30,19 @@ export interface RuleWatcher {
 }
 
 /**
- * Begins with a look at the files, and applies them, so that no change is lost between loading and watching; applying
- * the same rules twice does nothing.
+ * Reads the files, applies or rejects what they hold, and follows them from then on.
+ *
+ * @throws what `apply` or `reject` throws for the files as they are at the start; then nothing is watched
  */
-export function watchRules(paths: readonly string[], options: WatchOptions): RuleWatcher {
-  return new Watcher(paths, options);
+export async function watchRules(paths: readonly string[], options: WatchOptions): Promise<RuleWatcher> {
+  const watcher = new Watcher(paths, options);
+  try {
+    await watcher.start();
+    return watcher;
+  } catch (error) {
+    await watcher.close();
+    throw error;
+  }
 }
 
 class Watcher implements RuleWatcher {
@@ -41,23 +50,28 @@ class Watcher implements RuleWatcher {
   readonly #options: WatchOptions;
   readonly #cwd: string;
   readonly #watchers = new Map<string, FSWatcher>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #closing = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
   #quiet: NodeJS.Timeout | undefined;
   /** What the files held when they were last applied or rejected. */
   #judged = "";
-  #looking: Promise<void> = Promise.resolve();
-  #closed = false;
+  #looking: Promise<void> | null = null;
+  #lookAgain = false;
 
   constructor(paths: readonly string[], options: WatchOptions) {
     this.#paths = paths;
     this.#options = options;
     this.#cwd = options.cwd ?? process.cwd();
-    this.#timer = setInterval(() => this.#look(), options.lookMs ?? 5_000);
-    this.#look();
+  }
+
+  async start(): Promise<void> {
+    await this.#judge();
+    this.#timer = setInterval(() => this.#look(), this.#options.lookMs ?? 5_000);
+    this.#look(); // a change during the first look went unnoticed
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     clearInterval(this.#timer);
     clearTimeout(this.#quiet);
     for (const watcher of this.#watchers.values()) watcher.close();
@@ -67,20 +81,26 @@ class Watcher implements RuleWatcher {
 
   /** Looks take turns, so that an older version is never applied after a newer one. */
   #look(): void {
-    this.#looking = this.#looking.then(async () => {
-      if (this.#closed) return;
-      try {
-        const texts = this.#read();
-        const content = contentOf(texts);
-        if (content === this.#judged) return;
-        const rules = readRules(texts, { ...this.#options, now: this.#options.now() });
-        if (rules.diagnostics.length > 0) this.#options.reject(rules);
-        else await this.#options.apply(rules);
-        this.#judged = content;
-      } catch (error) {
-        this.#options.failed(error);
-      }
-    });
+    const { signal } = this.#closing;
+    if (signal.aborted) return;
+    this.#lookAgain = this.#looking !== null;
+    if (this.#lookAgain) return;
+    this.#looking = keepRunning(() => this.#judge(), { signal, onFailure: this.#options.failed }).finally(
+      () => {
+        this.#looking = null;
+        if (this.#lookAgain) this.#look();
+      },
+    );
+  }
+
+  async #judge(): Promise<void> {
+    const texts = this.#read();
+    const content = contentOf(texts);
+    if (content === this.#judged) return;
+    const rules = readRules(texts, { ...this.#options, now: this.#options.now() });
+    if (rules.diagnostics.length > 0) await this.#options.reject(rules);
+    else await this.#options.apply(rules);
+    this.#judged = content;
   }
 
   /** Reads the files, again when there are directories that were not watched while they were read. */
@@ -133,13 +153,13 @@ class Watcher implements RuleWatcher {
   }
 
   #changed(): void {
-    if (this.#closed) return;
+    if (this.#closing.signal.aborted || this.#timer === undefined) return;
     clearTimeout(this.#quiet);
     this.#quiet = setTimeout(() => this.#look(), this.#options.quietMs ?? 100);
   }
 }
 
-/** Of a directory, with its number: another one of the same name is watched anew. Null when it cannot be looked at. */
+/** Of a directory, with its number: another one of the same name is watched afresh. Null when it cannot be looked at. */
 function identityOf(directory: string): string | null {
   try {
     const { dev, ino } = statSync(directory, { bigint: true });

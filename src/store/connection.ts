@@ -7,9 +7,10 @@
  */
 
 import { Redis } from "ioredis";
+import { Outage } from "../retry/outage.ts";
 
 /** Redis cannot be reached, or refuses to store anything for now. Whether the command took effect is unknown. */
-export class RedisUnreachable extends Error {
+export class RedisUnreachable extends Outage {
   override readonly name = "RedisUnreachable";
 
   constructor(cause: unknown) {

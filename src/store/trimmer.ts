@@ -1,8 +1,9 @@
 /** Trims a workspace's log behind its readers, so that Redis holds only its live part. */
 
-import { setTimeout as pause } from "node:timers/promises";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
+import { systemClock } from "../retry/clock.ts";
+import { keepRunning } from "../retry/keep-trying.ts";
 import type { Log } from "./log.ts";
 import { comparePositions, positionBefore, receivedAt } from "./position.ts";
 
@@ -16,7 +17,7 @@ export interface TrimmerOptions {
   readonly recordedPosition?: () => Promise<LogPosition>;
   readonly everyMs?: number;
   readonly onTrimmed?: (entryCount: number) => void;
-  /** Told of every failure; each is tried again at the next time. */
+  /** Called for each failure, before it is tried again. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -44,15 +45,15 @@ export class Trimmer {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
+    const { onTrimmed, onError, everyMs = everyMsDefault } = this.#options;
+    const trimNowAndThen = async () => {
+      while (!signal.aborted) {
         const count = await trimLog(this.#log, this.#options, Date.now() * millisecond);
-        if (count > 0) this.#options.onTrimmed?.(count);
-      } catch (error) {
-        this.#options.onError?.(error);
+        if (count > 0) onTrimmed?.(count);
+        await systemClock.sleep(everyMs, signal);
       }
-      await pause(this.#options.everyMs ?? everyMsDefault, undefined, { signal }).catch(() => {});
-    }
+    };
+    await keepRunning(trimNowAndThen, { signal, maxMs: everyMs, onFailure: ({ error }) => onError?.(error) });
   }
 }
 

@@ -149,7 +149,7 @@ actions: [{type: call-webhook, url: "${url}", payload: {stopped: true}}]
     const ready = (await (await fetch(`${server.api}/ready`)).json()) as { message: string };
     expect(ready.message).toMatch(/cannot store now: OOM/);
     await pause(3_000);
-    const lost = logLines(server.process).filter(({ msg }) => String(msg).startsWith("Lost Redis"));
+    const lost = logLines(server.process).filter(({ msg }) => String(msg).startsWith("Redis unavailable"));
     expect(lost.length).toBeLessThan(8);
 
     await connection.config("SET", "maxmemory", "0");

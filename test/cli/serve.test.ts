@@ -195,7 +195,7 @@ actions:
       { signature: "valid", arrival: 1 },
       { signature: "valid", arrival: 2 },
     ]);
-    await server.process.until(() => server.process.stdout.includes("An action was executed"));
+    await server.process.until(() => server.process.stdout.includes("Action executed"));
 
     const connection = connect(redis.url);
     const log = new Log(connection, workspace[1] ?? "");

@@ -180,7 +180,7 @@ describe("an engine in trouble", () => {
     const engine = await start();
     await server.kill9();
     await vi.waitFor(
-      () => expect(logged.some(({ message }) => message.startsWith("Lost Redis"))).toBe(true),
+      () => expect(logged.some(({ message }) => message.startsWith("Redis unavailable"))).toBe(true),
       waiting,
     );
     await engine.stop();

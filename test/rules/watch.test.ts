@@ -25,8 +25,8 @@ function tell(what: string): void {
   told.push(what);
 }
 
-function start(options: { lookMs?: number; paths?: string[] } = {}): void {
-  watcher = watchRules(options.paths ?? ["."], {
+async function start(options: { lookMs?: number; paths?: string[] } = {}): Promise<void> {
+  watcher = await watchRules(options.paths ?? ["."], {
     ...loadOptions,
     now: () => 1,
     cwd: directory.path,
@@ -40,13 +40,13 @@ function start(options: { lookMs?: number; paths?: string[] } = {}): void {
       tell(`applied ${automations.map(({ name }) => name).join(" ")}`);
     },
     reject: ({ diagnostics }) => tell(`rejected ${diagnostics.map(formatDiagnostic).join(" ")}`),
-    failed: (error) => tell(`failed: ${(error as Error).message}`),
+    failed: ({ error }) => tell(`failed: ${(error as Error).message}`),
   });
 }
 
-async function expecting(change: () => void, what: string): Promise<void> {
+async function expecting(change: () => unknown, what: string): Promise<void> {
   const before = told.length;
-  change();
+  await change();
   await expect.poll(() => told.slice(before)).toContain(what);
 }
 
@@ -104,9 +104,18 @@ describe("watching rules", () => {
 
   test("tries again when applying failed, and looks by itself where nobody tells of changes", async () => {
     directory.write("a.yaml", rule("a"));
-    failNext = true;
     await expecting(() => start({ lookMs: 20 }), "applied a");
-    expect(told).toEqual(["failed: the log cannot be reached", "applied a"]);
+    failNext = true;
+    await expecting(() => directory.write("a.yaml", rule("b")), "applied b");
+    expect(told).toEqual(["applied a", "failed: the log cannot be reached", "applied b"]);
+  });
+
+  test("reads the files once at the start, and fails when they cannot be applied then", async () => {
+    directory.write("a.yaml", rule("a"));
+    failNext = true;
+    await expect(start({ lookMs: 5 })).rejects.toThrow("the log cannot be reached");
+    await start();
+    expect(told).toEqual(["applied a"]);
   });
 
   // Node watching the tree by itself would end the process here.

@@ -1,6 +1,6 @@
 /** Time for tests: it stands still until it is told to pass, and then stops at each timer on the way. */
 
-import type { Clock } from "../../src/engine/ports.ts";
+import type { Clock } from "../../src/retry/clock.ts";
 
 interface Timer {
   readonly due: number;
@@ -15,6 +15,10 @@ export class VirtualClock implements Clock {
 
   now(): number {
     return this.#now;
+  }
+
+  random(): number {
+    return 1;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

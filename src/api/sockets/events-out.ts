@@ -5,16 +5,15 @@
  * comes after it in the log, and each part leaves out what is the other's: no event is missed and none is sent twice.
  */
 
-import { setTimeout as pause } from "node:timers/promises";
 import type { LogPosition } from "../../core/machine/log-entry.ts";
 import type { ReceivedEvent } from "../../core/model/event.ts";
 import { type Micros, millisecond, minute, parseTime } from "../../core/model/time.ts";
 import type { EventFilter } from "../../history/filter.ts";
 import { matchesFilter } from "../../history/matches.ts";
+import { keepTrying } from "../../retry/keep-trying.ts";
 import { comparePositions, positionBefore, receivedAt, startOfLog } from "../../store/position.ts";
 import { untilRecorded } from "../events/until-recorded.ts";
 import type { Tenant } from "../http/tenant.ts";
-import { isUnreachable } from "../ingest/ingest.ts";
 import { type EventFeed, eventMessage, type Stretch } from "./event-feed.ts";
 import { Closing, closeCodes, type Peer } from "./peer.ts";
 
@@ -31,7 +30,7 @@ const behindMax: Micros = 20 * minute;
 
 /** How long a subscriber is kept while Redis is away: a restart or a fail-over passes unnoticed. */
 const outageMsMax = 5_000;
-const retryMs = 250;
+const retryMsMax = 500;
 
 /**
  * Sends events until the signal is aborted.
@@ -97,18 +96,13 @@ async function sendPast(
   return sentAtJoint;
 }
 
-/** Reads on, also over a short absence of Redis. */
-async function nextStretch(feed: EventFeed, position: LogPosition, signal: AbortSignal): Promise<Stretch> {
-  for (let trouble: number | null = null; ; ) {
-    try {
-      return await feed.next(position, signal);
-    } catch (error) {
-      if (!isUnreachable(error) || signal.aborted) throw error;
-      trouble ??= performance.now();
-      if (performance.now() - trouble > outageMsMax) throw error;
-      await pause(retryMs);
-    }
-  }
+/** Reads on, also across a short outage of Redis. */
+function nextStretch(feed: EventFeed, position: LogPosition, signal: AbortSignal): Promise<Stretch> {
+  return keepTrying(() => feed.next(position, signal), {
+    signal,
+    maxMs: retryMsMax,
+    giveUpAfterMs: outageMsMax,
+  });
 }
 
 function refuseTooSlow({ events }: Stretch): void {
