@@ -10,10 +10,11 @@ import type { Micros } from "../core/model/time.ts";
 import { type Countable, type CountOptions, countBy, type EventCount } from "./count-by.ts";
 import { asHistoryError, HistoryMisconfigured } from "./errors.ts";
 import type { EventFilter } from "./filter.ts";
+import { migrate } from "./migrations.ts";
 import { prune, type Retention } from "./prune.ts";
 import { type EventPage, eachEvent, type PageOptions, queryEvents } from "./query-events.ts";
 import { record, type Stretch } from "./record.ts";
-import { type DialectName, migrate, postgresSchema, type Tables } from "./schema.ts";
+import { type DialectName, postgresSchema, type Tables } from "./schema.ts";
 import { sqliteDialect } from "./sqlite-dialect.ts";
 import type { Store } from "./store.ts";
 

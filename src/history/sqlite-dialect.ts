@@ -20,11 +20,18 @@ const workerFile = import.meta.url.endsWith(".ts") ? "./sqlite-worker.ts" : "./s
 /** A dialect whose connection is opened with the first query. */
 export function sqliteDialect(settings: SqliteSettings): Dialect {
   return {
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new TransactionalSqliteAdapter(),
     createDriver: () => new SqliteDriver(settings),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
+}
+
+/** SQLite can change tables in a transaction. kysely's adapter denies it, and would migrate without one. */
+class TransactionalSqliteAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
 }
 
 class SqliteDriver implements Driver {
