@@ -25,7 +25,7 @@ const WhenSchema = z
     const offset = parseDuration(text);
     if (offset !== null) return { kind: "offset", offset };
     const found = JSON.stringify(text);
-    const message = `${found} is no time here; write an offset from the start (90s, 5m, 1h30m), or ${formatTime(startDefault)}`;
+    const message = `${found} is not a valid time; write an offset from the start (90s, 5m, 1h30m), or ${formatTime(startDefault)}`;
     context.addIssue({ code: "custom", message });
     return z.NEVER;
   });
@@ -33,7 +33,7 @@ const WhenSchema = z
 const StartSchema = z.string().transform((text, context): Micros => {
   const instant = parseTime(text);
   if (instant !== null) return instant;
-  const message = `${JSON.stringify(text)} is no time; write it as ${formatTime(startDefault)}`;
+  const message = `${JSON.stringify(text)} is not a valid time; write it as ${formatTime(startDefault)}`;
   context.addIssue({ code: "custom", message });
   return z.NEVER;
 });
@@ -130,7 +130,7 @@ const StepSchema = z
         context.addIssue({ code: "custom", path: ["resource"], message });
       }
       if (step.at !== undefined && step.occurred !== undefined && step.received !== undefined) {
-        const message = "occurred and received say it all; remove at";
+        const message = "occurred and received already give the times; remove at";
         context.addIssue({ code: "custom", path: ["at"], message });
       }
       return;
@@ -166,7 +166,7 @@ const ExpectationSchema = z
   .superRefine((expectation, context) => {
     checkRepetition(expectation, context);
     if (expectation.request === undefined || expectation.requests === undefined) return;
-    const message = "request is the only one of a firing, requests are all; remove one of the two";
+    const message = "request stands for the firing's only request, requests for all of them; remove one";
     context.addIssue({ code: "custom", path: ["requests"], message });
   });
 

@@ -56,7 +56,7 @@ class Planner {
       end = this.#instant(definition.until, ["until"]);
       if (end < latest) {
         const found = `${this.#offset(end)} lies before the last step or firing, at ${this.#offset(latest)}`;
-        this.#context.report(["until"], `until: ${found}; let the case go on for longer`);
+        this.#context.report(["until"], `until: ${found}; make the case longer`);
       }
     }
     const { name } = definition;

@@ -43,7 +43,7 @@ function failureLines(result: CaseResult, paint: Paint): string[] {
   if (restartPairs !== null) {
     if (!isAsExpected) lines.push("");
     const sentence =
-      "The run with a restart between every two steps fires differently. That is a fault of Tripline, not of the rule: please report it.";
+      "The run with a restart between every two steps fires differently. This is a bug in Tripline, not in the rule. Please report it.";
     lines.push(
       paint("bad", sentence),
       "",
@@ -87,7 +87,9 @@ function asJunit(results: readonly CaseResult[]): string {
         continue;
       }
       const isRestart = result.restartPairs !== null;
-      const message = isRestart ? "a restart changes the firings" : "the firings are not those expected";
+      const message = isRestart
+        ? "a restart changes the firings"
+        : "the firings differ from the expected ones";
       lines.push(
         `    <testcase${attributes(named)}>`,
         `      <failure${attributes({ message, type: isRestart ? "restart" : "firings" })}>`,

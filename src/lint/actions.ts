@@ -23,12 +23,12 @@ export function findActionMistakes(
   const found: TriggerFinding[] = [];
   const lists = actionListsOf(automation);
   if (lists.every(({ actions }) => actions.length === 0) && !isWatched) {
-    const reason = "it has no actions, and no other automation reacts to its firings: nothing comes of them";
+    const reason = "it has no actions, and no other automation reacts to its firings, so they have no effect";
     found.push({
       code: "TL503",
       path: ["name"],
       reason,
-      fix: "add actions:, or do-nothing if that is meant",
+      fix: "add actions:, or do-nothing if that is what you want",
     });
   }
   const resolves = part.kind === "event" && part.definition.posture === "Proactive";
@@ -45,13 +45,13 @@ export function findActionMistakes(
         const uses = templateUses(text);
         if (uses.needsEvent && field !== "actions_on_resolve" && mayLackEvent(part)) {
           const reason =
-            "event is none when nothing was ever seen, and what the template reads of it is empty then";
+            "event is empty when nothing was ever seen, and so is everything that the template reads from it";
           const fix = 'ask first: {% if event %}…{% endif %}, or give a default: {{ … | default("never") }}';
           found.push({ code: "TL601", path, reason, fix });
         }
         for (const { owner, part: missing, known } of uses.absent) {
           const near = nearMiss(missing, known)?.word;
-          const reason = `${owner} has no ${quoted(missing)}, so nothing is written there`;
+          const reason = `${owner} has no ${quoted(missing)}, so the text is empty there`;
           const fix = near === undefined ? `read one of ${known.join(", ")}` : `did you mean ${near}?`;
           found.push({ code: "TL604", path, reason, fix });
         }
@@ -86,10 +86,10 @@ function findUnknownAutomation(
   const { automation: name, automation_id: id } = action;
   if (names === null || name === undefined || typeof id === "string" || names.has(name)) return [];
   const near = nearMiss(name, names)?.word;
-  const reason = `none of these rules is called ${quoted(name)}`;
+  const reason = `none of these rules is named ${quoted(name)}`;
   const fix =
     near === undefined
-      ? "name an automation of these rules; one that was created over the API is best named by its automation_id"
+      ? "name an automation of these rules; for an automation that was created over the API, use its automation_id"
       : `did you mean ${quoted(near)}?`;
   return [{ code: "TL603", path: [...path, "automation"], reason, fix }];
 }

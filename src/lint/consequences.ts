@@ -11,7 +11,7 @@
 import type { ActionDefinition } from "../core/model/action.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { compileGlob, type Glob } from "../core/model/glob.ts";
-import { mentionsReferences, replaceReferences, unescapeReference } from "../core/model/reference.ts";
+import { replaceReferences, unescapeReference } from "../core/model/reference.ts";
 import type { Specification } from "../core/model/specification.ts";
 import { isTemplate } from "../templates/template.ts";
 import { actionListsOf } from "./actions.ts";
@@ -211,7 +211,7 @@ function renderedResource(
 
 /** What a text of an action may become, when its firing comes from this trigger. */
 function valuesOf(text: string, { compiled, definition, labels }: EventPart): Values {
-  if (!isTemplate(text) && !mentionsReferences(text)) return written(text);
+  if (!isTemplate(text)) return written(replaceReferences(text, { escaped: unescapeReference }));
   if (/^\{\{\s*event\.event\s*\}\}$/.test(text)) {
     const names =
       definition.posture === "Reactive" ? compiled.expect : [...compiled.expect, ...compiled.after];
@@ -227,8 +227,7 @@ function valuesOf(text: string, { compiled, definition, labels }: EventPart): Va
 /** What a template renders to, as a pattern: the texts between its placeholders stay as they are. */
 function templateGlob(text: string): Glob {
   if (text.includes("{%") || text.startsWith("!")) return anything;
-  const placeholder = "{##}";
-  const source = replaceReferences(text, { reference: () => placeholder, escaped: unescapeReference });
+  const source = replaceReferences(text, { escaped: unescapeReference });
   const pieces = source.split(/\{\{[\s\S]*?\}\}|\{#[\s\S]*?#\}/);
   return compileGlob(pieces.map((piece) => piece.replaceAll(/[*?[]/g, "[$&]")).join("*"));
 }

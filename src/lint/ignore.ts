@@ -39,12 +39,13 @@ export function readIgnores(text: string): Ignores {
     const codes = list.split(/[\s,]+/).filter((code) => code !== "");
     const unknown = codes.find((code) => !Object.hasOwn(warningCodes, code));
     const form = `write # ${keyword} TL301: and the reason`;
-    if (codes.length === 0) mistakes.push({ ...place, reason: "the comment names no warning", fix: form });
+    if (codes.length === 0)
+      mistakes.push({ ...place, reason: "the comment does not name a warning", fix: form });
     else if (unknown !== undefined) {
       const fix = "name codes as tripline check prints them, separated by commas, and then a colon";
       mistakes.push({ ...place, reason: `there is no warning ${unknown}`, fix });
     } else if (reason.trim() === "") {
-      const fix = `say after a colon why it is meant: # ${keyword} ${codes.join(", ")}: …`;
+      const fix = `give the reason after a colon: # ${keyword} ${codes.join(", ")}: …`;
       mistakes.push({ ...place, reason: "the comment gives no reason", fix });
     } else {
       const next = lines.findIndex((line, index) => index >= place.line && !/^\s*(#|$)/.test(line));

@@ -89,7 +89,7 @@ function withoutIgnored(
     for (const comment of diagnostics.length === 0 ? comments : []) {
       if (used.has(comment)) continue;
       const { line, column, codes } = comment;
-      const reason = `there is no warning ${codes.join(" or ")} here to be silenced`;
+      const reason = `there is no warning ${codes.join(" or ")} here to silence`;
       const fix = "remove the comment, or put it right above the line of the warning";
       warnings.push({ file, line, column, code: "TL902", reason, fix, automation: owner({ line }) });
     }

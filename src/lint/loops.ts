@@ -99,7 +99,7 @@ function findingOf(circle: readonly Link[], rules: readonly Ruled[]): Finding | 
   if (automation === undefined) return null;
   const names = [...automations, automation].map(({ name }) => name).join(" → ");
   const steps = circle.map(({ from, event }) => `${rules[from]?.automation.name} causes ${event.shown}`);
-  const reason = `it reacts to its own consequences: ${names} (${steps.join(", ")}); such a circle is cut, so the last reaction never comes`;
-  const fix = `narrow expect or match of ${quoted(automation.name)} so that it leaves out what it causes`;
+  const reason = `it reacts to its own consequences: ${names} (${steps.join(", ")}); Tripline cuts such loops, so the last reaction never happens`;
+  const fix = `narrow expect or match of ${quoted(automation.name)} so that it does not match what it causes`;
   return { code: "TL301", automation, path: ["trigger"], reason, fix, others };
 }

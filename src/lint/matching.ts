@@ -35,7 +35,7 @@ function findMatchingEverything(part: EventPart): TriggerFinding[] {
   if (!matchesEverything(part) || findMixedLists(part).length > 0) return [];
   const counts =
     part.definition.posture === "Reactive"
-      ? "every event there is counts, Tripline's own about this automation included"
+      ? "every event counts, including Tripline's own events about this automation"
       : "any event at all meets the expectation";
   const reason = `it matches everything: ${counts}`;
   return [
@@ -56,7 +56,7 @@ function findMisspeltLabels(part: EventPart): TriggerFinding[] {
   const found: TriggerFinding[] = [];
   for (const [label, at] of [...matched, ...separating]) {
     if (/^related:[^:]*$/.test(label)) {
-      const reason = `${quoted(label)} names no label of a related resource`;
+      const reason = `${quoted(label)} does not name a label of a related resource`;
       found.push({
         code: "TL106",
         path: at,
@@ -67,7 +67,7 @@ function findMisspeltLabels(part: EventPart): TriggerFinding[] {
     }
     const meant = meantLabel(label, separating.some(([, other]) => other === at) ? known : knownLabels);
     if (meant === null) continue;
-    const reason = `no event has the label ${quoted(label)}, by its spelling`;
+    const reason = `no event has the label ${quoted(label)} as it is spelled`;
     found.push({ code: "TL106", path: at, reason, fix: `write ${meant}` });
   }
   return found;
@@ -96,9 +96,9 @@ function findNegatedRelated(part: EventPart): TriggerFinding[] {
     const role = specification.find(({ label }) => label === "prefect.resource.role");
     if (role !== condition && role?.patterns.every(({ literal }) => singleRoles.includes(literal ?? "")))
       continue;
-    const reason = `${quoted(negated.pattern)} holds as soon as any one of the related resources does not match; it does not say that none does`;
+    const reason = `${quoted(negated.pattern)} holds as soon as any one related resource does not match; it does not mean that none matches`;
     const fix =
-      "match what must be there instead; where events have one such resource at most, say so in a tripline-ignore comment";
+      "match what must be there instead; if events have at most one such resource, say so in a tripline-ignore comment";
     found.push({ code: "TL202", path, reason, fix });
   }
   return found;
@@ -130,8 +130,8 @@ function findMixed(patterns: readonly Glob[], path: Path): TriggerFinding[] {
   const taken = all ? "everything" : `all but ${quoted(excluded.pattern)}`;
   const reason = `any one of the patterns is enough, so beside ${quoted(negated.pattern)} the list matches ${taken}`;
   const fix = others.some((pattern) => !pattern.negated)
-    ? "list only what is meant, without the negated pattern"
-    : "one negated pattern is all that a list can hold; list what is meant instead";
+    ? "list only the values you want, without the negated pattern"
+    : "a list can hold only one negated pattern; list the values you want instead";
   return [{ code: "TL203", path, reason, fix }];
 }
 
@@ -144,7 +144,7 @@ function findAccidentalExpectations({ compiled, definition, path }: EventPart): 
       const common = findCommonValue([opener], [expected]);
       if (common.kind !== "found") continue;
       const reason = `${quoted(opener.pattern)} in after and ${quoted(expected.pattern)} in expect overlap: ${quoted(common.value)} opens a window, and counts in one that is open`;
-      const fix = "narrow the pattern, or list the same name in both if that is meant";
+      const fix = "narrow the pattern, or list the same name in both if that is what you want";
       found.push({ code: "TL204", path: [...path, "after", index], reason, fix });
       break;
     }

@@ -79,8 +79,8 @@ function findExpectedForEver(part: EventPart): TriggerFinding[] {
   if (!isAlwaysOpen(part)) return [];
   const passing = part.labels.find((label) => isPassing(label, part));
   if (passing === undefined) return [];
-  const reason = `each value of ${quoted(passing)} is expected to keep coming for ever, once it was seen; it looks like one that comes to an end`;
-  const fix = "let an event named in after open the window, or take a label that stays";
+  const reason = `each value of ${quoted(passing)} is expected to keep coming forever once it has been seen, but it looks like a value that ends`;
+  const fix = "open the window with an event named in after, or use a label that stays";
   return [{ code: "TL403", path: [...part.path, "for_each"], reason, fix }];
 }
 
@@ -106,7 +106,7 @@ function findForgottenKeys({ compiled, definition, labels, path }: EventPart): T
   const remember = schedule.remember === undefined ? rememberDefault : Math.round(schedule.remember * second);
   const apart = longestPauseOf(schedule.cron);
   if (apart <= remember + compiled.within) return [];
-  const reason = `a key is remembered for ${formatDuration(remember)}, and ticks are up to ${formatDuration(apart)} apart: one that comes only around a tick is forgotten by the next, and not missed`;
+  const reason = `a key is remembered for ${formatDuration(remember)}, and ticks are up to ${formatDuration(apart)} apart: a key that is seen only around a tick is forgotten before the next one, and not missed`;
   const fix = `give remember in schedule more than ${formatDuration(apart)}`;
   return [{ code: "TL406", path: [...path, "schedule", "remember"], reason, fix }];
 }
@@ -130,7 +130,7 @@ const tickCountMax = 50; // a year of weekly ticks
 function findInstant({ definition, requiredCount, path }: CompositePart): TriggerFinding[] {
   if (definition.within === null || Math.round(definition.within * second) > 0 || requiredCount === 1)
     return [];
-  const reason = "within is 0: the children's firings must have happened at the very same microsecond";
+  const reason = "within is 0: the children must fire in the same microsecond";
   const fix = "say how close together they have to be, or null for no limit";
   return [{ code: "TL404", path: [...path, "within"], reason, fix }];
 }

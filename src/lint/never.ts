@@ -91,7 +91,7 @@ function findInEventTrigger(part: EventPart, root: TriggerPart): TriggerFinding[
         code: "TL101",
         path: at,
         reason,
-        fix: `list the values that are meant, or remove the label`,
+        fix: `list the values you want, or remove the label`,
       });
     } else if (!canBeMet(patterns, label)) {
       const reason = `no value of ${quoted(label)} matches ${listOf(patterns)}: ${never}`;
@@ -109,11 +109,11 @@ function findInEventTrigger(part: EventPart, root: TriggerPart): TriggerFinding[
       code: "TL102",
       path: [...path, field],
       reason,
-      fix: "write a pattern that some name matches",
+      fix: "write a pattern that can match a name",
     });
   }
   if (definition.posture === "Reactive" && expects && opensAnew(part)) {
-    const reason = `every event in expect is in after, too, and without within each of them opens the window anew: ${consequence(part, root)}`;
+    const reason = `every event in expect is in after, too, and without within each of them opens a new window: ${consequence(part, root)}`;
     const fix = "give within, or expect an event that after does not name";
     found.push({ code: "TL103", path: [...path, "after"], reason, fix });
   }
@@ -123,7 +123,7 @@ function findInEventTrigger(part: EventPart, root: TriggerPart): TriggerFinding[
       code: "TL105",
       path: [...path, "expect"],
       reason,
-      fix: "expect a name that some event can have",
+      fix: "expect a name that an event can have",
     });
   }
   return found;

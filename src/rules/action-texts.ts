@@ -101,7 +101,7 @@ function messageOf(problem: string, key: string, text: string): string {
     return `${problem}; found ${refers ? `${text}, which is empty` : "nothing"}; set it, or remove secret`;
   }
   if (key !== "url" || !problem.startsWith("url should")) return problem;
-  return `${problem}; found ${refers ? `${text} (its value does not fit)` : JSON.stringify(text)}`;
+  return `${problem}; found ${refers ? `${text} (its value is not valid)` : JSON.stringify(text)}`;
 }
 
 /** @param change is told where the action stands: `actions_0` is the first of `actions` */

@@ -29,7 +29,7 @@ export function messageOf(issue: Issue, node: RuleNode | null): string {
     return `${name} should be ${kinds[expected] ?? expected}; found ${shown(node, name)}${remedyFor(expected, node)}`;
   }
   const said = deepestMessage(issue).replace(/^(Input|Invalid input)\b/, name);
-  const text = said === name ? `${name} does not fit here` : said;
+  const text = said === name ? `${name} is not valid here` : said;
   return withFound(withoutValue(text, node), node, name);
 }
 
@@ -53,7 +53,7 @@ export function listed(words: readonly string[], conjunction: "and" | "or"): str
 /** A value as it may be shown to whoever wrote it: what came from the environment as its reference, a secret not at all. */
 export function shown(node: RuleNode, name = ""): string {
   if (node.kind !== "scalar") return `a ${node.kind}`;
-  if (node.written !== undefined) return `${node.written} (its value does not fit)`;
+  if (node.written !== undefined) return `${node.written} (its value is not valid)`;
   if (node.value === null) return "nothing";
   if (name === "secret" || name === "token")
     return typeof node.value === "string" ? "text" : `a ${typeof node.value}`;

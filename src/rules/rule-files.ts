@@ -68,7 +68,7 @@ class FileReader {
     const { noun, names, mayBeOne } = this.#kind;
     if (!this.#isDirectory(path)) {
       if (mayBeOne(path) || !existsSync(resolve(this.#cwd, path))) this.#readFile(path);
-      else this.#report(path, `is no ${noun}, by its name; name a ${names}, or a directory`);
+      else this.#report(path, `does not look like a ${noun}; name a ${names}, or a directory`);
       return;
     }
     const foundBefore = this.#foundCount;
@@ -104,7 +104,7 @@ class FileReader {
       const path = resolve(this.#cwd, file);
       const stats = statSync(path);
       if (!stats.isFile()) {
-        this.#report(file, `is no file; name a ${this.#kind.noun} or a directory`);
+        this.#report(file, `is not a file; name a ${this.#kind.noun} or a directory`);
       } else if (stats.size > ruleFileBytesMax) {
         this.#report(
           file,
@@ -155,5 +155,5 @@ function unreadable(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : error;
   return code === "ENOENT"
     ? "no such file or directory; check the path"
-    : `cannot be read (${code}); see to its permissions, or name another path`;
+    : `cannot be read (${code}); check its permissions, or name another path`;
 }

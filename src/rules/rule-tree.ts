@@ -275,7 +275,7 @@ const remedies: Readonly<Record<string, string>> = {
   BLOCK_AS_IMPLICIT_KEY:
     "a value on one line cannot hold another key; put the value in quotes, or indent it on the next line",
   BAD_SCALAR_START: "a value cannot begin with this character; put the value in quotes",
-  BAD_DQ_ESCAPE: "this is no escape that double quotes know; write the backslash twice, or use single quotes",
+  BAD_DQ_ESCAPE: "double quotes do not know this escape; write the backslash twice, or use single quotes",
   BAD_ALIAS: 'a value that begins with * is an alias; a pattern needs quotes: "*"',
   MULTILINE_IMPLICIT_KEY:
     "a key should be on one line; put a space behind its colon, or close the quote or bracket that is open",

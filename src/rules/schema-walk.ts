@@ -15,7 +15,7 @@ interface Definition {
   readonly values?: readonly unknown[];
 }
 
-/** The keys that a mapping at `path` may have, or null when it may have any, or is no mapping. */
+/** The keys that a mapping at `path` may have, or null when it may have any, or is not a mapping. */
 export function keysAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): string[] | null {
   const definition = definitionAt(schema, path, value);
   return definition?.shape === undefined ? null : Object.keys(definition.shape);

@@ -357,7 +357,7 @@ export function listOf(value: Value): readonly Value[] {
   if (isList(value)) return value;
   if (typeof value === "string") return [...value];
   if (isMapping(value)) return Object.keys(value);
-  throw new TemplateError(`${kindOf(value)} is no list`);
+  throw new TemplateError(`${kindOf(value)} is not a list`);
 }
 
 /**
@@ -405,7 +405,7 @@ function extreme(list: readonly Value[], given: readonly Value[], budget: Budget
 function mappingOf(value: Value): Mapping {
   if (isMissing(value)) return {};
   if (isMapping(value)) return value;
-  throw new TemplateError(`${kindOf(value)} is no mapping`);
+  throw new TemplateError(`${kindOf(value)} is not a mapping`);
 }
 
 function numberOf(value: Value, what: string): number {

@@ -29,7 +29,7 @@ cases:
   expect(err.replaceAll("greenhouse.test.yaml:", "").trim().split("\n")).toEqual([
     '1:11: "soon" is not a duration: write seconds, 90s, 30m, 2h, 1d or PT30M',
     "4:5: unknown key `step`; did you mean `steps`?",
-    '6:15: "5x" is no time here; write an offset from the start (90s, 5m, 1h30m), or 2026-01-05T00:00:00Z',
+    '6:15: "5x" is not a valid time; write an offset from the start (90s, 5m, 1h30m), or 2026-01-05T00:00:00Z',
     '6:26: state should be Triggered or Resolved; found "Fired"',
     "6:46: a should be text; found 7; put it in quotes",
     "9:19: unknown key `evnt`; did you mean `event`?",
@@ -42,7 +42,7 @@ cases:
     "16:43: a step is one of event, restart, disable and enable; found restart and disable: make two steps of it",
     "18:5: a case needs a name; add name: with what it shows",
     "18:5: a case needs expect; list the firings, or write expect: [] where nothing fires",
-    "20:47: request is the only one of a firing, requests are all; remove one of the two",
+    "20:47: request stands for the firing's only request, requests for all of them; remove one",
     '21:5: a case should be a mapping; found "just text"; write name:, steps: and expect:',
   ]);
 });
@@ -95,7 +95,7 @@ cases:
 
 test("until may not lie before what happens or is expected", () => {
   expect(runCaseText("    until: 1m\n    expect: [{ automation: vent-stuck, at: 2m }]").err).toBe(
-    "greenhouse.test.yaml:3:12: until: 1m lies before the last step or firing, at 2m; let the case go on for longer\n",
+    "greenhouse.test.yaml:3:12: until: 1m lies before the last step or firing, at 2m; make the case longer\n",
   );
 });
 
@@ -142,7 +142,7 @@ test("nothing to run is a mistake, too", () => {
   expect(err("empty")).toBe("empty: no case files here; add a .test.yaml file, or name another directory\n");
   expect(err("gone")).toBe("gone: no such file or directory; check the path\n");
   expect(err("greenhouse.yaml")).toBe(
-    "greenhouse.yaml: is no case file, by its name; name a .test.yaml file, or a directory\n",
+    "greenhouse.yaml: does not look like a case file; name a .test.yaml file, or a directory\n",
   );
   expect(err("none.test.yaml")).toBe(
     "none.test.yaml:1:1: this file is empty; write cases:, or remove the file\n",
@@ -151,6 +151,6 @@ test("nothing to run is a mistake, too", () => {
     /^alone.test.yaml:2:5: alone.yaml: no such file.*name others with rules:\n$/,
   );
   expect(err("greenhouse.test.yaml", "two")).toBe(
-    `no case's file or name holds "two"; there is 1 without --filter\n`,
+    `No case's file or name contains "two". Without --filter there is 1.\n`,
   );
 });

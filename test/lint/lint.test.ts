@@ -302,7 +302,7 @@ describe("a comment", () => {
   test.each([
     ["without a reason", "# tripline-ignore TL201", "the comment gives no reason"],
     ["with an empty reason", "# tripline-ignore TL201:  ", "the comment gives no reason"],
-    ["without a code", "# tripline-ignore: so be it", "the comment names no warning"],
+    ["without a code", "# tripline-ignore: so be it", "the comment does not name a warning"],
     ["with a code that there is not", "# tripline-ignore TL999: so be it", "there is no warning TL999"],
   ])("%s silences nothing, and is told", (_what, comment, reason) => {
     const warnings = warningsIn(rule(`name: a\n${comment}\ntrigger: {}\n`));

@@ -62,9 +62,9 @@ trigger:
         env,
       ),
     ).toEqual([
-      "2:10: enabled should be true or false; found ${env.WORD} (its value does not fit)",
+      "2:10: enabled should be true or false; found ${env.WORD} (its value is not valid)",
       "3:19: ${env.WORD} is not a duration: write seconds, 90s, 30m, 2h, 1d or PT30M",
-      "3:43: posture should be Reactive or Proactive; found ${env.WORD} (its value does not fit)",
+      "3:43: posture should be Reactive or Proactive; found ${env.WORD} (its value is not valid)",
     ]);
   });
 });
@@ -117,7 +117,7 @@ actions_on_resolve:
   test.each([
     [
       "url: ${env.URL}",
-      "5:10: url should be an address that begins with http:// or https://; found ${env.URL} (its value does not fit)",
+      "5:10: url should be an address that begins with http:// or https://; found ${env.URL} (its value is not valid)",
     ],
     [
       "url: http://x/\nsecret: ${env.EMPTY}",

@@ -123,7 +123,7 @@ describe("watching rules", () => {
     directory.write("rules/a.yaml", rule("a"));
     const path = join(directory.path, "rules");
     await expecting(() => start({ paths: ["rules"], lookMs: 20 }), "applied a");
-    const bad = "rejected rules: cannot be read (ELOOP); see to its permissions, or name another path";
+    const bad = "rejected rules: cannot be read (ELOOP); check its permissions, or name another path";
     const loop = (): void => {
       rmSync(path, { recursive: true });
       symlinkSync(path, path);

@@ -145,7 +145,7 @@ function referenceProblem({ path, text }: ActionText, secrets: Rule["secrets"]):
   const malformed = malformedReferenceIn(text);
   if (malformed !== null) return malformedReferenceProblem(malformed);
   const missing = referencesIn(text).find((reference) => referencedValue(reference, secrets) === undefined);
-  if (missing !== undefined) return `secrets holds no ${missing.name}; send its value there`;
+  if (missing !== undefined) return `secrets has no value for ${missing.name}; add it`;
   if (fieldKind(String(path[0])) !== "secret") return null;
   const sole = soleReferenceIn(text);
   return sole !== null && sole.fallback === undefined

@@ -30,13 +30,13 @@ export const DoNothingSchema = z.strictObject({ type: z.literal("do-nothing") })
 const destinationFields = {
   block_document_id: UuidSchema.optional().meta({
     format: "uuid",
-    description: "The destination by its id (where Prefect names a block).",
+    description: "The id of the destination (in Prefect, of a block).",
   }),
   destination: z
     .string()
     .min(1, "destination should not be empty")
     .optional()
-    .meta({ description: "The destination by its name, in place of block_document_id." }),
+    .meta({ description: "The name of the destination, instead of block_document_id." }),
 };
 
 /** A destination, by exactly one of its names. */
@@ -80,24 +80,24 @@ export const CallWebhookSchema = z
   .strictObject({
     type: z.literal("call-webhook"),
     url: Template.min(1, "url should not be empty").optional().meta({
-      description: "Where to send; may be a template. Or name a destination.",
+      description: "The URL to send to; may be a template. Alternatively, name a destination.",
     }),
     ...destinationFields,
     method: z
       .enum(["POST", "PUT", "PATCH", "GET", "DELETE"])
       .optional()
-      .meta({ description: "The HTTP method: POST, or what the destination says." }),
+      .meta({ description: "The HTTP method. Default: the destination's, or POST." }),
     headers: z
       .record(z.string(), Template)
       .superRefine(checkHeaderNames)
       .default({})
-      .meta({ description: "Further headers, as templates." }),
+      .meta({ description: "Additional headers; their values are templates." }),
     payload: z
       .union([Template, TemplateTree])
       .optional()
       .meta({
         description:
-          "A template string, sent as it renders; or a mapping whose strings are templates, sent as JSON. Left out: the firing as JSON.",
+          "A template string, sent as rendered; or a mapping whose strings are templates, sent as JSON. Default: the firing as JSON.",
         anyOf: [{ type: "string" }, { type: "object" }, { type: "array" }],
       }),
     secret: z
@@ -105,9 +105,9 @@ export const CallWebhookSchema = z
       .min(1, { error: "secret should not be empty", abort: true })
       .superRefine(refusing(signingSecretProblem))
       .optional()
-      .meta({ description: "Signs each request (Standard Webhooks): whsec_… or any text." }),
+      .meta({ description: "The key that signs each request (Standard Webhooks): whsec_… or any text." }),
     timeout: RequestTimeoutSchema.optional().meta({
-      description: "How long one attempt may take: 15s, or what the destination says.",
+      description: "The time limit of one attempt. Default: the destination's, or 15s.",
     }),
   })
   .superRefine((action, context) => {
@@ -131,7 +131,7 @@ export const SendNotificationSchema = z
     type: z.literal("send-notification"),
     ...destinationFields,
     subject: Template.default("{{ automation.name }}").meta({
-      description: "A template; by default the automation's name.",
+      description: "The subject, as a template. Default: the automation's name.",
     }),
     body: Template.meta({ description: "The text, as a template." }),
   })
@@ -146,7 +146,7 @@ export const EmitEventSchema = z.strictObject({
   type: z.literal("emit-event"),
   event: Template.min(1, "event should not be empty").meta({ description: "The new event's name." }),
   resource: ResourceSchema.optional().meta({
-    description: "Labels, as templates. Left out: the triggering event's resource.",
+    description: "The new event's resource: labels, as templates. Default: the triggering event's resource.",
   }),
   related: z
     .array(RelatedResourceSchema)
@@ -166,16 +166,16 @@ export const EmitEventSchema = z.strictObject({
 
 const automationFields = {
   source: z.enum(["selected", "inferred"]).default("selected").meta({
-    description: "selected names the automation; inferred takes it from the triggering event.",
+    description: "selected: the automation named here. inferred: the one that the triggering event is about.",
   }),
   automation_id: UuidSchema.nullable()
     .optional()
-    .meta({ format: "uuid", description: "The automation by its id." }),
+    .meta({ format: "uuid", description: "The id of the automation." }),
   automation: z
     .string()
     .min(1, "automation should be a name; it is empty")
     .optional()
-    .meta({ description: "The automation by name, in place of automation_id." }),
+    .meta({ description: "The name of the automation, instead of automation_id." }),
 };
 
 function checkAutomationFields(

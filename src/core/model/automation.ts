@@ -52,24 +52,26 @@ const ActionsSchema = z.array(ActionSchema);
 
 export const AutomationSchema = z
   .strictObject({
-    name: z
-      .string()
-      .min(1, "name should not be empty")
-      .meta({ description: "Unique in its workspace; a rule file's automation keeps its identity by it." }),
-    description: z.string().default("").meta({ description: "What it is for, in a sentence." }),
-    enabled: z.boolean().default(true).meta({ description: "false: it neither counts nor fires." }),
+    name: z.string().min(1, "name should not be empty").meta({
+      description: "Unique in the workspace. An automation from a rule file is identified by its name.",
+    }),
+    description: z.string().default("").meta({ description: "What it is for, in one sentence." }),
+    enabled: z
+      .boolean()
+      .default(true)
+      .meta({ description: "If false, the automation neither counts events nor fires." }),
     tags: z
       .array(z.string())
       .default([])
       .transform((tags) => [...new Set(tags)])
-      .meta({ description: "For finding it again." }),
-    trigger: TriggerSchema.meta({ description: "What must be seen, or must fail to be seen." }),
+      .meta({ description: "Tags for filtering." }),
+    trigger: TriggerSchema.meta({ description: "The events to watch for, or whose absence to watch for." }),
     actions: ActionsSchema.default([]).meta({ description: "Run when the automation fires." }),
     actions_on_trigger: ActionsSchema.default([]).meta({
       description: "Run when the automation fires, after `actions`.",
     }),
     actions_on_resolve: ActionsSchema.default([]).meta({
-      description: "Run when an absence that fired has ended.",
+      description: "Run when an absence that fired ends.",
     }),
   })
   .meta({ id: "Automation", title: "Tripline automation" });

@@ -28,18 +28,18 @@ const common = {
   name: z
     .string()
     .min(1, "name should not be empty")
-    .meta({ description: "Unique in its workspace; actions refer to it." }),
-  description: z.string().default("").meta({ description: "What it is for, in a sentence." }),
+    .meta({ description: "Unique in the workspace; actions refer to it." }),
+  description: z.string().default("").meta({ description: "What it is for, in one sentence." }),
 };
 
 const chatUrl = HttpUrl.meta({
-  description: "The address that the chat gave for incoming webhooks. Secret.",
+  description: "The incoming-webhook URL from the chat service. Secret.",
 });
 
 export const WebhookDestinationSchema = z.strictObject({
   type: z.literal("webhook"),
   ...common,
-  url: HttpUrl.meta({ description: "Where to send. Secret." }),
+  url: HttpUrl.meta({ description: "The URL to send to. Secret." }),
   method: z
     .enum(["POST", "PUT", "PATCH", "GET", "DELETE"])
     .default("POST")
@@ -48,15 +48,15 @@ export const WebhookDestinationSchema = z.strictObject({
     .record(z.string(), z.string().superRefine(refusing(headerValueProblem)))
     .superRefine(checkHeaderNames)
     .default({})
-    .meta({ description: "Further headers. Their values are secret." }),
+    .meta({ description: "Additional headers. Their values are secret." }),
   secret: z
     .string()
     .min(1, { error: "secret should not be empty", abort: true })
     .superRefine(refusing(signingSecretProblem))
     .optional()
-    .meta({ description: "Signs each request (Standard Webhooks): whsec_… or any text." }),
+    .meta({ description: "The key that signs each request (Standard Webhooks): whsec_… or any text." }),
   timeout: RequestTimeoutSchema.default(webhookTimeoutDefault).meta({
-    description: "How long one attempt may take (default 15s).",
+    description: "The time limit of one attempt. Default: 15s.",
   }),
 });
 
@@ -88,9 +88,9 @@ export const PagerDutyDestinationSchema = z.strictObject({
   severity: z
     .enum(["critical", "error", "warning", "info"])
     .default("error")
-    .meta({ description: "Of the incidents." }),
+    .meta({ description: "The severity of the incidents." }),
   url: HttpUrl.default("https://events.pagerduty.com/v2/enqueue").meta({
-    description: "Where PagerDuty takes events; another one in its EU region.",
+    description: "The Events API endpoint. PagerDuty's EU region has its own.",
   }),
 });
 
@@ -105,24 +105,28 @@ const Address = z
 export const EmailDestinationSchema = z.strictObject({
   type: z.literal("email"),
   ...common,
-  to: z.array(Address).min(1, "to should name somebody").meta({ description: "Who gets it." }),
-  from: Address.meta({ description: "From whom it comes, such as `Tripline <tripline@example.org>`." }),
+  to: z.array(Address).min(1, "to should have at least one address").meta({ description: "The recipients." }),
+  from: Address.meta({ description: "The sender, such as `Tripline <tripline@example.org>`." }),
   host: z
     .string()
     .min(1, { error: "host should not be empty", abort: true })
     .superRefine(refusing(hostProblem))
-    .meta({ description: "The SMTP server." }),
-  port: z.int().min(1).max(65_535).default(587).meta({ description: "Its port." }),
+    .meta({ description: "The host name or IP address of the SMTP server." }),
+  port: z.int().min(1).max(65_535).default(587).meta({ description: "The port of the SMTP server." }),
   security: z
     .enum(["starttls", "tls", "none"])
     .default("starttls")
-    .meta({ description: "starttls (required of the server), tls from the start (port 465), or none." }),
+    .meta({ description: "starttls (the server must support it), tls from the start (port 465), or none." }),
   username: z
     .string()
     .min(1, "username should not be empty")
     .optional()
-    .meta({ description: "For servers that want to know who sends." }),
-  password: z.string().min(1, "password should not be empty").optional().meta({ description: "Secret." }),
+    .meta({ description: "For servers that require a login." }),
+  password: z
+    .string()
+    .min(1, "password should not be empty")
+    .optional()
+    .meta({ description: "The password for the login. Secret." }),
 });
 
 export const DestinationSchema = z

@@ -148,7 +148,7 @@ export const EventSchema = z
     id: UuidSchema,
     follows: UuidSchema.nullable().default(null),
   })
-  .meta({ id: "Event", description: "Something that happened: never changed once posted." });
+  .meta({ id: "Event", description: "Something that happened. Never changes once posted." });
 
 /**
  * Reads a valid event for the core.

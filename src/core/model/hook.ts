@@ -31,12 +31,12 @@ const TemplateTree = z.custom<Readonly<Record<string, unknown>>>(
 export const EventTemplateSchema = z
   .strictObject({
     event: Template.min(1, "event should not be empty").meta({ description: "The event's name." }),
-    resource: ResourceSchema.meta({ description: "What it happened to: labels, as templates." }),
+    resource: ResourceSchema.meta({ description: "The resource that it happened to: labels, as templates." }),
     related: z
       .array(RelatedResourceSchema)
       .max(relatedResourcesMax, `related should hold at most ${relatedResourcesMax} resources`)
       .default([])
-      .meta({ description: "Others involved: labels, as templates." }),
+      .meta({ description: "Other resources involved: labels, as templates." }),
     payload: z
       .union([Template, TemplateTree], {
         error:
@@ -48,10 +48,11 @@ export const EventTemplateSchema = z
         anyOf: [{ type: "string" }, { type: "object" }],
       }),
     occurred: Template.optional().meta({
-      description: "When: RFC 3339, or Unix time. Left out or empty: when it was received.",
+      description: "The time of the event: RFC 3339, or Unix time. Default: the time of receipt.",
     }),
     id: Template.optional().meta({
-      description: "What makes two deliveries the same event. Left out or empty: the delivery's own id.",
+      description:
+        "Two requests with the same id make the same event. Default: the id that the request itself carries.",
     }),
     follows: Template.optional().meta({ description: "The id of the event that this one follows." }),
   })
@@ -62,7 +63,7 @@ export type EventTemplate = z.infer<typeof EventTemplateSchema>;
 const Secret = z
   .string()
   .min(1, { error: "secret should not be empty; set it, or remove signature", abort: true })
-  .meta({ description: "What the sender signs with: usually ${env.NAME}. Never shown." });
+  .meta({ description: "The key that the sender signs with, usually ${env.NAME}. Never shown." });
 
 /** A secret that is sent as it is arrives as a header's value: without white space around it, in one line. */
 function sentSecretProblem(secret: string): string | null {
@@ -75,7 +76,7 @@ function sentSecretProblem(secret: string): string | null {
 
 /** How far apart the clocks may be of whoever signs and of Tripline, and how long a request may be on its way. */
 const Tolerance = DurationSchema.default(300).meta({
-  description: "How old or new a signature may be (default 5m).",
+  description: "How far the time of a signature may be from now. Default: 5m.",
 });
 
 export const SignatureSchema = z
@@ -121,10 +122,10 @@ function hookSchemaWith<T extends z.ZodType>(template: T) {
         /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
         "name should be letters, digits, dots, hyphens and underscores, because it is part of the address",
       )
-      .meta({ description: "Unique in its workspace; what is sent to /api/hooks/<name> comes here." }),
-    description: z.string().default("").meta({ description: "What it is for, in a sentence." }),
+      .meta({ description: "Unique in the workspace. Requests to /api/hooks/<name> go to this hook." }),
+    description: z.string().default("").meta({ description: "What it is for, in one sentence." }),
     signature: SignatureSchema.optional().meta({
-      description: "How the sender is known. Left out: by an API key with the scope events:write.",
+      description: "How requests are authenticated. Default: an API key with the scope events:write.",
     }),
     template: template.meta({
       description: "The event, or a list of them; or a template that writes them as JSON.",

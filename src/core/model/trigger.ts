@@ -80,7 +80,7 @@ export const DurationSchema = z
     });
   })
   .transform((value) => (parseDuration(value) ?? 0) / second)
-  .meta({ description: "Seconds as a number, or a text such as 90s, 30m, 2h, 1d or PT30M." });
+  .meta({ description: "A number of seconds, or a duration such as 90s, 30m, 2h, 1d or PT30M." });
 
 const NamesSchema = z
   .array(z.string())
@@ -136,7 +136,7 @@ const MatchRelatedSchema = z
   })
   .default({})
   .meta({
-    description: "What at least one related resource must match; of a list, each object must be met.",
+    description: "What at least one related resource must match. With a list, each item must be matched.",
     anyOf: [{ type: "object" }, { type: "array", items: { type: "object" } }],
   });
 
@@ -150,9 +150,9 @@ const ScheduleSchema = z
       .string()
       .default("UTC")
       .superRefine(refuse(timezoneProblem))
-      .meta({ description: "Such as America/New_York." }),
+      .meta({ description: "A time zone, such as America/New_York." }),
     remember: DurationSchema.optional().meta({
-      description: "How long a key, once seen, is expected (default 7d).",
+      description: "How long a key is expected after it was last seen. Default: 7d.",
     }),
   })
   .meta({ description: "Opens a window at each tick, instead of an event named in `after`." });
@@ -160,7 +160,7 @@ const ScheduleSchema = z
 const TriggerIdSchema = z
   .string()
   .optional()
-  .meta({ description: "Assigned by Tripline; what is written here is ignored." });
+  .meta({ description: "Assigned by Tripline; ignored on input." });
 
 export const EventTriggerSchema = z
   .strictObject({
@@ -168,28 +168,30 @@ export const EventTriggerSchema = z
     id: TriggerIdSchema,
     match: SpecificationSchema.default({}).meta({ description: "What the event's own resource must match." }),
     match_related: MatchRelatedSchema,
-    after: NamesSchema.meta({ description: "Event names (or globs) that open a window." }),
-    expect: NamesSchema.meta({ description: "Event names (or globs) that count; empty: every name." }),
-    for_each: NamesSchema.meta({ description: "Labels whose values separate the evaluations." }),
+    after: NamesSchema.meta({ description: "Event names or glob patterns that open a window." }),
+    expect: NamesSchema.meta({ description: "Event names or glob patterns to count. Empty: every event." }),
+    for_each: NamesSchema.meta({
+      description: "Labels to group by: each combination of values is evaluated separately.",
+    }),
     posture: z.enum(["Reactive", "Proactive"]).default("Reactive").meta({
-      description: "Reactive fires on presence, Proactive on absence.",
+      description: "Reactive: fires when events arrive. Proactive: fires when they do not.",
     }),
     threshold: z.int().min(0, "threshold should be greater than or equal to 0").default(1).meta({
       description:
-        "Reactive: how many expected events it takes. Proactive: fewer than this many are an absence.",
+        "Reactive: the number of events needed to fire. Proactive: fewer events than this are an absence.",
     }),
     within: DurationSchema.optional().meta({
       description:
-        "How close together in time, or how long to wait: seconds, or a text such as 90s, 30m, 2h. Proactive: at least 10s, which is the default.",
+        "The length of a window: seconds, or a duration such as 90s, 30m, 2h. Proactive: at least 10s, which is the default.",
     }),
     lateness: DurationSchema.optional().meta({
-      description: "How long a window is kept open for delayed events.",
+      description: "How long to wait for delayed events after a window ends.",
     }),
     schedule: ScheduleSchema.optional(),
-    refire: z
-      .enum(["every-window", "once"])
-      .optional()
-      .meta({ description: "Proactive only; default every-window." }),
+    refire: z.enum(["every-window", "once"]).optional().meta({
+      description:
+        "Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window.",
+    }),
   })
   .superRefine((trigger, context) => {
     const proactive = trigger.posture === "Proactive";
@@ -242,7 +244,7 @@ const compositeFields = {
   triggers: z
     .array(z.lazy((): z.ZodType<TriggerDefinition> => TriggerSchema))
     .min(1, "a composite trigger needs triggers")
-    .meta({ id: "Triggers", description: "Its children: triggers of any kind." }),
+    .meta({ id: "Triggers", description: "The child triggers, of any kind." }),
   within: z
     .union([DurationSchema, z.null()], {
       error: (issue) =>
@@ -250,9 +252,9 @@ const compositeFields = {
           ? "Field required (null is no limit)"
           : "Input should be a duration, or null for no limit",
     })
-    .meta({ description: "The children's firings must lie within this of each other; null is no limit." }),
+    .meta({ description: "How close together the children must fire; null means no limit." }),
   for_each: NamesSchema.optional().meta({
-    description: "Labels that correlate the children: evaluated per tuple of values.",
+    description: "Labels to correlate the children by: each combination of values is evaluated separately.",
   }),
 };
 

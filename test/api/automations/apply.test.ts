@@ -41,7 +41,7 @@ describe("an application is refused as a whole", () => {
   test.each([
     ["an unknown key of a trigger", [rule({ trigger: { expcet: [] } }, secrets)], "trigger.expcet"],
     ["an unknown key beside a definition", [rule({}, { ...secrets, source: "x" })], "source"],
-    ["a reference without a value", [rule(webhook())], "secrets holds no PATH_PART"],
+    ["a reference without a value", [rule(webhook())], "secrets has no value for PATH_PART"],
     ["a secret in the definition", [rule(webhook({ secret }), secrets)], "A secret should be sent apart"],
     ["a template that does not parse", [rule(webhook({ payload: "{{ event." }), secrets)], "payload"],
     [
