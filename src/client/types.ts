@@ -1,7 +1,9 @@
 /** What the client takes and gives, derived from the schemas with which the server checks requests. */
 
 import type { z } from "zod";
+import type { ApplySchema } from "../api/automations/apply.ts";
 import type { AutomationCreateSchema, AutomationUpdateSchema } from "../api/automations/automation-input.ts";
+import type { DestinationSchema } from "../core/model/destination.ts";
 import type { EventSchema } from "../core/model/event.ts";
 import type {
   CompoundTriggerSchema,
@@ -10,18 +12,11 @@ import type {
 } from "../core/model/trigger.ts";
 import type { EventFilterSchema } from "../history/filter.ts";
 
-export type {
-  DeadLetter,
-  DeadLetterPage,
-  DestinationView,
-  EventCount,
-  EventPage,
-  ShownExplanation as Explanation,
-  Window,
-  Windows,
-} from "../api/openapi/operations/answers.ts";
-export type { AppliedChange, AppliedRules } from "../api/openapi/operations/applied.ts";
-export type { Application, NewDestination } from "../api/openapi/operations/sent.ts";
+export type { AppliedChange, AppliedRules } from "../api/automations/automation-answers.ts";
+export type { DeadLetter, DeadLetterPage } from "../api/deliveries/dead-letter.ts";
+export type { DestinationView } from "../api/destinations/destinations.ts";
+export type { EventCount, EventPage } from "../api/events/event-answers.ts";
+export type { ShownExplanation as Explanation, Window, Windows } from "../api/explain/explain-answers.ts";
 export type { AutomationView } from "../core/model/automation-view.ts";
 export type { ReceivedEvent } from "../core/model/event.ts";
 
@@ -57,3 +52,15 @@ export type NewAutomation = Given<Omit<z.input<typeof AutomationCreateSchema>, "
 
 /** What is left out keeps its value. */
 export type AutomationUpdate = Given<Omit<z.input<typeof AutomationUpdateSchema>, "trigger">> & Triggered;
+
+/** Rules to apply. The server checks the definitions. */
+export type Application = Omit<z.input<typeof ApplySchema>, "automations" | "destinations"> & {
+  readonly destinations?: readonly unknown[];
+  readonly automations: readonly {
+    readonly definition: unknown;
+    readonly file: string;
+    readonly secrets?: Readonly<Record<string, string>>;
+  }[];
+};
+
+export type NewDestination = Given<z.input<typeof DestinationSchema>>;

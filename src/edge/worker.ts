@@ -1,33 +1,35 @@
 /**
- * Ingest at the edge: events, webhooks and CloudEvents, taken in by a Cloudflare Worker that appends to the same log.
+ * Ingest at the edge: a Cloudflare Worker that takes events, hooks and CloudEvents and appends them to the same log.
  *
- * A Worker may use a connection only in the request that opened it; one kept for the next request makes that one hang.
- * So each request opens its own, and closes it when it is answered.
+ * A Worker may use a connection only in the request that opened it; a connection kept for the next request makes that
+ * one hang. So each request opens its own and closes it once it is answered.
  */
 
 import { Hono } from "hono";
 import { Redis } from "ioredis";
 import { answerErrors } from "../api/http/answer-errors.ts";
 import { KeyRing } from "../api/http/key-ring.ts";
+import { probes } from "../api/http/probes.ts";
 import { Refusal } from "../api/http/refusal.ts";
-import { type ApiEnv, openTo, type Tenants, tenancy, tenantsOf, type Workspace } from "../api/http/tenant.ts";
+import { mountAll } from "../api/http/route.ts";
+import { openTo, type Tenants, tenantsOf, type Workspace } from "../api/http/tenant.ts";
 import { cloudEventRoutes } from "../api/ingest/cloudevents.ts";
 import { hookRoutes } from "../api/ingest/hooks.ts";
 import { type IngestMeter, ingestRoutes } from "../api/ingest/ingest.ts";
-import { probes } from "../api/prefect/small-endpoints.ts";
+import { checkApiVersion } from "../api/prefect/api-version.ts";
 import { Log } from "../store/log.ts";
 
 /** What wrangler.toml and `wrangler secret put` set. */
 export interface EdgeSettings {
   /** The Redis that holds the log. With its password in it, it is a secret. */
   readonly TRIPLINE_REDIS?: string;
-  /** By default `default`. Several are separated by commas; the first is meant where nothing says which. */
+  /** By default `default`. Several are separated by commas; requests that name none are for the first. */
   readonly TRIPLINE_WORKSPACE?: string;
-  /** `true`: events are taken from everybody, without a key. */
+  /** `true`: events are accepted from everyone, without a key. */
   readonly TRIPLINE_DANGEROUSLY_OPEN?: string;
 }
 
-/** Redis answers at once or not at all; a Worker's client waits no longer than it must. */
+/** Redis answers at once or not at all, and clients of a Worker should not wait. */
 const redisTimeoutMs = 5_000;
 
 export default {
@@ -55,7 +57,7 @@ function connect(url: string): Redis | null {
     enableReadyCheck: false,
     disableClientInfo: true,
   });
-  redis.on("error", () => {}); // the command that fails says so itself
+  redis.on("error", () => {}); // the failing command reports it
   return redis;
 }
 
@@ -67,33 +69,33 @@ function appOver(redis: Redis | null, settings: EdgeSettings): Hono {
     if (redis === null) return notSet;
     return redis.ping().then(
       () => null,
-      () => "Redis cannot be reached",
+      () => "Redis is unavailable",
     );
   };
   for (const base of ["/api/accounts/:account/workspaces/:workspace", "/api"]) {
-    app.route(base, probes(readiness));
+    mountAll(app, base, probes(readiness), { tenants: null });
     if (tenants === null) {
       app.post(`${base}/*`, () => {
         throw new Refusal(503, "not_set", { detail: notSet });
       });
       continue;
     }
-    app.route(base, hookRoutes(tenants, unmetered));
-    const api = new Hono<ApiEnv>();
-    api.use(tenancy(tenants));
-    api.route("/", ingestRoutes(unmetered));
-    api.route("/", cloudEventRoutes(unmetered));
-    app.route(base, api);
+    const routes = [
+      ...ingestRoutes(unmetered),
+      ...hookRoutes(tenants, unmetered),
+      ...cloudEventRoutes(unmetered),
+    ];
+    mountAll(app, base, routes, { tenants, check: checkApiVersion });
   }
   return app;
 }
 
 const notSet = "TRIPLINE_REDIS is not set: wrangler secret put TRIPLINE_REDIS";
 
-/** What passed here is seen in the log; Cloudflare counts requests and their answers itself. */
+/** The log holds what passed here; Cloudflare counts requests and their answers itself. */
 const unmetered: IngestMeter = { eventsAccepted() {}, eventsRejected() {} };
 
-/** The keys of the servers hold here too. Without any, nobody comes in, unless that is what the settings say. */
+/** The API keys of the servers are valid here too. Without any, no one gets in, unless the settings say so. */
 function tenantsOver(redis: Redis, settings: EdgeSettings): Tenants {
   const [first = "default", ...others] = (settings.TRIPLINE_WORKSPACE ?? "default").split(",");
   const served = (name: string): Workspace => {
@@ -104,6 +106,6 @@ function tenantsOver(redis: Redis, settings: EdgeSettings): Tenants {
   if (settings.TRIPLINE_DANGEROUSLY_OPEN !== "true") {
     return tenantsOf(workspaces, new KeyRing(redis), { open: false });
   }
-  // The names under which everybody may come in are Cloudflare's to choose.
+  // Host and Origin are not checked: Cloudflare chooses the names of a Worker.
   return { ...openTo(workspaces[0]), checkOrigin: async () => {} };
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import type { Redis } from "ioredis";
 import { pino } from "pino";
-import { createApp } from "../../src/api/http/app.ts";
+import { createApp, routesOf } from "../../src/api/http/app.ts";
 import { Metrics } from "../../src/api/http/metrics.ts";
 import { startServer } from "../../src/api/http/server.ts";
 import { openTo } from "../../src/api/http/tenant.ts";
@@ -17,6 +17,7 @@ import { type History, openHistory } from "../../src/history/history.ts";
 import { Recorder } from "../../src/history/recorder.ts";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
+import { holdingToDocument } from "../support/documented-answers.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 export interface TestApi {
@@ -66,15 +67,16 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const tenants = openTo({ workspace: "default", log, history });
   const logger = pino(sink);
   const queue = new DeliveryQueue(redis.url, "default");
-  const app = createApp({
+  const appOptions = {
     tenants,
-    deadLettersOf: (workspace) => (workspace === "default" ? queue : null),
+    deadLettersOf: (workspace: string) => (workspace === "default" ? queue : null),
     explain: { latenessDefault: 0 },
     metrics,
     readiness: async () => api.notReady,
     logger,
     trustProxy: options.trustProxy ?? false,
-  });
+  };
+  const app = holdingToDocument(createApp(appOptions), routesOf(appOptions));
   const webSockets = createWebSockets({ tenants, meter: metrics, logger, ...options.webSockets });
   const server = await startServer(app, "127.0.0.1", 0, webSockets);
   const api: TestApi = {

@@ -2,7 +2,7 @@
 
 import { deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { allOperations } from "../../src/api/openapi/operations/all.ts";
+import { allOperations } from "../api/all-routes.ts";
 import { pumpEvent } from "../prefect/contract-support.ts";
 
 export interface AnyRequest {

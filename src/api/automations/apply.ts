@@ -7,7 +7,6 @@
  * the definitions, and are shown to nobody.
  */
 
-import { Hono } from "hono";
 import { z } from "zod";
 import { type ActionText, fieldKind, textsOf } from "../../core/model/action.ts";
 import { type Automation, AutomationSchema } from "../../core/model/automation.ts";
@@ -32,12 +31,14 @@ import { carryOut, readStored } from "../../reconcile/carry-out.ts";
 import { type AutomationChange, type DestinationChange, planChanges } from "../../reconcile/plan.ts";
 import type { Log } from "../../store/log.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
-import { readJson } from "../http/body.ts";
-import { invalidRequest, type Mistake, mistakesOf, Refusal } from "../http/refusal.ts";
-import { type ApiEnv, requireScope } from "../http/tenant.ts";
-import type { AppliedChange, AppliedRules } from "../openapi/operations/applied.ts";
-import { depthMax, nestsDeeper } from "./automation-input.ts";
-import type { ExplainSettings } from "./explain.ts";
+import type { ExplainSettings } from "../explain/explain.ts";
+import { DetailSchema } from "../http/answers.ts";
+import { invalidRequest, Refusal, type RequestMistake } from "../http/refusal.ts";
+import { jsonBody } from "../http/request-body.ts";
+import { type Route, route } from "../http/route.ts";
+import { type AppliedChange, type AppliedRules, AppliedRulesSchema } from "./automation-answers.ts";
+import { applyExample } from "./automation-examples.ts";
+import { depthMax } from "./automation-input.ts";
 
 const automationsMax = 10_000;
 
@@ -66,42 +67,58 @@ export const ApplySchema = z
 
 type Rule = z.infer<typeof RuleSchema>;
 
-export function applyRoutes(settings: ExplainSettings): Hono<ApiEnv> {
-  const routes = new Hono<ApiEnv>();
-
-  routes.post("/automations/apply", requireScope("automations:write"), async (context) => {
-    const { value } = await readJson(context.req.raw);
-    const { automations, destinations, prune, dry_run } = readApplication(value);
-    const { log, workspace } = context.var.tenant;
-    const desired = {
-      automations: automations.map((rule) => automationOf(rule, workspace)),
-      destinations: destinations.map((definition) => destinationOf(definition, workspace)),
-    };
-    const plan = planChanges(await readStored(log), desired, { from: "apply", prune });
-    if (plan.refusals.length > 0) {
-      throw new Refusal(409, "taken", { detail: `${plan.refusals.join("; ")}. Nothing was changed` });
-    }
-    const changes = plan.destinations.map(destinationChangeView);
-    // Before anything is changed, which may reset the windows.
-    for (const change of plan.automations) changes.push(await automationChangeView(change, log, settings));
-    if (!dry_run) await carryOut(plan, log);
-    return context.json({ dry_run, changes } satisfies AppliedRules);
-  });
-
-  return routes;
+export function applyRoutes(settings: ExplainSettings): Route[] {
+  return [
+    route(
+      {
+        method: "post",
+        path: "/automations/apply",
+        id: "applyAutomations",
+        summary: "Apply rules: make the automations match what is sent, or say what would change",
+        description:
+          "Automations are identified by name. Those that differ are created or changed; with `prune`, those that were applied before and are missing now are deleted. Applying the same rules again changes nothing.",
+        tag: "automations",
+        scope: "automations:write",
+        body: jsonBody(ApplySchema, {
+          // An automation lies three levels deep in it.
+          depthMax: depthMax + 3,
+          holdsSecrets: true,
+          examples: { dryRun: applyExample },
+        }),
+        answers: {
+          200: { description: "What was done, or would be.", schema: AppliedRulesSchema },
+          409: {
+            description: "A name belongs to another automation. Nothing was changed.",
+            schema: DetailSchema,
+          },
+        },
+      },
+      async ({ tenant: { log, workspace }, body }, context) => {
+        checkApplication(body);
+        const { automations, destinations, prune, dry_run } = body;
+        const desired = {
+          automations: automations.map((rule) => automationOf(rule, workspace)),
+          destinations: destinations.map((definition) => destinationOf(definition, workspace)),
+        };
+        const plan = planChanges(await readStored(log), desired, { from: "apply", prune });
+        if (plan.refusals.length > 0) {
+          throw new Refusal(409, "taken", { detail: `${plan.refusals.join("; ")}. Nothing was changed` });
+        }
+        const changes = plan.destinations.map(destinationChangeView);
+        // Before anything is changed, which may reset the windows.
+        for (const change of plan.automations)
+          changes.push(await automationChangeView(change, log, settings));
+        if (!dry_run) await carryOut(plan, log);
+        return context.json({ dry_run, changes } satisfies AppliedRules);
+      },
+    ),
+  ];
 }
 
-/** @throws Refusal 422 that names every mistake and repeats nothing of what was sent: it may hold secrets */
-function readApplication(value: unknown): z.infer<typeof ApplySchema> {
-  const refuse = (mistakes: readonly Mistake[]) => invalidRequest(mistakes, null);
-  if (nestsDeeper(value, depthMax + 3)) {
-    const msg = `An automation nests at most ${depthMax} levels deep`;
-    throw refuse([{ type: "too_deep", loc: ["body"], msg, input: null }]);
-  }
-  const parsed = ApplySchema.safeParse(value);
-  if (!parsed.success) throw refuse(mistakesOf(parsed.error.issues, ["body"], null));
+/** @throws Refusal 422 that lists every mistake and repeats nothing of what was sent: it may hold secrets */
+function checkApplication({ automations, destinations }: z.infer<typeof ApplySchema>): void {
   const names = new Set<string>();
-  const mistakes = parsed.data.automations.flatMap((rule, index): Mistake[] => {
+  const mistakes = automations.flatMap((rule, index): RequestMistake[] => {
     const loc = ["body", "automations", index, "definition"];
     const { name } = rule.definition;
     const isTaken = names.has(name);
@@ -112,14 +129,13 @@ function readApplication(value: unknown): z.infer<typeof ApplySchema> {
     ];
   });
   const destinationNames = new Set<string>();
-  for (const [index, { name }] of parsed.data.destinations.entries()) {
+  for (const [index, { name }] of destinations.entries()) {
     const loc = ["body", "destinations", index, "name"];
     if (destinationNames.has(name))
       mistakes.push({ type: "value_error", loc, msg: takenName(name), input: null });
     destinationNames.add(name);
   }
-  if (mistakes.length > 0) throw refuse(mistakes);
-  return parsed.data;
+  if (mistakes.length > 0) throw invalidRequest(mistakes, null);
 }
 
 function takenName(name: string): string {
@@ -128,10 +144,10 @@ function takenName(name: string): string {
 
 const actionLists = ["actions", "actions_on_trigger", "actions_on_resolve"] as const;
 
-function actionMistakes({ definition, secrets }: Rule, loc: Mistake["loc"]): Mistake[] {
+function actionMistakes({ definition, secrets }: Rule, loc: RequestMistake["loc"]): RequestMistake[] {
   return actionLists.flatMap((list) =>
     definition[list].flatMap((action, index) =>
-      textsOf(action).flatMap((found): Mistake[] => {
+      textsOf(action).flatMap((found): RequestMistake[] => {
         const msg = referenceProblem(found, secrets) ?? actionTextProblem(action.type, found, secrets);
         if (msg === null) return [];
         return [{ type: "value_error", loc: [...loc, list, index, ...found.path], msg, input: null }];

@@ -1,10 +1,10 @@
-/** Which automations are wanted, and in what order: the body of `POST /automations/filter`. */
+/** Which automations a query selects, and in what order: the body of `POST /automations/filter`. */
 
 import { z } from "zod";
 import type { Automation } from "../../core/model/automation.ts";
 import { UuidSchema } from "../../core/model/event.ts";
 import { type Micros, parseTime } from "../../core/model/time.ts";
-import { invalidRequest, mistakesOf, Refusal } from "../http/refusal.ts";
+import { Refusal } from "../http/refusal.ts";
 
 const Texts = z.array(z.string()).nullish();
 
@@ -41,15 +41,17 @@ export const automationSorts = ["NAME_ASC", "NAME_DESC", "CREATED_DESC", "UPDATE
 
 export const automationsPerPageMax = 200;
 
-export const AutomationQuerySchema = z.object({
-  automations: FilterSchema.nullish(),
-  sort: z.enum(automationSorts).nullish().meta({ description: "Default NAME_ASC." }),
-  limit: z
-    .int()
-    .nullish()
-    .meta({ description: `0 to ${automationsPerPageMax}, the default.` }),
-  offset: z.int().min(0, "Input should be greater than or equal to 0").nullish(),
-});
+export const AutomationQuerySchema = z
+  .object({
+    automations: FilterSchema.nullish(),
+    sort: z.enum(automationSorts).nullish().meta({ description: "Default NAME_ASC." }),
+    limit: z
+      .int()
+      .nullish()
+      .meta({ description: "The default is the maximum.", minimum: 0, maximum: automationsPerPageMax }),
+    offset: z.int().min(0, "Input should be greater than or equal to 0").nullish(),
+  })
+  .meta({ id: "AutomationQuery" });
 
 export type AutomationFilter = z.infer<typeof FilterSchema>;
 
@@ -61,14 +63,13 @@ export interface AutomationQuery {
 }
 
 /**
- * @param body null when the request has none
- * @throws Refusal 422
+ * Reads a checked body.
+ *
+ * @throws Refusal 422 for a limit out of range, in the form of Prefect's server
  */
-export function readAutomationQuery(body: unknown): AutomationQuery {
-  const parsed = AutomationQuerySchema.safeParse(body ?? {});
-  if (!parsed.success) throw invalidRequest(mistakesOf(parsed.error.issues, ["body"], body), body);
-  const { automations, sort, offset } = parsed.data;
-  const limit = parsed.data.limit ?? automationsPerPageMax;
+export function automationQueryOf(body: z.infer<typeof AutomationQuerySchema>): AutomationQuery {
+  const { automations, sort, offset } = body;
+  const limit = body.limit ?? automationsPerPageMax;
   if (limit < 0 || limit > automationsPerPageMax) {
     const detail = `Invalid limit: ${limit}; it must be from 0 to ${automationsPerPageMax}.`;
     throw new Refusal(422, "invalid", { detail });
@@ -104,7 +105,7 @@ export function isWanted(automation: Automation, filter: AutomationFilter): bool
   );
 }
 
-/** What a criterion says, if it is given. */
+/** The verdict of a criterion; none if it is not given. */
 function verdict<T>(given: T | null | undefined, holds: (given: T) => boolean): boolean[] {
   return given === null || given === undefined ? [] : [holds(given)];
 }

@@ -1,8 +1,7 @@
 /**
- * Reads an automation as it was sent: checked as a whole, with every mistake told, and its secrets taken apart.
+ * Reads an automation as it was sent: checks it completely, lists every mistake, and takes its secrets out.
  *
- * Unknown keys of the automation are mistakes; those inside a trigger or an action are ignored, as Prefect ignores
- * them.
+ * Unknown keys of the automation itself are mistakes; those inside a trigger or an action are ignored, as in Prefect.
  */
 
 import { z } from "zod";
@@ -17,14 +16,14 @@ import { automationView, secretMask } from "../../core/model/automation-view.ts"
 import { firstReferenceIn, referenceTo, soleReferenceIn } from "../../core/model/reference.ts";
 import { type TriggerDefinition, withTriggerIds } from "../../core/model/trigger.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
-import { invalidRequest, type Mistake, mistakesOf, type Refusal } from "../http/refusal.ts";
-import { actionMeant } from "./automation-view.ts";
+import { invalidRequest, mistakesOf, type Refusal, type RequestMistake } from "../http/refusal.ts";
+import { actionMeant } from "../prefect/action-stand-ins.ts";
 
 export interface InputContext {
   readonly workspace: string;
-  /** What is changed; null for a new automation. */
+  /** The automation as it is stored; null for a new one. */
   readonly previous: Automation | null;
-  /** The sender is Prefect's client, which cannot send what it does not know. */
+  /** True for Prefect's client, which drops the fields that it does not know. */
   readonly fromPrefect: boolean;
 }
 
@@ -36,33 +35,31 @@ const { actions, ...shape } = AutomationSchema.shape;
 const required = { ...shape, actions: actions.unwrap() };
 
 /** The body of a PUT. */
-export const AutomationUpdateSchema = z.strictObject(required);
+export const AutomationUpdateSchema = z.strictObject(required).meta({ id: "AutomationUpdate" });
 
 /** The body of a creation. */
-export const AutomationCreateSchema = z.strictObject({
-  ...required,
-  owner_resource: z
-    .string()
-    .nullable()
-    .default(null)
-    .meta({ description: "The id of the resource that owns it. Not returned." }),
-});
+export const AutomationCreateSchema = z
+  .strictObject({
+    ...required,
+    owner_resource: z
+      .string()
+      .nullable()
+      .default(null)
+      .meta({ description: "The id of the resource that owns it. Not returned." }),
+  })
+  .meta({ id: "NewAutomation" });
 
-/** How deep triggers and payloads may nest; far more than anybody means. */
+/** How deep triggers and payloads may nest: far deeper than any real one. */
 export const depthMax = 50;
 
 /**
  * What was sent, as a definition with trigger ids of its own.
  *
- * @param sent the body
+ * @param sent the body, which nests at most `depthMax` levels deep
  * @throws Refusal 422 with every mistake
  */
 export function readAutomation(sent: unknown, context: InputContext): AutomationInput {
   const { previous } = context;
-  if (nestsDeeper(sent, depthMax)) {
-    const msg = `An automation nests at most ${depthMax} levels deep`;
-    throw invalidRequest([{ type: "too_deep", loc: ["body"], msg, input: null }], null);
-  }
   const meant = meantBy(sent, context);
   const schema = previous === null ? AutomationCreateSchema : AutomationUpdateSchema;
   const parsed = parseIgnoring(schema, meant);
@@ -86,8 +83,8 @@ export function readAutomation(sent: unknown, context: InputContext): Automation
   return { ...definition, ...withReferences, trigger, secrets, ...(owner === null ? {} : { owner }) };
 }
 
-/** What is repeated of what was sent may end in logs: without secrets, then. */
-function refusal(mistakes: readonly Mistake[], sent: unknown): Refusal {
+/** What a refusal repeats may end up in logs, so it must not hold secrets. */
+function refusal(mistakes: readonly RequestMistake[], sent: unknown): Refusal {
   const shown = mistakes.map((mistake) => ({
     ...mistake,
     input: mistake.loc.includes("secret") ? null : withoutSecrets(mistake.input),
@@ -105,7 +102,7 @@ function withoutSecrets(value: unknown): unknown {
   return Object.fromEntries(entries);
 }
 
-/** What was sent, with the actions and the trigger that stand-ins stand for. */
+/** The body with the real actions and trigger in place of their stand-ins. */
 function meantBy(sent: unknown, { previous, workspace, fromPrefect }: InputContext): unknown {
   if (!isObject(sent)) return sent;
   const meant: Record<string, unknown> = { ...sent };
@@ -117,7 +114,7 @@ function meantBy(sent: unknown, { previous, workspace, fromPrefect }: InputConte
   }
   meant["trigger"] = withTypes(meant["trigger"]);
   if (meant["trigger"] === undefined) delete meant["trigger"];
-  // What Prefect's client does not see of a trigger it cannot have meant to take away.
+  // Prefect's client cannot have meant to remove the parts of a trigger that it does not see.
   if (fromPrefect && previous !== null) {
     const parsed = parseIgnoring(AutomationUpdateSchema.shape.trigger, meant["trigger"]);
     if (parsed.success && seenByPrefect(parsed.data) === seenByPrefect(previous.trigger)) {
@@ -127,7 +124,7 @@ function meantBy(sent: unknown, { previous, workspace, fromPrefect }: InputConte
   return meant;
 }
 
-/** A composite trigger is known by its children, also where its type was left out. */
+/** A composite trigger is recognized by its children, even when its type was left out. */
 function withTypes(trigger: unknown): unknown {
   if (!isObject(trigger) || !Array.isArray(trigger["triggers"])) return trigger;
   const type = trigger["type"] ?? ("require" in trigger ? "compound" : "sequence");
@@ -147,7 +144,7 @@ function seenByPrefect(trigger: TriggerDefinition): string {
   return canonicalJson(seen(trigger));
 }
 
-/** Judges by a schema, with the keys left out that it does not know below the first level. */
+/** Parses with a schema, ignoring unknown keys below the first level. */
 function parseIgnoring<T extends z.ZodType>(schema: T, value: unknown): z.ZodSafeParseResult<z.output<T>> {
   let mended = value;
   for (;;) {
@@ -171,8 +168,8 @@ function without(value: unknown, [step, ...rest]: readonly PropertyKey[]): unkno
   return Array.isArray(value) ? entries.map(([, part]) => part) : Object.fromEntries(entries);
 }
 
-/** What is wrong with an action that its schema cannot see. */
-function mistakesIn(action: ActionDefinition, loc: Mistake["loc"]): Mistake[] {
+/** The mistakes in an action that its schema cannot see. */
+function mistakesIn(action: ActionDefinition, loc: RequestMistake["loc"]): RequestMistake[] {
   return textsOf(action).flatMap(({ path, text }) => {
     const isSecret = fieldKind(String(path[0])) === "secret";
     const refers = firstReferenceIn(text) !== null;
@@ -185,12 +182,12 @@ function mistakesIn(action: ActionDefinition, loc: Mistake["loc"]): Mistake[] {
 const referenceProblem =
   "The environment can be referred to in rule files only: over the API, put secrets into a destination or into secret";
 
-/** Replaces each secret by a reference, as in automations from files; a mask stands for the secret that is stored. */
+/** Replaces each secret with a reference, as in automations from files; a mask stands for the stored secret. */
 function withSecretsApart(
   definition: AutomationDefinition,
   kept: Readonly<Record<string, unknown>>,
   previous: Automation | null,
-  mistakes: Mistake[],
+  mistakes: RequestMistake[],
 ): { actions: Partial<AutomationDefinition>; secrets: Record<string, string> } {
   const secrets: Record<string, string> = {};
   const actions: Record<string, ActionDefinition[]> = {};
@@ -213,7 +210,7 @@ function withSecretsApart(
   return { actions, secrets };
 }
 
-/** Of the webhook in the same place, or else of one to the same address. */
+/** The secret of the webhook in the same place, or else of one with the same URL. */
 function storedSecret(
   action: Extract<ActionDefinition, { type: "call-webhook" }>,
   previous: Automation | null,
@@ -231,11 +228,6 @@ function storedSecret(
     if (Object.hasOwn(previous.secrets, name)) return previous.secrets[name] ?? null;
   }
   return null;
-}
-
-export function nestsDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((part) => nestsDeeper(part, levels - 1));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

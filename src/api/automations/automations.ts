@@ -1,116 +1,269 @@
 /**
  * Automations over HTTP, as Prefect's client and command line use them.
  *
- * They are changed through the log and acknowledged only then, so an event that is posted after an answer meets the
- * changed automation. Those from rule files are changed there; over HTTP they can only be paused and resumed.
+ * A change goes through the log and is acknowledged only then, so an event that is posted after the answer is evaluated
+ * against the changed automation. Automations from rule files are changed in their files; over HTTP they can only be
+ * paused and resumed.
  */
 
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import { z } from "zod";
 import type { Automation } from "../../core/model/automation.ts";
+import { automationView } from "../../core/model/automation-view.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { type Micros, millisecond } from "../../core/model/time.ts";
 import { announceChange, announceDeletions } from "../../store/announce.ts";
 import type { Log } from "../../store/log.ts";
-import { readJson, readOptionalJson } from "../http/body.ts";
-import { invalidRequest, mistakesOf, Refusal } from "../http/refusal.ts";
-import { type ApiEnv, requireScope } from "../http/tenant.ts";
-import { readAutomationQuery, selectAutomations } from "./automation-filter.ts";
-import { type InputContext, readAutomation } from "./automation-input.ts";
-import { isPrefectClient, shownAutomation } from "./automation-view.ts";
+import { DetailSchema } from "../http/answers.ts";
+import { Refusal } from "../http/refusal.ts";
+import { jsonBody, jsonBodyForHandler } from "../http/request-body.ts";
+import { type Route, route } from "../http/route.ts";
+import type { ApiEnv } from "../http/tenant.ts";
+import { isPrefectClient, prefectView } from "../prefect/action-stand-ins.ts";
+import { AutomationViewSchema } from "./automation-answers.ts";
+import { failuresExample, silenceExample } from "./automation-examples.ts";
+import {
+  AutomationQuerySchema,
+  automationQueryOf,
+  automationsPerPageMax,
+  selectAutomations,
+} from "./automation-filter.ts";
+import {
+  AutomationCreateSchema,
+  AutomationUpdateSchema,
+  depthMax,
+  type InputContext,
+  readAutomation,
+} from "./automation-input.ts";
 
-/** The body of a PATCH. */
-export const AutomationPatchSchema = z.strictObject({ enabled: z.boolean() });
+const AutomationPatchSchema = z.strictObject({ enabled: z.boolean() }).meta({ id: "AutomationPatch" });
 
-export function automationRoutes(): Hono<ApiEnv> {
-  const routes = new Hono<ApiEnv>();
-  const mayRead = requireScope("automations:read");
-  const mayWrite = requireScope("automations:write");
-  // Prefect's client ends this path, and no other, in a slash.
-  const collection = ["/automations", "/automations/"];
+const AutomationsSchema = z.array(AutomationViewSchema);
+const byId = z.object({ id: z.string().meta({ description: "The automation's id." }) });
+const byResource = z.object({
+  resource: z.string().meta({ description: "The id of a resource. It may contain slashes." }),
+});
+const stored = { description: "The automation as it is stored.", schema: AutomationViewSchema };
+const fromFile = { description: "A rule file defines it; `detail` names the file.", schema: DetailSchema };
+const queryExamples = {
+  everything: {},
+  byTag: {
+    automations: { tags: { any_: ["greenhouse"] } },
+    sort: "UPDATED_DESC",
+    limit: 10,
+    offset: 0,
+  },
+};
 
-  routes.on("POST", collection, mayWrite, async (context) => {
-    const { log } = context.var.tenant;
-    const { value } = await readJson(context.req.raw);
-    const input = readAutomation(value, inputContext(context, null));
-    const now = clock();
-    const source = { kind: "api" } as const;
-    const automation = { ...input, id: crypto.randomUUID(), source, created: now, updated: now };
-    await log.putAutomations([automation], announceChange("created"));
-    return shown(context, automation, 201);
-  });
+export function automationRoutes(): Route[] {
+  return [
+    route(
+      {
+        method: "post",
+        path: "/automations",
+        id: "createAutomation",
+        summary: "Create an automation",
+        description:
+          "Events that are posted after the answer are evaluated against it. Unknown keys inside a trigger or an action are ignored.",
+        tag: "automations",
+        scope: "automations:write",
+        body: jsonBodyForHandler(AutomationCreateSchema, {
+          depthMax,
+          examples: { failures: failuresExample, silence: silenceExample },
+        }),
+        answers: { 201: stored },
+      },
+      async ({ tenant: { log }, body }, context) => {
+        const input = readAutomation(body, inputContext(context, null));
+        const now = clock();
+        const source = { kind: "api" } as const;
+        const automation = { ...input, id: crypto.randomUUID(), source, created: now, updated: now };
+        await log.putAutomations([automation], announceChange("created"));
+        return shown(context, automation, 201);
+      },
+    ),
 
-  routes.on("GET", collection, mayRead, async (context) => {
-    const automations = await context.var.tenant.log.automations();
-    const limit = Number.MAX_SAFE_INTEGER;
-    return shown(context, selectAutomations(automations, { filter: {}, sort: "NAME_ASC", limit, offset: 0 }));
-  });
+    route(
+      {
+        method: "get",
+        path: "/automations",
+        id: "listAutomations",
+        summary: "List all automations, by name",
+        tag: "automations",
+        scope: "automations:read",
+        answers: { 200: { description: "All automations.", schema: AutomationsSchema } },
+      },
+      async ({ tenant }, context) => {
+        const automations = await tenant.log.automations();
+        const limit = Number.MAX_SAFE_INTEGER;
+        return shown(
+          context,
+          selectAutomations(automations, { filter: {}, sort: "NAME_ASC", limit, offset: 0 }),
+        );
+      },
+    ),
 
-  routes.post("/automations/filter", mayRead, async (context) => {
-    const query = readAutomationQuery((await readOptionalJson(context.req.raw)).value);
-    return shown(context, selectAutomations(await context.var.tenant.log.automations(), query));
-  });
+    route(
+      {
+        method: "post",
+        path: "/automations/filter",
+        id: "filterAutomations",
+        summary: "Find automations",
+        tag: "automations",
+        scope: "automations:read",
+        body: jsonBody(AutomationQuerySchema, { optional: true, examples: queryExamples }),
+        answers: {
+          200: { description: `At most ${automationsPerPageMax} automations.`, schema: AutomationsSchema },
+        },
+      },
+      async ({ tenant, body }, context) => {
+        const query = automationQueryOf(body);
+        return shown(context, selectAutomations(await tenant.log.automations(), query));
+      },
+    ),
 
-  routes.post("/automations/count", mayRead, async (context) => {
-    const { filter } = readAutomationQuery((await readOptionalJson(context.req.raw)).value);
-    const automations = await context.var.tenant.log.automations();
-    const query = { filter, sort: "NAME_ASC", limit: automations.length, offset: 0 } as const;
-    return context.json(selectAutomations(automations, query).length);
-  });
+    route(
+      {
+        method: "post",
+        path: "/automations/count",
+        id: "countAutomations",
+        summary: "Count automations",
+        tag: "automations",
+        scope: "automations:read",
+        body: jsonBody(AutomationQuerySchema, { optional: true, examples: queryExamples }),
+        answers: { 200: { description: "How many there are.", schema: z.int() } },
+      },
+      async ({ tenant, body }, context) => {
+        const { filter } = automationQueryOf(body);
+        const automations = await tenant.log.automations();
+        const query = { filter, sort: "NAME_ASC", limit: automations.length, offset: 0 } as const;
+        return context.json(selectAutomations(automations, query).length);
+      },
+    ),
 
-  routes.get("/automations/related-to/:resource{.+}", mayRead, async (context) => {
-    const resource = context.req.param("resource");
-    const automations = await context.var.tenant.log.automations();
-    const acted = actedOn(resource, automations);
-    return shown(
-      context,
-      automations.filter((automation) => automation.owner === resource || actsOn(automation, acted)),
-    );
-  });
+    route(
+      {
+        method: "get",
+        path: "/automations/related-to/:resource{.+}",
+        id: "automationsRelatedTo",
+        summary: "List the automations that a resource owns, or that act on it",
+        tag: "automations",
+        scope: "automations:read",
+        params: byResource,
+        answers: { 200: { description: "Those automations.", schema: AutomationsSchema } },
+      },
+      async ({ tenant, params: { resource } }, context) => {
+        const automations = await tenant.log.automations();
+        const acted = actedOn(resource, automations);
+        return shown(
+          context,
+          automations.filter((automation) => automation.owner === resource || actsOn(automation, acted)),
+        );
+      },
+    ),
 
-  routes.delete("/automations/owned-by/:resource{.+}", mayWrite, async (context) => {
-    const resource = context.req.param("resource");
-    const { log } = context.var.tenant;
-    const owned = (await log.automations()).filter(({ owner }) => owner === resource);
-    await log.deleteAutomations(
-      owned.map(({ id }) => id),
-      announceDeletions(owned),
-    );
-    return context.body(null, 202);
-  });
+    route(
+      {
+        method: "delete",
+        path: "/automations/owned-by/:resource{.+}",
+        id: "deleteAutomationsOwnedBy",
+        summary: "Delete the automations that a resource owns",
+        tag: "automations",
+        scope: "automations:write",
+        params: byResource,
+        answers: { 202: { description: "They are deleted." } },
+      },
+      async ({ tenant: { log }, params: { resource } }, context) => {
+        const owned = (await log.automations()).filter(({ owner }) => owner === resource);
+        await log.deleteAutomations(
+          owned.map(({ id }) => id),
+          announceDeletions(owned),
+        );
+        return context.body(null, 202);
+      },
+    ),
 
-  routes.get("/automations/:id", mayRead, async (context) => {
-    return shown(context, await automationOf(context.var.tenant.log, context.req.param("id")));
-  });
+    route(
+      {
+        method: "get",
+        path: "/automations/:id",
+        id: "readAutomation",
+        summary: "Read an automation",
+        tag: "automations",
+        scope: "automations:read",
+        params: byId,
+        answers: { 200: stored },
+      },
+      async ({ tenant, params }, context) => shown(context, await automationOf(tenant.log, params.id)),
+    ),
 
-  routes.put("/automations/:id", mayWrite, async (context) => {
-    const { value } = await readJson(context.req.raw);
-    await change(context, (current) => {
-      refuseFromFile(current);
-      return readAutomation(value, inputContext(context, current));
-    });
-    return context.body(null, 204);
-  });
+    route(
+      {
+        method: "put",
+        path: "/automations/:id",
+        id: "updateAutomation",
+        summary: "Update an automation",
+        description:
+          "Fields that are left out keep their values. Windows are kept unless the trigger's meaning changes.",
+        tag: "automations",
+        scope: "automations:write",
+        params: byId,
+        body: jsonBodyForHandler(AutomationUpdateSchema, {
+          depthMax,
+          examples: {
+            failures: { ...failuresExample, description: "Three failures of one pump in ten minutes." },
+          },
+        }),
+        answers: { 204: { description: "The automation is updated." }, 409: fromFile },
+      },
+      async ({ tenant: { log }, params, body }, context) => {
+        await change(log, params.id, (current) => {
+          refuseFromFile(current);
+          return readAutomation(body, inputContext(context, current));
+        });
+        return context.body(null, 204);
+      },
+    ),
 
-  routes.patch("/automations/:id", mayWrite, async (context) => {
-    const { value } = await readJson(context.req.raw);
-    const parsed = AutomationPatchSchema.safeParse(value);
-    if (!parsed.success) throw invalidRequest(mistakesOf(parsed.error.issues, ["body"], value), value);
-    await change(context, () => parsed.data);
-    return context.body(null, 204);
-  });
+    route(
+      {
+        method: "patch",
+        path: "/automations/:id",
+        id: "pauseOrResumeAutomation",
+        summary: "Pause or resume an automation",
+        tag: "automations",
+        scope: "automations:write",
+        params: byId,
+        body: jsonBody(AutomationPatchSchema, { examples: { pause: { enabled: false } } }),
+        answers: { 204: { description: "The automation is paused or resumed." } },
+      },
+      async ({ tenant: { log }, params, body }, context) => {
+        await change(log, params.id, () => body);
+        return context.body(null, 204);
+      },
+    ),
 
-  routes.delete("/automations/:id", mayWrite, async (context) => {
-    const { log } = context.var.tenant;
-    const automation = await automationOf(log, context.req.param("id"));
-    refuseFromFile(automation);
-    const { id } = automation;
-    // It may have been deleted since it was read; then this was the second deletion.
-    if ((await log.deleteAutomations([id], announceDeletions([automation]))) === 0) throw notFound();
-    return context.body(null, 204);
-  });
-
-  return routes;
+    route(
+      {
+        method: "delete",
+        path: "/automations/:id",
+        id: "deleteAutomation",
+        summary: "Delete an automation",
+        tag: "automations",
+        scope: "automations:write",
+        params: byId,
+        answers: { 204: { description: "The automation is deleted." }, 409: fromFile },
+      },
+      async ({ tenant: { log }, params }, context) => {
+        const automation = await automationOf(log, params.id);
+        refuseFromFile(automation);
+        const { id } = automation;
+        // Someone else may have deleted it since it was read.
+        if ((await log.deleteAutomations([id], announceDeletions([automation]))) === 0) throw notFound();
+        return context.body(null, 204);
+      },
+    ),
+  ];
 }
 
 /** The automation with an id. @throws Refusal 404 when there is none */
@@ -120,16 +273,16 @@ export async function automationOf(log: Log, id: string): Promise<Automation> {
   return automation;
 }
 
-/** Changes the automation that the path names. @throws Refusal */
+/** Changes the automation with an id. @throws Refusal */
 async function change(
-  context: Context<ApiEnv>,
+  log: Log,
+  id: string,
   changesTo: (current: Automation) => Partial<Automation>,
 ): Promise<void> {
-  const id = context.req.param("id") ?? "";
   if (!isUuid(id)) throw notFound();
-  const changed = await context.var.tenant.log.updateAutomation(
+  const changed = await log.updateAutomation(
     normalizeUuid(id),
-    // Later than before, also where the clock has stepped back: clients sort by it.
+    // Later than before, even if the clock has stepped back: clients sort by it.
     (current) => ({ ...current, ...changesTo(current), updated: Math.max(clock(), current.updated + 1) }),
     announceChange("updated"),
   );
@@ -143,7 +296,11 @@ function inputContext(context: Context<ApiEnv>, previous: Automation | null): In
 
 function shown(context: Context<ApiEnv>, found: Automation | readonly Automation[], status: 200 | 201 = 200) {
   const { workspace } = context.var.tenant;
-  const show = (automation: Automation) => shownAutomation(automation, workspace, context.req.raw.headers);
+  const isPrefect = isPrefectClient(context.req.raw.headers);
+  const show = (automation: Automation) => {
+    const view = automationView(automation);
+    return isPrefect ? prefectView(view, workspace) : view;
+  };
   return context.json("id" in found ? show(found) : found.map(show), status);
 }
 
@@ -157,7 +314,7 @@ function refuseFromFile({ name, source }: Automation): void {
   throw new Refusal(409, "from_file", { detail });
 }
 
-/** The ids and names of the automations that a resource's id stands for. */
+/** The ids and names of the automations that a resource stands for. */
 function actedOn(resource: string, automations: readonly Automation[]): ReadonlySet<string> {
   const id = /^prefect(?:-cloud)?\.automation\.(.+)$/.exec(resource)?.[1] ?? "";
   return new Set(
@@ -178,7 +335,7 @@ function actsOn(automation: Automation, acted: ReadonlySet<string>): boolean {
 
 let last: Micros = 0;
 
-/** Now; never the same twice in this process, so that what was created one after another can be sorted. */
+/** The present, never the same twice in this process: automations created one after another must sort. */
 function clock(): Micros {
   last = Math.max(Date.now() * millisecond, last + 1);
   return last;

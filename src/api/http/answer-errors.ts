@@ -1,19 +1,19 @@
-/** How whatever goes wrong is answered. Runs in Node and in a Worker. */
+/** How errors become answers. Runs in Node and in a Worker. */
 
 import type { Env, Hono } from "hono";
 import { isUnreachable } from "../ingest/ingest.ts";
 import { Refusal } from "./refusal.ts";
 
-/** What is told of errors: pino's, or one of its shape. */
+/** A logger in the form of pino's. */
 export interface ErrorLogger {
   error(details: object, text: string): void;
   warn(details: object, text: string): void;
 }
 
-/** How soon a client should try again while a store cannot be reached. */
+/** When a client should try again while Redis or the history is unavailable. */
 const retryAfterSeconds = "1";
 
-/** @param isHistoryUnavailable true for what a history throws that cannot answer now */
+/** @param isHistoryUnavailable true for errors that a history throws while it is unavailable */
 export function answerErrors<E extends Env>(
   app: Hono<E>,
   logger: ErrorLogger,
@@ -24,19 +24,16 @@ export function answerErrors<E extends Env>(
       return Response.json(error.body, { status: error.status, headers: error.headers });
     const { method, path } = context.req;
     if (isUnreachable(error)) {
-      logger.warn({ method, path, err: error }, "Redis cannot be reached; the client was asked to try again");
-      const detail = "The log cannot be reached or cannot store now, so nothing was stored; try again";
+      logger.warn({ method, path, err: error }, "Redis is unavailable; answered 503");
+      const detail = "Redis is unavailable or full, so nothing was stored; try again";
       return context.json({ detail }, 503, { "Retry-After": retryAfterSeconds });
     }
     if (isHistoryUnavailable(error)) {
-      logger.warn(
-        { method, path, err: error },
-        "The history is unavailable; the client was asked to try again",
-      );
+      logger.warn({ method, path, err: error }, "The history is unavailable; answered 503");
       const detail = "The history is unavailable; try again";
       return context.json({ detail }, 503, { "Retry-After": retryAfterSeconds });
     }
-    logger.error({ method, path, err: error }, "A request failed");
+    logger.error({ method, path, err: error }, "Request failed");
     return context.json({ exception_message: "Internal Server Error" }, 500);
   });
   app.notFound((context) => context.json({ detail: "Not Found" }, 404));

@@ -1,83 +1,101 @@
-/** The HTTP application: which routes there are, and how whatever goes wrong is answered. */
+/** The HTTP application: which routes it has, and where they are mounted. */
 
 import { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
-import { type DeadLetters, deliveryRoutes } from "../automations/deliveries.ts";
-import { destinationRoutes } from "../automations/destinations.ts";
-import { type ExplainSettings, explainRoutes } from "../automations/explain.ts";
+import { type DeadLetters, deliveryRoutes } from "../deliveries/deliveries.ts";
+import { destinationRoutes } from "../destinations/destinations.ts";
 import { eventRoutes, isHistoryUnavailable } from "../events/events.ts";
+import { type ExplainSettings, explainRoutes } from "../explain/explain.ts";
 import { cloudEventRoutes } from "../ingest/cloudevents.ts";
 import { hookRoutes } from "../ingest/hooks.ts";
 import { ingestRoutes } from "../ingest/ingest.ts";
-import { docsRoutes } from "../openapi/docs.ts";
-import { openApiRoutes } from "../openapi/openapi.ts";
-import { checkApiVersion, probes, type Readiness, smallEndpoints } from "../prefect/small-endpoints.ts";
+import { documentRoute } from "../openapi/document.ts";
+import { referencePageRoute } from "../openapi/reference-page.ts";
+import { checkApiVersion } from "../prefect/api-version.ts";
+import { smallEndpoints } from "../prefect/small-endpoints.ts";
+import { socketRoutes } from "../sockets/socket-routes.ts";
 import { answerErrors } from "./answer-errors.ts";
+import { allowOrigins } from "./cors.ts";
 import { type Metrics, metricsRoute } from "./metrics.ts";
-import { type ApiEnv, type Tenants, tenancy } from "./tenant.ts";
+import { probes, type Readiness } from "./probes.ts";
+import { mountAll, type Route } from "./route.ts";
+import { type ApiEnv, enter, type Tenants } from "./tenant.ts";
 import { tracing } from "./tracing.ts";
 
 export interface AppOptions {
   readonly tenants: Tenants;
-  /** False: the process answers for itself only: health, readiness, metrics. */
+  /** False: the process answers only for itself: health, readiness, metrics. */
   readonly servesApi?: boolean;
   readonly explain: ExplainSettings;
-  /** The deliveries of a workspace that were given up; null when this server does not know it. */
+  /** The action queue of a workspace; null when this server does not serve it. */
   readonly deadLettersOf: (workspace: string) => DeadLetters | null;
   readonly metrics: Metrics;
   /** Records a span for each request; left out, no spans are recorded. */
   readonly tracer?: Tracer | null;
   readonly readiness: Readiness;
-  /** Whether a proxy is in front whose word on host and protocol counts. */
+  /** Whether a proxy is in front whose X-Forwarded-Host and -Proto count. */
   readonly trustProxy?: boolean;
+  /** Origins whose pages may use the API from browsers. The tenants must know them, too. */
+  readonly corsOrigins?: readonly string[];
   readonly logger: Pick<Logger, "error" | "warn">;
 }
 
-export function createApp({
-  tenants,
-  servesApi = true,
-  explain,
-  deadLettersOf,
-  metrics,
-  tracer = null,
-  readiness,
-  trustProxy = false,
-  logger,
-}: AppOptions): Hono {
-  // Not strict: Prefect's server sends clients on from one spelling of a path, with or without a last slash, to the
-  // other; here both are served.
-  const app = new Hono({ strict: false });
-  answerErrors(app, logger, isHistoryUnavailable);
+/**
+ * Below these bases the API lies. Prefect Cloud's paths name a workspace, and its clients take them as part of their
+ * base URL. They come first, because the other base is a prefix of them.
+ */
+const bases = ["/api/accounts/:account/workspaces/:workspace", "/api"];
 
+export function createApp(options: AppOptions): Hono {
+  // Not strict: a path with a trailing slash is the same as without. Prefect's clients write both.
+  const app = new Hono({ strict: false });
+  answerErrors(app, options.logger, isHistoryUnavailable);
+  allowOrigins(app, options.corsOrigins ?? []);
+  const routes = routesOf(options);
+  const { tenants, tracer = null } = options;
   if (tracer !== null) app.use("/api/*", tracing(tracer));
-  app.route("/", metricsRoute(metrics, tenants));
-  if (servesApi) app.route("/", docsRoutes());
-  // Prefect Cloud's paths name a workspace; the client takes them as part of its base URL. They come first, because
-  // the other base holds them too.
-  for (const base of ["/api/accounts/:account/workspaces/:workspace", "/api"]) {
-    app.route(base, probes(readiness));
-    if (!servesApi) continue;
-    app.route(base, openApiRoutes());
-    app.route(base, hookRoutes(tenants, metrics));
-    const api = new Hono<ApiEnv>();
-    api.use(tenancy(tenants));
-    api.route("/", smallEndpoints());
-    api.use(async (context, next) => {
-      checkApiVersion(context.req.header("x-prefect-api-version"));
-      await next();
+  mountAll(
+    app,
+    "",
+    routes.filter(({ operation }) => operation.outside),
+    { tenants },
+  );
+  const inApi = routes.filter(({ operation }) => !operation.outside);
+  for (const base of bases) {
+    mountAll(app, base, inApi, { tenants, check: checkApiVersion });
+    if (options.servesApi === false) continue;
+    // Without a key no one learns which paths exist.
+    (app as unknown as Hono<ApiEnv>).all(`${base}/*`, async (context) => {
+      await enter(context, tenants, context.req.param("workspace") ?? null);
+      return context.notFound();
     });
-    api.route("/", ingestRoutes(metrics));
-    api.route("/", cloudEventRoutes(metrics));
-    api.route("/", eventRoutes({ trustProxy }));
-    api.route("/", automationRoutes());
-    api.route("/", destinationRoutes());
-    api.route("/", applyRoutes(explain));
-    api.route("/", explainRoutes(explain));
-    api.route("/", deliveryRoutes(deadLettersOf));
-    app.route(base, api);
   }
   return app;
+}
+
+/** Every route of the application. The OpenAPI document is made from the same list. */
+export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] {
+  const { tenants, servesApi = true, explain, deadLettersOf, metrics } = options;
+  const always = [...probes(options.readiness), metricsRoute(metrics)];
+  if (!servesApi) return always;
+  const routes: Route[] = [
+    ...ingestRoutes(metrics),
+    ...eventRoutes({ trustProxy: options.trustProxy ?? false }),
+    ...socketRoutes(),
+    ...hookRoutes(tenants, metrics),
+    ...cloudEventRoutes(metrics),
+    // Before those with an id in the same place of the path.
+    ...applyRoutes(explain),
+    ...automationRoutes(),
+    ...explainRoutes(explain),
+    ...deliveryRoutes(deadLettersOf),
+    ...destinationRoutes(),
+    ...always,
+    ...smallEndpoints(),
+  ];
+  routes.push(documentRoute(routes), referencePageRoute(routes));
+  return routes;
 }

@@ -1,40 +1,40 @@
 /**
- * The keys as a server uses them: looked up in Redis, and remembered for a moment.
+ * API keys as a server uses them: read from Redis, and cached for a moment.
  *
- * A second of memory spares Redis a question per request and still lets a revocation take effect almost at once. While
- * Redis is away what was known of a key holds for some minutes, so that the history and the metrics can be read when
- * they are needed most; then requests are refused until it is back.
+ * One second of caching saves Redis a query per request, and a revoked key still stops working almost at once. During
+ * a Redis outage a cached key stays valid for a few minutes, so that the history and the metrics can be read when they
+ * are needed most. After that, requests are refused until Redis is back.
  */
 
 import type { Redis } from "ioredis";
 import { type ApiKey, opens, readToken } from "../../store/api-key.ts";
 import { KeyStore } from "../../store/api-key-store.ts";
 import { RedisAllowance } from "../../store/rate-limit.ts";
-import type { Key, Keys } from "./tenant.ts";
+import type { KeyLookup, ValidKey } from "./tenant.ts";
 
 const freshMs = 1_000;
 const usableMs = 5 * 60_000;
 
-/** Whoever tries ids at random must not fill our memory. */
-const rememberedCountMax = 10_000;
+/** A bound on memory: a client may try ids at random. */
+const cachedCountMax = 10_000;
 
-export class KeyRing implements Keys {
+export class KeyRing implements KeyLookup {
   readonly #redis: Redis;
   readonly #store: KeyStore;
-  readonly #any: Remembered<boolean>;
-  readonly #byId = new Map<string, Remembered<ApiKey | null>>();
+  readonly #any: Cached<boolean>;
+  readonly #byId = new Map<string, Cached<ApiKey | null>>();
 
   constructor(redis: Redis) {
     this.#redis = redis;
     this.#store = new KeyStore(redis);
-    this.#any = new Remembered(() => this.#store.any());
+    this.#any = new Cached(() => this.#store.any());
   }
 
   exist(): Promise<boolean> {
     return this.#any.get();
   }
 
-  async find(token: string): Promise<Key | null> {
+  async find(token: string): Promise<ValidKey | null> {
     const presented = readToken(token);
     if (presented === null) return null;
     const key = await this.#lookUp(presented.id);
@@ -45,19 +45,19 @@ export class KeyRing implements Keys {
   }
 
   #lookUp(id: string): Promise<ApiKey | null> {
-    let remembered = this.#byId.get(id);
-    if (remembered === undefined) {
+    let cached = this.#byId.get(id);
+    if (cached === undefined) {
       const [oldest] = this.#byId.keys();
-      if (oldest !== undefined && this.#byId.size >= rememberedCountMax) this.#byId.delete(oldest);
-      remembered = new Remembered(() => this.#store.find(id));
-      this.#byId.set(id, remembered);
+      if (oldest !== undefined && this.#byId.size >= cachedCountMax) this.#byId.delete(oldest);
+      cached = new Cached(() => this.#store.find(id));
+      this.#byId.set(id, cached);
     }
-    return remembered.get();
+    return cached.get();
   }
 }
 
-/** A value that is read again when it is no longer fresh; while that fails, the last one holds for a time. */
-class Remembered<T> {
+/** A value that is read again once it is stale. While reading fails, the last value stays usable for some minutes. */
+class Cached<T> {
   readonly #read: () => Promise<T>;
   #last: { readonly value: T; readonly readAt: number } | null = null;
   #triedAt = Number.NEGATIVE_INFINITY;
@@ -84,7 +84,7 @@ class Remembered<T> {
     } catch (error) {
       if (this.#last === null || now - this.#last.readAt >= usableMs) throw error;
     } finally {
-      // The time of asking: a change after that may not be in the answer.
+      // The time of the request: the answer may lack a change made after it.
       this.#triedAt = now;
     }
     return this.#last.value;

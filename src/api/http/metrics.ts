@@ -1,10 +1,10 @@
-/** What Prometheus may ask of a process. Names of metrics and labels are part of the product: see docs/observability.md. */
+/** The metrics of a process. Names of metrics and labels are part of the product: see docs/settings.md. */
 
-import { Hono } from "hono";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { z } from "zod";
 import type { MetricSnapshot, MetricsSource, ObservationListener } from "../../telemetry/metrics-bridge.ts";
 import type { IngestMeter } from "../ingest/ingest.ts";
-import { type ApiEnv, checkScope, type Tenants } from "./tenant.ts";
+import { type Route, route } from "./route.ts";
 
 /** How long actions and commits take: from a quick write to the longest timeout of a webhook. */
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60];
@@ -21,7 +21,7 @@ export interface QueueCounts {
   readonly deadLetters: number;
 }
 
-/** What the engine and the actions of one workspace tell. */
+/** The metrics that the engine and the delivery worker of one workspace report. */
 export type WorkspaceMeter = Pick<
   Metrics,
   | "owned"
@@ -36,7 +36,7 @@ export type WorkspaceMeter = Pick<
   | "recorderFailed"
   | "trimmed"
 > & {
-  /** @param counts asked for each time that somebody looks */
+  /** @param counts called for each scrape */
   observeQueue(counts: () => Promise<QueueCounts>): void;
 };
 
@@ -59,7 +59,7 @@ export class Metrics implements IngestMeter, MetricsSource {
   );
   readonly #malformed = this.#counter(
     "tripline_log_malformed_entries_total",
-    "Entries of the log that could not be read and were passed over.",
+    "Log entries that could not be read and were skipped.",
     [],
   );
   readonly #actions = this.#counter("tripline_actions_total", "Actions finished, by type and outcome.", [
@@ -68,7 +68,7 @@ export class Metrics implements IngestMeter, MetricsSource {
   ]);
   readonly #actionDurations = this.#histogram(
     "tripline_action_duration_seconds",
-    "How long actions took from the firing's dispatch to their end, all attempts and waits included, by type.",
+    "How long actions took from dispatch to their end, with all attempts and waits, by type.",
     ["type"],
   );
   readonly #attempts = this.#counter(
@@ -83,17 +83,17 @@ export class Metrics implements IngestMeter, MetricsSource {
   );
   readonly #deferrals = this.#counter(
     "tripline_action_deferrals_total",
-    "Times a delivery was put off because its endpoint is busy or resting, by type.",
+    "Times a delivery was postponed because its endpoint was busy or its circuit open, by type.",
     ["type"],
   );
   readonly #recorderFailures = this.#counter(
     "tripline_recorder_failures_total",
-    "Times the recorder could not go on, and tried again.",
+    "Times the recorder failed and retried.",
     [],
   );
   readonly #trimmed = this.#counter(
     "tripline_log_trimmed_entries_total",
-    "Entries trimmed from the log, behind all its readers.",
+    "Log entries trimmed after all readers had passed them.",
     [],
   );
   readonly #commitDurations = this.#histogram(
@@ -104,7 +104,7 @@ export class Metrics implements IngestMeter, MetricsSource {
   readonly #owned = this.#shardGauge("tripline_shard_owned", "1 while this process owns the shard.");
   readonly #lag = this.#shardGauge(
     "tripline_log_lag_entries",
-    "Entries of the log not yet consumed, by workspace and shard.",
+    "Log entries not yet consumed, by workspace and shard.",
   );
   readonly #openWindows = this.#shardGauge(
     "tripline_open_windows",
@@ -116,7 +116,7 @@ export class Metrics implements IngestMeter, MetricsSource {
   constructor() {
     this.#observeQueues();
     collectDefaultMetrics({ register: this.#registry });
-    // A series that has not happened yet is shown as 0, so that a rate over it sees its first step.
+    // Series start at 0, so that a rate over them sees the first increase.
     for (const reason of ["invalid", "too_large", "unsupported_type", "unreachable"]) {
       this.#rejected.inc({ reason }, 0);
     }
@@ -131,7 +131,7 @@ export class Metrics implements IngestMeter, MetricsSource {
     this.#rejected.inc({ reason }, count);
   }
 
-  /** The same metrics for one workspace: what tells of a shard or a queue carries its name, the rest is summed. */
+  /** The same metrics for one workspace: those about a shard or a queue carry its name, the others are summed. */
   inWorkspace(workspace: string): WorkspaceMeter {
     return {
       owned: (shard, owned) => this.owned(shard, owned, workspace),
@@ -153,7 +153,7 @@ export class Metrics implements IngestMeter, MetricsSource {
     const place = placeOf(shard, workspace);
     this.#owned.set(place, owned ? 1 : 0);
     if (owned) return;
-    // Somebody else's numbers now.
+    // The new owner reports these now.
     this.#lag.remove(place);
     this.#openWindows.remove(place);
   }
@@ -178,7 +178,7 @@ export class Metrics implements IngestMeter, MetricsSource {
     this.#malformed.inc();
   }
 
-  /** @param seconds from its dispatch to its end */
+  /** @param seconds from dispatch to end */
   actionFinished(type: string, outcome: string, seconds: number): void {
     this.#actions.inc({ type, outcome });
     this.#observe(this.#actionDurations, { type }, seconds);
@@ -240,13 +240,13 @@ export class Metrics implements IngestMeter, MetricsSource {
     const queues = this.#queues;
     new Gauge({
       name: "tripline_action_queue",
-      help: "Actions in the queue, by workspace and state; dead letters are those that were given up.",
+      help: "Actions in the queue, by workspace and state. A dead letter is a delivery that failed for good.",
       labelNames: ["workspace", "state"],
       registers: [this.#registry],
       async collect() {
         this.reset();
         const asked = [...queues].map(async ([workspace, counts]) => {
-          // While Redis is away nothing is known, and an old number would mislead.
+          // During a Redis outage nothing is known, and an old number would mislead.
           const { waiting, active, delayed, deadLetters } = await counts().catch(
             () => ({}) as Partial<QueueCounts>,
           );
@@ -274,17 +274,26 @@ function placeOf(shard: number, workspace: string | undefined) {
 }
 
 /**
- * `GET /metrics`, in Prometheus's text format. They tell of all workspaces, so once there are keys it takes one with the
- * scope `admin` in the first of them, wherever the request comes from: behind a proxy, everybody comes from this machine.
+ * `GET /metrics`, in Prometheus's text format. Metrics cover all workspaces, so once keys exist it takes one with the
+ * scope `admin` in the first workspace, wherever the request comes from: behind a proxy, every request is local.
  */
-export function metricsRoute(metrics: Metrics, tenants: Tenants): Hono<ApiEnv> {
-  const routes = new Hono<ApiEnv>();
-  routes.get("/metrics", async (context) => {
-    const { headers } = context.req.raw;
-    await tenants.checkOrigin(headers, false);
-    context.set("tenant", await tenants.of(headers, tenants.first));
-    checkScope(context, "admin");
-    return context.body(await metrics.text(), 200, { "Content-Type": metrics.contentType });
-  });
-  return routes;
+export function metricsRoute(metrics: Metrics): Route {
+  return route(
+    {
+      method: "get",
+      path: "/metrics",
+      outside: true,
+      id: "metrics",
+      summary: "Read metrics, for Prometheus",
+      description: "They cover all workspaces, so the key must belong to the first workspace of the server.",
+      tag: "server",
+      scope: "admin",
+      workspace: "first",
+      answers: {
+        200: { description: "Prometheus's text format.", schema: z.string(), type: "text/plain" },
+      },
+    },
+    async (_input, context) =>
+      context.body(await metrics.text(), 200, { "Content-Type": metrics.contentType }),
+  );
 }

@@ -1,50 +1,59 @@
 /**
- * Requests that a web page elsewhere has made a browser send.
+ * Requests that a web page of another site made a browser send.
  *
- * A server that asks for no key trusts whoever can reach it, and a browser on the same machine can: a page may post
- * forms and open WebSockets to any address, and with a name of its own that it points at 127.0.0.1 (DNS rebinding) it
- * may even read the answers. The browser says honestly what it was told to do: in Host the name, in Origin the page.
+ * A server without API keys trusts everyone who can reach it, and a browser on the same machine can: a page may post
+ * forms and open WebSockets to any address, and with a host name of its own that points to 127.0.0.1 (DNS rebinding)
+ * it may even read the answers. The browser reports honestly what it was told to do: `Host` holds the name, `Origin`
+ * the page.
+ *
+ * Pages of the origins that the server is configured with (`--cors-origin`) are treated like its own.
  */
 
 import { Refusal } from "./refusal.ts";
 
 /**
- * Where no key is asked for: lets pass what names this machine and, when it changes something, comes from no page or
- * from one of ours.
+ * While no key is required: accepts requests that name this machine and, when they change state, come from no page,
+ * from one of the server's own, or from an allowed origin.
  *
  * @throws Refusal 403
  */
-export function checkFromHere(headers: Headers, changesState: boolean): void {
+export function checkFromHere(headers: Headers, changesState: boolean, allowed: ReadonlySet<string>): void {
   const host = headers.get("host");
-  // Without a Host it is no browser.
+  // Browsers always send Host.
   if (host === null) return;
-  const place = placeOf(`http://${host}`);
-  if (place === null || !isLoopbackName(place.hostname)) {
+  const address = urlOf(`http://${host}`);
+  if (address === null || !isLoopbackName(address.hostname)) {
     refuse(
-      `The request names the host ${host.slice(0, 200)}; while there are no API keys, only names of this machine are ` +
-        "answered. Use 127.0.0.1 or localhost, or create a key: tripline keys create",
+      `The request names the host ${host.slice(0, 200)}. Without API keys, the server answers only to names of this ` +
+        "machine. Use 127.0.0.1 or localhost, or create a key: tripline keys create",
     );
   }
   const origin = headers.get("origin");
-  if (!changesState || origin === null || placeOf(origin)?.host === place.host) return;
+  if (!changesState || origin === null || allowed.has(origin) || urlOf(origin)?.host === address.host) return;
   refuse(
-    `The request comes from a page of ${origin.slice(0, 200)}; while there are no API keys, pages of other sites may ` +
-      "change nothing. Create a key: tripline keys create",
+    `The request comes from a page of ${origin.slice(0, 200)}. Without API keys, pages of other sites may not change ` +
+      "anything. Create a key (tripline keys create), or allow the origin: --cors-origin",
   );
 }
 
 /**
- * Where a key is needed: a page elsewhere has none, but a browser may know one that a person typed.
+ * Where a key is required: a page of another site has none, but a browser may remember one that a person typed.
  *
  * @throws Refusal 403
  */
-export function checkNotCrossSite(headers: Headers, changesState: boolean): void {
-  if (changesState && headers.get("sec-fetch-site") === "cross-site") {
-    refuse("The request comes from a page of another site, which may change nothing");
-  }
+export function checkNotCrossSite(
+  headers: Headers,
+  changesState: boolean,
+  allowed: ReadonlySet<string>,
+): void {
+  if (!changesState || headers.get("sec-fetch-site") !== "cross-site") return;
+  if (allowed.has(headers.get("origin") ?? "")) return;
+  refuse(
+    "The request comes from a page of another site, which may not change anything. To allow the page's origin: --cors-origin",
+  );
 }
 
-/** True for the names that stand for the machine itself wherever they are used. */
+/** True for names that always stand for the machine itself. */
 export function isLoopbackName(hostname: string): boolean {
   const name = hostname.toLowerCase().replace(/\.$/, "");
   return (
@@ -56,8 +65,8 @@ export function isLoopbackName(hostname: string): boolean {
   );
 }
 
-function placeOf(url: string): URL | null {
-  return URL.canParse(url) ? new URL(url) : null;
+function urlOf(text: string): URL | null {
+  return URL.canParse(text) ? new URL(text) : null;
 }
 
 function refuse(detail: string): never {

@@ -7,7 +7,7 @@
 import type { z } from "zod";
 
 /** One mistake in a request: `loc` is the path to it, `type` a stable word, `msg` is for people. */
-export interface Mistake {
+export interface RequestMistake {
   readonly type: string;
   readonly loc: readonly (string | number)[];
   readonly msg: string;
@@ -17,14 +17,14 @@ export interface Mistake {
 /** The body of a 422 that is about a request's shape. */
 export interface InvalidRequest {
   readonly exception_message: string;
-  readonly exception_detail: readonly Mistake[];
+  readonly exception_detail: readonly RequestMistake[];
   readonly request_body: unknown;
 }
 
 /** A request is refused: thrown by a route's helpers, answered by the app. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
-  readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 426 | 429 | 503;
   readonly body: object;
   readonly headers: Readonly<Record<string, string>>;
   /** A stable word for the metrics: why. */
@@ -48,7 +48,7 @@ export class Refusal extends Error {
 const mistakesShownMax = 1_000;
 
 /** A 422 that lists every mistake. */
-export function invalidRequest(mistakes: readonly Mistake[], requestBody: unknown): Refusal {
+export function invalidRequest(mistakes: readonly RequestMistake[], requestBody: unknown): Refusal {
   const hidden = mistakes.length - mistakesShownMax;
   const shown = mistakes.slice(0, mistakesShownMax);
   if (hidden > 0) {
@@ -77,10 +77,10 @@ export function firstMistake({ body }: Refusal, skipped: number): string {
 /** Zod's issues as mistakes in `value`, which was found at `place` (`["body"]`). */
 export function mistakesOf(
   issues: readonly z.core.$ZodIssue[],
-  place: Mistake["loc"],
+  place: RequestMistake["loc"],
   value: unknown,
-): Mistake[] {
-  return issues.flatMap((issue): Mistake[] => {
+): RequestMistake[] {
+  return issues.flatMap(meantIssues).flatMap((issue): RequestMistake[] => {
     const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
     if (issue.code === "unrecognized_keys") {
       return issue.keys.map((key) => ({
@@ -99,6 +99,23 @@ export function mistakesOf(
     return [{ type, loc: [...place, ...path], msg: issue.message, input }];
   });
 }
+
+/**
+ * Of a value that fits no option of a union, the issues with the option that it was meant for: the only one that takes
+ * values of its type; or else the first. A union that has a message of its own keeps it.
+ */
+function meantIssues(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union" || issue.message !== unionMessage || issue.errors.length === 0) {
+    return [issue];
+  }
+  const isOfWrongType = (found: z.core.$ZodIssue) => found.code === "invalid_type" && found.path.length === 0;
+  const options = issue.errors.filter((found) => !found.some(isOfWrongType));
+  const meant = (options.length === 1 ? options[0] : issue.errors[0]) ?? [];
+  return meant.flatMap((found) => meantIssues({ ...found, path: [...issue.path, ...found.path] }));
+}
+
+/** Zod's own, for a union without one. */
+const unionMessage = "Invalid input";
 
 /** A value of the wrong type that is not there at all. */
 function isMissing(issue: z.core.$ZodIssue, value: unknown, path: readonly (string | number)[]): boolean {

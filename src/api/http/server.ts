@@ -28,7 +28,7 @@ const stopPatienceMs = 5_000;
  * @throws the system's error when it cannot listen there (`EADDRINUSE`, `EACCES`)
  */
 export async function startServer(
-  app: Hono,
+  app: Pick<Hono, "fetch">,
   host: string,
   port: number,
   webSockets?: WebSockets,

@@ -1,11 +1,11 @@
 /**
- * Tenants: for which workspace a request is, and what it may do there.
+ * Tenants: which workspace a request is for, and what it may do there.
  *
- * Routes take everything that belongs to a workspace from here, so that no request can reach into another one. Runs in
+ * Routes get everything that belongs to a workspace from here, so no request can reach into another workspace. Runs in
  * Node and in a Worker.
  */
 
-import type { Context, MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import { type Scope, scopes } from "../../core/model/scope.ts";
 import type { TraceContext } from "../../core/model/trace-context.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
@@ -20,13 +20,13 @@ import { traceOf } from "./trace.ts";
 export interface Workspace {
   readonly workspace: string;
   readonly log: Log;
-  /** Null where this server keeps no history. */
+  /** Null when this server keeps no history. */
   readonly history: History | null;
 }
 
 export interface Tenant extends Workspace {
   readonly scopes: ReadonlySet<Scope>;
-  /** The key that the request came with; null where none is asked for. */
+  /** The id of the request's key; null when no key is required. */
   readonly keyId: string | null;
   /** Null when nothing limits the key. */
   readonly allowance: Allowance | null;
@@ -43,63 +43,66 @@ export interface ApiEnv {
   };
 }
 
-/** Finds out for whom a request is. Every method may throw what its store of keys throws. */
+/** Finds the tenant of a request. Every method may throw what its key lookup throws. */
 export interface Tenants {
-  /** The workspace that is meant where nothing says which. */
+  /** The workspace of requests that name none. */
   readonly first: string;
   /**
    * @param workspace the workspace that the path names, as Prefect Cloud's paths do; null when it names none
    * @throws Refusal 401 without a valid key where one is needed, 404 for another workspace than the key's
    */
   of(headers: Headers, workspace: string | null): Promise<Tenant>;
-  /** As `of`, with what a client gives as its key in another way than a header: null when it gives none. */
+  /** Like `of`, with a key that came some other way than in a header; null when none came. */
   authenticate(token: string | null, workspace: string | null): Promise<Tenant>;
   /** Whether requests need a key. */
   needKey(): Promise<boolean>;
   /**
-   * The workspace that a path names, or the first: for a request that shows in another way than by a key who sends it.
+   * The workspace that a path names, or the first: for a request that proves its sender some other way than with a key.
    *
    * @throws Refusal 404 when there is none
    */
   workspaceAt(workspace: string | null): Workspace;
   /**
-   * Refuses what a page of another site has made a browser send.
+   * Refuses requests that a page of another site made a browser send.
    *
-   * @param changesState true for all but GET and HEAD, and for WebSockets, which browsers let any page open
+   * @param changesState true for all methods but GET and HEAD, and for WebSockets, which browsers let any page open
    * @throws Refusal 403
    */
   checkOrigin(headers: Headers, changesState: boolean): Promise<void>;
 }
 
-/** A valid key. */
-export interface Key extends Pick<Tenant, "scopes" | "allowance"> {
+/** A key that has let a request in. */
+export interface ValidKey extends Pick<Tenant, "scopes" | "allowance"> {
   readonly id: string;
   readonly workspace: string;
 }
 
-/** The keys that there are. */
-export interface Keys {
-  /** The key that a token opens; null when it is unknown, revoked or expired. */
-  find(token: string): Promise<Key | null>;
-  /** True as soon as a key was ever made: from then on nobody comes in without one. */
+/** Looks up API keys. */
+export interface KeyLookup {
+  /** The key that a token belongs to; null when it is unknown, revoked or expired. */
+  find(token: string): Promise<ValidKey | null>;
+  /** True once a key has been created: from then on every request needs one. */
   exist(): Promise<boolean>;
 }
 
-/** A server without keys: everybody may do everything in its one workspace. */
+/** A server without keys: everyone may do everything in its one workspace. */
 export function openTo(workspace: Workspace): Tenants {
   return tenantsOf([workspace], { find: async () => null, exist: async () => false });
 }
 
 /**
  * @param workspaces those of this server
- * @param options.open what a request may do while there are no keys: everything, or nothing where strangers can reach us
+ * @param options.open what a request may do while there are no keys: everything, or nothing where strangers can reach
+ *   the server
+ * @param options.origins origins of other sites whose pages may use the API; see docs/security.md
  */
 export function tenantsOf(
   workspaces: readonly [first: Workspace, ...others: Workspace[]],
-  keys: Keys,
-  options: { readonly open: boolean } = { open: true },
+  keys: KeyLookup,
+  options: { readonly open: boolean; readonly origins?: readonly string[] } = { open: true },
 ): Tenants {
   const [first] = workspaces;
+  const origins: ReadonlySet<string> = new Set(options.origins);
   const everything: ReadonlySet<Scope> = new Set(scopes);
 
   const workspaceAt: Tenants["workspaceAt"] = (named) =>
@@ -111,7 +114,7 @@ export function tenantsOf(
       if (!options.open || (await keys.exist())) throw unauthorized();
       return { ...workspaceAt(named), scopes: everything, keyId: null, allowance: null };
     }
-    // Whether there is another workspace of that name is no business of this key's holder.
+    // The holder of a key must not learn which other workspaces exist.
     if (named !== null && !names(named, key.workspace)) notFound();
     const found = workspaces.find(({ workspace }) => workspace === key.workspace) ?? notFound();
     return { ...found, scopes: key.scopes, keyId: key.id, allowance: key.allowance };
@@ -125,8 +128,8 @@ export function tenantsOf(
     workspaceAt,
     of: (headers, named) => authenticate(tokenOf(headers), named),
     checkOrigin: async (headers, changesState) => {
-      if (await needKey()) checkNotCrossSite(headers, changesState);
-      else checkFromHere(headers, changesState);
+      if (await needKey()) checkNotCrossSite(headers, changesState, origins);
+      else checkFromHere(headers, changesState, origins);
     },
   };
 }
@@ -171,42 +174,40 @@ function notFound(): never {
   throw new Refusal(404, "not_found", { detail: "Not Found" });
 }
 
-/** Puts the tenant of each request into its context, and takes the request from what its key is allowed. */
-export function tenancy(tenants: Tenants): MiddlewareHandler<ApiEnv> {
-  return async (context, next) => {
-    const { headers, method } = context.req.raw;
-    await tenants.checkOrigin(headers, method !== "GET" && method !== "HEAD");
-    const tenant = await tenants.of(headers, context.req.param("workspace") ?? null);
-    await admit(tenant);
-    context.set("tenant", { ...tenant, trace: traceOf(context) });
-    await next();
-  };
+/**
+ * Finds the tenant of a request, counts the request against the rate of its key, and puts the tenant into the context.
+ *
+ * @param workspace the workspace that the request names; null when it names none
+ * @throws Refusal 401, 403, 404 or 429
+ */
+export async function enter(
+  context: Context<ApiEnv>,
+  tenants: Tenants,
+  workspace: string | null,
+): Promise<void> {
+  const { headers, method } = context.req.raw;
+  await tenants.checkOrigin(headers, method !== "GET" && method !== "HEAD");
+  const tenant = await tenants.of(headers, workspace);
+  await admit(tenant);
+  context.set("tenant", { ...tenant, trace: traceOf(context) });
 }
 
 /** @throws Refusal 429 that says when to try again */
 async function admit({ allowance }: Tenant): Promise<void> {
   const wait = Math.ceil((await allowance?.admit()) ?? 0);
   if (wait === 0) return;
-  const detail = `This key has used up its rate; each request and each event counts. Try again in ${wait} s`;
+  const detail = `This key has used up its rate limit; each request and each event counts. Try again in ${wait} s`;
   throw new Refusal(429, "rate", { detail }, { "Retry-After": String(wait) });
 }
 
-/** Takes a batch of events from what the key is allowed; the request that brought them was counted as one of them. */
+/** Counts a batch of events against the rate of its key; the request itself was counted as one of them. */
 export async function chargeEvents({ allowance }: Tenant, eventCount: number): Promise<void> {
   if (eventCount > 1) await allowance?.charge(eventCount - 1);
 }
 
-/** Lets a request pass whose key has the scope. @throws Refusal 403 naming the scope that is missing */
-export function requireScope(scope: Scope): MiddlewareHandler<ApiEnv> {
-  return async (context, next) => {
-    checkScope(context, scope);
-    await next();
-  };
-}
-
-/** As `requireScope`, inside a route. */
-export function checkScope(context: Context<ApiEnv>, scope: Scope): void {
-  if (may(context.var.tenant, scope)) return;
+/** @throws Refusal 403 that names the scope, unless the tenant has it */
+export function requireScope(tenant: Tenant, scope: Scope): void {
+  if (may(tenant, scope)) return;
   throw new Refusal(403, "forbidden", { detail: `This key lacks the scope ${scope}` });
 }
 

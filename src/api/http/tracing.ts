@@ -1,7 +1,7 @@
 /** One span for each request, which the trace of everything that it causes begins with or continues. */
 
 import type { MiddlewareHandler } from "hono";
-import { routePath } from "hono/route";
+import { matchedRoutes } from "hono/route";
 import { readTraceContext } from "../../core/model/trace-context.ts";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import type { ApiEnv } from "./tenant.ts";
@@ -22,9 +22,9 @@ export function tracing(tracer: Tracer): MiddlewareHandler<ApiEnv> {
     if (span.trace !== null) context.set("trace", span.trace);
     await next();
     const { status } = context.res;
-    const route = routePath(context, -1);
-    // Where no route matches there is only this middleware's own path.
-    if (!route.endsWith("*")) {
+    // Middleware and the answer to unknown paths match with a star.
+    const route = matchedRoutes(context).find(({ path: pattern }) => !pattern.endsWith("*"))?.path;
+    if (route !== undefined) {
       span.rename(`${method} ${route}`);
       span.set({ "http.route": route });
     }

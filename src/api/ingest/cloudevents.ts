@@ -6,7 +6,6 @@
  * Worker.
  */
 
-import { Hono } from "hono";
 import { z } from "zod";
 import { isUuid, normalizeUuid, type WireEvent } from "../../core/model/event.ts";
 import { eventNameLengthMax, labelsPerResourceMax } from "../../core/model/limits.ts";
@@ -14,19 +13,10 @@ import { formatTime, millisecond, parseTime } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { base64Of } from "../http/base64.ts";
 import { jsonType, parseJson, readBytes, readJson } from "../http/body.ts";
-import { excerpt, invalidRequest, type Mistake, mistakesOf, Refusal } from "../http/refusal.ts";
-import { type ApiEnv, requireScope } from "../http/tenant.ts";
-import { checkLimits, type IngestMeter, takeIn } from "./ingest.ts";
-
-/** The route that takes CloudEvents in. */
-export function cloudEventRoutes(meter: IngestMeter): Hono<ApiEnv> {
-  const routes = new Hono<ApiEnv>();
-  routes.post("/cloudevents", requireScope("events:write"), async (context) => {
-    await takeIn(context.var.tenant, meter, (batch) => readCloudEvents(context.req.raw, batch));
-    return context.body(null, 204);
-  });
-  return routes;
-}
+import { excerpt, invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
+import { bodyForHandler } from "../http/request-body.ts";
+import { type Route, route } from "../http/route.ts";
+import { checkLimits, type IngestMeter, ingest } from "./ingest.ts";
 
 /** A text attribute; null means the same as leaving it out. */
 const Text = z.string({
@@ -65,6 +55,49 @@ export const CloudEventSchema = z
   )
   .meta({ id: "CloudEvent", description: "A CloudEvent 1.0 in JSON." });
 
+/** `POST /cloudevents`. */
+export function cloudEventRoutes(meter: IngestMeter): Route[] {
+  return [
+    route(
+      {
+        method: "post",
+        path: "/cloudevents",
+        id: "postCloudEvents",
+        summary: "Post CloudEvents",
+        description:
+          "CloudEvents 1.0 in any content mode: structured, batched (a list), or binary (attributes in `ce-…` headers, the data as the body).",
+        tag: "events",
+        scope: "events:write",
+        body: bodyForHandler(
+          {
+            "application/cloudevents+json": CloudEventSchema,
+            "application/cloudevents-batch+json": z.array(CloudEventSchema),
+          },
+          {
+            examples: {
+              pumpStopped: {
+                specversion: "1.0",
+                id: "17",
+                source: "/greenhouse/north",
+                subject: "pump.1",
+                type: "pump.stopped",
+                time: "2026-03-01T09:30:00Z",
+                zone: "north",
+                data: { litres: 3 },
+              },
+            },
+          },
+        ),
+        answers: { 204: { description: "All of them are stored." } },
+      },
+      async ({ tenant }, context) => {
+        await ingest(tenant, meter, (batch) => readCloudEvents(context.req.raw, batch));
+        return context.body(null, 204);
+      },
+    ),
+  ];
+}
+
 type CloudEvent = z.infer<typeof CloudEventSchema>;
 
 /**
@@ -102,7 +135,7 @@ async function readCloudEvents(request: Request, batch: { length: number }): Pro
 /** A CloudEvent that was read, or what is wrong with it. */
 interface Read {
   readonly event: CloudEvent | null;
-  readonly mistakes: readonly Mistake[];
+  readonly mistakes: readonly RequestMistake[];
 }
 
 function eventsOf(all: readonly Read[], value: unknown): WireEvent[] {
@@ -120,14 +153,14 @@ const extensionCountMax = labelsPerResourceMax - 10;
 /** @param nameAt where in the request an attribute stands */
 function read(
   value: unknown,
-  place: Mistake["loc"],
-  nameAt: (name: string) => Mistake["loc"] = (name) => [...place, name],
+  place: RequestMistake["loc"],
+  nameAt: (name: string) => RequestMistake["loc"] = (name) => [...place, name],
 ): Read {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     const msg = "Input should be a CloudEvent: a JSON object";
     return { event: null, mistakes: [{ type: "object_type", loc: place, msg, input: value }] };
   }
-  const mistakes: Mistake[] = [];
+  const mistakes: RequestMistake[] = [];
   const names = Object.keys(value);
   for (const name of names) {
     if (/^[a-z0-9]+$/.test(name) || name === "data_base64") continue;
@@ -158,7 +191,7 @@ const attributePrefix = "ce-";
 /** Binary mode: attributes in headers, data in the body. */
 async function readBinary(request: Request, type: string): Promise<Read & { value: object }> {
   const attributes = new Map<string, unknown>();
-  const mistakes: Mistake[] = [];
+  const mistakes: RequestMistake[] = [];
   for (const [header, text] of request.headers) {
     // Content-Type says what ce-datacontenttype would.
     if (!header.startsWith(attributePrefix) || header === "ce-datacontenttype") continue;

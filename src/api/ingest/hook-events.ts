@@ -1,6 +1,6 @@
 /**
- * What a hook's template wrote, as events; and, where that cannot be, the event that says so. Runs in Node and in a
- * Worker.
+ * Turns the output of a hook's template into events; or, when that fails, into the event that reports the failure.
+ * Runs in Node and in a Worker.
  */
 
 import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../../core/model/event.ts";
@@ -10,15 +10,15 @@ import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { base64Of } from "../http/base64.ts";
 import { jsonMistake } from "../http/json-mistake.ts";
 import { type InvalidRequest, Refusal } from "../http/refusal.ts";
-import type { Delivery } from "./hook-request.ts";
+import type { HookRequest } from "./hook-request.ts";
 import { readEvents } from "./ingest.ts";
 
-/** A hook made no events of what it was sent. */
+/** A hook could not turn a request into events. */
 export class HookFailure extends Error {
   override readonly name = "HookFailure";
 }
 
-/** Where ids are derived: the same name in another workspace is another hook. */
+/** What ids are derived from: the same name in another workspace is another hook. */
 export interface HookPlace {
   readonly workspace: string;
   readonly hook: Hook;
@@ -26,14 +26,14 @@ export interface HookPlace {
 
 /**
  * @param rendered the hook's template, rendered
- * @throws HookFailure that names every mistake
+ * @throws HookFailure that lists every mistake
  */
-export function eventsOfHook(rendered: unknown, place: HookPlace, delivery: Delivery): WireEvent[] {
+export function eventsOfHook(rendered: unknown, place: HookPlace, request: HookRequest): WireEvent[] {
   const value = typeof rendered === "string" ? readWritten(rendered) : rendered;
   if (value === null) return [];
   const drafts = Array.isArray(value) ? value : [value];
   const mistakes: string[] = [];
-  const filled = drafts.map((draft, index) => filledIn(draft, index, place, delivery, mistakes));
+  const filled = drafts.map((draft, index) => filledIn(draft, index, place, request, mistakes));
   if (mistakes.length > 0) throw new HookFailure(mistakes.join("; "));
   try {
     return readEvents(filled, Number.POSITIVE_INFINITY);
@@ -44,7 +44,7 @@ export function eventsOfHook(rendered: unknown, place: HookPlace, delivery: Deli
   }
 }
 
-/** A text that is JSON; an empty one means that there is no event. */
+/** JSON text; an empty text means no event. */
 function readWritten(text: string): unknown {
   if (text.trim() === "") return null;
   try {
@@ -55,16 +55,18 @@ function readWritten(text: string): unknown {
       mistake === null
         ? ""
         : ` at line ${mistake.line}, column ${mistake.column}: expected ${mistake.expected}`;
-    throw new HookFailure(`the template wrote no JSON${where}; put values through the filter tojson`);
+    throw new HookFailure(
+      `the template did not write valid JSON${where}; pass values through the tojson filter`,
+    );
   }
 }
 
-/** The event that is meant by what a template wrote, with what it left out. */
+/** The event that a template wrote, with the fields that it left out filled in. */
 function filledIn(
   draft: unknown,
   index: number,
   place: HookPlace,
-  delivery: Delivery,
+  request: HookRequest,
   mistakes: string[],
 ): unknown {
   if (typeof draft !== "object" || draft === null || Array.isArray(draft)) {
@@ -81,8 +83,8 @@ function filledIn(
     ...(isEmpty(related) ? {} : { related: Array.isArray(related) ? related.map(labelsOf) : related }),
     ...(isEmpty(payload) ? {} : { payload: typeof payload === "string" ? readPayload(payload) : payload }),
     ...(isEmpty(follows) ? {} : { follows }),
-    occurred: isEmpty(occurred) ? delivery.context.received : timeOf(occurred),
-    id: idOf(id, index, place, delivery),
+    occurred: isEmpty(occurred) ? request.context.received : timeOf(occurred),
+    id: idOf(id, index, place, request),
   };
 }
 
@@ -90,7 +92,7 @@ function isEmpty(value: unknown): value is undefined | null | "" {
   return value === undefined || value === null || (typeof value === "string" && value.trim() === "");
 }
 
-/** Labels are texts: numbers and truth values as they are printed, and nothing for nothing. */
+/** Labels are strings: numbers and booleans are converted, nulls are left out. */
 function labelsOf(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(
@@ -104,11 +106,11 @@ function readPayload(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    return text; // which is no object, as will be said
+    return text; // not an object, which the schema will report
   }
 }
 
-/** Unix time, in seconds or milliseconds, as RFC 3339; everything else as it is. */
+/** Converts Unix time, in seconds or milliseconds, to RFC 3339; returns anything else unchanged. */
 function timeOf(value: unknown): unknown {
   const text = String(value).trim();
   if (!/^\d{1,16}(?:\.\d+)?$/.test(text)) return value;
@@ -117,26 +119,32 @@ function timeOf(value: unknown): unknown {
   return formatTime(Math.round(number * (isSeconds ? second : millisecond)));
 }
 
-function idOf(own: unknown, index: number, place: HookPlace, { id }: Delivery): string {
+function idOf(own: unknown, index: number, place: HookPlace, { id }: HookRequest): string {
   if (typeof own === "string" && isUuid(own.trim())) return normalizeUuid(own.trim());
   if (!isEmpty(own)) return derivedId(place, "own", String(own));
   return id === null ? crypto.randomUUID() : derivedId(place, "delivery", id, index);
 }
 
 function derivedId({ workspace, hook }: HookPlace, ...cause: readonly (string | number)[]): string {
+  // `webhook` is what hooks used to be called. Ids derived before an upgrade must be the same after it.
   return uuid5(triplineNamespace, `webhook ${JSON.stringify([workspace, hook.name, ...cause])}`);
 }
 
 /**
- * How much of a body is kept. A byte may take six as JSON, and an event has at most 1.5 million of them; divisible by 3,
- * so that base64 of the first part is the first part of the base64.
+ * How much of a body is kept. One byte may take six in JSON, and an event has at most 1.5 million of those. Divisible
+ * by 3, so that the base64 of the first part is the first part of the base64.
  */
 const keptBytesMax = 201_000;
 const reasonLengthMax = 2_000;
 
-/** `tripline.webhook.failed`: what was sent, and why it became no event. */
-export function hookFailedEvent(reason: string, place: HookPlace, delivery: Delivery): WireEvent {
-  const { context, text, bytes } = delivery;
+/**
+ * The event that reports a failure: the request, and why it did not become events.
+ *
+ * Its name, `tripline.webhook.failed`, and its resource keep the word that hooks used to have: they are data that
+ * rules match, and a second name beside them would count each failure twice under `tripline.*`.
+ */
+export function hookFailedEvent(reason: string, place: HookPlace, request: HookRequest): WireEvent {
+  const { context, text, bytes } = request;
   const { method, query, headers, received } = context;
   const kept = bytes.subarray(0, keptBytesMax);
   const { name } = place.hook;
@@ -150,12 +158,12 @@ export function hookFailedEvent(reason: string, place: HookPlace, delivery: Deli
       method,
       query,
       headers,
-      // A character that the cut has split is shown as one that cannot be read.
+      // A character that the cut splits becomes U+FFFD.
       ...(text === null ? { body_base64: base64Of(kept) } : { body: new TextDecoder().decode(kept) }),
       body_bytes: bytes.length,
       body_is_cut: kept.length < bytes.length,
     },
-    id: delivery.id === null ? crypto.randomUUID() : derivedId(place, "failed", delivery.id),
+    id: request.id === null ? crypto.randomUUID() : derivedId(place, "failed", request.id),
     follows: null,
   };
 }

@@ -1,28 +1,28 @@
-/** A request to a hook, as its templates see it. Runs in Node and in a Worker. */
+/** Requests to hooks, as templates see them. Runs in Node and in a Worker. */
 
 import type { HookContext, Signature } from "../../core/model/hook.ts";
 import { jsonType } from "../http/body.ts";
 import { standardWebhooksPrefixes } from "./hook-signatures.ts";
 
-/** What a hook was sent. */
-export interface Delivery {
+/** A request to a hook. */
+export interface HookRequest {
   readonly context: HookContext;
-  /** What the sender calls this delivery, the same at each of its attempts; null when it does not say. */
+  /** The sender's id for this delivery, the same for each attempt; null when the request has none. */
   readonly id: string | null;
-  /** The body as a text; null when it is none. */
+  /** The body as text; null when it is not UTF-8. */
   readonly text: string | null;
   readonly bytes: Uint8Array;
-  /** Why the body cannot be read as what it says it is; null when it can. */
+  /** Why the body is not what its Content-Type says; null when it is. */
   readonly problem: string | null;
 }
 
-/** @param received when it came, RFC 3339 */
-export function readDelivery(
+/** @param received when the request came, RFC 3339 */
+export function readHookRequest(
   request: Request,
   bytes: Uint8Array,
   signature: Signature | undefined,
   received: string,
-): Delivery {
+): HookRequest {
   const { method, headers } = request;
   const text = textOf(bytes);
   const { body, problem } = readBody(text, headers.get("content-type") ?? "");
@@ -39,7 +39,7 @@ function textOf(bytes: Uint8Array): string | null {
   }
 }
 
-/** A form as a mapping, JSON as what it holds, and everything else as a text. */
+/** A form as a mapping, JSON as its value, and anything else as text. */
 function readBody(text: string | null, contentType: string): { body: unknown; problem: string | null } {
   if (text === null) return { body: null, problem: "the body is not UTF-8 text" };
   const type = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
@@ -48,16 +48,19 @@ function readBody(text: string | null, contentType: string): { body: unknown; pr
   }
   if (text.trim() === "") return { body: text, problem: null };
   const saysJson = jsonType.test(type);
-  // Some services send JSON as text/plain, or say nothing.
+  // Some services send JSON as text/plain, or without a type.
   if (!saysJson && !/^\s*[[{]/.test(text)) return { body: text, problem: null };
   try {
     return { body: JSON.parse(text) as unknown, problem: null };
   } catch {
-    return { body: text, problem: saysJson ? `the body is no JSON, though its type is ${type}` : null };
+    return {
+      body: text,
+      problem: saysJson ? `the body is not valid JSON, although its Content-Type is ${type}` : null,
+    };
   }
 }
 
-/** GitHub's and Slack's forms hold all there is as JSON in one field. */
+/** The forms of GitHub and Slack hold everything as JSON in this one field. */
 const jsonField = "payload";
 
 function readForm(text: string): Record<string, unknown> {
@@ -71,7 +74,7 @@ function readForm(text: string): Record<string, unknown> {
   }
 }
 
-/** By name; a list where a name is given more than once. */
+/** By name; a list when a name occurs more than once. */
 function valuesOf(parameters: URLSearchParams): Record<string, string | string[]> {
   return Object.fromEntries(
     [...new Set(parameters.keys())].map((name) => {
@@ -93,13 +96,13 @@ const secretHeaders: readonly string[] = [
   "x-slack-signature",
 ];
 
-/** Without those that prove who is sending: what a template sees may end up in an event. */
+/** Without the headers that authenticate the sender: what a template sees may end up in an event. */
 function shownHeaders(headers: Headers, signature: Signature | undefined): Record<string, string> {
   const own = signature?.type === "shared-secret" ? signature.header.toLowerCase() : null;
   return Object.fromEntries([...headers].filter(([name]) => name !== own && !secretHeaders.includes(name)));
 }
 
-/** Headers by which services name a delivery so that its repetition can be told. */
+/** Headers in which services send an id that stays the same when a delivery is repeated. */
 const deliveryHeaders = [
   ...standardWebhooksPrefixes.map((prefix) => `${prefix}-id`),
   "x-github-delivery",
@@ -109,7 +112,7 @@ const deliveryHeaders = [
 
 function deliveryIdOf(headers: Headers, body: unknown, signature: Signature | undefined): string | null {
   switch (signature?.type) {
-    // These sign an id in the body; whoever repeats a request may write any header.
+    // These sign the id in the body. Anyone who replays a request may set any header.
     case "stripe":
       return textAt(body, "id");
     case "slack":

@@ -1,68 +1,152 @@
 /**
- * What other services send, turned into events by the hooks of the rule files.
+ * Hooks: requests of other services, turned into events by the templates in rule files.
  *
- * Whoever signs a request needs no API key. Once the sender is known nothing is lost: a request of which the template
- * makes no event becomes an event that says so. Runs in Node and in a Worker.
+ * A request with a valid signature needs no API key. Once the sender is known, nothing is lost: when the template
+ * cannot turn a request into events, it becomes an event that reports the failure. Runs in Node and in a Worker.
  */
 
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
+import { z } from "zod";
 import type { WireEvent } from "../../core/model/event.ts";
-import { type Hook, hookView } from "../../core/model/hook.ts";
+import { type Hook, HookSchema, hookView, SignatureSchema } from "../../core/model/hook.ts";
 import { formatTime, millisecond } from "../../core/model/time.ts";
 import { renderHook } from "../../templates/hook-template.ts";
 import { TemplateError } from "../../templates/template.ts";
+import { RefusalSchema, retryAfter } from "../http/answers.ts";
 import { readBytes } from "../http/body.ts";
 import { Refusal } from "../http/refusal.ts";
-import { type ApiEnv, checkScope, type Tenants, tenancy } from "../http/tenant.ts";
+import { bodyForHandler } from "../http/request-body.ts";
+import { type Route, route } from "../http/route.ts";
+import { type ApiEnv, enter, requireScope, type Tenants } from "../http/tenant.ts";
 import { traceOf } from "../http/trace.ts";
 import { eventsOfHook, HookFailure, type HookPlace, hookFailedEvent } from "./hook-events.ts";
-import { type Delivery, readDelivery } from "./hook-request.ts";
+import { type HookRequest, readHookRequest } from "./hook-request.ts";
 import { checkSignature } from "./hook-signatures.ts";
-import { type IngestMeter, takeIn } from "./ingest.ts";
+import { type IngestMeter, ingest } from "./ingest.ts";
 
-/** The routes of hooks. They find their tenant themselves, because a signature stands for a key. */
-export function hookRoutes(tenants: Tenants, meter: IngestMeter): Hono<ApiEnv> {
-  const routes = new Hono<ApiEnv>();
-  const needKey = tenancy(tenants);
+/** One object, so that every client generator can express it. */
+const HookAnswerSchema = z
+  .object({
+    events: z
+      .array(z.string().meta({ format: "uuid" }))
+      .optional()
+      .meta({ description: "The ids of the events." }),
+    reason: z
+      .string()
+      .optional()
+      .meta({ description: "Why the template could not turn the request into events." }),
+    challenge: z.string().optional().meta({ description: "What Slack asks a new address to send back." }),
+  })
+  .meta({ id: "HookAnswer" });
 
-  routes.post("/hooks/:name", async (context) => {
-    let reason: string | null = null;
-    const hook = await findHook(context, tenants, context.req.param("name"));
-    const { workspace } = context.var.tenant;
-    const now = Date.now();
-    let challenge: string | null = null;
-    const events = await takeIn(context.var.tenant, meter, async (batch) => {
-      const { signature } = hook;
-      const bytes = await readBytes(context.req.raw);
-      if (signature !== undefined) await checkSignature(signature, context.req.raw.headers, bytes, now);
-      const received = formatTime(now * millisecond);
-      const delivery = readDelivery(context.req.raw, bytes, signature, received);
-      if (signature?.type === "slack") challenge = challengeIn(delivery);
-      if (challenge !== null) return [];
-      const made = makeEvents({ workspace, hook }, delivery);
-      reason = made.reason;
-      batch.length = made.events.length;
-      return made.events;
-    });
-    if (challenge !== null) return context.json({ challenge });
-    const ids = events.map(({ id }) => id);
-    return reason === null ? context.json({ events: ids }) : context.json({ events: ids, reason }, 202);
+const HookViewSchema = HookSchema.extend({
+  signature: z
+    .object({
+      type: z.enum(SignatureSchema.options.map((option) => option.shape.type.value)),
+      header: z.string().optional(),
+      tolerance: z.number().optional(),
+    })
+    .nullable(),
+  source: z.object({ kind: z.literal("file"), file: z.string() }),
+}).meta({ id: "HookView", description: "A hook, without its secret." });
+
+/** The routes of hooks. `POST` finds its tenant itself, because a signature can take the place of a key. */
+export function hookRoutes(tenants: Tenants, meter: IngestMeter): Route[] {
+  return [
+    route(
+      {
+        method: "post",
+        path: "/hooks/:name",
+        id: "callHook",
+        summary: "Call a hook",
+        description:
+          "The hook's template turns the request (JSON, a form or text) into events. A hook with a signature needs no key; one without needs a key with the scope `events:write`.",
+        tag: "events",
+        scope: null,
+        body: bodyForHandler(
+          {
+            "application/json": z.unknown(),
+            "application/x-www-form-urlencoded": z.record(z.string(), z.string()),
+            "text/plain": z.string(),
+          },
+          { optional: true, examples: { backup: { disks: [{ name: "sda", error: true }] } } },
+        ),
+        answers: {
+          200: { description: "The events are stored.", schema: HookAnswerSchema },
+          202: {
+            description: "The template failed. The request is stored in an event that says why.",
+            schema: HookAnswerSchema,
+          },
+          401: { description: "The signature or the key is missing or wrong.", schema: RefusalSchema },
+          403: { description: "The key lacks the scope.", schema: RefusalSchema },
+          404: { description: "There is no hook of that name.", schema: RefusalSchema },
+          429: {
+            description: "The key's rate limit is used up.",
+            schema: RefusalSchema,
+            headers: retryAfter,
+          },
+          503: {
+            description: "Redis is unavailable; try again.",
+            schema: RefusalSchema,
+            headers: retryAfter,
+          },
+        },
+      },
+      async ({ params }, context) => callHook(context, params["name"] ?? "", { tenants, meter }),
+    ),
+
+    route(
+      {
+        method: "get",
+        path: "/hooks",
+        id: "readHooks",
+        summary: "List the hooks",
+        tag: "events",
+        scope: "automations:read",
+        answers: { 200: { description: "All hooks, by name.", schema: z.array(HookViewSchema) } },
+      },
+      async ({ tenant }, context) => context.json((await tenant.log.hooks.list()).map(hookView)),
+    ),
+  ];
+}
+
+interface HookParts {
+  readonly tenants: Tenants;
+  readonly meter: IngestMeter;
+}
+
+async function callHook(
+  context: Context<ApiEnv>,
+  name: string,
+  { tenants, meter }: HookParts,
+): Promise<Response> {
+  const hook = await findHook(context, tenants, name);
+  const { workspace } = context.var.tenant;
+  const now = Date.now();
+  let reason: string | null = null;
+  let challenge: string | null = null;
+  const events = await ingest(context.var.tenant, meter, async (batch) => {
+    const { signature } = hook;
+    const bytes = await readBytes(context.req.raw);
+    if (signature !== undefined) await checkSignature(signature, context.req.raw.headers, bytes, now);
+    const received = formatTime(now * millisecond);
+    const request = readHookRequest(context.req.raw, bytes, signature, received);
+    if (signature?.type === "slack") challenge = challengeIn(request);
+    if (challenge !== null) return [];
+    const made = makeEvents({ workspace, hook }, request);
+    reason = made.reason;
+    batch.length = made.events.length;
+    return made.events;
   });
-
-  routes.get("/hooks", needKey, async (context) => {
-    checkScope(context, "automations:read");
-    const hooks = await context.var.tenant.log.hooks.list();
-    return context.json(hooks.map(hookView));
-  });
-
-  return routes;
+  if (challenge !== null) return context.json({ challenge });
+  const ids = events.map(({ id }) => id);
+  return reason === null ? context.json({ events: ids }) : context.json({ events: ids, reason }, 202);
 }
 
 /**
- * The hook that is meant, with its tenant put into the context: known by the signature, which is checked later, or
- * else by the key.
+ * Finds the hook, and puts its tenant into the context: by the signature, which is checked later, or else by the key.
  *
- * @throws Refusal 404 without such a hook; 401, 403 and 429 as for any request with a key
+ * @throws Refusal 404 when there is no such hook; 401, 403 and 429 as for any request with a key
  */
 async function findHook(context: Context<ApiEnv>, tenants: Tenants, name: string): Promise<Hook> {
   const workspace = tenants.workspaceAt(context.req.param("workspace") ?? null);
@@ -78,13 +162,13 @@ async function findHook(context: Context<ApiEnv>, tenants: Tenants, name: string
     return signed;
   }
   try {
-    await tenancy(tenants)(context, async () => {});
+    await enter(context, tenants, context.req.param("workspace") ?? null);
   } catch (error) {
     if (signed === null && error instanceof Refusal && error.status === 401) throw noSuchHook(name);
     throw error;
   }
-  checkScope(context, "events:write");
-  // The key's workspace, which need not be the one looked at above.
+  requireScope(context.var.tenant, "events:write");
+  // In the key's workspace, which may be another than the one above.
   const hook = await context.var.tenant.log.hooks.get(name);
   if (hook === null) throw noSuchHook(name);
   return hook;
@@ -95,20 +179,20 @@ function noSuchHook(name: string): Refusal {
   return new Refusal(404, "not_found", { detail: `There is no hook ${shown}; add it to the rule files` });
 }
 
-/** What a template makes of a delivery: its events, or the one that tells why there are none. */
-function makeEvents(place: HookPlace, delivery: Delivery): { events: WireEvent[]; reason: string | null } {
+/** The events that a template makes of a request, or the one that reports why there are none. */
+function makeEvents(place: HookPlace, request: HookRequest): { events: WireEvent[]; reason: string | null } {
   try {
-    if (delivery.problem !== null) throw new HookFailure(delivery.problem);
-    const rendered = renderHook(place.hook.template, delivery.context);
-    return { events: eventsOfHook(rendered, place, delivery), reason: null };
+    if (request.problem !== null) throw new HookFailure(request.problem);
+    const rendered = renderHook(place.hook.template, request.context);
+    return { events: eventsOfHook(rendered, place, request), reason: null };
   } catch (error) {
     if (!(error instanceof HookFailure || error instanceof TemplateError)) throw error;
-    return { events: [hookFailedEvent(error.message, place, delivery)], reason: error.message };
+    return { events: [hookFailedEvent(error.message, place, request)], reason: error.message };
   }
 }
 
 /** Slack asks a new address to send back a text before it sends events there. */
-function challengeIn({ context }: Delivery): string | null {
+function challengeIn({ context }: HookRequest): string | null {
   const { type, challenge } = (context.body ?? {}) as Record<string, unknown>;
   return type === "url_verification" && typeof challenge === "string" ? challenge : null;
 }

@@ -1,19 +1,21 @@
 /**
- * Events in: the part of the API that also runs at the edge, so nothing here may need Node.
+ * Events in. This also runs at the edge, so nothing here may need Node.
  *
- * An event is acknowledged only when the log holds it. A batch is taken whole or not at all, so that a client may
- * repeat it: the ids make a repeat harmless.
+ * An event is acknowledged only once the log holds it. A batch is stored whole or not at all, so a client may send it
+ * again: the ids make repeats harmless.
  */
 
-import { Hono } from "hono";
 import { z } from "zod";
 import { EventSchema, type WireEvent } from "../../core/model/event.ts";
 import { eventBytesMax } from "../../core/model/limits.ts";
 import { readJson } from "../http/body.ts";
-import { invalidRequest, type Mistake, mistakesOf, Refusal } from "../http/refusal.ts";
-import { type ApiEnv, chargeEvents, requireScope, type Tenant } from "../http/tenant.ts";
+import { nestsDeeper } from "../http/json-depth.ts";
+import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
+import { bodyForHandler } from "../http/request-body.ts";
+import { type Route, route } from "../http/route.ts";
+import { chargeEvents, type Tenant } from "../http/tenant.ts";
 
-/** Told what became of the events that came in. */
+/** Counts the events that come in. */
 export interface IngestMeter {
   eventsAccepted(count: number): void;
   eventsRejected(count: number, reason: string): void;
@@ -23,32 +25,60 @@ const BatchSchema = z.array(EventSchema, {
   error: "Input should be a list of events: put a single event in brackets, [{…}]",
 });
 
-/** How deep a payload may nest; deeper than any real one, and shallow enough for every program that reads it. */
+/** How deep a payload may nest: deeper than any real one, and shallow enough for every program that reads it. */
 export const payloadDepthMax = 100;
 
-/** The routes that take events in. */
-export function ingestRoutes(meter: IngestMeter): Hono<ApiEnv> {
-  const routes = new Hono<ApiEnv>();
-
-  routes.post("/events", requireScope("events:write"), async (context) => {
-    await takeIn(context.var.tenant, meter, async (batch) => {
-      const { value, bytes } = await readJson(context.req.raw);
-      if (Array.isArray(value)) batch.length = value.length;
-      return readEvents(value, bytes);
-    });
-    return context.body(null, 204);
-  });
-
-  return routes;
+/** `POST /events`. */
+export function ingestRoutes(meter: IngestMeter): Route[] {
+  return [
+    route(
+      {
+        method: "post",
+        path: "/events",
+        id: "emitEvents",
+        summary: "Post events",
+        description:
+          "A batch is stored whole or not at all, and acknowledged only once it is stored. The same id is the same event, so repeating a batch is harmless.",
+        tag: "events",
+        scope: "events:write",
+        body: bodyForHandler(
+          { "application/json": BatchSchema },
+          {
+            examples: {
+              pumpStopped: [
+                {
+                  id: "7f1d2c9e-0b0a-4f5e-9a53-0e3b6c1a2d44",
+                  occurred: "2026-03-01T09:30:00.123456Z",
+                  event: "pump.stopped",
+                  resource: { "prefect.resource.id": "pump.1", zone: "north" },
+                  related: [{ "prefect.resource.id": "greenhouse.1", "prefect.resource.role": "greenhouse" }],
+                  payload: { litres: 3 },
+                },
+              ],
+            },
+          },
+        ),
+        answers: { 204: { description: "All of them are stored." } },
+      },
+      async ({ tenant }, context) => {
+        await ingest(tenant, meter, async (batch) => {
+          const { value, bytes } = await readJson(context.req.raw);
+          if (Array.isArray(value)) batch.length = value.length;
+          return readEvents(value, bytes);
+        });
+        return context.body(null, 204);
+      },
+    ),
+  ];
 }
 
 /**
- * Appends the events that a request brings, and tells the meter what became of them.
+ * Appends the events of a request to the log, and counts them.
  *
- * @param read reads them, and says as soon as it knows how many there are in the batch, good or bad
+ * @param read reads the events, and sets the length of the batch as soon as it is known, for good events and bad
  * @throws RedisUnreachable, and whatever `read` throws
  */
-export async function takeIn(
+export async function ingest(
   tenant: Tenant,
   meter: IngestMeter,
   read: (batch: { length: number }) => Promise<readonly WireEvent[]>,
@@ -68,10 +98,10 @@ export async function takeIn(
 }
 
 /**
- * A batch of events as it was posted, checked.
+ * Checks a batch of events as it was posted.
  *
- * @param bytes how large the batch is as JSON
- * @throws Refusal that names every mistake of every event
+ * @param bytes the size of the batch as JSON
+ * @throws Refusal that lists every mistake of every event
  */
 export function readEvents(value: unknown, bytes: number): WireEvent[] {
   const parsed = BatchSchema.safeParse(value);
@@ -81,12 +111,12 @@ export function readEvents(value: unknown, bytes: number): WireEvent[] {
 }
 
 /**
- * Checks what no schema can see of events: how deep each nests, and how large it is.
+ * Checks what a schema cannot: how deep each event nests, and how large it is.
  *
- * @param bytes at least the size of the largest as JSON
- * @param value what they were read from
- * @param payloadName where in it their payloads stand
- * @throws Refusal that names every mistake
+ * @param bytes at least the size of the largest event as JSON
+ * @param value what the events were read from
+ * @param payloadName the key of a payload in that
+ * @throws Refusal that lists every mistake
  */
 export function checkLimits(
   events: readonly WireEvent[],
@@ -95,13 +125,13 @@ export function checkLimits(
   payloadName = "payload",
 ): void {
   const tooBig = (event: WireEvent): boolean => bytes > eventBytesMax && bytesOf(event) > eventBytesMax;
-  const mistakes = events.flatMap((event, index): Mistake[] => {
+  const mistakes = events.flatMap((event, index): RequestMistake[] => {
     if (nestsDeeper(event.payload, payloadDepthMax)) {
       const msg = `A payload nests at most ${payloadDepthMax} levels deep`;
       return [{ type: "too_deep", loc: ["body", index, payloadName], msg, input: event.payload }];
     }
     if (!tooBig(event)) return [];
-    const msg = `An event has at most ${eventBytesMax} bytes as JSON; move what is large elsewhere and send a link`;
+    const msg = `An event has at most ${eventBytesMax} bytes as JSON; store large data elsewhere and send a link`;
     return [{ type: "too_long", loc: ["body", index], msg, input: event }];
   });
   if (mistakes.length === 0) return;
@@ -109,15 +139,6 @@ export function checkLimits(
   throw mistakes.some(({ type }) => type === "too_deep")
     ? refusal
     : new Refusal(413, "too_large", refusal.body);
-}
-
-function nestsDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (levels === 0) return true;
-  for (const key in value) {
-    if (nestsDeeper((value as Record<string, unknown>)[key], levels - 1)) return true;
-  }
-  return false;
 }
 
 const encoder = new TextEncoder();
@@ -131,7 +152,7 @@ function reasonOf(error: unknown): string {
   return isUnreachable(error) ? "unreachable" : "error";
 }
 
-/** True for the log's own RedisUnreachable; by name, so that the log's Redis client stays out of here. */
+/** True for the store's RedisUnreachable; by name, so that this file does not load a Redis client. */
 export function isUnreachable(error: unknown): boolean {
   return error instanceof Error && error.name === "RedisUnreachable";
 }

@@ -1,5 +1,5 @@
 /**
- * Zod's schemas as JSON Schema for an OpenAPI document: named ones are shared components.
+ * Zod schemas as JSON Schema for an OpenAPI 3.0 document: named ones are shared components.
  *
  * A schema reads one thing and yields another: defaults are filled in, durations become seconds. So what is sent and
  * what is answered differ, and where they do, the answer's component has a name of its own.
@@ -7,10 +7,11 @@
 
 import { z } from "zod";
 import { DurationSchema } from "../../core/model/trigger.ts";
+import { asOpenApi30, definitions, withNamedOptions } from "./open-api-30.ts";
 
 export type JsonSchema = Record<string, unknown>;
 
-/** Whether a schema says what is sent to the server, or what is answered. */
+/** Whether a schema describes what is sent to the server, or what it answers. */
 export type Direction = "sent" | "answered";
 
 /** Gathers the components of one document. */
@@ -18,25 +19,22 @@ export class JsonSchemas {
   readonly #found: Record<Direction, Map<string, JsonSchema>> = { sent: new Map(), answered: new Map() };
   readonly #references: JsonSchema[] = [];
 
-  /** The schema as the document may hold it. It is complete once `components` was called. */
+  /** The schema for the document. Its references are complete once `components` has been called. */
   of(schema: z.ZodType, direction: Direction): JsonSchema {
-    const {
-      $schema: _,
-      $defs = {},
-      ...root
-    } = z.toJSONSchema(schema, {
-      io: "input", // the output of a transformation is known to nobody
+    const { definitions: parts = {}, ...root } = z.toJSONSchema(schema, {
+      target: "openapi-3.0",
+      io: "input", // what a transformation yields is not known
       unrepresentable: "any",
       override: ({ zodSchema, jsonSchema }) => {
         if (direction === "answered") asAnswered(zodSchema as unknown as z.ZodType, jsonSchema as JsonSchema);
       },
-    });
-    for (const [name, definition] of Object.entries($defs)) {
-      if (!this.#found[direction].has(name)) {
-        this.#found[direction].set(name, this.#mended(definition, direction));
-      }
+    }) as { definitions?: Record<string, JsonSchema> } & JsonSchema;
+    const converted = Object.entries(parts).map(([name, part]) => [name, asOpenApi30(part)] as const);
+    for (const [name, part] of Object.entries(withNamedOptions(Object.fromEntries(converted)))) {
+      if (this.#found[direction].has(name)) continue;
+      this.#found[direction].set(name, this.#withReferences(part, direction));
     }
-    return this.#mended(root, direction);
+    return this.#withReferences(asOpenApi30(root), direction);
   }
 
   /** All components, by name. Gives every reference its final name. */
@@ -45,7 +43,7 @@ export class JsonSchemas {
     const own = new Set(
       [...answered].filter(([name, schema]) => differs(schema, sent.get(name))).map(([name]) => name),
     );
-    // What refers to a component with two forms has two forms itself.
+    // A component that refers to one with two forms has two forms itself.
     for (let before = -1; before !== own.size; ) {
       before = own.size;
       for (const [name, schema] of answered) {
@@ -59,48 +57,49 @@ export class JsonSchemas {
       ...[...answered].map(([name, schema]) => [finalName(name, "answered"), schema] as const),
     ];
     for (const reference of this.#references) {
-      const [direction = "", name = ""] = String(reference["$ref"]).split(" ");
-      reference["$ref"] = `#/components/schemas/${finalName(name, direction)}`;
+      for (const [key, place] of Object.entries(reference)) {
+        const [direction = "", name = ""] = String(place).split(" ");
+        reference[key] = `#/components/schemas/${finalName(name, direction)}`;
+      }
     }
-    // A part that a schema was derived from is among its definitions, though nothing refers to it.
-    const needed = new Set(this.#references.map((reference) => reference["$ref"]));
+    // Zod also defines the parts that a schema was derived from, though nothing refers to them.
+    const needed = new Set(this.#references.flatMap((reference) => Object.values(reference)));
     this.#references.length = 0;
     const referred = components.filter(([name]) => needed.has(`#/components/schemas/${name}`));
     return Object.fromEntries(referred.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
   }
 
-  /** Without zod's own keys, and with references that say in which direction they are meant. */
-  #mended(value: unknown, direction: Direction): JsonSchema {
-    const visit = (part: unknown, isSchema: boolean): unknown => {
-      if (Array.isArray(part)) return part.map((item) => visit(item, true));
+  /** The same schema, with references that keep the direction until they get their final names. */
+  #withReferences(value: unknown, direction: Direction): JsonSchema {
+    const visit = (part: unknown): unknown => {
+      if (Array.isArray(part)) return part.map(visit);
       if (typeof part !== "object" || part === null) return part;
-      const mended: JsonSchema = {};
-      for (const [key, inner] of Object.entries(part)) {
-        if (isSchema && key === "id" && typeof inner === "string") continue;
-        if (isSchema && (inner === Number.MAX_SAFE_INTEGER || inner === Number.MIN_SAFE_INTEGER)) continue;
-        // Keys below `properties` are names, those of a schema are words.
-        const isVerbatim = key === "default" || key === "const" || key === "enum" || key === "examples";
-        mended[key] = isVerbatim && isSchema ? inner : visit(inner, !(isSchema && key === "properties"));
+      const copy = Object.fromEntries(Object.entries(part).map(([key, inner]) => [key, visit(inner)]));
+      const places = Object.values(copy);
+      if (places.length > 0 && places.every(isReference)) {
+        for (const [key, place] of Object.entries(copy)) {
+          copy[key] = `${direction} ${String(place).replace(definitions, "")}`;
+        }
+        this.#references.push(copy);
       }
-      if (isSchema && typeof mended["$ref"] === "string") {
-        mended["$ref"] = `${direction} ${mended["$ref"].replace("#/$defs/", "")}`;
-        this.#references.push(mended);
-      }
-      // The pattern cannot say that case makes no difference.
-      if (isSchema && mended["format"] === "uuid") delete mended["pattern"];
-      return mended;
+      return copy;
     };
-    return visit(value, true) as JsonSchema;
+    return visit(value) as JsonSchema;
   }
 }
 
-/** Makes of what may be sent what is answered: all defaults are there, and more keys may come in later versions. */
+/** True for `#/definitions/Name`, as `$ref` or in the mapping of a discriminator. */
+function isReference(value: unknown): boolean {
+  return typeof value === "string" && value.startsWith(definitions);
+}
+
+/** Turns what may be sent into what is answered: all defaults are there, and later versions may add keys. */
 function asAnswered(zodSchema: z.ZodType, jsonSchema: JsonSchema): void {
   if (zodSchema === DurationSchema) {
     for (const key of Object.keys(jsonSchema)) delete jsonSchema[key];
     Object.assign(jsonSchema, { type: "number", description: "Seconds." });
   }
-  // A masked secret need not look like one.
+  // A masked secret need not match the pattern of a secret.
   delete jsonSchema["pattern"];
   if (!(zodSchema instanceof z.ZodObject)) return;
   const required = Object.entries(zodSchema.shape).flatMap(([key, field]) =>
@@ -113,14 +112,12 @@ function asAnswered(zodSchema: z.ZodType, jsonSchema: JsonSchema): void {
 
 function differs(answered: JsonSchema, sent: JsonSchema | undefined): boolean {
   const comparable = (schema: JsonSchema) =>
-    JSON.stringify(schema, (key, value: unknown) =>
-      key === "$ref" && typeof value === "string" ? (value.split(" ")[1] ?? value) : value,
+    JSON.stringify(schema, (_key, value: unknown) =>
+      typeof value === "string" ? value.replace(/^(?:sent|answered) /, "") : value,
     );
   return sent !== undefined && comparable(answered) !== comparable(sent);
 }
 
 function referencesIn(schema: JsonSchema): string[] {
-  return [...JSON.stringify(schema).matchAll(/"\$ref":"(?:sent|answered) ([^"]+)"/g)].map(
-    ([, name = ""]) => name,
-  );
+  return [...JSON.stringify(schema).matchAll(/"(?:sent|answered) ([^"]+)"/g)].map(([, name = ""]) => name);
 }

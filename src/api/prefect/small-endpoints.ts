@@ -1,59 +1,69 @@
-/** The small endpoints: is it there, is it ready, what does it speak. */
+/** Small endpoints that Prefect's clients call before anything else. */
 
-import { Hono } from "hono";
+import { z } from "zod";
+import { DetailSchema } from "../http/answers.ts";
 import { Refusal } from "../http/refusal.ts";
-
-/** The version of Prefect's API that this one follows. */
-const apiVersion = "0.8.4";
-
-/** The oldest version of Prefect's API whose clients are understood. */
-const oldestMinor = 8;
+import { type Route, route } from "../http/route.ts";
+import { apiVersion } from "./api-version.ts";
 
 /**
- * Prefect's clients refuse another major version than theirs and warn of an older server at each start of a program,
- * so this is of their major version and newer than any of them.
+ * Prefect's clients refuse a server of another major version, and warn about an older one at each start of a program;
+ * so this has their major version and is newer than any of them.
  */
 const serverVersion = "3.99.0";
 
-/** Why the process cannot do its work now, in a sentence; or null when it can. */
-export type Readiness = () => Promise<string | null>;
-
-/** Open to everybody, key or not: an orchestrator asks without one. */
-export function probes(readiness: Readiness): Hono {
-  const routes = new Hono();
-  routes.get("/health", (context) => context.json(true));
-  routes.get("/ready", async (context) => {
-    const reason = await readiness();
-    if (reason === null) return context.json({ message: "OK" });
-    return context.json({ message: reason }, 503, { "Retry-After": "1" });
-  });
-  return routes;
-}
-
-export function smallEndpoints(): Hono {
-  const routes = new Hono();
-  routes.get("/hello", (context) => context.json("👋"));
-  routes.get("/version", (context) => context.json(apiVersion));
-  routes.get("/admin/version", (context) => context.json(serverVersion));
-  // Prefect's client sends no CSRF token once it has read this very sentence.
-  routes.get("/csrf-token", (context) => context.json({ detail: "CSRF protection is disabled." }, 422));
-  return routes;
-}
-
-/**
- * Checks the version that Prefect's client says it speaks. None is fine.
- *
- * @throws Refusal 400
- */
-export function checkApiVersion(spoken: string | undefined): void {
-  if (spoken === undefined) return;
-  const [, major, minor] = /^(\d+)\.(\d+)\.(\d+)$/.exec(spoken) ?? [];
-  if (major === undefined || minor === undefined) {
-    const detail = "X-PREFECT-API-VERSION should be three integers, such as 0.8.4";
-    throw new Refusal(400, "api_version", { detail });
-  }
-  if (Number(major) === 0 && Number(minor) < oldestMinor) {
-    const detail = `This client speaks API version ${spoken}; 0.${oldestMinor}.0 or newer is needed: update the client`;
-    throw new Refusal(400, "api_version", { detail });
-  }
+export function smallEndpoints(): Route[] {
+  return [
+    route(
+      {
+        method: "get",
+        path: "/hello",
+        id: "hello",
+        summary: "Say hello",
+        tag: "server",
+        scope: "any",
+        answers: { 200: { description: "👋", schema: z.string() } },
+      },
+      (_input, context) => context.json("👋"),
+    ),
+    route(
+      {
+        method: "get",
+        path: "/version",
+        id: "apiVersion",
+        summary: "Read the version of Prefect's API that this API follows",
+        tag: "server",
+        scope: "any",
+        answers: { 200: { description: "A version such as 0.8.4.", schema: z.string() } },
+      },
+      (_input, context) => context.json(apiVersion),
+    ),
+    route(
+      {
+        method: "get",
+        path: "/admin/version",
+        id: "serverVersion",
+        summary: "Read the version that Prefect's clients compare with their own",
+        tag: "server",
+        scope: "any",
+        answers: { 200: { description: "A version newer than any client's.", schema: z.string() } },
+      },
+      (_input, context) => context.json(serverVersion),
+    ),
+    route(
+      {
+        method: "get",
+        path: "/csrf-token",
+        id: "csrfToken",
+        summary: "Tell Prefect's clients that they need no CSRF token",
+        tag: "server",
+        scope: "any",
+        answers: { 422: { description: "CSRF protection by tokens is disabled.", schema: DetailSchema } },
+      },
+      () => {
+        // Prefect's client sends no CSRF token once it has read exactly this sentence.
+        throw new Refusal(422, "csrf", { detail: "CSRF protection is disabled." });
+      },
+    ),
+  ];
 }

@@ -11,7 +11,6 @@ import type { Logger } from "pino";
 import { WebSocketServer } from "ws";
 import { z } from "zod";
 import { eventBytesMax } from "../../core/model/limits.ts";
-import type { Scope } from "../../core/model/scope.ts";
 import { millisecond } from "../../core/model/time.ts";
 import { EventFilterSchema, resolveFilter } from "../../history/filter.ts";
 import { isHistoryUnavailable } from "../events/events.ts";
@@ -22,6 +21,7 @@ import { EventFeeds } from "./event-feed.ts";
 import { takeEvents } from "./events-in.ts";
 import { type Subscription, sendEvents } from "./events-out.ts";
 import { Closing, closeCodes, DeferringSocket, Peer } from "./peer.ts";
+import { type Direction, socketScopes } from "./socket-routes.ts";
 
 export interface WebSocketOptions {
   readonly tenants: Tenants;
@@ -40,8 +40,6 @@ export interface WebSockets {
   stop(): Promise<void>;
 }
 
-type Direction = "in" | "out";
-
 interface Call {
   readonly direction: Direction;
   /** The workspace that the path names, if it does. */
@@ -52,7 +50,6 @@ interface Call {
 }
 
 const subprotocol = "prefect";
-const scopes: Readonly<Record<Direction, Scope>> = { in: "events:write", out: "events:read" };
 
 /** An event at its largest, were each of its characters escaped. */
 const frameBytesMax = 6 * eventBytesMax;
@@ -225,7 +222,7 @@ interface Admission {
 /** Ends a connection whose key was taken back: otherwise whoever has one open would keep it for good. */
 async function readmit(peer: Peer, { renew }: Admission, direction: Direction): Promise<void> {
   const mayStay = await renew().then(
-    (tenant) => may(tenant, scopes[direction]),
+    (tenant) => may(tenant, socketScopes[direction]),
     (error: unknown) => !(error instanceof Refusal), // while Redis is away nothing new is known
   );
   if (!mayStay) peer.stop(new Closing(closeCodes.policy, "The key is not valid any more"));
@@ -234,12 +231,12 @@ async function readmit(peer: Peer, { renew }: Admission, direction: Direction): 
 async function admitByHeaders(tenants: Tenants, { headers, workspace, direction }: Call): Promise<Admission> {
   const renew = () => tenants.of(headers, workspace);
   const tenant = await renew();
-  if (may(tenant, scopes[direction])) return { tenant, renew };
+  if (may(tenant, socketScopes[direction])) return { tenant, renew };
   throw new Refusal(403, "forbidden", { detail: lacks(direction) });
 }
 
 function lacks(direction: Direction): string {
-  return `This key lacks the scope ${scopes[direction]}`;
+  return `This key lacks the scope ${socketScopes[direction]}`;
 }
 
 const AuthSchema = z.object({ type: z.literal("auth"), token: z.string().nullish() });
@@ -261,7 +258,7 @@ async function admitByMessage(
     const reason = token === null ? "Auth required but no token provided" : "Invalid token";
     throw new Closing(closeCodes.policy, reason);
   });
-  if (!may(tenant, scopes[direction])) throw new Closing(closeCodes.policy, lacks(direction));
+  if (!may(tenant, socketScopes[direction])) throw new Closing(closeCodes.policy, lacks(direction));
   await peer.send(JSON.stringify({ type: "auth_success" }));
   return { tenant, renew };
 }

@@ -1,7 +1,7 @@
 /** Rules applied over HTTP: what is refused, and that a refusal repeats no secret. What is done: test/cli. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { AppliedRules } from "../../../src/api/openapi/operations/applied.ts";
+import type { AppliedRules } from "../../../src/api/automations/automation-answers.ts";
 import { startApi, type TestApi } from "../support.ts";
 
 let api: TestApi;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { secretMask } from "../../../src/api/automations/automation-view.ts";
 import { type Automation, AutomationSchema } from "../../../src/core/model/automation.ts";
+import { secretMask } from "../../../src/core/model/automation-view.ts";
 import { withTriggerIds } from "../../../src/core/model/trigger.ts";
 import { pumpEvent, startApi, type TestApi } from "../support.ts";
 

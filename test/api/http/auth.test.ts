@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { allOperations } from "../../../src/api/openapi/operations/all.ts";
 import { connect } from "../../../src/store/connection.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
+import { allOperations } from "../all-routes.ts";
 import { SocketClient } from "../sockets/socket-client.ts";
 import {
   allScopes,

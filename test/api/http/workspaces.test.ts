@@ -11,10 +11,10 @@ import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { workspaceIdOf } from "../../../src/api/http/tenant.ts";
-import { allOperations } from "../../../src/api/openapi/operations/all.ts";
 import { connect } from "../../../src/store/connection.ts";
 import { workspaceKeys } from "../../../src/store/keys.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
+import { allOperations } from "../all-routes.ts";
 import { SocketClient } from "../sockets/socket-client.ts";
 import { type Answer, bearer, type KeyedServer, send, serve, until } from "./auth-support.ts";
 
@@ -148,14 +148,12 @@ const attempts = (): Record<string, Attempt> => ({
     owner: 204,
     stranger: 204,
   },
-  "post /automations/": { path: "/automations/", body: automationNamed("vent"), owner: 201, stranger: 201 },
   "post /automations": {
     path: "/automations",
     body: automationNamed("vent-2"),
     owner: 201,
     stranger: 201,
   },
-  "get /automations/": { path: "/automations/", ...own },
   "get /automations": { path: "/automations", ...own },
   "post /automations/filter": {
     path: "/automations/filter",

@@ -223,7 +223,7 @@ describe("what becomes no event", () => {
   });
 
   test.each([
-    ["JSON that is none", "pumps", "{", /no JSON, though its type is application\/json/],
+    ["JSON that is none", "pumps", "{", /not valid JSON, although its Content-Type is application\/json/],
     ["an event without what it needs", "svix", "{}", /0\.resource: Field required/],
     [
       "a key that events do not have",

@@ -1,18 +1,16 @@
 /**
- * An automation as the API shows it: whole to everybody, and to Prefect's client in a form that it can parse.
+ * Automations in a form that Prefect's client can parse.
  *
- * Prefect's client knows its own types of actions and no others: one unknown type makes it fail on a whole list. Nor
- * does it keep fields that it does not know, so that a PUT of what it was given lacks them. Therefore each action
- * that goes beyond Prefect's types has a stand-in here, from which the action itself can be told again.
+ * Prefect's client knows its own action types and no others: one unknown type makes it fail on a whole list. It also
+ * drops fields that it does not know, so a PUT of what it read lacks them. Therefore each action that goes beyond
+ * Prefect's types has a stand-in, from which the action itself can be found again.
  */
 
 import { type ActionDefinition, ActionSchema } from "../../core/model/action.ts";
-import { type Automation, canonicalJson } from "../../core/model/automation.ts";
-import { type AutomationView, automationView } from "../../core/model/automation-view.ts";
+import { canonicalJson } from "../../core/model/automation.ts";
+import type { AutomationView } from "../../core/model/automation-view.ts";
 import { destinationIdOf } from "../../core/model/destination.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
-
-export { type AutomationView, automationView, secretMask } from "../../core/model/automation-view.ts";
 
 /** True when a request comes from Prefect's own client or command line. */
 export function isPrefectClient(headers: Headers): boolean {
@@ -20,32 +18,27 @@ export function isPrefectClient(headers: Headers): boolean {
   return headers.has("x-prefect-api-version") || agent.toLowerCase().startsWith("prefect/");
 }
 
-/** What a client may see of an automation, in the form that it can read. */
-export function shownAutomation(automation: Automation, workspace: string, headers: Headers): object {
-  const view = automationView(automation);
-  return isPrefectClient(headers) ? prefectView(view, workspace) : view;
-}
-
-function prefectView(view: AutomationView, workspace: string): object {
-  const shown = (actions: readonly ActionDefinition[]) =>
+/** An automation with stand-ins for the actions that Prefect's client does not know. */
+export function prefectView(view: AutomationView, workspace: string): object {
+  const withStandIns = (actions: readonly ActionDefinition[]) =>
     actions.map((action) => {
       const standIn = standInFor(action, workspace);
       return standIn === null ? action : { ...standIn, tripline: action };
     });
   return {
     ...view,
-    actions: shown(view.actions),
-    actions_on_trigger: shown(view.actions_on_trigger),
-    actions_on_resolve: shown(view.actions_on_resolve),
+    actions: withStandIns(view.actions),
+    actions_on_trigger: withStandIns(view.actions_on_trigger),
+    actions_on_resolve: withStandIns(view.actions_on_resolve),
   };
 }
 
-/** Where stand-ins for actions that Prefect has no type for seem to go. */
+/** The block that stand-ins for actions without a Prefect type name. */
 const standInId = uuid5(triplineNamespace, "stand-in");
 
 /**
- * What stands for an action before Prefect's client, with exactly the fields that this client knows; null for an
- * action that it knows itself.
+ * What Prefect's client sees in place of an action, with exactly the fields that it knows; null for an action that it
+ * knows itself.
  */
 export function standInFor(
   action: ActionDefinition,
@@ -76,14 +69,14 @@ export function standInFor(
       const { type: _type, headers, ...beyond } = rest;
       const isPlain = Object.keys(beyond).length === 0 && Object.keys(headers).length === 0;
       if (id !== undefined && isPlain && typeof payload === "string") return null;
-      // From all but the payload, which may be changed under this id.
+      // Derived from everything but the payload, which the client may change under this id.
       const ownId = uuid5(triplineNamespace, `webhook ${canonicalJson(rest)}`);
       const text =
         typeof payload === "string" ? payload : payload === undefined ? "" : JSON.stringify(payload);
       return { type, block_document_id: id ?? destinationId(destination) ?? ownId, payload: text };
     }
     case "emit-event":
-      // It carries the action itself, so that nothing is lost whatever a client does with it.
+      // It carries the action itself, so nothing is lost whatever a client does with it.
       return {
         type: "send-notification",
         block_document_id: standInId,
@@ -94,9 +87,9 @@ export function standInFor(
 }
 
 /**
- * The action that is meant by one that a client sent: itself, or what it stands for.
+ * The action that a client means by what it sent: that itself, or what it stands for.
  *
- * @param sent any JSON
+ * @param sent any JSON value
  * @param known the actions that the automation has already, with masked secrets
  */
 export function actionMeant(sent: unknown, known: readonly ActionDefinition[], workspace: string): unknown {
@@ -107,7 +100,7 @@ export function actionMeant(sent: unknown, known: readonly ActionDefinition[], w
     const standIn = standInFor(action, workspace);
     if (standIn === null) continue;
     if (canonicalJson(standIn) === canonicalJson(rest)) return action;
-    // The payload is Prefect's to change; the rest of the webhook is what it does not see.
+    // The client may change the payload; it does not see the rest of the webhook.
     const isSame =
       action.type === "call-webhook" &&
       rest["type"] === "call-webhook" &&

@@ -1,6 +1,6 @@
-/** How the reference page looks, and how it is searched. */
+/** The style and the script of the reference page. */
 
-export const docsStyle = `
+export const pageStyle = `
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --ground: #fff; --panel: #f4f6f9; --line: #d9dfe7; --link: #0b5cad; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #dfe5ec; --soft: #96a2b1; --ground: #12171e; --panel: #1a212b; --line: #2d3846; --link: #7db8f5; }
@@ -9,11 +9,11 @@ export const docsStyle = `
 body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); }
 header { position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center;
   padding: .75rem 1.5rem; background: var(--panel); border-bottom: 1px solid var(--line); }
-h1 { margin: 0; font-size: 1.2rem; } h1 small, h4 small, .entry span { color: var(--soft); font-weight: normal; }
+h1 { margin: 0; font-size: 1.2rem; } h1 small, h3 small, .entry span { color: var(--soft); font-weight: normal; }
 header label { margin-left: auto; } header input { font: inherit; padding: .25rem .6rem; width: min(20rem, 60vw);
   color: inherit; background: var(--ground); border: 1px solid var(--line); border-radius: .4rem; }
 main { max-width: 70rem; margin: 0 auto; padding: 1rem 1.5rem 30vh; }
-h2 { margin: 2rem 0 .25rem; scroll-margin-top: 5rem; } h4 { margin: 1rem 0 .25rem; } section > p { margin-top: 0; color: var(--soft); }
+h2 { margin: 2rem 0 .25rem; scroll-margin-top: 5rem; } h3 { margin: 1rem 0 .25rem; } section > p { margin-top: 0; color: var(--soft); }
 a { color: var(--link); } code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
 .entry { margin: .4rem 0; padding: .5rem .9rem; background: var(--panel); border: 1px solid var(--line); border-radius: .5rem;
   scroll-margin-top: 5rem; }
@@ -25,7 +25,7 @@ table { border-collapse: collapse; width: 100%; font-size: .93rem; } td { paddin
 .entry[open] { overflow-x: auto; }
 `;
 
-export const docsScript = `
+export const pageScript = `
 const entries = [...document.querySelectorAll(".entry")];
 const field = document.getElementById("search");
 function search() {

@@ -1,0 +1,233 @@
+/**
+ * Destinations: named places where webhooks and notifications go.
+ *
+ * Their secrets come in and never go out: answers hold a mask for each, and a PUT that repeats the mask keeps the
+ * stored secret. Refusals do not repeat what was sent, either.
+ */
+
+import { z } from "zod";
+import { secretMask } from "../../core/model/automation-view.ts";
+import {
+  type Destination,
+  type DestinationDefinition,
+  DestinationSchema,
+  destinationIdOf,
+  destinationSecrets,
+  destinationView,
+} from "../../core/model/destination.ts";
+import { isUuid, normalizeUuid } from "../../core/model/event.ts";
+import { millisecond } from "../../core/model/time.ts";
+import type { Log } from "../../store/log.ts";
+import { SourceSchema } from "../automations/automation-answers.ts";
+import { DetailSchema, IdSchema, TimeSchema } from "../http/answers.ts";
+import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
+import { jsonBodyForHandler } from "../http/request-body.ts";
+import { type Route, route } from "../http/route.ts";
+
+const viewFields = { id: IdSchema, source: SourceSchema, created: TimeSchema, updated: TimeSchema };
+const [webhook, slack, teams, discord, pagerDuty, email] = DestinationSchema.options;
+
+const DestinationViewSchema = z
+  .discriminatedUnion("type", [
+    webhook.extend(viewFields),
+    slack.extend(viewFields),
+    teams.extend(viewFields),
+    discord.extend(viewFields),
+    pagerDuty.extend(viewFields),
+    email.extend(viewFields),
+  ])
+  .meta({ id: "DestinationView", description: "A destination as it is stored, with secrets masked." });
+
+export type DestinationView = z.infer<typeof DestinationViewSchema>;
+
+const byIdOrName = z.object({ id: z.string().meta({ description: "The destination's id or name." }) });
+const stored = {
+  description: "The destination as it is stored, with secrets masked.",
+  schema: DestinationViewSchema,
+};
+const fromFile = {
+  description: "A rule file defines it; `detail` names the file.",
+  schema: DetailSchema,
+};
+const examples = {
+  webhook: {
+    type: "webhook",
+    name: "alarms",
+    url: "https://ops.example.org/alarms",
+    headers: { "X-Team": "greenhouse" },
+    secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    timeout: "10s",
+  },
+  slack: {
+    type: "slack",
+    name: "chat",
+    url: "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXX",
+  },
+};
+
+export function destinationRoutes(): Route[] {
+  const shown = (destination: Destination) => destinationView(destination, secretMask);
+
+  return [
+    route(
+      {
+        method: "get",
+        path: "/destinations",
+        id: "listDestinations",
+        summary: "List destinations",
+        tag: "destinations",
+        scope: "automations:read",
+        answers: {
+          200: {
+            description: "All destinations, with secrets masked.",
+            schema: z.array(DestinationViewSchema),
+          },
+        },
+      },
+      async ({ tenant }, context) => context.json((await tenant.log.destinations.list()).map(shown)),
+    ),
+
+    route(
+      {
+        method: "post",
+        path: "/destinations",
+        id: "createDestination",
+        summary: "Create a destination",
+        tag: "destinations",
+        scope: "automations:write",
+        body: jsonBodyForHandler(DestinationSchema, { examples }),
+        answers: {
+          201: stored,
+          409: { description: "A destination of that name exists.", schema: DetailSchema },
+        },
+      },
+      async ({ tenant: { log, workspace }, body }, context) => {
+        const definition = readDestination(body, null);
+        const id = destinationIdOf(workspace, definition.name);
+        const now = Date.now() * millisecond;
+        const destination = { id, definition, source: { kind: "api" }, created: now, updated: now } as const;
+        if (!(await log.destinations.create(destination))) {
+          const detail = `A destination named ${JSON.stringify(definition.name)} exists already; change it with PUT /api/destinations/${id}`;
+          throw new Refusal(409, "exists", { detail });
+        }
+        return context.json(shown(destination), 201);
+      },
+    ),
+
+    route(
+      {
+        method: "get",
+        path: "/destinations/:id",
+        id: "readDestination",
+        summary: "Read a destination",
+        tag: "destinations",
+        scope: "automations:read",
+        params: byIdOrName,
+        answers: { 200: stored },
+      },
+      async ({ tenant, params }, context) => context.json(shown(await destinationOf(tenant.log, params.id))),
+    ),
+
+    route(
+      {
+        method: "put",
+        path: "/destinations/:id",
+        id: "updateDestination",
+        summary: "Update a destination",
+        description: "A mask that is sent back keeps the stored secret. The name cannot change.",
+        tag: "destinations",
+        scope: "automations:write",
+        params: byIdOrName,
+        body: jsonBodyForHandler(DestinationSchema, { examples }),
+        answers: { 200: stored, 409: fromFile },
+      },
+      async ({ tenant: { log }, params, body }, context) => {
+        const current = await destinationOf(log, params.id);
+        refuseFromFile(current);
+        const definition = readDestination(body, current.definition);
+        if (definition.name !== current.definition.name) {
+          const msg = `The name is part of a destination's identity and stays ${JSON.stringify(current.definition.name)}; create another destination`;
+          throw invalidRequest(
+            [{ type: "value_error", loc: ["body", "name"], msg, input: definition.name }],
+            null,
+          );
+        }
+        const updated = Math.max(Date.now() * millisecond, current.updated + 1);
+        const destination = { ...current, definition, updated };
+        await log.destinations.put([destination]);
+        return context.json(shown(destination));
+      },
+    ),
+
+    route(
+      {
+        method: "delete",
+        path: "/destinations/:id",
+        id: "deleteDestination",
+        summary: "Delete a destination",
+        tag: "destinations",
+        scope: "automations:write",
+        params: byIdOrName,
+        answers: { 204: { description: "The destination is deleted." }, 409: fromFile },
+      },
+      async ({ tenant: { log }, params }, context) => {
+        const destination = await destinationOf(log, params.id);
+        refuseFromFile(destination);
+        if ((await log.destinations.delete([destination.id])) === 0) throw notFound();
+        return context.body(null, 204);
+      },
+    ),
+  ];
+}
+
+/** By its id, or by its name. @throws Refusal 404 */
+async function destinationOf({ destinations }: Log, idOrName: string): Promise<Destination> {
+  const byId = isUuid(idOrName) ? await destinations.get(normalizeUuid(idOrName)) : null;
+  const found = byId ?? (await destinations.named(idOrName));
+  if (found === null) throw notFound();
+  return found;
+}
+
+/**
+ * @param previous its secrets take the place of masks
+ * @throws Refusal 422
+ */
+function readDestination(value: unknown, previous: DestinationDefinition | null): DestinationDefinition {
+  const parsed = DestinationSchema.safeParse(withoutMasks(value, previous));
+  const refuse = (mistakes: readonly RequestMistake[]) =>
+    invalidRequest(
+      mistakes.map((mistake) => ({ ...mistake, input: null })),
+      null,
+    );
+  if (!parsed.success) throw refuse(mistakesOf(parsed.error.issues, ["body"], value));
+  const masked = destinationSecrets(parsed.data).filter((secret) => secret.value === secretMask);
+  if (masked.length === 0) return parsed.data;
+  const msg = "This is the mask of a stored secret, but no secret is stored; send the secret itself";
+  throw refuse(
+    masked.map(({ path }) => ({ type: "value_error", loc: ["body", ...path], msg, input: secretMask })),
+  );
+}
+
+/** The body with each mask replaced by its stored secret. */
+function withoutMasks(value: unknown, previous: DestinationDefinition | null): unknown {
+  if (previous === null || typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const meant = structuredClone(value) as Record<string, unknown>;
+  for (const { path, value: secret } of destinationSecrets(previous)) {
+    const [key = "", inner] = path;
+    const owner = inner === undefined ? meant : meant[key];
+    if (typeof owner !== "object" || owner === null) continue;
+    const fields = owner as Record<string, unknown>;
+    if (fields[inner ?? key] === secretMask) fields[inner ?? key] = secret;
+  }
+  return meant;
+}
+
+function refuseFromFile({ definition, source }: Destination): void {
+  if (source.kind !== "file") return;
+  const detail = `${JSON.stringify(definition.name)} is defined in ${source.file}; change it there`;
+  throw new Refusal(409, "from_file", { detail });
+}
+
+function notFound(): Refusal {
+  return new Refusal(404, "not_found", { exception_message: "Destination not found" });
+}

@@ -1,0 +1,96 @@
+/** What the operations that explain answer. */
+
+import { z } from "zod";
+import { IdSchema, LabelsSchema, TimeSchema } from "../http/answers.ts";
+
+const AutomationNameSchema = z
+  .object({ id: IdSchema, name: z.string(), enabled: z.boolean() })
+  .meta({ id: "AutomationName" });
+
+const AwaitedSchema = z
+  .array(z.string())
+  .meta({ description: "For a composite: the paths of the triggers that have yet to fire." });
+
+export const WindowSchema = z
+  .object({
+    trigger: z.string().meta({ description: "The trigger's path from the root; empty for the root itself." }),
+    labels: LabelsSchema.meta({ description: "The values of the window's key." }),
+    start: TimeSchema.nullable(),
+    end: TimeSchema.nullable(),
+    count: z.int(),
+    threshold: z.int(),
+    deadline: TimeSchema.nullable().meta({
+      description: "When the window is judged, if nothing happens before.",
+    }),
+    last_event: IdSchema.nullable(),
+    unresolved: z.boolean().meta({ description: "True: an absence has fired and has not ended." }),
+    awaited: AwaitedSchema,
+  })
+  .meta({ id: "Window" });
+
+export const WindowsSchema = z
+  .object({
+    automation: AutomationNameSchema,
+    as_of: TimeSchema.nullable().meta({
+      description: "How far log time has been consumed; null until an engine has taken up the automation.",
+    }),
+    windows: z.array(WindowSchema),
+  })
+  .meta({ id: "Windows" });
+
+const FailedConditionSchema = z
+  .object({
+    condition: z.enum(["name", "match", "match_related"]),
+    index: z.int().nullable(),
+    label: z.string().nullable(),
+    wanted: z.array(z.string()),
+    found: z.string().nullable(),
+  })
+  .meta({ id: "FailedCondition", description: "The condition of a trigger that an event did not meet." });
+
+const DecisionSchema = z
+  .object({
+    at: TimeSchema,
+    outcome: z.string(),
+    labels: LabelsSchema,
+    before: WindowSchema.nullable(),
+    after: WindowSchema.nullable(),
+  })
+  .meta({ id: "Decision" });
+
+const ExplainedTriggerSchema = z
+  .object({
+    path: z.string(),
+    type: z.enum(["event", "compound", "sequence"]),
+    covered: z.boolean().nullable(),
+    failed: FailedConditionSchema.nullable(),
+    labels: LabelsSchema,
+    decisions: z.array(DecisionSchema),
+    missing: z
+      .int()
+      .nullable()
+      .meta({ description: "How many more events, or firings of child triggers, are needed." }),
+    until: TimeSchema.nullable().meta({ description: "How long they may take; null: no limit." }),
+    awaited: AwaitedSchema,
+    quiet_until: TimeSchema.nullable().meta({
+      description: "The trigger has fired, and events that occurred before this time do not count.",
+    }),
+  })
+  .meta({ id: "ExplainedTrigger" });
+
+export const ExplanationSchema = z
+  .object({
+    automation: AutomationNameSchema,
+    event: z.object({ id: IdSchema, event: z.string(), occurred: TimeSchema, received: TimeSchema }),
+    fired: z.boolean(),
+    summary: z.string().meta({ description: "What decided, in a sentence." }),
+    triggers: z.array(ExplainedTriggerSchema),
+    complete: z
+      .boolean()
+      .meta({ description: "False: the log does not reach back to the automation's creation." }),
+  })
+  .meta({ id: "Explanation" });
+
+export type Window = z.infer<typeof WindowSchema>;
+export type Windows = z.infer<typeof WindowsSchema>;
+export type ShownExplanation = z.infer<typeof ExplanationSchema>;

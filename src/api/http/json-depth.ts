@@ -1,0 +1,11 @@
+/** How deep JSON nests: a bound for programs that follow it by recursion. */
+
+/** True when a JSON value nests more than so many levels deep. */
+export function nestsDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const key in value) {
+    if (nestsDeeper((value as Record<string, unknown>)[key], levels - 1)) return true;
+  }
+  return false;
+}

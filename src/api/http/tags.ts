@@ -1,0 +1,11 @@
+/** The groups that the reference lists operations in, in this order. */
+export const tags = {
+  events: "What happened: send, search, count and stream events.",
+  automations: "Which events matter, and what to do about them.",
+  explain: "Why an automation fired, or did not.",
+  deliveries: "Actions that failed for good, and how to retry them.",
+  destinations: "Where webhooks and notifications go.",
+  server: "Health, versions, metrics and this document.",
+} as const;
+
+export type Tag = keyof typeof tags;

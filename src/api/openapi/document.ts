@@ -1,0 +1,167 @@
+/**
+ * The API as an OpenAPI document, made from the routes themselves: the schemas in it are the very objects that requests
+ * are checked with.
+ *
+ * It is OpenAPI 3.0, not 3.1: generators of clients for Go and others read only that, and all that read 3.1 read this,
+ * too. One document that every tool reads cannot disagree with a second one.
+ */
+
+import { z } from "zod";
+import { version } from "../../version.ts";
+import { commonAnswers } from "../http/answers.ts";
+import type { RequestBody } from "../http/request-body.ts";
+import { type Answer, type Operation, type Route, route } from "../http/route.ts";
+import { tags } from "../http/tags.ts";
+import { type JsonSchema, JsonSchemas } from "./json-schemas.ts";
+
+export type OpenApiDocument = ReturnType<typeof openApiDocument>;
+
+/** Where the API lies, and where Prefect Cloud's clients look for it. */
+const servers = [
+  { url: "/api" },
+  {
+    url: "/api/accounts/{account}/workspaces/{workspace}",
+    description: "The same, as clients of Prefect Cloud address it: a workspace by its name or id.",
+    variables: { account: { default: "tripline" }, workspace: { default: "default" } },
+  },
+];
+
+const description = `Tripline acts on events, and on events that do not come. This is its whole API. Events and
+automations follow Prefect's, so Prefect's clients work with it. Bodies are JSON. Times are RFC 3339 in UTC with up to
+six decimals. Durations are seconds; in requests also texts such as \`90s\` or \`PT90S\`. A path with a trailing slash is
+the same as without. Until the first API key is created, the server listens on this machine only and requires no key.`;
+
+/** The document of these routes. */
+export function openApiDocument(routes: readonly Route[]) {
+  const schemas = new JsonSchemas();
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const { operation } of routes) {
+    const path = pathOf(operation);
+    paths[path] ??= operation.outside === true ? { servers: [{ url: "/" }] } : {};
+    Object.assign(paths[path]!, { [operation.method]: operationObject(operation, schemas) });
+  }
+  return {
+    openapi: "3.0.3",
+    info: { title: "Tripline", version, description },
+    servers,
+    tags: Object.entries(tags).map(([name, about]) => ({ name, description: about })),
+    paths,
+    components: {
+      schemas: schemas.components(),
+      securitySchemes: {
+        key: {
+          type: "http",
+          scheme: "bearer",
+          description: "A key from `tripline keys create`, once there is one.",
+        },
+        basic: { type: "http", scheme: "basic", description: "The same key, as Prefect's auth string." },
+      },
+    },
+  };
+}
+
+/** `GET /openapi.json`: open to everyone, since it says nothing about anyone. */
+export function documentRoute(routes: readonly Route[]): Route {
+  let text: string | null = null;
+  return route(
+    {
+      method: "get",
+      path: "/openapi.json",
+      id: "openApi",
+      summary: "Read this document",
+      tag: "server",
+      scope: null,
+      answers: { 200: { description: "An OpenAPI document.", schema: z.record(z.string(), z.unknown()) } },
+    },
+    (_input, context) => {
+      text ??= `${JSON.stringify(openApiDocument(routes), null, 2)}\n`;
+      return context.body(text, 200, { "Content-Type": "application/json" });
+    },
+  );
+}
+
+/** A path as OpenAPI writes it: `/automations/{id}`. */
+export function pathOf({ path }: Pick<Operation, "path">): string {
+  return path.replaceAll(/:(\w+)(?:\{[^}]*\})?/g, "{$1}");
+}
+
+function operationObject(operation: Operation, schemas: JsonSchemas): JsonSchema {
+  const { id, summary, tag, scope, body, query } = operation;
+  const parameters = [
+    ...pathParameters(operation, schemas),
+    ...(query === undefined ? [] : parametersOf(query, "query", schemas)),
+  ];
+  const needed = scope === null || scope === "any" ? "" : `Requires a key with the scope \`${scope}\`.`;
+  const texts = [operation.description, needed].filter((text) => text !== undefined && text !== "");
+  return {
+    operationId: id,
+    summary,
+    ...(texts.length === 0 ? {} : { description: texts.join("\n\n") }),
+    tags: [tag],
+    ...(scope === null
+      ? { security: [] }
+      : {
+          security: [{}, { key: [] }, { basic: [] }],
+          ...(scope === "any" ? {} : { "x-tripline-scope": scope }),
+        }),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body === undefined ? {} : { requestBody: requestBodyObject(body, schemas) }),
+    responses: Object.fromEntries(
+      Object.entries({ ...commonAnswers(operation), ...operation.answers }).map(([status, answer]) => [
+        status,
+        responseObject(answer, schemas),
+      ]),
+    ),
+  };
+}
+
+const jsonType = "application/json";
+
+function requestBodyObject({ content, required, examples }: RequestBody<unknown>, schemas: JsonSchemas) {
+  const named = Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]));
+  const entries = Object.entries(content).map(([type, schema], index) => [
+    type,
+    { schema: schemas.of(schema, "sent"), ...(index === 0 ? { examples: named } : {}) },
+  ]);
+  return { required, content: Object.fromEntries(entries) };
+}
+
+function responseObject(answer: Answer, schemas: JsonSchemas): JsonSchema {
+  const { schema, headers = {}, type = jsonType } = answer;
+  const headerObjects = Object.entries(headers).map(([name, text]) => [
+    name,
+    { description: text, schema: { type: "string" } },
+  ]);
+  return {
+    description: answer.description,
+    ...(headerObjects.length === 0 ? {} : { headers: Object.fromEntries(headerObjects) }),
+    ...(schema === undefined ? {} : { content: { [type]: { schema: schemas.of(schema, "answered") } } }),
+  };
+}
+
+function pathParameters({ path, params }: Operation, schemas: JsonSchemas): JsonSchema[] {
+  const declared = params === undefined ? [] : parametersOf(params, "path", schemas);
+  return [...path.matchAll(/:(\w+)/g)].map(
+    ([, name]) =>
+      declared.find((parameter) => parameter["name"] === name) ?? {
+        name,
+        in: "path",
+        required: true,
+        schema: { type: "string" },
+      },
+  );
+}
+
+function parametersOf(object: z.ZodObject, place: "path" | "query", schemas: JsonSchemas): JsonSchema[] {
+  const { properties = {}, required = [] } = schemas.of(object, "sent") as {
+    properties?: Record<string, JsonSchema>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, { description: text, ...schema }]) => ({
+    name,
+    in: place,
+    required: place === "path" || required.includes(name),
+    ...(text === undefined ? {} : { description: text }),
+    schema,
+  }));
+}

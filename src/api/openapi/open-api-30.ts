@@ -1,0 +1,129 @@
+/**
+ * JSON Schema in the dialect of OpenAPI 3.0, in forms that generators of clients agree on: null is `nullable`, and the
+ * options of a union by `type` are components with a discriminator.
+ */
+
+import type { JsonSchema } from "./json-schemas.ts";
+
+/** Words whose values are data, not schemas. */
+const verbatim: readonly string[] = ["default", "enum", "example", "mapping"];
+
+/** The same schema without what OpenAPI 3.0 does not know. */
+export function asOpenApi30(schema: JsonSchema): JsonSchema {
+  const visit = (value: unknown, isSchema: boolean): unknown => {
+    if (Array.isArray(value)) return value.map((item) => visit(item, true));
+    if (typeof value !== "object" || value === null) return value;
+    const copy: JsonSchema = {};
+    for (const [key, inner] of Object.entries(value)) {
+      // Below `properties` keys are names; in a schema they are words.
+      if (isSchema && isLeftOut(key, inner)) continue;
+      copy[key] =
+        isSchema && verbatim.includes(key) ? inner : visit(inner, !(isSchema && key === "properties"));
+    }
+    return isSchema ? normalized(copy) : copy;
+  };
+  return visit(schema, true) as JsonSchema;
+}
+
+function isLeftOut(key: string, value: unknown): boolean {
+  // Zod's own key, and one that 3.0 does not know.
+  if (key === "id" || key === "propertyNames") return true;
+  if (key === "maximum" || key === "minimum") return Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER;
+  // Which fields exclude each other: generators take these for types.
+  return (
+    key === "oneOf" && (value as JsonSchema[]).every((option) => Object.keys(option).join() === "required")
+  );
+}
+
+function normalized(schema: JsonSchema): JsonSchema {
+  // The pattern cannot say that letters may have either case.
+  if (schema["format"] === "uuid") delete schema["pattern"];
+  const { prefixItems, ...others } = schema;
+  if (Array.isArray(prefixItems)) return { ...others, items: anyOf(prefixItems) };
+  for (const key of ["anyOf", "oneOf"]) {
+    const options = schema[key] as JsonSchema[] | undefined;
+    if (options === undefined) continue;
+    const others = options.filter((option) => !isNull(option));
+    if (others.length === options.length) continue;
+    delete schema[key];
+    const [only] = others;
+    if (others.length > 1 || only === undefined) schema[key] = others;
+    else if ("$ref" in only) schema["allOf"] = [only];
+    else Object.assign(schema, { ...only, ...schema });
+    schema["nullable"] = true;
+  }
+  return schema;
+}
+
+function isNull({ type, enum: values }: JsonSchema): boolean {
+  return type === "null" || (Array.isArray(values) && values.length === 1 && values[0] === null);
+}
+
+/** One schema that takes what any of several takes. */
+function anyOf(schemas: readonly JsonSchema[]): JsonSchema {
+  const distinct = [...new Map(schemas.map((schema) => [JSON.stringify(schema), schema])).values()];
+  const [only = {}] = distinct;
+  return distinct.length === 1 ? only : { anyOf: distinct };
+}
+
+/**
+ * Makes each option of a union by `type` a component, and the union one with a discriminator: in `Action` the option
+ * `call-webhook` becomes `CallWebhookAction`.
+ *
+ * @param components by name
+ */
+export function withNamedOptions(
+  components: Readonly<Record<string, JsonSchema>>,
+): Record<string, JsonSchema> {
+  const found: Record<string, JsonSchema> = { ...components };
+  for (const [name, schema] of Object.entries(components)) {
+    const options = (schema["oneOf"] ?? []) as readonly JsonSchema[];
+    const named = options.map((option) => namedOption(option, name, components));
+    if (named.length === 0 || !named.every((option) => option !== null)) continue;
+    for (const { component, option } of named) found[component] = requiringType(option);
+    const mapping = Object.fromEntries(named.map(({ type, reference }) => [type, reference]));
+    found[name] = {
+      ...schema,
+      oneOf: named.map(({ reference }) => ({ $ref: reference })),
+      discriminator: { propertyName: "type", mapping },
+    };
+  }
+  return found;
+}
+
+interface NamedOption {
+  readonly type: string;
+  readonly component: string;
+  readonly reference: string;
+  readonly option: JsonSchema;
+}
+
+/** @returns null when the option has no single `type` */
+function namedOption(
+  option: JsonSchema,
+  union: string,
+  components: Readonly<Record<string, JsonSchema>>,
+): NamedOption | null {
+  const known = typeof option["$ref"] === "string" ? option["$ref"].replace(definitions, "") : null;
+  const schema = known === null ? option : components[known];
+  const { type } = (schema?.["properties"] ?? {}) as {
+    readonly type?: { readonly enum?: readonly unknown[] };
+  };
+  const [only, ...others] = type?.enum ?? [];
+  if (schema === undefined || typeof only !== "string" || others.length > 0) return null;
+  const component = known ?? `${pascalCase(only)}${union}`;
+  return { type: only, component, reference: `${definitions}${component}`, option: schema };
+}
+
+/** Where the server takes an absent `type` for one of the options, clients had better send it. */
+function requiringType(schema: JsonSchema): JsonSchema {
+  const required = (schema["required"] ?? []) as readonly string[];
+  return required.includes("type") ? schema : { ...schema, required: ["type", ...required] };
+}
+
+/** Where zod puts named schemas. */
+export const definitions = "#/definitions/";
+
+function pascalCase(text: string): string {
+  return text.replaceAll(/(?:^|-)([a-z])/g, (_found, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,23 @@
+/** Every route of the API, for tests that go through all of them. None can be called: there is nothing behind them. */
+
+import { type AppOptions, createApp, routesOf } from "../../src/api/http/app.ts";
+import { Metrics } from "../../src/api/http/metrics.ts";
+import { openApiDocument, pathOf } from "../../src/api/openapi/document.ts";
+
+const options: AppOptions = {
+  tenants: {} as never,
+  deadLettersOf: () => null,
+  explain: { latenessDefault: 0 },
+  metrics: new Metrics(),
+  readiness: async () => null,
+  logger: console,
+};
+
+export const allRoutes = routesOf(options);
+
+export const wholeApp = createApp(options);
+
+/** What the routes declare, with paths as OpenAPI writes them. */
+export const allOperations = allRoutes.map(({ operation }) => ({ ...operation, path: pathOf(operation) }));
+
+export const document = openApiDocument(allRoutes);
