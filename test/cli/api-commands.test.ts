@@ -396,7 +396,12 @@ describe("tripline deliveries", () => {
     const [letter] = await letters();
     expect(letter).toMatchObject({ automation: { name: "Call" }, action_type: "call-webhook", id: ids[0] });
     expect((await tripline("deliveries", "ls")).stdout).toContain("410");
-    expect(await json("deliveries", "show", ids[0] ?? "")).toEqual(letter);
+    for (const id of [ids[0] ?? "", ids[0]?.slice(0, 13) ?? ""]) {
+      expect(await json("deliveries", "show", id)).toMatchObject({ ...letter, state: "dead letter" });
+    }
+    expect((await tripline("deliveries", "show", ids[0] ?? "")).stdout).toMatch(
+      /state +dead letter[\s\S]*reason +responded 410[\s\S]*ATTEMPT +STATUS/,
+    );
     expect(await tripline("deliveries", "redeliver")).toMatchObject({ code: 2 });
 
     status = 200;
@@ -406,6 +411,9 @@ describe("tripline deliveries", () => {
       .poll(async () => (await tripline("deliveries", "ls")).stdout)
       .toBe("There are no dead letters.\n");
     expect(await tripline("deliveries", "redeliver", ids[0] ?? "")).toMatchObject({ code: 1 });
+    await expect
+      .poll(() => json("deliveries", "show", ids[0] ?? ""))
+      .toMatchObject({ state: "delivered", status_code: 200, automation: { name: "Call" } });
     await endpoint.stop();
   });
 });

@@ -68,10 +68,15 @@ function shrink<Row>(natural: readonly number[], columns: readonly Column<Row>[]
   return widths;
 }
 
+export type Field = readonly [name: string, value: string, style?: Style];
+
 /** Names and values, one below the other. */
-export function fields(rows: readonly (readonly [name: string, value: string])[], view: View): string {
+export function fields(rows: readonly Field[], view: View): string {
   const nameWidth = Math.max(0, ...rows.map(([name]) => name.length));
-  return rows
-    .map(([name, value]) => `${paint(name.padEnd(nameWidth), "dim", view.colored)}${gap}${printable(value)}`)
-    .join("\n");
+  const lines = rows.map(([name, value, style]) => {
+    const text = printable(value);
+    const painted = style === undefined ? text : paint(text, style, view.colored);
+    return `${paint(name.padEnd(nameWidth), "dim", view.colored)}${gap}${painted}`;
+  });
+  return lines.join("\n");
 }

@@ -1,0 +1,54 @@
+/** Every command says what it takes, with examples, and what to do when it is misused. */
+
+import { afterAll, describe, expect, test } from "vitest";
+import { Sandbox } from "./support.ts";
+
+const sandbox = new Sandbox();
+afterAll(() => sandbox.close());
+
+const commands = [
+  ...["serve", "emit", "listen", "check", "test", "simulate", "apply", "explain", "windows", "completion"],
+  ...["events ls", "events tail", "events count"],
+  ...["automations ls", "automations show", "automations pause", "automations resume", "automations rm"],
+  ...["deliveries ls", "deliveries show", "deliveries redeliver"],
+  ...["keys create", "keys ls", "keys revoke", "keys forget", "keys new-token"],
+];
+
+describe("the help", () => {
+  test.each(commands)("of %s shows no default that only a program can read", async (name) => {
+    const { code, stdout } = await sandbox.output([...name.split(" "), "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).not.toMatch(/default: (?:\{|\[)/);
+    // serve is described by docs/settings.md.
+    if (name !== "serve") expect(stdout).toContain("Examples:\n");
+  });
+
+  test("of tripline alone, and of a group alone, answers what there is", async () => {
+    const alone = await sandbox.output([]);
+    expect(alone).toMatchObject({ code: 0, stderr: "" });
+    expect(alone.stdout).toContain("First steps");
+    const group = await sandbox.output(["events"]);
+    expect(group).toMatchObject({ code: 0, stdout: expect.stringContaining("tail") });
+    expect((await sandbox.output(["help", "emit"])).stdout).toBe(
+      (await sandbox.output(["emit", "--help"])).stdout,
+    );
+  });
+});
+
+describe("a misused command", () => {
+  test.each([
+    [["emti"], "Did you mean emit?"],
+    [["events", "tial"], "Did you mean tail?"],
+    [["emit", "--evnt", "a"], "Did you mean --event?"],
+    [["events", "ls", "--limit", "many"], "Expected a whole number"],
+    [["events", "ls", "--last", "soon"], "Expected a duration"],
+    [["events", "ls", "--since", "1h", "--last", "1h"], "cannot be used with"],
+    [["windows", "--output", "xml"], "table"],
+    [["completion", "csh"], "bash, zsh, fish"],
+  ])("%j exits with 2 and says what to do: %s", async (words, says) => {
+    const { code, stdout, stderr } = await sandbox.output(words);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(says);
+    expect(stderr).toMatch(/Run tripline .*--help/);
+  });
+});
