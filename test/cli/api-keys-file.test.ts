@@ -227,7 +227,7 @@ describe("a key file", () => {
 
   test("reads as docs/security.md shows it, once the placeholders are filled in", () => {
     const document = readFileSync(join(root, "docs", "security.md"), "utf8");
-    const [, example = ""] = /### Keys from a file[\s\S]*?```yaml\n([\s\S]*?)```/.exec(document) ?? [];
+    const [, example = ""] = /### Keys from a file[\s\S]*?```yaml[^\n]*\n([\s\S]*?)```/.exec(document) ?? [];
     expect(readApiKeys("keys.yaml", example).diagnostics).toHaveLength(3);
     const filled = example
       .replace("tripline_…", admin)
