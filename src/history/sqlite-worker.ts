@@ -3,6 +3,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { compileGlob, type Glob } from "../core/model/glob.ts";
+import { BoundedCache } from "./bounded-cache.ts";
 
 export interface SqliteSettings {
   readonly path: string;
@@ -33,9 +34,9 @@ function open({ path, readOnly }: SqliteSettings): DatabaseSync {
   database.exec(`pragma cache_size = -${cacheKib}`);
   database.exec("pragma temp_store = memory");
   if (readOnly) database.exec("pragma query_only = on");
-  const globs = new Map<string, Glob>();
+  const globs = new BoundedCache<Glob>(keptGlobsMax);
   database.function("tripline_glob", { deterministic: true }, (pattern, value) => {
-    const glob = remembered(globs, keptGlobsMax, String(pattern), compileGlob);
+    const glob = globs.get(String(pattern), compileGlob);
     return glob.matches(String(value)) ? 1 : 0;
   });
   return database;
@@ -43,7 +44,7 @@ function open({ path, readOnly }: SqliteSettings): DatabaseSync {
 
 function run(database: DatabaseSync, { sql, parameters }: SqliteRequest): SqliteResponse {
   try {
-    const statement = remembered(statements, keptStatementsMax, sql, () => prepare(database, sql));
+    const statement = statements.get(sql, () => prepare(database, sql));
     const bound = parameters.map(inputOf);
     if (statement.columns().length === 0) {
       // Some pragmas work step by step without returning anything, and `run` takes the first step only.
@@ -67,7 +68,7 @@ function run(database: DatabaseSync, { sql, parameters }: SqliteRequest): Sqlite
   }
 }
 
-const statements = new Map<string, StatementSync>();
+const statements = new BoundedCache<StatementSync>(keptStatementsMax);
 
 function prepare(database: DatabaseSync, sql: string): StatementSync {
   const statement = database.prepare(sql);
@@ -79,16 +80,6 @@ function prepare(database: DatabaseSync, sql: string): StatementSync {
 /** A number is bound as a float unless it is a bigint, and dividing floats is not dividing integers. */
 function inputOf(value: unknown): SQLInputValue {
   return typeof value === "number" && Number.isInteger(value) ? BigInt(value) : (value as SQLInputValue);
-}
-
-/** What is kept for a key, made when it is not; beyond `countMax` the one kept longest is dropped. */
-function remembered<T>(kept: Map<string, T>, countMax: number, key: string, make: (key: string) => T): T {
-  const known = kept.get(key);
-  if (known !== undefined) return known;
-  if (kept.size >= countMax) kept.delete(kept.keys().next().value ?? "");
-  const made = make(key);
-  kept.set(key, made);
-  return made;
 }
 
 const database = open(workerData as SqliteSettings);

@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
+import { serve as serveHere } from "../api/http/auth-support.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { logLines, Sandbox, type Server } from "./support.ts";
 
@@ -88,6 +89,20 @@ describe("tripline serve cannot start", () => {
       stderr: expect.stringContaining("Start with 2 shards"),
     });
   });
+});
+
+// docs/failure.md promises it.
+test("tripline serve warns of a Redis that keeps no append-only file, with the command that mends it", async () => {
+  const forgetful = await startRedis();
+  try {
+    const [warned, silent] = [await serveHere(forgetful.url), await serveHere(redis.url)];
+    await Promise.all([warned.stop(), silent.stop()]);
+    const warning = warned.warnings.find((line) => line.includes("append-only file"));
+    expect(warning).toContain("redis-cli config set appendonly yes");
+    expect(silent.warnings.join("")).not.toContain("append-only");
+  } finally {
+    await forgetful.stop();
+  }
 });
 
 describe("tripline serve", () => {

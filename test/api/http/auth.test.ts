@@ -356,6 +356,17 @@ describe("a rate", () => {
     await Promise.all([one.stop(), other.stop()]);
   });
 
+  // Each event counts, however they are packed; otherwise a batch of any size would cost as much as one event.
+  test("of one a second is used up for a minute and a half by a batch of a hundred", async () => {
+    const server = await serve(freshDatabase());
+    const { token } = await server.key({ rate: { count: 1, seconds: 1 } });
+    expect((await post(server, token, 100)).status).toBe(204);
+    const refusal = await post(server, token, 1);
+    expect(refusal.status).toBe(429);
+    expect(Number(refusal.headers["retry-after"])).toBeGreaterThan(80);
+    await server.stop();
+  });
+
   test("lets a batch pass whole, and has what was too much waited for", async () => {
     const server = await serve(freshDatabase());
     const { token } = await server.key({ rate: { count: 20, seconds: 1 } });

@@ -1,0 +1,26 @@
+/** Keeps what is costly to make, and no more than so much of it. */
+
+/** A cache that drops the value it has kept longest. */
+export class BoundedCache<Value> {
+  readonly #values = new Map<string, Value>();
+  readonly #countMax: number;
+
+  constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  /** The value for a key, made when it is not kept. */
+  get(key: string, make: (key: string) => Value): Value {
+    const known = this.#values.get(key);
+    if (known !== undefined) return known;
+    const [oldest] = this.#values.keys();
+    if (oldest !== undefined && this.#values.size >= this.#countMax) this.#values.delete(oldest);
+    const made = make(key);
+    this.#values.set(key, made);
+    return made;
+  }
+}

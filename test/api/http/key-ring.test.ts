@@ -1,0 +1,64 @@
+/** How long keys are remembered: for a second, and for five minutes while Redis is unavailable. */
+
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { KeyRing } from "../../../src/api/http/key-ring.ts";
+import { makeKey } from "../../../src/store/api-key.ts";
+import { KeyStore } from "../../../src/store/api-key-store.ts";
+import { connect, RedisUnreachable } from "../../../src/store/connection.ts";
+import { startRedis, type TestRedis } from "../../support/redis.ts";
+
+let server: TestRedis;
+let redis: ReturnType<typeof connect>;
+let now: number;
+
+beforeEach(async () => {
+  server = await startRedis();
+  redis = connect(server.url);
+  now = 1_000_000;
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  redis.disconnect();
+  await server.stop();
+});
+
+async function newKey() {
+  const wanted = {
+    name: "test",
+    workspace: "default",
+    scopes: ["admin"],
+    expires: null,
+    rate: null,
+  } as const;
+  const made = makeKey({ ...wanted, scopes: [...wanted.scopes] }, new Date());
+  await new KeyStore(redis).put(made.key);
+  return made;
+}
+
+test("a revoked key opens nothing after a second", async () => {
+  const { key, token } = await newKey();
+  const ring = new KeyRing(redis);
+  expect(await ring.find(token)).toMatchObject({ id: key.id });
+  await new KeyStore(redis).put({ ...key, revoked: new Date().toISOString() });
+  now += 999;
+  expect(await ring.find(token)).not.toBeNull();
+  now += 1;
+  expect(await ring.find(token)).toBeNull();
+});
+
+// Without a bound a key that was revoked would open everything for as long as Redis is unavailable.
+test("what was known of a key holds for five minutes while Redis is unavailable, and no longer", async () => {
+  const { key, token } = await newKey();
+  const ring = new KeyRing(redis);
+  expect(await ring.find(token)).toMatchObject({ id: key.id });
+  await server.kill9();
+  const minute = 60_000;
+  now += 5 * minute - 1;
+  expect(await ring.find(token)).toMatchObject({ id: key.id });
+  now += 1;
+  await expect(ring.find(token)).rejects.toThrow(RedisUnreachable);
+  now += 2_000;
+  await expect(ring.find(token)).rejects.toThrow(RedisUnreachable);
+});

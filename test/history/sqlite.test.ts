@@ -1,0 +1,119 @@
+/** What is SQLite's own: how its connections are set up, and that they wait for each other. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Kysely, sql } from "kysely";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { BoundedCache } from "../../src/history/bounded-cache.ts";
+import { openHistory } from "../../src/history/history.ts";
+import { sqliteDialect } from "../../src/history/sqlite-dialect.ts";
+import { event, noon, stretchOf } from "./greenhouse.ts";
+
+type Any = Kysely<Record<string, Record<string, unknown>>>;
+
+let folder: string;
+let opened: Any[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "tripline-sqlite-"));
+  opened = [];
+});
+
+afterEach(async () => {
+  await Promise.all(opened.map((db) => db.destroy()));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const path = () => join(folder, "events.sqlite");
+
+function open(readOnly = false): Any {
+  const db: Any = new Kysely({ dialect: sqliteDialect({ path: path(), readOnly }) });
+  opened.push(db);
+  return db;
+}
+
+async function numbersOf(db: Any, query: string): Promise<unknown[]> {
+  return (await sql.raw<Record<string, unknown>>(query).execute(db)).rows.flatMap(Object.values);
+}
+
+// A transaction that only begins to write after it has read fails at once when another one has written in between.
+test("a transaction that reads first can still write: no other writes in between", async () => {
+  const [one, two] = [open(), open()];
+  await sql`create table numbers (number integer)`.execute(one);
+  let other: Promise<unknown> = Promise.resolve();
+  await one.transaction().execute(async (db) => {
+    await numbersOf(db as unknown as Any, "select count(*) from numbers");
+    other = two.transaction().execute((later) => sql`insert into numbers values (2)`.execute(later));
+    // The other one has its chance; that it does not take it cannot be awaited.
+    await Promise.race([other, new Promise((resolve) => setTimeout(resolve, 200))]);
+    await sql`insert into numbers values (1)`.execute(db);
+  });
+  await other;
+  expect(await numbersOf(one, "select number from numbers order by rowid")).toEqual([1, 2]);
+});
+
+test("connections are durable, bounded in memory, and patient; the reading one cannot write", async () => {
+  const [writer, reader] = [open(), open(true)];
+  const pragma = async (db: Any, name: string) => (await numbersOf(db, `pragma ${name}`))[0];
+  for (const db of [writer, reader]) {
+    expect(await pragma(db, "journal_mode")).toBe("wal");
+    expect(await pragma(db, "synchronous")).toBe(2); // full: the log is trimmed up to what is recorded
+    expect(await pragma(db, "cache_size")).toBe(-65_536);
+    expect(await pragma(db, "busy_timeout")).toBe(10_000);
+  }
+  await expect(sql`create table numbers (number integer)`.execute(reader)).rejects.toThrow(/readonly/);
+});
+
+test("a bounded cache makes each value once, and drops the oldest beyond its bound", () => {
+  const cache = new BoundedCache<string>(2);
+  const made: string[] = [];
+  const get = (key: string) =>
+    cache.get(key, (wanted) => {
+      made.push(wanted);
+      return wanted.toUpperCase();
+    });
+  expect(["a", "b", "a", "c", "b", "a"].map(get)).toEqual(["A", "B", "A", "C", "B", "A"]);
+  expect(made).toEqual(["a", "b", "c", "a"]);
+  expect(cache.size).toBe(2);
+});
+
+describe("pruning", () => {
+  const tables = ["events", "related", "names", "resources", "labels"] as const;
+  const counts = (db: Any) =>
+    Promise.all(
+      tables.map(async (table) => [table, (await numbersOf(db, `select count(*) from ${table}`))[0]]),
+    );
+
+  test("leaves no name, resource or label that nothing refers to, and all that something does", async () => {
+    const history = await openHistory({ path: path(), workspace: "greenhouse" });
+    const related = [{ "prefect.resource.id": "vent.1", "prefect.resource.role": "neighbor" }];
+    const gone = event({ event: "pump.stopped", resource: { "prefect.resource.id": "pump.2" }, related });
+    await history.record(
+      stretchOf([gone, event({ event: "pump.started" }), event({ event: "pump.started" })]),
+    );
+    const db = open(true);
+    expect(Object.fromEntries(await counts(db))).toMatchObject({ events: 3, names: 2, resources: 3 });
+
+    expect(await history.prune({ maxRows: 2 }, noon)).toBe(1);
+    const one = { events: 2, related: 0, names: 1, resources: 1, labels: 1 };
+    expect(Object.fromEntries(await counts(db))).toEqual(one);
+    expect(await history.prune({ maxRows: 0 }, noon)).toBe(2);
+    const none = { events: 0, related: 0, names: 0, resources: 0, labels: 0 };
+    expect(Object.fromEntries(await counts(db))).toEqual(none);
+    await history.close();
+  });
+
+  // The room would stay the database's own for good, and a bound on its size would be a bound on paper.
+  test("gives the room back to the file system", async () => {
+    const history = await openHistory({ path: path(), workspace: "greenhouse" });
+    const large = Array.from({ length: 600 }, () => event({ payload: { text: "x".repeat(5_000) } }));
+    await history.record(stretchOf(large));
+    const db = open();
+    const pageCount = async () => Number((await numbersOf(db, "pragma page_count"))[0]);
+    const before = await pageCount();
+    expect(await history.prune({ maxRows: 0 }, noon)).toBe(600);
+    expect(await pageCount()).toBeLessThan(before / 10);
+    await history.close();
+  });
+});
