@@ -74,3 +74,29 @@ describe("the log for programs", () => {
     }
   });
 });
+
+describe("no log line shows a secret", () => {
+  const fields = {
+    secret: "hush-1",
+    secrets: { TOKEN: "hush-2" },
+    authorization: "Bearer hush-3",
+    token: "hush-4",
+    password: "hush-5",
+    headers: { authorization: "Bearer hush-6", Authorization: "Bearer hush-7", accept: "*/*" },
+    destination: { definition: { password: "hush-8", secret: "hush-9" } },
+    request: { options: { headers: { authorization: "hush-10" } } },
+  };
+
+  test.each(["json", "text"] as const)("as %s", (format) => {
+    const program = `import { createLogger } from "./src/cli/logger.ts";
+      const logger = createLogger("info", "${format}");
+      logger.info(${JSON.stringify(fields)}, "Told");
+      logger.child({ token: "hush-11" }).error({ err: Object.assign(new Error("broken"), { password: "hush-12" }) }, "Told");`;
+    const { stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", program], {
+      encoding: "utf8",
+    });
+    expect(stdout).toContain("********");
+    expect(stdout).toContain("*/*");
+    expect(stdout.match(/hush-\d+/g) ?? []).toEqual([]);
+  });
+});

@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
-import { type Admission, type Deferral, Endpoints } from "../../../src/delivery/http/endpoints.ts";
+import {
+  type Admission,
+  type Deferral,
+  Endpoints,
+  endpointCountMax,
+} from "../../../src/delivery/http/endpoints.ts";
 
 const limits = { concurrencyMax: 2, failuresMax: 3, restMs: 1_000, restMsMax: 3_000 };
 
@@ -106,4 +111,27 @@ test("an endpoint that asks for a pause gets it", async () => {
   expect(await refused()).toMatchObject({ waitMs: 700 });
   clock.now = 700;
   await enter();
+});
+
+// URLs may come from templates, so an event could make a server remember endpoints without end.
+test("endpoints that are idle are forgotten above a limit, and no others", async () => {
+  const { clock, endpoints, enter, refused } = greenhouse();
+  const busy = await enter("http://busy");
+  await enter("http://busy");
+  endpoints.rest("http://resting", 500);
+  for (let index = 0; index < 3 * endpointCountMax; index++) (await enter(`http://${index}`)).leave(true);
+  expect(endpoints.size).toBeLessThanOrEqual(endpointCountMax);
+  expect(await refused("http://resting")).toMatchObject({ waitMs: 500 });
+  clock.now = 400;
+  await refused("http://busy"); // it still knows of two requests in flight
+  busy.leave(true);
+});
+
+test("a wait is neither so short that it keeps the queue busy nor so long that a free slot is missed", async () => {
+  const { clock, enter, refused } = greenhouse();
+  await enter();
+  await enter();
+  expect((await refused()).waitMs).toBe(50);
+  clock.now = 600_000;
+  expect((await refused()).waitMs).toBe(10_000);
 });

@@ -1,0 +1,282 @@
+/** Limits that protect a server or a receiver. Each test fails when its limit is removed. */
+
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { DestinationSchema, destinationIdOf } from "../../src/core/model/destination.ts";
+import { crashCountMax } from "../../src/delivery/deliverer.ts";
+import { attemptsKeptMax, type DeliveryState, withAttempt } from "../../src/delivery/delivery-state.ts";
+import { prepareRequest } from "../../src/delivery/http/request.ts";
+import { quotedLengthMax, sendRequest } from "../../src/delivery/http/send-request.ts";
+import { excerptBytesMax, responseBytesMax, WebhookClient } from "../../src/delivery/http/webhook-client.ts";
+import { jobIdOf, queueName, queuePrefix } from "../../src/delivery/queue.ts";
+import { deferralMs, retryDelayMs } from "../../src/delivery/retry-delay.ts";
+import { reasonLengthMax } from "../../src/delivery/run-action.ts";
+import { Renderer } from "../../src/templates/renderer.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { invocationOf, pumpEvent, startActions, startReceiver, webhook } from "./support.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+const never = new AbortController().signal;
+
+function startClient(): WebhookClient {
+  const client = new WebhookClient({ dangerouslyAllowPrivateAddresses: ["loopback"] });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+const requestTo = (url: string) => ({
+  url: new URL(url),
+  method: "POST",
+  headers: {},
+  body: null,
+  timeoutMs: 10_000,
+});
+
+describe("of a response", () => {
+  test("the first bytes are kept, and one that goes on is cut off", async () => {
+    let sentBytes = 0;
+    const closed = Promise.withResolvers<void>();
+    const receiver = await startReceiver((response) => {
+      response.on("close", () => closed.resolve());
+      const more = () => {
+        do sentBytes += 16_384;
+        while (response.write("x".repeat(16_384)));
+      };
+      response.on("drain", more);
+      more();
+    });
+    const { excerpt } = await startClient().send(requestTo(receiver.url), never);
+    expect(excerpt).toBe("x".repeat(excerptBytesMax));
+    await closed.promise;
+    expect(sentBytes).toBeGreaterThan(responseBytesMax);
+  });
+
+  test("one that is large, but ends, costs no connection", async () => {
+    const ports = new Set<number | undefined>();
+    const receiver = await startReceiver((response) => {
+      ports.add(response.socket?.remotePort);
+      response.end("x".repeat(responseBytesMax - 1));
+    });
+    const client = startClient();
+    for (let index = 0; index < 8; index++) await client.send(requestTo(receiver.url), never);
+    expect(ports.size).toBeLessThanOrEqual(2); // the second request may come before the first connection is free
+  });
+
+  test.each([
+    [400, {}, "y".repeat(2_000)],
+    [302, { location: `http://example.org/${"y".repeat(2_000)}` }, ""],
+  ])("a reason quotes little of a %i", async (status, headers, body) => {
+    const receiver = await startReceiver((response) => void response.writeHead(status, headers).end(body));
+    const outcome = await sendTo(receiver.url, startClient());
+    const { reason } = outcome as { reason: string };
+    expect(reason).toContain("yyy");
+    expect(reason.length).toBeLessThanOrEqual(`responded ${status}: `.length + quotedLengthMax);
+  });
+
+  test.each([
+    [429, true],
+    [503, true],
+    [500, false],
+    [408, false],
+  ])("Retry-After of a %i lets the whole endpoint rest: %s", async (status, rests) => {
+    const receiver = await startReceiver((response) => {
+      response.writeHead(status, { "retry-after": "1000000" }).end();
+    });
+    const client = startClient();
+    // At most an hour, whatever the endpoint asks for.
+    expect(await sendTo(receiver.url, client)).toMatchObject({ kind: "retry", afterMs: 3_600_000 });
+    const next = await client.endpoints.enter(new URL(receiver.url).origin);
+    expect("waitMs" in next).toBe(rests);
+    if ("waitMs" in next) expect(next.waitMs).toBeLessThanOrEqual(3_600_000);
+  });
+});
+
+async function sendTo(url: string, webhooks: WebhookClient) {
+  const invocation = invocationOf(webhook(url));
+  const actions = startActions(redis.url);
+  const target = {
+    url,
+    method: "POST",
+    headers: {},
+    secret: undefined,
+    timeout: 10,
+    identity: { url },
+    hidden: [],
+  };
+  const body = { body: null, contentType: "application/json" };
+  return sendRequest(prepareRequest(target, body, invocation.id, new Date(), null), {
+    log: actions.log,
+    webhooks,
+    renderer: new Renderer(invocation),
+    redact: (text) => text,
+    signal: never,
+  });
+}
+
+test("no more connections are opened to one endpoint than its limit says", async () => {
+  let underwayCount = 0;
+  let mostUnderway = 0;
+  const receiver = await startReceiver((response) => {
+    underwayCount += 1;
+    mostUnderway = Math.max(mostUnderway, underwayCount);
+    setTimeout(() => {
+      underwayCount -= 1;
+      response.end();
+    }, 100);
+  });
+  const client = new WebhookClient({
+    dangerouslyAllowPrivateAddresses: ["loopback"],
+    limits: { concurrencyMax: 2 },
+  });
+  onTestFinished(() => client.close());
+  await Promise.all(Array.from({ length: 6 }, () => client.send(requestTo(receiver.url), never)));
+  expect(mostUnderway).toBe(2);
+});
+
+describe("a delivery", () => {
+  test("keeps a reason short, however long a name in it is", async () => {
+    const actions = startActions(redis.url);
+    actions.work();
+    const invocation = invocationOf({ type: "pause-automation", automation: "p".repeat(10_000) });
+    await actions.queue.addInvocations([invocation]);
+    const { payload } = await actions.outcome(invocation);
+    expect(payload["reason"]).toMatch(/^no automation is named "ppp/);
+    expect(String(payload["reason"])).toHaveLength(reasonLengthMax);
+  });
+
+  test("stores its latest attempts only", () => {
+    let state: DeliveryState = { invocation: invocationOf({ type: "do-nothing" }) };
+    for (let index = 1; index <= attemptsKeptMax + 5; index++) {
+      state = withAttempt(state, { at: "2026-03-01T12:00:00Z", reason: `${index}`, duration_ms: 1 });
+    }
+    expect(state.attempts?.map(({ reason }) => Number(reason))).toEqual(
+      Array.from({ length: attemptsKeptMax }, (_, index) => index + 6),
+    );
+    expect(state.attemptCount).toBe(attemptsKeptMax + 5);
+  });
+
+  // A payload that crashes the process would otherwise take down one worker after the other, forever.
+  test.each([
+    [crashCountMax, "executed"],
+    [crashCountMax + 1, "failed"],
+  ])("during which the worker crashed %i times has %s", async (crashCount, kind) => {
+    const actions = startActions(redis.url);
+    const invocation = invocationOf({ type: "do-nothing" });
+    await actions.queue.addInvocations([invocation]);
+    const key = `${queuePrefix(actions.workspace)}:${queueName}:${jobIdOf(invocation.id)}`;
+    await actions.redis.hset(key, "stc", crashCount);
+    actions.work();
+    const { event, payload } = await actions.outcome(invocation);
+    expect(event).toMatch(new RegExp(`${kind}$`));
+    if (kind === "failed") {
+      expect(payload["reason"]).toBe(`gave up: the worker crashed ${crashCount} times during this delivery`);
+    }
+  });
+
+  test("waits longer after each attempt, up to a limit, and never less than it was asked to", () => {
+    const settings = { retryMs: 100, retryMsMax: 1_000 };
+    const longest = (attempt: number) => retryDelayMs(settings, attempt, null, 1);
+    expect([1, 2, 3, 4, 5, 50].map(longest)).toEqual([100, 200, 400, 800, 1_000, 1_000]);
+    expect(retryDelayMs(settings, 3, null, 0)).toBe(0);
+    expect(retryDelayMs(settings, 3, null, 0.5)).toBe(200);
+    expect(retryDelayMs(settings, 1, 60_000, 0)).toBe(60_000);
+    expect(retryDelayMs(settings, 50, 60_000, 1)).toBe(61_000);
+    expect(retryDelayMs(settings, 50, 500, 1)).toBe(550);
+    expect([deferralMs(1_000, 0), deferralMs(1_000, 1)]).toEqual([1_000, 1_250]);
+  });
+});
+
+describe("what is finished", () => {
+  const keyOf = (workspace: string, id: string) => `${queuePrefix(workspace)}:${queueName}:${jobIdOf(id)}`;
+
+  // Otherwise Redis grows with every delivery that was ever made.
+  test.each([
+    ["a finished job", { type: "do-nothing" }, { keepFinishedSeconds: 1 }],
+    ["a dead letter", { type: "pause-automation", automation: "none" }, { keepDeadLettersSeconds: 1 }],
+  ])("%s is forgotten after its time", async (_, action, settings) => {
+    const actions = startActions(redis.url, settings);
+    actions.work();
+    const first = invocationOf(action);
+    await actions.queue.addInvocations([first]);
+    await actions.outcome(first);
+    // BullMQ forgets when the next job ends.
+    await expect
+      .poll(
+        async () => {
+          const next = invocationOf(action);
+          await actions.queue.addInvocations([next]);
+          await actions.outcome(next);
+          return actions.redis.exists(keyOf(actions.workspace, first.id));
+        },
+        { timeout: 15_000, interval: 300 },
+      )
+      .toBe(0);
+  });
+
+  // While an engine is down its outbox keeps invocations that may have been added already. If the queue forgot them
+  // sooner, the engine would deliver them a second time when it comes back.
+  test("is remembered for a day, and a dead letter for a month", async () => {
+    const actions = startActions(redis.url);
+    const invocation = invocationOf({ type: "do-nothing" });
+    await actions.queue.addInvocations([invocation]);
+    const options = await actions.redis.hget(keyOf(actions.workspace, invocation.id), "opts");
+    expect(JSON.parse(options ?? "")).toMatchObject({
+      removeOnComplete: { age: 86_400 },
+      removeOnFail: { age: 30 * 86_400 },
+    });
+  });
+});
+
+// A service refuses what is too long, with a status that is final: a long event must not cost the alarm.
+describe("a notification is cut to what its service takes:", () => {
+  interface Sent {
+    readonly text: string;
+    readonly embeds: readonly { readonly title: string; readonly description: string }[];
+    readonly attachments: readonly { readonly content: { readonly body: readonly { text: string }[] } }[];
+    readonly payload: {
+      readonly summary: string;
+      readonly source: string;
+      readonly custom_details: { readonly body: string };
+    };
+  }
+
+  test.each([
+    ["slack", {}, ({ text }: Sent) => [text], [40_000]],
+    ["discord", {}, ({ embeds: [embed] }: Sent) => [embed?.title, embed?.description], [256, 4_096]],
+    [
+      "ms-teams",
+      {},
+      ({ attachments: [card] }: Sent) => card?.content.body.map(({ text }) => text),
+      [1_000, 5_000],
+    ],
+    [
+      "pagerduty",
+      { routing_key: "key" },
+      ({ payload }: Sent) => [payload.summary, payload.source, payload.custom_details.body],
+      [1_024, 1_024, 50_000],
+    ],
+  ])("%s", async (type, fields, textsOf, lengths) => {
+    const receiver = await startReceiver();
+    const actions = startActions(redis.url);
+    const definition = DestinationSchema.parse({ name: "ops", type, url: receiver.url, ...fields });
+    const id = destinationIdOf(actions.workspace, "ops");
+    const source = { kind: "api" } as const;
+    await actions.log.destinations.put([{ id, definition, source, created: 0, updated: 0 }]);
+    actions.work();
+    const text = "{{ event.payload.text }}";
+    const resource = { "prefect.resource.id": "r".repeat(2_000) };
+    const event = pumpEvent({ resource, payload: { text: "t".repeat(60_000) } });
+    const invocation = invocationOf(
+      { type: "send-notification", destination: "ops", subject: text, body: text },
+      { event },
+    );
+    await actions.queue.addInvocations([invocation]);
+    expect((await actions.outcome(invocation)).event).toMatch(/executed$/);
+    const texts = textsOf(JSON.parse(receiver.received[0]?.body ?? "") as Sent);
+    expect(texts?.map((sent) => sent?.length)).toEqual(lengths);
+  });
+});
