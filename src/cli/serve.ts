@@ -125,7 +125,10 @@ async function startParts(
   if (listens) {
     const readiness = readinessOf(redis, served);
     const host = addressToListenOn(settings.host, needsKey, logger);
-    const tenants = tenantsOf([first, ...others], keys, { open: isLoopbackName(host) });
+    const tenants = tenantsOf([first, ...others], keys, {
+      open: isLoopbackName(host),
+      origins: settings.corsOrigin,
+    });
     const explain = { latenessDefault: settings.lateness };
     const app = createApp({
       tenants,
@@ -136,6 +139,7 @@ async function startParts(
       tracer,
       readiness,
       trustProxy: settings.trustProxy,
+      corsOrigins: settings.corsOrigin,
       logger,
     });
     const webSockets = has("api") ? createWebSockets({ tenants, meter: metrics, logger }) : undefined;

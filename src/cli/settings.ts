@@ -4,6 +4,7 @@
  */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { originProblem } from "../api/http/cors.ts";
 import { latenessDefault, seenCountMax, seenFor } from "../core/model/limits.ts";
 import {
   day,
@@ -34,6 +35,8 @@ export interface Settings {
   readonly apiKeysFile: string | null;
   /** Whether a proxy is in front whose word on host and protocol counts. */
   readonly trustProxy: boolean;
+  /** Origins of web pages that may use the API from browsers. */
+  readonly corsOrigin: readonly string[];
   /** `off`: no history is kept. */
   readonly historyUrl: string;
   /** How long events are kept there; maybe infinite. */
@@ -111,6 +114,13 @@ export function settingsOptions(): Option[] {
       .argParser(yesOrNo)
       .preset("yes")
       .default(false, "no"),
+    setting(
+      "--cors-origin <origins>",
+      "origins whose web pages may use the API, separated by commas or repeated",
+      "CORS_ORIGINS",
+    )
+      .argParser(readOrigins)
+      .default([], "none"),
     setting(
       "--history-url <url>",
       "where events are kept: sqlite:<path>, postgres://…, or off",
@@ -249,6 +259,16 @@ function readWorkspaces(text: string, before: readonly string[]): readonly strin
   const names = list(text).map(readWorkspace);
   if (names.length === 0) throw new InvalidArgumentError("It should name a workspace, such as default.");
   return [...new Set(before === workspaceDefault ? names : [...before, ...names])];
+}
+
+/** @throws InvalidArgumentError for a text that is not the origin of a web page */
+function readOrigins(text: string, before: readonly string[]): readonly string[] {
+  const origins = list(text);
+  for (const origin of origins) {
+    const problem = originProblem(origin);
+    if (problem !== null) throw new InvalidArgumentError(problem);
+  }
+  return [...new Set([...before, ...origins])];
 }
 
 export function isWorkspaceName(text: string): boolean {

@@ -83,6 +83,8 @@ describe("the settings of a server", () => {
     [["--history-max-age", "long"], "a duration"],
     [["--log-margin", "30m"], "a duration of at least 35m"],
     [["--trust-proxy", "maybe"], "yes or no"],
+    [["--cors-origin", "*"], "not an origin"],
+    [["--cors-origin", "https://app.example.org/"], "scheme, host and port only"],
     [["--log-level", "loud"], "Allowed choices are"],
   ])("%j are refused, with what they should be", (words, says) => {
     expect(() => parse(...words)).toThrow(says);

@@ -1,4 +1,4 @@
-/** The metrics of a process. Names of metrics and labels are part of the product: see docs/settings.md. */
+/** The metrics of a process. Names of metrics and labels are part of the product: see docs/observability.md. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { z } from "zod";
