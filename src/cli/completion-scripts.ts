@@ -105,11 +105,12 @@ export function fishScript(all: readonly Completions[]): string {
 function __tripline_at
     set -l place
     for word in (commandline -opc)[2..]
-        if contains -- (string join ' ' $place $word) ${known.join(" ")}
+        set -l next $place $word
+        if contains -- "$next" ${known.join(" ")}
             set place $place $word
         end
     end
-    test (string join ' ' $place) = (string join ' ' $argv)
+    test "$place" = "$argv"
 end
 function __tripline_values
     command tripline completion-values $argv[1] (commandline -b) 2>/dev/null

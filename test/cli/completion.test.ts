@@ -1,11 +1,32 @@
 /** Completion, in the shells themselves where this machine has them. */
 
-import { spawnSync } from "node:child_process";
-import { afterAll, expect, test } from "vitest";
-import { Sandbox } from "./support.ts";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startApi, type TestApi } from "../api/support.ts";
+import { root, Sandbox } from "./support.ts";
 
 const sandbox = new Sandbox();
-afterAll(() => sandbox.close());
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi();
+  for (const name of ["Pump went quiet", "Vent opened"]) {
+    const body = JSON.stringify({ name, trigger: { expect: ["a"] }, actions: [] });
+    const headers = { "Content-Type": "application/json" };
+    const { status } = await fetch(`${api.url}/api/automations/`, { method: "POST", headers, body });
+    expect(status).toBe(201);
+  }
+  mkdirSync(join(sandbox.folder, "bin"));
+  symlinkSync(join(root, "bin", "tripline"), join(sandbox.folder, "bin", "tripline"));
+});
+
+afterAll(async () => {
+  await sandbox.close();
+  await api.stop();
+});
 
 const has = (shell: string): boolean => spawnSync(shell, ["--version"]).status === 0;
 
@@ -48,4 +69,47 @@ test("zsh and fish get a script that names every command and its options", async
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   }
   expect(await sandbox.output(["completion", "csh"])).toMatchObject({ code: 2 });
+});
+
+describe("names", () => {
+  // Without blocking, because the server that is asked runs in this process.
+  async function run(shell: string, program: string, url: string): Promise<string[]> {
+    const env = { PATH: `${join(sandbox.folder, "bin")}:${process.env["PATH"]}`, TRIPLINE_API_URL: url };
+    const child = spawn(shell, ["-c", program], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    expect(stderr).toBe("");
+    return stdout.split("\n").filter((line) => line !== "");
+  }
+  const bash = async (current: string, url = `${api.url}/api`, line = "tripline windows ") =>
+    run(
+      "bash",
+      `source '${await script("bash")}'; COMP_WORDS=(tripline windows '${current}'); COMP_CWORD=2; ` +
+        `COMP_LINE='${line}'; _tripline; printf '%s\\n' "\${COMPREPLY[@]}"`,
+      url,
+    );
+
+  test.skipIf(!has("bash"))("are asked from the server by bash, also half typed and quoted", async () => {
+    expect(await bash("")).toEqual(expect.arrayContaining(["Pump went quiet", "Vent opened"]));
+    expect(await bash("Pump\\ w")).toEqual(["Pump went quiet"]);
+    expect(await bash('"Vent o')).toEqual(["Vent opened"]);
+  });
+
+  test.skipIf(!has("bash"))("are asked from the server that the command line names", async () => {
+    const line = `tripline windows --url ${api.url}/api P`;
+    expect(await bash("P", "http://127.0.0.1:9/api", line)).toEqual(["Pump went quiet"]);
+  });
+
+  test.skipIf(!has("bash"))("are left out, without a word, when no server answers", async () => {
+    expect(await bash("P", "http://127.0.0.1:9/api")).toEqual([]);
+    const values = await sandbox.output(["completion-values", "keys"], { REDIS_URL: "redis://127.0.0.1:9" });
+    expect(values).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test.skipIf(!has("fish"))("are asked from the server by fish, which also knows where it is", async () => {
+    const complete = async (line: string) =>
+      run("fish", `source '${await script("fish")}'; complete -C '${line}'`, `${api.url}/api`);
+    expect(await complete("tripline windows P")).toEqual(["Pump went quiet"]);
+    expect(await complete("tripline events ls --output j")).toEqual([expect.stringMatching(/^json\b/)]);
+    expect(await complete("tripline explain -a V")).toEqual([expect.stringMatching(/^Vent opened\b/)]);
+  });
 });
