@@ -1,10 +1,10 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { explainEvent } from "../../src/core/machine/explain.ts";
 import type { LogEntry } from "../../src/core/machine/log-entry.ts";
 import type { Automation } from "../../src/core/model/automation.ts";
 import { type AnyCase, anyCase, anyTrigger, busy } from "../support/anything.ts";
 import { coreFirings, shownCase, stepsOf } from "../support/core-runner.ts";
+import fc from "../support/fast-check.ts";
 import { numRuns, seed } from "../support/search.ts";
 
 // An explanation that could disagree with what happened would be worse than none.

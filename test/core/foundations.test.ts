@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileGlob, hasClass } from "../../src/core/model/glob.ts";
 import { formatDuration, formatTime, parseDuration, parseTime } from "../../src/core/model/time.ts";
 import { uuid5 } from "../../src/core/model/uuid.ts";
+import fc from "../support/fast-check.ts";
 
 describe("time", () => {
   test("is read and printed as the calendar of the platform has it, from year 1 to 9999", () => {

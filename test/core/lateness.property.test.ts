@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { EventSchema } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, millisecond, minute, second } from "../../src/core/model/time.ts";
@@ -11,6 +10,7 @@ import {
   uuidOf,
 } from "../support/anything.ts";
 import { coreFirings, shown, shownCase } from "../support/core-runner.ts";
+import fc from "../support/fast-check.ts";
 import { timeOf } from "../support/naive/naive.ts";
 import { search, searchTimeoutMs, seed } from "../support/search.ts";
 

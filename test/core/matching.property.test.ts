@@ -1,10 +1,10 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { keyLabels, keyOf, labelsOf } from "../../src/core/machine/key.ts";
 import { eventOf } from "../../src/core/model/event.ts";
 import { compileGlob } from "../../src/core/model/glob.ts";
 import { compileSpecification, includes } from "../../src/core/model/specification.ts";
 import { anyCase } from "../support/anything.ts";
+import fc from "../support/fast-check.ts";
 import { matches, includes as naivelyIncludes, tupleOf } from "../support/naive/matching.ts";
 import { timeOf } from "../support/naive/naive.ts";
 

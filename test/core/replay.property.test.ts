@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatTime } from "../../src/core/model/time.ts";
 import { type AnyCase, anyCase, busy, drawnOut } from "../support/anything.ts";
@@ -11,6 +10,7 @@ import {
   shownInFull,
   stepsOf,
 } from "../support/core-runner.ts";
+import fc from "../support/fast-check.ts";
 import { expectSame } from "../support/minimal.ts";
 import { timeOf } from "../support/naive/naive.ts";
 import { search, searchTimeoutMs, seed } from "../support/search.ts";

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SeenIds } from "../../src/core/machine/seen.ts";
+import fc from "../support/fast-check.ts";
 
 const anySightings = fc.array(fc.record({ id: fc.constantFrom("a", "b", "c", "d", "e"), wait: fc.nat(4) }), {
   maxLength: 60,

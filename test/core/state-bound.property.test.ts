@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { day, formatTime, second } from "../../src/core/model/time.ts";
 import { anyCase, anyTrigger, automationWith, busy, drawnOut, start, uuidOf } from "../support/anything.ts";
 import { CoreRun, type Interruption, type Step, stepsOf } from "../support/core-runner.ts";
+import fc from "../support/fast-check.ts";
 import { expectSame } from "../support/minimal.ts";
 import type { TimelineLine } from "../support/naive/naive.ts";
 import { search, searchTimeoutMs, seed } from "../support/search.ts";

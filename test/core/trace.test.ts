@@ -1,10 +1,10 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { firingEvent, invocationsOf, tracesOf } from "../../src/core/machine/consequence.ts";
 import type { Firing, TriggerFiring } from "../../src/core/machine/firing.ts";
 import { readStoredTrace, readTraceContext, traceHeaders } from "../../src/core/model/trace-context.ts";
 import { type AnyCase, anyCase, busy, drawnOut } from "../support/anything.ts";
 import { CoreRun, firingsOf, type Interruption, shownInFull, stepsOf } from "../support/core-runner.ts";
+import fc from "../support/fast-check.ts";
 import { expectSame } from "../support/minimal.ts";
 import { search, searchTimeoutMs, seed } from "../support/search.ts";
 

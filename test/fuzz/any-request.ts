@@ -1,9 +1,9 @@
 /** Requests of every kind that a stranger may send: nearly right, quite wrong, and no HTTP API's business at all. */
 
 import { deflateSync, gzipSync } from "node:zlib";
-import fc from "fast-check";
 import { allOperations } from "../api/all-routes.ts";
 import { pumpEvent } from "../prefect/contract-support.ts";
+import fc from "../support/fast-check.ts";
 
 export interface AnyRequest {
   readonly method: string;

@@ -1,21 +1,20 @@
 /**
  * Whatever is sent, the server answers as it says it does, stores nothing of what it refuses, and goes on.
  *
- * TRIPLINE_FUZZ_SEED and TRIPLINE_FUZZ_RUNS draw other requests, and more.
+ * TRIPLINE_TEST_SEED and TRIPLINE_FUZZ_RUNS draw other requests, and more.
  */
 
 import { type IncomingMessage, request } from "node:http";
 import { connect as connectSocket } from "node:net";
-import fc from "fast-check";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connect } from "../../src/store/connection.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
 import { SocketClient } from "../api/sockets/socket-client.ts";
 import { ContractServer, pumpEvent } from "../prefect/contract-support.ts";
+import fc, { seed } from "../support/fast-check.ts";
 import { type AnyRequest, anyRequest } from "./any-request.ts";
 
-const seed = Number(process.env["TRIPLINE_FUZZ_SEED"] ?? 20_261_123);
 const numRuns = Number(process.env["TRIPLINE_FUZZ_RUNS"] ?? 800);
 
 let server: ContractServer;

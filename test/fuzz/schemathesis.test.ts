@@ -8,7 +8,7 @@ import { installed, titled, versionOf } from "../prefect/client-support.ts";
 import { ContractServer } from "../prefect/contract-support.ts";
 
 const program = installed("schemathesis");
-const seed = process.env["TRIPLINE_FUZZ_SEED"] ?? "1";
+const seed = process.env["TRIPLINE_TEST_SEED"] ?? "1";
 /** With `coverage`, which is slow, it also tries every edge of every schema. */
 const phases = process.env["TRIPLINE_FUZZ_PHASES"] ?? "examples,fuzzing";
 const examples = process.env["TRIPLINE_FUZZ_EXAMPLES"] ?? "50";

@@ -3,7 +3,6 @@
  * show other events after a reload than before it.
  */
 
-import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Event } from "../../src/core/model/event.ts";
 import { day, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
@@ -13,6 +12,7 @@ import { type History, openHistory } from "../../src/history/history.ts";
 import { matchesFilter, occurredOf } from "../../src/history/matches.ts";
 import type { PageCursor } from "../../src/history/query-events.ts";
 import { comparable } from "../../src/history/text.ts";
+import fc from "../support/fast-check.ts";
 import { databaseKinds, type TestDatabase } from "./databases.ts";
 import { noon, someEvents, someFilter, stretchOf } from "./greenhouse.ts";
 

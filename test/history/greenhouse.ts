@@ -1,11 +1,11 @@
 /** Events and filters of a little greenhouse, plain ones and ones drawn at random. */
 
 import { randomUUID } from "node:crypto";
-import fc from "fast-check";
 import type { EventEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
 import { type Event, eventOf, type WireEvent } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
 import { type EventFilter, EventFilterSchema, resolveFilter } from "../../src/history/filter.ts";
+import fc from "../support/fast-check.ts";
 
 /** Sunday noon: all times here are near it. */
 export const noon: Micros = parseTime("2026-03-01T12:00:00Z") ?? 0;

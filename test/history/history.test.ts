@@ -1,10 +1,10 @@
-import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Event, receivedEvent } from "../../src/core/model/event.ts";
 import { day, formatTime, hour, type Micros, millisecond, second } from "../../src/core/model/time.ts";
 import { TooManyBuckets } from "../../src/history/count-by.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../../src/history/errors.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
+import fc from "../support/fast-check.ts";
 import { databaseKinds, type TestDatabase } from "./databases.ts";
 import { event, filter, noon, someEvents, stretchOf } from "./greenhouse.ts";
 

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { firingEvent } from "../../src/core/machine/consequence.ts";
 import { Core } from "../../src/core/machine/core.ts";
@@ -8,6 +7,7 @@ import { eventOf, type WireEvent } from "../../src/core/model/event.ts";
 import { second } from "../../src/core/model/time.ts";
 import { findLoops, reactionsAmong } from "../../src/lint/loops.ts";
 import { partOf } from "../../src/lint/triggers.ts";
+import fc from "../support/fast-check.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { numRuns, seed } from "../support/search.ts";
 import { warningsIn } from "./support.ts";

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AutomationSchema } from "../../src/core/model/automation.ts";
 import { second } from "../../src/core/model/time.ts";
@@ -6,6 +5,7 @@ import { neverFires } from "../../src/lint/never.ts";
 import { partOf } from "../../src/lint/triggers.ts";
 import { anyCase, anyTrigger, busy } from "../support/anything.ts";
 import { coreFirings, shown, shownCase } from "../support/core-runner.ts";
+import fc from "../support/fast-check.ts";
 import { numRuns, seed } from "../support/search.ts";
 import { warningsFor } from "./support.ts";
 

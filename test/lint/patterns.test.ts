@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compileGlob } from "../../src/core/model/glob.ts";
 import { findCommonValue, findValue, surelyWithin } from "../../src/lint/pattern-search.ts";
+import fc from "../support/fast-check.ts";
 import { numRuns, seed } from "../support/search.ts";
 
 const anyPattern = fc

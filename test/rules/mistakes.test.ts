@@ -1,7 +1,7 @@
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import fc from "../support/fast-check.ts";
 import { loadText, mistakesIn, RuleDirectory } from "./support.ts";
 
 const everyKey = `

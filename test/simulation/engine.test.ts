@@ -8,15 +8,15 @@ import type { Invocation } from "../../src/core/model/invocation.ts";
 import { runShard } from "../../src/engine/shard.ts";
 import { shardOf } from "../../src/engine/shard-of.ts";
 import { comparePositions } from "../../src/store/position.ts";
+import { repetition, seed } from "../support/fast-check.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
 import { Random } from "../support/random.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 import { FaultyProcess, FaultyStore, MemoryQueue } from "./faults.ts";
 import { randomAutomation, randomEvent } from "./rules.ts";
 
-const givenSeed = process.env["TRIPLINE_SEED"];
-const seeds =
-  givenSeed === undefined ? Array.from({ length: 40 }, (_, index) => index + 1) : [Number(givenSeed)];
+const simulationCount = 40;
+const seeds = Array.from({ length: simulationCount }, (_, index) => seed + index);
 
 const startMs = Date.UTC(2026, 2, 1);
 const leaseMs = 6_000;
@@ -29,7 +29,7 @@ describe("an engine among faults", () => {
     try {
       await simulate(seed);
     } catch (error) {
-      console.error(`Repeat with: TRIPLINE_SEED=${seed} npx vitest run test/simulation`);
+      console.error(`${repetition(seed)} -t "seed ${seed}"`); // the first simulation of a run has the seed of the run
       throw error;
     }
   });

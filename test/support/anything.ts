@@ -5,10 +5,10 @@
  * before and after the edges of windows; now and then an event is a microsecond beside the grid.
  */
 
-import fc from "fast-check";
 import { type AutomationDefinition, AutomationSchema } from "../../src/core/model/automation.ts";
 import { EventSchema, type WireEvent } from "../../src/core/model/event.ts";
 import { formatTime, hour, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
+import fc from "./fast-check.ts";
 import type { TimelineLine } from "./naive/naive.ts";
 
 /** Where every time line starts: 2026-03-01, midnight. */

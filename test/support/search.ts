@@ -1,9 +1,9 @@
-/** How far random tests search: TRIPLINE_RUNS=100000 searches longer, TRIPLINE_SEED repeats a search. */
+/** How far random tests search: TRIPLINE_RUNS=100000 searches longer, TRIPLINE_TEST_SEED repeats a search. */
 
-import fc from "fast-check";
 import { expect } from "vitest";
+import fc, { seed } from "./fast-check.ts";
 
-export const seed = Number(process.env["TRIPLINE_SEED"] ?? Date.now() % 1_000_000_000);
+export { seed };
 export const numRuns = Number(process.env["TRIPLINE_RUNS"] ?? 300);
 
 /** Tests a property on cases drawn at random. Cases are made small by `expectSame`, not by fast-check. */

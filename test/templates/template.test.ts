@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Renderer } from "../../src/templates/renderer.ts";
 import { parseTemplate, TemplateError, templateProblem } from "../../src/templates/template.ts";
 import { invocationOf, pumpEvent, triggerFiring } from "../delivery/support.ts";
+import fc from "../support/fast-check.ts";
 
 function render(template: string, given: Parameters<typeof invocationOf>[1] = {}): string {
   return new Renderer(invocationOf({ type: "do-nothing" }, given)).text(template);

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { jsonMistake } from "../../../src/api/http/json-mistake.ts";
+import fc from "../../support/fast-check.ts";
 
 describe("the place where a text stops being JSON", () => {
   // A scanner that is stricter or laxer than JSON.parse would point at a place where nothing is wrong, or at none.

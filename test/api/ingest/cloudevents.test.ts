@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { InvalidRequest } from "../../../src/api/http/refusal.ts";
 import { EventSchema, type WireEvent } from "../../../src/core/model/event.ts";
+import fc from "../../support/fast-check.ts";
 import { startApi, type TestApi } from "../support.ts";
 
 let api: TestApi;

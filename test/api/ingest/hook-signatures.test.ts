@@ -1,10 +1,10 @@
 import { createHmac } from "node:crypto";
-import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
 import { Refusal } from "../../../src/api/http/refusal.ts";
 import { checkSignature } from "../../../src/api/ingest/hook-signatures.ts";
 import type { Signature } from "../../../src/core/model/hook.ts";
+import fc from "../../support/fast-check.ts";
 
 const now = Date.parse("2026-03-01T09:30:00Z");
 const seconds = Math.floor(now / 1_000);

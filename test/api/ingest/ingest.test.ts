@@ -1,9 +1,9 @@
 import { request } from "node:http";
 import { gzipSync } from "node:zlib";
-import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { bodyBytesMax } from "../../../src/api/http/body.ts";
 import type { InvalidRequest } from "../../../src/api/http/refusal.ts";
+import fc from "../../support/fast-check.ts";
 import { pumpEvent, startApi, type TestApi } from "../support.ts";
 
 let api: TestApi;

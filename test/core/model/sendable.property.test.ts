@@ -3,7 +3,6 @@
  * refuses could not have been.
  */
 
-import fc from "fast-check";
 import addressparser from "nodemailer/lib/addressparser/index.js";
 import { Webhook } from "standardwebhooks";
 import { Agent } from "undici";
@@ -12,6 +11,7 @@ import { emailAddressProblem } from "../../../src/core/model/email-address.ts";
 import { headerNameProblem, headerValueProblem } from "../../../src/core/model/header.ts";
 import { encodedKeyOf, signingSecretProblem } from "../../../src/core/model/secret.ts";
 import { hostProblem, urlProblem } from "../../../src/core/model/url.ts";
+import fc from "../../support/fast-check.ts";
 
 /** The HTTP client of deliveries, up to the connection: it gets there only with a request that can be sent. */
 const connecting = "connecting";
