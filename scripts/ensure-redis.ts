@@ -1,14 +1,18 @@
 /**
- * Sees to it that this machine has a `redis-server`: for `npm start` without REDIS_URL, and for the tests, which start
- * private ones. The product itself (`tripline serve`) never installs anything.
+ * Makes sure that this machine has a `redis-server`: for `npm start` without REDIS_URL, and for the tests, which start
+ * private ones. It says what it installs, and asks first where there is a terminal. The product itself (`tripline serve`) never installs anything.
  */
 
 import { spawnSync } from "node:child_process";
+import { readSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 type Command = readonly [program: string, ...parameters: string[]];
 
-/** Finds `redis-server`, or installs it and says so; otherwise prints what to run, and ends this process with 1. */
+/**
+ * Finds `redis-server`. Where it is missing, prints the commands that install it, and runs them if a person at the
+ * terminal agrees. Without a terminal it runs them in CI (CI=true) and as root. Otherwise ends this process with 1.
+ */
 export function ensureRedisServer(): void {
   if (answers("redis-server", "--version")) return;
   const commands = installation();
@@ -18,7 +22,14 @@ export function ensureRedisServer(): void {
   const shown = commands.map((command) => command.join(" ")).join(" && ");
   if (!mayInstall(commands)) fail(`Run this${hasSudo() ? "" : " as root"}, then try again:\n\n  ${shown}\n`);
 
-  console.log(`redis-server is not on this machine; installing it:\n\n  ${shown}\n`);
+  console.log(`redis-server is not on this machine. These commands install it:\n\n  ${shown}\n`);
+  if (process.stdin.isTTY) {
+    if (!agrees("Run them now? [y/N] ")) fail(`Run this, then try again:\n\n  ${shown}\n`);
+  } else if (isCi() || isRoot()) {
+    // A container or a CI job: no one can be asked, and the machine is theirs.
+    console.log("There is no terminal to ask on; running them.");
+  } else fail(`There is no terminal to ask on. Run this, then try again:\n\n  ${shown}\n`);
+
   for (const [program, ...parameters] of commands) {
     const { status } = spawnSync(program, parameters, {
       stdio: "inherit",
@@ -26,7 +37,8 @@ export function ensureRedisServer(): void {
     });
     if (status !== 0) fail(`That failed. Run this, then try again:\n\n  ${shown}\n`);
   }
-  if (!answers("redis-server", "--version")) fail("It was installed, but is still not found on the PATH.");
+  if (!answers("redis-server", "--version"))
+    fail("The installation succeeded, but redis-server is still not on the PATH.");
 }
 
 /** The commands that install Redis here, or null where we know none. */
@@ -42,7 +54,18 @@ function installation(): readonly Command[] | null {
   return null;
 }
 
-/** True when nobody has to be asked for a password. */
+function isCi(): boolean {
+  return !["", "0", "false"].includes(process.env["CI"] ?? "");
+}
+
+/** Asks on the terminal. */
+function agrees(question: string): boolean {
+  process.stdout.write(question);
+  const answer = Buffer.alloc(100);
+  return /^y(es)?$/i.test(answer.toString("utf8", 0, readSync(0, answer)).trim());
+}
+
+/** Whether the commands run without asking for a password. */
 function mayInstall([first]: readonly Command[]): boolean {
   if (first?.[0] === "brew" || isRoot()) return true;
   return hasSudo() && answers("sudo", "-n", "true");
