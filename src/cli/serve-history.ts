@@ -22,7 +22,7 @@ export async function openSharedHistory(settings: Settings, running: Running): P
   return history;
 }
 
-/** What is told of the recorder and the trimming. */
+/** Counts what the recorder and the trimmer do. */
 export interface HistoryMeter {
   recorderFailed(): void;
   trimmed(entryCount: number): void;
@@ -58,7 +58,7 @@ export function startRecording(
       },
       onError: (error) => {
         meter.recorderFailed();
-        logger.warn({ err: error }, "The recorder could not go on; trying again");
+        logger.warn({ err: error }, "Could not record the log in the history; retrying");
       },
     });
     recorder.start();
@@ -73,9 +73,9 @@ export function startRecording(
     ...(history === null ? {} : { recordedPosition: () => history.recordedPosition() }),
     onTrimmed: (entryCount) => {
       meter.trimmed(entryCount);
-      logger.debug({ entryCount }, "The log was trimmed");
+      logger.debug({ entryCount }, "Trimmed the log");
     },
-    onError: (error) => logger.warn({ err: error }, "The log could not be trimmed; trying again"),
+    onError: (error) => logger.warn({ err: error }, "Could not trim the log; retrying"),
   });
   trimmer.start();
   running.add(() => trimmer.stop());

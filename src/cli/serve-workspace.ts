@@ -50,7 +50,7 @@ export async function serveWorkspace(
   const metrics = all.inWorkspace(workspace);
   const log = new Log(redis, workspace, {
     onMalformed: (position, reason) =>
-      logger.error({ position, reason }, "Passed over a log entry that cannot be read"),
+      logger.error({ position, reason }, "Skipped a log entry that cannot be read"),
   });
   running.add(async () => log.close());
   const history = shared === null ? null : await shared.inWorkspace(workspace);

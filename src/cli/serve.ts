@@ -90,7 +90,7 @@ async function startParts(
   // An option has been checked where it was read.
   if (!isRedisUrl(redisUrl)) throw new CommandFailure(`REDIS_URL should be ${redisUrlExample}.`);
   const redis = connect(redisUrl, {
-    onTrouble: (error) => logger.warn({ err: error }, "Redis cannot be reached; trying again"),
+    onTrouble: (error) => logger.warn({ err: error }, "Redis connection lost; reconnecting"),
   });
   running.add(async () => redis.disconnect());
   await requireRedisVersion(redis);
@@ -161,7 +161,7 @@ async function startParts(
   return { url, needsKey, automationCount, stop: () => running.stop() };
 }
 
-/** Without keys everybody may do everything, so then only this machine is listened to, whatever the settings say. */
+/** Without keys everyone may do everything, so the server then listens on this machine only, whatever the settings say. */
 function addressToListenOn(host: string, needsKey: boolean, logger: Logger): string {
   if (needsKey || isLoopbackName(host)) return host;
   const remedy = `set TRIPLINE_API_KEYS_FILE (docs/security.md), or run tripline keys create --name admin --scope admin; then start again to listen on ${host}`;
@@ -184,7 +184,7 @@ function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): () => Pr
     } catch (error) {
       return error instanceof Error ? error.message : "Redis cannot be reached";
     }
-    return settled ? null : "The engine waits for a shard that has no owner yet";
+    return settled ? null : "The engine is waiting for a shard that has no owner yet";
   };
 }
 
@@ -207,7 +207,7 @@ async function warnOfForgetfulRedis(redis: Redis, logger: Logger): Promise<void>
   const answer = await redis.config("GET", "appendonly").catch(() => null); // some services hide CONFIG
   if (Array.isArray(answer) && answer[1] === "no") {
     const remedy = "redis-cli config set appendonly yes";
-    logger.warn({ remedy }, "Redis keeps no append-only file: its restart would lose events and windows");
+    logger.warn({ remedy }, "Redis has no append-only file: if it restarts, events and windows are lost");
   }
 }
 

@@ -1,4 +1,4 @@
-/** The engine as a process runs it: every shard of a workspace that it can get hold of. */
+/** The engine as a process runs it: every shard of a workspace that it can claim. */
 
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
@@ -38,7 +38,7 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
-/** The workspace's state is divided otherwise than asked for. */
+/** The workspace is divided into another number of shards than the settings ask for. */
 export class ShardCountChanged extends Error {
   override readonly name = "ShardCountChanged";
 }
@@ -46,15 +46,22 @@ export class ShardCountChanged extends Error {
 const leaseMsDefault = 10_000;
 
 /**
- * Starts the engine. From then on it bears with Redis being away.
+ * Starts the engine. From then on it tolerates Redis outages.
  *
- * @throws RedisUnreachable when Redis is not there to start with
+ * @example
+ * const engine = await startEngine({ redisUrl, workspace: "default", queue, logger });
+ * await engine.ready;
+ * // …
+ * await engine.stop();
+ *
+ * @throws RedisUnreachable when Redis is unavailable at the start
  * @throws ShardCountChanged when the workspace was started with another number of shards
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { redisUrl, workspace, queue, logger, metrics = {}, shards = 1, leaseMs = leaseMsDefault } = options;
   const { latenessDefault, seenCountMax, tracer = passOnTracer } = options;
-  const onTrouble = (error: Error) => logger.warn({ err: error }, "The engine has no connection to Redis");
+  const onTrouble = (error: Error) =>
+    logger.warn({ err: error }, "The engine lost its connection to Redis; reconnecting");
   const redis = connect(redisUrl, { name: "tripline-engine", onTrouble });
   try {
     await fixShardCount(redis, workspace, shards);
@@ -70,7 +77,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   for (let shard = 0; shard < shards; shard += 1) {
     const onMalformed = (position: string, reason: string) => {
       metrics.malformed?.(shard);
-      logger.error({ shard, position, reason }, "Passed over a log entry that cannot be read");
+      logger.error({ shard, position, reason }, "Skipped a log entry that cannot be read");
     };
     const store = new RedisShardStore(redis, { workspace, shard, owner, onMalformed });
     const settings = {
@@ -108,7 +115,7 @@ async function fixShardCount(redis: Redis, workspace: string, shards: number): P
   const fixed = Number(await reaching(() => redis.get(key)));
   if (fixed === shards) return;
   throw new ShardCountChanged(
-    `Workspace ${workspace} was started with ${fixed} shards, and ${shards} are asked for; its windows are divided ` +
-      `among those. Start with ${fixed} shards`,
+    `Workspace ${workspace} has ${fixed} shards, but the settings ask for ${shards}. The number is fixed at the first start, ` +
+      `because open windows are divided among the shards. Start with --shards ${fixed}`,
   );
 }

@@ -34,7 +34,7 @@ export async function restore(
   const last = await store.lastPosition();
   if (comparePositions(last, cursor.position) < 0) {
     const fields = { shard, cursor: cursor.position, last };
-    logger.error(fields, "The log ends before the cursor: entries are lost. Going on with what comes next");
+    logger.error(fields, "The log ends before the cursor: entries were lost. Continuing with new ones");
     cursor = { ...cursor, position: last };
   }
   await recallSeenIds(core, cursor, store, options.seenCountMax ?? seenCountMax);
@@ -50,10 +50,7 @@ async function begin(
   const core = new Core(options);
   if (trimmed) {
     const fields = { shard, position };
-    logger.warn(
-      fields,
-      "A new shard in a log that was trimmed: it sees what comes from now on, and nothing before",
-    );
+    logger.warn(fields, "New shard in a trimmed log: it sees new events only");
   }
   for (const automation of automations) {
     if (shardOf(automation.id, shardCount) !== shard) continue;

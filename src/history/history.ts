@@ -110,7 +110,7 @@ export class History {
 /**
  * Opens a history, and creates or upgrades its tables.
  *
- * @throws HistoryMisconfigured when the address is none that can be used
+ * @throws HistoryMisconfigured when the address is invalid
  * @throws HistoryUnavailable when the database cannot be reached
  */
 export async function openHistory(options: HistoryOptions): Promise<History> {

@@ -2,7 +2,7 @@
  * The recorder: follows a workspace's log and copies its events into the history.
  *
  * The cursor is stored with the rows, so a restart goes on where the last commit was. Two recorders do no harm: each
- * stretch is recorded by whoever moves the cursor first, and the other one starts over from there.
+ * stretch is recorded by the one that moves the cursor first, and the other starts over from there.
  */
 
 import type { LogPosition } from "../core/machine/log-entry.ts";
@@ -24,7 +24,7 @@ export interface RecorderOptions {
   readonly pruneEveryMs?: number;
   /** Called for each failure, before it is tried again: after a pause that grows to 5 seconds. */
   readonly onError?: (error: unknown) => void;
-  /** Told how far the log is recorded, after each step. */
+  /** Called after each step, with how far the log is recorded. */
   readonly onRecorded?: (position: LogPosition) => void;
 }
 

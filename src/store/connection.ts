@@ -18,7 +18,7 @@ export class RedisUnreachable extends Outage {
   }
 }
 
-/** In words for whoever runs the server; ioredis's own are about its options. */
+/** In words for the people who run the server; ioredis's own are about its options. */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   // A transaction is refused because of what was refused in it.
@@ -32,7 +32,7 @@ export interface ConnectOptions {
   readonly name?: string;
   /** For a connection that waits for entries: its commands may take up to `blockMsMax`. */
   readonly blocking?: boolean;
-  /** Told once each time the connection is lost or cannot be made. */
+  /** Called once each time the connection is lost or cannot be made. */
   readonly onTrouble?: (error: Error) => void;
 }
 
@@ -77,7 +77,7 @@ export async function reaching<T>(commands: () => Promise<T>): Promise<T> {
   } catch (error) {
     const answered = error instanceof Error && error.name === "ReplyError";
     if (error instanceof RedisUnreachable || (answered && !refusals.test(error.message))) throw error;
-    // Of the program, such as a call with too many arguments: as an outage it would be tried again for ever.
+    // Of the program, such as a call with too many arguments: as an outage it would be retried forever.
     if (error instanceof RangeError || error instanceof TypeError) throw error;
     throw new RedisUnreachable(error);
   }

@@ -25,7 +25,7 @@ import { workspaceSecret } from "./workspace-secret.ts";
 export type { NewEvent } from "./entry.ts";
 
 export interface LogOptions {
-  /** Told of each entry that cannot be read and is passed over. */
+  /** Called for each entry that cannot be read and is skipped. */
   readonly onMalformed?: (position: LogPosition, reason: string) => void;
 }
 
@@ -50,6 +50,15 @@ function optionalEvent(event: NewEvent | undefined): ReturnType<typeof encodeEve
   return event === undefined ? ["", "", ""] : encodeEvent(event);
 }
 
+/**
+ * One workspace's log.
+ *
+ * @example
+ * const log = new Log(connect("redis://127.0.0.1:6379"), "default");
+ * await log.appendEvents([{ event }]);
+ * const entries = await log.read(startOfLog, { count: 100 });
+ * log.close();
+ */
 export class Log {
   /** Where webhooks and notifications may go, by name. */
   readonly destinations: DestinationStore;
@@ -71,7 +80,7 @@ export class Log {
     this.#onMalformed = options.onMalformed ?? (() => {});
   }
 
-  /** How many entries this reader has passed over because they could not be read. */
+  /** How many entries this reader has skipped because they could not be read. */
   get malformedCount(): number {
     return this.#malformedCount;
   }
@@ -233,7 +242,7 @@ export class Log {
    * Forgets entries before a position; Redis may keep some of them until a whole block of them can go.
    *
    * The caller keeps what is still needed: every shard and the recorder must have passed `first`, and by at least the
-   * time for which event ids are known, because a shard learns them anew from the log when it starts.
+   * time for which event ids are known, because a shard learns them again from the log when it starts.
    *
    * @returns how many were trimmed
    * @throws RedisUnreachable
@@ -291,7 +300,7 @@ export class Log {
   close(): void {
     const waiting = this.#waiting;
     this.#waiting = null;
-    // Between two attempts to connect, ioredis would leave what waits for the next one waiting for ever.
+    // Between two attempts to connect, ioredis would leave what waits for the next one waiting forever.
     if (waiting?.status === "reconnecting") waiting.status = "wait";
     waiting?.disconnect();
   }

@@ -13,7 +13,7 @@ export interface TrimmerOptions {
    * it has seen, so it has to be longer than those are known.
    */
   readonly margin: Micros;
-  /** Up to where the log is recorded; left out when nobody records it. */
+  /** Up to where the log is recorded; left out when nothing records it. */
   readonly recordedPosition?: () => Promise<LogPosition>;
   readonly everyMs?: number;
   readonly onTrimmed?: (entryCount: number) => void;

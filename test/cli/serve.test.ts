@@ -86,7 +86,7 @@ describe("tripline serve cannot start", () => {
     ]);
     expect({ code, stderr }).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining("Start with 2 shards"),
+      stderr: expect.stringContaining("Start with --shards 2"),
     });
   });
 });

@@ -41,12 +41,13 @@ async function numbersOf(db: Any, query: string): Promise<unknown[]> {
 test("a transaction that reads first can still write: no other writes in between", async () => {
   const [one, two] = [open(), open()];
   await sql`create table numbers (number integer)`.execute(one);
+  await numbersOf(two, "select 1"); // its thread has started
   let other: Promise<unknown> = Promise.resolve();
   await one.transaction().execute(async (db) => {
     await numbersOf(db as unknown as Any, "select count(*) from numbers");
     other = two.transaction().execute((later) => sql`insert into numbers values (2)`.execute(later));
     // The other one has its chance; that it does not take it cannot be awaited.
-    await Promise.race([other, new Promise((resolve) => setTimeout(resolve, 200))]);
+    await Promise.race([other, new Promise((resolve) => setTimeout(resolve, 500))]);
     await sql`insert into numbers values (1)`.execute(db);
   });
   await other;
