@@ -33,15 +33,15 @@ export interface Settings {
   readonly redis: string;
   /** The key file; null: keys are made by command alone. */
   readonly apiKeysFile: string | null;
-  /** Whether a proxy is in front whose word on host and protocol counts. */
+  /** Whether to trust the host and protocol that a proxy forwards. */
   readonly trustProxy: boolean;
   /** Origins of web pages that may use the API from browsers. */
   readonly corsOrigin: readonly string[];
   /** `off`: no history is kept. */
   readonly historyUrl: string;
-  /** How long events are kept there; maybe infinite. */
+  /** May be infinite. */
   readonly historyMaxAge: Micros;
-  /** How many bytes they may take; maybe infinite. */
+  /** In bytes; may be infinite. */
   readonly historyMaxSize: number;
   /** How much of the log is kept behind its slowest reader. */
   readonly logMargin: Micros;
@@ -55,7 +55,7 @@ export interface Settings {
   readonly retryMax: Micros;
   readonly giveUpAfter: Micros;
   readonly workerDeadAfter: Micros;
-  /** Every address, or those of these networks. */
+  /** True: every address; otherwise those in these networks. */
   readonly allowPrivateAddresses: true | readonly string[];
   readonly logLevel: string;
   readonly logFormat: LogFormat;
@@ -85,13 +85,13 @@ export function settingsOptions(): Option[] {
     )
       .argParser(list)
       .default([], "none"),
-    setting("--port <port>", "where to listen; 0 takes a free port", "PORT")
+    setting("--port <port>", "port to listen on; 0 picks a free one", "PORT")
       .argParser(wholeNumber(0, 65_535))
       .default(4200),
-    setting("--host <host>", "the address to listen on", "HOST").default("127.0.0.1"),
+    setting("--host <host>", "address to listen on", "HOST").default("127.0.0.1"),
     setting(
       "--workspace <names>",
-      "the workspaces to serve, separated by commas or repeated; rule files go to the first",
+      "workspaces to serve, separated by commas or repeated; rule files apply to the first",
       "WORKSPACE",
     )
       .argParser(readWorkspaces)
@@ -101,14 +101,14 @@ export function settingsOptions(): Option[] {
       .default(redisUrlIn(process.env) ?? "redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
     setting(
       "--api-keys-file <path>",
-      "API keys to create, change and revoke at the start: a YAML list, see docs/security.md",
+      "file with API keys to create, change and revoke at the start; see docs/security.md",
       "API_KEYS_FILE",
     )
       .argParser(nonEmpty)
       .default(null, "none"),
     setting(
       "--trust-proxy [yes]",
-      "believe X-Forwarded-Host and X-Forwarded-Proto: only behind a proxy that sets them",
+      "trust X-Forwarded-Host and X-Forwarded-Proto; only behind a proxy that sets them",
       "TRUST_PROXY",
     )
       .argParser(yesOrNo)
@@ -123,78 +123,78 @@ export function settingsOptions(): Option[] {
       .default([], "none"),
     setting(
       "--history-url <url>",
-      "where events are kept: sqlite:<path>, postgres://…, or off",
+      "where to store events: sqlite:<path>, postgres://…, or off",
       "HISTORY_URL",
     )
       .argParser(readHistoryUrl)
       .default(historyUrlDefault),
-    setting("--history-max-age <duration>", "how long events are kept there", "HISTORY_MAX_AGE")
+    setting("--history-max-age <duration>", "how long to keep events in the history", "HISTORY_MAX_AGE")
       .argParser(orUnlimited(duration(minute)))
       .default(30 * day, formatDuration(30 * day)),
-    setting("--history-max-size <size>", "how much room they may take there", "HISTORY_MAX_SIZE")
+    setting("--history-max-size <size>", "maximum size of the history", "HISTORY_MAX_SIZE")
       .argParser(orUnlimited(size))
       .default(10 * gigabyte, "10GB"),
-    setting("--log-margin <duration>", "how much of the log Redis keeps behind its readers", "LOG_MARGIN")
+    setting(
+      "--log-margin <duration>",
+      "how much of the log to keep in Redis behind its readers",
+      "LOG_MARGIN",
+    )
       .argParser(duration(logMarginMin))
       .default(hour, formatDuration(hour)),
     setting(
       "--lateness <duration>",
-      "how long a window waits for delayed events, unless its trigger says",
+      "how long a window waits for late events; a trigger can override it",
       "LATENESS",
     )
       .argParser(duration(0))
       .default(latenessDefault, formatDuration(latenessDefault)),
-    setting(
-      "--shards <count>",
-      "among how many shards the workspace is divided; fixed at its first start",
-      "SHARDS",
-    )
+    setting("--shards <count>", "number of shards in the workspace; fixed at its first start", "SHARDS")
       .argParser(wholeNumber(1, 1_024))
       .default(1),
     ofMs(
       "--lease <duration>",
-      "how long a shard waits for a new owner when its own has died",
+      "how long a shard waits for a new owner after its engine dies",
       "LEASE",
       500,
       10_000,
     ),
     setting(
       "--seen-max <count>",
-      "how many event ids are known at most, to count each event once",
+      "maximum number of event ids to remember, so that each event counts once",
       "SEEN_MAX",
     )
       .argParser(wholeNumber(1, 100_000_000))
       .default(seenCountMax),
-    setting("--concurrency <count>", "actions under way at the same time", "CONCURRENCY")
+    setting("--concurrency <count>", "maximum number of actions to run at the same time", "CONCURRENCY")
       .argParser(wholeNumber(1, 10_000))
       .default(workerSettings.concurrency),
-    setting("--attempts <count>", "attempts at a delivery before it becomes a dead letter", "ATTEMPTS")
+    setting("--attempts <count>", "attempts before a delivery becomes a dead letter", "ATTEMPTS")
       .argParser(wholeNumber(1, 1_000))
       .default(workerSettings.attemptsMax),
     ofMs(
       "--retry <duration>",
-      "the longest wait before the second attempt; it doubles",
+      "maximum wait before the second attempt; doubles with each attempt",
       "RETRY",
       1,
       workerSettings.retryMs,
     ),
     ofMs(
       "--retry-max <duration>",
-      "the longest wait before any attempt",
+      "maximum wait before any attempt",
       "RETRY_MAX",
       1,
       workerSettings.retryMsMax,
     ),
     ofMs(
       "--give-up-after <duration>",
-      "how long a delivery waits for an endpoint that is down",
+      "how long to retry a delivery while its endpoint is down",
       "GIVE_UP_AFTER",
       1,
       workerSettings.giveUpAfterMs,
     ),
     ofMs(
       "--worker-dead-after <duration>",
-      "after what silence of a worker its deliveries are handed to another",
+      "how long a silent worker keeps its deliveries",
       "WORKER_DEAD_AFTER",
       100,
       workerSettings.deadAfterMs,
@@ -207,10 +207,8 @@ export function settingsOptions(): Option[] {
       .argParser(readNetworks)
       .preset("all")
       .default([], "none"),
-    setting("--log-level <level>", "the least severe that is logged", "LOG_LEVEL")
-      .choices(logLevels)
-      .default("info"),
-    setting("--log-format <format>", "json, or text for people", "LOG_FORMAT")
+    setting("--log-level <level>", "minimum log level", "LOG_LEVEL").choices(logLevels).default("info"),
+    setting("--log-format <format>", "json for programs, text for people", "LOG_FORMAT")
       .choices(["json", "text"])
       .default("json"),
   ];
@@ -221,7 +219,7 @@ export function addSettings(command: Command): Command {
   return command;
 }
 
-/** A Redis URL as it may be shown. */
+/** A Redis URL that is safe to print. */
 export function withoutPassword(url: string): string {
   return url.replace(/(:\/\/[^:/@]*):[^@]*@/, "$1:********@");
 }
@@ -249,7 +247,9 @@ function readRoles(text: string): Role[] {
   const named = list(text);
   const unknown = named.find((name) => !(roles as readonly string[]).includes(name));
   if (unknown !== undefined || named.length === 0) {
-    throw new InvalidArgumentError(`${unknown ?? "Nothing"} is no role; the roles are ${roles.join(", ")}.`);
+    throw new InvalidArgumentError(
+      `${unknown === undefined ? "No role is given" : `${unknown} is not a role`}; use ${roles.join(", ")}.`,
+    );
   }
   return roles.filter((role) => named.includes(role));
 }
@@ -257,7 +257,7 @@ function readRoles(text: string): Role[] {
 /** @param before what earlier options named */
 function readWorkspaces(text: string, before: readonly string[]): readonly string[] {
   const names = list(text).map(readWorkspace);
-  if (names.length === 0) throw new InvalidArgumentError("It should name a workspace, such as default.");
+  if (names.length === 0) throw new InvalidArgumentError("Name a workspace, such as default.");
   return [...new Set(before === workspaceDefault ? names : [...before, ...names])];
 }
 
@@ -275,20 +275,20 @@ export function isWorkspaceName(text: string): boolean {
   return /^[\w.-]{1,100}$/.test(text);
 }
 
-/** @throws InvalidArgumentError when no workspace can be named so */
+/** @throws InvalidArgumentError when the text is not a valid workspace name */
 export function readWorkspace(text: string): string {
   // It becomes the hash tag of the workspace's keys, which ends at the first brace.
   if (isWorkspaceName(text)) return text;
-  throw new InvalidArgumentError("It should be letters, digits, dots, hyphens and underscores.");
+  throw new InvalidArgumentError("Use letters, digits, dots, hyphens and underscores.");
 }
 
 /** @throws InvalidArgumentError */
 export function readRedisUrl(text: string): string {
   if (isRedisUrl(text)) return text;
-  throw new InvalidArgumentError(`It should be ${redisUrlExample}.`);
+  throw new InvalidArgumentError(`Use ${redisUrlExample}.`);
 }
 
-/** What REDIS_URL says; one that is set to nothing says nothing. */
+/** The value of REDIS_URL; undefined when it is empty or not set. */
 export function redisUrlIn(env: NodeJS.ProcessEnv): string | undefined {
   return env["REDIS_URL"] === "" ? undefined : env["REDIS_URL"];
 }
@@ -301,7 +301,7 @@ export const redisUrlExample = "a URL such as redis://127.0.0.1:6379 or rediss:/
 
 function readHistoryUrl(text: string): string {
   if (/^(?:off$|sqlite:.|postgres(?:ql)?:\/\/.)/.test(text)) return text;
-  throw new InvalidArgumentError("It should be sqlite:path/to/file, postgres://user@host/database, or off.");
+  throw new InvalidArgumentError("Use sqlite:path/to/file, postgres://user@host/database, or off.");
 }
 
 function nonEmpty(text: string): string | null {
@@ -311,7 +311,7 @@ function nonEmpty(text: string): string | null {
 function yesOrNo(text: string): boolean {
   if (/^(?:yes|true|1)$/.test(text)) return true;
   if (/^(?:no|false|0)$/.test(text)) return false;
-  throw new InvalidArgumentError("It should be yes or no.");
+  throw new InvalidArgumentError("Use yes or no.");
 }
 
 function orUnlimited(read: (text: string) => number): (text: string) => number {
@@ -323,7 +323,7 @@ function size(text: string): number {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)$/i.exec(text) ?? [];
   const power = ["kb", "mb", "gb", "tb"].indexOf(unit.toLowerCase()) + 1;
   if (amount !== undefined && Number(amount) > 0) return Number(amount) * 1_000 ** power;
-  throw new InvalidArgumentError("It should be a size such as 500MB or 10GB, or unlimited.");
+  throw new InvalidArgumentError("Use a size such as 500MB or 10GB, or unlimited.");
 }
 
 function readNetworks(text: string): true | readonly string[] {
@@ -342,7 +342,7 @@ function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const number = Number(text);
     if (/^\d+$/.test(text) && number >= min && number <= max) return number;
-    throw new InvalidArgumentError(`It should be a whole number from ${min} to ${max}.`);
+    throw new InvalidArgumentError(`Use a whole number from ${min} to ${max}.`);
   };
 }
 
@@ -351,6 +351,6 @@ function duration(min: Micros): (text: string) => Micros {
     const length = parseDuration(text);
     if (length !== null && length >= min) return length;
     const atLeast = min === 0 ? "" : ` of at least ${formatDuration(min)}`;
-    throw new InvalidArgumentError(`It should be a duration${atLeast}, such as 90s, 30m or PT30M.`);
+    throw new InvalidArgumentError(`Use a duration${atLeast}, such as 90s, 30m or PT30M.`);
   };
 }

@@ -87,7 +87,7 @@ describe("a server's history", () => {
   });
 
   test.each([
-    ["mysql://here", 2, "It should be sqlite:path/to/file"],
+    ["mysql://here", 2, "Use sqlite:path/to/file"],
     [`sqlite:${join(import.meta.dirname, "history.test.ts")}`, 1, "--history-url off"],
     ["postgres://tripline:sesame@127.0.0.1:9/events", 1, "--history-url off"],
   ])("at %s is refused at the start, with what to do", async (url, exitCode, says) => {

@@ -70,14 +70,14 @@ describe("the settings of a server", () => {
   });
 
   test.each([
-    [["--roles", "api,enigne"], "enigne is no role; the roles are api, engine, actions, recorder"],
+    [["--roles", "api,enigne"], "enigne is not a role; use api, engine, actions, recorder"],
     [["--port", "70000"], "a whole number from 0 to 65535"],
     [["--shards", "0"], "a whole number from 1"],
     [["--lateness", "soon"], "a duration, such as"],
     [["--lease", "1ms"], "a duration of at least 500ms"],
     [["--redis", "localhost:6379"], "redis://127.0.0.1:6379"],
     [["--workspace", "a{b}"], "letters, digits"],
-    [["--allow-private-addresses", "10.1.0.0/99"], "no network"],
+    [["--allow-private-addresses", "10.1.0.0/99"], "invalid network"],
     [["--history-url", "mysql://here"], "sqlite:path/to/file"],
     [["--history-max-size", "10"], "such as 500MB"],
     [["--history-max-age", "long"], "a duration"],
