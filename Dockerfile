@@ -20,6 +20,9 @@ RUN npm pack --pack-destination /tmp \
 WORKDIR /opt/tripline
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc cp /build/package-lock.json . \
   && npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+  # The OpenTelemetry SDK, at the version of the lock file: the image has no npm to add it later.
+  && npm install --no-save --save-prod --omit=dev --ignore-scripts --no-audit --no-fund \
+    "@opentelemetry/sdk-node@$(node -p 'require("./package-lock.json").packages["node_modules/@opentelemetry/sdk-node"].version')" \
   && rm package-lock.json \
   && chmod 755 "$(node -p 'require("./package.json").bin.tripline')"
 

@@ -1,4 +1,4 @@
-/** What a worker can be told, and what it reports. */
+/** The settings of a worker, and what it reports to. */
 
 import type { AllowedPrivateAddresses } from "./http/address-policy.ts";
 import type { EndpointLimits } from "./http/endpoints.ts";

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis.stop());
 
-test("an action is told of as the events that other automations match", async () => {
+test("an action is reported as events that other automations can match", async () => {
   const actions = startActions(redis.url);
   actions.work();
   const invocation = invocationOf({ type: "do-nothing" });
@@ -39,7 +39,7 @@ test("an action is told of as the events that other automations match", async ()
   for (const entry of entries) expect(entry).toMatchObject({ event: { lineage: invocation.lineage } });
 });
 
-test("an invocation that is handed over again, also after it was run, is run once", async () => {
+test("an invocation that is added again, even after it ran, runs once", async () => {
   const actions = startActions(redis.url);
   const receiver = await startReceiver();
   const invocation = invocationOf(webhook(receiver.url));
@@ -181,7 +181,7 @@ describe("pause-automation and resume-automation", () => {
 });
 
 describe("dead letters", () => {
-  test("can be listed, and redelivered under the same webhook-id, and are told of anew", async () => {
+  test("can be listed, and redelivered under the same webhook-id, and are reported again", async () => {
     const actions = startActions(redis.url);
     let status = 500;
     const receiver = await startReceiver((response) => void response.writeHead(status).end("down"));
@@ -216,7 +216,7 @@ describe("dead letters", () => {
 });
 
 describe("one endpoint delays no other", () => {
-  test("neither one that never answers", async () => {
+  test("not even one that never answers", async () => {
     const actions = startActions(redis.url);
     const silent = createServer(() => {}); // takes connections and says nothing
     silent.listen(0, "127.0.0.1");
@@ -234,7 +234,7 @@ describe("one endpoint delays no other", () => {
     expect((await actions.outcome(good)).event).toMatch(/executed$/);
   }, 15_000);
 
-  test("nor one that fails: it is left alone, and waiting costs no attempt", async () => {
+  test("nor one that fails: it rests, and waiting costs no attempt", async () => {
     const actions = startActions(redis.url);
     let isUp = false;
     const receiver = await startReceiver((response) => void response.writeHead(isUp ? 200 : 500).end());
@@ -254,7 +254,7 @@ describe("one endpoint delays no other", () => {
     expect(metrics.deferredCount).toBeGreaterThan(0);
   });
 
-  test("a delivery whose endpoint stays away is given up in the end", async () => {
+  test("a delivery whose endpoint stays down is given up in the end", async () => {
     const actions = startActions(redis.url);
     const receiver = await startReceiver((response) => void response.writeHead(500).end("down"));
     actions.work({
@@ -289,10 +289,10 @@ describe("when a part dies", () => {
       invocation.id,
     ]);
     const triggered = (await actions.events()).filter(({ event }) => event.endsWith(".action.triggered"));
-    expect(new Set(triggered.map(({ id }) => id)).size).toBe(1); // told twice, counted once
+    expect(new Set(triggered.map(({ id }) => id)).size).toBe(1); // reported twice, counted once
   });
 
-  test("a worker that dies between the outcome and telling it: it is told, and not delivered again", async () => {
+  test("a worker that dies between the outcome and its report: it is reported, and not delivered again", async () => {
     const actions = startActions(redis.url);
     const receiver = await startReceiver();
     const invocation = invocationOf(webhook(receiver.url));
@@ -320,7 +320,7 @@ describe("when a part dies", () => {
     expect(receiver.received).toHaveLength(1);
   });
 
-  test("Redis restarted while a webhook is under way: it is delivered once, and told of", async () => {
+  test("Redis restarted while a webhook is in flight: it is delivered once, and reported", async () => {
     const ownRedis = await startRedis({ appendOnly: "always" });
     onTestFinished(() => ownRedis.stop());
     const actions = startActions(ownRedis.url);
@@ -337,7 +337,7 @@ describe("when a part dies", () => {
     await expect.poll(async () => (await actions.queue.counts()).active, { timeout: 30_000 }).toBe(0);
   });
 
-  test("Redis full while a webhook is under way: it is delivered once, and told of when there is room", async () => {
+  test("Redis full while a webhook is in flight: it is delivered once, and reported when there is room", async () => {
     const ownRedis = await startRedis({ appendOnly: "always" });
     onTestFinished(() => ownRedis.stop());
     const actions = startActions(ownRedis.url);
@@ -355,7 +355,7 @@ describe("when a part dies", () => {
   });
 
   // The worker must keep the outcome in hand: to let go of the job would cost the time until it is taken for dead.
-  test("a log that is away for a while: the outcome waits for it", async () => {
+  test("a log that is unavailable for a while: the outcome waits for it", async () => {
     const logRedis = await startRedis({ appendOnly: "always" });
     const logConnection = connect(logRedis.url);
     onTestFinished(async () => {
@@ -409,7 +409,7 @@ describe("when a part dies", () => {
   });
 });
 
-test("a worker that is closed finishes what is under way and takes no more", async () => {
+test("a worker that is closed finishes what is in flight and takes no more", async () => {
   const actions = startActions(redis.url);
   let answer: () => void = () => {};
   const receiver = await startReceiver((response) => {
@@ -430,7 +430,7 @@ test("a worker that is closed finishes what is under way and takes no more", asy
   expect(await actions.queue.counts()).toMatchObject({ active: 0 });
 });
 
-test("a worker that was taken for dead does not wait for a job that is another's by now", async () => {
+test("a worker that was taken for dead does not wait for a job that another one has by now", async () => {
   const actions = startActions(redis.url);
   let answer: () => void = () => {};
   const receiver = await startReceiver((response) => {
@@ -449,12 +449,12 @@ test("a worker that was taken for dead does not wait for a job that is another's
   expect(performance.now() - started).toBeLessThan(4_000);
 });
 
-test("metrics are told of attempts and outcomes", async () => {
+test("metrics count attempts and outcomes", async () => {
   const actions = startActions(redis.url);
-  const told: unknown[] = [];
+  const calls: unknown[] = [];
   const metrics: ActionMetrics = {
-    actionFinished: (type, outcome, seconds) => told.push([type, outcome, typeof seconds]),
-    attemptFinished: (type, outcome, seconds) => told.push([type, outcome, typeof seconds]),
+    actionFinished: (type, outcome, seconds) => calls.push([type, outcome, typeof seconds]),
+    attemptFinished: (type, outcome, seconds) => calls.push([type, outcome, typeof seconds]),
   };
   const receiver = await startReceiver(
     (response, _request, index) => void response.writeHead(index === 0 ? 500 : 200).end(),
@@ -464,7 +464,7 @@ test("metrics are told of attempts and outcomes", async () => {
   await actions.queue.addInvocations([invocation]);
   await actions.outcome(invocation);
   await expect
-    .poll(() => told)
+    .poll(() => calls)
     .toEqual([
       ["call-webhook", "retry", "number"],
       ["call-webhook", "executed", "number"],

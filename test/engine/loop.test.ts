@@ -4,6 +4,7 @@ import type { Invocation } from "../../src/core/model/invocation.ts";
 import { formatTime, millisecond } from "../../src/core/model/time.ts";
 import { runShard } from "../../src/engine/shard.ts";
 import { receivedAt } from "../../src/store/position.ts";
+import { passOnTracer, type SpanOptions, type Tracer } from "../../src/telemetry/tracer.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
@@ -29,7 +30,7 @@ afterEach(async () => {
   await ended;
 });
 
-function start(): void {
+function start(tracer: Tracer = passOnTracer): void {
   stop = new AbortController();
   const store = new MemoryShardStore(world, 0, "owner");
   const queue = { addInvocations: async (added: readonly Invocation[]) => void invocations.push(...added) };
@@ -43,8 +44,65 @@ function start(): void {
     },
   };
   const settings = { shard: 0, shardCount: 1, leaseMs: 10_000, latenessDefault: 0 };
-  ended = runShard({ store, queue, clock, logger, metrics }, settings, stop.signal);
+  ended = runShard({ store, queue, clock, logger, metrics, tracer }, settings, stop.signal);
 }
+
+describe("spans", () => {
+  const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+  /** Names each span by its number. */
+  function recordingTracer() {
+    const started: SpanOptions[] = [];
+    const ends: unknown[] = [];
+    const tracer: Tracer = {
+      start(_, options) {
+        const number = started.push(options);
+        return {
+          trace: `span ${number}`,
+          rename() {},
+          set() {},
+          end: (error) => void ends.push([number, error]),
+        };
+      },
+    };
+    return { started, ends, tracer };
+  }
+
+  test("are recorded for firings only, and what follows from a firing continues its span", async () => {
+    world.putAutomations([greenhouseAutomation("stopped", { trigger: { expect: ["pump.stopped"] } })]);
+    const { started, ends, tracer } = recordingTracer();
+    start(tracer);
+    await clock.pass(3);
+    world.appendEvents([{ event: eventNamed("pump.started"), trace }]);
+    world.appendEvents([{ event: eventNamed("pump.stopped"), trace }]);
+    await clock.pass(1_000);
+    expect(started).toMatchObject([{ parent: trace, links: [] }]);
+    expect(ends).toEqual([[1, undefined]]);
+    expect(invocations.map((invocation) => invocation.trace)).toEqual(["span 1"]);
+    const last = world.log.at(-1);
+    expect(last?.kind === "event" && [last.event.name, last.event.trace]).toEqual([
+      "prefect-cloud.automation.triggered",
+      "span 1",
+    ]);
+  });
+
+  test("of an absence start a trace, with a link to the last event seen", async () => {
+    const silence = {
+      posture: "Proactive",
+      after: ["pump.started"],
+      expect: ["pump.stopped"],
+      within: 10,
+    };
+    world.putAutomations([greenhouseAutomation("silence", { trigger: silence })]);
+    const { started, tracer } = recordingTracer();
+    start(tracer);
+    await clock.pass(3);
+    world.appendEvents([{ event: eventNamed("pump.started"), trace }]);
+    await clock.pass(11_000);
+    expect(started).toMatchObject([{ parent: null, links: [trace] }]);
+    expect(invocations.map((invocation) => invocation.trace)).toEqual(["span 1"]);
+  });
+});
 
 describe("the loop", () => {
   test("fires for an absence at the millisecond at which it is due, not when something next happens", async () => {

@@ -38,7 +38,7 @@ test("an endpoint takes so many requests at once, and another one is not held up
   expect(await refused()).toMatchObject({ reason: expect.stringContaining("http://pumps") });
 });
 
-// To put a request off costs more than a quick endpoint takes for it.
+// Deferring a request costs more time than a quick endpoint needs for it.
 test("a request waits for a place that will soon be free, and gets it before one that asks later", async () => {
   const { ask, enter } = greenhouse();
   const first = await enter();
@@ -60,7 +60,7 @@ test("it does not wait forever", async () => {
   expect((await refused()).waitMs).toBeGreaterThan(0);
 });
 
-test("requests that are put off come back one after the other", async () => {
+test("deferred requests come back one after the other", async () => {
   const { clock, enter, refused } = greenhouse();
   await enter();
   await enter();
@@ -70,7 +70,7 @@ test("requests that are put off come back one after the other", async () => {
   expect(waits).toEqual([250, 500, 750, 1_000]);
 });
 
-test("after failures in a row it is left alone, longer each time, until one request succeeds", async () => {
+test("after failures in a row it rests, longer each time, until one request succeeds", async () => {
   const { clock, enter, refused } = greenhouse();
   for (let i = 0; i < 3; i++) (await enter()).leave(false);
   for (const restMs of [1_000, 2_000, 3_000, 3_000]) {
@@ -87,7 +87,7 @@ test("after failures in a row it is left alone, longer each time, until one requ
   await enter();
 });
 
-test("those that wait when the endpoint is given up are put off at once", async () => {
+test("those that wait when the endpoint starts to rest are deferred at once", async () => {
   const { ask, enter, refused } = greenhouse();
   for (let i = 0; i < 2; i++) (await enter()).leave(false);
   const last = await enter();
@@ -98,7 +98,7 @@ test("those that wait when the endpoint is given up are put off at once", async 
   await refused();
 });
 
-test("a success in between begins the count anew, and an attempt that found nothing out does not count", async () => {
+test("a success in between restarts the count, and an attempt that found nothing out does not count", async () => {
   const { enter, refused } = greenhouse();
   for (const alive of [false, false, true, false, null, false]) (await enter()).leave(alive);
   (await enter()).leave(false);
