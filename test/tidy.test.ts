@@ -160,6 +160,26 @@ describe("the tree is tidy", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("a type has a name of its own, so that one word means one thing", () => {
+    const files = new Map<string, string[]>();
+    for (const { path, text } of sources.filter(({ path }) => path.startsWith("src/"))) {
+      for (const [, name = ""] of text.matchAll(typeDeclaration))
+        files.set(name, [...(files.get(name) ?? []), path]);
+    }
+    const shared = [...files].filter(([, paths]) => paths.length > 1);
+    expect(
+      shared
+        .filter(([name]) => !Object.hasOwn(sharedNames, name))
+        .map(
+          ([name, paths]) =>
+            `${name} is declared in ${paths.join(" and ")}: rename one, or say why in ${here}`,
+        ),
+    ).toEqual([]);
+    const names = shared.map(([name]) => name);
+    expect(Object.keys(sharedNames).filter((name) => !names.includes(name))).toEqual([]);
+    expect(files.size).toBeGreaterThan(200);
+  });
+
   test(`no file is longer than ${linesMax} lines`, () => {
     const wrong = sources
       .map(({ path, text }) => ({ path, length: text.split("\n").length }))
@@ -195,6 +215,24 @@ describe("the checks themselves", () => {
 });
 
 const here = "test/tidy.test.ts";
+
+const typeDeclaration = /^(?:export )?(?:declare )?(?:abstract )?(?:interface|type|class|enum) (\w+)/gm;
+
+const answer = "what the API answers is the same thing, as its schema describes it";
+const client =
+  "the client has its own copy of the same thing, because it imports nothing but types of itself";
+
+/** Names that several files declare, and why. */
+const sharedNames: Readonly<Record<string, string>> = {
+  CountOptions: client,
+  DeadLetter: answer,
+  EventCount: answer,
+  EventFilter: client,
+  EventPage: answer,
+  NewEvent: client,
+  Options: "the options of one command, used in no other file",
+  Subscription: client,
+};
 
 function inCore(): readonly Source[] {
   return sources.filter(({ path }) => path.startsWith("src/core/"));

@@ -20,7 +20,7 @@ import {
 export const stepCountMax = 10_000;
 
 /** What is wrong, at a path inside the case. */
-export type ReportMistake = (path: readonly (string | number)[], message: string) => void;
+export type ReportProblem = (path: readonly (string | number)[], message: string) => void;
 
 export interface PlanContext {
   readonly file: string;
@@ -30,7 +30,7 @@ export interface PlanContext {
   readonly automations: readonly Automation[];
   /** Where something in the case stands. */
   readonly placeOf: (path: readonly (string | number)[]) => Place;
-  readonly report: ReportMistake;
+  readonly report: ReportProblem;
 }
 
 /** @returns the case, of no use when mistakes were reported */

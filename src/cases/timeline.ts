@@ -9,7 +9,7 @@ import type { GotFiring } from "./got-firing.ts";
 export type Tone = "plain" | "good" | "bad" | "faint";
 export type Paint = (tone: Tone, text: string) => string;
 
-interface Row {
+interface TimelineRow {
   readonly at: Micros;
   /** Steps come before the firings that they lead to, and the end comes last. */
   readonly rank: number;
@@ -55,7 +55,7 @@ export function timelineOf(
 }
 
 /** Of a time line that nobody would read to its end: how it begins and ends, and what is wrong first, with its surroundings. */
-function thinned(rows: readonly Row[]): readonly Row[] {
+function thinned(rows: readonly TimelineRow[]): readonly TimelineRow[] {
   if (rows.length <= rowCountMax) return rows;
   const kept = new Set<number>();
   const keepAround = (index: number): void => {
@@ -63,7 +63,7 @@ function thinned(rows: readonly Row[]): readonly Row[] {
   };
   const wrong = [...rows.keys()].filter((index) => rows[index]?.tone === "bad");
   for (const index of [0, ...wrong.slice(0, wrongCountMax), rows.length - 1]) keepAround(index);
-  const shown: Row[] = [];
+  const shown: TimelineRow[] = [];
   let from: number | null = null;
   for (const [index, row] of rows.entries()) {
     if (!kept.has(index)) {
@@ -78,7 +78,7 @@ function thinned(rows: readonly Row[]): readonly Row[] {
 }
 
 /** In place of rows that are left out. */
-function gapRow(rows: readonly Row[]): Row {
+function gapRow(rows: readonly TimelineRow[]): TimelineRow {
   const wrongCount = rows.filter(({ tone }) => tone === "bad").length;
   const also = wrongCount === 0 ? "" : `, ${wrongCount} of them wrong`;
   return { ...plainRow(rows[0]?.at ?? 0, `… ${rows.length} more lines${also}`), tone: "faint" };
@@ -98,8 +98,8 @@ function mark(is: boolean | null, width: number): string {
   return `${" ".repeat(before)}${text}`.padEnd(width);
 }
 
-function stepRows({ steps, start }: Case, shownInstants: ReadonlySet<Micros | undefined>): Row[] {
-  const rows: Row[] = [];
+function stepRows({ steps, start }: Case, shownInstants: ReadonlySet<Micros | undefined>): TimelineRow[] {
+  const rows: TimelineRow[] = [];
   for (const run of runsOf(steps, shownInstants)) {
     const shown = run.length > runLengthMax ? [run[0]!, null, run.at(-1)!] : run;
     for (const step of shown) {
@@ -149,10 +149,10 @@ function shownEvent({ event, at, isNamed }: EventStep, start: Micros): string {
   ].join("  ");
 }
 
-function pairRows(pair: Pair, { start }: Case): Row[] {
+function pairRows(pair: Pair, { start }: Case): TimelineRow[] {
   const { expected, got, differences, problems } = pair;
   const wrong = problems.map((problem) => `its webhook cannot be rendered: ${problem}`);
-  const row = (firing: ExpectedFiring | GotFiring, isExpected: boolean, isGot: boolean): Row => ({
+  const row = (firing: ExpectedFiring | GotFiring, isExpected: boolean, isGot: boolean): TimelineRow => ({
     at: firing.at,
     rank: 1,
     isExpected,
@@ -188,7 +188,7 @@ function labelTexts(labels: Readonly<Record<string, string>>): string[] {
   return Object.entries(labels).map(([label, value]) => `${label}=${value}`);
 }
 
-function plainRow(at: Micros, text: string): Row {
+function plainRow(at: Micros, text: string): TimelineRow {
   return { at, rank: 0, isExpected: null, isGot: null, text, notes: [], tone: "plain" };
 }
 

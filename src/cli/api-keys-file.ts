@@ -16,7 +16,7 @@ import {
   type WantedApiKey,
 } from "../reconcile/apply-api-keys.ts";
 import { type Diagnostic, diagnosticAt, formatDiagnostic, wholeFile } from "../rules/diagnostic.ts";
-import { type Mistake, parseRuleText, type RuleMapping, type RuleNode } from "../rules/rule-tree.ts";
+import { parseRuleText, type RuleMapping, type RuleMistake, type RuleNode } from "../rules/rule-tree.ts";
 import { validate } from "../rules/validate.ts";
 import { hashOf, parseRate, readToken } from "../store/api-key.ts";
 import { KeyStore } from "../store/api-key-store.ts";
@@ -54,7 +54,7 @@ export interface FileKey {
  */
 export function readApiKeys(file: string, text: string): { keys: FileKey[]; diagnostics: Diagnostic[] } {
   const { documents, mistakes } = parseRuleText(text);
-  const report = ({ place, message }: Mistake): void => {
+  const report = ({ place, message }: RuleMistake): void => {
     diagnostics.push(diagnosticAt(file, place, message));
   };
   const diagnostics: Diagnostic[] = [];

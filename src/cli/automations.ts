@@ -6,7 +6,7 @@ import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, findAutomation, withServer } from "./connection.ts";
 import { addExamples } from "./help.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
-import { type Column, fields, table } from "./output/table.ts";
+import { fields, type TableColumn, table } from "./output/table.ts";
 import { timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
 
@@ -56,7 +56,7 @@ function listCommand(): Command {
   });
 }
 
-function columnsFor(wide: boolean): Column<AutomationView>[] {
+function columnsFor(wide: boolean): TableColumn<AutomationView>[] {
   return [
     { heading: "NAME", cell: ({ name }) => name, widthMin: 16 },
     {

@@ -10,7 +10,7 @@ import { deliveryEvents, type FoundFiring, findId } from "./find-id.ts";
 import { addExamples } from "./help.ts";
 import { readCount } from "./option-values.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
-import { type Column, type Field, fields, table } from "./output/table.ts";
+import { type Field, fields, type TableColumn, table } from "./output/table.ts";
 import { shortId } from "./output/text.ts";
 import { timeAndDistance, timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
@@ -48,7 +48,7 @@ function listCommand(): Command {
   });
 }
 
-function columnsFor(view: View): Column<DeadLetter>[] {
+function columnsFor(view: View): TableColumn<DeadLetter>[] {
   return [
     { heading: "FAILED", cell: ({ failed }) => timeText(failed, view), widthMin: 8 },
     { heading: "AUTOMATION", cell: ({ automation }) => automation.name, widthMin: 14 },
@@ -173,7 +173,7 @@ function deliveryText(delivery: KnownDelivery, view: View): string {
 
 type DeliveryAttempt = DeadLetter["attempts"][number];
 
-function attemptColumns(view: View): Column<DeliveryAttempt>[] {
+function attemptColumns(view: View): TableColumn<DeliveryAttempt>[] {
   return [
     { heading: "ATTEMPT", cell: ({ at }) => timeText(at, view) },
     { heading: "STATUS", cell: ({ status_code: status }) => String(status ?? "-") },

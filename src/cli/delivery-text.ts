@@ -2,14 +2,14 @@
 
 import type { ReceivedEvent } from "../client/index.ts";
 import type { Style } from "./output/style.ts";
-import { type Column, table } from "./output/table.ts";
+import { type TableColumn, table } from "./output/table.ts";
 import { shortId } from "./output/text.ts";
 import { timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
 
 /** What Tripline did: firings, resolutions, and actions with their results, in order. */
 export function consequencesText(events: readonly ReceivedEvent[], view: View): string {
-  const columns: Column<ReceivedEvent>[] = [
+  const columns: TableColumn<ReceivedEvent>[] = [
     { heading: "TIME", cell: ({ occurred }) => timeText(occurred, view), widthMin: 8 },
     {
       heading: "AUTOMATION",

@@ -19,7 +19,7 @@ import { CommandFailure } from "./failure.ts";
 import { addExamples, addNotes } from "./help.ts";
 import { collect, hiddenAlias, joined, readCount, readLength, readMoment } from "./option-values.ts";
 import { addOutput, type OutputOptions, print, printNext } from "./output/output.ts";
-import { type Column, table } from "./output/table.ts";
+import { type TableColumn, table } from "./output/table.ts";
 import { printable, shortId } from "./output/text.ts";
 import { timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
@@ -75,7 +75,7 @@ function listCommand(): Command {
 
 const noMatch = "No event matches.";
 
-export function eventColumns(view: View): Column<ReceivedEvent>[] {
+export function eventColumns(view: View): TableColumn<ReceivedEvent>[] {
   return [
     { heading: "OCCURRED", cell: ({ occurred }) => timeText(occurred, view), widthMin: 8 },
     { heading: "EVENT", cell: ({ event }) => (view.brief ? shortName(event) : event), widthMin: 16 },
@@ -124,7 +124,7 @@ const units = Object.keys(unitLengths) as (keyof typeof unitLengths)[];
 /** By time, without a start. The server's own default is half a year, which is more hours than it answers at once. */
 const groupCountDefault = 100;
 
-interface CountOptions {
+interface CountCommandOptions {
   readonly by: "event" | "resource" | "day" | "time";
   readonly unit: keyof typeof unitLengths;
   readonly interval: number;
@@ -147,7 +147,7 @@ function countCommand(): Command {
     ["tripline events count --by resource -e job.failed", "which jobs fail"],
     ["tripline events count --by time --unit minute", "how busy it is"],
   ]);
-  return command.action(async (options: Options & CountOptions) => {
+  return command.action(async (options: Options & CountCommandOptions) => {
     const { by, interval } = options;
     const unit = by === "time" ? options.unit : "day";
     const filter = filterOf(by === "time" ? { since: startOf(options), ...options } : options);
@@ -163,22 +163,22 @@ function countCommand(): Command {
   });
 }
 
-function startOf({ until, unit, interval }: Options & CountOptions): string {
+function startOf({ until, unit, interval }: Options & CountCommandOptions): string {
   const end = (until === undefined ? null : parseTime(until)) ?? Date.now() * millisecond;
   return formatTime(Math.max(timeMin, end - Math.round(groupCountDefault * interval * unitLengths[unit])));
 }
 
-const countColumn: Column<EventCount> = {
+const countColumn: TableColumn<EventCount> = {
   heading: "COUNT",
   cell: ({ count }) => String(count),
   alignRight: true,
 };
 
-function timeColumns(view: View): Column<EventCount>[] {
+function timeColumns(view: View): TableColumn<EventCount>[] {
   return [{ heading: "START", cell: ({ start_time: start }) => timeText(start, view) }, countColumn];
 }
 
-function groupColumns(by: "event" | "resource", view: View): Column<EventCount>[] {
+function groupColumns(by: "event" | "resource", view: View): TableColumn<EventCount>[] {
   return [
     countColumn,
     {

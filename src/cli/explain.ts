@@ -23,7 +23,7 @@ import { addVirtualTime, rulesOption, timelineOption } from "./simulate.ts";
 import { linesOf, nameOf, readTimelineLine, rulesForTimeline } from "./timeline.ts";
 import { windowsText } from "./windows.ts";
 
-interface ExplainOptions extends ConnectionOptions, ViewOptions {
+interface ExplainCommandOptions extends ConnectionOptions, ViewOptions {
   readonly rules?: string[];
   readonly events?: string;
   readonly event?: string;
@@ -63,7 +63,7 @@ export function explainCommand(): Command {
   return command.action(explain);
 }
 
-async function explain(idArgument: string | undefined, options: ExplainOptions): Promise<void> {
+async function explain(idArgument: string | undefined, options: ExplainCommandOptions): Promise<void> {
   const { rules, events } = options;
   if ((rules === undefined) !== (events === undefined)) {
     throw new CommandFailure("Give --rules and --events together, or neither to ask a running server.", 2);
@@ -79,7 +79,11 @@ async function explain(idArgument: string | undefined, options: ExplainOptions):
   await withServer(options, (tripline) => explainFromServer(tripline, id, options));
 }
 
-async function explainFromServer(tripline: Tripline, id: string, options: ExplainOptions): Promise<void> {
+async function explainFromServer(
+  tripline: Tripline,
+  id: string,
+  options: ExplainCommandOptions,
+): Promise<void> {
   const found = await findId(tripline, id);
   if (found.kind === "automation") {
     await explainAutomation(tripline, found.automation, options);
@@ -98,7 +102,7 @@ async function explainFromServer(tripline: Tripline, id: string, options: Explai
 async function explainFiring(
   tripline: Tripline,
   { kind, id, automation, triggeringEventId, firingEventId }: FoundFiring,
-  options: ExplainOptions,
+  options: ExplainCommandOptions,
 ): Promise<void> {
   const explanations =
     triggeringEventId === null
@@ -134,7 +138,7 @@ const firingsShownCount = 5;
 async function explainAutomation(
   tripline: Tripline,
   automation: AutomationView,
-  options: ExplainOptions,
+  options: ExplainCommandOptions,
 ): Promise<void> {
   const windows = await tripline.automations.windows(automation.id);
   const firings = await latestFirings(tripline, automation.id);
@@ -164,13 +168,13 @@ async function latestFirings(tripline: Tripline, automationId: string): Promise<
 async function printConsequences(
   tripline: Tripline,
   eventId: string,
-  options: ExplainOptions,
+  options: ExplainCommandOptions,
 ): Promise<void> {
   const consequences = await consequencesOf(tripline, eventId);
   if (consequences.length > 0) console.log(`\n${consequencesText(consequences, stdoutView(options))}`);
 }
 
-function printExplanations(explanations: readonly AnyExplanation[], options: ExplainOptions): void {
+function printExplanations(explanations: readonly AnyExplanation[], options: ExplainCommandOptions): void {
   if (options.json === true) {
     console.log(JSON.stringify(explanations, null, 2));
     return;
@@ -194,7 +198,7 @@ async function explainTimeline(
   id: string,
   rules: string[],
   file: string,
-  options: ExplainOptions,
+  options: ExplainCommandOptions,
 ): Promise<AnyExplanation[]> {
   const automations = chosen(rulesForTimeline(rules), options.automation);
   const { events, start, last } = await readEvents(file);

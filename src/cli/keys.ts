@@ -11,7 +11,7 @@ import { CommandFailure } from "./failure.ts";
 import { findRedis } from "./find-redis.ts";
 import { addExamples } from "./help.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
-import { type Column, table } from "./output/table.ts";
+import { type TableColumn, table } from "./output/table.ts";
 import { dayText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
 import { list, readRedisUrl, readWorkspace, withoutPassword } from "./settings.ts";
@@ -155,7 +155,7 @@ function listCommand(): Command {
 
 type ListedKey = Omit<ApiKey, "hash"> & { readonly state: ReturnType<typeof stateOf> };
 
-function keyColumns(view: View): Column<ListedKey>[] {
+function keyColumns(view: View): TableColumn<ListedKey>[] {
   return [
     { heading: "ID", cell: ({ id }) => id },
     { heading: "NAME", cell: ({ name }) => name, widthMin: 12 },

@@ -32,12 +32,12 @@ interface ReceivedRequest {
   readonly webhook_timestamp: string | null;
   /** How many times this webhook-id has arrived, including this time. */
   readonly arrival: number;
-  readonly signature: Signature;
+  readonly signature: SignatureVerdict;
   readonly body: unknown;
   readonly answered: number;
 }
 
-type Signature = "valid" | "missing" | "unsigned" | "unchecked" | `invalid: ${string}`;
+type SignatureVerdict = "valid" | "missing" | "unsigned" | "unchecked" | `invalid: ${string}`;
 
 export function listenCommand(): Command {
   const command = new Command("listen")
@@ -131,7 +131,7 @@ function verifierOf(secret: string): Webhook {
   }
 }
 
-function signatureOf(request: IncomingMessage, body: Buffer, webhook: Webhook | null): Signature {
+function signatureOf(request: IncomingMessage, body: Buffer, webhook: Webhook | null): SignatureVerdict {
   const signed = headerOf(request, "webhook-signature") !== null;
   if (webhook === null) return signed ? "unchecked" : "unsigned";
   if (!signed) return "missing";

@@ -6,7 +6,7 @@ import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, findAutomation, withServer } from "./connection.ts";
 import { addExamples } from "./help.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
-import { type Column, table } from "./output/table.ts";
+import { type TableColumn, table } from "./output/table.ts";
 import { counted, keyText } from "./output/text.ts";
 import { timeAndDistance, timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
@@ -51,7 +51,7 @@ interface Row {
   readonly window: Window;
 }
 
-function columnsFor(view: View): Column<Row>[] {
+function columnsFor(view: View): TableColumn<Row>[] {
   return [
     { heading: "AUTOMATION", cell: ({ automation }) => automation, widthMin: 14 },
     {

@@ -13,7 +13,7 @@ import type { EventFilter } from "./filter.ts";
 import { migrate } from "./migrations.ts";
 import { prune, type Retention } from "./prune.ts";
 import { type EventPage, eachEvent, type PageOptions, queryEvents } from "./query-events.ts";
-import { record, type Stretch } from "./record.ts";
+import { type RecordedStretch, record } from "./record.ts";
 import { type DialectName, postgresSchema, type Tables } from "./schema.ts";
 import { sqliteDialect } from "./sqlite-dialect.ts";
 import type { Store } from "./store.ts";
@@ -74,7 +74,7 @@ export class History {
    *
    * @returns how many events were new, or null when the cursor stood elsewhere and nothing was done
    */
-  record(stretch: Stretch): Promise<number | null> {
+  record(stretch: RecordedStretch): Promise<number | null> {
     return reaching(() => record(this.#store, stretch));
   }
 

@@ -39,9 +39,9 @@ export function isAmong(column: RawBuilder<number>, set: KeySet): RawBuilder<Sql
   return set.keys.length === 0 ? sql`1 = 0` : sql`${column} in (${sql.join(set.keys)})`;
 }
 
-type Keys = SelectQueryBuilder<Tables, keyof Tables, { key: number }>;
+type KeySets = SelectQueryBuilder<Tables, keyof Tables, { key: number }>;
 
-async function keySetOf(query: Keys): Promise<KeySet> {
+async function keySetOf(query: KeySets): Promise<KeySet> {
   const found = await query.limit(listedKeysMax + 1).execute();
   if (found.length <= listedKeysMax) return { keys: found.map(({ key }) => key), few: true };
   const further = await query.offset(fewKeysMax).limit(1).execute();
@@ -49,7 +49,7 @@ async function keySetOf(query: Keys): Promise<KeySet> {
 }
 
 /** The keys of the names asked for, or null when every name will do. */
-function namesWanted({ db, workspace }: Store, filter: EventFilter): Keys | null {
+function namesWanted({ db, workspace }: Store, filter: EventFilter): KeySets | null {
   const { prefixes, names, excludedPrefixes, excludedNames } = filter;
   if ([prefixes, names, excludedPrefixes, excludedNames].every((list) => list.length === 0)) return null;
   const name = sql.ref<string>("n.name");
@@ -59,14 +59,14 @@ function namesWanted({ db, workspace }: Store, filter: EventFilter): Keys | null
   if (excludedPrefixes.length > 0)
     wanted = wanted.where(sql<SqlBool>`not ${beginsWithOneOf(name, excludedPrefixes)}`);
   if (excludedNames.length > 0) wanted = wanted.where(sql<SqlBool>`not ${isOneOf(name, excludedNames)}`);
-  return wanted as unknown as Keys;
+  return wanted as unknown as KeySets;
 }
 
 const idLabel = "prefect.resource.id";
 const roleLabel = "prefect.resource.role";
 
 /** The keys of the resources that pass: found by one condition, the likely narrowest, and kept where the others hold. */
-function resourcesPassing({ db, dialect, workspace }: Store, test: ResourceTest): Keys {
+function resourcesPassing({ db, dialect, workspace }: Store, test: ResourceTest): KeySets {
   const value = sql.ref<string>("l.value");
   const labelled = (label: string, condition: RawBuilder<SqlBool>) =>
     every([isOneOf(sql.ref("l.label"), [label]), condition]);
@@ -104,5 +104,5 @@ function resourcesPassing({ db, dialect, workspace }: Store, test: ResourceTest)
   for (const condition of others) {
     resources = resources.where(({ exists }) => exists(withLabel(sql`l.resource = r.key`, condition)));
   }
-  return resources as unknown as Keys;
+  return resources as unknown as KeySets;
 }

@@ -90,7 +90,7 @@ async function countEvents(search: Search): Promise<number> {
   return count;
 }
 
-interface Place {
+interface EventPlace {
   readonly occurred: Micros;
   readonly key: number;
 }
@@ -98,7 +98,7 @@ interface Place {
 async function placesOf(
   search: Search,
   { limit, after, total }: { limit: number; after: PageCursor | null; total: number },
-): Promise<Place[]> {
+): Promise<EventPlace[]> {
   const { store, filter } = search;
   const direction = filter.order === "ASC" ? "asc" : "desc";
   const beyond = (alias: "e" | "m") =>
@@ -158,7 +158,7 @@ function outermostEvents(search: Search, direction: "asc" | "desc") {
 }
 
 /** The events at these places; one that has been pruned in the meantime is missing. */
-async function bodiesOf({ db, workspace }: Store, places: readonly Place[]): Promise<ReceivedEvent[]> {
+async function bodiesOf({ db, workspace }: Store, places: readonly EventPlace[]): Promise<ReceivedEvent[]> {
   if (places.length === 0) return [];
   const keys = places.map(({ key }) => key);
   const rows = await db

@@ -10,7 +10,7 @@ import type { Store } from "./store.ts";
 import { comparable, comparableLabels, searchTextOf } from "./text.ts";
 
 /** Entries of the log that follow each other. */
-export interface Stretch {
+export interface RecordedStretch {
   /** The position before them. */
   readonly after: LogPosition;
   /** The position of the last of them, also if that one could not be read. */
@@ -27,7 +27,10 @@ const rowsPerStatement = 500;
  * @returns how many events were new, or null when the cursor does not stand at the stretch's start, because another
  *   recorder moved it; then nothing was written
  */
-export async function record(store: Store, { after, position, entries }: Stretch): Promise<number | null> {
+export async function record(
+  store: Store,
+  { after, position, entries }: RecordedStretch,
+): Promise<number | null> {
   const { writer, workspace } = store;
   return await writer.transaction().execute(async (db) => {
     // Locks the workspace's row, too: whoever else records or prunes waits until this is done.

@@ -6,7 +6,7 @@ import { nearMiss } from "../core/model/near-miss.ts";
 import { actionLists } from "../rules/action-texts.ts";
 import { templateUses } from "../templates/uses.ts";
 import { isAlwaysOpen, type TriggerPart } from "./triggers.ts";
-import { type Path, quoted, type TriggerFinding } from "./warning.ts";
+import { quoted, type RulePath, type TriggerFinding } from "./warning.ts";
 
 export interface ActionContext {
   /** The names of all automations, where all are known; otherwise null. */
@@ -79,7 +79,7 @@ export function actionListsOf(
 
 function findUnknownAutomation(
   action: ActionDefinition,
-  path: Path,
+  path: RulePath,
   names: ReadonlySet<string> | null,
 ): TriggerFinding[] {
   if (action.type !== "pause-automation" && action.type !== "resume-automation") return [];
@@ -104,7 +104,7 @@ function mayLackEvent(part: TriggerPart): boolean {
   return completing.some(mayLackEvent);
 }
 
-function templatesOf(action: ActionDefinition, path: Path): { text: string; path: Path }[] {
+function templatesOf(action: ActionDefinition, path: RulePath): { text: string; path: RulePath }[] {
   return textsOf(action)
     .filter((found) => fieldKind(String(found.path[0])) === "template")
     .map((found) => ({ text: found.text, path: [...path, ...found.path] }));

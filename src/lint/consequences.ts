@@ -164,9 +164,9 @@ function actionEvent(
   return { shown: name, name: written(name), resource, related };
 }
 
-type Change = Extract<ActionDefinition, { type: "pause-automation" | "resume-automation" }>;
+type PauseOrResume = Extract<ActionDefinition, { type: "pause-automation" | "resume-automation" }>;
 
-function updatedEvent(action: Change, all: readonly Ruled[]): PossibleEvent {
+function updatedEvent(action: PauseOrResume, all: readonly Ruled[]): PossibleEvent {
   const name = "prefect-cloud.automation.updated";
   const target = all.find(
     ({ automation }) => automation.id === action.automation_id || automation.name === action.automation,

@@ -4,7 +4,7 @@ import { compileGlob, type Glob, hasClass } from "../core/model/glob.ts";
 import { editDistance } from "../core/model/near-miss.ts";
 import { findCommonValue, surelyWithin } from "./pattern-search.ts";
 import { conditionsOf, type EventPart } from "./triggers.ts";
-import { type Path, quoted, type TriggerFinding } from "./warning.ts";
+import { quoted, type RulePath, type TriggerFinding } from "./warning.ts";
 
 export function findMatchingMistakes(part: EventPart): TriggerFinding[] {
   return [
@@ -106,7 +106,7 @@ function findNegatedRelated(part: EventPart): TriggerFinding[] {
 
 function findMixedLists(part: EventPart): TriggerFinding[] {
   const { path, compiled } = part;
-  const lists: { patterns: readonly Glob[]; path: Path }[] = [
+  const lists: { patterns: readonly Glob[]; path: RulePath }[] = [
     { patterns: compiled.expect, path: [...path, "expect"] },
     { patterns: compiled.after, path: [...path, "after"] },
     ...[...conditionsOf(part)].map(({ condition, path: at }) => ({ patterns: condition.patterns, path: at })),
@@ -118,7 +118,7 @@ function findMixedLists(part: EventPart): TriggerFinding[] {
  * One pattern of a list is enough, so a negated one takes in all but what it names, whatever stands beside it. Only
  * one thing makes sense: to take back in some of what it leaves out (`!pump.*` and `pump.3`).
  */
-function findMixed(patterns: readonly Glob[], path: Path): TriggerFinding[] {
+function findMixed(patterns: readonly Glob[], path: RulePath): TriggerFinding[] {
   const negated = patterns.find((pattern) => pattern.negated);
   if (negated === undefined || patterns.length < 2) return [];
   const excluded = compileGlob(negated.pattern.slice(1));
@@ -154,7 +154,7 @@ function findAccidentalExpectations({ compiled, definition, path }: EventPart): 
 
 function findAccidentalClasses(part: EventPart): TriggerFinding[] {
   const { definition, path } = part;
-  const texts: (readonly [string, Path])[] = [
+  const texts: (readonly [string, RulePath])[] = [
     ...definition.expect.map((text, index) => [text, [...path, "expect", index]] as const),
     ...definition.after.map((text, index) => [text, [...path, "after", index]] as const),
   ];

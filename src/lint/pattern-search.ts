@@ -8,7 +8,7 @@
 
 import { type Element, type Glob, piecesOf } from "../core/model/glob.ts";
 
-export type Answer =
+export type SearchAnswer =
   | { readonly kind: "found"; readonly value: string }
   | { readonly kind: "none" }
   | { readonly kind: "unknown" };
@@ -22,8 +22,8 @@ export function findValue(
   globs: readonly Glob[],
   wanted: (matches: readonly boolean[]) => boolean,
   { nonEmpty = false }: { readonly nonEmpty?: boolean } = {},
-): Answer {
-  const machines = globs.map((glob) => new Machine(glob));
+): SearchAnswer {
+  const machines = globs.map((glob) => new PatternMachine(glob));
   const alphabet = alphabetOf(machines.flatMap(({ steps }) => steps.filter((step) => step !== star)));
   if (alphabet.length > alphabetMax) return { kind: "unknown" };
   const isWanted = (places: readonly Places[]): boolean =>
@@ -49,7 +49,7 @@ export function findValue(
 }
 
 /** A value that matches some pattern of one list and some pattern of the other. */
-export function findCommonValue(one: readonly Glob[], other: readonly Glob[]): Answer {
+export function findCommonValue(one: readonly Glob[], other: readonly Glob[]): SearchAnswer {
   // Plain values are looked at one by one: lists of hundreds of them are no search.
   for (const [list, against] of [
     [one, other],
@@ -80,7 +80,7 @@ type Step = Element | typeof star;
 type Places = readonly number[];
 
 /** A pattern as the places that a value may have brought it to. */
-class Machine {
+class PatternMachine {
   readonly steps: readonly Step[];
   readonly start: Places;
   readonly #negated: boolean;

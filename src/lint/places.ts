@@ -2,13 +2,13 @@
 
 import type { Place } from "../rules/diagnostic.ts";
 import type { RuleEntry, RuleMapping, RuleNode } from "../rules/rule-tree.ts";
-import type { Path } from "./warning.ts";
+import type { RulePath } from "./warning.ts";
 
 /**
  * Where the part at `path` is written: a plain value itself, the key of a list or mapping. Where it is not written
  * out, the nearest part around it that is.
  */
-export function placeOf(tree: RuleMapping, path: Path): Place {
+export function placeOf(tree: RuleMapping, path: RulePath): Place {
   let node: RuleNode = tree;
   let place = tree.place;
   for (const step of path) {
@@ -28,7 +28,7 @@ export function placeOf(tree: RuleMapping, path: Path): Place {
 }
 
 /** True when the key at the end of `path` is written out, and not a default. */
-export function isWritten(tree: RuleMapping, path: Path): boolean {
+export function isWritten(tree: RuleMapping, path: RulePath): boolean {
   let node: RuleNode | undefined = tree;
   for (const step of path) {
     if (node?.kind === "mapping") node = node.entries.get(String(step))?.node;

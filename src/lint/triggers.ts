@@ -9,10 +9,10 @@ import type {
   EventTriggerDefinition,
   TriggerDefinition,
 } from "../core/model/trigger.ts";
-import type { Path } from "./warning.ts";
+import type { RulePath } from "./warning.ts";
 
 interface Part {
-  readonly path: Path;
+  readonly path: RulePath;
   /** The labels of its keys: its own `for_each` and those of the composites above it. */
   readonly labels: readonly string[];
 }
@@ -37,7 +37,7 @@ export type TriggerPart = EventPart | CompositePart;
 export function partOf(
   definition: TriggerDefinition,
   latenessDefault: Micros,
-  path: Path = ["trigger"],
+  path: RulePath = ["trigger"],
   above: readonly string[] = [],
 ): TriggerPart {
   const labels = keyLabels(above, definition.for_each ?? []);
@@ -65,7 +65,7 @@ export function partsOf(part: TriggerPart): TriggerPart[] {
 /** Every condition on a label, with its path; `related` says whether it is asked of related resources. */
 export function* conditionsOf({ definition, compiled, path }: EventPart): Iterable<{
   condition: LabelCondition;
-  path: Path;
+  path: RulePath;
   related: boolean;
   specification: Specification;
 }> {

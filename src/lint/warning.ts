@@ -49,13 +49,13 @@ export interface Warning extends Place {
 }
 
 /** Keys and indexes from an automation's root: `["trigger", "expect", 0]`. */
-export type Path = readonly (string | number)[];
+export type RulePath = readonly (string | number)[];
 
 /** A warning that does not know its line yet. */
 export interface Finding {
   readonly code: WarningCode;
   readonly automation: Automation;
-  readonly path: Path;
+  readonly path: RulePath;
   readonly reason: string;
   readonly fix: string;
   /** Others that take part in it: a comment at any of them silences it. */

@@ -10,10 +10,10 @@ import { mentionsReferences, referenceTo, soleReferenceIn } from "../core/model/
 import { actionTextProblem } from "../templates/action-checks.ts";
 import { type Environment, keepReferences, substitute } from "../templates/environment.ts";
 import {
-  type Mistake,
   mapEntries,
   mapScalars,
   type RuleMapping,
+  type RuleMistake,
   type RuleNode,
   type RuleScalar,
 } from "./rule-tree.ts";
@@ -23,7 +23,7 @@ export const actionLists: readonly string[] = ["actions", "actions_on_trigger", 
 export interface Resolved {
   readonly root: RuleMapping;
   readonly secrets: ReadonlyMap<string, string>;
-  readonly mistakes: readonly Mistake[];
+  readonly mistakes: readonly RuleMistake[];
   /** The scalars whose references could not be resolved. */
   readonly unresolved: ReadonlySet<RuleNode>;
 }
@@ -31,7 +31,7 @@ export interface Resolved {
 /** Resolves every reference to the environment in an automation, each in its way. */
 export function resolveReferences(automation: RuleMapping, env: Environment): Resolved {
   const secrets = new Map<string, string>();
-  const mistakes: Mistake[] = [];
+  const mistakes: RuleMistake[] = [];
   const unresolved = new Set<RuleNode>();
 
   const resolve = (scalar: RuleScalar, how: typeof substitute, isShown: boolean): RuleScalar => {
@@ -74,8 +74,8 @@ export function resolveReferences(automation: RuleMapping, env: Environment): Re
 }
 
 /** The mistakes in the texts of actions that no schema can see, such as those in templates and addresses. */
-export function textMistakes(automation: RuleMapping, secrets: ReadonlyMap<string, string>): Mistake[] {
-  const mistakes: Mistake[] = [];
+export function textMistakes(automation: RuleMapping, secrets: ReadonlyMap<string, string>): RuleMistake[] {
+  const mistakes: RuleMistake[] = [];
   const values = Object.fromEntries(secrets);
   mapActions(automation, (action) => {
     const type = action.entries.get("type")?.node;

@@ -4,12 +4,13 @@ import type { z } from "zod";
 import { nearMiss } from "../core/model/near-miss.ts";
 import type { RuleNode } from "./rule-tree.ts";
 
-type Issue = z.core.$ZodIssue;
+/** What zod finds wrong with a value. */
+export type SchemaIssue = z.core.$ZodIssue;
 
 /**
  * @param node the value that the issue is about, or null when it is not there
  */
-export function messageOf(issue: Issue, node: RuleNode | null): string {
+export function messageOf(issue: SchemaIssue, node: RuleNode | null): string {
   const name = nameOf(issue.path);
   const message = issue.message;
   if (node === null) {
@@ -34,7 +35,7 @@ export function messageOf(issue: Issue, node: RuleNode | null): string {
 }
 
 /** The choice that was meant by a wrong value that only a few words may stand for; null when none is near. */
-export function suggestionFor(issue: Issue, node: RuleNode): string | null {
+export function suggestionFor(issue: SchemaIssue, node: RuleNode): string | null {
   if (node.kind !== "scalar" || node.value === null) return null;
   return nearMiss(String(node.value), choicesOf(issue) ?? [])?.word ?? null;
 }
@@ -81,7 +82,7 @@ function remedyFor(expected: string, node: RuleNode): string {
 }
 
 /** The words that alone are allowed, when the issue is that the value is none of them. */
-function choicesOf(issue: Issue): string[] | null {
+function choicesOf(issue: SchemaIssue): string[] | null {
   if (issue.code === "invalid_value") return issue.values.map(String);
   if (issue.code !== "invalid_union") return null;
   const options = (issue as { options?: readonly unknown[] }).options;
@@ -89,12 +90,12 @@ function choicesOf(issue: Issue): string[] | null {
 }
 
 /** The kind of value wanted, when the issue is that it is of another kind. */
-function expectedBy(issue: Issue): string | null {
+function expectedBy(issue: SchemaIssue): string | null {
   return issue.code === "invalid_type" ? issue.expected : null;
 }
 
 /** Of the branches of a union, what the one with words of its own says. */
-function deepestMessage(issue: Issue): string {
+function deepestMessage(issue: SchemaIssue): string {
   if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return issue.message;
   const own = issue.errors.flat().find(({ message }) => !message.startsWith("Invalid"));
   return own?.message ?? issue.message;

@@ -7,7 +7,7 @@ import type { Environment } from "../templates/environment.ts";
 import { resolveReferences, textMistakes } from "./action-texts.ts";
 import type { Place } from "./diagnostic.ts";
 import { automationIdOf, triggerIdOf } from "./ids.ts";
-import type { Mistake, RuleMapping } from "./rule-tree.ts";
+import type { RuleMapping, RuleMistake } from "./rule-tree.ts";
 import { validate } from "./validate.ts";
 
 export interface ReadContext {
@@ -28,7 +28,7 @@ export interface NamedPlace {
 export interface ReadAutomation {
   /** Null when there are mistakes. */
   readonly automation: Automation | null;
-  readonly mistakes: readonly Mistake[];
+  readonly mistakes: readonly RuleMistake[];
   /** Its name and where that stands, even when something else is wrong. */
   readonly name: NamedPlace | null;
   /** The tree that it was read from, references to the environment resolved. Not to be used when there are mistakes. */

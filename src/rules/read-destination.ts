@@ -4,13 +4,13 @@ import { type Destination, DestinationSchema, destinationIdOf } from "../core/mo
 import { mentionsReferences } from "../core/model/reference.ts";
 import { substitute } from "../templates/environment.ts";
 import { type NamedPlace, nameIn, type ReadContext } from "./read-automation.ts";
-import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
+import { mapEntries, mapScalars, type RuleMapping, type RuleMistake, type RuleNode } from "./rule-tree.ts";
 import { validate } from "./validate.ts";
 
 export interface ReadDestination {
   /** Null when there are mistakes. */
   readonly destination: Destination | null;
-  readonly mistakes: readonly Mistake[];
+  readonly mistakes: readonly RuleMistake[];
   /** Its name and where that stands, even when something else is wrong. */
   readonly name: NamedPlace | null;
 }
@@ -22,7 +22,7 @@ export function readDestination(
   tree: RuleMapping,
   { workspace, env, now, file }: Pick<ReadContext, "workspace" | "env" | "now" | "file">,
 ): ReadDestination {
-  const mistakes: Mistake[] = [];
+  const mistakes: RuleMistake[] = [];
   const unresolved = new Set<RuleNode>();
   const root = mapEntries(tree, (key, node) =>
     mapScalars(node, (scalar) => {

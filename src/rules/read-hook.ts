@@ -5,13 +5,13 @@ import { firstReferenceIn, mentionsReferences } from "../core/model/reference.ts
 import { type Environment, substitute } from "../templates/environment.ts";
 import { templateProblem } from "../templates/template.ts";
 import { type NamedPlace, nameIn } from "./read-automation.ts";
-import { type Mistake, mapEntries, mapScalars, type RuleMapping, type RuleNode } from "./rule-tree.ts";
+import { mapEntries, mapScalars, type RuleMapping, type RuleMistake, type RuleNode } from "./rule-tree.ts";
 import { validate } from "./validate.ts";
 
 export interface ReadHook {
   /** Null when there are mistakes. */
   readonly hook: Hook | null;
-  readonly mistakes: readonly Mistake[];
+  readonly mistakes: readonly RuleMistake[];
   /** Its name and where that stands, even when something else is wrong. */
   readonly name: NamedPlace | null;
 }
@@ -20,7 +20,7 @@ export function readHook(
   tree: RuleMapping,
   context: { readonly env: Environment; readonly file: string },
 ): ReadHook {
-  const mistakes: Mistake[] = [];
+  const mistakes: RuleMistake[] = [];
   const unresolved = new Set<RuleNode>();
   const root = mapEntries(tree, (key, node) =>
     mapScalars(node, (scalar) => {

@@ -27,10 +27,10 @@ export interface RulePart {
   readonly tree: RuleMapping;
 }
 
-export type Report = (place: Place, message: string) => void;
+export type ReportMistake = (place: Place, message: string) => void;
 
 /** The parts of a rule file, in order. */
-export function readRuleParts(text: string, report: Report): RulePart[] {
+export function readRuleParts(text: string, report: ReportMistake): RulePart[] {
   if (text.trim() === "") {
     // Most likely in the middle of being written: to take it as "no automations" would delete them.
     report({ line: 1, column: 1 }, "this file is empty; write an automation, or remove the file");
@@ -41,7 +41,7 @@ export function readRuleParts(text: string, report: Report): RulePart[] {
   return documents.flatMap((document) => partsOf(document, report));
 }
 
-function partsOf(document: RuleNode, report: Report): RulePart[] {
+function partsOf(document: RuleNode, report: ReportMistake): RulePart[] {
   // Prefect's own files may be a plain list.
   if (document.kind === "list") return itemsOf("automations", document.items, report);
   if (document.kind !== "mapping") {
@@ -73,7 +73,7 @@ function isDestination({ entries }: RuleMapping): boolean {
   return type?.kind === "scalar" && destinationTypes.has(String(type.value)) && !entries.has("trigger");
 }
 
-function itemsOf(list: ListName, items: readonly RuleNode[], report: Report): RulePart[] {
+function itemsOf(list: ListName, items: readonly RuleNode[], report: ReportMistake): RulePart[] {
   const { one, remedy } = lists[list];
   return items.flatMap((item) => {
     if (item.kind === "mapping") return [{ list, tree: item }];

@@ -50,7 +50,7 @@ export interface RuleMapping {
 
 export type RuleNode = RuleScalar | RuleList | RuleMapping;
 
-export interface Mistake {
+export interface RuleMistake {
   readonly place: Place;
   readonly message: string;
 }
@@ -61,7 +61,7 @@ const nodeCountMax = 100_000; // counted with every alias written out: stops an 
 const depthMax = 100;
 
 /** Reads all documents of a rule file. Empty documents are left out. */
-export function parseRuleText(text: string): { documents: RuleNode[]; mistakes: Mistake[] } {
+export function parseRuleText(text: string): { documents: RuleNode[]; mistakes: RuleMistake[] } {
   const lineCounter = new LineCounter();
   let documents: Document.Parsed[];
   try {
@@ -102,7 +102,7 @@ export function mapEntries(
 }
 
 class TreeReader {
-  readonly mistakes: Mistake[] = [];
+  readonly mistakes: RuleMistake[] = [];
   readonly #lineCounter: LineCounter;
   readonly #text: string;
   /** The nodes that aliases may name so far. The package's own lookup walks the document for each alias. */

@@ -11,16 +11,20 @@ import type { z } from "zod";
 import { nearMiss } from "../core/model/near-miss.ts";
 import { soleReferenceIn } from "../core/model/reference.ts";
 import type { Place } from "./diagnostic.ts";
-import { listed, messageOf, suggestionFor, unknownKeyMessage } from "./mistake-message.ts";
-import { type Mistake, plainValueOf, type RuleMapping, type RuleNode, type RuleScalar } from "./rule-tree.ts";
+import { listed, messageOf, type SchemaIssue, suggestionFor, unknownKeyMessage } from "./mistake-message.ts";
+import {
+  plainValueOf,
+  type RuleMapping,
+  type RuleMistake,
+  type RuleNode,
+  type RuleScalar,
+} from "./rule-tree.ts";
 import { keysAt, typesWith } from "./schema-walk.ts";
-
-type Issue = z.core.$ZodIssue;
 
 export interface Validated<T> {
   /** Null when there are mistakes. */
   readonly value: T | null;
-  readonly mistakes: readonly Mistake[];
+  readonly mistakes: readonly RuleMistake[];
 }
 
 /**
@@ -32,7 +36,7 @@ export function validate<T>(
   root: RuleNode,
   known: ReadonlySet<RuleNode> = new Set(),
 ): Validated<T> {
-  const mistakes: Mistake[] = [];
+  const mistakes: RuleMistake[] = [];
   const report = (place: Place, message: string): void => {
     const repeated = mistakes.some((one) => one.place === place && one.message === message);
     if (!repeated) mistakes.push({ place, message });
@@ -115,7 +119,7 @@ function nearestMisspelling(
   schema: z.ZodType,
   root: RuleNode,
   value: unknown,
-  issues: readonly Issue[],
+  issues: readonly SchemaIssue[],
 ): Misspelling | null {
   let best: (Misspelling & { readonly distance: number }) | null = null;
   const consider = (mapping: RuleMapping, key: string, candidates: readonly string[]): void => {
@@ -148,7 +152,7 @@ function unknownKeysOf(
   schema: z.ZodType,
   root: RuleNode,
   value: unknown,
-  issue: Issue,
+  issue: SchemaIssue,
 ): { mapping: RuleMapping; keys: string[] } {
   return {
     mapping: locate(root, issue.path).at(-1) as RuleMapping,
@@ -157,7 +161,12 @@ function unknownKeysOf(
 }
 
 /** A key that is right, but elsewhere. The most common slip in YAML is a lost indentation. */
-function misplacedMessage(schema: z.ZodType, key: string, value: unknown, { path }: Issue): string | null {
+function misplacedMessage(
+  schema: z.ZodType,
+  key: string,
+  value: unknown,
+  { path }: SchemaIssue,
+): string | null {
   const isKeyAt = (place: readonly PropertyKey[]): boolean =>
     keysAt(schema, place, value)?.includes(key) ?? false;
   if (path.length === 0)

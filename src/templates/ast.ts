@@ -9,7 +9,7 @@ export interface Identifier {
   readonly value: string;
 }
 
-export interface Call {
+export interface CallNode {
   readonly type: "CallExpression";
   readonly callee: Expression;
   readonly args: readonly Argument[];
@@ -40,7 +40,7 @@ export interface Slice {
 
 export type Expression =
   | Identifier
-  | Call
+  | CallNode
   | Member
   | { readonly type: "IntegerLiteral" | "FloatLiteral"; readonly value: number }
   | { readonly type: "StringLiteral"; readonly value: string }
@@ -53,7 +53,11 @@ export type Expression =
       readonly left: Expression;
       readonly right: Expression;
     }
-  | { readonly type: "FilterExpression"; readonly operand: Expression; readonly filter: Identifier | Call }
+  | {
+      readonly type: "FilterExpression";
+      readonly operand: Expression;
+      readonly filter: Identifier | CallNode;
+    }
   | {
       readonly type: "TestExpression";
       readonly operand: Expression;
@@ -96,7 +100,7 @@ export type Statement =
     }
   | {
       readonly type: "FilterStatement";
-      readonly filter: Identifier | Call;
+      readonly filter: Identifier | CallNode;
       readonly body: readonly Statement[];
     }
   | { readonly type: "Break" | "Continue" | "Comment" };

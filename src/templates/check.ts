@@ -1,7 +1,7 @@
 /** What can be known to be wrong with a template before anything is rendered. */
 
 import { nearMiss } from "../core/model/near-miss.ts";
-import type { AnyNode, Call, Expression, For, Identifier, Member, Program, SetStatement } from "./ast.ts";
+import type { AnyNode, CallNode, Expression, For, Identifier, Member, Program, SetStatement } from "./ast.ts";
 import { walk } from "./ast.ts";
 import { constants, functions } from "./evaluator.ts";
 import { filters, mappingMethods, tests, textMethods } from "./filters.ts";
@@ -33,7 +33,7 @@ export function programProblem(program: Program, names: readonly string[] = cont
     const reason = unsupported.get(node.type);
     if (reason !== undefined) refuse(reason);
     if (node.type === "FilterExpression" || node.type === "FilterStatement") {
-      const { filter } = node as unknown as { filter: Identifier | Call };
+      const { filter } = node as unknown as { filter: Identifier | CallNode };
       const name = (filter.type === "CallExpression" ? filter.callee : filter) as Identifier;
       notVariables.add(name);
       if (!filters.has(name.value))
@@ -56,7 +56,7 @@ export function programProblem(program: Program, names: readonly string[] = cont
   }
   for (const node of nodes) {
     if (node.type !== "CallExpression") continue;
-    const { callee } = node as unknown as Call;
+    const { callee } = node as unknown as CallNode;
     if (callee.type === "Identifier" && !notVariables.has(callee)) {
       notVariables.add(callee);
       if (!functions.has(callee.value))

@@ -7,7 +7,7 @@
 
 import type {
   Argument,
-  Call,
+  CallNode,
   Expression,
   For,
   Identifier,
@@ -16,7 +16,15 @@ import type {
   Slice,
   Statement,
 } from "./ast.ts";
-import { contains, filters, listOf, mappingMethods, type Operation, tests, textMethods } from "./filters.ts";
+import {
+  contains,
+  type FilterOperation,
+  filters,
+  listOf,
+  mappingMethods,
+  tests,
+  textMethods,
+} from "./filters.ts";
 import {
   attributeOf,
   type Budget,
@@ -48,16 +56,16 @@ export const functions: ReadonlySet<string> = new Set(["range", "namespace", "di
 
 type Jump = "break" | "continue" | null;
 
-class Scope {
+class VariableScope {
   readonly names = new Map<string, Value>();
-  readonly outer: Scope | null;
+  readonly outer: VariableScope | null;
 
-  constructor(outer: Scope | null) {
+  constructor(outer: VariableScope | null) {
     this.outer = outer;
   }
 
   find(name: string): Value {
-    for (let scope: Scope | null = this; scope !== null; scope = scope.outer) {
+    for (let scope: VariableScope | null = this; scope !== null; scope = scope.outer) {
       if (scope.names.has(name)) return scope.names.get(name);
     }
     return constants.get(name);
@@ -70,7 +78,7 @@ export function evaluateTemplate(
   context: ReadonlyMap<string, Value>,
   budget: Budget,
 ): string {
-  const scope = new Scope(null);
+  const scope = new VariableScope(null);
   for (const [name, value] of context) scope.names.set(name, value);
   return new Evaluator(budget).text(body, scope);
 }
@@ -82,13 +90,13 @@ class Evaluator {
     this.#budget = budget;
   }
 
-  text(body: readonly Statement[], scope: Scope): string {
+  text(body: readonly Statement[], scope: VariableScope): string {
     const pieces: string[] = [];
     this.#block(body, scope, pieces);
     return pieces.join("");
   }
 
-  #block(body: readonly Statement[], scope: Scope, pieces: string[]): Jump {
+  #block(body: readonly Statement[], scope: VariableScope, pieces: string[]): Jump {
     for (const statement of body) {
       const jump = this.#statement(statement, scope, pieces);
       if (jump !== null) return jump;
@@ -96,7 +104,7 @@ class Evaluator {
     return null;
   }
 
-  #statement(statement: Statement, scope: Scope, pieces: string[]): Jump {
+  #statement(statement: Statement, scope: VariableScope, pieces: string[]): Jump {
     this.#budget.spend(1);
     switch (statement.type) {
       case "Comment":
@@ -116,7 +124,7 @@ class Evaluator {
         return this.#loop(statement, scope, pieces);
       case "FilterStatement":
         this.#write(
-          this.#filter(this.text(statement.body, new Scope(scope)), statement.filter, scope),
+          this.#filter(this.text(statement.body, new VariableScope(scope)), statement.filter, scope),
           pieces,
         );
         return null;
@@ -132,15 +140,15 @@ class Evaluator {
     pieces.push(text);
   }
 
-  #set(statement: SetStatement, scope: Scope): void {
+  #set(statement: SetStatement, scope: VariableScope): void {
     const value =
       statement.value === null
-        ? this.text(statement.body, new Scope(scope))
+        ? this.text(statement.body, new VariableScope(scope))
         : this.#value(statement.value, scope);
     this.#assign(statement.assignee, value, scope);
   }
 
-  #assign(target: Expression, value: Value, scope: Scope): void {
+  #assign(target: Expression, value: Value, scope: VariableScope): void {
     if (target.type === "Identifier") {
       scope.names.set(target.value, value);
     } else if (target.type === "TupleLiteral") {
@@ -159,20 +167,20 @@ class Evaluator {
     }
   }
 
-  #loop(statement: For, outer: Scope, pieces: string[]): Jump {
+  #loop(statement: For, outer: VariableScope, pieces: string[]): Jump {
     const { iterable, loopvar } = statement;
     const filtered = iterable.type === "SelectExpression";
     const all = listOf(this.#value(filtered ? iterable.lhs : iterable, outer));
     this.#budget.spend(all.length);
     const items = filtered
       ? all.filter((item) => {
-          const scope = new Scope(outer);
+          const scope = new VariableScope(outer);
           this.#assign(loopvar, item, scope);
           return isTrue(this.#value(iterable.test, scope));
         })
       : all;
     for (const [index, item] of items.entries()) {
-      const scope = new Scope(outer);
+      const scope = new VariableScope(outer);
       this.#assign(loopvar, item, scope);
       scope.names.set("loop", {
         index: index + 1,
@@ -187,10 +195,10 @@ class Evaluator {
       });
       if (this.#block(statement.body, scope, pieces) === "break") return null;
     }
-    return items.length === 0 ? this.#block(statement.defaultBlock, new Scope(outer), pieces) : null;
+    return items.length === 0 ? this.#block(statement.defaultBlock, new VariableScope(outer), pieces) : null;
   }
 
-  #value(node: Expression, scope: Scope): Value {
+  #value(node: Expression, scope: VariableScope): Value {
     this.#budget.spend(1);
     switch (node.type) {
       case "IntegerLiteral":
@@ -244,7 +252,7 @@ class Evaluator {
     return value;
   }
 
-  #member(node: Member, scope: Scope): Value {
+  #member(node: Member, scope: VariableScope): Value {
     const object = this.#value(node.object, scope);
     if (node.property.type === "SliceExpression") return this.#slice(object, node.property, scope);
     const property =
@@ -257,7 +265,7 @@ class Evaluator {
     return entryOf(object, property) ?? (node.computed ? undefined : attributeOf(object, property));
   }
 
-  #slice(object: Value, slice: Slice, scope: Scope): Value {
+  #slice(object: Value, slice: Slice, scope: VariableScope): Value {
     const [start, stop, step] = [slice.start, slice.stop, slice.step].map((bound) => {
       const value = bound === undefined ? undefined : this.#value(bound, scope);
       if (isMissing(value) || Number.isInteger(value)) return (value ?? undefined) as number | undefined;
@@ -269,7 +277,7 @@ class Evaluator {
     return this.#built(listOf(object).slice(start, stop));
   }
 
-  #call(node: Call, scope: Scope): Value {
+  #call(node: CallNode, scope: VariableScope): Value {
     const { callee } = node;
     if (callee.type === "Identifier") return this.#function(callee.value, node.args, scope);
     if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier" || callee.computed) {
@@ -284,7 +292,7 @@ class Evaluator {
     return this.#run(method, name, object, node.args, scope);
   }
 
-  #function(name: string, args: readonly Argument[], scope: Scope): Value {
+  #function(name: string, args: readonly Argument[], scope: VariableScope): Value {
     if (name === "range") {
       const bounds = this.#given({ parameters: ["start", "stop", "step"] }, name, args, scope).map(
         (bound) => {
@@ -307,12 +315,12 @@ class Evaluator {
     return namespace;
   }
 
-  #named(of: string, argument: Argument, scope: Scope): readonly [string, Value] {
+  #named(of: string, argument: Argument, scope: VariableScope): readonly [string, Value] {
     if (argument.type !== "KeywordArgumentExpression") throw new TemplateError(`${of} takes name=value only`);
     return [argument.key.value, this.#value(argument.value, scope)];
   }
 
-  #filter(input: Value, filter: Identifier | Call, scope: Scope): Value {
+  #filter(input: Value, filter: Identifier | CallNode, scope: VariableScope): Value {
     const callee = filter.type === "Identifier" ? filter : filter.callee;
     const name = callee.type === "Identifier" ? callee.value : "";
     const found = filters.get(name);
@@ -320,7 +328,13 @@ class Evaluator {
     return this.#run(found, name, input, filter.type === "Identifier" ? [] : filter.args, scope);
   }
 
-  #run(operation: Operation, name: string, input: Value, args: readonly Argument[], scope: Scope): Value {
+  #run(
+    operation: FilterOperation,
+    name: string,
+    input: Value,
+    args: readonly Argument[],
+    scope: VariableScope,
+  ): Value {
     const given = this.#given(operation, name, args, scope);
     this.#budget.spendOn(input, ...given);
     return this.#built(operation.run(input, given, this.#budget));
@@ -328,10 +342,10 @@ class Evaluator {
 
   /** The arguments in the order of the parameters, whichever way they were given. */
   #given(
-    { parameters }: Pick<Operation, "parameters">,
+    { parameters }: Pick<FilterOperation, "parameters">,
     name: string,
     args: readonly Argument[],
-    scope: Scope,
+    scope: VariableScope,
   ): Value[] {
     const given: Value[] = [];
     for (const [position, argument] of args.entries()) {
@@ -353,7 +367,7 @@ class Evaluator {
     return operator === "-" ? -value : value;
   }
 
-  #binary(operator: string, leftNode: Expression, rightNode: Expression, scope: Scope): Value {
+  #binary(operator: string, leftNode: Expression, rightNode: Expression, scope: VariableScope): Value {
     const left = this.#value(leftNode, scope);
     if (operator === "and" || operator === "or") {
       return isTrue(left) === (operator === "or") ? left : this.#value(rightNode, scope);

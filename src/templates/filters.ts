@@ -22,7 +22,7 @@ import {
   type Value,
 } from "./values.ts";
 
-export interface Operation {
+export interface FilterOperation {
   /** In order; each may be given by position or by name. */
   readonly parameters: readonly string[];
   readonly run: (input: Value, given: readonly Value[], budget: Budget) => Value;
@@ -33,11 +33,11 @@ export type Test = (value: Value, other: Value, budget: Budget) => boolean;
 function operation(
   parameters: readonly string[],
   run: (input: Value, given: readonly Value[], budget: Budget) => Value,
-): Operation {
+): FilterOperation {
   return { parameters, run };
 }
 
-function onText(change: (text: string) => Value): Operation {
+function onText(change: (text: string) => Value): FilterOperation {
   return operation([], (input, _given, budget) => change(textOf(input, budget)));
 }
 
@@ -76,7 +76,7 @@ const replace = operation(["old", "new", "count"], (input, [old, by, count], bud
   return [parts.slice(0, cut + 1).join(written), ...parts.slice(cut + 1)].join(sought);
 });
 
-export const filters: ReadonlyMap<string, Operation> = new Map([
+export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ["abs", operation([], (input) => Math.abs(numberOf(input, "abs")))],
   ["capitalize", capitalize],
   ["count", length],
@@ -263,7 +263,7 @@ export const filters: ReadonlyMap<string, Operation> = new Map([
 ]);
 
 /** What can be called on a text. */
-export const textMethods: ReadonlyMap<string, Operation> = new Map([
+export const textMethods: ReadonlyMap<string, FilterOperation> = new Map([
   ["capitalize", capitalize],
   ["endswith", operation(["suffix"], (input, [suffix]) => String(input).endsWith(String(suffix)))],
   ["lower", lower],
@@ -293,7 +293,7 @@ export const textMethods: ReadonlyMap<string, Operation> = new Map([
 ]);
 
 /** What can be called on a mapping. */
-export const mappingMethods: ReadonlyMap<string, Operation> = new Map([
+export const mappingMethods: ReadonlyMap<string, FilterOperation> = new Map([
   [
     "get",
     operation(["key", "default"], (input, [key, value = null]) => entryOf(input, String(key)) ?? value),

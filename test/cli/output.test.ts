@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
-import { type Column, table } from "../../src/cli/output/table.ts";
+import { type TableColumn, table } from "../../src/cli/output/table.ts";
 import { cutToWidth, keyText, shortId, widthOf } from "../../src/cli/output/text.ts";
 import { timeAndDistance, timeText } from "../../src/cli/output/times.ts";
 import { type View, viewOf } from "../../src/cli/output/view.ts";
@@ -23,7 +23,7 @@ interface Pump {
   readonly state: string;
 }
 
-const columns: Column<Pump>[] = [
+const columns: TableColumn<Pump>[] = [
   { heading: "NAME", cell: ({ name }) => name, widthMin: 8 },
   { heading: "PLACE", cell: ({ place }) => place, widthMin: 8, style: () => "dim" },
   { heading: "STATE", cell: ({ state }) => state },

@@ -13,7 +13,13 @@ import { endpointLimits } from "../../src/delivery/http/endpoints.ts";
 import { workerSettings } from "../../src/delivery/worker-settings.ts";
 import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
 import { constants, functions } from "../../src/templates/evaluator.ts";
-import { filters, mappingMethods, type Operation, tests, textMethods } from "../../src/templates/filters.ts";
+import {
+  type FilterOperation,
+  filters,
+  mappingMethods,
+  tests,
+  textMethods,
+} from "../../src/templates/filters.ts";
 import { Renderer } from "../../src/templates/renderer.ts";
 import { loadText } from "../rules/support.ts";
 import { type Fence, fencesOf, textOf } from "./fences.ts";
@@ -83,7 +89,7 @@ describe("the tables of what templates can use", () => {
       const given = parameters.split(", ").filter((parameter) => parameter !== "");
       return { signature, name, parameters: given, example, output };
     });
-  const parametersOf = (operations: ReadonlyMap<string, Operation>) =>
+  const parametersOf = (operations: ReadonlyMap<string, FilterOperation>) =>
     [...operations].map(([name, { parameters }]) => [name, [...parameters]]);
   const listed = (heading: string, table = 0) =>
     rows(heading, table).map(({ name, parameters }) => [name, parameters]);

@@ -7,7 +7,7 @@ import { RefusalSchema } from "../http/answers.ts";
 import { Refusal } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
 
-export type Direction = "in" | "out";
+export type SocketDirection = "in" | "out";
 
 /** The scope that a key needs for each direction. */
 export const socketScopes = { in: "events:write", out: "events:read" } as const;

@@ -21,7 +21,7 @@ import { EventFeeds } from "./event-feed.ts";
 import { takeEvents } from "./events-in.ts";
 import { type Subscription, sendEvents } from "./events-out.ts";
 import { Closing, closeCodes, DeferringSocket, Peer } from "./peer.ts";
-import { type Direction, socketScopes } from "./socket-routes.ts";
+import { type SocketDirection, socketScopes } from "./socket-routes.ts";
 
 export interface WebSocketOptions {
   readonly tenants: Tenants;
@@ -41,7 +41,7 @@ export interface WebSockets {
 }
 
 interface Call {
-  readonly direction: Direction;
+  readonly direction: SocketDirection;
   /** The workspace that the path names, if it does. */
   readonly workspace: string | null;
   readonly headers: Headers;
@@ -141,7 +141,7 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     }
   }
 
-  function closingOf(error: unknown, direction: Direction): Closing {
+  function closingOf(error: unknown, direction: SocketDirection): Closing {
     if (error instanceof Closing) return error;
     if (isUnreachable(error)) {
       logger.warn({ direction, err: error }, "Redis cannot be reached; a WebSocket was closed");
@@ -198,7 +198,7 @@ function callOf(request: IncomingMessage): Call {
   }
   const offered = (headers.get("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
   return {
-    direction: direction as Direction,
+    direction: direction as SocketDirection,
     workspace: workspace === undefined ? null : decoded(workspace),
     headers,
     speaksPrefect: offered.includes(subprotocol),
@@ -220,7 +220,7 @@ interface Admission {
 }
 
 /** Ends a connection whose key was taken back: otherwise whoever has one open would keep it for good. */
-async function readmit(peer: Peer, { renew }: Admission, direction: Direction): Promise<void> {
+async function readmit(peer: Peer, { renew }: Admission, direction: SocketDirection): Promise<void> {
   const mayStay = await renew().then(
     (tenant) => may(tenant, socketScopes[direction]),
     (error: unknown) => !(error instanceof Refusal), // while Redis is away nothing new is known
@@ -235,7 +235,7 @@ async function admitByHeaders(tenants: Tenants, { headers, workspace, direction 
   throw new Refusal(403, "forbidden", { detail: lacks(direction) });
 }
 
-function lacks(direction: Direction): string {
+function lacks(direction: SocketDirection): string {
   return `This key lacks the scope ${socketScopes[direction]}`;
 }
 

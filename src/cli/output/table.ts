@@ -4,7 +4,7 @@ import { paint, type Style } from "./style.ts";
 import { cutToWidth, printable, widthOf } from "./text.ts";
 import type { View } from "./view.ts";
 
-export interface Column<Row> {
+export interface TableColumn<Row> {
   readonly heading: string;
   readonly cell: (row: Row) => string;
   readonly style?: (row: Row) => Style | null;
@@ -22,7 +22,7 @@ const gap = "  ";
 const lastWidthMin = 6;
 
 /** Rows below a heading, in columns; cut to the width of the view. */
-export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], view: View): string {
+export function table<Row>(columns: readonly TableColumn<Row>[], rows: readonly Row[], view: View): string {
   const cells = rows.map((row) => columns.map(({ cell }) => printable(cell(row))));
   const naturalWidths = columns.map(({ heading }, index) =>
     Math.max(widthOf(heading), ...cells.map((texts) => widthOf(texts[index] ?? ""))),
@@ -50,7 +50,11 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
 }
 
 /** Takes from the widest column that may shrink, until all fit. */
-function shrink<Row>(natural: readonly number[], columns: readonly Column<Row>[], width: number): number[] {
+function shrink<Row>(
+  natural: readonly number[],
+  columns: readonly TableColumn<Row>[],
+  width: number,
+): number[] {
   const widths = [...natural];
   const widthsMin = columns.map(({ widthMin }, index) => widthMin ?? natural[index] ?? 0);
   for (const minimums of [widthsMin, columns.map(() => lastWidthMin)]) {

@@ -13,20 +13,20 @@ import { type Key, labelsOf } from "./key.ts";
 import { KeyedStates } from "./keyed-states.ts";
 import {
   decide,
+  type EventRole,
   type Fired,
   firedBy,
   type Machine,
   type NodePlace,
   type OpenWindow,
-  type Outcome,
   type Parent,
   PlacedTrigger,
   type Revive,
-  type Role,
   type TriggerNode,
+  type TriggerOutcome,
 } from "./node.ts";
 
-interface Remembered {
+interface RememberedFirings {
   /** By child; null for one that has not fired, or whose firing is forgotten. */
   firings: (Fired | null)[];
 }
@@ -36,7 +36,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
   readonly #definition: CompositeTriggerDefinition;
   readonly #within: Micros | null;
   readonly #machine: Machine;
-  readonly #states: KeyedStates<Remembered>;
+  readonly #states: KeyedStates<RememberedFirings>;
 
   constructor(place: NodePlace, definition: CompositeTriggerDefinition, machine: Machine) {
     super(place);
@@ -50,7 +50,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     for (const child of this.children) child.begin(at, position);
   }
 
-  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, Role>): Fired | null {
+  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, EventRole>): Fired | null {
     const fired: [childIndex: number, Fired][] = [];
     for (const [index, child] of this.children.entries()) {
       const firing = child.evaluate(arrival, order, roles);
@@ -73,7 +73,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
       key,
       eventId: first.arrival?.event.id ?? null,
       make: () => this.#rememberAs(key, remembered, fired),
-      outcomeOf(own): Outcome {
+      outcomeOf(own): TriggerOutcome {
         const isRemembered = fired.some(([index, firing]) => remembered.firings[index] === firing);
         return own !== null ? "fires" : isRemembered ? "remembered" : "ignored: a newer firing is remembered";
       },
@@ -81,7 +81,11 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     });
   }
 
-  #rememberAs(key: Key, remembered: Remembered, fired: readonly [childIndex: number, Fired][]): Fired | null {
+  #rememberAs(
+    key: Key,
+    remembered: RememberedFirings,
+    fired: readonly [childIndex: number, Fired][],
+  ): Fired | null {
     // Held first and released last, so that an event that leaves one place for another is not lost in between.
     for (const [, firing] of fired) this.#hold(firing);
     const completing =
@@ -99,7 +103,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     return own;
   }
 
-  #completeCompound({ firings }: Remembered, fired: readonly [number, Fired][]): Fired | null {
+  #completeCompound({ firings }: RememberedFirings, fired: readonly [number, Fired][]): Fired | null {
     let completing: Fired | null = null;
     for (const [index, firing] of fired) if (this.#place(firings, index, firing)) completing = firing;
     this.#forgetOld(firings);
@@ -111,7 +115,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
    * One event is never two steps. One that could be several is tried from the last step to the first for completing
    * the sequence; if it completes none, it is taken for the step that carries the sequence furthest.
    */
-  #completeSequence(remembered: Remembered, fired: readonly [number, Fired][]): Fired | null {
+  #completeSequence(remembered: RememberedFirings, fired: readonly [number, Fired][]): Fired | null {
     for (const [index, firing] of fired.toReversed()) {
       const attempt = [...remembered.firings];
       if (!this.#wouldPlace(attempt, index, firing)) continue;
@@ -170,7 +174,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     return firedBy(this, key, cause, { triggered, happened, order, arrival, window: null, firings: used });
   }
 
-  #write(key: Key, remembered: Remembered): void {
+  #write(key: Key, remembered: RememberedFirings): void {
     this.#states.put(key, remembered);
     this.#awaitForgetting(key);
   }
@@ -182,7 +186,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     });
   }
 
-  readonly #forgetAt = ({ firings }: Remembered): Micros | null =>
+  readonly #forgetAt = ({ firings }: RememberedFirings): Micros | null =>
     this.#within === null ? null : newestOf(firings) + this.#within + silentKeyGrace;
 
   #hold(fired: Fired): void {

@@ -18,7 +18,7 @@ import type { Firing, LoopCut, TriggerFiring } from "./firing.ts";
 import { Followers } from "./followers.ts";
 import type { LogEntry, LogPosition } from "./log-entry.ts";
 import { LoopGuard, lineageAfter } from "./loop-guard.ts";
-import type { Fired, Machine, Note, OpenWindow, Role, TriggerNode } from "./node.ts";
+import type { EventRole, Fired, Machine, Note, OpenWindow, TriggerNode } from "./node.ts";
 import { SeenIds } from "./seen.ts";
 import { Cells, type StateChange, stateVersion } from "./state.ts";
 import { TriggerIndex } from "./trigger-index.ts";
@@ -43,7 +43,7 @@ export interface Drained {
   readonly dirty: readonly StateChange[];
 }
 
-interface Running {
+interface RunningAutomation {
   automation: Automation;
   /** Null while the automation is disabled. */
   tree: { readonly root: TriggerNode; readonly nodes: ReadonlyMap<string, TriggerNode> } | null;
@@ -61,7 +61,7 @@ export class Core {
   readonly #arrivals: Arrivals;
   readonly #deadlines = new Deadlines();
   readonly #index = new TriggerIndex<EventTriggerNode>();
-  readonly #running = new Map<string, Running>();
+  readonly #running = new Map<string, RunningAutomation>();
   readonly #seen: SeenIds;
   readonly #followers: Followers;
   readonly #loopGuard: LoopGuard;
@@ -222,7 +222,7 @@ export class Core {
       const tree = running?.tree ?? null;
       if (running === undefined || tree === null || this.#cutLoop(running.automation, arrival.event))
         continue;
-      const fired = tree.root.evaluate(arrival, order, roles as ReadonlyMap<TriggerNode, Role>);
+      const fired = tree.root.evaluate(arrival, order, roles as ReadonlyMap<TriggerNode, EventRole>);
       if (fired !== null) this.#fire(running.automation, fired);
     }
   }
@@ -283,18 +283,18 @@ export class Core {
     this.#cells.write(`a:${automationId}`, null);
   }
 
-  #run(automation: Automation): Running {
+  #run(automation: Automation): RunningAutomation {
     const tree = automation.enabled
       ? buildTrigger(automation, this.#options.latenessDefault, this.#machine)
       : null;
     for (const node of tree?.nodes.values() ?? [])
       if ("compiled" in node) this.#index.add(node as EventTriggerNode);
-    const running: Running = { automation, tree };
+    const running: RunningAutomation = { automation, tree };
     this.#running.set(automation.id, running);
     return running;
   }
 
-  #stop({ tree }: Running): void {
+  #stop({ tree }: RunningAutomation): void {
     if (tree === null) return;
     for (const node of tree.nodes.values())
       if ("compiled" in node) this.#index.remove(node as EventTriggerNode);

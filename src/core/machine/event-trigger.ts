@@ -12,7 +12,7 @@ import {
 } from "../model/specification.ts";
 import { type Micros, second } from "../model/time.ts";
 import type { EventTriggerDefinition } from "../model/trigger.ts";
-import type { Role } from "./node.ts";
+import type { EventRole } from "./node.ts";
 
 /** An event trigger made ready: patterns compiled, durations in microseconds. */
 export interface CompiledEventTrigger {
@@ -44,7 +44,7 @@ export function compileEventTrigger(
 }
 
 /** What the event's name makes of it for the trigger, or null when it is neither expected nor an `after` event. */
-export function roleByName(trigger: CompiledEventTrigger, name: string): Role | null {
+export function roleByName(trigger: CompiledEventTrigger, name: string): EventRole | null {
   const expected = trigger.expect.length === 0 || trigger.expect.some((pattern) => pattern.matches(name));
   const after = trigger.after.some((pattern) => pattern.matches(name));
   return expected || after ? { expected, after } : null;

@@ -16,7 +16,7 @@ import { Core, type CoreOptions } from "./core.ts";
 import { obstacleTo } from "./event-trigger.ts";
 import { keyOf, labelsOf } from "./key.ts";
 import type { LogEntry } from "./log-entry.ts";
-import type { Note, OpenWindow, Outcome } from "./node.ts";
+import type { Note, OpenWindow, TriggerOutcome } from "./node.ts";
 
 /** The condition that failed, what it asks for, and what was found. */
 export interface FailedCondition {
@@ -334,10 +334,10 @@ function keepsQuiet(definition: TriggerDefinition): boolean {
   return definition.within > 0 && definition.after.length === 0 && definition.schedule === undefined;
 }
 
-const quiet: Outcome = "ignored: quiet after a firing";
+const quiet: TriggerOutcome = "ignored: quiet after a firing";
 
 /** What one silence may lead to again and again. */
-const repeating: ReadonlySet<Outcome> = new Set(["fires", "silent until resolved"]);
+const repeating: ReadonlySet<TriggerOutcome> = new Set(["fires", "silent until resolved"]);
 
 /** Nodes that only explain never ask anything of the machine. */
 const idle = {} as never;

@@ -9,7 +9,7 @@ import { type Key, labelsOf } from "./key.ts";
 import type { Cells } from "./state.ts";
 
 /** How an event concerns an event trigger, by its name. */
-export interface Role {
+export interface EventRole {
   readonly expected: boolean;
   readonly after: boolean;
 }
@@ -31,7 +31,7 @@ export interface Fired {
 }
 
 /** What a trigger made of an event, of a child's firing, or of the end of a window. */
-export type Outcome =
+export type TriggerOutcome =
   | "fires"
   | "counted"
   | "opened a window"
@@ -58,7 +58,7 @@ export interface Note {
   readonly labels: Readonly<Record<string, string>>;
   /** The event that was looked at, or the last one before a silence; null when there was none. */
   readonly eventId: string | null;
-  readonly outcome: Outcome;
+  readonly outcome: TriggerOutcome;
   readonly before: OpenWindow | null;
   readonly after: OpenWindow | null;
 }
@@ -111,7 +111,7 @@ export abstract class PlacedTrigger implements NodePlace {
 
 export interface TriggerNode extends NodePlace {
   /** Evaluates an event that concerns it or a trigger below it. */
-  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, Role>): Fired | null;
+  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, EventRole>): Fired | null;
   /** The automation begins to exist, or is enabled, at this instant. */
   begin(at: Micros, position: string): void;
   /** Takes back the state of one key, or what it shares. */
@@ -148,20 +148,24 @@ export interface OpenWindow {
 }
 
 /** A decision of a trigger about one of its keys. */
-export interface Decision<Result> {
+export interface TriggerDecision<Result> {
   readonly key: Key;
   /** The event that it is about, or the last one before a silence; null when there was none. */
   readonly eventId: string | null;
   /** Makes the decision, and changes the trigger's state. */
   make(): Result;
   /** What to note about the result; null to note nothing. */
-  outcomeOf(result: Result): Outcome | null;
+  outcomeOf(result: Result): TriggerOutcome | null;
   /** The key's window as it is at this moment. */
   window(): OpenWindow | null;
 }
 
 /** Makes a decision. When the machine is traced, also notes it, with the window before and after. */
-export function decide<Result>(machine: Machine, node: TriggerNode, decision: Decision<Result>): Result {
+export function decide<Result>(
+  machine: Machine,
+  node: TriggerNode,
+  decision: TriggerDecision<Result>,
+): Result {
   const { trace } = machine;
   if (trace === undefined) return decision.make();
   const before = decision.window();

@@ -16,19 +16,19 @@ import { type Key, keyOf, labelsOf } from "./key.ts";
 import { KeyedStates } from "./keyed-states.ts";
 import {
   decide,
+  type EventRole,
   firedBy,
   type Machine,
   type NodePlace,
   type OpenWindow,
-  type Outcome,
   ownerOf,
   PlacedTrigger,
   type Revive,
-  type Role,
   type TriggerNode,
+  type TriggerOutcome,
 } from "./node.ts";
 
-interface Window {
+interface WatchedWindow {
   start: Micros;
   end: Micros;
   count: number;
@@ -37,7 +37,7 @@ interface Window {
 }
 
 interface Watched {
-  window: Window | null;
+  window: WatchedWindow | null;
   /** The last matching event. */
   last: Arrival | null;
   /** The absence that fired and has not been resolved: the windows' bounds, from the first to the last that fired. */
@@ -48,7 +48,7 @@ interface Watched {
 
 interface Waiting {
   readonly arrival: Arrival;
-  readonly role: Role;
+  readonly role: EventRole;
 }
 
 export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
@@ -78,7 +78,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     }
   }
 
-  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, Role>): null {
+  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, EventRole>): null {
     const role = roles.get(this);
     if (role === undefined) return null;
     const key = keyOf(this.labels, arrival.event);
@@ -152,7 +152,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     this.#machine.arrivals.release(arrival);
   }
 
-  #take(key: Key, { arrival, role }: Waiting): Outcome {
+  #take(key: Key, { arrival, role }: Waiting): TriggerOutcome {
     const at = arrival.event.occurred;
     const watched = this.#states.get(key) ?? { ...nothingWatched };
     if (this.#schedule !== null && role.expected) {
@@ -213,7 +213,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     });
   }
 
-  #endWindow(key: Key, watched: Watched, window: Window, isSilent: boolean): void {
+  #endWindow(key: Key, watched: Watched, window: WatchedWindow, isSilent: boolean): void {
     const { within, lateness, threshold } = this.compiled;
     const follows = watched.unresolved !== null && watched.unresolved.end === window.start;
     if (!isSilent) {

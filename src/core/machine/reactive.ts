@@ -14,15 +14,15 @@ import { type Key, keyOf, labelsOf } from "./key.ts";
 import { KeyedStates } from "./keyed-states.ts";
 import {
   decide,
+  type EventRole,
   type Fired,
   firedBy,
   type Machine,
   type NodePlace,
   type OpenWindow,
-  type Outcome,
   PlacedTrigger,
-  type Role,
   type TriggerNode,
+  type TriggerOutcome,
 } from "./node.ts";
 
 export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger implements TriggerNode {
@@ -37,7 +37,7 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
     this.states = new KeyedStates(this, machine);
   }
 
-  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, Role>): Fired | null {
+  evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, EventRole>): Fired | null {
     const role = roles.get(this);
     if (role === undefined) return null;
     const key = keyOf(this.labels, arrival.event);
@@ -59,7 +59,7 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
   }
 
   /** Counts an event of a key. @returns the window that fires with it, or what else became of the event */
-  protected abstract count(key: Key, arrival: Arrival, role: Role): Counted | Outcome;
+  protected abstract count(key: Key, arrival: Arrival, role: EventRole): Counted | TriggerOutcome;
 
   begin(_at: Micros, _position: string): void {
     // Reactive triggers wait for their first event.
@@ -120,7 +120,7 @@ interface Tally {
 
 /** `within: 0` without `after`: fires at every so many expected events, however far apart. */
 export class TallyTrigger extends ReactiveTrigger<Tally> {
-  protected count(key: Key, { event }: Arrival): Counted | Outcome {
+  protected count(key: Key, { event }: Arrival): Counted | TriggerOutcome {
     const { threshold } = this.compiled;
     if (threshold === 1) return { start: event.occurred, end: null, count: 1 };
     const tally = this.states.get(key) ?? { count: 0, since: event.occurred, lastEventId: event.id };
@@ -152,7 +152,7 @@ interface Sliding {
 
 /** `within` without `after`: fires when enough expected events occurred within less than `within` of each other. */
 export class SlidingTrigger extends ReactiveTrigger<Sliding> {
-  protected count(key: Key, { event }: Arrival): Counted | Outcome {
+  protected count(key: Key, { event }: Arrival): Counted | TriggerOutcome {
     const { threshold, within, lateness } = this.compiled;
     const at = event.occurred;
     const sliding = this.states.get(key) ?? {
@@ -229,7 +229,7 @@ interface Opened {
 
 /** `after`: fires when enough expected events occurred in the window that an `after` event opened. */
 export class OpenedTrigger extends ReactiveTrigger<Opened> {
-  protected count(key: Key, { event }: Arrival, role: Role): Counted | Outcome {
+  protected count(key: Key, { event }: Arrival, role: EventRole): Counted | TriggerOutcome {
     const at = event.occurred;
     const { within, threshold } = this.compiled;
     const open = this.states.get(key);

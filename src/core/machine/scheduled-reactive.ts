@@ -11,7 +11,7 @@ import type { Arrival } from "./arrival.ts";
 import { rank } from "./deadlines.ts";
 import type { CompiledEventTrigger } from "./event-trigger.ts";
 import type { Key } from "./key.ts";
-import { type Machine, type NodePlace, type Outcome, ownerOf } from "./node.ts";
+import { type Machine, type NodePlace, ownerOf, type TriggerOutcome } from "./node.ts";
 import { type Counted, ReactiveTrigger } from "./reactive.ts";
 
 /** The window that is open, and the one before, for events that are still on their way. */
@@ -46,7 +46,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     this.#awaitTick();
   }
 
-  protected count(key: Key, { event }: Arrival): Counted | Outcome {
+  protected count(key: Key, { event }: Arrival): Counted | TriggerOutcome {
     const at = event.occurred;
     const { within, threshold } = this.compiled;
     const own = this.states.get(key) ?? { windows: [], apart: false, lastEventId: event.id };

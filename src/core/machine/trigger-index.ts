@@ -10,10 +10,10 @@ import type { Event } from "../model/event.ts";
 import { compileGlob, type Glob } from "../model/glob.ts";
 import type { LabelCondition } from "../model/specification.ts";
 import { type CompiledEventTrigger, resourceObstacle } from "./event-trigger.ts";
-import type { Role } from "./node.ts";
+import type { EventRole } from "./node.ts";
 
 /** The triggers filed in one place, each with what the place's pattern is to it. */
-type Place<T> = Map<T, Role>;
+type IndexPlace<T> = Map<T, EventRole>;
 
 interface Indexed {
   readonly compiled: CompiledEventTrigger;
@@ -22,15 +22,15 @@ interface Indexed {
 /** Triggers that wait for one name pattern, filed by what pins them down. */
 class Bucket<T> {
   readonly glob: Glob;
-  readonly unpinned: Place<T> = new Map();
-  readonly byLabel = new Map<string, Map<string, Place<T>>>();
-  readonly byRelatedLabel = new Map<string, Map<string, Place<T>>>();
+  readonly unpinned: IndexPlace<T> = new Map();
+  readonly byLabel = new Map<string, Map<string, IndexPlace<T>>>();
+  readonly byRelatedLabel = new Map<string, Map<string, IndexPlace<T>>>();
 
   constructor(glob: Glob) {
     this.glob = glob;
   }
 
-  *find(event: Event): Iterable<[T, Role]> {
+  *find(event: Event): Iterable<[T, EventRole]> {
     yield* this.unpinned;
     for (const [label, byValue] of this.byLabel) yield* byValue.get(event.resource.get(label) ?? "") ?? [];
     for (const [label, byValue] of this.byRelatedLabel) {
@@ -47,8 +47,8 @@ export class TriggerIndex<T extends Indexed> {
   readonly #prefixLengths = new Set<number>();
 
   /** Every trigger that covers the event, and what the event is to it; in no particular order. */
-  find(event: Event): Map<T, Role> {
-    const found = new Map<T, Role | null>();
+  find(event: Event): Map<T, EventRole> {
+    const found = new Map<T, EventRole | null>();
     for (const bucket of this.#bucketsFor(event.name)) {
       for (const [trigger, role] of bucket.find(event)) {
         const known = found.get(trigger);
@@ -56,7 +56,7 @@ export class TriggerIndex<T extends Indexed> {
         else found.set(trigger, resourceObstacle(trigger.compiled, event) === null ? role : null);
       }
     }
-    const covering = new Map<T, Role>();
+    const covering = new Map<T, EventRole>();
     for (const [trigger, role] of found) if (role !== null) covering.set(trigger, role);
     return covering;
   }
@@ -70,7 +70,7 @@ export class TriggerIndex<T extends Indexed> {
     for (const [place] of this.#placesOf(trigger)) place.delete(trigger);
   }
 
-  *#placesOf(trigger: T): Iterable<[Place<T>, Role]> {
+  *#placesOf(trigger: T): Iterable<[IndexPlace<T>, EventRole]> {
     const { expect, after } = trigger.compiled;
     for (const pattern of expect.length === 0 ? [compileGlob("*")] : expect) {
       for (const place of placesIn(this.#bucketOf(pattern), trigger.compiled)) yield [place, expectedOnly];
@@ -100,20 +100,20 @@ export class TriggerIndex<T extends Indexed> {
   }
 }
 
-const expectedOnly: Role = { expected: true, after: false };
-const afterOnly: Role = { expected: false, after: true };
+const expectedOnly: EventRole = { expected: true, after: false };
+const afterOnly: EventRole = { expected: false, after: true };
 
-function both(a: Role, b: Role): Role {
+function both(a: EventRole, b: EventRole): EventRole {
   return { expected: a.expected || b.expected, after: a.after || b.after };
 }
 
-function placesIn<T>(bucket: Bucket<T>, { match, related }: CompiledEventTrigger): Place<T>[] {
+function placesIn<T>(bucket: Bucket<T>, { match, related }: CompiledEventTrigger): IndexPlace<T>[] {
   const own = pinOf(match);
   const pin = own ?? related.map(pinOf).find((condition) => condition !== null) ?? null;
   if (pin === null) return [bucket.unpinned];
   const byLabel = own === null ? bucket.byRelatedLabel : bucket.byLabel;
-  const byValue = at(byLabel, pin.label, () => new Map<string, Place<T>>());
-  return pin.patterns.map(({ literal }) => at(byValue, literal ?? "", () => new Map<T, Role>()));
+  const byValue = at(byLabel, pin.label, () => new Map<string, IndexPlace<T>>());
+  return pin.patterns.map(({ literal }) => at(byValue, literal ?? "", () => new Map<T, EventRole>()));
 }
 
 /** A condition that only plain, non-empty values meet; the resource's id, where there is a choice. */

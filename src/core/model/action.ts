@@ -40,7 +40,7 @@ const destinationFields = {
 };
 
 /** A destination, by exactly one of its names. */
-interface DestinationReference {
+export interface DestinationReference {
   readonly block_document_id?: string | undefined;
   readonly destination?: string | undefined;
 }

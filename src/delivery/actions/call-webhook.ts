@@ -7,7 +7,7 @@ import type { Renderer } from "../../templates/renderer.ts";
 import type { RunAction } from "../attempt.ts";
 import { findDestination } from "../destinations/find-destination.ts";
 import { webhookTargetOf } from "../destinations/kinds.ts";
-import { type PreparedRequest, prepareRequest, type RequestBody, type Target } from "../http/request.ts";
+import { type PreparedRequest, prepareRequest, type RenderedBody, type Target } from "../http/request.ts";
 import { sendRequest } from "../http/send-request.ts";
 
 export const callWebhook: RunAction<"call-webhook"> = async (action, invocation, tools) => {
@@ -60,7 +60,7 @@ function renderBody(
   method: string,
   { automation, firing }: Invocation,
   renderer: Renderer,
-): RequestBody {
+): RenderedBody {
   const json = "application/json";
   if (typeof payload === "string") {
     const body = renderer.text(payload);

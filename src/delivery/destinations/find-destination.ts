@@ -1,12 +1,8 @@
 /** Finds the destination that an action refers to. */
 
+import type { DestinationReference } from "../../core/model/action.ts";
 import type { Destination } from "../../core/model/destination.ts";
 import type { Log } from "../../store/log.ts";
-
-interface DestinationReference {
-  readonly block_document_id?: string | undefined;
-  readonly destination?: string | undefined;
-}
 
 /**
  * The destination as it is now, so that a repaired one is used at the next attempt; null when the action refers to none.

@@ -29,7 +29,7 @@ export interface Deferral {
 }
 
 /** The right to send one request. Call `leave` exactly once. */
-export interface Admission {
+export interface EndpointAdmission {
   /** @param alive whether the endpoint responded like a working one; null when the request did not find out */
   leave(alive: boolean | null): void;
 }
@@ -38,7 +38,7 @@ interface Endpoint {
   /** When each request in flight started, oldest first. */
   readonly inFlight: Map<symbol, number>;
   /** Requests about to get a slot: each is called with an admission, or with null if it must be deferred after all. */
-  readonly waiting: ((admission: Admission | null) => void)[];
+  readonly waiting: ((admission: EndpointAdmission | null) => void)[];
   /** Failures in a row. */
   failureCount: number;
   restsUntil: number;
@@ -71,7 +71,7 @@ export class Endpoints {
   }
 
   /** Admits a request if there is a slot or will be one soon; otherwise says how long to wait. */
-  async enter(origin: string): Promise<Admission | Deferral> {
+  async enter(origin: string): Promise<EndpointAdmission | Deferral> {
     const endpoint = this.#endpoint(origin);
     const now = this.#now();
     if (endpoint.restsUntil > now) return this.#defer(origin, endpoint);
@@ -130,7 +130,7 @@ export class Endpoints {
     return { waitMs, reason: `${origin} already has ${endpoint.inFlight.size} requests in flight` };
   }
 
-  #admit(origin: string, endpoint: Endpoint): Admission {
+  #admit(origin: string, endpoint: Endpoint): EndpointAdmission {
     const request = Symbol(origin);
     endpoint.inFlight.set(request, this.#now());
     return { leave: (alive) => this.#leave(origin, endpoint, request, alive) };
@@ -157,9 +157,9 @@ export class Endpoints {
 }
 
 /** Waits in line for a slot. @returns null when none came free in time */
-function waitForSlot(waiting: Endpoint["waiting"], ms: number): Promise<Admission | null> {
+function waitForSlot(waiting: Endpoint["waiting"], ms: number): Promise<EndpointAdmission | null> {
   return new Promise((resolve) => {
-    const resume = (admission: Admission | null) => {
+    const resume = (admission: EndpointAdmission | null) => {
       clearTimeout(timer);
       resolve(admission);
     };

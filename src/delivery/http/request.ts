@@ -24,7 +24,7 @@ export interface Target {
   readonly hidden: readonly string[];
 }
 
-export interface RequestBody {
+export interface RenderedBody {
   readonly body: string | null;
   readonly contentType: string;
 }
@@ -47,7 +47,7 @@ export interface PreparedRequest {
  */
 export function prepareRequest(
   target: Target,
-  { body, contentType }: RequestBody,
+  { body, contentType }: RenderedBody,
   id: string,
   sent: Date,
   trace: TraceContext | null,

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import {
-  type Admission,
   type Deferral,
+  type EndpointAdmission,
   Endpoints,
   endpointCountMax,
 } from "../../../src/delivery/http/endpoints.ts";
@@ -13,7 +13,7 @@ function greenhouse() {
   const clock = { now: 0 };
   const endpoints = new Endpoints(limits, () => clock.now);
   const ask = (origin = "http://pumps") => endpoints.enter(origin);
-  async function enter(origin?: string): Promise<Admission> {
+  async function enter(origin?: string): Promise<EndpointAdmission> {
     const entered = await ask(origin);
     if ("waitMs" in entered) throw new Error(entered.reason);
     return entered;
