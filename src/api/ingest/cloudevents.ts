@@ -65,13 +65,12 @@ export function cloudEventRoutes(meter: IngestMeter): Route[] {
         id: "postCloudEvents",
         summary: "Post CloudEvents",
         description:
-          "CloudEvents 1.0 in any content mode: structured, batched (a list), or binary (attributes in `ce-…` headers, the data as the body).",
+          "CloudEvents 1.0 in any content mode. Shown here is the structured one; a list of events is sent as `application/cloudevents-batch+json`, and in binary mode attributes are `ce-…` headers and the body is the data.",
         tag: "events",
         scope: "events:write",
         body: bodyForHandler(
           {
             "application/cloudevents+json": CloudEventSchema,
-            "application/cloudevents-batch+json": z.array(CloudEventSchema),
           },
           {
             examples: {

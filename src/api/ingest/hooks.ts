@@ -60,14 +60,12 @@ export function hookRoutes(tenants: Tenants, meter: IngestMeter): Route[] {
         id: "callHook",
         summary: "Call a hook",
         description:
-          "The hook's template turns the request (JSON, a form or text) into events. A hook with a signature needs no key; one without needs a key with the scope `events:write`.",
+          "The hook's template turns the request into events. The body may also be a form or any text, which generated clients cannot express. A hook with a signature needs no key; one without needs a key with the scope `events:write`.",
         tag: "events",
         scope: null,
         body: bodyForHandler(
           {
             "application/json": z.unknown(),
-            "application/x-www-form-urlencoded": z.record(z.string(), z.string()),
-            "text/plain": z.string(),
           },
           { optional: true, examples: { backup: { disks: [{ name: "sda", error: true }] } } },
         ),

@@ -29,6 +29,8 @@ function isLeftOut(key: string, value: unknown): boolean {
   // Zod's own key, and one that 3.0 does not know.
   if (key === "id" || key === "propertyNames") return true;
   if (key === "maximum" || key === "minimum") return Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER;
+  // That a list or an object is empty by default goes without saying, and ogen cannot express it.
+  if (key === "default") return typeof value === "object";
   // Which fields exclude each other: generators take these for types.
   return (
     key === "oneOf" && (value as JsonSchema[]).every((option) => Object.keys(option).join() === "required")
@@ -40,6 +42,8 @@ function normalized(schema: JsonSchema): JsonSchema {
   if (schema["format"] === "uuid") delete schema["pattern"];
   const { prefixItems, ...others } = schema;
   if (Array.isArray(prefixItems)) return { ...others, items: anyOf(prefixItems) };
+  // Lists of anything: 3.0 requires `items`.
+  if (schema["type"] === "array") schema["items"] ??= {};
   for (const key of ["anyOf", "oneOf"]) {
     const options = schema[key] as JsonSchema[] | undefined;
     if (options === undefined) continue;
@@ -51,6 +55,16 @@ function normalized(schema: JsonSchema): JsonSchema {
     else if ("$ref" in only) schema["allOf"] = [only];
     else Object.assign(schema, { ...only, ...schema });
     schema["nullable"] = true;
+  }
+  // Absent says the same as null, and oapi-codegen's Go does not compile with both.
+  const further = schema["additionalProperties"];
+  if (typeof further === "object" && further !== null && "anyOf" in further) {
+    delete (further as JsonSchema)["nullable"];
+  }
+  // Of a value with several types, which ogen cannot express either.
+  if ("default" in schema && ("anyOf" in schema || "oneOf" in schema)) {
+    const { default: fallback, description = "", ...others } = schema;
+    return { ...others, description: `${description} Default: \`${fallback}\`.`.trim() };
   }
   return schema;
 }
