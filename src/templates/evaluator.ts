@@ -262,7 +262,8 @@ class Evaluator {
     if (typeof property === "number" && isList(object)) return object.at(property);
     if (typeof property === "number" && typeof object === "string") return object.at(property);
     if (typeof property !== "string") return undefined;
-    return entryOf(object, property) ?? (node.computed ? undefined : attributeOf(object, property));
+    const entry = entryOf(object, property);
+    return entry !== undefined || node.computed ? entry : attributeOf(object, property);
   }
 
   #slice(object: Value, slice: Slice, scope: VariableScope): Value {
@@ -296,7 +297,7 @@ class Evaluator {
     if (name === "range") {
       const bounds = this.#given({ parameters: ["start", "stop", "step"] }, name, args, scope).map(
         (bound) => {
-          if (bound === undefined || Number.isInteger(bound)) return bound as number | undefined;
+          if (isMissing(bound) || Number.isInteger(bound)) return (bound ?? undefined) as number | undefined;
           throw new TemplateError(`range needs whole numbers, not ${kindOf(bound)}`);
         },
       );

@@ -1,8 +1,9 @@
 /**
  * The filters, tests and methods that templates may use: Jinja's usual ones.
  *
- * They are lenient as Jinja is with an undefined value: to a filter on texts a missing value is an empty text, to one
- * on lists an empty list.
+ * They are as lenient as Jinja is with an undefined value: a filter on text takes a missing value for an empty string,
+ * and a filter on lists takes it for an empty list. The same goes for none, which is what JSON's `null` is here: whoever
+ * sends an event may leave a field out or set it to `null`, and `default` and the other filters treat both alike.
  */
 
 import {
@@ -57,7 +58,7 @@ const length = operation([], (input) =>
   typeof input === "string" ? [...input].length : listOf(input).length,
 );
 const fallback = operation(["default_value", "boolean"], (input, [value = "", boolean]) =>
-  input === undefined || (isTrue(boolean) && !isTrue(input)) ? value : input,
+  isMissing(input) || (isTrue(boolean) && !isTrue(input)) ? value : input,
 );
 const items = operation([], (input) => Object.entries(mappingOf(input)));
 const keys = operation([], (input) => Object.keys(mappingOf(input)));
@@ -101,9 +102,9 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ],
   [
     "indent",
-    operation(["width", "first", "blank"], (input, [width = 4, first, blank], budget) => {
+    operation(["width", "first", "blank"], (input, [width, first, blank], budget) => {
       const lines = textOf(input, budget).split("\n");
-      const columns = Math.min(Math.max(numberOf(width, "indent: width"), 0), 100);
+      const columns = Math.min(Math.max(numberOf(width ?? 4, "indent: width"), 0), 100);
       budget.spendOnCharacters(lines.length * columns);
       const kept = (line: string, index: number) =>
         (index === 0 && !isTrue(first)) || (line === "" && !isTrue(blank));
@@ -165,8 +166,8 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ],
   [
     "round",
-    operation(["precision", "method"], (input, [precision = 0, method = "common"]) => {
-      const factor = 10 ** Math.min(Math.max(numberOf(precision, "round: precision"), 0), 15);
+    operation(["precision", "method"], (input, [precision, method]) => {
+      const factor = 10 ** Math.min(Math.max(numberOf(precision ?? 0, "round: precision"), 0), 15);
       const scaled = numberOf(input, "round") * factor;
       const rounded =
         method === "ceil"
@@ -205,32 +206,28 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ["string", onText((text) => text)],
   [
     "sum",
-    onList(["attribute", "start"], (list, [attribute, start = 0], budget) =>
+    onList(["attribute", "start"], (list, [attribute, start], budget) =>
       list.reduce<number>(
         (sum, item) => sum + numberOf(attributeOf(item, attribute, budget), "sum"),
-        numberOf(start, "sum: start"),
+        numberOf(start ?? 0, "sum: start"),
       ),
     ),
   ],
   ["title", title],
   [
     "tojson",
-    operation(["indent"], (input, [indent = 0], budget) =>
-      jsonOf(
-        input,
-        budget,
-        Math.min(Math.max(isMissing(indent) ? 0 : numberOf(indent, "tojson: indent"), 0), 8),
-      ),
+    operation(["indent"], (input, [indent], budget) =>
+      jsonOf(input, budget, Math.min(Math.max(numberOf(indent ?? 0, "tojson: indent"), 0), 8)),
     ),
   ],
   ["trim", trim],
   [
     "truncate",
-    operation(["length", "killwords", "end"], (input, [limit = 255, killWords, end = "..."], budget) => {
+    operation(["length", "killwords", "end"], (input, [limit, killWords, end], budget) => {
       const text = textOf(input, budget);
-      const max = numberOf(limit, "truncate: length");
+      const max = numberOf(limit ?? 255, "truncate: length");
       if (text.length <= max) return text;
-      const ending = textOf(end, budget);
+      const ending = textOf(end ?? "...", budget);
       const cut = text.slice(0, Math.max(0, max - ending.length));
       return (isTrue(killWords) ? cut : cut.replace(/\s+\S*$/, "")) + ending;
     }),
@@ -272,13 +269,13 @@ export const textMethods: ReadonlyMap<string, FilterOperation> = new Map([
   ["rstrip", onText((text) => text.trimEnd())],
   [
     "split",
-    operation(["sep", "maxsplit"], (input, [separator, maxSplit = -1], budget) => {
+    operation(["sep", "maxsplit"], (input, [separator, maxSplit], budget) => {
       const text = String(input);
       if (separator === "") throw new TemplateError("split needs a separator that is not empty");
       const between = isMissing(separator) ? /\s+/ : textOf(separator, budget);
       const parts = (isMissing(separator) ? text.trim() : text).split(between);
       budget.spend(parts.length);
-      const max = numberOf(maxSplit, "split: maxsplit");
+      const max = numberOf(maxSplit ?? -1, "split: maxsplit");
       if (max < 0 || parts.length <= max + 1) return parts;
       return [
         ...parts.slice(0, max),

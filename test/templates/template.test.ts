@@ -37,6 +37,19 @@ describe("a template", () => {
     ],
     ["{% for e in [] %}{{ e }}{% else %}none{% endfor %}", "none"],
     ["{{ 'a' ~ 1 ~ none }} {{ true }} {{ [1, 'b'] }}", 'a1 true [1,"b"]'],
+    // JSON's null is none: it is there, and otherwise behaves as what is missing does.
+    [
+      "{{ event.follows is none }} {{ event['follows'] is none }} {{ event.follows is defined }}",
+      "true true true",
+    ],
+    ["{{ event.folows is none }} {{ event.folows is defined }}", "false false"],
+    ["[{{ event.follows }}] [{{ event.follows.id }}] {{ event.follows | default('no') }}", "[] [] no"],
+    [
+      "{{ event.follows == none }} {{ event.follows | length }} {{ 'x' if event.follows else 'y' }}",
+      "true 0 y",
+    ],
+    ["{{ 'abc' | truncate(event.follows) }} {{ 'a b' | indent(event.follows) }}", "abc a b"],
+    ["{{ range(event.follows) | length }}{{ 'a b'.split(' ', event.follows) | join('-') }}", "0a-b"],
   ])("%s renders as %s", (template, expected) => {
     expect(render(template)).toBe(expected);
   });

@@ -172,15 +172,19 @@ function without(value: unknown, [step, ...rest]: readonly PropertyKey[]): unkno
 function mistakesIn(action: ActionDefinition, loc: RequestMistake["loc"]): RequestMistake[] {
   return textsOf(action).flatMap(({ path, text }) => {
     const isSecret = fieldKind(String(path[0])) === "secret";
-    const refers = firstReferenceIn(text) !== null;
-    const msg = refers ? referenceProblem : actionTextProblem(action.type, { path, text }, {});
+    const msg =
+      sentReferenceProblem(text, "put secrets into a destination or into secret") ??
+      actionTextProblem(action.type, { path, text }, {});
     if (msg === null) return [];
     return [{ type: "value_error", loc: [...loc, ...path], msg, input: isSecret ? null : text }];
   });
 }
 
-const referenceProblem =
-  "The environment can be referred to in rule files only: over the API, put secrets into a destination or into secret";
+/** What is wrong with a text that was sent: only rule files are loaded where references can be filled in. */
+export function sentReferenceProblem(text: string, remedy: string): string | null {
+  if (firstReferenceIn(text) === null) return null;
+  return `The environment can be referred to in rule files only: over the API, ${remedy}`;
+}
 
 /** Replaces each secret with a reference, as in automations from files; a mask stands for the stored secret. */
 function withSecretsApart(

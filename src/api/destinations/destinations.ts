@@ -19,6 +19,7 @@ import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { millisecond } from "../../core/model/time.ts";
 import type { Log } from "../../store/log.ts";
 import { SourceSchema } from "../automations/automation-answers.ts";
+import { sentReferenceProblem } from "../automations/automation-input.ts";
 import { DetailSchema, IdSchema, TimeSchema } from "../http/answers.ts";
 import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { jsonBodyForHandler } from "../http/request-body.ts";
@@ -200,11 +201,26 @@ function readDestination(value: unknown, previous: DestinationDefinition | null)
       null,
     );
   if (!parsed.success) throw refuse(mistakesOf(parsed.error.issues, ["body"], value));
+  const { name: _name, description: _description, ...settings } = parsed.data;
+  const references = referenceMistakes(settings, ["body"]);
+  if (references.length > 0) throw refuse(references);
   const masked = destinationSecrets(parsed.data).filter((secret) => secret.value === secretMask);
   if (masked.length === 0) return parsed.data;
   const msg = "This is the mask of a stored secret, but no secret is stored; send the secret itself";
   throw refuse(
     masked.map(({ path }) => ({ type: "value_error", loc: ["body", ...path], msg, input: secretMask })),
+  );
+}
+
+/** Every text with a reference to the environment, which would be sent as it is. */
+function referenceMistakes(part: unknown, loc: RequestMistake["loc"]): RequestMistake[] {
+  if (typeof part === "string") {
+    const msg = sentReferenceProblem(part, "send the value itself");
+    return msg === null ? [] : [{ type: "value_error", loc, msg, input: null }];
+  }
+  if (typeof part !== "object" || part === null) return [];
+  return Object.entries(part).flatMap(([key, inner]) =>
+    referenceMistakes(inner, [...loc, Array.isArray(part) ? Number(key) : key]),
   );
 }
 

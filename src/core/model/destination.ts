@@ -16,8 +16,21 @@ import { formatTime, type Micros } from "./time.ts";
 import { hostProblem, urlProblem } from "./url.ts";
 import { triplineNamespace, uuid5 } from "./uuid.ts";
 
+/**
+ * What is wrong with a text of a destination that looks like a template; null when nothing is. An opening without its
+ * end is left alone: a header may contain any characters. Secrets and passwords are not checked, because a random one
+ * may look like anything.
+ */
+function templateInDestinationProblem(text: string): string | null {
+  if (!/\{\{.*\}\}|\{%.*%\}/s.test(text)) return null;
+  return "a destination takes no templates; its texts are sent as they are. Use the template in the url, headers or payload of an action";
+}
+
+const refuseTemplate = refusing(templateInDestinationProblem, { abort: true });
+
 const HttpUrl = z
   .string()
+  .superRefine(refuseTemplate)
   .regex(/^https?:\/\/[^\s/]+/i, {
     error: "url should be an address that begins with http:// or https://",
     abort: true,
@@ -45,7 +58,7 @@ export const WebhookDestinationSchema = z.strictObject({
     .default("POST")
     .meta({ description: "The HTTP method." }),
   headers: z
-    .record(z.string(), z.string().superRefine(refusing(headerValueProblem)))
+    .record(z.string(), z.string().superRefine(refuseTemplate).superRefine(refusing(headerValueProblem)))
     .superRefine(checkHeaderNames)
     .default({})
     .meta({ description: "Additional headers. Their values are secret." }),
@@ -83,7 +96,8 @@ export const PagerDutyDestinationSchema = z.strictObject({
   ...common,
   routing_key: z
     .string()
-    .min(1, "routing_key should not be empty")
+    .min(1, { error: "routing_key should not be empty", abort: true })
+    .superRefine(refuseTemplate)
     .meta({ description: "The integration key of an Events API v2 integration. Secret." }),
   severity: z
     .enum(["critical", "error", "warning", "info"])
@@ -96,6 +110,7 @@ export const PagerDutyDestinationSchema = z.strictObject({
 
 const Address = z
   .string()
+  .superRefine(refuseTemplate)
   .regex(/^[^\r\n]*[^\s@]@[^\s@]+$/, {
     error: "should be an e-mail address, such as ops@example.org",
     abort: true,
@@ -110,6 +125,7 @@ export const EmailDestinationSchema = z.strictObject({
   host: z
     .string()
     .min(1, { error: "host should not be empty", abort: true })
+    .superRefine(refuseTemplate)
     .superRefine(refusing(hostProblem))
     .meta({ description: "The host name or IP address of the SMTP server." }),
   port: z.int().min(1).max(65_535).default(587).meta({ description: "The port of the SMTP server." }),

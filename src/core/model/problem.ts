@@ -10,10 +10,17 @@ import type { z } from "zod";
 /** What is wrong with a text, or null when nothing is. */
 export type ProblemOf = (text: string) => string | null;
 
-/** Turns a check into a zod refinement: `z.string().superRefine(refusing(urlProblem))`. */
-export function refusing(problemOf: ProblemOf): (text: string, context: z.RefinementCtx) => void {
+/**
+ * Turns a check into a zod refinement: `z.string().superRefine(refusing(urlProblem))`.
+ *
+ * @param options with `abort`, the checks that come after this one run only if it finds nothing
+ */
+export function refusing(
+  problemOf: ProblemOf,
+  { abort = false }: { readonly abort?: boolean } = {},
+): (text: string, context: z.RefinementCtx) => void {
   return (text, context) => {
     const message = problemOf(text);
-    if (message !== null) context.addIssue({ code: "custom", message });
+    if (message !== null) context.addIssue({ code: "custom", message, continue: !abort });
   };
 }

@@ -5,6 +5,7 @@
 
 import { z } from "zod";
 import { durationMax, proactiveWithinMin } from "./limits.ts";
+import { refusing } from "./problem.ts";
 import { cronProblem, timezoneProblem } from "./schedule.ts";
 import { formatDuration, parseDuration, second } from "./time.ts";
 
@@ -144,12 +145,12 @@ const ScheduleSchema = z
   .strictObject({
     cron: z
       .string()
-      .superRefine(refuse(cronProblem))
+      .superRefine(refusing(cronProblem))
       .meta({ description: "Five cron fields, or six with seconds first." }),
     timezone: z
       .string()
       .default("UTC")
-      .superRefine(refuse(timezoneProblem))
+      .superRefine(refusing(timezoneProblem))
       .meta({ description: "A time zone, such as America/New_York." }),
     remember: DurationSchema.optional().meta({
       description: "How long a key is expected after it was last seen. Default: 7d.",
@@ -319,11 +320,4 @@ export function withTriggerIds<T extends TriggerDefinition>(
     withTriggerIds(child, idOf, path === "" ? String(index) : `${path}.${index}`),
   );
   return { ...trigger, id: idOf(path), triggers };
-}
-
-function refuse(problemOf: (text: string) => string | null) {
-  return (text: string, context: z.RefinementCtx): void => {
-    const problem = problemOf(text);
-    if (problem !== null) context.addIssue({ code: "custom", message: problem });
-  };
 }

@@ -39,6 +39,8 @@ const badFields: readonly (readonly [field: string, value: unknown, message: str
   ["timeout", "25d", "at most 24d"],
 ];
 
+const webhook = { url: "https://example.org/x" };
+
 const otherDestinations: readonly (readonly [Fields, string])[] = [
   ...["slack", "ms-teams", "discord"].map(
     (type) => [{ type, url: "http://host:99999/" }, "url should be a valid address"] as const,
@@ -47,6 +49,17 @@ const otherDestinations: readonly (readonly [Fields, string])[] = [
   [{ ...email(), to: ["ops@exam ple.org"] }, "should be an e-mail address"],
   [{ ...email(), from: "Ops <ops@example.org" }, "should be an e-mail address"],
   [{ ...email(), host: "smtp://mail.example.org" }, "host should be a host name"],
+  // Nothing renders a destination: a template would be sent as it is written.
+  ...[
+    { type: "webhook", url: "https://example.org/{{ event.id }}" },
+    { type: "webhook", url: "{{ event.payload.url }}" },
+    { type: "webhook", ...webhook, headers: { "X-Event": "{{ event.event }}" } },
+    { type: "webhook", ...webhook, headers: { "X-Event": "{% if event %}hush{% endif %}" } },
+    { type: "slack", url: "https://example.org/{{ event.id }}" },
+    { type: "pagerduty", routing_key: "{{ labels.key }}" },
+    { ...email(), to: ["{{ event.payload.owner }}"] },
+    { ...email(), host: "{{ event.payload.host }}" },
+  ].map((fields) => [fields, "a destination takes no templates"] as const),
 ];
 
 function email(): Fields {
@@ -67,7 +80,6 @@ function manyResources(): Fields[] {
   }));
 }
 
-const webhook = { url: "https://example.org/x" };
 const badDestinations: readonly (readonly [Fields, string])[] = [
   ...badFields.map(
     ([field, value, message]) => [{ type: "webhook", ...webhook, [field]: value }, message] as const,
@@ -167,6 +179,43 @@ describe.each(badDestinations)("a destination %j", (fields, message) => {
       message,
     );
   });
+});
+
+const references: readonly Fields[] = [
+  { type: "webhook", url: "https://example.org/${env.TOKEN}" },
+  { type: "webhook", ...webhook, headers: { Authorization: "Bearer ${env.TOKEN}" } },
+  { type: "webhook", ...webhook, headers: { Authorization: "${env.TOKEN:-none}" } },
+  { type: "webhook", ...webhook, secret: "${env.TOKEN" },
+  { type: "discord", url: "https://example.org/${env.TOKEN}" },
+  { type: "pagerduty", routing_key: "${env.TOKEN}" },
+  { ...email(), username: "ops", password: "${env.TOKEN}" },
+];
+
+// Only rule files are loaded where references can be filled in: over the API one would be sent as it is written.
+test.each(references)("a destination %j is refused over the API", async (fields) => {
+  const destination = { name: "referring", ...fields };
+  const message = "rule files only";
+  await expectRefused("POST", "/destinations", destination, message);
+  await call("POST", "/destinations", { name: "referring", type: "webhook", ...webhook });
+  await expectRefused("PUT", "/destinations/referring", destination, message);
+});
+
+const harmless: readonly Fields[] = [
+  { type: "webhook", ...webhook, description: "Rendered from {{ nothing }}, ${env.NOTHING}" },
+  { type: "webhook", ...webhook, headers: { "X-Odd": "}} {{", "X-Cost": "$env.A {a}" } },
+  { type: "webhook", ...webhook, secret: "{{secret}}", headers: { "X-Escaped": "$${env.A}" } },
+];
+
+test.each(harmless)("a destination %j is accepted", async (fields) => {
+  const name = `harmless-${harmless.indexOf(fields)}`;
+  expect(mistakesIn({ destinations: [{ ...fields, name, description: "" }] })).toBe("");
+  expect((await call("POST", "/destinations", { ...fields, name })).status).toBe(201);
+});
+
+test("a value from the environment may look like a reference, or like half a template", () => {
+  const destination = { name: "d", type: "webhook", url: "${env.URL}", headers: { "X-Key": "${env.KEY}" } };
+  const env = { URL: "https://example.org/x", KEY: "${env.A} {{" };
+  expect(mistakesIn({ destinations: [destination] }, env)).toBe("");
 });
 
 test("a reference is refused in an event of a rule file: everybody can read events", () => {
