@@ -23,7 +23,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   lint: ["core/model", "core/machine", "templates", "rules"],
   cases: ["core/model", "core/machine", "templates", "delivery", "rules"],
   api: ["retry", "core/model", "core/machine", "telemetry", "templates", "store", "reconcile", "history"],
-  client: ["core/model", "core/machine", "history", "api"],
+  client: [],
   dashboard: ["client"],
   edge: ["core/model", "core/machine", "templates", "store", "api"],
   cli: [
@@ -87,6 +87,8 @@ interface Source {
 }
 
 const sources: readonly Source[] = ["src", "test", "scripts", "bench"].flatMap(sourcesIn);
+/** Without generated files: those of the client's types repeat the names of the API's components, which mean the same. */
+const written = sources.filter(({ text }) => !/^\/\*\*[^/]*\bGenerated from\b/.test(text));
 
 describe("the tree is tidy", () => {
   test("parts import only what lies further in", () => {
@@ -149,20 +151,20 @@ describe("the tree is tidy", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("the client needs nothing but itself, so that it also runs in browsers", () => {
+  test("the client needs nothing but itself, so that it and its types also work in browsers", () => {
     const files = sources.filter(({ path }) => path.startsWith("src/client/"));
     expect(files.length).toBeGreaterThan(5);
-    const wrong = files.flatMap(({ path, text }) =>
-      valueImportsOf(text)
+    const wrong = files.flatMap(({ path, imports }) =>
+      imports
         .filter((specifier) => !specifier.startsWith("./"))
-        .map((specifier) => `${path} imports ${specifier}: import only its types (import type)`),
+        .map((specifier) => `${path} imports ${specifier}: a browser's project does not have it`),
     );
     expect(wrong).toEqual([]);
   });
 
   test("a type has a name of its own, so that one word means one thing", () => {
     const files = new Map<string, string[]>();
-    for (const { path, text } of sources.filter(({ path }) => path.startsWith("src/"))) {
+    for (const { path, text } of written.filter(({ path }) => path.startsWith("src/"))) {
       for (const [, name = ""] of text.matchAll(typeDeclaration))
         files.set(name, [...(files.get(name) ?? []), path]);
     }
@@ -181,7 +183,7 @@ describe("the tree is tidy", () => {
   });
 
   test(`no file is longer than ${linesMax} lines`, () => {
-    const wrong = sources
+    const wrong = written
       .map(({ path, text }) => ({ path, length: text.split("\n").length }))
       .filter(({ length }) => length > linesMax)
       .map(({ path, length }) => `${path} has ${length} lines: move one of its ideas into a file of its own`);
@@ -227,7 +229,6 @@ const sharedNames: Readonly<Record<string, string>> = {
   CountOptions: client,
   DeadLetter: answer,
   EventCount: answer,
-  EventFilter: client,
   EventPage: answer,
   NewEvent: client,
   Options: "the options of one command, used in no other file",

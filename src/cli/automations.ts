@@ -154,6 +154,6 @@ function actionsText({ actions, actions_on_trigger, actions_on_resolve }: Automa
 }
 
 function sourceText({ source }: AutomationView): string {
-  if (source.kind === "file") return source.file;
+  if (source.file !== undefined) return source.file;
   return source.applied === undefined ? "API" : `API, applied from ${source.applied.file}`;
 }

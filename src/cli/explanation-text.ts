@@ -1,6 +1,6 @@
 /** An explanation in words. */
 
-import type { Explanation } from "../client/index.ts";
+import type { Decision, ExplainedTrigger, Explanation } from "../client/index.ts";
 import { sentenceOf } from "../core/machine/explain.ts";
 import { formatDuration, parseTime } from "../core/model/time.ts";
 import { paint } from "./output/style.ts";
@@ -10,9 +10,6 @@ import type { View } from "./output/view.ts";
 
 /** What is explained, whether by a server or over a timeline. */
 export type AnyExplanation = Omit<Explanation, "complete">;
-
-type ExplainedTrigger = Explanation["triggers"][number];
-type Decision = ExplainedTrigger["decisions"][number];
 
 /** What one event was to one automation. */
 export function explanationText(

@@ -1,18 +1,17 @@
 /** Events: emitted, found, counted and followed. */
 
-import type { z } from "zod";
-import type { CountableSchema, CountRequestSchema } from "../history/count-by.ts";
 import { TriplineError } from "./errors.ts";
 import { type StreamOptions, streamEvents, type WebSocketMaker } from "./event-stream.ts";
 import type { Http } from "./http.ts";
 import type { EmittedEvent, EventCount, EventFilter, EventPage, NewEvent, ReceivedEvent } from "./types.ts";
+import type { EventCountRequest } from "./wire-types.ts";
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
 export interface CountOptions extends CallOptions {
-  readonly unit?: z.input<typeof CountRequestSchema>["time_unit"];
+  readonly unit?: EventCountRequest["time_unit"];
   /** How many units a bucket lasts. */
   readonly interval?: number;
 }
@@ -56,7 +55,7 @@ export class Events {
       page !== null;
       page = await this.nextPage(page, options)
     ) {
-      yield* page.events as ReceivedEvent[];
+      yield* page.events;
     }
   }
 
@@ -88,7 +87,7 @@ export class Events {
 
   /** How many events match, in groups. */
   count(
-    by: z.infer<typeof CountableSchema>,
+    by: "day" | "time" | "event" | "resource",
     filter: EventFilter = {},
     options: CountOptions = {},
   ): Promise<EventCount[]> {

@@ -1,66 +1,52 @@
-/** What the client takes and gives, derived from the schemas with which the server checks requests. */
+/** What the client takes and returns: the types of the API, and those that are more convenient in a program. */
 
-import type { z } from "zod";
-import type { ApplySchema } from "../api/automations/apply.ts";
-import type { AutomationCreateSchema, AutomationUpdateSchema } from "../api/automations/automation-input.ts";
-import type { DestinationSchema } from "../core/model/destination.ts";
-import type { EventSchema } from "../core/model/event.ts";
-import type {
-  CompoundTriggerSchema,
-  EventTriggerSchema,
-  SequenceTriggerSchema,
-} from "../core/model/trigger.ts";
-import type { EventFilterSchema } from "../history/filter.ts";
+import type { EmittedEvent } from "./wire-types.ts";
 
-export type { AppliedChange, AppliedRules } from "../api/automations/automation-answers.ts";
-export type { DeadLetter, DeadLetterPage } from "../api/deliveries/dead-letter.ts";
-export type { DestinationView } from "../api/destinations/destinations.ts";
-export type { EventCount, EventPage } from "../api/events/event-answers.ts";
-export type { ShownExplanation as Explanation, Window, Windows } from "../api/explain/explain-answers.ts";
-export type { AutomationView } from "../core/model/automation-view.ts";
-export type { ReceivedEvent } from "../core/model/event.ts";
-
-/** What a schema takes, never changed by this client: so lists and objects may be readonly. */
-type Given<T> = T extends object ? { readonly [Key in keyof T]: Given<T[Key]> } : T;
+export type {
+  Action,
+  AppliedChange,
+  AppliedRules,
+  AutomationUpdate,
+  AutomationView,
+  DeadLetter,
+  DeadLetterPage,
+  Decision,
+  DestinationView,
+  EmittedEvent,
+  EventCount,
+  EventFilter,
+  EventPage,
+  ExplainedTrigger,
+  Explanation,
+  NewAction,
+  NewAutomation,
+  NewDestination,
+  NewTrigger,
+  ReceivedEvent,
+  Trigger,
+  Window,
+  Windows,
+} from "./wire-types.ts";
 
 /** An event to emit. Its id and its time are filled in where they are missing. */
-export type NewEvent = Given<Omit<z.input<typeof EventSchema>, "id" | "occurred">> & {
+export type NewEvent = Omit<EmittedEvent, "id" | "occurred"> & {
   readonly id?: string;
   readonly occurred?: string | Date;
 };
 
-/** An event as it was sent: with these it is the same event, however often it is sent. */
-export type EmittedEvent = NewEvent & { readonly id: string; readonly occurred: string };
-
-/** Which events; all given parts must hold. */
-export type EventFilter = Given<z.input<typeof EventFilterSchema>>;
-
-export type NewTrigger =
-  | Given<z.input<typeof EventTriggerSchema>>
-  | (Given<Omit<z.input<typeof CompoundTriggerSchema>, "triggers">> & Children)
-  | (Given<Omit<z.input<typeof SequenceTriggerSchema>, "triggers">> & Children);
-
-interface Children {
-  readonly triggers: readonly NewTrigger[];
-}
-
-interface Triggered {
-  readonly trigger: NewTrigger;
-}
-
-export type NewAutomation = Given<Omit<z.input<typeof AutomationCreateSchema>, "trigger">> & Triggered;
-
-/** What is left out keeps its value. */
-export type AutomationUpdate = Given<Omit<z.input<typeof AutomationUpdateSchema>, "trigger">> & Triggered;
-
 /** Rules to apply. The server checks the definitions. */
-export type Application = Omit<z.input<typeof ApplySchema>, "automations" | "destinations"> & {
-  readonly destinations?: readonly unknown[];
+export interface Application {
   readonly automations: readonly {
     readonly definition: unknown;
+    /** The rule file that defines it. */
     readonly file: string;
-    readonly secrets?: Readonly<Record<string, string>>;
+    /** What `${env.NAME}` in its actions stands for, by NAME. */
+    readonly secrets?: Readonly<Record<string, string>> | undefined;
   }[];
-};
-
-export type NewDestination = Given<z.input<typeof DestinationSchema>>;
+  /** Put before the automations, which may refer to them. None is ever deleted. */
+  readonly destinations?: readonly unknown[] | undefined;
+  /** Also delete what was applied to this workspace before and is not sent now. */
+  readonly prune?: boolean | undefined;
+  /** Only say what would be done. */
+  readonly dry_run?: boolean | undefined;
+}

@@ -28,7 +28,7 @@ import { type Route, route } from "../http/route.ts";
 const viewFields = { id: IdSchema, source: SourceSchema, created: TimeSchema, updated: TimeSchema };
 const [webhook, slack, teams, discord, pagerDuty, email] = DestinationSchema.options;
 
-const DestinationViewSchema = z
+export const DestinationViewSchema = z
   .discriminatedUnion("type", [
     webhook.extend(viewFields),
     slack.extend(viewFields),

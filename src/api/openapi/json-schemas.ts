@@ -93,21 +93,47 @@ function isReference(value: unknown): boolean {
   return typeof value === "string" && value.startsWith(definitions);
 }
 
+/** What is always there once these were transformed: of what a transformation yields, zod knows nothing. */
+const requiredOf: Readonly<Record<string, readonly string[]>> = {
+  EventTrigger: [
+    ...["type", "id", "match", "match_related", "after", "expect", "for_each"],
+    ...["posture", "threshold", "within"],
+  ],
+  CompoundTrigger: ["type", "id", "triggers", "within", "require"],
+  SequenceTrigger: ["type", "id", "triggers", "within"],
+};
+
 /** Turns what may be sent into what is answered: all defaults are there, and later versions may add keys. */
-function asAnswered(zodSchema: z.ZodType, jsonSchema: JsonSchema): void {
-  if (zodSchema === DurationSchema) {
+export function asAnswered(zodSchema: z.ZodType, jsonSchema: JsonSchema): void {
+  if (isDuration(zodSchema)) {
     for (const key of Object.keys(jsonSchema)) delete jsonSchema[key];
     Object.assign(jsonSchema, { type: "number", description: "Seconds." });
   }
   // A masked secret need not match the pattern of a secret.
   delete jsonSchema["pattern"];
+  const transformed = requiredOf[zodSchema.meta()?.id ?? ""];
+  if (transformed !== undefined) jsonSchema["required"] = [...transformed];
   if (!(zodSchema instanceof z.ZodObject)) return;
   const required = Object.entries(zodSchema.shape).flatMap(([key, field]) =>
-    (field as z.ZodType)._zod.optout === undefined ? [key] : [],
+    isAnswered(field as z.ZodType) ? [key] : [],
   );
   delete jsonSchema["required"];
   if (required.length > 0) jsonSchema["required"] = required;
   if (jsonSchema["additionalProperties"] === false) delete jsonSchema["additionalProperties"];
+}
+
+/** True for the schema of durations, and for those with further checks. */
+function isDuration(schema: z.ZodType): boolean {
+  for (let part: unknown = schema; part !== undefined; part = (part as z.ZodType)._zod.parent) {
+    if (part === DurationSchema) return true;
+  }
+  return false;
+}
+
+/** Whether a field is there in every answer: it was required, or has a default. */
+function isAnswered(field: z.ZodType): boolean {
+  const withoutValue = field.safeParse(undefined);
+  return !withoutValue.success || withoutValue.data !== undefined;
 }
 
 function differs(answered: JsonSchema, sent: JsonSchema | undefined): boolean {

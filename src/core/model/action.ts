@@ -18,11 +18,15 @@ const Template = z
   .string()
   .meta({ description: "A Jinja template over automation, event, labels, firing, firings, events." });
 
+type TemplateMapping = Readonly<Record<string, unknown>>;
+
 /** JSON whose strings are templates. */
-const TemplateTree = z.custom<Readonly<Record<string, unknown>>>(
-  (value) => typeof value === "object" && value !== null,
-  "Input should be a template string, or a mapping or list whose strings are templates",
-);
+function templateTree<T = TemplateMapping | readonly unknown[]>() {
+  return z.custom<T>(
+    (value) => typeof value === "object" && value !== null,
+    "Input should be a template string, or a mapping or list whose strings are templates",
+  );
+}
 
 export const DoNothingSchema = z.strictObject({ type: z.literal("do-nothing") });
 
@@ -93,7 +97,7 @@ export const CallWebhookSchema = z
       .default({})
       .meta({ description: "Additional headers; their values are templates." }),
     payload: z
-      .union([Template, TemplateTree])
+      .union([Template, templateTree()])
       .optional()
       .meta({
         description:
@@ -153,10 +157,11 @@ export const EmitEventSchema = z.strictObject({
     .max(relatedResourcesMax, `related should hold at most ${relatedResourcesMax} resources`)
     .default([])
     .meta({ description: "The new event's related resources, as templates." }),
-  payload: TemplateTree.refine(
-    (payload) => !Array.isArray(payload),
-    "payload should be a mapping whose strings are templates; an event's payload cannot be a list",
-  )
+  payload: templateTree<TemplateMapping>()
+    .refine(
+      (payload) => !Array.isArray(payload),
+      "payload should be a mapping whose strings are templates; an event's payload cannot be a list",
+    )
     .default({})
     .meta({
       type: "object",

@@ -88,6 +88,11 @@ const NamesSchema = z
   .default([])
   .transform((names) => [...new Set(names)]);
 
+const specificationJsonSchema = {
+  type: "object",
+  additionalProperties: { anyOf: [{ type: "string" }, { type: "array", items: { type: "string" } }] },
+} as const;
+
 /** Hand-checked like a resource's labels: zod's record would drop a label called `__proto__`. */
 export const SpecificationSchema = z
   .custom<SpecificationDefinition>()
@@ -115,10 +120,7 @@ export const SpecificationSchema = z
       }
     }
   })
-  .meta({
-    type: "object",
-    additionalProperties: { anyOf: [{ type: "string" }, { type: "array", items: { type: "string" } }] },
-  });
+  .meta(specificationJsonSchema);
 
 const MatchRelatedSchema = z
   .custom<SpecificationDefinition | SpecificationDefinition[]>()
@@ -138,7 +140,7 @@ const MatchRelatedSchema = z
   .default({})
   .meta({
     description: "What at least one related resource must match. With a list, each item must be matched.",
-    anyOf: [{ type: "object" }, { type: "array", items: { type: "object" } }],
+    anyOf: [specificationJsonSchema, { type: "array", items: specificationJsonSchema }],
   });
 
 const ScheduleSchema = z

@@ -1,0 +1,803 @@
+/**
+ * Generated from the schemas of the API by `npm run client-types`, what it takes and what it answers: change those.
+ *
+ * @module
+ */
+
+export type Action =
+  | {
+      readonly type: "do-nothing";
+    }
+  | {
+      readonly type: "call-webhook";
+      /** The URL to send to; may be a template. Alternatively, name a destination. */
+      readonly url?: string | undefined;
+      /** The id of the destination (in Prefect, of a block). */
+      readonly block_document_id?: string | undefined;
+      /** The name of the destination, instead of block_document_id. */
+      readonly destination?: string | undefined;
+      /** The HTTP method. Default: the destination's, or POST. */
+      readonly method?: "POST" | "PUT" | "PATCH" | "GET" | "DELETE" | undefined;
+      /** Additional headers; their values are templates. */
+      readonly headers: { readonly [key: string]: string };
+      /** A template string, sent as rendered; or a mapping whose strings are templates, sent as JSON. Default: the firing as JSON. */
+      readonly payload?: string | { readonly [key: string]: unknown } | readonly unknown[] | undefined;
+      /** The key that signs each request (Standard Webhooks): whsec_… or any text. */
+      readonly secret?: string | undefined;
+      /** The time limit of one attempt. Default: the destination's, or 15s. */
+      readonly timeout?: number | undefined;
+    }
+  | {
+      readonly type: "send-notification";
+      /** The id of the destination (in Prefect, of a block). */
+      readonly block_document_id?: string | undefined;
+      /** The name of the destination, instead of block_document_id. */
+      readonly destination?: string | undefined;
+      /** The subject, as a template. Default: the automation's name. */
+      readonly subject: string;
+      /** The text, as a template. */
+      readonly body: string;
+    }
+  | {
+      readonly type: "emit-event";
+      /** The new event's name. */
+      readonly event: string;
+      /** The new event's resource: labels, as templates. Default: the triggering event's resource. */
+      readonly resource?: { readonly [key: string]: string } | undefined;
+      /** The new event's related resources, as templates. */
+      readonly related: readonly { readonly [key: string]: string }[];
+      /** The new event's payload: a mapping whose strings are templates. */
+      readonly payload: { readonly [key: string]: unknown };
+    }
+  | {
+      readonly type: "pause-automation";
+      /** selected: the automation named here. inferred: the one that the triggering event is about. */
+      readonly source: "selected" | "inferred";
+      /** The id of the automation. */
+      readonly automation_id?: string | null | undefined;
+      /** The name of the automation, instead of automation_id. */
+      readonly automation?: string | undefined;
+    }
+  | {
+      readonly type: "resume-automation";
+      /** selected: the automation named here. inferred: the one that the triggering event is about. */
+      readonly source: "selected" | "inferred";
+      /** The id of the automation. */
+      readonly automation_id?: string | null | undefined;
+      /** The name of the automation, instead of automation_id. */
+      readonly automation?: string | undefined;
+    };
+
+export interface AppliedChange {
+  readonly what: "automation" | "destination";
+  readonly change: "create" | "change" | "delete" | "unchanged";
+  readonly id: string;
+  readonly name: string;
+  readonly file: string | null;
+  /** Which fields change. The values of `secrets` are never returned. */
+  readonly fields: readonly string[];
+  /** The open windows of an automation that changes or goes, and whether each is kept. */
+  readonly windows: readonly WindowChange[];
+}
+
+export interface AppliedRules {
+  readonly dry_run: boolean;
+  readonly changes: readonly AppliedChange[];
+}
+
+export interface AutomationName {
+  readonly id: string;
+  readonly name: string;
+  readonly enabled: boolean;
+}
+
+export interface AutomationUpdate {
+  /** Unique in the workspace. An automation from a rule file is identified by its name. */
+  readonly name: string;
+  /** What it is for, in one sentence. */
+  readonly description?: string | undefined;
+  /** If false, the automation neither counts events nor fires. */
+  readonly enabled?: boolean | undefined;
+  /** Tags for filtering. */
+  readonly tags?: readonly string[] | undefined;
+  /** The events to watch for, or whose absence to watch for. */
+  readonly trigger: NewTrigger;
+  /** Run when the automation fires, after `actions`. */
+  readonly actions_on_trigger?: readonly NewAction[] | undefined;
+  /** Run when an absence that fired ends. */
+  readonly actions_on_resolve?: readonly NewAction[] | undefined;
+  readonly actions: readonly NewAction[];
+}
+
+/** An automation as it is stored, with secrets masked. */
+export interface AutomationView {
+  readonly id: string;
+  readonly name: string;
+  /** What it is for, in one sentence. */
+  readonly description: string;
+  /** If false, the automation neither counts events nor fires. */
+  readonly enabled: boolean;
+  /** Tags for filtering. */
+  readonly tags: readonly string[];
+  /** The events to watch for, or whose absence to watch for. */
+  readonly trigger: Trigger;
+  /** Run when the automation fires. */
+  readonly actions: readonly Action[];
+  /** Run when the automation fires, after `actions`. */
+  readonly actions_on_trigger: readonly Action[];
+  /** Run when an absence that fired ends. */
+  readonly actions_on_resolve: readonly Action[];
+  readonly source: Source;
+  readonly created: string;
+  readonly updated: string;
+}
+
+export interface CompoundTrigger {
+  readonly type: "compound";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id: string;
+  readonly triggers: Triggers;
+  /** How close together the children must fire; null means no limit. */
+  readonly within: number | null;
+  /** Labels to correlate the children by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
+  /** How many of the triggers must have fired. */
+  readonly require: "any" | "all" | number;
+}
+
+/** A delivery that failed for good. It holds no secrets. */
+export interface DeadLetter {
+  /** Also its `webhook-id`. */
+  readonly id: string;
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  };
+  readonly action_type: string;
+  readonly action_index: number;
+  readonly firing_id: string;
+  readonly reason: string;
+  /** When Tripline gave up. */
+  readonly failed: string;
+  /** The latest attempts, oldest first. */
+  readonly attempts: readonly FailedAttempt[];
+  readonly redeliveries: number;
+}
+
+export interface DeadLetterPage {
+  readonly deliveries: readonly DeadLetter[];
+  /** How many dead letters there are. */
+  readonly total: number;
+}
+
+export interface Decision {
+  readonly at: string;
+  readonly outcome: string;
+  readonly labels: { readonly [key: string]: string };
+  readonly before: Window | null;
+  readonly after: Window | null;
+}
+
+/** A destination as it is stored, with secrets masked. */
+export type DestinationView =
+  | {
+      readonly type: "webhook";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      /** The URL to send to. Secret. */
+      readonly url: string;
+      /** The HTTP method. */
+      readonly method: "POST" | "PUT" | "PATCH" | "GET" | "DELETE";
+      /** Additional headers. Their values are secret. */
+      readonly headers: { readonly [key: string]: string };
+      /** The key that signs each request (Standard Webhooks): whsec_… or any text. */
+      readonly secret?: string | undefined;
+      /** The time limit of one attempt. Default: 15s. */
+      readonly timeout: number;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "slack";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "ms-teams";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "discord";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "pagerduty";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      /** The integration key of an Events API v2 integration. Secret. */
+      readonly routing_key: string;
+      /** The severity of the incidents. */
+      readonly severity: "critical" | "error" | "warning" | "info";
+      /** The Events API endpoint. PagerDuty's EU region has its own. */
+      readonly url: string;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "email";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      /** The recipients. */
+      readonly to: readonly string[];
+      /** The sender, such as `Tripline <tripline@example.org>`. */
+      readonly from: string;
+      /** The host name or IP address of the SMTP server. */
+      readonly host: string;
+      /** The port of the SMTP server. */
+      readonly port: number;
+      /** starttls (the server must support it), tls from the start (port 465), or none. */
+      readonly security: "starttls" | "tls" | "none";
+      /** For servers that require a login. */
+      readonly username?: string | undefined;
+      /** The password for the login. Secret. */
+      readonly password?: string | undefined;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    };
+
+/** Something that happened. Never changes once posted. */
+export interface EmittedEvent {
+  readonly occurred: string;
+  readonly event: string;
+  readonly resource: { readonly [key: string]: string };
+  readonly related?: readonly { readonly [key: string]: string }[] | undefined;
+  readonly payload?: { readonly [key: string]: unknown } | undefined;
+  readonly id: string;
+  readonly follows?: string | null | undefined;
+}
+
+/** A group of events and how many there are. */
+export interface EventCount {
+  readonly value: string;
+  readonly label: string;
+  readonly count: number;
+  readonly start_time: string;
+  readonly end_time: string;
+}
+
+export interface EventCountRequest {
+  readonly filter: EventFilter;
+  readonly time_unit?: "week" | "day" | "hour" | "minute" | "second" | undefined;
+  readonly time_interval?: number | undefined;
+}
+
+/** Which events: all given parts must hold. */
+export interface EventFilter {
+  readonly occurred?:
+    | {
+        readonly since?: string | null | undefined;
+        readonly until?: string | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly event?:
+    | {
+        readonly prefix?: readonly string[] | null | undefined;
+        readonly exclude_prefix?: readonly string[] | null | undefined;
+        readonly name?: readonly string[] | null | undefined;
+        readonly exclude_name?: readonly string[] | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly resource?:
+    | {
+        readonly id?: readonly string[] | null | undefined;
+        readonly id_prefix?: readonly string[] | null | undefined;
+        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+        readonly distinct?: boolean | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly related?:
+    | {
+        readonly id?: readonly string[] | null | undefined;
+        readonly role?: readonly string[] | null | undefined;
+        readonly resources_in_roles?: readonly (readonly [string, string])[] | null | undefined;
+        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+      }
+    | readonly {
+        readonly id?: readonly string[] | null | undefined;
+        readonly role?: readonly string[] | null | undefined;
+        readonly resources_in_roles?: readonly (readonly [string, string])[] | null | undefined;
+        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+      }[]
+    | null
+    | undefined;
+  readonly any_resource?:
+    | {
+        readonly id?: readonly string[] | null | undefined;
+        readonly id_prefix?: readonly string[] | null | undefined;
+        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+      }
+    | readonly {
+        readonly id?: readonly string[] | null | undefined;
+        readonly id_prefix?: readonly string[] | null | undefined;
+        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+      }[]
+    | null
+    | undefined;
+  readonly id?:
+    | {
+        readonly id?: readonly string[] | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly text?:
+    | {
+        readonly query?: string | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly order?: "ASC" | "DESC" | null | undefined;
+}
+
+export interface EventPage {
+  readonly events: readonly ReceivedEvent[];
+  /** How many events match in all; with `distinct`, how many resources. */
+  readonly total: number;
+  /** The URL of the next page; null on the last. */
+  readonly next_page: string | null;
+}
+
+export interface EventTrigger {
+  readonly type: "event";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id: string;
+  /** What the event's own resource must match. */
+  readonly match: { readonly [key: string]: string | readonly string[] };
+  /** What at least one related resource must match. With a list, each item must be matched. */
+  readonly match_related:
+    | { readonly [key: string]: string | readonly string[] }
+    | readonly { readonly [key: string]: string | readonly string[] }[];
+  /** Event names or glob patterns that open a window. */
+  readonly after: readonly string[];
+  /** Event names or glob patterns to count. Empty: every event. */
+  readonly expect: readonly string[];
+  /** Labels to group by: each combination of values is evaluated separately. */
+  readonly for_each: readonly string[];
+  /** Reactive: fires when events arrive. Proactive: fires when they do not. */
+  readonly posture: "Reactive" | "Proactive";
+  /** Reactive: the number of events needed to fire. Proactive: fewer events than this are an absence. */
+  readonly threshold: number;
+  /** The length of a window: seconds, or a duration such as 90s, 30m, 2h. Proactive: at least 10s, which is the default. */
+  readonly within: number;
+  /** How long to wait for delayed events after a window ends. */
+  readonly lateness?: number | undefined;
+  /** Opens a window at each tick, instead of an event named in `after`. */
+  readonly schedule?:
+    | {
+        /** Five cron fields, or six with seconds first. */
+        readonly cron: string;
+        /** A time zone, such as America/New_York. */
+        readonly timezone: string;
+        /** How long a key is expected after it was last seen. Default: 7d. */
+        readonly remember?: number | undefined;
+      }
+    | undefined;
+  /** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */
+  readonly refire?: "every-window" | "once" | undefined;
+}
+
+export interface ExplainedTrigger {
+  readonly path: string;
+  readonly type: "event" | "compound" | "sequence";
+  readonly covered: boolean | null;
+  readonly failed: FailedCondition | null;
+  readonly labels: { readonly [key: string]: string };
+  readonly decisions: readonly Decision[];
+  /** How many more events, or firings of child triggers, are needed. */
+  readonly missing: number | null;
+  /** How long they may take; null: no limit. */
+  readonly until: string | null;
+  /** For a composite: the paths of the triggers that have yet to fire. */
+  readonly awaited: readonly string[];
+  /** The trigger has fired, and events that occurred before this time do not count. */
+  readonly quiet_until: string | null;
+}
+
+export interface Explanation {
+  readonly automation: AutomationName;
+  readonly event: {
+    readonly id: string;
+    readonly event: string;
+    readonly occurred: string;
+    readonly received: string;
+  };
+  readonly fired: boolean;
+  /** What decided, in a sentence. */
+  readonly summary: string;
+  readonly triggers: readonly ExplainedTrigger[];
+  /** False: the log does not reach back to the automation's creation. */
+  readonly complete: boolean;
+}
+
+export interface FailedAttempt {
+  readonly at: string;
+  readonly reason: string;
+  readonly duration_ms: number;
+  readonly status_code?: number | undefined;
+}
+
+/** The condition of a trigger that an event did not meet. */
+export interface FailedCondition {
+  readonly condition: "name" | "match" | "match_related";
+  readonly index: number | null;
+  readonly label: string | null;
+  readonly wanted: readonly string[];
+  readonly found: string | null;
+}
+
+export type NewAction =
+  | {
+      readonly type: "do-nothing";
+    }
+  | {
+      readonly type: "call-webhook";
+      /** The URL to send to; may be a template. Alternatively, name a destination. */
+      readonly url?: string | undefined;
+      /** The id of the destination (in Prefect, of a block). */
+      readonly block_document_id?: string | undefined;
+      /** The name of the destination, instead of block_document_id. */
+      readonly destination?: string | undefined;
+      /** The HTTP method. Default: the destination's, or POST. */
+      readonly method?: "POST" | "PUT" | "PATCH" | "GET" | "DELETE" | undefined;
+      /** Additional headers; their values are templates. */
+      readonly headers?: { readonly [key: string]: string } | undefined;
+      /** A template string, sent as rendered; or a mapping whose strings are templates, sent as JSON. Default: the firing as JSON. */
+      readonly payload?: string | { readonly [key: string]: unknown } | readonly unknown[] | undefined;
+      /** The key that signs each request (Standard Webhooks): whsec_… or any text. */
+      readonly secret?: string | undefined;
+      /** The time limit of one attempt. Default: the destination's, or 15s. */
+      readonly timeout?: number | string | undefined;
+    }
+  | {
+      readonly type: "send-notification";
+      /** The id of the destination (in Prefect, of a block). */
+      readonly block_document_id?: string | undefined;
+      /** The name of the destination, instead of block_document_id. */
+      readonly destination?: string | undefined;
+      /** The subject, as a template. Default: the automation's name. */
+      readonly subject?: string | undefined;
+      /** The text, as a template. */
+      readonly body: string;
+    }
+  | {
+      readonly type: "emit-event";
+      /** The new event's name. */
+      readonly event: string;
+      /** The new event's resource: labels, as templates. Default: the triggering event's resource. */
+      readonly resource?: { readonly [key: string]: string } | undefined;
+      /** The new event's related resources, as templates. */
+      readonly related?: readonly { readonly [key: string]: string }[] | undefined;
+      /** The new event's payload: a mapping whose strings are templates. */
+      readonly payload?: { readonly [key: string]: unknown } | undefined;
+    }
+  | {
+      readonly type: "pause-automation";
+      /** selected: the automation named here. inferred: the one that the triggering event is about. */
+      readonly source?: "selected" | "inferred" | undefined;
+      /** The id of the automation. */
+      readonly automation_id?: string | null | undefined;
+      /** The name of the automation, instead of automation_id. */
+      readonly automation?: string | undefined;
+    }
+  | {
+      readonly type: "resume-automation";
+      /** selected: the automation named here. inferred: the one that the triggering event is about. */
+      readonly source?: "selected" | "inferred" | undefined;
+      /** The id of the automation. */
+      readonly automation_id?: string | null | undefined;
+      /** The name of the automation, instead of automation_id. */
+      readonly automation?: string | undefined;
+    };
+
+export interface NewAutomation {
+  /** Unique in the workspace. An automation from a rule file is identified by its name. */
+  readonly name: string;
+  /** What it is for, in one sentence. */
+  readonly description?: string | undefined;
+  /** If false, the automation neither counts events nor fires. */
+  readonly enabled?: boolean | undefined;
+  /** Tags for filtering. */
+  readonly tags?: readonly string[] | undefined;
+  /** The events to watch for, or whose absence to watch for. */
+  readonly trigger: NewTrigger;
+  /** Run when the automation fires, after `actions`. */
+  readonly actions_on_trigger?: readonly NewAction[] | undefined;
+  /** Run when an absence that fired ends. */
+  readonly actions_on_resolve?: readonly NewAction[] | undefined;
+  readonly actions: readonly NewAction[];
+  /** The id of the resource that owns it. Not returned. */
+  readonly owner_resource?: string | null | undefined;
+}
+
+export interface NewCompoundTrigger {
+  readonly type: "compound";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id?: string | undefined;
+  readonly triggers: NewTriggers;
+  /** How close together the children must fire; null means no limit. */
+  readonly within: number | string | null;
+  /** Labels to correlate the children by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
+  /** How many of the triggers must have fired. */
+  readonly require?: "any" | "all" | number | undefined;
+}
+
+export type NewDestination =
+  | {
+      readonly type: "webhook";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      /** The URL to send to. Secret. */
+      readonly url: string;
+      /** The HTTP method. */
+      readonly method?: "POST" | "PUT" | "PATCH" | "GET" | "DELETE" | undefined;
+      /** Additional headers. Their values are secret. */
+      readonly headers?: { readonly [key: string]: string } | undefined;
+      /** The key that signs each request (Standard Webhooks): whsec_… or any text. */
+      readonly secret?: string | undefined;
+      /** The time limit of one attempt. Default: 15s. */
+      readonly timeout?: number | string | undefined;
+    }
+  | {
+      readonly type: "slack";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+    }
+  | {
+      readonly type: "ms-teams";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+    }
+  | {
+      readonly type: "discord";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+    }
+  | {
+      readonly type: "pagerduty";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      /** The integration key of an Events API v2 integration. Secret. */
+      readonly routing_key: string;
+      /** The severity of the incidents. */
+      readonly severity?: "critical" | "error" | "warning" | "info" | undefined;
+      /** The Events API endpoint. PagerDuty's EU region has its own. */
+      readonly url?: string | undefined;
+    }
+  | {
+      readonly type: "email";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      /** The recipients. */
+      readonly to: readonly string[];
+      /** The sender, such as `Tripline <tripline@example.org>`. */
+      readonly from: string;
+      /** The host name or IP address of the SMTP server. */
+      readonly host: string;
+      /** The port of the SMTP server. */
+      readonly port?: number | undefined;
+      /** starttls (the server must support it), tls from the start (port 465), or none. */
+      readonly security?: "starttls" | "tls" | "none" | undefined;
+      /** For servers that require a login. */
+      readonly username?: string | undefined;
+      /** The password for the login. Secret. */
+      readonly password?: string | undefined;
+    };
+
+export interface NewEventTrigger {
+  readonly type?: "event" | undefined;
+  /** Assigned by Tripline; ignored on input. */
+  readonly id?: string | undefined;
+  /** What the event's own resource must match. */
+  readonly match?: { readonly [key: string]: string | readonly string[] } | undefined;
+  /** What at least one related resource must match. With a list, each item must be matched. */
+  readonly match_related?:
+    | { readonly [key: string]: string | readonly string[] }
+    | readonly { readonly [key: string]: string | readonly string[] }[]
+    | undefined;
+  /** Event names or glob patterns that open a window. */
+  readonly after?: readonly string[] | undefined;
+  /** Event names or glob patterns to count. Empty: every event. */
+  readonly expect?: readonly string[] | undefined;
+  /** Labels to group by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
+  /** Reactive: fires when events arrive. Proactive: fires when they do not. */
+  readonly posture?: "Reactive" | "Proactive" | undefined;
+  /** Reactive: the number of events needed to fire. Proactive: fewer events than this are an absence. */
+  readonly threshold?: number | undefined;
+  /** The length of a window: seconds, or a duration such as 90s, 30m, 2h. Proactive: at least 10s, which is the default. */
+  readonly within?: number | string | undefined;
+  /** How long to wait for delayed events after a window ends. */
+  readonly lateness?: number | string | undefined;
+  /** Opens a window at each tick, instead of an event named in `after`. */
+  readonly schedule?:
+    | {
+        /** Five cron fields, or six with seconds first. */
+        readonly cron: string;
+        /** A time zone, such as America/New_York. */
+        readonly timezone?: string | undefined;
+        /** How long a key is expected after it was last seen. Default: 7d. */
+        readonly remember?: number | string | undefined;
+      }
+    | undefined;
+  /** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */
+  readonly refire?: "every-window" | "once" | undefined;
+}
+
+export interface NewSequenceTrigger {
+  readonly type: "sequence";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id?: string | undefined;
+  readonly triggers: NewTriggers;
+  /** How close together the children must fire; null means no limit. */
+  readonly within: number | string | null;
+  /** Labels to correlate the children by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
+}
+
+export type NewTrigger = NewEventTrigger | NewCompoundTrigger | NewSequenceTrigger;
+
+/** The child triggers, of any kind. */
+export type NewTriggers = readonly NewTrigger[];
+
+/** An event as it is stored. */
+export interface ReceivedEvent {
+  readonly occurred: string;
+  readonly event: string;
+  readonly resource: { readonly [key: string]: string };
+  readonly related: readonly { readonly [key: string]: string }[];
+  readonly payload: { readonly [key: string]: unknown };
+  readonly id: string;
+  readonly follows: string | null;
+  /** When the log received it. */
+  readonly received: string;
+}
+
+export interface SequenceTrigger {
+  readonly type: "sequence";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id: string;
+  readonly triggers: Triggers;
+  /** How close together the children must fire; null means no limit. */
+  readonly within: number | null;
+  /** Labels to correlate the children by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
+}
+
+/** Where it is defined. What a file defines can only be changed in that file. */
+export interface Source {
+  readonly kind: "api" | "file";
+  /** The rule file, for kind file. */
+  readonly file?: string | undefined;
+  /** The value of `enabled` in the file. */
+  readonly enabled?: boolean | undefined;
+  /** The rule file that `tripline apply` sent it from, for kind api. */
+  readonly applied?:
+    | {
+        readonly file: string;
+        readonly enabled: boolean;
+      }
+    | undefined;
+}
+
+export type Trigger = EventTrigger | CompoundTrigger | SequenceTrigger;
+
+/** The child triggers, of any kind. */
+export type Triggers = readonly Trigger[];
+
+export interface Window {
+  /** The trigger's path from the root; empty for the root itself. */
+  readonly trigger: string;
+  /** The values of the window's key. */
+  readonly labels: { readonly [key: string]: string };
+  readonly start: string | null;
+  readonly end: string | null;
+  readonly count: number;
+  readonly threshold: number;
+  /** When the window is judged, if nothing happens before. */
+  readonly deadline: string | null;
+  readonly last_event: string | null;
+  /** True: an absence has fired and has not ended. */
+  readonly unresolved: boolean;
+  /** For a composite: the paths of the triggers that have yet to fire. */
+  readonly awaited: readonly string[];
+}
+
+export interface WindowChange {
+  /** The trigger's path from the root; empty for the root itself. */
+  readonly trigger: string;
+  /** The values of the window's key. */
+  readonly labels: { readonly [key: string]: string };
+  readonly start: string | null;
+  readonly end: string | null;
+  readonly count: number;
+  readonly threshold: number;
+  /** When the window is judged, if nothing happens before. */
+  readonly deadline: string | null;
+  readonly last_event: string | null;
+  /** True: an absence has fired and has not ended. */
+  readonly unresolved: boolean;
+  /** For a composite: the paths of the triggers that have yet to fire. */
+  readonly awaited: readonly string[];
+  readonly becomes: "kept" | "reset";
+}
+
+export interface Windows {
+  readonly automation: AutomationName;
+  /** How far log time has been consumed; null until an engine has taken up the automation. */
+  readonly as_of: string | null;
+  readonly windows: readonly Window[];
+}

@@ -1,0 +1,93 @@
+/** The client's generated types, held to those that TypeScript derives from the server's schemas. */
+
+import { readFileSync } from "node:fs";
+import { expect, expectTypeOf, test } from "vitest";
+import type { z } from "zod";
+import { wireTypesText } from "../../scripts/write-client-types.ts";
+import type { ApplySchema } from "../../src/api/automations/apply.ts";
+import type { AppliedRulesSchema } from "../../src/api/automations/automation-answers.ts";
+import type {
+  AutomationCreateSchema,
+  AutomationUpdateSchema,
+} from "../../src/api/automations/automation-input.ts";
+import type { DeadLetterPageSchema } from "../../src/api/deliveries/dead-letter.ts";
+import type { DestinationViewSchema } from "../../src/api/destinations/destinations.ts";
+import type { EventCountSchema, EventPageSchema } from "../../src/api/events/event-answers.ts";
+import type { ExplanationSchema, WindowsSchema } from "../../src/api/explain/explain-answers.ts";
+import type { Application } from "../../src/client/types.ts";
+import type * as wire from "../../src/client/wire-types.ts";
+import type * as stored from "../../src/core/model/automation-view.ts";
+import type { DestinationSchema } from "../../src/core/model/destination.ts";
+import type { EventSchema, ReceivedEvent } from "../../src/core/model/event.ts";
+import type { CountRequestSchema } from "../../src/history/count-by.ts";
+
+const file = new URL("../../src/client/wire-types.ts", import.meta.url);
+
+/** Without layout, which the formatter sets. */
+const bare = (text: string) => text.replaceAll(/[\s|;,()]+/g, "");
+
+test("they are those of the schemas (npm run client-types)", () => {
+  expect(bare(readFileSync(file, "utf8")) === bare(wireTypesText())).toBe(true);
+});
+
+test("they import nothing, so that a project needs no other package for them", () => {
+  expect(readFileSync(file, "utf8")).not.toMatch(/\bimport\b/);
+});
+
+/** The client changes nothing that it is given, so its types are readonly all the way down. */
+type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T;
+/** A trigger refers to itself, which TypeScript cannot derive from a schema. */
+type Untriggered<T> = Omit<T, "trigger">;
+
+test("what the client takes is what the server takes", () => {
+  type Event = DeepReadonly<z.input<typeof EventSchema>>;
+  expectTypeOf<wire.EmittedEvent>().toExtend<Event>();
+  expectTypeOf<Event>().toExtend<wire.EmittedEvent>();
+  type Creation = DeepReadonly<Untriggered<z.input<typeof AutomationCreateSchema>>>;
+  expectTypeOf<Untriggered<wire.NewAutomation>>().toExtend<Creation>();
+  expectTypeOf<Creation>().toExtend<Untriggered<wire.NewAutomation>>();
+  type Update = DeepReadonly<Untriggered<z.input<typeof AutomationUpdateSchema>>>;
+  expectTypeOf<Untriggered<wire.AutomationUpdate>>().toExtend<Update>();
+  expectTypeOf<Update>().toExtend<Untriggered<wire.AutomationUpdate>>();
+  type Trigger = DeepReadonly<z.input<typeof AutomationCreateSchema>["trigger"]>;
+  expectTypeOf<wire.NewTrigger>().toExtend<Trigger>();
+  type Destination = DeepReadonly<z.input<typeof DestinationSchema>>;
+  expectTypeOf<wire.NewDestination>().toExtend<Destination>();
+  expectTypeOf<Destination>().toExtend<wire.NewDestination>();
+  type Count = DeepReadonly<z.input<typeof CountRequestSchema>>;
+  expectTypeOf<wire.EventCountRequest>().toExtend<Count>();
+  expectTypeOf<Count>().toExtend<wire.EventCountRequest>();
+  type Rules = DeepReadonly<z.input<typeof ApplySchema>>;
+  expectTypeOf<Rules>().toExtend<Application>();
+  expectTypeOf<keyof Application>().toEqualTypeOf<keyof Rules>();
+});
+
+test("what the client returns is what the server answers", () => {
+  expectTypeOf<DeepReadonly<stored.AutomationView>>().toExtend<wire.AutomationView>();
+  expectTypeOf<Omit<wire.AutomationView, "source">>().toExtend<
+    DeepReadonly<Omit<stored.AutomationView, "source">>
+  >();
+  expectTypeOf<ReceivedEvent>().toExtend<wire.ReceivedEvent>();
+  expectTypeOf<wire.ReceivedEvent>().toExtend<ReceivedEvent>();
+  type Page = DeepReadonly<z.output<typeof EventPageSchema>>;
+  expectTypeOf<wire.EventPage>().toExtend<Page>();
+  expectTypeOf<Page>().toExtend<wire.EventPage>();
+  type Count = DeepReadonly<z.output<typeof EventCountSchema>>;
+  expectTypeOf<wire.EventCount>().toExtend<Count>();
+  expectTypeOf<Count>().toExtend<wire.EventCount>();
+  type Applied = DeepReadonly<z.output<typeof AppliedRulesSchema>>;
+  expectTypeOf<wire.AppliedRules>().toExtend<Applied>();
+  expectTypeOf<Applied>().toExtend<wire.AppliedRules>();
+  type Windows = DeepReadonly<z.output<typeof WindowsSchema>>;
+  expectTypeOf<wire.Windows>().toExtend<Windows>();
+  expectTypeOf<Windows>().toExtend<wire.Windows>();
+  type Explanation = DeepReadonly<z.output<typeof ExplanationSchema>>;
+  expectTypeOf<wire.Explanation>().toExtend<Explanation>();
+  expectTypeOf<Explanation>().toExtend<wire.Explanation>();
+  type DeadLetters = DeepReadonly<z.output<typeof DeadLetterPageSchema>>;
+  expectTypeOf<wire.DeadLetterPage>().toExtend<DeadLetters>();
+  expectTypeOf<DeadLetters>().toExtend<wire.DeadLetterPage>();
+  type Destination = DeepReadonly<z.output<typeof DestinationViewSchema>>;
+  expectTypeOf<wire.DestinationView>().toExtend<Destination>();
+  expectTypeOf<Destination>().toExtend<wire.DestinationView>();
+});
