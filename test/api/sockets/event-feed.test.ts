@@ -1,0 +1,100 @@
+import { randomUUID } from "node:crypto";
+import type { Redis } from "ioredis";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { EventFeed } from "../../../src/api/sockets/event-feed.ts";
+import type { LogPosition } from "../../../src/core/machine/log-entry.ts";
+import type { WireEvent } from "../../../src/core/model/event.ts";
+import { connect } from "../../../src/store/connection.ts";
+import { Log } from "../../../src/store/log.ts";
+import { startOfLog } from "../../../src/store/position.ts";
+import { startRedis, type TestRedis } from "../../support/redis.ts";
+
+let server: TestRedis;
+let redis: Redis;
+let log: Log;
+let feed: EventFeed;
+const { signal } = new AbortController();
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = connect(server.url);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+  log = new Log(redis, "greenhouse");
+  feed = new EventFeed(log);
+});
+afterEach(() => {
+  feed.close();
+  log.close();
+});
+
+describe("what the feed keeps for subscribers close to the end of the log", () => {
+  // Without a bound, every event since the first subscriber came would stay in memory.
+  test("is 32 stretches: who is further back reads the log alone", async () => {
+    const positions = await follow(40, "small");
+    expect(await readsAloneFrom(positions.at(-2))).toBe(false);
+    expect(await readsAloneFrom(positions.at(-33))).toBe(false);
+    expect(await readsAloneFrom(positions.at(-35))).toBe(true);
+  });
+
+  test("is 4 MB of text", async () => {
+    const positions = await follow(6, "x".repeat(1_000_000));
+    expect(await readsAloneFrom(positions.at(-3))).toBe(false);
+    expect(await readsAloneFrom(positions.at(-7))).toBe(true);
+  });
+});
+
+// Each server reads this much back when its first subscriber comes, however long the log is.
+test("recalls at most 10,000 entries to know repeats", async () => {
+  for (let batch = 0; batch < 12; batch++) {
+    await log.appendEvents(Array.from({ length: 1_000 }, () => ({ event: ventEvent("small") })));
+  }
+  const readBack = vi.spyOn(log, "readBack");
+  const last = await log.lastPosition();
+  const following = feed.next(last, signal);
+  await expect.poll(() => readBack.mock.calls.length).toBe(20);
+  await log.appendEvents([{ event: ventEvent("small") }]);
+  expect((await following).events).toHaveLength(1);
+  const recalled = await Promise.all(
+    readBack.mock.results.map(({ value }) => value as Promise<{ readCount: number }>),
+  );
+  expect(recalled.reduce((sum, { readCount }) => sum + readCount, 0)).toBe(10_000);
+});
+
+/** Appends events one by one, each after the feed has given the one before to its subscriber: one stretch each. */
+async function follow(count: number, note: string): Promise<LogPosition[]> {
+  const positions: LogPosition[] = [startOfLog];
+  for (let index = 0; index < count; index++) {
+    const following = feed.next(positions.at(-1) ?? startOfLog, signal);
+    await log.appendEvents([{ event: ventEvent(note) }]);
+    positions.push((await following).position);
+  }
+  return positions;
+}
+
+/** True when the feed has to read the log for a subscriber at this position. */
+async function readsAloneFrom(position: LogPosition | undefined): Promise<boolean> {
+  const reads = vi.spyOn(log, "readBatch");
+  const { events } = await feed.next(position ?? startOfLog, signal);
+  expect(events.length).toBeGreaterThan(0);
+  const readCount = reads.mock.calls.length;
+  reads.mockRestore();
+  return readCount > 0;
+}
+
+function ventEvent(note: string): WireEvent {
+  return {
+    id: randomUUID(),
+    event: "vent.opened",
+    occurred: new Date().toISOString(),
+    resource: { "prefect.resource.id": "vent.1" },
+    related: [],
+    payload: { note },
+    follows: null,
+  };
+}
