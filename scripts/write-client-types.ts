@@ -12,7 +12,7 @@ import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { AppliedRulesSchema, AutomationViewSchema } from "../src/api/automations/automation-answers.ts";
 import { AutomationCreateSchema, AutomationUpdateSchema } from "../src/api/automations/automation-input.ts";
-import { DeadLetterPageSchema } from "../src/api/deliveries/dead-letter.ts";
+import { DeliveryPageSchema } from "../src/api/deliveries/delivery-answers.ts";
 import { DestinationViewSchema } from "../src/api/destinations/destinations.ts";
 import { EventCountSchema, EventPageSchema } from "../src/api/events/event-answers.ts";
 import { ExplanationSchema, WindowsSchema } from "../src/api/explain/explain-answers.ts";
@@ -37,7 +37,7 @@ const answeredSchemas = [
   AppliedRulesSchema,
   WindowsSchema,
   ExplanationSchema,
-  DeadLetterPageSchema,
+  DeliveryPageSchema,
   DestinationViewSchema,
 ];
 

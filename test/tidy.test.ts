@@ -227,7 +227,6 @@ const client =
 /** Names that several files declare, and why. */
 const sharedNames: Readonly<Record<string, string>> = {
   CountOptions: client,
-  DeadLetter: answer,
   EventCount: answer,
   EventPage: answer,
   NewEvent: client,

@@ -1,12 +1,12 @@
 /** `tripline deliveries`: what became of actions, and another try for what failed. */
 
-import { Argument, Command } from "commander";
-import { type DeadLetter, NotFound, type ReceivedEvent, type Tripline } from "../client/index.ts";
+import { Argument, Command, Option } from "commander";
+import { type Delivery, type ListedState, NotFound, type Tripline } from "../client/index.ts";
 import { isUuid } from "../core/model/event.ts";
 import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, withServer } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
-import { deliveryEvents, type FoundFiring, findId } from "./find-id.ts";
+import { findId } from "./find-id.ts";
 import { addExamples } from "./help.ts";
 import { readCount } from "./option-values.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
@@ -27,35 +27,66 @@ export function deliveriesCommand(): Command {
 
 const pageLengthMax = 200;
 
+const listedStates = ["waiting", "active", "retrying", "delivered", "dead"] as const;
+
 function listCommand(): Command {
   const command = new Command("ls")
-    .description("List dead letters: deliveries that used up their attempts. The newest come first.")
+    .description(
+      "List deliveries of one state, by default dead letters: deliveries that failed for good. The next to be attempted " +
+        "comes first; of those that have ended, the latest. Those that wait for a busy or resting endpoint are listed " +
+        "with --state retrying.",
+    )
+    .addOption(new Option("--state <state>", "which ones").choices(listedStates).default("dead"))
     .option("-n, --limit <count>", "stop after this many deliveries", readCount, 50);
   addConnection(addOutput(command));
-  addExamples(command, [["tripline deliveries ls", "what failed, and why"]]);
-  return command.action(async (options: Options & { limit: number }) => {
+  addExamples(command, [
+    ["tripline deliveries ls", "what failed, and why"],
+    ["tripline deliveries ls --state retrying", "what is tried again, and when"],
+  ]);
+  return command.action(async (options: Options & { limit: number; state: ListedState }) => {
+    const { state } = options;
     const { deliveries, total } = await withServer(options, (tripline) =>
-      tripline.deliveries.list({ limit: Math.min(options.limit, pageLengthMax) }),
+      tripline.deliveries.list({ state, limit: Math.min(options.limit, pageLengthMax) }),
     );
+    const what = state === "dead" ? "dead letters" : `deliveries in the state ${state}`;
     print(deliveries, options, (view) =>
-      deliveries.length === 0 ? "There are no dead letters." : table(columnsFor(view), deliveries, view),
+      deliveries.length === 0 ? `There are no ${what}.` : table(columnsFor(state, view), deliveries, view),
     );
     if (total > deliveries.length && options.output === "table") {
       console.error(
-        `${total - deliveries.length} older dead letters are not listed. Raise --limit (at most ${pageLengthMax}).`,
+        `${total - deliveries.length} more ${what} are not listed. Raise --limit (at most ${pageLengthMax}).`,
       );
     }
   });
 }
 
-function columnsFor(view: View): TableColumn<DeadLetter>[] {
+function columnsFor(state: ListedState, view: View): TableColumn<Delivery>[] {
+  const time = (heading: string, timeIn: (delivery: Delivery) => string | null): TableColumn<Delivery> => ({
+    heading,
+    cell: (delivery) => timeText(timeIn(delivery), view),
+    widthMin: 8,
+  });
+  const first: Partial<Record<ListedState, TableColumn<Delivery>[]>> = {
+    dead: [time("FAILED", ({ failed }) => failed)],
+    delivered: [time("DELIVERED", ({ delivered }) => delivered)],
+    retrying: [
+      time("NEXT", ({ next_attempt: next }) => next),
+      { heading: "STATE", cell: (delivery) => delivery.state, style: () => "yellow" },
+    ],
+  };
+  const reason: TableColumn<Delivery> = {
+    heading: "REASON",
+    cell: (delivery) => delivery.reason ?? "-",
+    style: () => "red",
+    widthMin: 10,
+  };
   return [
-    { heading: "FAILED", cell: ({ failed }) => timeText(failed, view), widthMin: 8 },
+    ...(first[state] ?? []),
     { heading: "AUTOMATION", cell: ({ automation }) => automation.name, widthMin: 14 },
     { heading: "ACTION", cell: actionText, widthMin: 8 },
-    { heading: "ATTEMPTS", cell: ({ attempts }) => String(attempts.length), alignRight: true },
+    { heading: "ATTEMPTS", cell: ({ attempt_count: count }) => String(count), alignRight: true },
     { heading: "ID", cell: ({ id }) => (view.brief ? shortId(id) : id) },
-    { heading: "REASON", cell: ({ reason }) => reason, style: () => "red", widthMin: 10 },
+    ...(state === "delivered" ? [] : [reason]),
   ];
 }
 
@@ -63,7 +94,8 @@ function showCommand(): Command {
   const command = new Command("show")
     .alias("inspect")
     .description(
-      "Show one delivery: whether it was delivered, is under way or is a dead letter, its attempts, and the reason.",
+      "Show one delivery in any state: waiting, retrying (with the time of the next attempt), deferred because its " +
+        "endpoint is busy or rests, delivered, or dead; its attempts, and the last reason.",
     )
     .addArgument(
       completeWith(
@@ -81,62 +113,23 @@ function showCommand(): Command {
   });
 }
 
-/** A delivery in any state. Attempts and the firing are known of dead letters only. */
-type KnownDelivery = Omit<DeadLetter, "reason" | "failed" | "firing_id" | "redeliveries"> &
-  Partial<Pick<DeadLetter, "firing_id" | "redeliveries">> & {
-    readonly state: "under way" | "delivered" | "failed" | "dead letter";
-    /** Why the last attempt failed; null when it is not known to have failed. */
-    readonly reason: string | null;
-    /** When it was delivered or given up; null while it is under way. */
-    readonly ended: string | null;
-    readonly attempt_count: number | null;
-    readonly status_code: number | null;
-  };
-
 /** @throws CommandFailure when there is no such delivery */
-async function findDelivery(tripline: Tripline, id: string): Promise<KnownDelivery> {
+async function findDelivery(tripline: Tripline, id: string): Promise<Delivery> {
+  const delivery = isUuid(id) ? await deliveryOrNull(tripline, id) : null;
+  if (delivery !== null) return delivery;
   const found = await findId(tripline, id);
-  if (found.kind !== "delivery" && found.kind !== "event") {
+  const itself = found.kind === "delivery" ? await deliveryOrNull(tripline, found.id) : null;
+  if (itself !== null) return itself;
+  if (found.kind === "firing" || found.kind === "automation") {
     throw new CommandFailure(
       `This is the id of ${found.kind === "firing" ? "a firing" : "an automation"}, not of a delivery. ` +
         `To see its deliveries: tripline explain ${id}`,
     );
   }
-  const letter = await deadLetter(tripline, found.id);
-  if (letter !== null) {
-    const { attempts, failed: ended } = letter;
-    const status = attempts.at(-1)?.status_code ?? null;
-    return { ...letter, state: "dead letter", ended, attempt_count: attempts.length, status_code: status };
-  }
-  const events = await deliveryEvents(tripline, found.id);
-  const last = events.at(-1);
-  if (found.kind === "event" || last === undefined) {
-    throw new CommandFailure(`There is no delivery ${id}. List dead letters with: tripline deliveries ls`);
-  }
-  return fromLastEvent(found, last);
+  throw new CommandFailure(`There is no delivery ${id}. List dead letters with: tripline deliveries ls`);
 }
 
-function fromLastEvent(
-  { id, automation }: FoundFiring,
-  { event, occurred, payload }: ReceivedEvent,
-): KnownDelivery {
-  const kind = event.split(".").at(-1);
-  const { action_type: type, action_index: index, attempts, status_code: status, reason } = payload;
-  return {
-    id,
-    state: kind === "executed" ? "delivered" : kind === "failed" ? "failed" : "under way",
-    automation,
-    action_type: String(type),
-    action_index: Number(index),
-    reason: typeof reason === "string" ? reason : null,
-    ended: kind === "triggered" ? null : occurred,
-    attempt_count: typeof attempts === "number" ? attempts : null,
-    status_code: typeof status === "number" ? status : null,
-    attempts: [],
-  };
-}
-
-async function deadLetter(tripline: Tripline, id: string): Promise<DeadLetter | null> {
+async function deliveryOrNull(tripline: Tripline, id: string): Promise<Delivery | null> {
   try {
     return await tripline.deliveries.get(id);
   } catch (error) {
@@ -146,32 +139,40 @@ async function deadLetter(tripline: Tripline, id: string): Promise<DeadLetter | 
 }
 
 const stateStyles = {
+  waiting: "yellow",
+  active: "yellow",
+  retrying: "yellow",
+  deferred: "yellow",
   delivered: "green",
-  "under way": "yellow",
-  failed: "red",
-  "dead letter": "red",
+  dead: "red",
+  unknown: "red",
 } as const;
 
-function deliveryText(delivery: KnownDelivery, view: View): string {
-  const { state, automation, id, ended, reason, attempts, attempt_count: attemptCount } = delivery;
+function deliveryText(delivery: Delivery, view: View): string {
+  const { id, state, source, attempts, next_attempt: next, triggering_event_id: eventId } = delivery;
+  const ended = delivery.delivered ?? delivery.failed;
   const rows: Field[] = [
     ["delivery", id],
-    ["state", state, stateStyles[state]],
-    ["automation", automation.name],
+    ["state", state === "dead" ? "dead letter" : state, stateStyles[state]],
+    ["automation", delivery.automation.name],
     ["action", actionText(delivery)],
   ];
+  if (delivery.target !== null) rows.push(["target", delivery.target]);
   if (ended !== null) rows.push(["ended", timeAndDistance(ended, view)]);
-  if (attemptCount !== null) rows.push(["attempts", String(attemptCount)]);
+  rows.push(["attempts", String(delivery.attempt_count)]);
+  if (next !== null) rows.push(["next attempt", timeAndDistance(next, view)]);
   if (delivery.status_code !== null) rows.push(["status", String(delivery.status_code)]);
-  if (reason !== null) rows.push(["reason", reason]);
-  if (delivery.firing_id !== undefined) rows.push(["firing", delivery.firing_id]);
-  if ((delivery.redeliveries ?? 0) > 0) rows.push(["redelivered", `${delivery.redeliveries} ×`]);
+  if (delivery.reason !== null) rows.push(["reason", delivery.reason]);
+  if (delivery.firing_id !== null) rows.push(["firing", delivery.firing_id]);
+  rows.push(["event", eventId ?? "none: what was expected did not come in time"]);
+  if (delivery.redeliveries > 0) rows.push(["redelivered", `${delivery.redeliveries} ×`]);
   const list = attempts.length === 0 ? [] : ["", table(attemptColumns(view), attempts, view)];
-  const remedy = state === "dead letter" ? ["", `To try again: tripline deliveries redeliver ${id}`] : [];
+  const isKept = state === "dead" && source === "queue";
+  const remedy = isKept ? ["", `To try again: tripline deliveries redeliver ${id}`] : [];
   return [fields(rows, view), ...list, ...remedy].join("\n");
 }
 
-type DeliveryAttempt = DeadLetter["attempts"][number];
+type DeliveryAttempt = Delivery["attempts"][number];
 
 function attemptColumns(view: View): TableColumn<DeliveryAttempt>[] {
   return [
@@ -185,7 +186,7 @@ function attemptColumns(view: View): TableColumn<DeliveryAttempt>[] {
 function actionText({
   action_index: index,
   action_type: type,
-}: Pick<DeadLetter, "action_index" | "action_type">): string {
+}: Pick<Delivery, "action_index" | "action_type">): string {
   return `${index} ${type}`;
 }
 
@@ -227,7 +228,7 @@ function wholeId(beginning: string, ids: readonly string[]): string {
 
 /** All are listed before the first is redelivered: each that leaves the list moves the others up. */
 async function allIds(deliveries: {
-  list(page: { limit: number; offset: number }): Promise<{ deliveries: readonly DeadLetter[] }>;
+  list(page: { limit: number; offset: number }): Promise<{ deliveries: readonly Delivery[] }>;
 }): Promise<string[]> {
   const ids = new Set<string>();
   for (let offset = 0; ; offset += pageLengthMax) {

@@ -97,16 +97,6 @@ export async function eventsWithIds(tripline: Tripline, ids: readonly string[]):
   });
 }
 
-/** What the history says about a delivery, in order; its events before a redelivery included. */
-export async function deliveryEvents(tripline: Tripline, deliveryId: string): Promise<ReceivedEvent[]> {
-  const started = uuid5(deliveryId, "triggered");
-  const [first] = await eventsWithIds(tripline, [started]);
-  const firingEventId = first === undefined ? null : relatedEventId(first, "automation-triggered-event");
-  if (firingEventId === null) return [];
-  const events = await consequencesOf(tripline, firingEventId);
-  return events.filter(({ payload }) => payload["invocation"] === deliveryId);
-}
-
 /** What Tripline itself did about an event or a firing, in order. Empty where the server keeps no history. */
 export async function consequencesOf(tripline: Tripline, eventId: string): Promise<ReceivedEvent[]> {
   return emptyWithoutHistory(async () => {

@@ -134,7 +134,7 @@ async function startParts(
       tenants,
       servesApi: has("api"),
       explain,
-      deadLettersOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,
+      deliveriesOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,
       metrics,
       tracer,
       readiness,

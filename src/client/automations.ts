@@ -7,10 +7,11 @@ import type {
   AppliedRules,
   AutomationUpdate,
   AutomationView,
-  DeadLetter,
-  DeadLetterPage,
+  Delivery,
+  DeliveryPage,
   DestinationView,
   Explanation,
+  ListedState,
   NewAutomation,
   NewDestination,
   NewEvent,
@@ -116,22 +117,26 @@ export class Deliveries {
     this.#http = http;
   }
 
-  /** Dead letters, the newest first. */
+  /** Deliveries of one state; by default dead letters, the newest first. */
   list(
-    options: CallOptions & { readonly limit?: number; readonly offset?: number } = {},
-  ): Promise<DeadLetterPage> {
-    const { limit, offset, ...call } = options;
+    options: CallOptions & {
+      readonly state?: ListedState;
+      readonly limit?: number;
+      readonly offset?: number;
+    } = {},
+  ): Promise<DeliveryPage> {
+    const { state, limit, offset, ...call } = options;
     return this.#http.request("GET", "/deliveries", {
-      query: { limit, offset },
+      query: { state, limit, offset },
       ...repeatable,
       ...call,
-    }) as Promise<DeadLetterPage>;
+    }) as Promise<DeliveryPage>;
   }
 
-  /** @throws NotFound */
-  get(id: string, options: CallOptions = {}): Promise<DeadLetter> {
+  /** A delivery in any state, by its `webhook-id`. @throws NotFound */
+  get(id: string, options: CallOptions = {}): Promise<Delivery> {
     const path = `/deliveries/${encodeURIComponent(id)}`;
-    return this.#http.request("GET", path, { ...repeatable, ...options }) as Promise<DeadLetter>;
+    return this.#http.request("GET", path, { ...repeatable, ...options }) as Promise<Delivery>;
   }
 
   /** Gives a dead letter all its attempts again, under the same webhook-id. @throws NotFound */

@@ -23,7 +23,7 @@ export interface TriplineOptions extends HttpOptions {
 export class Tripline {
   readonly events: Events;
   readonly automations: Automations;
-  /** Deliveries that were given up. */
+  /** Where each action of each firing stands. */
   readonly deliveries: Deliveries;
   readonly destinations: Destinations;
 

@@ -1,6 +1,6 @@
 /** What the client takes and returns: the types of the API, and those that are more convenient in a program. */
 
-import type { EmittedEvent } from "./wire-types.ts";
+import type { Delivery, EmittedEvent } from "./wire-types.ts";
 
 export type {
   Action,
@@ -8,9 +8,9 @@ export type {
   AppliedRules,
   AutomationUpdate,
   AutomationView,
-  DeadLetter,
-  DeadLetterPage,
   Decision,
+  Delivery,
+  DeliveryPage,
   DestinationView,
   EmittedEvent,
   EventCount,
@@ -50,3 +50,6 @@ export interface Application {
   /** Only say what would be done. */
   readonly dry_run?: boolean | undefined;
 }
+
+/** The states by which deliveries are listed: deferred ones are among the `retrying`. */
+export type ListedState = Exclude<Delivery["state"], "deferred" | "unknown">;

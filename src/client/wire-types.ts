@@ -145,37 +145,57 @@ export interface CompoundTrigger {
   readonly require: "any" | "all" | number;
 }
 
-/** A delivery that failed for good. It holds no secrets. */
-export interface DeadLetter {
-  /** Also its `webhook-id`. */
-  readonly id: string;
-  readonly automation: {
-    readonly id: string;
-    readonly name: string;
-  };
-  readonly action_type: string;
-  readonly action_index: number;
-  readonly firing_id: string;
-  readonly reason: string;
-  /** When Tripline gave up. */
-  readonly failed: string;
-  /** The latest attempts, oldest first. */
-  readonly attempts: readonly FailedAttempt[];
-  readonly redeliveries: number;
-}
-
-export interface DeadLetterPage {
-  readonly deliveries: readonly DeadLetter[];
-  /** How many dead letters there are. */
-  readonly total: number;
-}
-
 export interface Decision {
   readonly at: string;
   readonly outcome: string;
   readonly labels: { readonly [key: string]: string };
   readonly before: Window | null;
   readonly after: Window | null;
+}
+
+/** One action of one firing, in any state. It holds no secrets. */
+export interface Delivery {
+  /** Also its `webhook-id`. */
+  readonly id: string;
+  /** `waiting`: a worker takes it next. `active`: an attempt is being made. `retrying`: the last attempt failed; the next one is made at `next_attempt`. `deferred`: nothing was sent, because the endpoint is busy or rests. `delivered`: done. `dead`: failed for good. `unknown`: it started, and neither queue nor history knows more. */
+  readonly state: "waiting" | "active" | "retrying" | "deferred" | "delivered" | "dead" | "unknown";
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  };
+  readonly action_type: string;
+  readonly action_index: number;
+  /** The URL as the rule has it, without credentials, templates and references not filled in; or the name or id of the destination. Null for other actions. */
+  readonly target: string | null;
+  /** Null if only the history knows the delivery. */
+  readonly firing_id: string | null;
+  /** The event about the firing. */
+  readonly firing_event_id: string;
+  /** The event that caused the firing; null when a silence did. */
+  readonly triggering_event_id: string | null;
+  /** Why the last attempt failed, or why nothing was sent. Without secrets. */
+  readonly reason: string | null;
+  /** Attempts made since the start, or since the last redelivery. */
+  readonly attempt_count: number;
+  /** The latest failed attempts, oldest first. Kept until it is delivered. */
+  readonly attempts: readonly FailedAttempt[];
+  /** When a delivery that is `retrying` or `deferred` comes back to a worker. */
+  readonly next_attempt: string | null;
+  /** The status that the receiver last responded with. */
+  readonly status_code: number | null;
+  /** When it was delivered. */
+  readonly delivered: string | null;
+  /** When Tripline gave up. */
+  readonly failed: string | null;
+  readonly redeliveries: number;
+  /** `history`: the queue no longer keeps it, so it cannot be redelivered. */
+  readonly source: "queue" | "history";
+}
+
+export interface DeliveryPage {
+  readonly deliveries: readonly Delivery[];
+  /** How many deliveries there are in this state. */
+  readonly total: number;
 }
 
 /** A destination as it is stored, with secrets masked. */

@@ -25,15 +25,14 @@ import {
   type DeliveryOutcome,
   type DeliveryState,
   deliveryEvent,
-  type FinishedState,
+  type JobState,
   withAttempt,
 } from "./delivery-state.ts";
+import { summaryOf } from "./delivery-view.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
 import { deferralMs, retryDelayMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
 import type { ActionLogger, ActionMetrics, WorkerSettings } from "./worker-settings.ts";
-
-export type JobState = DeliveryState | FinishedState;
 
 /** A delivery during which workers crash more often than this is given up: it is probably the cause. */
 export const crashCountMax = 10;
@@ -187,7 +186,8 @@ export class Deliverer {
       return this.#keepOutcome(job, job.data, "failed", result);
     }
     this.#metrics.deferred?.(job.data.invocation.action.type);
-    if (job.data.announced !== true) await this.#write(job, { ...job.data, announced: true });
+    const isKept = job.data.announced === true && job.data.deferred?.reason === reason;
+    if (!isKept) await this.#write(job, { ...job.data, announced: true, deferred: { reason } });
     await job.moveToDelayed(Date.now() + deferralMs(waitMs, Math.random()), token);
     return null;
   }
@@ -220,8 +220,8 @@ export class Deliverer {
     else this.#logger.error(fields, "Action failed; no retries left");
     const seconds = (Date.now() - (job.data.started ?? job.timestamp)) / 1_000;
     this.#metrics.actionFinished?.(action.type, kind, seconds);
-    // From now on only the job's id is needed, and its secrets least of all.
-    if (kind === "executed") await this.#write(job, { finished: true });
+    // From now on the job is only looked at, and its secrets are not needed.
+    if (kind === "executed") await this.#write(job, { finished: true, delivery: summaryOf(job.data) });
   }
 
   async #write(job: Job<DeliveryState> | Job<JobState>, state: JobState): Promise<void> {

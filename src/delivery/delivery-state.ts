@@ -34,20 +34,41 @@ export interface DeliveryState {
   /** When the last redelivery started, in milliseconds since the epoch; left out, it is the job's own time. */
   readonly started?: number;
   readonly outcome?: DeliveryOutcome;
+  /** Why nothing was sent the last time; left out once an attempt is made. */
+  readonly deferred?: { readonly reason: string };
 }
 
 /** All that is kept of a finished delivery. */
 export interface FinishedState {
   readonly finished: true;
+  /** Left out by versions that kept only the job's id. */
+  readonly delivery?: FinishedDelivery;
 }
+
+/** What a delivery was, so that people can look it up. Holds neither secrets nor what was sent. */
+export interface FinishedDelivery {
+  readonly id: string;
+  readonly automation: { readonly id: string; readonly name: string };
+  readonly action_type: string;
+  readonly action_index: number;
+  readonly target: string | null;
+  readonly firing_id: string;
+  readonly firing_event_id: string;
+  readonly triggering_event_id: string | null;
+  readonly attempt_count: number;
+  readonly status_code: number | null;
+  readonly redeliveries: number;
+}
+
+export type JobState = DeliveryState | FinishedState;
 
 /** A job stores this many attempts, the latest ones; more would only make it larger. */
 export const attemptsKeptMax = 50;
 
 export function withAttempt(state: DeliveryState, attempt: FailedAttempt): DeliveryState {
-  const { attempts = [], attemptCount = 0 } = state;
+  const { attempts = [], attemptCount = 0, deferred: _, ...rest } = state;
   return {
-    ...state,
+    ...rest,
     announced: true,
     attempts: [...attempts, attempt].slice(-attemptsKeptMax),
     attemptCount: attemptCount + 1,

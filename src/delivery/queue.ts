@@ -5,11 +5,12 @@
  * Redis Cluster while workspaces spread over all nodes.
  */
 
-import { type Job, Queue } from "bullmq";
+import { type Job, type JobState, type JobType, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Invocation } from "../core/model/invocation.ts";
 import { connect, reaching } from "../store/connection.ts";
-import type { DeliveryState, FailedAttempt } from "./delivery-state.ts";
+import type { JobState as DeliveryData } from "./delivery-state.ts";
+import { type DeliveryView, deliveryOf, dueOf, type ListedStatus } from "./delivery-view.ts";
 
 export const queueName = "actions";
 
@@ -30,25 +31,18 @@ export interface QueueSettings {
 
 const queueSettings: QueueSettings = { keepFinishedSeconds: 86_400, keepDeadLettersSeconds: 30 * 86_400 };
 
-/** A delivery that has used up its attempts or failed for good. Holds no secrets. */
-export interface DeadLetter {
-  /** The invocation's id, which is also the `webhook-id`. */
-  readonly id: string;
-  readonly automation: { readonly id: string; readonly name: string };
-  readonly action_type: string;
-  readonly action_index: number;
-  readonly firing_id: string;
-  readonly reason: string;
-  /** When it failed, RFC 3339. */
-  readonly failed: string;
-  /** The latest attempts, oldest first, including those before a redelivery. */
-  readonly attempts: readonly FailedAttempt[];
-  readonly redeliveries: number;
-}
+/** Where BullMQ keeps the deliveries of each state, and whether the list begins with the oldest. */
+const jobSets = {
+  waiting: { type: "waiting", oldestFirst: true },
+  active: { type: "active", oldestFirst: true },
+  retrying: { type: "delayed", oldestFirst: true },
+  delivered: { type: "completed", oldestFirst: false },
+  dead: { type: "failed", oldestFirst: false },
+} as const satisfies Record<ListedStatus, { type: JobType; oldestFirst: boolean }>;
 
 export class DeliveryQueue {
   readonly #redis: Redis;
-  readonly #queue: Queue<DeliveryState>;
+  readonly #queue: Queue<DeliveryData>;
   readonly #settings: QueueSettings;
 
   /** @param options.onTrouble called once each time the Redis connection is lost or cannot be made */
@@ -63,7 +57,7 @@ export class DeliveryQueue {
       name: "tripline-queue",
       ...(onTrouble === undefined ? {} : { onTrouble }),
     });
-    this.#queue = new Queue(queueName, {
+    this.#queue = new Queue<DeliveryData>(queueName, {
       connection: this.#redis,
       prefix: queuePrefix(workspace),
       skipWaitingForReady: true, // callers expect commands to fail fast
@@ -94,21 +88,43 @@ export class DeliveryQueue {
   }
 
   /**
-   * Dead letters, newest first.
+   * Deliveries of one state: the next to be attempted first, and of those that have ended, the latest first.
    *
    * @throws RedisUnreachable
    */
-  async listDeadLetters(options: { start?: number; count?: number } = {}): Promise<DeadLetter[]> {
-    const { start = 0, count = 100 } = options;
+  async deliveries(
+    status: ListedStatus,
+    { start = 0, count = 100 }: { start?: number; count?: number } = {},
+  ): Promise<DeliveryView[]> {
     if (count <= 0) return [];
-    const jobs = await reaching(() => this.#queue.getFailed(start, start + count - 1));
-    return jobs.map(deadLetterOf);
+    const { type, oldestFirst } = jobSets[status];
+    return reaching(async () => {
+      const jobs = await this.#queue.getJobs([type], start, start + count - 1, oldestFirst);
+      // A job that is removed meanwhile is missing from the list.
+      const known = jobs.filter((job) => job !== undefined);
+      const dues = status === "retrying" ? await this.#duesOf(known) : [];
+      return known.flatMap((job, index) => viewOf(job, status, dues[index] ?? null) ?? []);
+    });
   }
 
-  /** @throws RedisUnreachable */
-  async deadLetter(id: string): Promise<DeadLetter | null> {
-    const job = await this.#failedJob(id);
-    return job === null ? null : deadLetterOf(job);
+  /**
+   * A delivery in any state.
+   *
+   * @returns null when the queue does not know it: it was never added, or is no longer kept
+   * @throws RedisUnreachable
+   */
+  async delivery(id: string): Promise<DeliveryView | null> {
+    return reaching(async () => {
+      for (let tries = 0; tries < triesMax; tries++) {
+        const job = await this.#queue.getJob(jobIdOf(id));
+        if (job === undefined) return null;
+        const status = statusOf(await job.getState());
+        if (status === null) continue; // it was being moved
+        const [due = null] = status === "retrying" ? await this.#duesOf([job]) : [];
+        return viewOf(job, status, due);
+      }
+      return null;
+    });
   }
 
   /**
@@ -119,7 +135,7 @@ export class DeliveryQueue {
    */
   async redeliver(id: string): Promise<boolean> {
     const job = await this.#failedJob(id);
-    if (job === null) return false;
+    if (job === null || "finished" in job.data) return false;
     const { invocation, attempts = [], redeliveries = 0 } = job.data;
     await reaching(async () => {
       await job.updateData({ invocation, attempts, redeliveries: redeliveries + 1, started: Date.now() });
@@ -135,12 +151,26 @@ export class DeliveryQueue {
     return { waiting, active, delayed, deadLetters: failed };
   }
 
+  /** How many deliveries there are in one state. @throws RedisUnreachable */
+  async count(status: ListedStatus): Promise<number> {
+    return reaching(() => this.#queue.getJobCountByTypes(jobSets[status].type));
+  }
+
   async close(): Promise<void> {
     await this.#queue.close().catch(() => {}); // fails only when Redis is unavailable
     this.#redis.disconnect();
   }
 
-  async #failedJob(id: string): Promise<Job<DeliveryState> | null> {
+  /** When each of these delayed jobs is due, in milliseconds since the epoch. */
+  async #duesOf(jobs: readonly Job[]): Promise<(number | null)[]> {
+    if (jobs.length === 0) return [];
+    const pipeline = this.#redis.pipeline();
+    for (const { id } of jobs) pipeline.zscore(this.#queue.toKey("delayed"), id ?? "");
+    const scores = (await pipeline.exec()) ?? [];
+    return scores.map(([error, score]) => (error === null ? dueOf(score as string | null) : null));
+  }
+
+  async #failedJob(id: string): Promise<Job<DeliveryData> | null> {
     return reaching(async () => {
       const job = await this.#queue.getJob(jobIdOf(id));
       return job !== undefined && (await job.isFailed()) ? job : null;
@@ -153,17 +183,17 @@ export function jobIdOf(invocationId: string): string {
   return `inv-${invocationId}`;
 }
 
-function deadLetterOf(job: Job<DeliveryState>): DeadLetter {
-  const { invocation, attempts = [], redeliveries = 0 } = job.data;
-  return {
-    id: invocation.id,
-    automation: { id: invocation.automation.id, name: invocation.automation.name },
-    action_type: invocation.action.type,
-    action_index: invocation.actionIndex,
-    firing_id: invocation.firing.id,
-    reason: job.failedReason,
-    failed: new Date(job.finishedOn ?? job.timestamp).toISOString(),
-    attempts,
-    redeliveries,
-  };
+/** A job is between two states only for a moment. */
+const triesMax = 3;
+
+function statusOf(state: JobState | "unknown"): ListedStatus | null {
+  for (const status of Object.keys(jobSets) as ListedStatus[]) {
+    if (jobSets[status].type === state) return status;
+  }
+  return null;
+}
+
+function viewOf(job: Job<DeliveryData>, status: ListedStatus, due: number | null): DeliveryView | null {
+  const { failedReason, finishedOn } = job;
+  return deliveryOf(job.data, { status, due, failedReason, finishedOn });
 }

@@ -4,7 +4,8 @@ import { DelayedError, isNotConnectionError, type Job, type Span, Worker } from 
 import { Redis } from "ioredis";
 import type { Log } from "../store/log.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
-import { Deliverer, type JobState, sleep } from "./deliverer.ts";
+import { Deliverer, sleep } from "./deliverer.ts";
+import type { JobState } from "./delivery-state.ts";
 import { WebhookClient } from "./http/webhook-client.ts";
 import { queueName, queuePrefix } from "./queue.ts";
 import {

@@ -6,7 +6,7 @@ import { openApiDocument, pathOf } from "../../src/api/openapi/document.ts";
 
 const options: AppOptions = {
   tenants: {} as never,
-  deadLettersOf: () => null,
+  deliveriesOf: () => null,
   explain: { latenessDefault: 0 },
   metrics: new Metrics(),
   readiness: async () => null,

@@ -69,7 +69,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const queue = new DeliveryQueue(redis.url, "default");
   const appOptions = {
     tenants,
-    deadLettersOf: (workspace: string) => (workspace === "default" ? queue : null),
+    deliveriesOf: (workspace: string) => (workspace === "default" ? queue : null),
     explain: { latenessDefault: 0 },
     metrics,
     readiness: async () => api.notReady,

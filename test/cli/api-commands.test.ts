@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parse } from "yaml";
-import type { AutomationView, DeadLetter, ReceivedEvent } from "../../src/client/index.ts";
+import type { AutomationView, Delivery, ReceivedEvent } from "../../src/client/index.ts";
 import { answer, misbehave } from "../client/support.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { Sandbox, type Server } from "./support.ts";
@@ -391,13 +391,13 @@ describe("tripline deliveries", () => {
     );
     await tripline("apply", rules);
     await emit("bell.rang", "bell.1");
-    const letters = () => json<DeadLetter[]>("deliveries", "ls");
+    const letters = () => json<Delivery[]>("deliveries", "ls");
     await expect.poll(letters).toHaveLength(1);
     const [letter] = await letters();
     expect(letter).toMatchObject({ automation: { name: "Call" }, action_type: "call-webhook", id: ids[0] });
     expect((await tripline("deliveries", "ls")).stdout).toContain("410");
     for (const id of [ids[0] ?? "", ids[0]?.slice(0, 13) ?? ""]) {
-      expect(await json("deliveries", "show", id)).toMatchObject({ ...letter, state: "dead letter" });
+      expect(await json("deliveries", "show", id)).toEqual(letter);
     }
     expect((await tripline("deliveries", "show", ids[0] ?? "")).stdout).toMatch(
       /state +dead letter[\s\S]*reason +responded 410[\s\S]*ATTEMPT +STATUS/,
@@ -414,6 +414,32 @@ describe("tripline deliveries", () => {
     await expect
       .poll(() => json("deliveries", "show", ids[0] ?? ""))
       .toMatchObject({ state: "delivered", status_code: 200, automation: { name: "Call" } });
+    const shown = (await tripline("deliveries", "ls", "--state", "delivered")).stdout;
+    expect(shown).toMatch(/^DELIVERED +AUTOMATION/);
+    expect(shown).toContain(ids[0]);
+    expect(await tripline("deliveries", "ls", "--state", "lost")).toMatchObject({ code: 2 });
+    await endpoint.stop();
+  });
+
+  test("shows one that is retried: when, and why", async () => {
+    const endpoint = await misbehave(answer(503, { busy: true }, { "Retry-After": "600" }));
+    const rules = sandbox.write(
+      "gong.yaml",
+      `name: Gong\ntrigger: {expect: [gong.rang]}\nactions: [{type: call-webhook, url: '${endpoint.url}'}]\n`,
+    );
+    await tripline("apply", rules);
+    const eventId = await emit("gong.rang", "gong.1");
+    const retried = () => json<Delivery[]>("deliveries", "ls", "--state", "retrying");
+    await expect.poll(retried).toMatchObject([{ automation: { name: "Gong" }, state: "retrying" }]);
+    const [delivery] = await retried();
+    const list = (await tripline("deliveries", "ls", "--state", "retrying")).stdout;
+    expect(list).toMatch(/^NEXT +STATE[\s\S]*retrying +Gong +0 call-webhook +1 .*responded 503/);
+    const text = (await tripline("deliveries", "show", delivery?.id ?? "")).stdout;
+    expect(text).toMatch(/state +retrying/);
+    expect(text).toMatch(/next attempt +\d{4}-/);
+    expect(text).toContain(`target        ${endpoint.url}`);
+    expect(text).toContain(eventId);
+    expect(text).not.toContain("redeliver");
     await endpoint.stop();
   });
 });

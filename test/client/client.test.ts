@@ -163,6 +163,10 @@ test("destinations and dead letters are to be had as well", async () => {
   expect(await tripline.destinations.get(created.id)).toMatchObject({ description: "Now" });
   await tripline.destinations.delete(created.id);
   expect(await tripline.deliveries.list()).toEqual({ deliveries: [], total: 0 });
+  expect(await tripline.deliveries.list({ state: "retrying", limit: 1 })).toEqual({
+    deliveries: [],
+    total: 0,
+  });
   await expect(tripline.deliveries.get(created.id)).rejects.toThrow(NotFound);
   await expect(tripline.deliveries.redeliver(created.id)).rejects.toThrow(NotFound);
 });

@@ -10,11 +10,11 @@ import type {
   AutomationCreateSchema,
   AutomationUpdateSchema,
 } from "../../src/api/automations/automation-input.ts";
-import type { DeadLetterPageSchema } from "../../src/api/deliveries/dead-letter.ts";
+import type { DeliveryPageSchema, ListedStateSchema } from "../../src/api/deliveries/delivery-answers.ts";
 import type { DestinationViewSchema } from "../../src/api/destinations/destinations.ts";
 import type { EventCountSchema, EventPageSchema } from "../../src/api/events/event-answers.ts";
 import type { ExplanationSchema, WindowsSchema } from "../../src/api/explain/explain-answers.ts";
-import type { Application } from "../../src/client/types.ts";
+import type { Application, ListedState } from "../../src/client/types.ts";
 import type * as wire from "../../src/client/wire-types.ts";
 import type * as stored from "../../src/core/model/automation-view.ts";
 import type { DestinationSchema } from "../../src/core/model/destination.ts";
@@ -84,9 +84,10 @@ test("what the client returns is what the server answers", () => {
   type Explanation = DeepReadonly<z.output<typeof ExplanationSchema>>;
   expectTypeOf<wire.Explanation>().toExtend<Explanation>();
   expectTypeOf<Explanation>().toExtend<wire.Explanation>();
-  type DeadLetters = DeepReadonly<z.output<typeof DeadLetterPageSchema>>;
-  expectTypeOf<wire.DeadLetterPage>().toExtend<DeadLetters>();
-  expectTypeOf<DeadLetters>().toExtend<wire.DeadLetterPage>();
+  type Deliveries = DeepReadonly<z.output<typeof DeliveryPageSchema>>;
+  expectTypeOf<wire.DeliveryPage>().toExtend<Deliveries>();
+  expectTypeOf<Deliveries>().toExtend<wire.DeliveryPage>();
+  expectTypeOf<ListedState>().toEqualTypeOf<z.infer<typeof ListedStateSchema>>();
   type Destination = DeepReadonly<z.output<typeof DestinationViewSchema>>;
   expectTypeOf<wire.DestinationView>().toExtend<Destination>();
   expectTypeOf<Destination>().toExtend<wire.DestinationView>();

@@ -172,7 +172,7 @@ describe("the answer decides", () => {
         status_code: status,
       });
       await expect
-        .poll(() => actions.queue.deadLetter(invocation.id))
+        .poll(() => actions.queue.delivery(invocation.id))
         .toMatchObject({
           reason: `responded ${status}: busy`,
           attempts: [{ status_code: status }, { status_code: status }, { status_code: status }],

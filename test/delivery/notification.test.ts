@@ -266,7 +266,7 @@ describe("secrets of destinations", () => {
     const { kind, payload } = await actions.deliver(invocationOf(notify));
     expect(kind).toBe("failed");
     expect(payload["reason"]).toContain("responded 400");
-    const told = [await actions.events(), await actions.queue.listDeadLetters(), actions.logger.lines];
+    const told = [await actions.events(), await actions.queue.deliveries("dead"), actions.logger.lines];
     expect(JSON.stringify(told)).not.toContain("hush");
   });
 });
@@ -351,7 +351,7 @@ describe("e-mail", () => {
     const actions = await startWith({ ...destination, username: "me", password: "hush" });
     const { kind, payload } = await actions.deliver(invocationOf(notify));
     expect([kind, payload["attempts"], mails]).toEqual(["failed", 1, []]);
-    const told = [await actions.events(), await actions.queue.listDeadLetters(), actions.logger.lines];
+    const told = [await actions.events(), await actions.queue.deliveries("dead"), actions.logger.lines];
     expect(JSON.stringify(told)).not.toContain("hush");
   });
 

@@ -190,7 +190,7 @@ describe("dead letters", () => {
     await actions.queue.addInvocations([invocation]);
     const failed = await actions.outcome(invocation);
     await expect
-      .poll(() => actions.queue.listDeadLetters())
+      .poll(() => actions.queue.deliveries("dead"))
       .toMatchObject([
         {
           id: invocation.id,
@@ -210,7 +210,7 @@ describe("dead letters", () => {
     const ids = (await actions.events()).map(({ id }) => id);
     expect(new Set(ids).size).toBe(4); // triggered and failed, triggered and executed
     expect(ids).toContain(failed.id);
-    await expect.poll(() => actions.queue.listDeadLetters()).toEqual([]);
+    await expect.poll(() => actions.queue.deliveries("dead")).toEqual([]);
     expect(await actions.queue.redeliver(invocation.id)).toBe(false);
   });
 });

@@ -1,19 +1,30 @@
-/** Dead letters: deliveries that failed for good, to be read and redelivered. Nothing here holds a secret. */
+/** Deliveries: where each action of each firing stands; and another try for what failed. Nothing here holds a secret. */
 
 import { z } from "zod";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
+import { untilRecorded } from "../events/until-recorded.ts";
 import { Refusal } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
-import { type DeadLetter, DeadLetterPageSchema, DeadLetterSchema } from "./dead-letter.ts";
+import type { Tenant } from "../http/tenant.ts";
+import { type Delivery, DeliveryPageSchema, DeliverySchema, ListedStateSchema } from "./delivery-answers.ts";
+import { recordedDelivery } from "./recorded-delivery.ts";
+
+type QueuedDelivery = DeepReadonly<Omit<Delivery, "source">>;
+
+type QueueState = z.infer<typeof ListedStateSchema>;
 
 /** What this needs from a workspace's action queue. Every method may throw RedisUnreachable. */
-export interface DeadLetters {
-  /** Newest first. */
-  listDeadLetters(options: { start: number; count: number }): Promise<readonly DeepReadonly<DeadLetter>[]>;
-  deadLetter(id: string): Promise<DeepReadonly<DeadLetter> | null>;
+export interface DeliveryLookup {
+  /** The next to be attempted first, or the latest to have ended. */
+  deliveries(
+    state: QueueState,
+    options: { start: number; count: number },
+  ): Promise<readonly QueuedDelivery[]>;
+  count(state: QueueState): Promise<number>;
+  /** A delivery in any state; null when the queue does not know it, or no longer. */
+  delivery(id: string): Promise<QueuedDelivery | null>;
   /** Gives a dead letter all its attempts again. @returns false when there is no such dead letter */
   redeliver(id: string): Promise<boolean>;
-  counts(): Promise<{ readonly deadLetters: number }>;
 }
 
 type DeepReadonly<T> = T extends readonly (infer Item)[]
@@ -27,18 +38,21 @@ const deliveriesPerPageMax = 200;
 const wholeNumber = (max: number) => z.coerce.number().pipe(z.int().min(0).max(max));
 
 const DeliveriesQuerySchema = z.object({
+  state: ListedStateSchema.default("dead").meta({
+    description: "Which ones. Those that wait for a busy or resting endpoint are listed as `retrying`.",
+  }),
   limit: wholeNumber(deliveriesPerPageMax).default(50).meta({ description: "How many to return at most." }),
-  offset: wholeNumber(1_000_000).default(0).meta({ description: "How many to skip, newest first." }),
+  offset: wholeNumber(1_000_000).default(0).meta({ description: "How many to skip." }),
 });
 
 const byId = z.object({
   id: z.string().meta({ description: "The delivery's id, which is its `webhook-id`." }),
 });
 
-/** @param deadLettersOf the queue of a workspace; null when this server does not serve it */
-export function deliveryRoutes(deadLettersOf: (workspace: string) => DeadLetters | null): Route[] {
-  const queueOf = (workspace: string): DeadLetters => {
-    const queue = deadLettersOf(workspace);
+/** @param deliveriesOf the queue of a workspace; null when this server does not serve it */
+export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLookup | null): Route[] {
+  const queueOf = (workspace: string): DeliveryLookup => {
+    const queue = deliveriesOf(workspace);
     if (queue === null) throw new Error(`this server has no queue for the workspace ${workspace}`);
     return queue;
   };
@@ -48,20 +62,26 @@ export function deliveryRoutes(deadLettersOf: (workspace: string) => DeadLetters
       {
         method: "get",
         path: "/deliveries",
-        id: "listDeadLetters",
-        summary: "List dead letters: deliveries that failed for good",
+        id: "listDeliveries",
+        summary: "List deliveries of one state; by default dead letters, which failed for good",
         tag: "deliveries",
         scope: "automations:read",
         query: DeliveriesQuerySchema,
-        answers: { 200: { description: "Newest first.", schema: DeadLetterPageSchema } },
+        answers: {
+          200: {
+            description: "The next to be attempted first; of those that have ended, the latest first.",
+            schema: DeliveryPageSchema,
+          },
+        },
       },
-      async ({ tenant, query: { limit: count, offset: start } }, context) => {
+      async ({ tenant, query: { state, limit: count, offset: start } }, context) => {
         const queue = queueOf(tenant.workspace);
-        const [deliveries, counts] = await Promise.all([
-          queue.listDeadLetters({ start, count }),
-          queue.counts(),
+        const [found, total] = await Promise.all([
+          queue.deliveries(state, { start, count }),
+          queue.count(state),
         ]);
-        return context.json({ deliveries, total: counts.deadLetters });
+        const deliveries = found.map((delivery) => ({ ...delivery, source: "queue" }));
+        return context.json({ deliveries, total });
       },
     ),
 
@@ -69,19 +89,22 @@ export function deliveryRoutes(deadLettersOf: (workspace: string) => DeadLetters
       {
         method: "get",
         path: "/deliveries/:id",
-        id: "readDeadLetter",
-        summary: "Read a dead letter",
+        id: "readDelivery",
+        summary: "Read a delivery, whatever its state",
+        description:
+          "The queue knows deliveries until a day after they were delivered, and dead letters for 30 days. Older ones " +
+          "come from the history.",
         tag: "deliveries",
         scope: "automations:read",
         params: byId,
-        answers: {
-          200: { description: "The dead letter with its latest attempts.", schema: DeadLetterSchema },
-        },
+        answers: { 200: { description: "Where it stands.", schema: DeliverySchema } },
       },
       async ({ tenant, params: { id } }, context) => {
-        const letter = isUuid(id) ? await queueOf(tenant.workspace).deadLetter(normalizeUuid(id)) : null;
-        if (letter === null) throw noSuchLetter();
-        return context.json(letter);
+        const delivery = isUuid(id) ? await findDelivery(tenant, queueOf, normalizeUuid(id)) : null;
+        if (delivery === null) {
+          throw notFound("Delivery not found: neither the queue nor the history knows this id");
+        }
+        return context.json(delivery);
       },
     ),
 
@@ -99,14 +122,27 @@ export function deliveryRoutes(deadLettersOf: (workspace: string) => DeadLetters
       },
       async ({ tenant, params: { id } }, context) => {
         const found = isUuid(id) && (await queueOf(tenant.workspace).redeliver(normalizeUuid(id)));
-        if (!found) throw noSuchLetter();
+        if (!found) {
+          throw notFound("Dead letter not found: it never existed, was redelivered, or is no longer kept");
+        }
         return context.body(null, 202);
       },
     ),
   ];
 }
 
-function noSuchLetter(): Refusal {
-  const message = "Dead letter not found: it never existed, was redelivered, or is no longer kept";
+async function findDelivery(
+  { workspace, log, history }: Tenant,
+  queueOf: (workspace: string) => DeliveryLookup,
+  id: string,
+): Promise<DeepReadonly<Delivery> | null> {
+  const queued = await queueOf(workspace).delivery(id);
+  if (queued !== null) return { ...queued, source: "queue" };
+  if (history === null) return null;
+  await untilRecorded(log, history); // the queue may have let go of it a moment ago
+  return recordedDelivery(history, id);
+}
+
+function notFound(message: string): Refusal {
   return new Refusal(404, "not_found", { exception_message: message });
 }

@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
-import { type DeadLetters, deliveryRoutes } from "../deliveries/deliveries.ts";
+import { type DeliveryLookup, deliveryRoutes } from "../deliveries/deliveries.ts";
 import { destinationRoutes } from "../destinations/destinations.ts";
 import { eventRoutes, isHistoryUnavailable } from "../events/events.ts";
 import { type ExplainSettings, explainRoutes } from "../explain/explain.ts";
@@ -31,7 +31,7 @@ export interface AppOptions {
   readonly servesApi?: boolean;
   readonly explain: ExplainSettings;
   /** The action queue of a workspace; null when this server does not serve it. */
-  readonly deadLettersOf: (workspace: string) => DeadLetters | null;
+  readonly deliveriesOf: (workspace: string) => DeliveryLookup | null;
   readonly metrics: Metrics;
   /** Records a span for each request; left out, no spans are recorded. */
   readonly tracer?: Tracer | null;
@@ -78,7 +78,7 @@ export function createApp(options: AppOptions): Hono {
 
 /** Every route of the application. The OpenAPI document is made from the same list. */
 export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] {
-  const { tenants, servesApi = true, explain, deadLettersOf, metrics } = options;
+  const { tenants, servesApi = true, explain, deliveriesOf, metrics } = options;
   const always = [...probes(options.readiness), metricsRoute(metrics)];
   if (!servesApi) return always;
   const routes: Route[] = [
@@ -91,7 +91,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...applyRoutes(explain),
     ...automationRoutes(),
     ...explainRoutes(explain),
-    ...deliveryRoutes(deadLettersOf),
+    ...deliveryRoutes(deliveriesOf),
     ...destinationRoutes(),
     ...always,
     ...smallEndpoints(),

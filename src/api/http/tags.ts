@@ -3,7 +3,7 @@ export const tags = {
   events: "What happened: send, search, count and stream events.",
   automations: "Which events matter, and what to do about them.",
   explain: "Why an automation fired, or did not.",
-  deliveries: "Actions that failed for good, and how to retry them.",
+  deliveries: "Where each action of each firing stands, and how to retry what failed.",
   destinations: "Where webhooks and notifications go.",
   server: "Health, versions, metrics and this document.",
 } as const;

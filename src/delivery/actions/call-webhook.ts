@@ -5,6 +5,7 @@ import type { Destination } from "../../core/model/destination.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
 import type { Renderer } from "../../templates/renderer.ts";
 import type { RunAction } from "../attempt.ts";
+import { withoutCredentials } from "../delivery-view.ts";
 import { findDestination } from "../destinations/find-destination.ts";
 import { webhookTargetOf } from "../destinations/kinds.ts";
 import { type PreparedRequest, prepareRequest, type RenderedBody, type Target } from "../http/request.ts";
@@ -79,9 +80,4 @@ function isJson(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** The url as the definition has it, without credentials written into it. */
-function withoutCredentials(template: string): string {
-  return template.replace(/\/\/[^/@?#]*@/, "//…@");
 }

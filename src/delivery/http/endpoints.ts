@@ -25,6 +25,7 @@ export const endpointLimits: EndpointLimits = {
 /** The request must wait this long before it asks again. */
 export interface Deferral {
   readonly waitMs: number;
+  /** Does not change while the cause lasts, so that it need not be stored again for every wait. */
   readonly reason: string;
 }
 
@@ -121,13 +122,13 @@ export class Endpoints {
   #defer(origin: string, endpoint: Endpoint): Deferral {
     const now = this.#now();
     const restMs = endpoint.restsUntil - now;
-    if (restMs > 0) return { waitMs: restMs, reason: `requests to ${origin} are paused for ${restMs} ms` };
+    if (restMs > 0) return { waitMs: restMs, reason: `${origin} is resting: nothing is sent to it for now` };
     // Each comes back when a slot should be free for it, rather than all at once.
     const [oldest = now] = endpoint.inFlight.values();
     const requestMs = Math.max(endpoint.meanMs, now - oldest);
     endpoint.nextSlot = Math.max(endpoint.nextSlot, now) + requestMs / this.#slotCount(endpoint);
     const waitMs = Math.min(Math.max(endpoint.nextSlot - now, deferredMsMin), deferredMsMax);
-    return { waitMs, reason: `${origin} already has ${endpoint.inFlight.size} requests in flight` };
+    return { waitMs, reason: `${origin} is busy: it has as many requests in flight as are allowed` };
   }
 
   #admit(origin: string, endpoint: Endpoint): EndpointAdmission {

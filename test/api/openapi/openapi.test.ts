@@ -137,6 +137,7 @@ describe("what the API answers", () => {
       ["POST", `/automations/${id}/explain`, { event: pumpEvent({ event: "vent.opened" }) }],
       ["POST", "/automations/apply", { automations: [], dry_run: true }],
       ["GET", "/deliveries"],
+      ["GET", "/deliveries?state=retrying&limit=1"],
       ["POST", "/destinations", { type: "slack", name: "ops", url: "https://example.org/hook" }],
       ["GET", "/destinations/ops"],
       ["GET", "/destinations"],
@@ -173,6 +174,7 @@ describe("what the API answers", () => {
     ["GET", "/automations/00000000-0000-4000-8000-000000000000", undefined, 404],
     ["GET", "/deliveries/00000000-0000-4000-8000-000000000000", undefined, 404],
     ["GET", "/deliveries?limit=-1", undefined, 422],
+    ["GET", "/deliveries?state=lost", undefined, 422],
   ])("is as the document says when %s %s is refused", async (method, path, body, status) => {
     expect((await send(method, path, body)).status).toBe(status);
   });

@@ -1,0 +1,103 @@
+/** Deliveries as the API answers them. */
+
+import { z } from "zod";
+import { IdSchema, TimeSchema } from "../http/answers.ts";
+
+const FailedAttemptSchema = z
+  .object({
+    at: TimeSchema,
+    reason: z.string(),
+    duration_ms: z.number(),
+    status_code: z.int().optional(),
+  })
+  .meta({ id: "FailedAttempt" });
+
+const states = ["waiting", "active", "retrying", "deferred", "delivered", "dead", "unknown"] as const;
+
+/** The lists of the queue. Those that wait for a busy or resting endpoint are among the `retrying` ones. */
+export const ListedStateSchema = z.enum(["waiting", "active", "retrying", "delivered", "dead"]);
+
+export const DeliverySchema = z
+  .object({
+    id: IdSchema.meta({ description: "Also its `webhook-id`." }),
+    state: z.enum(states).meta({
+      description:
+        "`waiting`: a worker takes it next. `active`: an attempt is being made. `retrying`: the last attempt failed; the " +
+        "next one is made at `next_attempt`. `deferred`: nothing was sent, because the endpoint is busy or rests. " +
+        "`delivered`: done. `dead`: failed for good. `unknown`: it started, and neither queue nor history knows more.",
+    }),
+    automation: z.object({ id: IdSchema, name: z.string() }),
+    action_type: z.string(),
+    action_index: z.int(),
+    target: z
+      .string()
+      .nullable()
+      .meta({
+        description:
+          "The URL as the rule has it, without credentials, templates and references not filled in; or the name or id of " +
+          "the destination. Null for other actions.",
+      }),
+    firing_id: IdSchema.nullable().meta({ description: "Null if only the history knows the delivery." }),
+    firing_event_id: IdSchema.meta({ description: "The event about the firing." }),
+    triggering_event_id: IdSchema.nullable().meta({
+      description: "The event that caused the firing; null when a silence did.",
+    }),
+    reason: z.string().nullable().meta({
+      description: "Why the last attempt failed, or why nothing was sent. Without secrets.",
+    }),
+    attempt_count: z
+      .int()
+      .meta({ description: "Attempts made since the start, or since the last redelivery." }),
+    attempts: z
+      .array(FailedAttemptSchema)
+      .meta({ description: "The latest failed attempts, oldest first. Kept until it is delivered." }),
+    next_attempt: TimeSchema.nullable().meta({
+      description: "When a delivery that is `retrying` or `deferred` comes back to a worker.",
+    }),
+    status_code: z
+      .int()
+      .nullable()
+      .meta({ description: "The status that the receiver last responded with." }),
+    delivered: TimeSchema.nullable().meta({ description: "When it was delivered." }),
+    failed: TimeSchema.nullable().meta({ description: "When Tripline gave up." }),
+    redeliveries: z.int(),
+    source: z.enum(["queue", "history"]).meta({
+      description: "`history`: the queue no longer keeps it, so it cannot be redelivered.",
+    }),
+  })
+  .meta({
+    id: "Delivery",
+    description: "One action of one firing, in any state. It holds no secrets.",
+    example: {
+      id: "3861b6c1-e5ff-5050-8e65-beae8703cd72",
+      state: "retrying",
+      automation: { id: "0b0f3a52-4a57-4ff2-9d3c-6f5c0f6f2f10", name: "Pump went quiet" },
+      action_type: "call-webhook",
+      action_index: 0,
+      target: "https://example.org/alarms",
+      firing_id: "8a1f43c3-8d84-5e55-9d53-66f6e8f3d6a7",
+      firing_event_id: "c0c7c2cf-5a4b-5c5f-8a57-2b0e1b5d8b11",
+      triggering_event_id: "7f1d2c9e-0b0a-4f5e-9a53-0e3b6c1a2d44",
+      reason: "responded 503: busy",
+      attempt_count: 1,
+      attempts: [
+        { at: "2026-03-01T09:30:01.120Z", reason: "responded 503: busy", duration_ms: 41, status_code: 503 },
+      ],
+      next_attempt: "2026-03-01T09:30:04.311Z",
+      status_code: 503,
+      delivered: null,
+      failed: null,
+      redeliveries: 0,
+      source: "queue",
+    },
+  });
+
+export const DeliveryPageSchema = z
+  .object({
+    deliveries: z.array(DeliverySchema),
+    total: z.int().meta({ description: "How many deliveries there are in this state." }),
+  })
+  .meta({ id: "DeliveryPage" });
+
+export type Delivery = z.infer<typeof DeliverySchema>;
+export type DeliveryPage = z.infer<typeof DeliveryPageSchema>;

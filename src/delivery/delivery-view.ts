@@ -1,0 +1,129 @@
+/** A delivery as people may see it, whatever its state. Holds no secrets. */
+
+import { cut } from "../core/model/cut.ts";
+import type { Invocation } from "../core/model/invocation.ts";
+import { redactionOf } from "../templates/references.ts";
+import type { DeliveryState, FailedAttempt, FinishedDelivery, JobState } from "./delivery-state.ts";
+
+/**
+ * Where a delivery stands:
+ *
+ * - `waiting`: a worker will take it next
+ * - `active`: a worker is making an attempt
+ * - `retrying`: an attempt failed, and the next one comes later
+ * - `deferred`: nothing was sent, because the endpoint is busy or resting; it comes back later
+ * - `delivered`: done
+ * - `dead`: failed for good
+ */
+export type DeliveryStatus = "waiting" | "active" | "retrying" | "deferred" | "delivered" | "dead";
+
+/** The sets in which the queue keeps deliveries. `retrying` includes those that are deferred. */
+export type ListedStatus = Exclude<DeliveryStatus, "deferred">;
+
+export interface DeliveryView {
+  /** The invocation's id, which is also the `webhook-id`. */
+  readonly id: string;
+  readonly state: DeliveryStatus;
+  readonly automation: { readonly id: string; readonly name: string };
+  readonly action_type: string;
+  readonly action_index: number;
+  /** The URL as the rule has it, without credentials; or the name or id of the destination. Null: it goes nowhere. */
+  readonly target: string | null;
+  readonly firing_id: string;
+  /** The event about the firing. */
+  readonly firing_event_id: string;
+  /** The event that caused the firing; null when a silence did. */
+  readonly triggering_event_id: string | null;
+  /** Why the last attempt failed, or why nothing was sent; null when nothing went wrong. */
+  readonly reason: string | null;
+  /** Attempts made since the delivery started, or since its last redelivery. */
+  readonly attempt_count: number;
+  /** The latest failed attempts, oldest first, including those before a redelivery. */
+  readonly attempts: readonly FailedAttempt[];
+  /** When it comes back to a worker, RFC 3339; null unless it is retrying or deferred. */
+  readonly next_attempt: string | null;
+  /** The status that the receiver last responded with. */
+  readonly status_code: number | null;
+  /** RFC 3339; null unless it was delivered. */
+  readonly delivered: string | null;
+  /** When Tripline gave up, RFC 3339; null unless it is dead. */
+  readonly failed: string | null;
+  readonly redeliveries: number;
+}
+
+/** What the queue knows of a job besides its data. */
+export interface JobFacts {
+  readonly status: ListedStatus;
+  /** Milliseconds since the epoch; null when it does not wait for a time. */
+  readonly due: number | null;
+  /** Why BullMQ failed it. */
+  readonly failedReason: string | undefined;
+  /** When it ended; in milliseconds since the epoch. */
+  readonly finishedOn: number | undefined;
+}
+
+/** @returns null for a delivery that was finished by a version that kept nothing about it */
+export function deliveryOf(data: JobState, facts: JobFacts): DeliveryView | null {
+  const finished = finishedDelivery(data);
+  if (finished === null) return null;
+  const { status, due } = facts;
+  const ended = facts.finishedOn === undefined ? null : new Date(facts.finishedOn).toISOString();
+  const state = "finished" in data ? null : data;
+  const deferral = status === "retrying" ? state?.deferred : undefined;
+  const last = state?.attempts?.at(-1);
+  const reason = status === "dead" ? facts.failedReason : (deferral?.reason ?? last?.reason);
+  return {
+    ...finished,
+    state: deferral === undefined ? status : "deferred",
+    reason: status === "delivered" ? null : (reason ?? null),
+    attempts: state?.attempts ?? [],
+    next_attempt: due === null ? null : new Date(due).toISOString(),
+    delivered: status === "delivered" ? ended : null,
+    failed: status === "dead" ? ended : null,
+  };
+}
+
+function finishedDelivery(data: JobState): FinishedDelivery | null {
+  return "finished" in data ? (data.delivery ?? null) : summaryOf(data);
+}
+
+/** What is kept of a delivery once it is finished: what it was, and nothing that it carried. */
+export function summaryOf({ invocation, ...state }: DeliveryState): FinishedDelivery {
+  const { action, automation, firing } = invocation;
+  const attemptCount = state.outcome?.result["attempts"];
+  const status = state.outcome?.result["status_code"] ?? state.attempts?.at(-1)?.status_code;
+  return {
+    id: invocation.id,
+    automation: { id: automation.id, name: automation.name },
+    action_type: action.type,
+    action_index: invocation.actionIndex,
+    target: targetOf(invocation),
+    firing_id: firing.id,
+    firing_event_id: invocation.firingEventId,
+    triggering_event_id: firing.triggering_event?.id ?? null,
+    attempt_count: typeof attemptCount === "number" ? attemptCount : (state.attemptCount ?? 0),
+    status_code: typeof status === "number" ? status : null,
+    redeliveries: state.redeliveries ?? 0,
+  };
+}
+
+/** In characters; a longer URL is mostly template. */
+const targetLengthMax = 500;
+
+/** As the rule has it: templates are not rendered, and references not filled in. */
+function targetOf({ action, secrets }: Invocation): string | null {
+  if (action.type !== "call-webhook" && action.type !== "send-notification") return null;
+  const url = action.type === "call-webhook" ? action.url : undefined;
+  if (url !== undefined) return cut(redactionOf(secrets)(withoutCredentials(url)), targetLengthMax);
+  return action.destination ?? action.block_document_id ?? null;
+}
+
+/** A URL without the user name and password written into it. */
+export function withoutCredentials(url: string): string {
+  return url.replace(/\/\/[^/@?#]*@/, "//…@");
+}
+
+/** BullMQ keeps what is delayed in the order of its due time, with 12 bits for the order of equal ones. */
+export function dueOf(score: string | null): number | null {
+  return score === null ? null : Math.floor(Number(score) / 0x1000);
+}

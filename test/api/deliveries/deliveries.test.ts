@@ -1,0 +1,114 @@
+/** Deliveries over HTTP: any state, from the queue, and from the history once the queue has let go of them. */
+
+import { randomUUID } from "node:crypto";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { millisecond } from "../../../src/core/model/time.ts";
+import { deliveryEvent } from "../../../src/delivery/delivery-state.ts";
+import { DeliveryQueue } from "../../../src/delivery/queue.ts";
+import { type ActionWorker, startActionWorker } from "../../../src/delivery/worker.ts";
+import { invocationOf, startReceiver, webhook } from "../../delivery/support.ts";
+import { quick, recordingLogger } from "../../delivery/support-settings.ts";
+import { startApi, type TestApi } from "../support.ts";
+
+let api: TestApi;
+let queue: DeliveryQueue;
+let worker: ActionWorker | null = null;
+
+beforeAll(async () => {
+  api = await startApi({ history: true });
+  queue = new DeliveryQueue(api.redis.url, "default");
+});
+afterEach(async () => {
+  await worker?.close(0);
+  worker = null;
+});
+afterAll(async () => {
+  await queue?.close();
+  await api?.stop();
+});
+
+function work(): void {
+  const { log } = api;
+  worker = startActionWorker({
+    redisUrl: api.redis.url,
+    workspace: "default",
+    log,
+    logger: recordingLogger(),
+    settings: quick,
+  });
+}
+
+async function get(path: string): Promise<{ status: number; body: Record<string, unknown> }> {
+  const response = await fetch(`${api.url}/api/deliveries${path}`);
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+test("a delivery is found in every state that it passes through", async () => {
+  let status = 503;
+  const receiver = await startReceiver(
+    (response) => void response.writeHead(status, status === 503 ? { "Retry-After": "600" } : {}).end(),
+  );
+  const [retried, delivered] = [webhook(receiver.url), webhook(`${receiver.url}/2`)].map((action) =>
+    invocationOf(action),
+  );
+  await queue.addInvocations([retried!]);
+  expect((await get(`/${retried!.id}`)).body).toMatchObject({ state: "waiting", source: "queue" });
+  expect((await get("?state=waiting")).body).toMatchObject({ deliveries: [{ id: retried!.id }], total: 1 });
+  work();
+  await expect
+    .poll(async () => (await get(`/${retried!.id.toUpperCase()}`)).body)
+    .toMatchObject({ state: "retrying", attempt_count: 1, next_attempt: expect.stringMatching(/^\d{4}-/) });
+  status = 200;
+  const other = await startReceiver();
+  const second = { ...delivered!, action: webhook(other.url) };
+  await queue.addInvocations([second]);
+  await expect
+    .poll(async () => (await get("?state=delivered")).body)
+    .toMatchObject({
+      deliveries: [{ id: second.id, firing_event_id: second.firingEventId, status_code: 200 }],
+      total: 1,
+    });
+  expect((await get("")).body).toEqual({ deliveries: [], total: 0 });
+});
+
+test("one that the queue has forgotten is found in the history, redeliveries included", async () => {
+  const invocation = invocationOf(webhook("https://example.org/hook"), { name: "pump watch" });
+  const at = Date.now() * millisecond;
+  const failed = { attempts: 3, duration_ms: 5, reason: "responded 500", status_code: 500 };
+  const append = (...events: Parameters<typeof deliveryEvent>[]) =>
+    api.log.appendEvents(
+      events.map((parameters) => ({ event: deliveryEvent(...parameters), lineage: [], trace: null })),
+    );
+  await append([{ invocation }, "triggered", at]);
+  expect((await get(`/${invocation.id}`)).body).toMatchObject({ state: "unknown", source: "history" });
+  await append([{ invocation }, "failed", at, failed]);
+  expect((await get(`/${invocation.id}`)).body).toMatchObject({
+    state: "dead",
+    reason: "responded 500",
+    attempt_count: 3,
+    status_code: 500,
+    firing_id: null,
+    firing_event_id: invocation.firingEventId,
+    triggering_event_id: invocation.firing.triggering_event?.id,
+    automation: { id: invocation.automation.id, name: "pump watch" },
+    action_type: "call-webhook",
+    action_index: 0,
+    redeliveries: 0,
+  });
+  const redelivered = { invocation, redeliveries: 1 };
+  const result = { attempts: 1, duration_ms: 5, status_code: 200, url: "https://example.org/hook" };
+  await append([redelivered, "triggered", at + 1], [redelivered, "executed", at + 2, result]);
+  expect((await get(`/${invocation.id}`)).body).toMatchObject({
+    state: "delivered",
+    reason: null,
+    target: "https://example.org/hook",
+    redeliveries: 1,
+  });
+});
+
+test.each([randomUUID(), "not-an-id"])("%s, which nothing knows, is 404", async (id) => {
+  expect(await get(`/${id}`)).toMatchObject({
+    status: 404,
+    body: { exception_message: expect.stringContaining("neither the queue nor the history") },
+  });
+});

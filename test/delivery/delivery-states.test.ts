@@ -1,0 +1,160 @@
+/** A delivery can be looked up in whatever state the queue has it. */
+
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { attemptsKeptMax } from "../../src/delivery/delivery-state.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { invocationOf, startActions, startReceiver, webhook } from "./support.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(async () => {
+  await redis?.stop();
+});
+
+test("waiting: no worker has taken it yet", async () => {
+  const { queue } = startActions(redis.url);
+  const event = invocationOf(webhook("http://user:word@127.0.0.1:1/${env.HOOK}"), { name: "pump watch" });
+  const silence = invocationOf({ type: "do-nothing" }, { event: null });
+  await queue.addInvocations([event, silence]);
+  expect(await queue.delivery(event.id)).toEqual({
+    id: event.id,
+    state: "waiting",
+    automation: { id: event.automation.id, name: "pump watch" },
+    action_type: "call-webhook",
+    action_index: 0,
+    target: "http://…@127.0.0.1:1/${env.HOOK}",
+    firing_id: event.firing.id,
+    firing_event_id: event.firingEventId,
+    triggering_event_id: event.firing.triggering_event?.id,
+    reason: null,
+    attempt_count: 0,
+    attempts: [],
+    next_attempt: null,
+    status_code: null,
+    delivered: null,
+    failed: null,
+    redeliveries: 0,
+  });
+  expect(await queue.delivery(silence.id)).toMatchObject({ target: null, triggering_event_id: null });
+  expect((await queue.deliveries("waiting")).map(({ id }) => id)).toEqual([event.id, silence.id]);
+  expect((await queue.deliveries("waiting", { start: 1, count: 1 })).map(({ id }) => id)).toEqual([
+    silence.id,
+  ]);
+  expect(await queue.count("waiting")).toBe(2);
+  expect(await queue.delivery(randomUUID())).toBeNull();
+});
+
+test("active, then delivered: what it was is kept, and what it sent is not", async () => {
+  const actions = startActions(redis.url);
+  const { queue } = actions;
+  let finish: () => void = () => {};
+  const receiver = await startReceiver((response) => {
+    finish = () => void response.end();
+  });
+  const invocation = invocationOf(webhook(receiver.url, { payload: "to the receiver only" }));
+  actions.work();
+  await queue.addInvocations([invocation]);
+  await receiver.arrived(1);
+  expect(await queue.delivery(invocation.id)).toMatchObject({ state: "active", attempt_count: 0 });
+  expect(await queue.deliveries("active")).toHaveLength(1);
+  finish();
+  await actions.outcome(invocation);
+  await expect.poll(() => queue.count("delivered")).toBe(1);
+  const [delivered] = await queue.deliveries("delivered");
+  expect(delivered).toMatchObject({
+    id: invocation.id,
+    state: "delivered",
+    automation: { name: "pump watch" },
+    target: receiver.url,
+    firing_event_id: invocation.firingEventId,
+    attempt_count: 1,
+    status_code: 200,
+    reason: null,
+    failed: null,
+  });
+  expect(Date.parse(delivered?.delivered ?? "")).toBeGreaterThan(Date.now() - 60_000);
+  expect(await queue.delivery(invocation.id)).toEqual(delivered);
+});
+
+test("retrying: with the reason, and the time of the next attempt", async () => {
+  const { queue, work } = startActions(redis.url);
+  const receiver = await startReceiver((response) => {
+    response.writeHead(503, { "Retry-After": "600" }).end("busy with ${env.TOKEN} s3cr3t-t0k3n");
+  });
+  const invocation = invocationOf(webhook(receiver.url, { headers: { "x-token": "${env.TOKEN}" } }), {
+    secrets: { TOKEN: "s3cr3t-t0k3n" },
+  });
+  work();
+  const before = Date.now();
+  await queue.addInvocations([invocation]);
+  await expect.poll(() => queue.count("retrying")).toBe(1);
+  const delivery = await queue.delivery(invocation.id);
+  expect(delivery).toMatchObject({
+    state: "retrying",
+    reason: "responded 503: busy with ${env.TOKEN} ${env.TOKEN}",
+    attempt_count: 1,
+    attempts: [{ status_code: 503 }],
+    status_code: 503,
+  });
+  const waitMs = Date.parse(delivery?.next_attempt ?? "") - before;
+  expect(waitMs).toBeGreaterThan(500_000);
+  expect(waitMs).toBeLessThan(700_000);
+  expect(await queue.deliveries("retrying")).toEqual([delivery]);
+});
+
+test("deferred: nothing was sent, because the endpoint rests", async () => {
+  const { queue, work } = startActions(redis.url);
+  const receiver = await startReceiver((response) => void response.writeHead(500).end());
+  const limits = { concurrencyMax: 1, failuresMax: 1, restMs: 600_000, restMsMax: 600_000 };
+  work({ endpoints: limits, attemptsMax: attemptsKeptMax });
+  const [first, second] = [invocationOf(webhook(receiver.url)), invocationOf(webhook(receiver.url))];
+  await queue.addInvocations([first]);
+  await expect.poll(async () => (await queue.delivery(first.id))?.attempt_count).toBe(1);
+  await queue.addInvocations([second]);
+  await expect.poll(async () => (await queue.delivery(second.id))?.state).toBe("deferred");
+  const delivery = await queue.delivery(second.id);
+  expect(delivery).toMatchObject({
+    reason: `http://127.0.0.1:${receiver.port} is resting: nothing is sent to it for now`,
+    attempt_count: 0,
+    attempts: [],
+  });
+  expect(Date.parse(delivery?.next_attempt ?? "")).toBeGreaterThan(Date.now());
+  expect((await queue.deliveries("retrying")).map(({ id }) => id)).toContain(second.id);
+  // One that had failed before keeps its attempts, and says why nothing is sent now.
+  await expect.poll(async () => (await queue.delivery(first.id))?.state).toBe("deferred");
+  expect(await queue.delivery(first.id)).toMatchObject({
+    attempt_count: 1,
+    attempts: [{ status_code: 500 }],
+  });
+  expect(receiver.received).toHaveLength(1);
+});
+
+test("dead: with its attempts; and redelivered", async () => {
+  const actions = startActions(redis.url);
+  const { queue } = actions;
+  let status = 410;
+  const receiver = await startReceiver((response) => void response.writeHead(status).end());
+  const invocation = invocationOf(webhook(receiver.url));
+  const worker = actions.work();
+  await queue.addInvocations([invocation]);
+  await actions.outcome(invocation);
+  await expect.poll(async () => (await queue.delivery(invocation.id))?.state).toBe("dead");
+  const delivery = await queue.delivery(invocation.id);
+  expect(delivery).toMatchObject({ reason: "responded 410", attempt_count: 1, next_attempt: null });
+  expect(delivery?.attempts).toHaveLength(1);
+  expect(delivery?.failed).not.toBeNull();
+  expect(await queue.deliveries("dead")).toEqual([delivery]);
+  await worker.close();
+  status = 200;
+  expect(await queue.redeliver(invocation.id)).toBe(true);
+  expect(await queue.delivery(invocation.id)).toMatchObject({
+    state: "waiting",
+    attempt_count: 0,
+    attempts: [{ status_code: 410 }],
+    failed: null,
+    redeliveries: 1,
+  });
+});
