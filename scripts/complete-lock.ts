@@ -1,8 +1,8 @@
 /**
- * Completes package-lock.json with the packages for other platforms, which npm leaves out when its registry cannot
- * deliver them just then. They are never downloaded here, but without their entries `npm ci` refuses the lock file.
+ * Adds the packages for other platforms to package-lock.json. npm leaves one out when its registry cannot provide it at
+ * that moment, and then `npm ci` fails on that platform.
  *
- * Run by `npm run lock`; test/lock-file.test.ts sees to it that nobody forgets.
+ * Run: npm run lock. test/package/lock-file.test.ts fails if someone forgets.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -30,15 +30,15 @@ interface PlatformPackage {
 const file = resolve(import.meta.dirname, "..", "package-lock.json");
 const platform = /-(android|darwin|linux|win32)-(x64|arm64|arm)(?:-(musl))?$/;
 
-/** The entries that are missing, by their place in the lock file. */
+/** The missing entries, by their path in the lock file. */
 export function missingPlatforms(lock: LockFile): Record<string, PlatformPackage> {
   const missing: Record<string, PlatformPackage> = {};
   for (const { dev, optionalDependencies = {} } of Object.values(lock.packages) as LockedPackage[]) {
     for (const [name, version] of Object.entries(optionalDependencies)) {
-      const place = `node_modules/${name}`;
+      const path = `node_modules/${name}`;
       const [, os, cpu, libc] = platform.exec(name) ?? [];
-      if (place in lock.packages || os === undefined || cpu === undefined) continue;
-      missing[place] = {
+      if (path in lock.packages || os === undefined || cpu === undefined) continue;
+      missing[path] = {
         version,
         cpu: [cpu],
         ...(dev === true ? { dev } : {}),
@@ -51,6 +51,7 @@ export function missingPlatforms(lock: LockFile): Record<string, PlatformPackage
   return missing;
 }
 
+/** The lock file of this project. */
 export function readLockFile(): LockFile {
   return JSON.parse(readFileSync(file, "utf8")) as LockFile;
 }

@@ -45,13 +45,13 @@ async function step(name: string, run: () => void | Promise<void>): Promise<void
   }
 }
 
-/** Runs a program. @throws Error when it fails @returns what it printed */
+/** Runs a program. @returns its output @throws Error if it fails */
 export function run(program: string, words: readonly string[], options: SpawnSyncOptions = {}): string {
   const settings = { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, ...options } as const;
   const { status, stdout, stderr, error } = spawnSync(program, words, settings);
-  const said = `${stdout ?? ""}${stderr ?? ""}`;
-  if (status === 0) return said;
-  console.log(said.slice(-4_000));
+  const output = `${stdout ?? ""}${stderr ?? ""}`;
+  if (status === 0) return output;
+  console.log(output.slice(-4_000));
   throw new Error(
     `${[program, ...words].join(" ").slice(0, 200)} failed${error ? `: ${error.message}` : ""}`,
   );
@@ -65,7 +65,7 @@ function need(program: string, remedy: string): void {
   if (!has(program)) throw new Skipped(`${program} is not installed. Run: ${remedy}`);
 }
 
-/** Installs a Python package into our own environment. */
+/** Installs a Python package into the virtual environment in the cache. */
 function needPython(program: string, name: string): void {
   if (has(program)) return;
   need("python3", "apt-get install python3-venv");
@@ -77,7 +77,7 @@ function needPython(program: string, name: string): void {
 function needGo(program: string, module: string): void {
   if (has(program)) return;
   need("go", "see https://go.dev/doc/install");
-  console.log(`building ${module}; this takes minutes`);
+  console.log(`Building ${module}. This takes a few minutes.`);
   run("go", ["install", module], { env: { ...process.env, GOBIN: join(cache, "bin") } });
 }
 
@@ -91,8 +91,8 @@ await step("Dockerfile: hadolint", () => {
 await step("compose.yaml: the Compose specification's schema", () => {
   need("go", "see https://go.dev/doc/install");
   const words = ["mod", "download", "-json", "github.com/compose-spec/compose-go/v2@v2.9.0"];
-  const said = run("go", words, { cwd: scratch });
-  const { Dir: folder } = JSON.parse(said.slice(said.indexOf("{"))) as { Dir: string };
+  const output = run("go", words, { cwd: scratch });
+  const { Dir: folder } = JSON.parse(output.slice(output.indexOf("{"))) as { Dir: string };
   const schema = JSON.parse(readFileSync(join(folder, "schema", "compose-spec.json"), "utf8")) as Record<
     string,
     unknown
@@ -148,8 +148,8 @@ await step("action.yml: installs a packed tripline and runs it", () => {
 await step("systemd unit: systemd-analyze verify and security", () => {
   need("systemd-analyze", "apt-get install systemd");
   const unit = "deploy/systemd/tripline.service";
-  const said = run("systemd-analyze", ["verify", "--man=no", unit]);
-  if (said.includes("tripline.service")) throw new Error(said);
+  const output = run("systemd-analyze", ["verify", "--man=no", unit]);
+  if (output.includes("tripline.service")) throw new Error(output);
   console.log(
     run("systemd-analyze", ["security", "--offline=yes", "--threshold=20", unit]).trim().split("\n").at(-1),
   );
@@ -189,7 +189,7 @@ await step("Helm chart: refuses values that cannot work", () => {
     const all = ["template", "tripline", chart, "--kube-version", "1.31", "--values", one, ...words];
     const { status, stderr } = spawnSync("helm", all, { cwd: root, encoding: "utf8" });
     if (status === 0 || !stderr.includes(says))
-      throw new Error(`${words.join(" ")} should say "${says}"; it said: ${stderr}`);
+      throw new Error(`${words.join(" ")} should say "${says}"; it output: ${stderr}`);
   }
 });
 

@@ -1,6 +1,6 @@
 /**
  * Checks the npm package before a release: publint, Are The Types Wrong, and the tests of the installed package on
- * every supported Node. Downloads the tools and the versions of Node, so it needs the network and a few minutes.
+ * every supported Node. It downloads these tools and Node versions, so it needs network access and a few minutes.
  *
  * Run: npm run package:check
  */
@@ -11,9 +11,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "..");
-/** The oldest that `engines` allows, and the newest of each line. */
+/** The oldest version that `engines` allows, and the newest of each supported major. */
 const nodeVersions = ["22.16.0", "22", "24", "26"];
-// Not dependencies: they are needed here alone, and Are The Types Wrong brings a TypeScript of its own.
+// Not dependencies: only this script needs them, and Are The Types Wrong brings its own TypeScript.
 const publint = "publint@0.3.25";
 const typesWrong = "@arethetypeswrong/cli@0.18.5";
 
@@ -23,7 +23,7 @@ try {
   run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder]);
   const tarball = join(folder, readdirSync(folder)[0] ?? "");
   run("npm", ["exec", "--yes", `--package=${publint}`, "--", "publint", "run", "--strict", tarball]);
-  // The package is ES modules only. Every supported Node lets CommonJS require them, which this rule does not know.
+  // The package has only ES modules. Every supported Node can require() them, which this rule does not consider.
   const rules = ["--ignore-rules", "cjs-resolves-to-esm"];
   run("npm", ["exec", "--yes", `--package=${typesWrong}`, "--", "attw", tarball, ...rules]);
   run("npx", ["vitest", "run", "test/package/package.test.ts"], {
@@ -33,7 +33,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Runs a command and ends this program if the command fails. */
+/** Runs a command. Exits if the command fails. */
 function run(program: string, words: readonly string[], env: Record<string, string> = {}): void {
   console.log(`\n> ${[program, ...words].join(" ")}`);
   const { status } = spawnSync(program, words, {

@@ -1,6 +1,7 @@
 /**
- * `npm run prefect:setup` installs Prefect's own client, and schemathesis, into a virtual environment of their own;
- * `npm run prefect:check` does so and runs what is tested with them. `npm test` uses the environment where there is one.
+ * `npm run prefect:setup` installs Prefect's client and schemathesis into a virtual environment.
+ * `npm run prefect:check` does the same, then runs the tests that use them. `npm test` runs those tests if the
+ * environment exists.
  */
 
 import { spawnSync } from "node:child_process";
@@ -11,25 +12,27 @@ const root = resolve(import.meta.dirname, "..");
 const environment = resolve(root, process.env["TRIPLINE_PREFECT_VENV"] ?? ".tripline/prefect-venv");
 const bin = join(environment, "bin");
 
-/** What is tested with: Prefect 3 as of the wire contract, and a fuzzer that reads OpenAPI. */
+/** Prefect 3, whose wire format Tripline speaks, and a fuzzer that reads OpenAPI documents. */
 const packages = ["prefect>=3.8,<4", "schemathesis>=4,<5"];
 
-/** Prefect 3 runs on these. */
+/** The oldest Python that Prefect 3 supports. */
 const oldestPython = [3, 10] as const;
 
 function setUp(): void {
-  const isThere = ["prefect", "schemathesis"].every((program) => existsSync(join(bin, program)));
-  if (isThere) {
-    console.log(`prefect and schemathesis are in ${environment}; remove that folder to install them anew.`);
+  const isInstalled = ["prefect", "schemathesis"].every((program) => existsSync(join(bin, program)));
+  if (isInstalled) {
+    console.log(
+      `prefect and schemathesis are already in ${environment}. To reinstall them, delete that folder.`,
+    );
     return;
   }
   const python = ["python3", "python"].find(isNewEnough);
   if (python === undefined) {
     fail(
-      `No Python ${oldestPython.join(".")} or newer is on the PATH. Install it (on Debian: python3 and python3-venv).`,
+      `Python ${oldestPython.join(".")} or newer is not on the PATH. Install it (on Debian: python3 and python3-venv).`,
     );
   }
-  console.log(`Installing ${packages.join(" and ")} into ${environment}; this takes some minutes.`);
+  console.log(`Installing ${packages.join(" and ")} into ${environment}. This takes a few minutes.`);
   run(python, "-m", "venv", environment);
   run(join(bin, "python"), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", ...packages);
 }
@@ -43,13 +46,13 @@ function run(program: string, ...parameters: string[]): void {
   const { status, error } = spawnSync(program, parameters, { cwd: root, stdio: "inherit" });
   if (status !== 0)
     fail(
-      `That failed${error === undefined ? "" : ` (${error.message})`}: ${program} ${parameters.join(" ")}`,
+      `Command failed${error === undefined ? "" : ` (${error.message})`}: ${program} ${parameters.join(" ")}`,
     );
 }
 
 function fail(remedy: string): never {
   console.error(
-    `${remedy}\nWithout them, the tests with Prefect's own client are skipped; everything else runs.`,
+    `${remedy}\nWithout these packages, the tests that use Prefect's client are skipped. All other tests run.`,
   );
   process.exit(1);
 }

@@ -1,9 +1,10 @@
 /**
- * A Redis of our own: on a free port of this machine, its data below `.tripline/`, and gone when we are.
+ * A private Redis server for `npm start`: on a free local port, with its data below `.tripline/`. It stops when this
+ * process ends.
  *
- * However this process ends, also by `kill -9`, Redis is told to stop: a small shell holds a pipe from us and acts
- * when it closes. Redis flushes each write to disk before it answers (`appendfsync always`), so that an event once
- * acknowledged is still there after a power cut. If Redis itself dies it is started again, on the same port.
+ * That includes `kill -9`: a small shell holds a pipe from this process and stops Redis when the pipe closes. Redis
+ * flushes each write to disk before it answers (`appendfsync always`), so an acknowledged event survives a power
+ * failure. If Redis crashes, it is restarted on the same port.
  */
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
@@ -20,37 +21,37 @@ export interface PrivateRedis {
   stop(): Promise<void>;
 }
 
-/** What `running.json` says of the processes that use a directory. */
-interface Running {
+/** The contents of `running.json`: the processes that use a directory. */
+interface RunningProcesses {
   readonly owner: number;
   readonly redis: number;
-  /** For commands that are run beside the server. */
+  /** For commands that run while the server does. */
   readonly url: string;
 }
 
-const startPatienceMs = 30_000; // a long append-only file takes a while to load
-const stopPatienceMs = 10_000;
+const startTimeoutMs = 30_000; // a long append-only file takes a while to load
+const stopTimeoutMs = 10_000;
 const relaunchDelayMs = 1_000;
 
 /**
  * Starts Redis with its data in `directory`.
  *
- * @param note told when Redis had to be started again
- * @throws CommandFailure when another live process uses that directory, or Redis does not start
+ * @param warn called when Redis has stopped and is restarted
+ * @throws CommandFailure if another live process uses that directory, or Redis does not start
  */
 export async function startPrivateRedis(
   directory: string,
-  note: (text: string) => void,
+  warn: (text: string) => void,
 ): Promise<PrivateRedis> {
   mkdirSync(directory, { recursive: true });
   const runningFile = join(directory, "running.json");
-  await settlePredecessor(runningFile);
+  await stopPredecessor(runningFile);
 
   const port = await freePort();
   const url = `redis://127.0.0.1:${port}`;
-  const launch = async (): Promise<Server> => {
+  const launch = async (): Promise<RedisProcess> => {
     const next = startServer(directory, port);
-    const running: Running = { owner: process.pid, redis: next.redis.pid ?? 0, url };
+    const running: RunningProcesses = { owner: process.pid, redis: next.redis.pid ?? 0, url };
     writeFileSync(runningFile, JSON.stringify(running));
     await untilReady(next, url);
     return next;
@@ -62,11 +63,11 @@ export async function startPrivateRedis(
     for (;;) {
       await server.ended;
       if (stopping.signal.aborted) return;
-      note("redis-server has ended; starting it again");
+      warn("redis-server stopped; restarting it");
       try {
         server = await launch();
       } catch (error) {
-        note(`redis-server does not start again: ${String(error)}`);
+        warn(`redis-server failed to restart; trying again: ${String(error)}`);
         await sleep(relaunchDelayMs);
       }
     }
@@ -84,15 +85,15 @@ export async function startPrivateRedis(
   };
 }
 
-interface Server {
+interface RedisProcess {
   readonly redis: ChildProcess;
   readonly watchdog: ChildProcess;
   output: string;
   readonly ended: Promise<void>;
 }
 
-function startServer(directory: string, port: number): Server {
-  // Detached: Ctrl-C goes to the whole terminal, and Redis must outlive us while we stop in order.
+function startServer(directory: string, port: number): RedisProcess {
+  // Detached: Ctrl-C goes to every process of the terminal, and Redis must run until the server has stopped.
   const redis = spawn(
     "redis-server",
     [
@@ -106,7 +107,7 @@ function startServer(directory: string, port: number): Server {
     stdio: ["pipe", "ignore", "ignore"],
   });
   const ended = once(redis, "exit").then(() => void watchdog.kill("SIGKILL"));
-  const server: Server = { redis, watchdog, output: "", ended };
+  const server: RedisProcess = { redis, watchdog, output: "", ended };
   for (const stream of [redis.stdout, redis.stderr]) {
     stream?.on("data", (chunk: Buffer) => {
       server.output = `${server.output}${chunk}`.slice(-4_000);
@@ -115,58 +116,58 @@ function startServer(directory: string, port: number): Server {
   return server;
 }
 
-async function untilReady(server: Server, url: string): Promise<void> {
+async function untilReady(server: RedisProcess, url: string): Promise<void> {
   const probe = new Redis(url, { retryStrategy: () => 50, maxRetriesPerRequest: null });
-  probe.on("error", () => {}); // it is not there yet
+  probe.on("error", () => {}); // it is not ready yet
   const ended = server.ended.then(() => {
-    throw new CommandFailure(`redis-server ended while it started. It said:\n${server.output}`);
+    throw new CommandFailure(`redis-server stopped while starting. Its output:\n${server.output}`);
   });
-  const late = sleep(startPatienceMs, undefined, { ref: false }).then(() => {
+  const timeout = sleep(startTimeoutMs, undefined, { ref: false }).then(() => {
     throw new CommandFailure(
-      `redis-server did not answer within ${startPatienceMs / 1_000} s. It said:\n${server.output}`,
+      `redis-server did not answer within ${startTimeoutMs / 1_000} s. Its output:\n${server.output}`,
     );
   });
   try {
-    await Promise.race([probe.ping(), ended, late]);
+    await Promise.race([probe.ping(), ended, timeout]);
   } finally {
     probe.disconnect();
-    late.catch(() => {});
+    timeout.catch(() => {});
     ended.catch(() => {});
   }
 }
 
-/** Waits for, or ends, a Redis that a killed predecessor left behind: two must never write to one directory. */
-async function settlePredecessor(runningFile: string): Promise<void> {
+/** Stops a Redis that a killed process left behind: two must never write to the same directory. */
+async function stopPredecessor(runningFile: string): Promise<void> {
   const running = readRunning(runningFile);
   if (running === null) return;
   if (running.owner !== process.pid && commandOf(running.owner).includes("start.ts")) {
     throw new CommandFailure(
-      `Tripline is already running here (process ${running.owner}). Stop it first: kill ${running.owner}`,
+      `Tripline is already running in this folder (process ${running.owner}). Stop it first: kill ${running.owner}`,
     );
   }
   const isRedis = () => commandOf(running.redis).includes("redis-server");
   if (isRedis()) process.kill(running.redis, "SIGTERM");
-  for (const deadline = Date.now() + stopPatienceMs; isRedis(); await sleep(50)) {
+  for (const deadline = Date.now() + stopTimeoutMs; isRedis(); await sleep(50)) {
     if (Date.now() < deadline) continue;
     throw new CommandFailure(
-      `An old redis-server (process ${running.redis}) does not stop. End it: kill -9 ${running.redis}`,
+      `The redis-server of an earlier run (process ${running.redis}) does not stop. Kill it: kill -9 ${running.redis}`,
     );
   }
 }
 
-function readRunning(file: string): Running | null {
+function readRunning(file: string): RunningProcesses | null {
   try {
     const value: unknown = JSON.parse(readFileSync(file, "utf8"));
-    const { owner, redis } = value as Partial<Running>;
-    return Number.isInteger(owner) && Number.isInteger(redis) ? (value as Running) : null;
+    const { owner, redis } = value as Partial<RunningProcesses>;
+    return Number.isInteger(owner) && Number.isInteger(redis) ? (value as RunningProcesses) : null;
   } catch {
-    return null; // none, or one that a crash cut short
+    return null; // missing, or truncated by a crash
   }
 }
 
-/** The command line of a live process, so that a number that now belongs to another program misleads nobody. */
+/** The command line of a live process. It shows if the id now belongs to another program. */
 function commandOf(pid: number): string {
-  const listing = `/proc/${pid}/cmdline`; // a small Linux image has no ps
+  const listing = `/proc/${pid}/cmdline`; // small Linux images have no ps
   if (existsSync("/proc/self")) return existsSync(listing) ? readFileSync(listing, "utf8") : "";
   return spawnSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" }).stdout ?? "";
 }

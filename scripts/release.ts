@@ -16,17 +16,17 @@ const tag = `v${version}`;
 
 const current = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }).version;
 if (!/^\d+\.\d+\.\d+(-[0-9a-z.]+)?$/.test(version)) {
-  refuse(`Give the new version, such as 1.2.3; the current one is ${current}: npm run release -- 1.2.3`);
+  refuse(`Specify the new version: npm run release -- 1.2.3. The current version is ${current}.`);
 }
 if (git("status", "--porcelain") !== "") refuse("There are uncommitted changes. Commit or stash them first.");
 const branch = git("rev-parse", "--abbrev-ref", "HEAD");
-if (branch !== "main") refuse(`This is the branch ${branch}. Releases are made from main.`);
-if (git("tag", "--list", tag) !== "") refuse(`The tag ${tag} exists. Choose another version.`);
+if (branch !== "main") refuse(`The current branch is ${branch}. Releases are made from main.`);
+if (git("tag", "--list", tag) !== "") refuse(`The tag ${tag} already exists. Choose another version.`);
 
 const changelog = readFileSync(changelogPath, "utf8");
 const unreleased = /^## Unreleased\n([\s\S]*?)(?=^## |(?![\s\S]))/m.exec(changelog);
 if (unreleased === null || (unreleased[1] ?? "").trim() === "") {
-  refuse('The section "Unreleased" of CHANGELOG.md is empty. Say there what changes for users.');
+  refuse('The "Unreleased" section of CHANGELOG.md is empty. Describe there what changes for users.');
 }
 
 const today = new Date().toISOString().slice(0, 10);
@@ -39,7 +39,7 @@ writeFileSync(
     .concat("\n"),
 );
 run("npm", "version", version, "--no-git-tag-version", "--allow-same-version");
-// What is tagged has passed the checks, with its new version.
+// The tagged commit has passed the checks, with its new version.
 const checks = [
   ["npm", "test"],
   ["npm", "run", "package:check"],
@@ -47,14 +47,14 @@ const checks = [
 for (const [program, ...words] of checks) {
   if (!succeeds(program, ...words)) {
     git("checkout", "--", ".");
-    refuse(`"${[program, ...words].join(" ")}" failed. The version and CHANGELOG.md are as they were.`);
+    refuse(`"${[program, ...words].join(" ")}" failed. The version and CHANGELOG.md were restored.`);
   }
 }
 run("git", "commit", "--all", "--message", `Release ${version}`);
 run("git", "tag", "--annotate", tag, "--message", `Tripline ${version}`);
 
 console.log(`
-${tag} is committed and tagged on this machine. To publish it:
+${tag} is committed and tagged locally. To publish it:
 
   git push origin main ${tag}
   npm publish        # in a CI job that may sign provenance; elsewhere add --provenance=false

@@ -1,6 +1,6 @@
 /**
- * `npm start`: a server with everything it needs, for this machine. REDIS_URL names a Redis; without it a private one
- * is started, and installed first where it is missing. Options are those of `tripline serve`.
+ * `npm start`: a server for this machine, with everything it needs. It uses the Redis at REDIS_URL. If that is not set,
+ * it starts a private Redis, and installs it first if necessary. It takes the options of `tripline serve`.
  */
 
 import { existsSync } from "node:fs";
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
     serving = await startServing(redis === null ? settings : { ...settings, redis: redis.url }, logger);
     console.log(banner(serving, settings, redis));
     await stopped;
-    console.log("\nStopping: what is under way is finished first.");
+    console.log("\nStopping. Finishing the work in progress.");
   } finally {
     try {
       await serving?.stop();
@@ -46,13 +46,13 @@ async function main(): Promise<void> {
   }
 }
 
-/** The settings given, with other defaults: for a person who tries things out on this machine. */
+/** The given settings, with defaults for someone who tries Tripline on this machine. */
 function settingsOf(command: Command): Settings {
   command.exitOverride().parse(process.argv);
-  const given = command.opts<Settings>();
+  const settings = command.opts<Settings>();
   const isDefault = (name: keyof Settings) => command.getOptionValueSource(name) === "default";
   return {
-    ...given,
+    ...settings,
     ...(isDefault("rules") && existsSync("rules") ? { rules: ["rules"] } : {}),
     ...(isDefault("historyUrl") ? { historyUrl: `sqlite:${join(dataFolder, "history.sqlite")}` } : {}),
     ...(isDefault("allowPrivateAddresses") ? { allowPrivateAddresses: ["loopback"] } : {}),
@@ -67,18 +67,18 @@ function banner(serving: Serving, settings: Settings, redis: PrivateRedis | null
   const store =
     redis === null ? "" : `\n  data         ${relative(root, dataFolder)} (a private Redis at ${redis.url})`;
   const access = needsKey
-    ? "with an API key: bin/tripline keys ls"
-    : "from this machine alone, without a key; others: bin/tripline keys create --help";
-  // Where `emit` looks by itself.
+    ? "with an API key; list them: bin/tripline keys ls"
+    : "from this machine only, without a key; to change that: bin/tripline keys create --help";
+  // 4200 is the default of the commands.
   const api = settings.port === 4200 ? "" : ` --url ${url}/api`;
   return `
   ${bold(`Tripline is running at ${url}`)}
 
-  automations  ${count}${from}; change a file and it applies at once${store}
+  automations  ${count}${from}; changes to the files apply at once${store}
   access       ${access}
   stop         Ctrl-C
 
-  Try it, in two other terminals:
+  To try it, run these in two other terminals:
 
     bin/tripline listen
     bin/tripline emit --event job.failed --resource-id job.nightly-backup${api}

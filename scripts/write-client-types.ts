@@ -1,10 +1,10 @@
 /**
- * Writes src/client/wire-types.ts, the types of what the API takes and answers, from the schemas it checks with:
+ * Writes src/client/wire-types.ts, the types of the API's requests and answers, from the API's own schemas:
  * `npm run client-types`.
  *
- * Types that TypeScript derives from the schemas would need zod, and through it the packages of the server, in the
- * project of everyone who uses the client. These need nothing. The file is checked in; test/client/wire-types.test.ts
- * fails when it is out of date, or when one of its types differs from the one that TypeScript derives.
+ * The types that TypeScript derives from the schemas would bring zod and the server's packages into every project that
+ * uses the client. These need no package. The file is checked in; test/client/wire-types.test.ts fails if it is out of
+ * date, or if one of its types differs from the derived one.
  */
 
 import { writeFileSync } from "node:fs";
@@ -62,7 +62,7 @@ interface JsonSchema {
 export function wireTypesText(): string {
   const sent = definitionsOf(sentSchemas, false);
   const answered = definitionsOf(answeredSchemas, true);
-  // What is sent and what is answered differ: defaults are filled in, durations become seconds.
+  // Requests and answers differ: answers have all defaults, and durations are seconds.
   const sentName = (name: string) => sentNames.get(name) ?? (answered.has(name) ? `New${name}` : name);
   const declarations = [
     ...[...sent].map(
@@ -81,13 +81,13 @@ const header = `/**
  */
 `;
 
-/** These names alone would mean what is stored. */
+/** These names alone would suggest what is stored. */
 const sentNames = new Map([
   ["Event", "EmittedEvent"],
   ["Destination", "NewDestination"],
 ]);
 
-/** The named schemas of these, with the ones that they refer to. */
+/** These schemas by name, and the ones that they refer to. */
 function definitionsOf(schemas: readonly z.ZodType[], isAnswer: boolean): Map<string, JsonSchema> {
   const definitions = new Map<string, JsonSchema>();
   for (const schema of schemas) {
@@ -101,8 +101,7 @@ function definitionsOf(schemas: readonly z.ZodType[], isAnswer: boolean): Map<st
     const needed = new Set([schema.meta()?.id ?? ""]);
     for (const name of needed) {
       const found = $defs[name];
-      if (found === undefined)
-        throw new Error(`A schema of the API has no id, or none that is in $defs: ${name}`);
+      if (found === undefined) throw new Error(`A schema of the API has no id: ${name}`);
       definitions.set(name, found);
       for (const [, reference = ""] of JSON.stringify(found).matchAll(/"#\/\$defs\/([^"]+)"/g))
         needed.add(reference);
@@ -119,13 +118,13 @@ function declaration(name: string, schema: JsonSchema, nameOf: NameOf): string {
   return `${comment(schema.description)}export ${isObject ? `interface ${name} ${type}` : `type ${name} = ${type};`}\n`;
 }
 
-/** A schema as a TypeScript type. Everything is readonly: the client changes nothing that it is given. */
+/** A schema as a TypeScript type. Everything is readonly: the client never changes its arguments. */
 function typeText(schema: JsonSchema, nameOf: NameOf): string {
   const { $ref, anyOf, oneOf, type } = schema;
   if ($ref !== undefined) return nameOf($ref.replace("#/$defs/", ""));
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum !== undefined) return unionOf(schema.enum.map((value) => JSON.stringify(value)));
-  // With a type beside it, `oneOf` only says which keys exclude each other.
+  // Next to a type, `oneOf` only says which keys exclude each other.
   const options = anyOf ?? (type === undefined ? oneOf : undefined);
   if (options !== undefined) return unionOf(options.map((option) => typeText(option, nameOf)));
   if (typeof type === "object") return unionOf(type.map((one) => typeText({ ...schema, type: one }, nameOf)));
@@ -162,13 +161,13 @@ function objectText(schema: JsonSchema, nameOf: NameOf): string {
   const { properties, additionalProperties, required = [] } = schema;
   const others =
     typeof additionalProperties === "object" ? typeText(additionalProperties, nameOf) : "unknown";
-  // A label that must be there is among the labels that may: the type of a literal says so.
+  // Labels: which ones are required is not part of the type, as in the server.
   if (properties === undefined) return `{ readonly [key: string]: ${others} }`;
   const lines = Object.entries(properties).map(([key, property]) => {
     const name = /^[A-Za-z_]\w*$/.test(key) ? key : JSON.stringify(key);
     const isRequired = required.includes(key);
     const type = typeText(property, nameOf);
-    // Undefined is written by no JSON, so that giving it is leaving it out.
+    // JSON omits undefined, so to give it is to leave the key out.
     return `${comment(property.description)}readonly ${name}${isRequired ? "" : "?"}: ${type}${isRequired ? "" : " | undefined"};`;
   });
   return `{\n${lines.join("\n")}\n}`;

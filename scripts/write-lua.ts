@@ -1,8 +1,8 @@
 /**
  * Writes src/store/scripts/generated.ts from the Lua scripts beside it: `npm run lua`.
  *
- * The Worker at the edge has no files to read at run time, so programs import the scripts as text from that module. It is
- * checked in, and test/store/scripts.test.ts fails when it is out of date.
+ * The edge Worker cannot read files at run time, so programs import the scripts as text from that module. It is checked
+ * in, and test/store/scripts.test.ts fails if it is out of date.
  */
 
 import { globSync, readFileSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ export function luaModuleText(): string {
     [...texts.values()].flatMap((text) => [...text.matchAll(include)].map(([, name]) => name)),
   );
   const exports = [...texts]
-    .filter(([name]) => !included.has(name)) // a fragment does nothing by itself
+    .filter(([name]) => !included.has(name)) // a fragment is not a script
     .map(
       ([name, text]) =>
         `export const ${camelCase(name)} = \`\n${escaped(withoutComments(withIncludes(text, texts)))}\`;\n`,
@@ -32,7 +32,7 @@ export function luaModuleText(): string {
 
 const header = "/** Generated from the .lua files of this folder by `npm run lua`: change those. */\n";
 
-// As BullMQ's scripts do it. Two dashes alone would be a comment.
+// BullMQ's scripts use the same syntax. Two dashes alone would be a comment.
 const include = /^--- @include "([^"]+)"$/gm;
 
 function withIncludes(text: string, texts: ReadonlyMap<string, string>): string {
@@ -43,7 +43,7 @@ function withIncludes(text: string, texts: ReadonlyMap<string, string>): string 
   });
 }
 
-/** Redis keeps the text of every script it is sent. */
+/** Redis keeps the text of each script that it receives, so comments would cost memory. */
 function withoutComments(text: string): string {
   return text
     .replaceAll(/^--.*\n/gm, "")

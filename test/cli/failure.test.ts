@@ -184,7 +184,7 @@ actions: [{type: call-webhook, url: "${url}", payload: {events: "third"}}]
     // Two of them on the same data would ruin it.
     const twin = sandbox.run(process.execPath, ["scripts/start.ts", "--port", "0"], env);
     expect((await twin.ended).code).toBe(1);
-    expect(twin.stderr).toContain(`already running here (process ${first.process.pid})`);
+    expect(twin.stderr).toContain(`already running in this folder (process ${first.process.pid})`);
     expect(twin.stderr).not.toContain("    at ");
 
     await first.process.end("SIGKILL");

@@ -46,7 +46,11 @@ test.each([
     refusal: "Releases are made from main",
     prepare: () => git("checkout", "--quiet", "-b", "pumps"),
   },
-  { reason: "an existing tag", refusal: "The tag v0.2.0 exists", prepare: () => git("tag", "v0.2.0") },
+  {
+    reason: "an existing tag",
+    refusal: "The tag v0.2.0 already exists",
+    prepare: () => git("tag", "v0.2.0"),
+  },
   {
     reason: "an empty Unreleased section",
     refusal: "is empty",
@@ -73,7 +77,7 @@ test.each([
 });
 
 test("refuses what is not a version", () => {
-  expect(release("soon").stderr).toContain("Give the new version, such as 1.2.3; the current one is 0.1.0");
+  expect(release("soon").stderr).toContain("npm run release -- 1.2.3. The current version is 0.1.0");
 });
 
 function release(version: string) {
