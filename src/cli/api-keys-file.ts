@@ -19,7 +19,7 @@ import { type Diagnostic, diagnosticAt, formatDiagnostic, wholeFile } from "../r
 import { parseRuleText, type RuleMapping, type RuleMistake, type RuleNode } from "../rules/rule-tree.ts";
 import { validate } from "../rules/validate.ts";
 import { hashOf, parseRate, readToken } from "../store/api-key.ts";
-import { KeyStore } from "../store/api-key-store.ts";
+import { ApiKeyStore } from "../store/api-key-store.ts";
 import { CommandFailure } from "./failure.ts";
 import { isWorkspaceName } from "./settings.ts";
 
@@ -173,7 +173,7 @@ export async function serveApiKeys(
   }
   const wanted = keys.map(({ key }) => key);
   try {
-    const applied = await applyApiKeys(new KeyStore(redis), wanted, workspaces, new Date());
+    const applied = await applyApiKeys(new ApiKeyStore(redis), wanted, workspaces, new Date());
     const { created, changed, revoked, stillRevoked } = applied;
     if (created.length + changed.length + revoked.length > 0) {
       logger.info({ created, changed, revoked }, "API keys applied");

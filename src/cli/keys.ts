@@ -4,7 +4,7 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { type Scope, scopes } from "../core/model/scope.ts";
 import { millisecond, parseDuration } from "../core/model/time.ts";
 import { type ApiKey, formatRate, makeKey, parseRate, type Rate, stateOf } from "../store/api-key.ts";
-import { KeyStore } from "../store/api-key-store.ts";
+import { ApiKeyStore } from "../store/api-key-store.ts";
 import { connect, RedisUnreachable } from "../store/connection.ts";
 import { completeWith } from "./completable.ts";
 import { CommandFailure } from "./failure.ts";
@@ -58,7 +58,7 @@ export function keysCommand(): Command {
           );
         }
         await keys.remove(key.id);
-        const last = (await keys.any())
+        const last = (await keys.hasKeys())
           ? ""
           : " It was the last one. Without keys, the server answers this machine only.";
         console.error(`Removed the key ${key.id} (${key.name}).${last}`);
@@ -103,7 +103,7 @@ function createCommand(): Command {
       now,
     );
     await withKeys(redis, async (keys) => {
-      const isFirst = !(await keys.any());
+      const isFirst = !(await keys.hasKeys());
       await keys.put(key);
       console.error(`${describe(key)}\nThis is the only time it is shown:\n`);
       console.log(token);
@@ -176,7 +176,7 @@ function keyColumns(view: View): TableColumn<ListedKey>[] {
 function changeCommand(
   name: string,
   description: string,
-  change: (keys: KeyStore, key: ApiKey) => Promise<void>,
+  change: (keys: ApiKeyStore, key: ApiKey) => Promise<void>,
 ): Command {
   const command = new Command(name)
     .description(description)
@@ -202,12 +202,12 @@ function redisOption(): Option {
 
 export async function withKeys(
   given: string | undefined,
-  use: (keys: KeyStore) => Promise<void>,
+  use: (keys: ApiKeyStore) => Promise<void>,
 ): Promise<void> {
   const url = findRedis(given);
   const redis = connect(url, { name: "tripline-keys" });
   try {
-    await use(new KeyStore(redis));
+    await use(new ApiKeyStore(redis));
   } catch (error) {
     if (!(error instanceof RedisUnreachable)) throw error;
     throw new CommandFailure(

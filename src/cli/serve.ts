@@ -12,7 +12,7 @@ import { tenantsOf } from "../api/http/tenant.ts";
 import { createWebSockets } from "../api/sockets/websockets.ts";
 import { ShardCountChanged } from "../engine/engine.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../history/errors.ts";
-import { connect, RedisUnreachable, reaching } from "../store/connection.ts";
+import { callRedis, connect, RedisUnreachable } from "../store/connection.ts";
 import { startTelemetry, TelemetryUnavailable } from "../telemetry/telemetry.ts";
 import { version } from "../version.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
@@ -90,7 +90,7 @@ async function startParts(
   // An option has been checked where it was read.
   if (!isRedisUrl(redisUrl)) throw new CommandFailure(`REDIS_URL should be ${redisUrlExample}.`);
   const redis = connect(redisUrl, {
-    onTrouble: (error) => logger.warn({ err: error }, "Redis connection lost; reconnecting"),
+    onLost: (error) => logger.warn({ err: error }, "Redis connection lost; reconnecting"),
   });
   running.add(async () => redis.disconnect());
   await requireRedisVersion(redis);
@@ -180,7 +180,7 @@ function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): () => Pr
   return async () => {
     try {
       // In a transaction, which a Redis that is full refuses like anything that would be stored.
-      await reaching(() => redis.multi().ping().exec());
+      await callRedis(() => redis.multi().ping().exec());
     } catch (error) {
       return error instanceof Error ? error.message : "Redis cannot be reached";
     }
@@ -191,7 +191,7 @@ function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): () => Pr
 const redisVersionMin = [6, 2] as const;
 
 async function requireRedisVersion(redis: Redis): Promise<void> {
-  const info = await reaching(() => redis.info("server"));
+  const info = await callRedis(() => redis.info("server"));
   const [, version = "", major = "", minor = ""] = /^redis_version:((\d+)\.(\d+)\S*)/m.exec(info) ?? [];
   const [majorMin, minorMin] = redisVersionMin;
   const isOld = Number(major) < majorMin || (Number(major) === majorMin && Number(minor) < minorMin);

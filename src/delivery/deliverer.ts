@@ -15,7 +15,7 @@ import type { Invocation } from "../core/model/invocation.ts";
 import { millisecond } from "../core/model/time.ts";
 import { type TraceContext, traceIdOf } from "../core/model/trace-context.ts";
 import { keepTrying } from "../retry/keep-trying.ts";
-import { reaching } from "../store/connection.ts";
+import { callRedis } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
 import { redactionOf } from "../templates/references.ts";
@@ -225,7 +225,7 @@ export class Deliverer {
   }
 
   async #write(job: Job<DeliveryState> | Job<JobState>, state: JobState): Promise<void> {
-    await this.#untilReached(() => reaching(() => (job as Job<JobState>).updateData(state)));
+    await this.#untilReached(() => callRedis(() => (job as Job<JobState>).updateData(state)));
   }
 
   /** Repeats a step until Redis accepts it or the worker is stopped. */

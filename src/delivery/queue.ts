@@ -8,7 +8,7 @@
 import { type Job, type JobState, type JobType, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Invocation } from "../core/model/invocation.ts";
-import { connect, reaching } from "../store/connection.ts";
+import { callRedis, connect } from "../store/connection.ts";
 import type { JobState as DeliveryData } from "./delivery-state.ts";
 import { type DeliveryView, deliveryOf, dueOf, type ListedStatus } from "./delivery-view.ts";
 
@@ -45,17 +45,17 @@ export class DeliveryQueue {
   readonly #queue: Queue<DeliveryData>;
   readonly #settings: QueueSettings;
 
-  /** @param options.onTrouble called once each time the Redis connection is lost or cannot be made */
+  /** @param options.onLost called once each time the Redis connection is lost or cannot be made */
   constructor(
     redisUrl: string,
     workspace: string,
-    options: Partial<QueueSettings> & { readonly onTrouble?: (error: Error) => void } = {},
+    options: Partial<QueueSettings> & { readonly onLost?: (error: Error) => void } = {},
   ) {
-    const { onTrouble, ...settings } = options;
+    const { onLost, ...settings } = options;
     this.#settings = { ...queueSettings, ...settings };
     this.#redis = connect(redisUrl, {
       name: "tripline-queue",
-      ...(onTrouble === undefined ? {} : { onTrouble }),
+      ...(onLost === undefined ? {} : { onLost }),
     });
     this.#queue = new Queue<DeliveryData>(queueName, {
       connection: this.#redis,
@@ -84,7 +84,7 @@ export class DeliveryQueue {
         removeOnFail: { age: keepDeadLettersSeconds },
       },
     }));
-    await reaching(() => this.#queue.addBulk(jobs));
+    await callRedis(() => this.#queue.addBulk(jobs));
   }
 
   /**
@@ -98,7 +98,7 @@ export class DeliveryQueue {
   ): Promise<DeliveryView[]> {
     if (count <= 0) return [];
     const { type, oldestFirst } = jobSets[status];
-    return reaching(async () => {
+    return callRedis(async () => {
       const jobs = await this.#queue.getJobs([type], start, start + count - 1, oldestFirst);
       // A job that is removed meanwhile is missing from the list.
       const known = jobs.filter((job) => job !== undefined);
@@ -114,7 +114,7 @@ export class DeliveryQueue {
    * @throws RedisUnreachable
    */
   async delivery(id: string): Promise<DeliveryView | null> {
-    return reaching(async () => {
+    return callRedis(async () => {
       for (let tries = 0; tries < triesMax; tries++) {
         const job = await this.#queue.getJob(jobIdOf(id));
         if (job === undefined) return null;
@@ -137,7 +137,7 @@ export class DeliveryQueue {
     const job = await this.#failedJob(id);
     if (job === null || "finished" in job.data) return false;
     const { invocation, attempts = [], redeliveries = 0 } = job.data;
-    await reaching(async () => {
+    await callRedis(async () => {
       await job.updateData({ invocation, attempts, redeliveries: redeliveries + 1, started: Date.now() });
       await job.retry("failed");
     });
@@ -146,14 +146,14 @@ export class DeliveryQueue {
 
   /** How many jobs there are in each state. @throws RedisUnreachable */
   async counts(): Promise<{ waiting: number; active: number; delayed: number; deadLetters: number }> {
-    const counts = await reaching(() => this.#queue.getJobCounts("waiting", "active", "delayed", "failed"));
+    const counts = await callRedis(() => this.#queue.getJobCounts("waiting", "active", "delayed", "failed"));
     const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
     return { waiting, active, delayed, deadLetters: failed };
   }
 
   /** How many deliveries there are in one state. @throws RedisUnreachable */
   async count(status: ListedStatus): Promise<number> {
-    return reaching(() => this.#queue.getJobCountByTypes(jobSets[status].type));
+    return callRedis(() => this.#queue.getJobCountByTypes(jobSets[status].type));
   }
 
   async close(): Promise<void> {
@@ -171,7 +171,7 @@ export class DeliveryQueue {
   }
 
   async #failedJob(id: string): Promise<Job<DeliveryData> | null> {
-    return reaching(async () => {
+    return callRedis(async () => {
       const job = await this.#queue.getJob(jobIdOf(id));
       return job !== undefined && (await job.isFailed()) ? job : null;
     });

@@ -1,8 +1,8 @@
 /**
- * The dispatcher: hands what the outbox holds to the queue, then deletes it there.
+ * The dispatcher: adds the invocations in the outbox to the queue, then deletes them from the outbox.
  *
- * Between the two it may be stopped at any point: what is left is handed over again, by this owner or the next, and
- * the queue ignores an invocation whose id it knows.
+ * It may be stopped at any point. Whatever is left in the outbox is added again, by this owner or the next, and the queue
+ * ignores an invocation whose id it knows.
  */
 
 import type { Clock } from "../retry/clock.ts";
@@ -16,8 +16,8 @@ export class Dispatcher {
   readonly #queue: ActionQueue;
   readonly #clock: Clock;
   readonly #logger: EngineLogger;
-  readonly #ended = new AbortController();
-  #wanted = true; // an earlier owner may have left something
+  readonly #stopping = new AbortController();
+  #hasWork = true; // an earlier owner may have left something in the outbox
   #wakeUp: () => void = () => {};
   #running: Promise<void> | null = null;
 
@@ -32,32 +32,32 @@ export class Dispatcher {
     this.#running ??= this.#run();
   }
 
-  /** There may be something in the outbox. */
+  /** Call this after adding to the outbox. */
   wake(): void {
-    this.#wanted = true;
+    this.#hasWork = true;
     this.#wakeUp();
   }
 
-  /** Dispatches what was announced, without trying again, and ends. */
+  /** Dispatches what is in the outbox, without retries, and stops. */
   async stop(): Promise<void> {
-    this.#ended.abort();
+    this.#stopping.abort();
     this.#wakeUp();
     await this.#running;
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#ended;
+    const { signal } = this.#stopping;
     for (;;) {
-      if (!this.#wanted) {
+      if (!this.#hasWork) {
         if (signal.aborted) return;
         await new Promise<void>((resolve) => {
           this.#wakeUp = resolve;
         });
         continue;
       }
-      this.#wanted = false;
+      this.#hasWork = false;
       await keepRunning(() => this.#dispatchAll(), {
-        signal, // when it is aborted, the next owner dispatches the rest
+        signal, // once aborted, the next owner dispatches the rest
         clock: this.#clock,
         onFailure: ({ kind, error }) => {
           const level = kind === "outage" ? "warn" : "error";

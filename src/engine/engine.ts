@@ -1,10 +1,10 @@
-/** The engine as a process runs it: every shard of a workspace that it can claim. */
+/** The engine of a process: it runs every shard of a workspace that it can claim. */
 
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { Micros } from "../core/model/time.ts";
 import { systemClock } from "../retry/clock.ts";
-import { connect, reaching } from "../store/connection.ts";
+import { callRedis, connect } from "../store/connection.ts";
 import { workspaceKeys } from "../store/keys.ts";
 import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import type { ActionQueue, EngineLogger, EngineMetrics } from "./ports.ts";
@@ -19,26 +19,26 @@ export interface EngineOptions {
   readonly queue: ActionQueue;
   readonly logger: EngineLogger;
   readonly metrics?: EngineMetrics;
-  /** Records a span for each firing. By default a firing passes on the trace of its event. */
+  /** Records a span for each firing. Without one, a firing passes on the trace of its event. */
   readonly tracer?: Tracer;
-  /** Among how many shards the workspace's automations are divided; fixed at its first start. Default 1. */
+  /** The number of shards that the workspace's automations are divided into; fixed at its first start. Default 1. */
   readonly shards?: number;
-  /** How long a shard waits for a new owner when its own has died. Default 10 s. */
+  /** How long a shard waits for a new owner after its owner died. Default 10 s. */
   readonly leaseMs?: number;
-  /** The lateness of triggers that name none. */
+  /** The lateness of triggers that do not set their own. */
   readonly latenessDefault?: Micros;
-  /** How many event ids are known at most. */
+  /** The maximum number of event ids to remember. */
   readonly seenCountMax?: number;
 }
 
 export interface Engine {
-  /** Resolves when each shard has an owner, here or elsewhere. */
+  /** Resolves once each shard has an owner, in this process or another. */
   readonly ready: Promise<void>;
-  /** Commits what was applied, dispatches it, and gives up every shard. */
+  /** Commits what was applied, dispatches it, and releases every shard. */
   stop(): Promise<void>;
 }
 
-/** The workspace is divided into another number of shards than the settings ask for. */
+/** The workspace has a different number of shards than the settings ask for. */
 export class ShardCountChanged extends Error {
   override readonly name = "ShardCountChanged";
 }
@@ -54,15 +54,16 @@ const leaseMsDefault = 10_000;
  * // …
  * await engine.stop();
  *
- * @throws RedisUnreachable when Redis is unavailable at the start
- * @throws ShardCountChanged when the workspace was started with another number of shards
+ * @throws RedisUnreachable if Redis is unavailable now
+ * @throws ShardCountChanged if the workspace was first started with a different number of shards
+ * @throws RangeError if the number of shards is not a positive integer
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { redisUrl, workspace, queue, logger, metrics = {}, shards = 1, leaseMs = leaseMsDefault } = options;
   const { latenessDefault, seenCountMax, tracer = passOnTracer } = options;
-  const onTrouble = (error: Error) =>
+  const onLost = (error: Error) =>
     logger.warn({ err: error }, "The engine lost its connection to Redis; reconnecting");
-  const redis = connect(redisUrl, { name: "tripline-engine", onTrouble });
+  const redis = connect(redisUrl, { name: "tripline-engine", onLost });
   try {
     await fixShardCount(redis, workspace, shards);
   } catch (error) {
@@ -73,7 +74,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const stop = new AbortController();
   const owner = randomUUID();
   const running: Promise<void>[] = [];
-  const settling: Promise<void>[] = [];
+  const owned: Promise<void>[] = [];
   for (let shard = 0; shard < shards; shard += 1) {
     const onMalformed = (position: string, reason: string) => {
       metrics.malformed?.(shard);
@@ -88,16 +89,16 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       ...(seenCountMax === undefined ? {} : { seenCountMax }),
     };
     const ports = { store, queue, clock: systemClock, logger, metrics, tracer };
-    const settled = Promise.withResolvers<void>();
-    settling.push(settled.promise);
-    const ended = runShard(ports, settings, stop.signal, settled.resolve).finally(() => {
+    const hasOwner = Promise.withResolvers<void>();
+    owned.push(hasOwner.promise);
+    const ended = runShard(ports, settings, stop.signal, hasOwner.resolve).finally(() => {
       store.interrupt();
-      settled.resolve();
+      hasOwner.resolve();
     });
     running.push(ended);
   }
   return {
-    ready: Promise.all(settling).then(() => {}),
+    ready: Promise.all(owned).then(() => {}),
     async stop() {
       stop.abort();
       await Promise.all(running);
@@ -106,16 +107,17 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
+/** Stores the number of shards at the first start, and checks it at every later one. */
 async function fixShardCount(redis: Redis, workspace: string, shards: number): Promise<void> {
   if (!Number.isInteger(shards) || shards < 1) {
-    throw new RangeError(`The number of shards is ${shards}; it should be a whole number from 1`);
+    throw new RangeError(`The number of shards must be a positive integer, not ${shards}`);
   }
   const key = workspaceKeys(workspace).shardCount;
-  await reaching(() => redis.setnx(key, shards));
-  const fixed = Number(await reaching(() => redis.get(key)));
+  await callRedis(() => redis.setnx(key, shards));
+  const fixed = Number(await callRedis(() => redis.get(key)));
   if (fixed === shards) return;
   throw new ShardCountChanged(
-    `Workspace ${workspace} has ${fixed} shards, but the settings ask for ${shards}. The number is fixed at the first start, ` +
-      `because open windows are divided among the shards. Start with --shards ${fixed}`,
+    `Workspace ${workspace} has ${fixed} shards, but the settings ask for ${shards}. The number cannot change after the ` +
+      `first start, because open windows are divided among the shards. Start with --shards ${fixed}.`,
   );
 }

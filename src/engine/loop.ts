@@ -1,8 +1,8 @@
 /**
- * The loop: read, apply, commit, over and over, until it is told to stop or loses its shard.
+ * The loop: read, apply, commit, again and again, until it is stopped or loses its shard.
  *
- * While one batch is being committed, the next is read and applied; there is never more than one commit on its way.
- * Whenever anything fails, the core must be dropped: it may be ahead of what is stored.
+ * While one batch is being committed, the next is read and applied. There is never more than one commit in flight.
+ * After any failure the core must be discarded, because it may be ahead of what is stored.
  */
 
 import { firingEvent, invocationsOf, loopCutEvent, tracesOf } from "../core/machine/consequence.ts";
@@ -16,7 +16,7 @@ import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.t
 import type { Commit, Cursor, EngineMetrics, ReadResult, ShardStore } from "./ports.ts";
 import { shardOf } from "./shard-of.ts";
 
-/** The shard has another owner, or the store is not where memory thinks it is. Nothing was written. */
+/** The shard has another owner, or the store is not in the state that memory expects. Nothing was written. */
 export class LostOwnership extends Error {
   override readonly name = "LostOwnership";
 }
@@ -26,7 +26,7 @@ export interface LoopPorts {
   readonly clock: Clock;
   readonly metrics: EngineMetrics;
   readonly tracer?: Tracer;
-  /** Called after each commit that left something in the outbox. */
+  /** Called after each commit that added to the outbox. */
   readonly dispatch: () => void;
 }
 
@@ -38,11 +38,19 @@ export interface LoopSettings {
 
 const batchCountMin = 16;
 const batchCountMax = 2_048;
-const batchLengthMax = 8_000_000; // characters: a batch is held in memory several times over
-const batchMsMax = 50; // whatever else this thread does waits for so long
+const batchLengthMax = 8_000_000; // characters; memory holds several copies of a batch
+const batchMsMax = 50; // applying a batch blocks the thread
 const timeStep: Micros = 10 * second;
-const countWindowsEveryMs = 5_000; // to count them is to visit them all
+const countWindowsEveryMs = 5_000; // counting visits every window
 
+/**
+ * Runs a core over the log of its shard.
+ *
+ * @example
+ * const { core, cursor } = await restore(store, settings, logger);
+ * const loop = new Loop(core, cursor, { store, clock, metrics, dispatch }, { shard, shardCount, epoch });
+ * await loop.run(signal);
+ */
 export class Loop {
   readonly #core: Core;
   readonly #ports: LoopPorts;
@@ -65,7 +73,7 @@ export class Loop {
   }
 
   /**
-   * Runs until `signal` is aborted; then what was applied is committed.
+   * Runs until `signal` is aborted, and then commits what was applied.
    *
    * @throws LostOwnership, RedisUnreachable
    */
@@ -73,49 +81,51 @@ export class Loop {
     let blockMs = 0;
     while (!signal.aborted) {
       const options = { count: this.#batchCount, blockMs: this.#committing === null ? blockMs : 0 };
-      const found = await this.#ports.store.read(this.#position, options).catch((error: unknown) => {
+      const batch = await this.#ports.store.read(this.#position, options).catch((error: unknown) => {
         if (signal.aborted) return null; // the read was interrupted
         throw error;
       });
-      if (found === null) break;
-      blockMs = found.readCount > 0 ? await this.#consume(found) : await this.#idle(found.now);
-      this.#report(found);
+      if (batch === null) break;
+      if (batch.readCount > 0) {
+        await this.#consume(batch);
+        blockMs = 0; // there may be more
+      } else blockMs = await this.#idle(batch.now);
+      this.#report(batch);
     }
     await this.#committing;
   }
 
-  /** Applies a batch. @returns 0: there may be more at once */
-  async #consume(found: ReadResult): Promise<0> {
+  /** Applies a batch and starts its commit. */
+  async #consume(batch: ReadResult): Promise<void> {
     const started = this.#ports.clock.now();
-    for (const entry of found.entries) {
-      if (this.#hasDue(entry.received)) await this.#letTimePass(entry.received);
+    for (const entry of batch.entries) {
+      if (this.#isDue(entry.received)) await this.#advanceInSteps(entry.received);
       if (this.#concerns(entry)) this.#core.apply(entry);
       this.#position = entry.position;
       this.#readCount += 1;
       this.#entriesSinceCommit += 1;
     }
-    this.#position = found.position;
-    const malformedCount = found.readCount - found.entries.length;
+    this.#position = batch.position;
+    const malformedCount = batch.readCount - batch.entries.length;
     this.#readCount += malformedCount;
     this.#entriesSinceCommit += malformedCount;
-    const slow = this.#ports.clock.now() - started > batchMsMax || found.length > batchLengthMax;
-    if (slow) this.#batchCount = Math.max(Math.floor(this.#batchCount / 2), batchCountMin);
-    else if (found.readCount === this.#batchCount) {
+    const isTooLarge = this.#ports.clock.now() - started > batchMsMax || batch.length > batchLengthMax;
+    if (isTooLarge) this.#batchCount = Math.max(Math.floor(this.#batchCount / 2), batchCountMin);
+    else if (batch.readCount === this.#batchCount) {
       this.#batchCount = Math.min(this.#batchCount * 2, batchCountMax);
     }
     await this.#commit();
-    return 0;
   }
 
-  /** Nothing is left to read: time alone passes. @returns for how long it may, in milliseconds, before anything is due */
+  /** Advances time when there is nothing to read. @returns how many milliseconds the next read may wait for entries */
   async #idle(now: Micros): Promise<number> {
     if (this.#committing !== null) {
       await this.#committing;
       this.#committing = null;
       return 0;
     }
-    await this.#letTimePass(now);
-    if (this.#hasDue(now)) this.#core.advance(now);
+    await this.#advanceInSteps(now);
+    if (this.#isDue(now)) this.#core.advance(now);
     await this.#commit();
     if (this.#committing !== null) return 0;
     const next = this.#core.nextDeadline();
@@ -124,11 +134,11 @@ export class Loop {
   }
 
   /**
-   * Lets most of the time up to `time` pass, if it is long, in steps that are committed one by one.
+   * Advances to shortly before `time`, in steps that are committed one by one.
    *
-   * After a long pause much is due at once; all its firings in one commit would hold up Redis.
+   * After a long pause many deadlines are due. All their firings in one commit would block Redis.
    */
-  async #letTimePass(time: Micros): Promise<void> {
+  async #advanceInSteps(time: Micros): Promise<void> {
     for (;;) {
       const due = this.#core.nextDeadline();
       const next = Math.max(due ?? time, this.#core.watermark) + timeStep;
@@ -138,18 +148,20 @@ export class Loop {
     }
   }
 
-  #hasDue(now: Micros): boolean {
+  /** Whether any deadline has passed. */
+  #isDue(now: Micros): boolean {
     const due = this.#core.nextDeadline();
     return due !== null && due <= now;
   }
 
+  /** Whether an entry matters to this shard: an event, or a change to one of its automations. */
   #concerns(entry: LogEntry): boolean {
     if (entry.kind === "event") return true;
     const id = entry.kind === "automation-put" ? entry.automation.id : entry.automationId;
     return shardOf(id, this.#settings.shardCount) === this.#settings.shard;
   }
 
-  /** Waits for the commit before, then sends what has changed since, if anything has. */
+  /** Waits for the commit in flight, then starts one with everything that has changed since, if anything has. */
   async #commit(): Promise<void> {
     const { firings, loopCuts, dirty } = this.#core.drain();
     const entryCount = this.#entriesSinceCommit;
@@ -187,11 +199,11 @@ export class Loop {
     };
     this.#committing.then(
       () => endSpans(),
-      () => endSpans("the commit failed; the firing will be derived again"), // thrown where it is awaited
+      () => endSpans("the commit failed; the firing will be derived again"), // the error is thrown where it is awaited
     );
   }
 
-  /** From the evaluation to the end of the commit. A firing has a span; an event that is only evaluated has none. */
+  /** A firing's span lasts until the end of its commit. An event that is only evaluated has no span. */
   #startSpan(firing: Firing): TraceSpan {
     const { tracer = passOnTracer } = this.#ports;
     const { id, name } = firing.automation;

@@ -1,114 +1,113 @@
 /**
- * What the engine needs of the world: a store, a queue, a clock and someone to tell.
+ * The interfaces between the engine and the outside: a store, a queue, a logger and metrics. The clock is in `src/retry`.
  *
- * The loop reaches Redis and time through these alone, so that a simulator can drive the same code with faults.
+ * The engine reaches Redis and time only through these, so that a simulator can run the same code with faults.
  */
 
 import type { StateChange } from "../core/machine/core.ts";
-import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
+import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Micros } from "../core/model/time.ts";
-import type { NewEvent } from "../store/entry.ts";
+import type { LogBatch, NewEvent } from "../store/log.ts";
 
-/** How far a shard has come, as committed. */
+/** How far a shard has committed. */
 export interface Cursor {
   /** The last entry consumed. */
   readonly position: LogPosition;
   readonly watermark: Micros;
-  /** How many entries have been consumed, from the log's first on. */
+  /** The number of entries consumed since the start of the log. */
   readonly readCount: number;
-  /** How many commits there have been. */
+  /** The number of commits. */
   readonly commitCount: number;
 }
 
-/** Everything that follows from some entries, to be written in one step. */
+/** Everything that follows from some entries; written in one step. */
 export interface Commit {
   readonly epoch: number;
   readonly changes: readonly StateChange[];
   /** Events that the firings cause. */
   readonly events: readonly NewEvent[];
   readonly invocations: readonly Invocation[];
-  /** The cursor as it will be. Its commit count must be one above what the store holds. */
+  /** The new cursor. Its commit count must be one above the stored one. */
   readonly cursor: Cursor;
 }
 
 /**
- * - `committed`: all of it is written.
- * - `fenced`: nothing is; the shard has had another owner since.
- * - `out of step`: nothing is; the store does not hold the commit before this one (it lost its last second, or never
- *   got it). Memory is ahead of the store and must be dropped.
+ * - `committed`: everything was written.
+ * - `fenced`: nothing was written; the shard has another owner now.
+ * - `out of step`: nothing was written; the store does not have the previous commit, because it lost its last second or
+ *   never received it. Memory is ahead of the store and must be discarded.
  */
 export type CommitOutcome = "committed" | "fenced" | "out of step";
 
-export interface ReadBatch {
-  readonly entries: readonly LogEntry[];
-  /** The last entry read, malformed ones included; where reading started when there was none. */
-  readonly position: LogPosition;
-  readonly readCount: number;
-  /** How much text was read. */
-  readonly length: number;
-}
-
-export interface ReadResult extends ReadBatch {
+export interface ReadResult extends LogBatch {
   /**
-   * The store's time, in whole milliseconds. When no entry was read: any later entry will have been received at this
-   * time or after (as long as the store's clock does not step back).
+   * The store's time, in whole milliseconds; meaningful only if no entry was read. Any later entry will be received at this
+   * time or after it, unless the store's clock steps back.
    */
   readonly now: Micros;
-  /** How many entries the log has had; null when it was not asked for. */
+  /** How many entries the log has had in total; null if not known. */
   readonly entryCount: number | null;
 }
 
 export interface StoredShard {
-  /** null: this shard has never been committed. */
+  /** Null if this shard has never committed. */
   readonly cursor: Cursor | null;
   readonly state: ReadonlyMap<string, string>;
 }
 
-/** Where a shard starts that has never been committed. */
+/** Where a shard starts that has never committed. */
 export interface Origin {
   readonly position: LogPosition;
   readonly readCount: number;
   /** The automations that exist at `position`. */
   readonly automations: readonly Automation[];
   readonly now: Micros;
-  /** The entries before `position` were trimmed unread. */
+  /** Whether entries before `position` were trimmed, so that this shard never saw them. */
   readonly trimmed: boolean;
 }
 
 export interface OutboxEntry {
   readonly position: string;
-  /** null: it cannot be read. */
+  /** Null if it cannot be read. */
   readonly invocation: Invocation | null;
 }
 
-/** One shard's part of the store. Every method may throw `RedisUnreachable`. */
+/** The part of the store that belongs to one shard. Every method may throw `RedisUnreachable`. */
 export interface ShardStore {
-  /** Takes the shard, also from an earlier self; or says for how long another owner still holds it. */
+  /** Claims the shard, even if this owner already has it. Otherwise returns for how long another owner still holds it. */
   claim(leaseMs: number): Promise<{ readonly epoch: number } | { readonly heldMs: number }>;
-  /** Prolongs the lease. @returns false when another has taken the shard since */
+  /** Renews the lease. @returns false if another owner has claimed the shard since */
   renew(epoch: number, leaseMs: number): Promise<boolean>;
-  /** Gives the shard up at once; does nothing when another has it. */
+  /** Releases the shard at once; does nothing if another owner has it. */
   release(epoch: number): Promise<void>;
+  /** Reads what was committed. */
   load(): Promise<StoredShard>;
   origin(): Promise<Origin>;
-  /** The newest position of the log. */
+  /** The position of the newest entry of the log. */
   lastPosition(): Promise<LogPosition>;
-  /** Reads on; when there is nothing, waits for at most `blockMs`. */
+  /** Reads the entries after a position. If there are none, waits for up to `blockMs`. */
   read(after: LogPosition, options: { count: number; blockMs: number }): Promise<ReadResult>;
-  /** Reads back from `last` to `first`, newest first. */
-  readBack(last: LogPosition, first: LogPosition, count: number): Promise<ReadBatch>;
+  /** Reads backward from `last` to `first`, newest first. */
+  readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch>;
   commit(commit: Commit): Promise<CommitOutcome>;
   /** The oldest entries of the outbox. */
   outbox(count: number): Promise<OutboxEntry[]>;
   clearOutbox(positions: readonly string[]): Promise<void>;
-  /** Ends a read that waits, with `RedisUnreachable`. */
+  /** Makes a waiting read fail with `RedisUnreachable`. */
   interrupt(): void;
 }
 
+/**
+ * Where the engine puts actions to run. `DeliveryQueue` in `src/delivery` is the real one.
+ *
+ * @example
+ * const added: Invocation[] = [];
+ * const queue: ActionQueue = { addInvocations: async (invocations) => void added.push(...invocations) };
+ */
 export interface ActionQueue {
-  /** Adds all of them; one whose id was added before is ignored. */
+  /** Adds invocations. One whose id was added before is ignored, so adding all of them again is harmless. */
   addInvocations(invocations: readonly Invocation[]): Promise<void>;
 }
 
@@ -118,14 +117,16 @@ export interface EngineLogger {
   error(fields: object, message: string): void;
 }
 
-/** Told as things happen; each may be left out. */
+/** Called as things happen; each method may be left out. */
 export interface EngineMetrics {
+  /** The shard was taken over or given up. */
   owned?(shard: number, owned: boolean): void;
-  /** How many entries of the log the shard has yet to consume. */
+  /** How many entries the shard has yet to consume. */
   lag?(shard: number, entriesBehind: number): void;
   openWindows?(shard: number, count: number): void;
-  /** A commit is durable; `firings` are those in it. */
+  /** A commit has succeeded. @param commit.entryCount how many log entries it consumed */
   committed?(shard: number, commit: { readonly ms: number; readonly entryCount: number }): void;
   fired?(shard: number, firing: { readonly automation: Automation; readonly state: string }): void;
+  /** A log entry was skipped because it cannot be read. */
   malformed?(shard: number): void;
 }

@@ -1,15 +1,15 @@
-/** A shard's part of Redis. */
+/** The store of one shard, in Redis. */
 
 import type { Redis } from "ioredis";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
-import { reaching } from "../store/connection.ts";
+import { callRedis } from "../store/connection.ts";
 import { encodeEvent, type StoredEntry } from "../store/entry.ts";
 import { decodeJson, encodeJson } from "../store/json.ts";
 import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
-import { Log } from "../store/log.ts";
+import { Log, type LogBatch } from "../store/log.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
 import type {
@@ -17,7 +17,6 @@ import type {
   CommitOutcome,
   Origin,
   OutboxEntry,
-  ReadBatch,
   ReadResult,
   ShardStore,
   StoredShard,
@@ -32,7 +31,7 @@ const originScript = new Script(scripts.origin);
 export interface RedisShardStoreOptions {
   readonly workspace: string;
   readonly shard: number;
-  /** The name under which this process owns the shard: its own and no other's. */
+  /** Identifies this process as the owner of the shard; unique to it. */
   readonly owner: string;
   readonly onMalformed?: (position: LogPosition, reason: string) => void;
 }
@@ -68,12 +67,12 @@ export class RedisShardStore implements ShardStore {
   }
 
   async load(): Promise<StoredShard> {
-    const cursor = await reaching(() => this.#redis.hgetall(this.#keys.cursor));
+    const cursor = await callRedis(() => this.#redis.hgetall(this.#keys.cursor));
     const { position } = cursor;
     const state = new Map<string, string>();
-    // In parts, so that a large state does not hold up Redis; nobody else writes it while the shard is ours.
+    // In parts, so that a large state does not block Redis. It does not change meanwhile: only the owner writes it.
     for (let part = "0", done = false; !done; done = part === "0") {
-      const [next, fields] = await reaching(() => this.#redis.hscan(this.#keys.state, part, "COUNT", 1_000));
+      const [next, fields] = await callRedis(() => this.#redis.hscan(this.#keys.state, part, "COUNT", 1_000));
       for (let index = 0; index < fields.length; index += 2) state.set(fields[index]!, fields[index + 1]!);
       part = next;
     }
@@ -118,8 +117,8 @@ export class RedisShardStore implements ShardStore {
       const batch = await this.#log.readBatch(after, { count, blockMs });
       if (batch.readCount > 0) return { ...batch, now: 0, entryCount: null };
     }
-    // One transaction, so that no entry can come between finding none and asking the time.
-    const replies = await reaching(async () => {
+    // One transaction, so that no entry can arrive after the read and before the time is read.
+    const replies = await callRedis(async () => {
       const results = await this.#redis
         .multi()
         .xread("COUNT", count, "STREAMS", this.#keys.log, after)
@@ -127,7 +126,7 @@ export class RedisShardStore implements ShardStore {
         .xlen(this.#keys.log)
         .get(this.#keys.trimmed)
         .exec();
-      if (results === null) throw new Error("the connection was lost");
+      if (results === null) throw new Error("connection lost");
       return results.map(([error, reply]) => {
         if (error !== null) throw error;
         return reply;
@@ -143,7 +142,7 @@ export class RedisShardStore implements ShardStore {
     return { ...batch, now: wholeMilliseconds(time), entryCount: length + Number(trimmed ?? 0) };
   }
 
-  readBack(last: LogPosition, first: LogPosition, count: number): Promise<ReadBatch> {
+  readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {
     return this.#log.readBack(last, first, count);
   }
 
@@ -169,12 +168,12 @@ export class RedisShardStore implements ShardStore {
   }
 
   async outbox(count: number): Promise<OutboxEntry[]> {
-    const entries = await reaching(() => this.#redis.xrange(this.#keys.outbox, "-", "+", "COUNT", count));
+    const entries = await callRedis(() => this.#redis.xrange(this.#keys.outbox, "-", "+", "COUNT", count));
     return entries.map(([position, fields]) => ({ position, invocation: readInvocation(fields[1] ?? "") }));
   }
 
   async clearOutbox(positions: readonly string[]): Promise<void> {
-    if (positions.length > 0) await reaching(() => this.#redis.xdel(this.#keys.outbox, ...positions));
+    if (positions.length > 0) await callRedis(() => this.#redis.xdel(this.#keys.outbox, ...positions));
   }
 
   interrupt(): void {
@@ -186,7 +185,7 @@ export class RedisShardStore implements ShardStore {
   }
 
   #run(script: Script, keys: readonly string[], parameters: readonly ScriptArgument[]): Promise<unknown> {
-    return reaching(() => script.run(this.#redis, keys, parameters));
+    return callRedis(() => script.run(this.#redis, keys, parameters));
   }
 }
 

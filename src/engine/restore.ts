@@ -1,4 +1,4 @@
-/** Where a shard goes on: the core as it was last committed, or at its origin. */
+/** Restores the core of a shard as it was last committed, or at its origin if it has never committed. */
 
 import { Core } from "../core/machine/core.ts";
 import { seenCountMax, seenFor } from "../core/model/limits.ts";
@@ -10,7 +10,7 @@ import { shardOf } from "./shard-of.ts";
 export interface RestoreSettings {
   readonly shard: number;
   readonly shardCount: number;
-  /** The lateness of triggers that name none. */
+  /** The lateness of triggers that do not set their own. */
   readonly latenessDefault?: Micros;
   readonly seenCountMax?: number;
 }
@@ -20,6 +20,7 @@ export interface Restored {
   readonly cursor: Cursor;
 }
 
+/** @throws RedisUnreachable */
 export async function restore(
   store: ShardStore,
   settings: RestoreSettings,
@@ -27,21 +28,24 @@ export async function restore(
 ): Promise<Restored> {
   const { shard, shardCount, ...options } = settings;
   const stored = await store.load();
-  if (stored.cursor === null) return begin(store, settings, logger);
+  if (stored.cursor === null) return startAtOrigin(store, settings, logger);
 
   const core = Core.restore(stored.state, options);
   let cursor = stored.cursor;
   const last = await store.lastPosition();
   if (comparePositions(last, cursor.position) < 0) {
     const fields = { shard, cursor: cursor.position, last };
-    logger.error(fields, "The log ends before the cursor: entries were lost. Continuing with new ones");
+    logger.error(
+      fields,
+      "The log ends before the shard's cursor: entries were lost; continuing with new ones",
+    );
     cursor = { ...cursor, position: last };
   }
   await recallSeenIds(core, cursor, store, options.seenCountMax ?? seenCountMax);
   return { core, cursor };
 }
 
-async function begin(
+async function startAtOrigin(
   store: ShardStore,
   { shard, shardCount, ...options }: RestoreSettings,
   logger: EngineLogger,
@@ -50,7 +54,7 @@ async function begin(
   const core = new Core(options);
   if (trimmed) {
     const fields = { shard, position };
-    logger.warn(fields, "New shard in a trimmed log: it sees new events only");
+    logger.warn(fields, "The log was trimmed before this shard first started; it sees only new events");
   }
   for (const automation of automations) {
     if (shardOf(automation.id, shardCount) !== shard) continue;
@@ -61,7 +65,7 @@ async function begin(
 
 const recallCount = 1_000;
 
-/** Tells the core which event ids it has lately seen: they are in the log, so they need no place in the state. */
+/** Marks recent event ids as seen. They are read from the log, so the state does not have to hold them. */
 async function recallSeenIds(core: Core, cursor: Cursor, store: ShardStore, countMax: number): Promise<void> {
   const first = positionBefore(cursor.watermark - seenFor);
   const sightings: { id: string; received: Micros }[] = [];
@@ -73,9 +77,9 @@ async function recallSeenIds(core: Core, cursor: Cursor, store: ShardStore, coun
     if (batch.readCount < recallCount) break;
     last = `(${batch.position}`;
   }
-  let at = 0; // sightings are noted in order, also where the store's clock stepped back
+  let seenAt = 0; // never decreases, even where the store's clock stepped back
   for (const { id, received } of sightings.slice(0, countMax).reverse()) {
-    at = Math.max(at, received);
-    core.markSeen(id, at);
+    seenAt = Math.max(seenAt, received);
+    core.markSeen(id, seenAt);
   }
 }

@@ -1,8 +1,7 @@
 /**
- * Which shard an automation belongs to.
+ * Returns the shard that an automation belongs to.
  *
- * FNV-1a over the id: the same for every process and version, because it decides whose state an automation's windows
- * are in.
+ * FNV-1a over the id. It must never change, because it decides in which shard's state an automation's windows are.
  */
 export function shardOf(automationId: string, shardCount: number): number {
   let hash = 0x811c9dc5;

@@ -1,7 +1,7 @@
 /**
- * A shard's life in this process: wait for the lease, restore, run the loop, and start over when anything fails.
+ * Runs a shard in this process: waits for the lease, restores the core, runs the loop, and starts over after any failure.
  *
- * Starting over is always right, because nothing that matters is in memory alone.
+ * Starting over is always safe, because everything that matters is stored.
  */
 
 import type { Clock } from "../retry/clock.ts";
@@ -22,42 +22,41 @@ export interface ShardPorts {
 }
 
 export interface ShardSettings extends RestoreSettings {
-  /** How long the shard stays ours without a sign of life. */
+  /** How long the shard keeps its owner without a renewal. */
   readonly leaseMs: number;
 }
 
-/** Redis is asked for the lease this often while it is unavailable: a shard should not wait for long once it is back. */
+/** The longest wait between claims while Redis is unavailable. It is short, so that shards resume soon after Redis does. */
 const claimRetryMsMax = 500;
 
 /**
- * Runs a shard until `stop` is aborted; then gives it up at once.
+ * Runs a shard until `stop` is aborted, and then releases it at once.
  *
- * @param settled called when the shard is first known to be owned, by this process or another
+ * @param onOwned called once it is known that the shard has an owner, this process or another; may be called again
  */
 export async function runShard(
   ports: ShardPorts,
   settings: ShardSettings,
   stop: AbortSignal,
-  settled: () => void = () => {},
+  onOwned: () => void = () => {},
 ): Promise<void> {
   const { clock, logger } = ports;
   const { shard } = settings;
-  const liveOnce = async () => {
-    const epoch = await claimShard(ports, settings, stop, settled);
+  const claimAndOwn = async () => {
+    const epoch = await claimShard(ports, settings, stop, onOwned);
     if (epoch === null) return; // stopped
     try {
-      await own(ports, settings, epoch, stop, settled);
+      await own(ports, settings, epoch, stop, onOwned);
     } catch (error) {
       if (!(error instanceof LostOwnership)) throw error;
-      if (!stop.aborted) logger.warn({ shard, reason: error.message }, "Lost the shard");
+      if (!stop.aborted) logger.warn({ shard, reason: error.message }, "Lost the shard; claiming it again");
     }
   };
-  // A Redis that is full gives the shard away and then takes no commit. To restore again and again without a pause would
-  // only burden it. A fault may come from an entry of the log and be met again: another owner, or a better version of the
-  // program, goes on from the same place.
+  // The waits matter. A Redis that is full grants the lease but rejects the commit, and restoring over and over would only
+  // add load. An entry of the log may cause the same fault again, until a fixed version continues from the same place.
   await keepRunning(
     async () => {
-      while (!stop.aborted) await liveOnce();
+      while (!stop.aborted) await claimAndOwn();
     },
     {
       signal: stop,
@@ -65,19 +64,19 @@ export async function runShard(
       onFailure: ({ kind, error, count, waitMs }) => {
         const fields = { shard, err: error, waitMs };
         if (kind === "fault")
-          logger.error(fields, "The shard stopped because of a program error; restarting it");
+          logger.error(fields, "The shard stopped because of an internal error; restarting it");
         else if (count === 1) logger.warn(fields, "Redis unavailable; retrying");
       },
     },
   );
 }
 
-/** Waits until the shard is this process's own. @returns its epoch; null when stopped */
+/** Waits until this process owns the shard. @returns the epoch; null if stopped */
 async function claimShard(
   { store, clock, logger }: ShardPorts,
   { shard, leaseMs }: ShardSettings,
   stop: AbortSignal,
-  settled: () => void,
+  onOwned: () => void,
 ): Promise<number | null> {
   for (let isWaiting = false; !stop.aborted; isWaiting = true) {
     const claim = await keepTrying(() => store.claim(leaseMs), {
@@ -90,18 +89,19 @@ async function claimShard(
     });
     if ("epoch" in claim) return claim.epoch;
     if (!isWaiting) logger.info({ shard }, "Another process owns the shard; waiting to take over");
-    settled();
+    onOwned();
     await clock.sleep(Math.min(Math.max(claim.heldMs, 1), leaseMs / 3), stop);
   }
   return null;
 }
 
+/** Runs the loop until it is stopped. @throws LostOwnership, RedisUnreachable */
 async function own(
   ports: ShardPorts,
   settings: ShardSettings,
   epoch: number,
   stop: AbortSignal,
-  restored: () => void,
+  onOwned: () => void,
 ): Promise<void> {
   const { store, queue, clock, logger, metrics, tracer = passOnTracer } = ports;
   const { shard, shardCount, leaseMs } = settings;
@@ -109,14 +109,14 @@ async function own(
   const signal = AbortSignal.any([stop, ended.signal]);
   const interrupt = () => store.interrupt();
   signal.addEventListener("abort", interrupt);
-  const keeping = keepLease(ports, epoch, leaseMs, ended);
+  const renewing = keepLease(ports, epoch, leaseMs, ended);
   const dispatcher = new Dispatcher(store, queue, clock, logger);
   dispatcher.start();
   try {
     const { core, cursor } = await restore(store, settings, logger);
     logger.info({ shard, epoch, position: cursor.position }, "Took over the shard");
     metrics.owned?.(shard, true);
-    restored();
+    onOwned();
     const dispatch = () => dispatcher.wake();
     const loop = new Loop(
       core,
@@ -125,13 +125,12 @@ async function own(
       { shard, shardCount, epoch },
     );
     await loop.run(signal);
-    if (!stop.aborted) throw new LostOwnership("the lease was lost");
+    if (!stop.aborted) throw new LostOwnership("another process claimed the lease");
   } finally {
     signal.removeEventListener("abort", interrupt);
     ended.abort();
     metrics.owned?.(shard, false);
-    await Promise.all([keeping, dispatcher.stop()]);
-    // When Redis cannot be reached the lease runs out by itself.
+    await Promise.all([renewing, dispatcher.stop()]);
     await store
       .release(epoch)
       .catch((error: unknown) =>
@@ -140,7 +139,7 @@ async function own(
   }
 }
 
-/** Renews the lease until it is lost, which ends the ownership, or the ownership ends. */
+/** Renews the lease until the ownership ends. Ends the ownership if the lease is lost. */
 async function keepLease(
   { store, clock, logger }: ShardPorts,
   epoch: number,
@@ -153,8 +152,8 @@ async function keepLease(
     try {
       if (!(await store.renew(epoch, leaseMs))) ended.abort();
     } catch (error) {
-      // Not the end: a commit says for sure whether the shard is still ours.
-      logger.warn({ err: error }, "Could not renew the shard's lease");
+      // The ownership does not end here: the next commit shows whether this process still owns the shard.
+      logger.warn({ err: error }, "Could not renew the shard's lease; retrying");
     }
   }
 }

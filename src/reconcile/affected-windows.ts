@@ -1,17 +1,17 @@
-/** The open windows that a plan keeps or resets, for those who read it before it is carried out. */
+/** Lists the open windows that a plan keeps or resets, for people who review it before it is carried out. */
 
 import { Core, type CoreOptions } from "../core/machine/core.ts";
 import { showWindow } from "../core/machine/explain.ts";
 import type { Log } from "../store/log.ts";
 import type { AutomationChange } from "./plan.ts";
 
-/** A window as `showWindow` returns it, and what becomes of it. */
+/** A window as `showWindow` returns it, and what happens to it. */
 export type AffectedWindow = ReturnType<typeof showWindow> & { readonly becomes: "kept" | "reset" };
 
 /**
  * Reads the windows of an automation that is about to be changed or deleted.
  *
- * @param options as the engine has them
+ * @param options the same as the engine's
  * @throws RedisUnreachable
  */
 export async function affectedWindows(

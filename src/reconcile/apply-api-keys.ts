@@ -1,8 +1,8 @@
-/** Brings the API keys of a Redis to what a key file says. */
+/** Makes the API keys in Redis match a key file. */
 
 import type { ApiKey } from "../store/api-key.ts";
 
-/** What this needs of the store of keys. */
+/** The part of `ApiKeyStore` that is needed here. */
 export interface ApiKeyTarget {
   all(): Promise<readonly ApiKey[]>;
   update(id: string, change: (key: ApiKey | null) => ApiKey | null): Promise<ApiKey | null>;
@@ -20,23 +20,23 @@ export interface AppliedApiKeys {
   readonly stillRevoked: readonly string[];
 }
 
-/** The file names a key whose id belongs to a key with another secret, made by a command. */
+/** The id of a key in the file belongs to a different key, which `tripline keys create` made. */
 export class ApiKeyTaken extends Error {
   override readonly name = "ApiKeyTaken";
   readonly id: string;
 
   constructor(id: string) {
-    super(`The id ${id} belongs to another key`);
+    super(`The id ${id} belongs to a different key`);
     this.id = id;
   }
 }
 
 /**
- * Creates and changes keys as the file says, and revokes those that it no longer names. Several servers may do so at
- * once; doing it again changes nothing.
+ * Creates and changes keys to match the file, and revokes those that the file no longer names. Several servers may do this
+ * at the same time; doing it again changes nothing.
  *
- * @param workspaces those that this server serves: only their keys are revoked, so that servers of other workspaces may
- *   have files of their own
+ * @param workspaces the workspaces of this server. Only their keys are revoked, so that servers of other workspaces can
+ *   have their own files
  * @throws ApiKeyTaken, RedisUnreachable
  */
 export async function applyApiKeys(
@@ -49,9 +49,9 @@ export async function applyApiKeys(
   const changed: string[] = [];
   const revoked: string[] = [];
   const stillRevoked: string[] = [];
-  // All are judged before the first is changed.
+  // Check all keys before changing the first.
   const stored = new Map((await store.all()).map((key) => [key.id, key]));
-  for (const { id, hash } of wanted) checkIsSame(stored.get(id) ?? null, { id, hash });
+  for (const key of wanted) checkIsSame(stored.get(key.id) ?? null, key);
 
   for (const key of wanted) {
     let isNew = false;
@@ -65,11 +65,11 @@ export async function applyApiKeys(
   }
 
   const ids = new Set(wanted.map(({ id }) => id));
-  const isGone = ({ id, source, revoked, workspace }: ApiKey): boolean =>
+  const isRemoved = ({ id, source, revoked, workspace }: ApiKey): boolean =>
     source === "file" && revoked === null && workspaces.includes(workspace) && !ids.has(id);
-  for (const { id } of [...stored.values()].filter(isGone)) {
+  for (const { id } of [...stored.values()].filter(isRemoved)) {
     const next = await store.update(id, (current) =>
-      current !== null && isGone(current)
+      current !== null && isRemoved(current)
         ? { ...current, revoked: now.toISOString(), revokedBy: "file" }
         : null,
     );
@@ -82,7 +82,7 @@ function checkIsSame(current: ApiKey | null, { id, hash }: Pick<ApiKey, "id" | "
   if (current?.source === "command" && current.hash !== hash) throw new ApiKeyTaken(id);
 }
 
-/** The key as it should be; null when it is so already. */
+/** The key as it should be; null if it already is. */
 function nextOf(current: ApiKey | null, wanted: WantedApiKey, now: Date): ApiKey | null {
   const next: ApiKey = {
     ...wanted,

@@ -1,4 +1,4 @@
-/** Carries plans out through the log. */
+/** Carries out plans through the log. */
 
 import { announceChange, announceDeletions } from "../store/announce.ts";
 import type { Log } from "../store/log.ts";
@@ -11,13 +11,13 @@ import {
   type StoredRules,
 } from "./plan.ts";
 
-/** What reconciling needs of the log. */
+/** The part of `Log` that reconciling needs. */
 export type RuleStore = Pick<
   Log,
   "automations" | "putAutomations" | "updateAutomation" | "deleteAutomations" | "destinations" | "hooks"
 >;
 
-/** Reads what a workspace holds. @throws RedisUnreachable */
+/** Reads everything that rules can change in a workspace. @throws RedisUnreachable */
 export async function readStored(store: RuleStore): Promise<StoredRules> {
   const [automations, destinations, hooks] = await Promise.all([
     store.automations(),
@@ -28,9 +28,9 @@ export async function readStored(store: RuleStore): Promise<StoredRules> {
 }
 
 /**
- * Reads, plans and, unless the plan is refused, carries out. Rules that are already in place append nothing to the log.
+ * Makes a plan and, unless it has refusals, carries it out. Rules that are already in place append nothing to the log.
  *
- * @throws RedisUnreachable; applying again then completes what was begun
+ * @throws RedisUnreachable; applying the rules again completes what was started
  */
 export async function applyRules(
   store: RuleStore,
@@ -43,8 +43,8 @@ export async function applyRules(
 }
 
 /**
- * Makes the changes of a plan. An automation never refers to a destination that is not there yet, or no longer; and the
- * first event that a hook makes meets the rules that came with it.
+ * Makes the changes of a plan, in this order: new destinations, automations, hooks, removed destinations. So an automation
+ * never refers to a missing destination, and the first event of a new hook is seen by the rules that came with it.
  *
  * @throws RedisUnreachable
  */
@@ -61,14 +61,13 @@ export async function carryOut(plan: Plan, store: RuleStore): Promise<void> {
   for (const change of automations) {
     if (change.kind !== "change") continue;
     const { rule } = change;
-    // Merged with what is stored at that moment: it may have been paused since the plan was made, or a watched file may
-    // define it now.
+    // Merged with what is stored now: since the plan was made, it may have been paused, or defined by a watched file.
     const updated = await store.updateAutomation(
       rule.id,
       (current) => (from === "apply" && current.source.kind === "file" ? current : mergeRule(current, rule)),
       announceChange("updated"),
     );
-    // Deleted since: what was paused is gone as well, so the rule begins a new life.
+    // Deleted since the plan was made, and a pause with it, so the rule starts over.
     if (updated === null) await store.putAutomations([rule], announceChange("created"));
   }
   const deleted = automations.flatMap((change) => (change.kind === "delete" ? [change.before] : []));

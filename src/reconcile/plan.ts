@@ -1,9 +1,9 @@
 /**
- * What has to change so that a workspace holds what rules say. Pure: it compares, and writes nothing.
+ * Plans the changes that make a workspace match the rules. Pure: it compares, and writes nothing.
  *
- * Rules come from two sides. *Watched files* are whatever a server's `--rules` hold, so what is gone from them is deleted.
- * *Applied* rules were sent by `tripline apply`, and are deleted only on request. Neither side deletes what the other
- * owns, or what was created over the API.
+ * Rules come from two sides. *Watched files* are everything that a server's `--rules` name, so a rule that is removed from
+ * them is deleted. *Applied* rules were sent by `tripline apply` and are deleted only on request. Neither side deletes what
+ * the other owns, or what was created over the API.
  */
 
 import {
@@ -15,15 +15,15 @@ import {
 import type { Destination } from "../core/model/destination.ts";
 import type { Hook } from "../core/model/hook.ts";
 
-/** Everything that the rules of a workspace say, with ids and defaults filled in. */
+/** Everything that the rules of a workspace declare, with ids and defaults filled in. */
 export interface DesiredRules {
   readonly automations: readonly Automation[];
   readonly destinations: readonly Destination[];
-  /** Left out: hooks stay as they are. */
+  /** If left out, the hooks stay as they are. */
   readonly hooks?: readonly Hook[];
 }
 
-/** What a workspace holds. */
+/** What a workspace has now. */
 export interface StoredRules {
   readonly automations: readonly Automation[];
   readonly destinations: readonly Destination[];
@@ -43,7 +43,7 @@ export type AutomationChange =
       readonly kind: "change";
       readonly before: Automation;
       readonly after: Automation;
-      /** What the rule says, before it is merged into the life of the stored automation. */
+      /** What the rule declares, before it is merged with the stored automation. */
       readonly rule: Automation;
       readonly fields: readonly ChangedField[];
       readonly windows: "kept" | "reset";
@@ -56,18 +56,18 @@ export type DestinationChange =
 
 export interface Plan {
   readonly from: PlanOptions["from"];
-  /** In order of their names. */
+  /** Ordered by name. */
   readonly automations: readonly AutomationChange[];
   readonly destinations: readonly DestinationChange[];
-  /** What the hooks will be; null: they stay as they are. */
+  /** All hooks after the change; null if they stay as they are. */
   readonly hooks: readonly Hook[] | null;
-  /** Why the plan must not be carried out, in sentences; usually none. */
+  /** Sentences that say why the plan must not be carried out; usually empty. */
   readonly refusals: readonly string[];
-  /** What will be done although it is probably not meant, in sentences; usually none. */
+  /** Sentences about changes that will be made but are probably mistakes; usually empty. */
   readonly warnings: readonly string[];
 }
 
-const shownFields = [
+const comparedFields = [
   "description",
   "enabled",
   "tags",
@@ -79,12 +79,12 @@ const shownFields = [
   "source",
 ] as const satisfies readonly (keyof Automation)[];
 
-export type ChangedField = (typeof shownFields)[number];
+export type ChangedField = (typeof comparedFields)[number];
 
 /**
- * Plans the way from what is stored to what is desired.
+ * Plans how to get from what is stored to what is desired.
  *
- * All rules of one side have to be given together: what is missing is taken as removed.
+ * Pass all rules of one side together: a missing rule counts as removed.
  */
 export function planChanges(stored: StoredRules, desired: DesiredRules, options: PlanOptions): Plan {
   const { from } = options;
@@ -95,16 +95,16 @@ export function planChanges(stored: StoredRules, desired: DesiredRules, options:
     destinations: destinationChanges(stored, desired, from),
     hooks: changedHooks(stored, desired),
     refusals: from === "apply" ? conflicts : [],
-    // To refuse a whole directory of rules for a name that someone took over the API would silence its alarms.
+    // Refusing a whole directory of rules, because one of its names was taken over the API, would silence its alarms.
     warnings: from === "apply" ? [] : conflicts,
   };
 }
 
 /**
- * The rule in the life of the stored automation, or that one itself when nothing differs.
+ * Merges a rule into the stored automation. Returns the stored automation itself if nothing differs.
  *
- * Pausing or resuming over the API lasts until the rule itself says something else about `enabled` than before, also
- * when the rule moves from `tripline apply` to a watched file.
+ * An automation that was paused or resumed over the API stays so until the rule's own `enabled` changes, even if the rule
+ * moves from `tripline apply` to a watched file.
  */
 export function mergeRule(current: Automation, rule: Automation): Automation {
   const enabled = declaredEnabled(current.source) === rule.enabled ? current.enabled : rule.enabled;
@@ -112,23 +112,23 @@ export function mergeRule(current: Automation, rule: Automation): Automation {
   const after = { ...rule, ...owner, enabled, created: current.created };
   const { updated } = current;
   if (canonicalJson({ ...after, updated }) === canonicalJson(current)) return current;
-  // Later than before, also where the clock has stepped back: clients sort by it.
+  // Later than before even if the clock stepped back, because clients sort by it.
   return { ...after, updated: Math.max(rule.updated, updated + 1) };
 }
 
-/** Whether an automation came from this side, which alone may delete it. */
-function cameFrom(from: PlanOptions["from"], source: AutomationSource): boolean {
+/** Whether an automation belongs to this side. Only its own side may delete it. */
+function belongsTo(from: PlanOptions["from"], source: AutomationSource): boolean {
   return from === "watched files"
     ? source.kind === "file"
     : source.kind === "api" && source.applied !== undefined;
 }
 
-/** The names of the automations that a plan creates, changes or deletes. */
+/** The names of the automations that a plan changes in this way. */
 export function namesOf(plan: Plan, kind: AutomationChange["kind"]): string[] {
   return plan.automations.filter((change) => change.kind === kind).map(nameOf);
 }
 
-/** What the rule last said about `enabled`; undefined for an automation without a rule. */
+/** The `enabled` that the rule last declared; undefined for an automation without a rule. */
 function declaredEnabled(source: AutomationSource): boolean | undefined {
   return source.kind === "file" ? source.enabled : source.applied?.enabled;
 }
@@ -145,15 +145,15 @@ function automationChanges(
     if (before === undefined) return { kind: "create", after: rule };
     const after = mergeRule(before, rule);
     if (after === before) return { kind: "unchanged", after };
-    const fields = shownFields.filter(
+    const fields = comparedFields.filter(
       (field) => canonicalJson(before[field]) !== canonicalJson(after[field]),
     );
-    // As the core decides when the change reaches it.
-    const keeps = before.enabled === after.enabled && sameTrigger(before.trigger, after.trigger);
-    return { kind: "change", before, after, rule, fields, windows: keeps ? "kept" : "reset" };
+    // The core decides in the same way when the change reaches it.
+    const keepsWindows = before.enabled === after.enabled && sameTrigger(before.trigger, after.trigger);
+    return { kind: "change", before, after, rule, fields, windows: keepsWindows ? "kept" : "reset" };
   });
   const leftOver = stored.automations.filter(
-    ({ id, source }) => cameFrom(from, source) && !desiredIds.has(id),
+    ({ id, source }) => belongsTo(from, source) && !desiredIds.has(id),
   );
   const deletions = prune ? leftOver.map((before): AutomationChange => ({ kind: "delete", before })) : [];
   return [...changes, ...deletions].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
@@ -163,7 +163,7 @@ function nameOf(change: AutomationChange): string {
   return change.kind === "delete" ? change.before.name : change.after.name;
 }
 
-/** Watched files delete destinations that are gone from them; `apply` never deletes one. */
+/** A destination that is removed from watched files is deleted; `apply` never deletes one. */
 function destinationChanges(
   stored: StoredRules,
   desired: DesiredRules,
@@ -195,7 +195,7 @@ function changedHooks(stored: StoredRules, { hooks }: DesiredRules): readonly Ho
   return isSame ? null : hooks;
 }
 
-/** Two automations of one name would both fire. */
+/** Finds other automations with the name of a rule: both would fire. */
 function automationConflicts({ automations }: StoredRules, desired: DesiredRules): string[] {
   const rules = new Map(desired.automations.map((rule) => [rule.name, rule]));
   return automations.flatMap(({ name, id, source }) => {
@@ -204,11 +204,11 @@ function automationConflicts({ automations }: StoredRules, desired: DesiredRules
     if (source.kind === "file") {
       return rule.source.kind === "file"
         ? []
-        : [`${JSON.stringify(name)} is defined in ${source.file}, which the server reads`];
+        : [`${JSON.stringify(name)} is already defined in ${source.file}, which the server watches`];
     }
     if (rule.id === id) return [];
     return [
-      `${JSON.stringify(name)} is also the name of ${id}, which was created over the API: delete or rename that one`,
+      `${JSON.stringify(name)} is also the name of automation ${id}, which was created over the API; delete or rename it`,
     ];
   });
 }
@@ -224,6 +224,6 @@ function destinationConflicts(
   return destinations.flatMap(({ id, definition, source }) => {
     if (source.kind !== "file" || !ids.has(id)) return [];
     const name = JSON.stringify(definition.name);
-    return [`The destination ${name} is defined in ${source.file}, which the server reads`];
+    return [`Destination ${name} is already defined in ${source.file}, which the server watches`];
   });
 }

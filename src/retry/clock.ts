@@ -1,19 +1,19 @@
-/** Time for waiting. What time it is, the log says. */
+/** The clock for waits and measurements. The time at which something happened comes from the log instead. */
 
 import { setTimeout as wait } from "node:timers/promises";
 
 export interface Clock {
-  /** Milliseconds that only grow, from any start. */
+  /** A monotonic number of milliseconds, from an arbitrary start. */
   now(): number;
-  /** Resolves after that time, or at once when aborted. */
+  /** Resolves after this time, or as soon as the signal is aborted. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
-  /** From 0 to 1, so that many waiting processes do not all return in the same moment. */
+  /** A random number from 0 to 1, so that many waiting processes do not all come back at the same moment. */
   random(): number;
 }
 
 /** The process's own clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
-  sleep: (ms, signal) => wait(ms, undefined, { signal }).catch(() => {}), // aborted: it has waited long enough
+  sleep: (ms, signal) => wait(ms, undefined, { signal }).catch(() => {}), // rejects only when aborted
   random: Math.random,
 };

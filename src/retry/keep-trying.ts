@@ -1,8 +1,8 @@
 /**
- * Trying again, with exponential backoff and jitter.
+ * Retries with exponential backoff and jitter.
  *
- * An outage ends by itself, so it is waited for. A fault usually does not: a single step throws it, while background work
- * that nothing else can take over starts again, more and more slowly.
+ * An outage usually passes, so a retry makes sense. Any other error, a *fault*, usually does not: `keepTrying` throws it.
+ * `keepRunning` restarts even then, at longer and longer intervals, because nothing else would do its work.
  */
 
 import { type Clock, systemClock } from "./clock.ts";
@@ -11,20 +11,20 @@ import { Outage } from "./outage.ts";
 export interface Failure {
   readonly kind: "outage" | "fault";
   readonly error: unknown;
-  /** 1 for the first of a series. A series ends when a try lasts longer than twice the longest wait. */
+  /** 1 for the first failure in a row. Counting starts over after a try that lasts more than twice the longest wait. */
   readonly count: number;
-  /** How long until the next try. */
+  /** The wait before the next try. */
   readonly waitMs: number;
 }
 
 export interface RetryOptions {
-  /** Aborted: no further try is made. */
+  /** No further try is made once this is aborted. */
   readonly signal: AbortSignal;
-  /** The first wait. Each further one is twice as long. */
+  /** The first wait; it doubles with each further failure. */
   readonly firstMs?: number;
   /** The longest wait. */
   readonly maxMs?: number;
-  /** Called for each failure that is followed by another try. */
+  /** Called for each failure before the wait for the next try. */
   readonly onFailure?: (failure: Failure) => void;
   readonly clock?: Clock;
 }
@@ -34,13 +34,13 @@ const maxMsDefault = 5_000;
 const faultMsMax = 30_000;
 
 /**
- * Repeats a step until it succeeds. It is tried at least once, also when the signal is aborted already.
+ * Repeats a step until it succeeds. It is tried at least once, even if the signal is already aborted.
  *
  * @example
  * const position = await keepTrying(() => history.recordedPosition(), { signal });
  *
- * @param options.giveUpAfterMs how long after the first failure to try again; forever by default
- * @throws what the step threw last, when it was a fault, the signal is aborted, or the time is up
+ * @param options.giveUpAfterMs how long after the first failure to keep trying; forever by default
+ * @throws the step's last error, if it is a fault, the signal is aborted, or the time is up
  */
 export async function keepTrying<T>(
   step: () => Promise<T>,
@@ -63,7 +63,7 @@ export async function keepTrying<T>(
 }
 
 /**
- * Runs work until it ends by itself, or the signal is aborted. Whatever it throws before that, it is started again.
+ * Runs work until it returns or the signal is aborted. If it throws, it is started again after a wait.
  *
  * @example
  * await keepRunning(() => followTheLog(signal), { signal, onFailure: ({ error }) => logger.warn({ err: error }, "…") });
@@ -86,24 +86,24 @@ class FailureSeries {
   readonly #options: RetryOptions;
   readonly #clock: Clock;
   #count = 0;
-  #begun = 0;
+  #tryStarted = 0;
 
   constructor(options: RetryOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** A try begins. */
+  /** Call this before each try. */
   begin(): void {
-    this.#begun = this.#clock.now();
+    this.#tryStarted = this.#clock.now();
   }
 
-  /** The try failed: reports it, and waits for the next one. */
+  /** Reports that the try failed, and waits before the next one. */
   async wait(error: unknown): Promise<void> {
     const { signal, firstMs = firstMsDefault, maxMs: outageMsMax = maxMsDefault, onFailure } = this.#options;
     const kind = error instanceof Outage ? "outage" : "fault";
     const maxMs = kind === "outage" ? outageMsMax : Math.max(faultMsMax, outageMsMax);
-    if (this.#clock.now() - this.#begun > 2 * maxMs) this.#count = 0;
+    if (this.#clock.now() - this.#tryStarted > 2 * maxMs) this.#count = 0;
     this.#count += 1;
     const fullMs = Math.min(firstMs * 2 ** (this.#count - 1), maxMs);
     const waitMs = Math.round(fullMs * (0.5 + this.#clock.random() / 2));

@@ -1,7 +1,7 @@
 /**
- * Something outside the program is unavailable: waiting may help, and nothing in the program is wrong.
+ * Something outside the program is unavailable. Waiting may help; the program itself is not at fault.
  *
- * Any other error is a *fault*, of the program or of its input.
+ * Every other error is a *fault* in the program or its input.
  */
 export class Outage extends Error {
   override readonly name: string = "Outage";

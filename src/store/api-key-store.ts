@@ -1,8 +1,8 @@
-/** API keys as Redis holds them, for all workspaces together: a request without a workspace names only its key. */
+/** API keys in Redis. All workspaces share one hash, because a request may name its key but no workspace. */
 
 import type { Redis } from "ioredis";
 import { type ApiKey, ApiKeySchema } from "./api-key.ts";
-import { reaching } from "./connection.ts";
+import { callRedis } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { apiKeysKey } from "./keys.ts";
 import { Script } from "./script.ts";
@@ -10,8 +10,8 @@ import * as scripts from "./scripts/generated.ts";
 
 const replaceApiKeyScript = new Script(scripts.replaceApiKey);
 
-/** Every method throws RedisUnreachable. */
-export class KeyStore {
+/** Every method may throw RedisUnreachable. */
+export class ApiKeyStore {
   readonly #redis: Redis;
 
   constructor(redis: Redis) {
@@ -20,45 +20,46 @@ export class KeyStore {
 
   /** Creates or replaces a key. */
   async put(key: ApiKey): Promise<void> {
-    await reaching(() => this.#redis.hset(apiKeysKey, key.id, encodeJson(key)));
+    await callRedis(() => this.#redis.hset(apiKeysKey, key.id, encodeJson(key)));
   }
 
   /**
-   * Changes a key in one step, so that no change of another process is lost: a key revoked meanwhile stays revoked.
+   * Changes a key without losing a change by another process: a key that was revoked in the meantime stays revoked.
    *
-   * @param change what to store instead, given the stored key (null when there is none); null to leave it
-   * @returns what was stored; null when `change` left it
+   * @param change takes the stored key (null if there is none) and returns its replacement, or null to change nothing.
+   *   Called again if the key has changed in the meantime
+   * @returns the replacement; null if nothing changed
    */
   async update(id: string, change: (key: ApiKey | null) => ApiKey | null): Promise<ApiKey | null> {
     for (;;) {
-      const text = await reaching(() => this.#redis.hget(apiKeysKey, id));
+      const text = await callRedis(() => this.#redis.hget(apiKeysKey, id));
       const next = change(text === null ? null : read(text));
       if (next === null) return null;
       const parameters = [id, text ?? "", encodeJson(next)];
-      const replaced = await reaching(() => replaceApiKeyScript.run(this.#redis, [apiKeysKey], parameters));
+      const replaced = await callRedis(() => replaceApiKeyScript.run(this.#redis, [apiKeysKey], parameters));
       if (replaced === 1) return next;
     }
   }
 
   async find(id: string): Promise<ApiKey | null> {
-    const text = await reaching(() => this.#redis.hget(apiKeysKey, id));
+    const text = await callRedis(() => this.#redis.hget(apiKeysKey, id));
     return text === null ? null : read(text);
   }
 
-  /** All keys, the oldest first; revoked and expired ones too. */
+  /** All keys, oldest first, including revoked and expired ones. */
   async all(): Promise<ApiKey[]> {
-    const texts = await reaching(() => this.#redis.hvals(apiKeysKey));
+    const texts = await callRedis(() => this.#redis.hvals(apiKeysKey));
     return texts.map(read).sort((a, b) => (a.created < b.created ? -1 : 1));
   }
 
-  /** Removes every trace of a key. @returns false when there was none */
+  /** Deletes a key. @returns false if it does not exist */
   async remove(id: string): Promise<boolean> {
-    return (await reaching(() => this.#redis.hdel(apiKeysKey, id))) === 1;
+    return (await callRedis(() => this.#redis.hdel(apiKeysKey, id))) === 1;
   }
 
-  /** True when there is any, be it revoked or expired. */
-  async any(): Promise<boolean> {
-    return (await reaching(() => this.#redis.hlen(apiKeysKey))) > 0;
+  /** Whether there are any keys, including revoked and expired ones. */
+  async hasKeys(): Promise<boolean> {
+    return (await callRedis(() => this.#redis.hlen(apiKeysKey))) > 0;
   }
 }
 

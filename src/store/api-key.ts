@@ -1,9 +1,9 @@
 /**
- * API keys: what one is, and how a secret is known without being kept.
+ * API keys: what is stored about a key, and how a token is checked against it.
  *
- * A key reads `tripline_<id>_<secret>`. The id finds the record; of the secret only its SHA-256 is kept. A slow hash, as
- * passwords need, would add nothing: the secret is 256 random bits, which nobody can guess however fast they try, and a
- * fast one can be checked at each request.
+ * A token looks like `tripline_<id>_<secret>`. The id finds the record, which holds only the SHA-256 of the secret. A slow
+ * hash, as passwords need, would not help: the secret is 256 random bits, too many to guess at any speed. A fast hash can
+ * be checked on every request.
  */
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
@@ -11,13 +11,13 @@ import { z } from "zod";
 import { scopes } from "../core/model/scope.ts";
 import { formatDuration, parseDuration, second } from "../core/model/time.ts";
 
-/** At most `count` requests and events in `seconds`, on the average and at once. */
+/** At most `count` requests and events in `seconds`, both on average and in one burst. */
 const RateSchema = z.object({ count: z.int().min(1), seconds: z.number().positive() });
 
 export const ApiKeySchema = z.object({
   id: z.string(),
   name: z.string(),
-  /** The one workspace that it opens. */
+  /** The only workspace that the key gives access to. */
   workspace: z.string(),
   scopes: z.array(z.enum(scopes)),
   /** SHA-256 of the secret, in hex. */
@@ -26,15 +26,15 @@ export const ApiKeySchema = z.object({
   created: z.string(),
   expires: z.string().nullable(),
   revoked: z.string().nullable(),
-  /** What revoked it. A key that a file revoked becomes active again when the file names it again. */
+  /** What revoked the key. A key that a file revoked becomes active again when the file names it again. */
   revokedBy: z.enum(["command", "file"]).nullable().default(null),
   rate: RateSchema.nullable(),
-  /** Where it comes from: `tripline keys create`, or the file that TRIPLINE_API_KEYS_FILE names. */
+  /** Where the key comes from: `tripline keys create`, or the file that TRIPLINE_API_KEYS_FILE names. */
   source: z.enum(["command", "file"]).default("command"),
 });
 
 export type Rate = z.infer<typeof RateSchema>;
-/** What is kept of a key: enough to know it, not enough to use it. */
+/** The stored form of a key: enough to recognize a token, not enough to make one. */
 export type ApiKey = z.infer<typeof ApiKeySchema>;
 
 export type NewApiKey = Pick<ApiKey, "name" | "workspace" | "scopes" | "expires" | "rate">;
@@ -44,7 +44,7 @@ const secretBytes = 32;
 /**
  * Makes a key.
  *
- * @returns what to keep, and the token to show once
+ * @returns the record to store, and the token, which is shown once and cannot be recovered
  */
 export function makeKey(wanted: NewApiKey, now: Date): { key: ApiKey; token: string } {
   const id = randomBytes(6).toString("hex");
@@ -61,12 +61,12 @@ export function makeKey(wanted: NewApiKey, now: Date): { key: ApiKey; token: str
   return { key, token: `tripline_${id}_${secret}` };
 }
 
-/** What is stored of a secret: its SHA-256, in hex. */
+/** The stored form of a secret: its SHA-256, in hex. */
 export function hashOf(secret: string): string {
   return sha256(secret).toString("hex");
 }
 
-/** A token in its parts; null when it is none of ours. As an auth string it may follow a name: `anything:<key>`. */
+/** Splits a token; null if it is not a Tripline token. In an auth string it may follow a name: `anything:<token>`. */
 export function readToken(token: string): { id: string; secret: string } | null {
   const [, id, secret] = /(?:^|:)tripline_([0-9a-f]{12})_([\w-]{43})$/.exec(token) ?? [];
   return id === undefined || secret === undefined ? null : { id, secret };
@@ -79,15 +79,15 @@ export function stateOf({ expires, revoked }: Pick<ApiKey, "expires" | "revoked"
   return expires !== null && Date.parse(expires) <= now ? "expired" : "active";
 }
 
-/** Whether a secret opens a key now. The time that it takes says nothing of the hash. */
-export function opens(secret: string, key: ApiKey, now: number): boolean {
+/** Whether a secret is that of a key, and the key is active. Takes the same time for a wrong secret as for the right one. */
+export function unlocks(secret: string, key: ApiKey, now: number): boolean {
   const hash = Buffer.from(key.hash, "hex");
   const presented = sha256(secret);
-  const isRight = hash.length === presented.length && timingSafeEqual(hash, presented);
-  return isRight && stateOf(key, now) === "active";
+  const isMatch = hash.length === presented.length && timingSafeEqual(hash, presented);
+  return isMatch && stateOf(key, now) === "active";
 }
 
-/** A rate such as `100/s`, `5000/h` or `10/30s`; null when the text is not one. */
+/** Parses a rate such as `100/s`, `5000/h` or `10/30s`; null if it is invalid. */
 export function parseRate(text: string): Rate | null {
   const [, count, unit = ""] = /^(\d{1,9})\/(\d*[smhd])$/.exec(text) ?? [];
   const length = parseDuration(/^\d/.test(unit) ? unit : `1${unit}`);

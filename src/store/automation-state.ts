@@ -1,19 +1,19 @@
-/** What the engine has committed of one automation, to be looked at from outside. */
+/** Reads the state that the engine has committed for one automation. */
 
 import type { Redis } from "ioredis";
-import { reaching } from "./connection.ts";
+import { callRedis } from "./connection.ts";
 import { shardKeys, workspaceKeys } from "./keys.ts";
 
-/** The fields of a shard's state, as `Core.restore` takes them. */
+/** Fields of a shard's state, for `Core.restore`. */
 export type StateFields = ReadonlyMap<string, string>;
 
-/** The engine commits while its state is read; after so many tries, windows that just changed are left out. */
+/** The engine may commit during a read. After this many tries, windows that keep changing are left out. */
 const triesMax = 5;
 
 /**
- * Reads the state of one automation, with the events that its windows refer to.
+ * Reads the state of one automation, including the events that its windows refer to.
  *
- * @returns null when no shard has taken the automation up yet
+ * @returns null if no shard has committed anything for this automation yet
  * @throws RedisUnreachable
  */
 export async function readAutomationState(
@@ -21,10 +21,10 @@ export async function readAutomationState(
   workspace: string,
   automationId: string,
 ): Promise<StateFields | null> {
-  const shardCount = Number((await reaching(() => redis.get(workspaceKeys(workspace).shardCount))) ?? "1");
+  const shardCount = Number((await callRedis(() => redis.get(workspaceKeys(workspace).shardCount))) ?? "1");
   for (let shard = 0; shard < shardCount; shard++) {
     const key = shardKeys(workspace, shard).state;
-    if ((await reaching(() => redis.hexists(key, `a:${automationId}`))) === 0) continue;
+    if ((await callRedis(() => redis.hexists(key, `a:${automationId}`))) === 0) continue;
     for (let tries = 1; ; tries++) {
       const { fields, missing } = await readOnce(redis, key, automationId);
       if (missing.size === 0) return fields;
@@ -42,7 +42,7 @@ async function readOnce(redis: Redis, key: string, automationId: string) {
   const fields = new Map<string, string>();
   for (let part = "0", done = false; !done; done = part === "0") {
     const match = `*${automationId}*`;
-    const [next, found] = await reaching(() => redis.hscan(key, part, "MATCH", match, "COUNT", 1_000));
+    const [next, found] = await callRedis(() => redis.hscan(key, part, "MATCH", match, "COUNT", 1_000));
     for (let index = 0; index < found.length; index += 2)
       fields.set(found[index] ?? "", found[index + 1] ?? "");
     part = next;
@@ -50,7 +50,7 @@ async function readOnce(redis: Redis, key: string, automationId: string) {
   for (const field of fields.keys()) if (field.split(":")[1] !== automationId) fields.delete(field);
   const positions = [...new Set([...fields].flatMap(([field, value]) => positionsIn(field, value)))];
   const wanted = ["meta", ...positions.map((position) => `e:${position}`)];
-  const values = await reaching(() => redis.hmget(key, ...wanted));
+  const values = await callRedis(() => redis.hmget(key, ...wanted));
   const missing = new Set<string>();
   for (const [index, field] of wanted.entries()) {
     const value = values[index] ?? null;
@@ -60,10 +60,10 @@ async function readOnce(redis: Redis, key: string, automationId: string) {
   return { fields, missing };
 }
 
-/** The log positions of the events that a window, a composite's memory, or a waiting event refers to. */
+/** The log positions of the events that a field refers to: a window, a composite's memory, or a pending event. */
 function positionsIn(field: string, value: string): string[] {
   if (!field.startsWith("k:") && !field.startsWith("p:")) return [];
   return [...value.matchAll(/"(?:last|arrival)":"(\d+-\d+)"|^\["(\d+-\d+)"/g)].map(
-    ([, a, b]) => a ?? b ?? "",
+    ([, ofWindow, ofPending]) => ofWindow ?? ofPending ?? "",
   );
 }

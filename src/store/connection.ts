@@ -1,48 +1,46 @@
 /**
  * Connections to Redis that fail fast.
  *
- * A command waits for a connection attempt under way and no longer: when that fails, or the connection is lost, it is
- * rejected and never sent again, because only its sender knows whether sending it twice is harmless. The connection
- * itself is sought again forever.
+ * A command waits for the current attempt to connect and no longer. If the attempt fails or the connection is lost, the
+ * command is rejected. It is not resent, because only the caller knows whether that is safe. The connection itself is
+ * retried forever.
  */
 
 import { Redis } from "ioredis";
 import { Outage } from "../retry/outage.ts";
 
-/** Redis cannot be reached, or refuses to store anything for now. Whether the command took effect is unknown. */
+/** Redis cannot be reached, or cannot accept writes at the moment. The command may or may not have taken effect. */
 export class RedisUnreachable extends Outage {
   override readonly name = "RedisUnreachable";
 
   constructor(cause: unknown) {
-    super(`Redis cannot be reached or cannot store now: ${reasonOf(cause)}`, { cause });
+    super(`Redis is unavailable: ${reasonOf(cause)}`, { cause });
   }
 }
 
-/** In words for the people who run the server; ioredis's own are about its options. */
+/** The reason in terms of Redis, for operators; some messages of ioredis are about its own options. */
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
-  // A transaction is refused because of what was refused in it.
-  // When the connection is lost the two are one.
-  const [refusal = cause] = (cause as { previousErrors?: readonly Error[] }).previousErrors ?? [];
-  return refusal.name === "MaxRetriesPerRequestError" ? "there is no connection to it" : refusal.message;
+  // A failed transaction carries the error of the command that made it fail.
+  const [first = cause] = (cause as { previousErrors?: readonly Error[] }).previousErrors ?? [];
+  return first.name === "MaxRetriesPerRequestError" ? "not connected" : first.message;
 }
 
 export interface ConnectOptions {
   /** Shown by Redis's CLIENT LIST. */
   readonly name?: string;
-  /** For a connection that waits for entries: its commands may take up to `blockMsMax`. */
-  readonly blocking?: boolean;
-  /** Called once each time the connection is lost or cannot be made. */
-  readonly onTrouble?: (error: Error) => void;
+  /** Called once each time the connection is lost or cannot be established. */
+  readonly onLost?: (error: Error) => void;
 }
 
-/** The longest that a command may block: half the time after which a silent connection is given up. */
+/** The longest time a command may block: half the time after which a silent connection is considered dead. */
 export const blockMsMax = 5_000;
 
 const commandTimeoutMs = 5_000;
-const connectTimeoutMs = 2_000; // shorter than a command's time, so that none is sent after it was given up
+const connectTimeoutMs = 2_000; // shorter than the command timeout, so that no command is sent after it was rejected
 const reconnectDelayMsMax = 1_000;
 
+/** Connects in the background. Commands may be sent at once. */
 export function connect(url: string, options: ConnectOptions = {}): Redis {
   const redis = new Redis(url, {
     connectionName: options.name ?? "tripline",
@@ -50,34 +48,37 @@ export function connect(url: string, options: ConnectOptions = {}): Redis {
     retryStrategy: (attempt) => Math.min(50 * attempt, reconnectDelayMsMax),
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    ...(options.blocking === true ? { socketTimeout: 2 * blockMsMax } : { commandTimeout: commandTimeoutMs }),
+    commandTimeout: commandTimeoutMs,
   });
-  let troubled = false;
+  let isLost = false;
   redis.on("ready", () => {
-    troubled = false;
+    isLost = false;
   });
-  // Without a listener ioredis prints each failed attempt.
+  // Without a listener, ioredis prints each failed attempt.
   redis.on("error", (error: Error) => {
-    if (!troubled) options.onTrouble?.(error);
-    troubled = true;
+    if (!isLost) options.onLost?.(error);
+    isLost = true;
   });
   return redis;
 }
 
-// Answers of a server that is there but cannot serve just now.
-const refusals =
+// Errors of a server that is running but cannot serve commands at the moment.
+const temporaryErrors =
   /^(OOM|LOADING|READONLY|MISCONF|BUSY|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|EXECABORT|UNBLOCKED)\b/;
 
 /**
- * Runs commands; what goes wrong between us and Redis is thrown as `RedisUnreachable`, a mistake of ours as it is.
+ * Runs Redis commands. Outages are thrown as `RedisUnreachable`, any other error as it is.
+ *
+ * @example
+ * const newest = await callRedis(() => redis.get("newest"));
  */
-export async function reaching<T>(commands: () => Promise<T>): Promise<T> {
+export async function callRedis<T>(commands: () => Promise<T>): Promise<T> {
   try {
     return await commands();
   } catch (error) {
-    const answered = error instanceof Error && error.name === "ReplyError";
-    if (error instanceof RedisUnreachable || (answered && !refusals.test(error.message))) throw error;
-    // Of the program, such as a call with too many arguments: as an outage it would be retried forever.
+    const isReply = error instanceof Error && error.name === "ReplyError";
+    if (error instanceof RedisUnreachable || (isReply && !temporaryErrors.test(error.message))) throw error;
+    // A program error, such as a call with too many arguments. As an outage it would be retried forever.
     if (error instanceof RangeError || error instanceof TypeError) throw error;
     throw new RedisUnreachable(error);
   }

@@ -1,11 +1,11 @@
 /**
- * The destinations of a workspace: a hash in Redis. They are no part of the log, because none can change an outcome;
- * what an action refers to is looked up when it is delivered.
+ * The destinations of a workspace, in a Redis hash. They are not part of the log, because they do not affect what fires:
+ * an action looks its destination up when it is delivered.
  */
 
 import type { Redis } from "ioredis";
 import { type Destination, destinationIdOf } from "../core/model/destination.ts";
-import { reaching } from "./connection.ts";
+import { callRedis } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
 
@@ -21,36 +21,38 @@ export class DestinationStore {
     this.#workspace = workspace;
   }
 
+  /** Ordered by name. */
   async list(): Promise<Destination[]> {
-    const bodies = await reaching(() => this.#redis.hvals(this.#key));
+    const bodies = await callRedis(() => this.#redis.hvals(this.#key));
     const destinations = bodies.map((body) => JSON.parse(body) as Destination);
     return destinations.sort((a, b) => (a.definition.name < b.definition.name ? -1 : 1));
   }
 
   async get(id: string): Promise<Destination | null> {
-    const body = await reaching(() => this.#redis.hget(this.#key, id));
+    const body = await callRedis(() => this.#redis.hget(this.#key, id));
     return body === null ? null : (JSON.parse(body) as Destination);
   }
 
-  named(name: string): Promise<Destination | null> {
+  getByName(name: string): Promise<Destination | null> {
     return this.get(destinationIdOf(this.#workspace, name));
   }
 
-  /** @returns false, and nothing is changed, when there is one of that name already */
+  /** @returns false if a destination of that name exists; then nothing changes */
   async create(destination: Destination): Promise<boolean> {
     const body = encodeJson(destination);
-    return (await reaching(() => this.#redis.hsetnx(this.#key, destination.id, body))) === 1;
+    return (await callRedis(() => this.#redis.hsetnx(this.#key, destination.id, body))) === 1;
   }
 
+  /** Creates or replaces destinations. */
   async put(destinations: readonly Destination[]): Promise<void> {
     if (destinations.length === 0) return;
     const fields = destinations.flatMap((destination) => [destination.id, encodeJson(destination)]);
-    await reaching(() => this.#redis.hset(this.#key, ...fields));
+    await callRedis(() => this.#redis.hset(this.#key, ...fields));
   }
 
-  /** @returns how many of them there were */
+  /** @returns how many of them existed */
   async delete(ids: readonly string[]): Promise<number> {
     if (ids.length === 0) return 0;
-    return reaching(() => this.#redis.hdel(this.#key, ...ids));
+    return callRedis(() => this.#redis.hdel(this.#key, ...ids));
   }
 }

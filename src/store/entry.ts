@@ -1,4 +1,4 @@
-/** Log entries as Redis holds them: a kind, a body and, for an event, its lineage and its trace if it has them. */
+/** How log entries are stored: a kind, a body and, for an event, its lineage and trace if it has them. */
 
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
@@ -8,7 +8,7 @@ import { TriggerSchema } from "../core/model/trigger.ts";
 import { decodeJson, encodeJson } from "./json.ts";
 import { receivedAt } from "./position.ts";
 
-/** An event to append, with its lineage when a firing caused it (see core/loop-guard.ts). */
+/** An event to append, with its lineage if a firing caused it (see core/machine/loop-guard.ts). */
 export interface NewEvent {
   readonly event: WireEvent;
   readonly lineage?: readonly string[];
@@ -16,10 +16,10 @@ export interface NewEvent {
   readonly trace?: TraceContext | null | undefined;
 }
 
-/** An entry as Redis returns it: its id, then names and values by turns. */
+/** An entry as Redis returns it: its id, then alternating field names and values. */
 export type StoredEntry = readonly [position: LogPosition, fields: readonly string[]];
 
-/** An event as scripts take it: body, lineage and trace. An empty text stands for none and takes no space. */
+/** Encodes an event for a script: body, lineage and trace. An empty lineage or trace is not stored. */
 export function encodeEvent({
   event,
   lineage = [],
@@ -29,9 +29,9 @@ export function encodeEvent({
 }
 
 /**
- * Reads a stored entry.
+ * Decodes a stored entry. It is checked, because anything with access to Redis can append to the stream.
  *
- * @throws Error when it is none of ours: anyone with access to Redis can add to the stream, so what is read is checked
+ * @throws Error if Tripline did not write it
  */
 export function decodeEntry([position, fields]: StoredEntry): LogEntry {
   const field = (name: string): string | undefined => {
@@ -40,28 +40,28 @@ export function decodeEntry([position, fields]: StoredEntry): LogEntry {
     return undefined;
   };
   const kind = field("kind");
-  const body = field("body") ?? fail("it has no body");
+  const body = field("body") ?? fail("the entry has no body");
   const received = receivedAt(position);
   switch (kind) {
     case "event": {
       const stored = field("lineage");
       const lineage: unknown = stored === undefined ? [] : decodeJson(stored);
       const wire: unknown = decodeJson(body);
-      if (!isWireEvent(wire)) fail("its body is not an event");
-      if (!isTexts(lineage)) fail("its lineage is not a list of ids");
-      // Anything else than a valid trace is ignored: it must not keep an event from being counted.
+      if (!isWireEvent(wire)) fail("the body is not an event");
+      if (!isTexts(lineage)) fail("the lineage is not a list of ids");
+      // An invalid trace is ignored: it must not keep an event from being counted.
       const trace = readStoredTrace(field("trace"));
       return { kind, position, received, event: eventOf(wire, received, lineage, trace) };
     }
     case "automation-put": {
       const automation: unknown = decodeJson(body);
-      if (!isAutomation(automation)) fail("its body is not an automation");
+      if (!isAutomation(automation)) fail("the body is not an automation");
       return { kind, position, received, automation };
     }
     case "automation-delete":
       return { kind, position, received, automationId: body };
     default:
-      return fail(`its kind is ${JSON.stringify(kind)}`);
+      return fail(`unknown kind ${JSON.stringify(kind)}`);
   }
 }
 
@@ -69,8 +69,7 @@ function fail(reason: string): never {
   throw new Error(reason);
 }
 
-// By hand rather than by schema: this is run for every event by every reader, and the senders' mistakes were found
-// when the event was accepted.
+// Faster than a schema: this runs for every event in every reader, and the event was validated when it was accepted.
 function isWireEvent(value: unknown): value is WireEvent {
   return (
     isRecord(value) &&

@@ -1,11 +1,11 @@
 /**
- * The hooks of a workspace: a hash in Redis, so that every API process and the Worker at the edge can serve them.
- * They are no part of the log, because none can change an outcome: what they make are events.
+ * The hooks of a workspace, in a Redis hash, so that every API process and the Worker at the edge can serve them.
+ * They are not part of the log, because they do not affect what fires; the events that they make do.
  */
 
 import type { Redis } from "ioredis";
 import type { Hook } from "../core/model/hook.ts";
-import { reaching } from "./connection.ts";
+import { callRedis } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
 import { Script } from "./script.ts";
@@ -24,20 +24,20 @@ export class HookStore {
   }
 
   async get(name: string): Promise<Hook | null> {
-    const body = await reaching(() => this.#redis.hget(this.#key, name));
+    const body = await callRedis(() => this.#redis.hget(this.#key, name));
     return body === null ? null : (JSON.parse(body) as Hook);
   }
 
-  /** In order of their names. */
+  /** Ordered by name. */
   async list(): Promise<Hook[]> {
-    const bodies = await reaching(() => this.#redis.hvals(this.#key));
+    const bodies = await callRedis(() => this.#redis.hvals(this.#key));
     const hooks = bodies.map((body) => JSON.parse(body) as Hook);
     return hooks.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Makes these the workspace's hooks, in one step. */
+  /** Replaces all hooks of the workspace in one step. */
   async replaceAll(hooks: readonly Hook[]): Promise<void> {
     const parameters = hooks.flatMap((hook) => [hook.name, encodeJson(hook)]);
-    await reaching(() => replaceHooksScript.run(this.#redis, [this.#key], parameters));
+    await callRedis(() => replaceHooksScript.run(this.#redis, [this.#key], parameters));
   }
 }

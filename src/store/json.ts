@@ -1,9 +1,9 @@
 /**
  * JSON that every program can read.
  *
- * Half of a surrogate pair, which is what remains of an emoji where a text was cut in two, is JSON to some parsers and a
- * mistake to others, Prefect's client among them: one event that holds it would end every stream that it is in. So no
- * half is written to Redis; and where another program wrote one, it goes no further than the reader.
+ * A text that was cut in the middle of an emoji ends in half of a surrogate pair. Some JSON parsers accept that; others,
+ * such as that of Prefect's client, do not, and one such event would end every stream that carries it. So halves are
+ * replaced when Tripline writes JSON to Redis, and when it reads JSON that another program wrote.
  */
 
 /** As `JSON.stringify`, with each half of a surrogate pair replaced by U+FFFD. */
@@ -17,9 +17,9 @@ export function decodeJson(text: string): unknown {
 }
 
 function wellFormedJson(json: string): string {
-  // What Redis returns was decoded from UTF-8, so a half can only be in an escape.
+  // What Redis returns was decoded from UTF-8, so only an escape can hold a half.
   if (!json.includes("\\ud") && !json.includes("\\uD")) return json;
-  // Each escape is taken whole, for the second backslash of two begins none; and so is each pair that someone escaped.
+  // Matches whole escapes, because the second of two backslashes does not start one; and whole pairs, which stay.
   return json.replaceAll(
     /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)/g,
     (whole, half?: string) => (half === undefined ? whole : "\ufffd"),

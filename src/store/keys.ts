@@ -1,37 +1,37 @@
 /**
- * Every Redis key that Tripline owns, but for those of BullMQ's queue.
+ * Every Redis key that Tripline owns, except for those of BullMQ's queue.
  *
- * All keys of a workspace carry its name as a hash tag, so that in Redis Cluster they share a slot and one script may
- * touch them together.
+ * All keys of a workspace have its name as their hash tag. So they share a slot in Redis Cluster, and one script can use
+ * several of them.
  */
 
 export interface WorkspaceKeys {
-  /** Stream: the log. */
+  /** Stream: the log's entries. */
   readonly log: string;
-  /** String: how many entries have been trimmed from the log; absent while it is whole. */
+  /** String: how many entries have been trimmed from the log; missing while the log is complete. */
   readonly trimmed: string;
-  /** Hash: automation id to its JSON, as of the log's last entry. */
+  /** Hash: automation id to JSON, as of the last entry of the log. */
   readonly automations: string;
-  /** Hash: destination id to its JSON. */
+  /** Hash: destination id to JSON. */
   readonly destinations: string;
-  /** Hash: name of a hook to its JSON. */
+  /** Hash: hook name to JSON. */
   readonly hooks: string;
-  /** String: the number of shards this workspace was started with. */
+  /** String: the number of shards, fixed when the workspace was first started. */
   readonly shardCount: string;
-  /** Hash: purpose to a secret that the servers of this workspace share. */
+  /** Hash: purpose to secret, shared by all servers of the workspace. */
   readonly secrets: string;
 }
 
 export interface ShardKeys {
-  /** String that expires: the owner's name. */
+  /** String with a time to live: the owner's name. */
   readonly lease: string;
-  /** String: the fencing token; outlives the lease, so that it only ever grows. */
+  /** String: the fencing token. It outlives the lease, so that it never decreases. */
   readonly epoch: string;
-  /** Hash: what the core remembers. */
+  /** Hash: the state of the core. */
   readonly state: string;
-  /** Hash: position, watermark, commit number and count of entries read. */
+  /** Hash: position, watermark, number of commits and number of entries read. */
   readonly cursor: string;
-  /** Stream: invocations committed and not yet handed to the queue. */
+  /** Stream: committed invocations that are not yet in the queue. */
   readonly outbox: string;
 }
 
@@ -59,10 +59,10 @@ export function shardKeys(workspace: string, shard: number): ShardKeys {
   };
 }
 
-/** Hash: id to API key, of all workspaces. */
+/** Hash: id to API key, for all workspaces. */
 export const apiKeysKey = "tl:api-keys";
 
-/** String that expires: when a key may again do all that its rate allows, in microseconds since the epoch. */
+/** String with a time to live: when the key's allowance is full again, in microseconds since the epoch. */
 export function rateKey(workspace: string, keyId: string): string {
   return `tl:{${workspace}}:rate:${keyId}`;
 }

@@ -1,8 +1,8 @@
 /**
- * The log: one Redis stream per workspace, of everything that can change an outcome.
+ * The log: one Redis stream per workspace, which holds everything that affects what fires.
  *
- * Each method that writes does so in one atomic step. A `RedisUnreachable` from one of them leaves open whether it took
- * effect; to repeat it is harmless, because an event's id counts once and an automation is written as a whole.
+ * Each write is one atomic step. After `RedisUnreachable` it is unknown whether a write took effect. Repeating it is
+ * harmless: an event counts once per id, and an automation is written as a whole.
  */
 
 import type { Redis } from "ioredis";
@@ -11,7 +11,7 @@ import type { Automation } from "../core/model/automation.ts";
 import type { Micros } from "../core/model/time.ts";
 import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
-import { blockMsMax, reaching } from "./connection.ts";
+import { blockMsMax, callRedis } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
 import { decodeEntry, encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
 import { HookStore } from "./hook-store.ts";
@@ -25,17 +25,19 @@ import { workspaceSecret } from "./workspace-secret.ts";
 export type { NewEvent } from "./entry.ts";
 
 export interface LogOptions {
-  /** Called for each entry that cannot be read and is skipped. */
+  /** Called for each entry that is skipped because it cannot be read. */
   readonly onMalformed?: (position: LogPosition, reason: string) => void;
 }
 
-/** Some entries in order, and how far reading has come, which may be further than the last that could be read. */
+/** Consecutive entries. */
 export interface LogBatch {
-  readonly entries: LogEntry[];
+  /** Without malformed entries. */
+  readonly entries: readonly LogEntry[];
+  /** The position of the last entry read, including malformed ones; where reading started if there was none. */
   readonly position: LogPosition;
-  /** How many entries were read, malformed ones among them. */
+  /** How many entries were read, including malformed ones. */
   readonly readCount: number;
-  /** How much text was read. */
+  /** How many characters were read. */
   readonly length: number;
 }
 
@@ -45,13 +47,13 @@ const deleteAutomationsScript = new Script(scripts.deleteAutomations);
 const replaceAutomationScript = new Script(scripts.replaceAutomation);
 const trimLogScript = new Script(scripts.trimLog);
 
-/** An event as scripts take it; all texts are empty when there is none. */
+/** Encodes an event for a script; without one, all three texts are empty. */
 function optionalEvent(event: NewEvent | undefined): ReturnType<typeof encodeEvent> {
   return event === undefined ? ["", "", ""] : encodeEvent(event);
 }
 
 /**
- * One workspace's log.
+ * The log of one workspace.
  *
  * @example
  * const log = new Log(connect("redis://127.0.0.1:6379"), "default");
@@ -60,15 +62,15 @@ function optionalEvent(event: NewEvent | undefined): ReturnType<typeof encodeEve
  * log.close();
  */
 export class Log {
-  /** Where webhooks and notifications may go, by name. */
+  /** Named targets of webhooks and notifications. */
   readonly destinations: DestinationStore;
-  /** What becomes of other services' requests, by name. */
+  /** Named endpoints that turn requests of other services into events. */
   readonly hooks: HookStore;
   readonly #redis: Redis;
   readonly #workspace: string;
   readonly #keys: WorkspaceKeys;
   readonly #onMalformed: (position: LogPosition, reason: string) => void;
-  #waiting: Redis | null = null;
+  #blockingConnection: Redis | null = null;
   #malformedCount = 0;
 
   constructor(redis: Redis, workspace: string, options: LogOptions = {}) {
@@ -86,7 +88,7 @@ export class Log {
   }
 
   /**
-   * Appends all events or none.
+   * Appends events, all or none.
    *
    * @returns each event's position and log time, in order
    * @throws RedisUnreachable
@@ -99,9 +101,9 @@ export class Log {
   }
 
   /**
-   * Creates or changes automations, all or none.
+   * Creates or replaces automations, all or none.
    *
-   * @param announce makes the event that announces a change: appended right after it, in the same step
+   * @param announce makes the event that announces each change; it is appended in the same step, right after the change
    * @throws RedisUnreachable
    */
   async putAutomations(automations: readonly Automation[], announce?: AnnounceChange): Promise<void> {
@@ -115,10 +117,10 @@ export class Log {
   }
 
   /**
-   * Deletes automations, in one step.
+   * Deletes automations in one step.
    *
-   * @param events that announce the deletions, by automation id; each is appended if that automation existed
-   * @returns how many of them there were
+   * @param events announce the deletions, keyed by automation id; each is appended only if that automation existed
+   * @returns how many of them existed
    * @throws RedisUnreachable
    */
   async deleteAutomations(
@@ -132,12 +134,12 @@ export class Log {
   }
 
   /**
-   * Changes one automation, starting over when another change comes between.
+   * Changes one automation. Starts over if it has changed in the meantime, so no other change is lost.
    *
-   * @param change from the automation as it is to what it should be, with the same id; called again for each start.
-   *   When it returns what it was given, nothing is written
-   * @param announce makes the event that announces the change: appended right after it, in the same step
-   * @returns what it has become, or null when there is none
+   * @param change takes the stored automation and returns its replacement, with the same id. If it returns its argument,
+   *   nothing is written. Called again for each start
+   * @param announce makes the event that announces the change; it is appended in the same step, right after the change
+   * @returns the automation as it is now; null if it does not exist
    * @throws RedisUnreachable, and whatever `change` throws
    */
   async updateAutomation(
@@ -147,7 +149,7 @@ export class Log {
   ): Promise<Automation | null> {
     const keys = [this.#keys.automations, this.#keys.log];
     for (;;) {
-      const stored = await reaching(() => this.#redis.hget(this.#keys.automations, id));
+      const stored = await callRedis(() => this.#redis.hget(this.#keys.automations, id));
       if (stored === null) return null;
       const current = JSON.parse(stored) as Automation;
       const automation = change(current);
@@ -159,18 +161,18 @@ export class Log {
 
   /** @throws RedisUnreachable */
   async automations(): Promise<Automation[]> {
-    const bodies = await reaching(() => this.#redis.hvals(this.#keys.automations));
+    const bodies = await callRedis(() => this.#redis.hvals(this.#keys.automations));
     return bodies.map((body) => JSON.parse(body) as Automation);
   }
 
   /** @throws RedisUnreachable */
   async automation(id: string): Promise<Automation | null> {
-    const body = await reaching(() => this.#redis.hget(this.#keys.automations, id));
+    const body = await callRedis(() => this.#redis.hget(this.#keys.automations, id));
     return body === null ? null : (JSON.parse(body) as Automation);
   }
 
   /**
-   * What the engine has committed of an automation; null when no shard has taken it up yet.
+   * The state that the engine has committed for an automation; null if no shard has committed anything for it yet.
    *
    * @throws RedisUnreachable
    */
@@ -179,13 +181,14 @@ export class Log {
   }
 
   /**
-   * Reads the entries after a position, malformed ones left out.
+   * Reads the entries after a position. Malformed ones are left out.
    *
-   * @param options.blockMs how long to wait for one when there is none, on a connection of its own (one wait at a time)
-   * @returns at most `count` entries; none when there is none (in time)
+   * @param options.blockMs how long to wait for an entry if there is none. The wait has its own connection, so only one
+   *   read may wait at a time
+   * @returns at most `count` entries; an empty list if there are none, or none arrived in time
    * @throws RedisUnreachable
    */
-  async read(after: LogPosition, options: { count: number; blockMs?: number }): Promise<LogEntry[]> {
+  async read(after: LogPosition, options: { count: number; blockMs?: number }): Promise<readonly LogEntry[]> {
     let batch = await this.readBatch(after, options);
     while (batch.entries.length === 0 && batch.readCount > 0) {
       batch = await this.readBatch(batch.position, options);
@@ -193,58 +196,58 @@ export class Log {
     return batch.entries;
   }
 
-  /** As `read`, and says how far it came. */
+  /** Like `read`, and also returns how far it read. @throws RedisUnreachable */
   async readBatch(after: LogPosition, options: { count: number; blockMs?: number }): Promise<LogBatch> {
     const { count, blockMs = 0 } = options;
     const block = Math.min(Math.ceil(blockMs), blockMsMax);
-    const found = await reaching(() =>
+    const found = await callRedis(() =>
       block <= 0
         ? this.#redis.xread("COUNT", count, "STREAMS", this.#keys.log, after)
-        : this.#waitingConnection().xread("COUNT", count, "BLOCK", block, "STREAMS", this.#keys.log, after),
+        : this.#forBlocking().xread("COUNT", count, "BLOCK", block, "STREAMS", this.#keys.log, after),
     );
     return this.batchOf(found?.[0]?.[1] ?? [], after);
   }
 
   /**
-   * Reads backwards: the entries from `last` to `first`, both included, newest first.
+   * Reads backward from `last` to `first`, both inclusive, newest first.
    *
-   * @returns at most `count`, malformed ones left out
+   * @returns at most `count` entries, without malformed ones
    * @throws RedisUnreachable
    */
   async readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {
-    const found = await reaching(() => this.#redis.xrevrange(this.#keys.log, last, first, "COUNT", count));
+    const found = await callRedis(() => this.#redis.xrevrange(this.#keys.log, last, first, "COUNT", count));
     return this.batchOf(found, last);
   }
 
   /**
-   * The position of the newest entry; "0-0" when there is none.
+   * The position of the newest entry; `startOfLog` if there is none.
    *
    * @throws RedisUnreachable
    */
   async lastPosition(): Promise<LogPosition> {
-    const newest = await reaching(() => this.#redis.xrevrange(this.#keys.log, "+", "-", "COUNT", 1));
+    const newest = await callRedis(() => this.#redis.xrevrange(this.#keys.log, "+", "-", "COUNT", 1));
     return newest[0]?.[0] ?? startOfLog;
   }
 
   /**
-   * How many entries there have been, trimmed ones among them; how many of those were trimmed.
+   * How many entries the log has had in total, and how many of those were trimmed.
    *
    * @throws RedisUnreachable
    */
   async entryCounts(): Promise<{ total: number; trimmed: number }> {
-    const [length, trimmed] = await reaching(() =>
+    const [length, trimmed] = await callRedis(() =>
       Promise.all([this.#redis.xlen(this.#keys.log), this.#redis.get(this.#keys.trimmed)]),
     );
     return { total: length + Number(trimmed ?? 0), trimmed: Number(trimmed ?? 0) };
   }
 
   /**
-   * Forgets entries before a position; Redis may keep some of them until a whole block of them can go.
+   * Removes the entries before a position. Redis may keep some of them until it can remove a whole block.
    *
-   * The caller keeps what is still needed: every shard and the recorder must have passed `first`, and by at least the
-   * time for which event ids are known, because a shard learns them again from the log when it starts.
+   * The caller must keep what is still needed: every shard and the recorder must have read past `first`, and the shards by
+   * at least the time for which event ids are remembered, because a shard reads them from the log again when it starts.
    *
-   * @returns how many were trimmed
+   * @returns how many entries were removed
    * @throws RedisUnreachable
    */
   async trim(first: LogPosition): Promise<number> {
@@ -252,22 +255,22 @@ export class Log {
   }
 
   /**
-   * How far the workspace's shards have committed; null for a shard that has not begun.
+   * The committed position of each shard; null for a shard that has committed nothing yet.
    *
-   * @returns none while no engine has ever run
+   * @returns an empty list if no engine has ever run
    * @throws RedisUnreachable
    */
   async shardPositions(): Promise<(LogPosition | null)[]> {
-    const shardCount = Number((await reaching(() => this.#redis.get(this.#keys.shardCount))) ?? "0");
+    const shardCount = Number((await callRedis(() => this.#redis.get(this.#keys.shardCount))) ?? "0");
     const cursors = Array.from(
       { length: shardCount },
       (_, shard) => shardKeys(this.#workspace, shard).cursor,
     );
-    return reaching(() => Promise.all(cursors.map((cursor) => this.#redis.hget(cursor, "position"))));
+    return callRedis(() => Promise.all(cursors.map((cursor) => this.#redis.hget(cursor, "position"))));
   }
 
   /**
-   * A secret that the servers of this workspace share, for one purpose; made when it is asked for first.
+   * A secret for one purpose, shared by all servers of this workspace; created on first use.
    *
    * @throws RedisUnreachable
    */
@@ -275,12 +278,12 @@ export class Log {
     return workspaceSecret(this.#redis, this.#workspace, purpose);
   }
 
-  /** The same log for another reader, whose blocking reads do not hold up those of this one. To be closed as well. */
+  /** The same log with its own connection for blocking reads. Close it as well. */
   reader(): Log {
     return new Log(this.#redis, this.#workspace, { onMalformed: this.#onMalformed });
   }
 
-  /** Reads entries as Redis returned them; `after` is the position before them, kept when there are none. */
+  /** Decodes entries as Redis returned them. @param after the position of the batch if there are no entries */
   batchOf(stored: readonly StoredEntry[], after: LogPosition): LogBatch {
     const entries: LogEntry[] = [];
     let length = 0;
@@ -296,25 +299,26 @@ export class Log {
     return { entries, position: stored.at(-1)?.[0] ?? after, readCount: stored.length, length };
   }
 
-  /** Ends the connection of blocking reads, and any such read with `RedisUnreachable`. */
+  /** Closes the connection for blocking reads. A read that is waiting fails with `RedisUnreachable`. */
   close(): void {
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    // Between two attempts to connect, ioredis would leave what waits for the next one waiting forever.
-    if (waiting?.status === "reconnecting") waiting.status = "wait";
-    waiting?.disconnect();
+    const connection = this.#blockingConnection;
+    this.#blockingConnection = null;
+    // Between two attempts to connect, ioredis would never reject the commands that wait for the next one.
+    if (connection?.status === "reconnecting") connection.status = "wait";
+    connection?.disconnect();
   }
 
   #run(script: Script, keys: readonly string[], parameters: readonly string[]): Promise<unknown> {
-    return reaching(() => script.run(this.#redis, keys, parameters));
+    return callRedis(() => script.run(this.#redis, keys, parameters));
   }
 
-  // A blocked connection holds up every other command on it.
-  #waitingConnection(): Redis {
-    if (this.#waiting === null) {
-      this.#waiting = this.#redis.duplicate({ commandTimeout: undefined, socketTimeout: 2 * blockMsMax });
-      this.#waiting.on("error", () => {}); // each read that fails says so itself
+  // A blocking read delays every other command on its connection.
+  #forBlocking(): Redis {
+    if (this.#blockingConnection === null) {
+      const options = { commandTimeout: undefined, socketTimeout: 2 * blockMsMax };
+      this.#blockingConnection = this.#redis.duplicate(options);
+      this.#blockingConnection.on("error", () => {}); // each read reports its own failure
     }
-    return this.#waiting;
+    return this.#blockingConnection;
   }
 }

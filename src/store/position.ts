@@ -3,7 +3,7 @@
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
 
-/** Before every entry. */
+/** The position before the first entry. */
 export const startOfLog: LogPosition = "0-0";
 
 /** When the log received the entry at this position. */
@@ -17,7 +17,7 @@ export function positionBefore(time: Micros): LogPosition {
   return milliseconds <= 0 ? startOfLog : `${milliseconds - 1}-18446744073709551615`;
 }
 
-/** Negative when `a` lies before `b`, zero when they are the same. */
+/** Negative if `a` comes before `b`, zero if they are equal. */
 export function comparePositions(a: LogPosition, b: LogPosition): number {
   const [aTime, aSequence] = partsOf(a);
   const [bTime, bSequence] = partsOf(b);

@@ -1,26 +1,26 @@
 /**
- * Rate limits of keys, counted in Redis.
+ * Rate limits of API keys, counted in Redis.
  *
- * A bucket in each process would let through as many times the rate as there are processes, and none at all where they
- * come and go, as Workers do. One more round trip is paid only by keys that have a limit.
+ * A counter in each process would allow the rate once per process, and would limit nothing where processes come and go,
+ * as Workers do. Only keys with a limit pay for the extra round trip.
  */
 
 import type { Redis } from "ioredis";
 import type { ApiKey, Rate } from "./api-key.ts";
-import { reaching } from "./connection.ts";
+import { callRedis } from "./connection.ts";
 import { rateKey } from "./keys.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
 
-/** How much a key may still do just now; shared by all processes. */
+/** What a key may still do at the moment, shared by all processes. */
 export interface Allowance {
   /**
-   * Takes one request.
+   * Takes one request from the allowance.
    *
-   * @returns 0, or for how many seconds nothing is left
+   * @returns 0 if the request is admitted; otherwise how many seconds until there is something left
    */
   admit(): Promise<number>;
-  /** Takes `count` more, whether they are left or not: what is missing is owed, and waited for by later requests. */
+  /** Takes `count` units even if fewer are left. Later requests wait until the debt is paid. */
   charge(count: number): Promise<void>;
 }
 
@@ -47,10 +47,10 @@ export class RedisAllowance implements Allowance {
     await this.#take(count, true);
   }
 
-  async #take(taken: number, owing: boolean): Promise<number> {
+  async #take(units: number, mayOwe: boolean): Promise<number> {
     const { count, seconds } = this.#rate;
-    const each = (seconds * 1_000_000) / count;
-    const parameters = [each, count, taken, owing ? 1 : 0];
-    return (await reaching(() => takeAllowanceScript.run(this.#redis, [this.#key], parameters))) as number;
+    const unitMicros = (seconds * 1_000_000) / count;
+    const parameters = [unitMicros, count, units, mayOwe ? 1 : 0];
+    return (await callRedis(() => takeAllowanceScript.run(this.#redis, [this.#key], parameters))) as number;
   }
 }

@@ -1,4 +1,4 @@
-/** A Lua script, run by its hash and sent only to a server that does not know it yet. */
+/** A Lua script. It is called by its hash, and sent only to a server that does not know it yet. */
 
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
@@ -19,8 +19,8 @@ export class Script {
     keys: readonly string[],
     parameters: readonly ScriptArgument[] = [],
   ): Promise<unknown> {
-    // As one list, which the client flattens: a large commit has more parameters than a call in JavaScript can pass one
-    // by one. The client's types do not know that it does.
+    // Passed as one list, which ioredis flattens, although its types do not say so: a large commit has more parameters
+    // than a JavaScript call may have arguments.
     const rest = [...keys, ...parameters] as unknown as string;
     try {
       return await redis.evalsha(this.#hash, keys.length, rest);

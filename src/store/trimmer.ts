@@ -1,4 +1,4 @@
-/** Trims a workspace's log behind its readers, so that Redis holds only its live part. */
+/** Trims a workspace's log behind its readers, so that Redis holds only the part that is still needed. */
 
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
@@ -9,20 +9,21 @@ import { comparePositions, positionBefore, receivedAt } from "./position.ts";
 
 export interface TrimmerOptions {
   /**
-   * How much is kept behind the slowest shard, and behind now. A shard that starts again learns from it which events
-   * it has seen, so it has to be longer than those are known.
+   * How much of the log to keep behind the slowest shard, and behind now. A shard that restarts reads from it which event
+   * ids it has seen, so the margin must be longer than the time for which ids are remembered.
    */
   readonly margin: Micros;
-  /** Up to where the log is recorded; left out when nothing records it. */
+  /** How far the log is recorded; leave it out if nothing records the log. */
   readonly recordedPosition?: () => Promise<LogPosition>;
   readonly everyMs?: number;
   readonly onTrimmed?: (entryCount: number) => void;
-  /** Called for each failure, before it is tried again. */
+  /** Called for each failure, before the next try. */
   readonly onError?: (error: unknown) => void;
 }
 
 const everyMsDefault = 10_000;
 
+/** Trims at regular intervals until it is stopped. */
 export class Trimmer {
   readonly #log: Log;
   readonly #options: TrimmerOptions;
@@ -46,23 +47,23 @@ export class Trimmer {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     const { onTrimmed, onError, everyMs = everyMsDefault } = this.#options;
-    const trimNowAndThen = async () => {
+    const trimRegularly = async () => {
       while (!signal.aborted) {
         const count = await trimLog(this.#log, this.#options, Date.now() * millisecond);
         if (count > 0) onTrimmed?.(count);
         await systemClock.sleep(everyMs, signal);
       }
     };
-    await keepRunning(trimNowAndThen, { signal, maxMs: everyMs, onFailure: ({ error }) => onError?.(error) });
+    await keepRunning(trimRegularly, { signal, maxMs: everyMs, onFailure: ({ error }) => onError?.(error) });
   }
 }
 
 /**
- * Trims what every shard has passed by the margin and the recorder has passed at all. While a shard has not begun,
- * and before there is any, everything is kept.
+ * Trims the entries that every shard has read, that are older than the margin, and that are recorded. Trims nothing until
+ * every shard has committed once.
  *
  * @returns how many entries were trimmed
- * @throws RedisUnreachable, and whatever the recorder's position cannot be read for
+ * @throws RedisUnreachable, and whatever `recordedPosition` throws
  */
 export async function trimLog(
   log: Log,
@@ -70,10 +71,10 @@ export async function trimLog(
   now: Micros,
 ): Promise<number> {
   const shards = await log.shardPositions();
-  const begun = shards.filter((position) => position !== null);
-  if (begun.length === 0 || begun.length < shards.length) return 0;
-  // Behind the shards, not just behind now: one that stood still for hours still has to know what it saw before.
-  const slowest = Math.min(now, ...begun.map(receivedAt));
+  const committed = shards.filter((position) => position !== null);
+  if (committed.length === 0 || committed.length < shards.length) return 0;
+  // Behind the slowest shard, not only behind now: a shard that stood still for hours still needs the ids it saw before.
+  const slowest = Math.min(now, ...committed.map(receivedAt));
   let first = positionBefore(slowest - margin);
   const recorded = await recordedPosition?.();
   if (recorded !== undefined && comparePositions(recorded, first) < 0) first = recorded;

@@ -29,7 +29,7 @@ export interface MetricsSource {
 }
 
 /**
- * Makes an instrument of every metric. Counters and gauges are read when they are exported. Histograms are recorded twice,
+ * Makes an instrument for every metric. Counters and gauges are read when they are exported. Histograms are recorded twice,
  * because no instrument can export a histogram that was counted elsewhere.
  */
 export async function bridgeMetrics(source: MetricsSource, meter: api.Meter): Promise<void> {

@@ -13,13 +13,13 @@ import type { SpanAttributes, Tracer } from "./tracer.ts";
 
 const { api, NodeSDK, resources } = sdk;
 
-/** A collector that does not respond holds up the end of the process for this long at most. */
+/** A collector that does not respond delays the end of the process by at most this long. */
 const shutdownMsMax = 5_000;
 /** The SDK reports each failed export, which may be every few seconds. */
 const reportEveryMs = 60_000;
 const reportLengthMax = 500;
 
-/** Starts the SDK, which reads everything else from `OTEL_*` itself. */
+/** Starts the SDK, which reads all other settings from `OTEL_*` itself. */
 export async function startOpenTelemetry(
   { traces, metrics }: Signals,
   { env, metrics: source, logger, version }: TelemetryOptions,
@@ -32,7 +32,7 @@ export async function startOpenTelemetry(
   const { envDetector, hostDetector } = resources;
   const node = new NodeSDK({
     resource: resources.defaultResource().merge(ownResource),
-    // Not the process detector: the arguments of a command line may hold passwords.
+    // Without the process detector: a command line may contain passwords.
     ...(env["OTEL_NODE_RESOURCE_DETECTORS"] === undefined
       ? { resourceDetectors: [envDetector, hostDetector] }
       : {}),
@@ -84,7 +84,7 @@ function tracerOver(tracer: sdk.api.Tracer): Tracer {
       return {
         trace: traceOf(span.spanContext()),
         rename: (newName) => void span.updateName(newName),
-        set: (more) => void span.setAttributes(definedOf(more)),
+        set: (newAttributes) => void span.setAttributes(definedOf(newAttributes)),
         end(error) {
           if (error !== undefined) span.setStatus({ code: api.SpanStatusCode.ERROR, message: error });
           span.end();
@@ -116,7 +116,7 @@ function definedOf(attributes: SpanAttributes): sdk.api.Attributes {
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
 }
 
-/** Logs what the SDK could not export. It says nothing by itself. */
+/** Logs the SDK's errors; without this it fails silently. */
 function reportProblems(logger: TelemetryOptions["logger"]): void {
   let quietUntil = 0;
   const report = (...parts: unknown[]) => {

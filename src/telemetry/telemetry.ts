@@ -1,12 +1,12 @@
-/** Whether traces and metrics are exported: off, unless the environment names a collector or an exporter. */
+/** Decides whether traces and metrics are exported: only if the environment names a collector or an exporter. */
 
 import type { MetricsSource } from "./metrics-bridge.ts";
 import type { Tracer } from "./tracer.ts";
 
 export interface Telemetry {
-  /** Null when no traces are exported. */
+  /** Null if traces are not exported. */
   readonly tracer: Tracer | null;
-  /** Exports what is left. */
+  /** Exports what is still pending, and stops. */
   stop(): Promise<void>;
 }
 
@@ -23,15 +23,15 @@ export interface Signals {
   readonly metrics: boolean;
 }
 
-/** `OTEL_*` names a collector, but the SDK is not installed. */
+/** `OTEL_*` asks for an export, but the SDK is not installed. */
 export class TelemetryUnavailable extends Error {
   override readonly name = "TelemetryUnavailable";
 }
 
 /**
- * Starts exporting, if `OTEL_*` asks for it. Otherwise the SDK is not even loaded.
+ * Starts the export if `OTEL_*` asks for one. Otherwise the SDK is not even loaded.
  *
- * @throws TelemetryUnavailable when the SDK is not installed
+ * @throws TelemetryUnavailable if the SDK is not installed
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const signals = signalsIn(options.env);
@@ -43,15 +43,14 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     const { code } = error as { code?: string };
     if (code !== "ERR_MODULE_NOT_FOUND" && code !== "MODULE_NOT_FOUND") throw error;
     throw new TelemetryUnavailable(
-      "OTEL_* asks for traces or metrics, which needs a package that is not installed.\n" +
-        "Install it beside Tripline: npm install @opentelemetry/sdk-node\n" +
-        "Or set OTEL_SDK_DISABLED=true.",
+      "OTEL_* variables turn on traces or metrics, but the package that exports them is not installed.\n" +
+        "Install it next to Tripline (npm install @opentelemetry/sdk-node), or set OTEL_SDK_DISABLED=true.",
       { cause: error },
     );
   }
 }
 
-/** Which signals the standard variables ask for. */
+/** Which signals the standard variables turn on. */
 export function signalsIn(env: TelemetryOptions["env"]): Signals {
   const value = (name: string): string => env[name]?.trim() ?? "";
   if (value("OTEL_SDK_DISABLED").toLowerCase() === "true") return { traces: false, metrics: false };

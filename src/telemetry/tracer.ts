@@ -1,4 +1,4 @@
-/** How the parts of a server record spans, whether or not anyone collects them. */
+/** The interface through which a server records spans, whether or not they are exported. */
 
 import type { TraceContext } from "../core/model/trace-context.ts";
 
@@ -6,20 +6,20 @@ export type SpanAttributes = Readonly<Record<string, string | number | boolean |
 
 export interface SpanOptions {
   readonly kind: "server" | "client" | "internal";
-  /** The trace that the span continues; null starts a new one. */
+  /** The trace that the span continues; null starts a new trace. */
   readonly parent: TraceContext | null;
-  /** Other traces that led here. */
+  /** Other traces that contributed. */
   readonly links?: readonly TraceContext[];
   readonly attributes?: SpanAttributes;
 }
 
-/** A span in progress. One that never ends is never exported. */
+/** A span in progress. It is exported when it ends, and never otherwise. */
 export interface TraceSpan {
-  /** The trace that everything caused by this span continues; null when there is none. */
+  /** The trace that everything caused by this span continues, if there is one. */
   readonly trace: TraceContext | null;
   rename(name: string): void;
   set(attributes: SpanAttributes): void;
-  /** @param error what went wrong, if anything did */
+  /** @param error what went wrong, if the span failed */
   end(error?: string): void;
 }
 
@@ -27,7 +27,7 @@ export interface Tracer {
   start(name: string, options: SpanOptions): TraceSpan;
 }
 
-/** Records nothing, and passes on the trace that it is given. */
+/** Records nothing, but passes on the trace that it is given. */
 export const passOnTracer: Tracer = {
   start: (_, { parent }) => ({ trace: parent, rename() {}, set() {}, end() {} }),
 };

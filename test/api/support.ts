@@ -34,7 +34,7 @@ export interface TestApi {
   /** Why it is not ready; null when it is. */
   notReady: string | null;
   post(body: string | Uint8Array<ArrayBuffer>, headers?: Record<string, string>): Promise<Response>;
-  entries(): Promise<LogEntry[]>;
+  entries(): Promise<readonly LogEntry[]>;
   events(): Promise<EventEntry[]>;
   stop(): Promise<void>;
 }

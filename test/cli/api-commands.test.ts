@@ -149,7 +149,7 @@ actions:
     write("vent.yaml", vent);
     expect(await apply()).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining(`is also the name of ${id}`),
+      stderr: expect.stringContaining(`is also the name of automation ${id}`),
     });
     expect((await json<AutomationView[]>("automations", "ls")).map(({ name }) => name)).not.toContain(
       "Vent opened",

@@ -147,7 +147,7 @@ actions: [{type: call-webhook, url: "${url}", payload: {stopped: true}}]
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
     await until503(server);
     const ready = (await (await fetch(`${server.api}/ready`)).json()) as { message: string };
-    expect(ready.message).toMatch(/cannot store now: OOM/);
+    expect(ready.message).toMatch(/Redis is unavailable: OOM/);
     await pause(3_000);
     const lost = logLines(server.process).filter(({ msg }) => String(msg).startsWith("Redis unavailable"));
     expect(lost.length).toBeLessThan(8);

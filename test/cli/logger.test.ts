@@ -38,15 +38,13 @@ describe("the log for people", () => {
     ]);
   });
 
-  test("says once, and in our words, that there is no Redis", async () => {
+  test("says once, in plain words, that Redis is unavailable", async () => {
     const cause = new Error("Reached the max retries per request limit (which is 0).");
     cause.name = "MaxRetriesPerRequestError";
     const lines = await linesOf((logger) =>
       logger.warn({ err: new RedisUnreachable(cause) }, "Trying again"),
     );
-    expect(lines).toEqual([
-      "warn   Trying again  Redis cannot be reached or cannot store now: there is no connection to it",
-    ]);
+    expect(lines).toEqual(["warn   Trying again  Redis is unavailable: not connected"]);
   });
 });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EventEntry } from "../../src/core/machine/log-entry.ts";
 import type { Scope } from "../../src/core/model/scope.ts";
 import { makeKey } from "../../src/store/api-key.ts";
-import { KeyStore } from "../../src/store/api-key-store.ts";
+import { ApiKeyStore } from "../../src/store/api-key-store.ts";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
 import { type Listener, Sandbox } from "../cli/support.ts";
@@ -57,7 +57,7 @@ afterAll(async () => {
 async function keyWith(...scopes: Scope[]): Promise<string> {
   const wanted = { name: "edge", workspace: "default", scopes, expires: null, rate: null };
   const { key, token } = makeKey(wanted, new Date());
-  await new KeyStore(connection).put(key);
+  await new ApiKeyStore(connection).put(key);
   return token;
 }
 

@@ -227,7 +227,7 @@ describe("two engines", () => {
     }
     await vi.waitFor(async () => expect(await firings()).toHaveLength(5), waiting);
     await vi.waitFor(async () => expect(await queuedInvocations(redis)).toHaveLength(5), waiting);
-    expect(logged.some(({ message }) => message === "Lost the shard")).toBe(true);
+    expect(logged.some(({ message }) => message === "Lost the shard; claiming it again")).toBe(true);
   });
 });
 

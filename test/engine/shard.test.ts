@@ -81,7 +81,7 @@ test("a shard whose commits Redis refuses, because it is full, starts over more 
 
 test("a shard is taken over within half a second once Redis is back, however long it was gone", async () => {
   const store = new FailingStore("claim");
-  store.error = new RedisUnreachable(new Error("there is no connection to it"));
+  store.error = new RedisUnreachable(new Error("not connected"));
   const shard = start(store);
   await clock.pass(600_000);
   store.error = null;
@@ -92,7 +92,7 @@ test("a shard is taken over within half a second once Redis is back, however lon
   await shard.stop();
 });
 
-test("a shard that meets a program error again and again tries every 30 seconds in the end, and says so each time", async () => {
+test("a shard that keeps failing with an internal error retries every 30 seconds in the end, and reports each failure", async () => {
   const store = new FailingStore("commit");
   store.error = new TypeError("wrong");
   const shard = start(store);
@@ -102,7 +102,7 @@ test("a shard that meets a program error again and again tries every 30 seconds 
   expect(logged.length - before).toBe(2);
   expect(logged.at(-1)).toEqual({
     level: "error",
-    message: "The shard stopped because of a program error; restarting it",
+    message: "The shard stopped because of an internal error; restarting it",
   });
   await shard.stop();
 });

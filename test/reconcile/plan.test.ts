@@ -86,7 +86,7 @@ describe("a name that is taken", () => {
   const byHand = automation(pumps, { kind: "api" }, { id: "00000000-0000-4000-8000-000000000001" });
 
   test("by the API: `apply` is refused; watched files are applied with a warning, for their alarms must not fall silent", () => {
-    const sentence = expect.stringContaining(`"pumps" is also the name of ${byHand.id}`);
+    const sentence = expect.stringContaining(`"pumps" is also the name of automation ${byHand.id}`);
     const refused = planChanges(holding(byHand), wanting(automation(pumps, fromApply())), apply);
     expect([refused.refusals, refused.warnings]).toEqual([[sentence], []]);
     const warned = planChanges(holding(byHand), wanting(automation(pumps, fromFile())), files);
@@ -99,7 +99,7 @@ describe("a name that is taken", () => {
       wanting(automation(pumps, fromApply())),
       apply,
     );
-    expect(plan.refusals).toEqual([expect.stringContaining("is defined in rules/own.yaml")]);
+    expect(plan.refusals).toEqual([expect.stringContaining("is already defined in rules/own.yaml")]);
   });
 });
 
@@ -128,6 +128,6 @@ describe("destinations", () => {
   test("of a watched file replace those of the API; `apply` never replaces those of a file", () => {
     expect(plan(ofApi, [ops!], files)).toMatchObject({ refusals: [], destinations: [{ kind: "change" }] });
     const refused = plan(ofFile, [{ ...ops!, source: { kind: "api" } }], apply);
-    expect(refused.refusals).toEqual([expect.stringMatching(/^The destination "ops" is defined in /)]);
+    expect(refused.refusals).toEqual([expect.stringMatching(/^Destination "ops" is already defined in /)]);
   });
 });

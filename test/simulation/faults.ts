@@ -7,12 +7,12 @@ import type {
   CommitOutcome,
   Origin,
   OutboxEntry,
-  ReadBatch,
   ReadResult,
   ShardStore,
   StoredShard,
 } from "../../src/engine/ports.ts";
 import { RedisUnreachable } from "../../src/store/connection.ts";
+import type { LogBatch } from "../../src/store/log.ts";
 import type { Random } from "../support/random.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 
@@ -78,7 +78,7 @@ export class FaultyStore implements ShardStore {
   read(after: string, options: { count: number; blockMs: number }): Promise<ReadResult> {
     return this.#process.step(() => this.#store.read(after, options));
   }
-  readBack(last: string, first: string, count: number): Promise<ReadBatch> {
+  readBack(last: string, first: string, count: number): Promise<LogBatch> {
     return this.#process.step(() => this.#store.readBack(last, first, count));
   }
   commit(commit: Commit): Promise<CommitOutcome> {

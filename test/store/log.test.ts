@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { WireEvent } from "../../src/core/model/event.ts";
-import { connect, RedisUnreachable, reaching } from "../../src/store/connection.ts";
+import { callRedis, connect, RedisUnreachable } from "../../src/store/connection.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
 import { comparePositions, positionBefore, receivedAt, startOfLog } from "../../src/store/position.ts";
@@ -201,7 +201,7 @@ describe("reading", () => {
 test("a write fails soon while Redis is away, is not sent later, and the connection comes back", async () => {
   const away = await startRedis({ appendOnly: "always" });
   let troubleCount = 0;
-  const connection = connect(away.url, { onTrouble: () => void troubleCount++ });
+  const connection = connect(away.url, { onLost: () => void troubleCount++ });
   try {
     const there = new Log(connection, "greenhouse");
     await there.appendEvents([{ event: eventNamed("before") }]);
@@ -231,8 +231,8 @@ test("a write fails soon while Redis is away, is not sent later, and the connect
 // As an outage it would be answered with 503, and tried again for ever, without a word of what is wrong.
 test("a mistake of the program is not taken for an outage", async () => {
   const tooMany = () => Promise.reject(new RangeError("Maximum call stack size exceeded"));
-  await expect(reaching(tooMany)).rejects.toThrow(RangeError);
-  await expect(reaching(() => Promise.reject(new Error("Connection is closed.")))).rejects.toThrow(
+  await expect(callRedis(tooMany)).rejects.toThrow(RangeError);
+  await expect(callRedis(() => Promise.reject(new Error("Connection is closed.")))).rejects.toThrow(
     RedisUnreachable,
   );
 });

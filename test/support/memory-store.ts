@@ -14,13 +14,12 @@ import type {
   Cursor,
   Origin,
   OutboxEntry,
-  ReadBatch,
   ReadResult,
   ShardStore,
   StoredShard,
 } from "../../src/engine/ports.ts";
 import { RedisUnreachable } from "../../src/store/connection.ts";
-import type { NewEvent } from "../../src/store/entry.ts";
+import type { LogBatch, NewEvent } from "../../src/store/log.ts";
 import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
@@ -221,7 +220,7 @@ export class MemoryShardStore implements ShardStore {
     };
   }
 
-  async readBack(last: LogPosition, first: LogPosition, count: number): Promise<ReadBatch> {
+  async readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {
     const exclusive = last.startsWith("(");
     const end = exclusive ? last.slice(1) : last;
     const entries = this.#world.log.filter(({ position }) => {
@@ -262,6 +261,6 @@ export class MemoryShardStore implements ShardStore {
   }
 }
 
-function batchOf(entries: readonly LogEntry[], after: LogPosition): ReadBatch {
+function batchOf(entries: readonly LogEntry[], after: LogPosition): LogBatch {
   return { entries, position: entries.at(-1)?.position ?? after, readCount: entries.length, length: 0 };
 }

@@ -184,7 +184,7 @@ export function destinationRoutes(): Route[] {
 /** By its id, or by its name. @throws Refusal 404 */
 async function destinationOf({ destinations }: Log, idOrName: string): Promise<Destination> {
   const byId = isUuid(idOrName) ? await destinations.get(normalizeUuid(idOrName)) : null;
-  const found = byId ?? (await destinations.named(idOrName));
+  const found = byId ?? (await destinations.getByName(idOrName));
   if (found === null) throw notFound();
   return found;
 }

@@ -7,8 +7,8 @@
  */
 
 import type { Redis } from "ioredis";
-import { type ApiKey, opens, readToken } from "../../store/api-key.ts";
-import { KeyStore } from "../../store/api-key-store.ts";
+import { type ApiKey, readToken, unlocks } from "../../store/api-key.ts";
+import { ApiKeyStore } from "../../store/api-key-store.ts";
 import { RedisAllowance } from "../../store/rate-limit.ts";
 import type { KeyLookup, ValidKey } from "./tenant.ts";
 
@@ -20,14 +20,14 @@ const cachedCountMax = 10_000;
 
 export class KeyRing implements KeyLookup {
   readonly #redis: Redis;
-  readonly #store: KeyStore;
+  readonly #store: ApiKeyStore;
   readonly #any: Cached<boolean>;
   readonly #byId = new Map<string, Cached<ApiKey | null>>();
 
   constructor(redis: Redis) {
     this.#redis = redis;
-    this.#store = new KeyStore(redis);
-    this.#any = new Cached(() => this.#store.any());
+    this.#store = new ApiKeyStore(redis);
+    this.#any = new Cached(() => this.#store.hasKeys());
   }
 
   exist(): Promise<boolean> {
@@ -38,7 +38,7 @@ export class KeyRing implements KeyLookup {
     const presented = readToken(token);
     if (presented === null) return null;
     const key = await this.#lookUp(presented.id);
-    if (key === null || !opens(presented.secret, key, Date.now())) return null;
+    if (key === null || !unlocks(presented.secret, key, Date.now())) return null;
     const { id, workspace, rate } = key;
     const allowance = rate === null ? null : new RedisAllowance(this.#redis, key, rate);
     return { id, workspace, scopes: new Set(key.scopes), allowance };

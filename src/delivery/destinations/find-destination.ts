@@ -15,7 +15,7 @@ export async function findDestination(
   { destinations }: Pick<Log, "destinations">,
 ): Promise<Destination | string | null> {
   if (name !== undefined) {
-    return (await destinations.named(name)) ?? `destination ${JSON.stringify(name)} does not exist`;
+    return (await destinations.getByName(name)) ?? `destination ${JSON.stringify(name)} does not exist`;
   }
   if (id === undefined) return null;
   return (await destinations.get(id)) ?? `destination ${id} does not exist`;

@@ -1,7 +1,7 @@
 -- A fragment for scripts that append events: `--- @include "append-event"`.
 --
 -- append_event(log, body, lineage, trace) appends one event to the stream `log`. An empty lineage or trace is left out.
--- Returns its position; or nil, and appends nothing, when the body is empty.
+-- Returns the event's position. If the body is empty, appends nothing and returns nil.
 
 local function append_event(log, body, lineage, trace)
   if body == '' then return nil end

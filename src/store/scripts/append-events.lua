@@ -1,7 +1,7 @@
 -- Appends events to the log, in order.
 --
 -- KEYS  1 log
--- ARGV  for each event: body, lineage, trace (each of the last two may be empty)
+-- ARGV  for each event: body, lineage, trace (lineage and trace may be empty)
 -- Returns the positions, in order.
 
 --- @include "append-event"

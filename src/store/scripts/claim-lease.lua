@@ -1,11 +1,11 @@
--- Takes a shard's lease when it is free, has run out, or is this owner's own.
+-- Takes a shard's lease if it is free, has expired, or already belongs to this owner.
 --
 -- KEYS  1 lease   2 epoch
--- ARGV  1 owner   2 milliseconds to live
--- Returns {epoch, 0}, the new fencing token as text; or {false, milliseconds for which another owner still holds it}.
+-- ARGV  1 owner   2 time to live, in milliseconds
+-- Returns {epoch, 0}, with the new fencing token as text; or {false, milliseconds for which another owner still holds it}.
 --
--- The epoch grows with each claim, also by the same owner: what was sent before the claim is then refused. It starts
--- from the clock, so that it does not repeat an old one even when Redis has lost the last one.
+-- The epoch grows with each claim, even by the same owner, so that commits sent before the claim are refused. It is at
+-- least the current time, so that it does not repeat an old epoch even if Redis has lost the last one.
 
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then

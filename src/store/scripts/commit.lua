@@ -1,13 +1,14 @@
--- Writes everything that follows from some log entries, or nothing.
+-- Writes everything that follows from some log entries: all of it or nothing.
 --
 -- KEYS  1 epoch   2 cursor   3 state   4 log   5 outbox
 -- ARGV  1 the owner's epoch
---       2 the commit's number: one above the committed one
---       3 position   4 watermark   5 count of entries read
---       6 how many fields are set   7 how many are deleted   8 how many events are appended
---       9 on: for each field set, field and value; each field deleted; for each event, its body, lineage and trace
---             (the last two may be empty); for each invocation, its JSON
--- Returns 'committed', 'fenced' (claimed by another since) or 'out of step' (the commit before this one is not here).
+--       2 the number of this commit: one above the last one
+--       3 position   4 watermark   5 number of entries read
+--       6 number of fields to set   7 number of fields to delete   8 number of events to append
+--       9 and following: field and value of each field to set; each field to delete; body, lineage and trace of each event
+--             (lineage and trace may be empty); JSON of each invocation
+-- Returns 'committed', 'fenced' (the shard has another owner now) or 'out of step' (the last commit is not the one before
+--   this one).
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
 local commit_count = tonumber(redis.call('HGET', KEYS[2], 'commit-count') or 0)
@@ -15,27 +16,27 @@ if commit_count + 1 ~= tonumber(ARGV[2]) then return 'out of step' end
 
 --- @include "append-event"
 
-local at = 9
+local next_arg = 9
 
--- Lua passes at most some 8000 arguments to one call.
+-- Lua accepts about 8000 arguments per call.
 local function in_chunks(count, command, key)
-  local last = at + count - 1
-  while at <= last do
-    local chunk_last = math.min(at + 999, last)
-    redis.call(command, key, unpack(ARGV, at, chunk_last))
-    at = chunk_last + 1
+  local last = next_arg + count - 1
+  while next_arg <= last do
+    local chunk_last = math.min(next_arg + 999, last)
+    redis.call(command, key, unpack(ARGV, next_arg, chunk_last))
+    next_arg = chunk_last + 1
   end
 end
 
 in_chunks(2 * tonumber(ARGV[6]), 'HSET', KEYS[3])
 in_chunks(tonumber(ARGV[7]), 'HDEL', KEYS[3])
 for _ = 1, tonumber(ARGV[8]) do
-  append_event(KEYS[4], ARGV[at], ARGV[at + 1], ARGV[at + 2])
-  at = at + 3
+  append_event(KEYS[4], ARGV[next_arg], ARGV[next_arg + 1], ARGV[next_arg + 2])
+  next_arg = next_arg + 3
 end
-while at <= #ARGV do
-  redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[at])
-  at = at + 1
+while next_arg <= #ARGV do
+  redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[next_arg])
+  next_arg = next_arg + 1
 end
 redis.call('HSET', KEYS[2],
   'position', ARGV[3], 'watermark', ARGV[4], 'read-count', ARGV[5], 'commit-count', ARGV[2])

@@ -1,7 +1,7 @@
--- Deletes those of the automations that exist, each with the event that announces it.
+-- Deletes automations, and appends the event that announces each deletion. Skips those that do not exist.
 --
 -- KEYS  1 automations   2 log
--- ARGV  for each automation: id, body, lineage and trace of the event (an empty body: no event)
+-- ARGV  for each automation: id; body, lineage and trace of the event (an empty body: no event)
 -- Returns how many existed.
 
 --- @include "append-event"

@@ -57,26 +57,26 @@ local function append_event(log, body, lineage, trace)
   return redis.call('XADD', log, '*', unpack(fields))
 end
 
-local at = 9
+local next_arg = 9
 
 local function in_chunks(count, command, key)
-  local last = at + count - 1
-  while at <= last do
-    local chunk_last = math.min(at + 999, last)
-    redis.call(command, key, unpack(ARGV, at, chunk_last))
-    at = chunk_last + 1
+  local last = next_arg + count - 1
+  while next_arg <= last do
+    local chunk_last = math.min(next_arg + 999, last)
+    redis.call(command, key, unpack(ARGV, next_arg, chunk_last))
+    next_arg = chunk_last + 1
   end
 end
 
 in_chunks(2 * tonumber(ARGV[6]), 'HSET', KEYS[3])
 in_chunks(tonumber(ARGV[7]), 'HDEL', KEYS[3])
 for _ = 1, tonumber(ARGV[8]) do
-  append_event(KEYS[4], ARGV[at], ARGV[at + 1], ARGV[at + 2])
-  at = at + 3
+  append_event(KEYS[4], ARGV[next_arg], ARGV[next_arg + 1], ARGV[next_arg + 2])
+  next_arg = next_arg + 3
 end
-while at <= #ARGV do
-  redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[at])
-  at = at + 1
+while next_arg <= #ARGV do
+  redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[next_arg])
+  next_arg = next_arg + 1
 end
 redis.call('HSET', KEYS[2],
   'position', ARGV[3], 'watermark', ARGV[4], 'read-count', ARGV[5], 'commit-count', ARGV[2])
@@ -191,12 +191,12 @@ for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 export const takeAllowance = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local each = tonumber(ARGV[1])
-local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
-local wait = full - now - each * (ARGV[2] - 1)
+local unit_micros = tonumber(ARGV[1])
+local full_at = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
+local wait = full_at - now - unit_micros * (ARGV[2] - 1)
 if wait > 0 and ARGV[4] ~= '1' then return math.ceil(wait) end
-full = full + each * ARGV[3]
-redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+full_at = full_at + unit_micros * ARGV[3]
+redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
 return 0
 `;
 

@@ -1,8 +1,8 @@
--- What a shard starts from that has never been committed, as of one instant.
+-- Reads where a shard starts that has never committed.
 --
--- KEYS  1 log   2 count of trimmed entries   3 automations
--- Returns {'0-0', 0, {}, time} while the log is whole: replaying it from its start loses nothing, and brings the
---   automations along. Otherwise {newest position, count of entries ever, every automation, time}.
+-- KEYS  1 log   2 number of trimmed entries   3 automations
+-- Returns {'0-0', 0, {}, time} while the log is complete, because replaying it from the start includes the automations.
+--   Otherwise {newest position, number of entries ever, every automation, time}.
 
 local time = redis.call('TIME')
 local trimmed = tonumber(redis.call('GET', KEYS[2]) or 0)

@@ -1,7 +1,7 @@
--- Creates or replaces automations, each with the event that announces it.
+-- Creates or replaces automations, and appends the event that announces each change.
 --
 -- KEYS  1 automations   2 log
--- ARGV  for each automation: id, JSON, body, lineage and trace of the event (an empty body: no event)
+-- ARGV  for each automation: id; JSON; body, lineage and trace of the event (an empty body: no event)
 -- Returns nil.
 
 --- @include "append-event"

@@ -1,8 +1,8 @@
--- Changes an API key, unless it is no longer what the caller has read.
+-- Changes an API key, unless it has changed since the caller read it.
 --
 -- KEYS  1 API keys
--- ARGV  1 id   2 JSON as it was read (empty: there was none)   3 JSON as it should be
--- Returns 1; or 0, and changes nothing, when the key is another one now.
+-- ARGV  1 id   2 JSON that the caller read (empty: there was none)   3 new JSON
+-- Returns 1; or 0 if the key has changed, and then changes nothing.
 
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])

@@ -1,9 +1,9 @@
--- Changes an automation, unless it is no longer what the caller has read.
+-- Changes an automation, unless it has changed or been deleted since the caller read it.
 --
 -- KEYS  1 automations   2 log
--- ARGV  1 id   2 JSON as it was read   3 JSON as it should be   4 body, 5 lineage and 6 trace of the event (an empty
---       body: no event)
--- Returns 1; or 0, and changes nothing, when the automation is another one now, or none.
+-- ARGV  1 id   2 JSON that the caller read   3 new JSON   4 body, 5 lineage and 6 trace of the event (an empty body: no
+--       event)
+-- Returns 1; or 0 if the automation has changed or is gone, and then changes nothing.
 
 --- @include "append-event"
 

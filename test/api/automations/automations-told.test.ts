@@ -21,7 +21,7 @@ afterAll(() => redis.stop());
 
 const told = "prefect-cloud.automation";
 
-const read = (log: Log): Promise<LogEntry[]> => log.read(startOfLog, { count: 1_000 });
+const read = (log: Log): Promise<readonly LogEntry[]> => log.read(startOfLog, { count: 1_000 });
 const kinds = (entries: readonly LogEntry[]) =>
   entries.map((entry) => (entry.kind === "event" ? entry.event.name : entry.kind));
 const isTold = (entry: LogEntry): entry is EventEntry =>

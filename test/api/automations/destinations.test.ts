@@ -71,7 +71,7 @@ describe("a destination", () => {
     const { id, source: _source, created: _created, updated: _updated, ...shown } = created.body;
     const changed = await call("PUT", `/${id}`, { ...shown, description: "changed" });
     expect(changed).toMatchObject({ status: 200, body: { ...shown, description: "changed" } });
-    const stored = await api.log.destinations.named(destination.name);
+    const stored = await api.log.destinations.getByName(destination.name);
     expect(stored?.definition).toMatchObject({ ...destination, description: "changed" });
   });
 
@@ -118,7 +118,7 @@ test("destinations from files are changed in their files, and leave those of the
   const file = "destinations: [{name: ops, type: slack, url: 'https://slack.example/${env.KEY}'}]";
   expect(await apply(file, 1)).toBe(1);
   expect(await apply(file, 2)).toBe(0);
-  expect((await api.log.destinations.named("ops"))?.definition).toMatchObject({
+  expect((await api.log.destinations.getByName("ops"))?.definition).toMatchObject({
     url: "https://slack.example/hush",
   });
   for (const [method, body] of [["PUT", slack], ["DELETE"]] as const) {

@@ -10,7 +10,7 @@ import { type Serving, startServing } from "../../../src/cli/serve.ts";
 import { addSettings, type Settings } from "../../../src/cli/settings.ts";
 import { type Scope, scopes } from "../../../src/core/model/scope.ts";
 import { type ApiKey, makeKey, type NewApiKey } from "../../../src/store/api-key.ts";
-import { KeyStore } from "../../../src/store/api-key-store.ts";
+import { ApiKeyStore } from "../../../src/store/api-key-store.ts";
 import { connect } from "../../../src/store/connection.ts";
 
 export const allScopes: readonly Scope[] = scopes;
@@ -20,7 +20,7 @@ export interface KeyedServer {
   readonly warnings: string[];
   /** Makes a key; the server knows it at once, because it asks Redis for a key that it has not seen. */
   key(wanted?: Partial<NewApiKey>): Promise<{ key: ApiKey; token: string }>;
-  readonly keys: KeyStore;
+  readonly keys: ApiKeyStore;
   stop(): Promise<void>;
 }
 
@@ -34,7 +34,7 @@ export async function serve(redisUrl: string, words: readonly string[] = []): Pr
   const warnings: string[] = [];
   const logger = pino({ level: "warn" }, { write: (line: string) => void warnings.push(line) });
   const redis = connect(redisUrl);
-  const keys = new KeyStore(redis);
+  const keys = new ApiKeyStore(redis);
   const stopRedis = () => {
     redis.disconnect();
     rmSync(folder, { recursive: true, force: true });

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { KeyRing } from "../../../src/api/http/key-ring.ts";
 import { makeKey } from "../../../src/store/api-key.ts";
-import { KeyStore } from "../../../src/store/api-key-store.ts";
+import { ApiKeyStore } from "../../../src/store/api-key-store.ts";
 import { connect, RedisUnreachable } from "../../../src/store/connection.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 
@@ -33,7 +33,7 @@ async function newKey() {
     rate: null,
   } as const;
   const made = makeKey({ ...wanted, scopes: [...wanted.scopes] }, new Date());
-  await new KeyStore(redis).put(made.key);
+  await new ApiKeyStore(redis).put(made.key);
   return made;
 }
 
@@ -41,7 +41,7 @@ test("a revoked key opens nothing after a second", async () => {
   const { key, token } = await newKey();
   const ring = new KeyRing(redis);
   expect(await ring.find(token)).toMatchObject({ id: key.id });
-  await new KeyStore(redis).put({ ...key, revoked: new Date().toISOString() });
+  await new ApiKeyStore(redis).put({ ...key, revoked: new Date().toISOString() });
   now += 999;
   expect(await ring.find(token)).not.toBeNull();
   now += 1;

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { EventSchema, type WireEvent } from "../../../src/core/model/event.ts";
 import { eventBytesMax } from "../../../src/core/model/limits.ts";
 import { makeKey } from "../../../src/store/api-key.ts";
-import { KeyStore } from "../../../src/store/api-key-store.ts";
+import { ApiKeyStore } from "../../../src/store/api-key-store.ts";
 import { Log } from "../../../src/store/log.ts";
 import { loadText } from "../../rules/support.ts";
 import { type KeyedServer, serve } from "../http/auth-support.ts";
@@ -357,7 +357,7 @@ describe("where keys are needed", () => {
   beforeEach(async () => {
     // Before the server starts, because it remembers for a moment that there are none.
     const wanted = { name: "first", workspace: "default", scopes: [], expires: null, rate: null };
-    await new KeyStore(api.connection).put(makeKey(wanted, new Date()).key);
+    await new ApiKeyStore(api.connection).put(makeKey(wanted, new Date()).key);
     server = await serve(api.redis.url, ["--workspace", "default,other"]);
   });
 
