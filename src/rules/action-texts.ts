@@ -1,8 +1,8 @@
 /**
- * The texts of actions: which hold templates, which hold references that stay, and where secrets go.
+ * The texts of actions: templates, references to the environment, and secrets.
  *
- * References in an action's settings (its type, its timeout, …) are filled in when the rules are loaded. In all
- * other texts of an action they stay as references and their values go into `secrets`, apart from the definition.
+ * References in an action's settings (its type, its timeout, …) are filled in when the rules are loaded. In all other
+ * texts of an action they stay references, and their values go into `secrets`, apart from the definition.
  */
 
 import { type ActionDefinition, fieldKind } from "../core/model/action.ts";
@@ -28,7 +28,7 @@ export interface Resolved {
   readonly unresolved: ReadonlySet<RuleNode>;
 }
 
-/** Resolves every reference to the environment in an automation, each in its way. */
+/** Resolves every reference to the environment in an automation, or keeps it and puts its value into `secrets`. */
 export function resolveReferences(automation: RuleMapping, env: Environment): Resolved {
   const secrets = new Map<string, string>();
   const mistakes: RuleMistake[] = [];
@@ -57,7 +57,7 @@ export function resolveReferences(automation: RuleMapping, env: Environment): Re
   const outside = mapEntries(inAction, (key, node) =>
     actionLists.includes(key) ? node : mapScalars(node, fill),
   );
-  // Last, because the names that are taken are known only now.
+  // Last, because only now is it known which names are taken.
   const root = mapActions(outside, (action, place) =>
     mapEntries(action, (key, node) => {
       if (fieldKind(key) !== "secret" || node.kind !== "scalar" || typeof node.value !== "string")
@@ -73,7 +73,7 @@ export function resolveReferences(automation: RuleMapping, env: Environment): Re
   return { root, secrets, mistakes, unresolved };
 }
 
-/** The mistakes in the texts of actions that no schema can see, such as those in templates and addresses. */
+/** The mistakes in the texts of actions that a schema cannot find, such as those in templates and URLs. */
 export function textMistakes(automation: RuleMapping, secrets: ReadonlyMap<string, string>): RuleMistake[] {
   const mistakes: RuleMistake[] = [];
   const values = Object.fromEntries(secrets);
@@ -94,7 +94,7 @@ export function textMistakes(automation: RuleMapping, secrets: ReadonlyMap<strin
   return mistakes;
 }
 
-/** With what was found, where the problem alone does not say it. */
+/** Adds what was found, if the problem does not already say it. */
 function messageOf(problem: string, key: string, text: string): string {
   const refers = mentionsReferences(text);
   if (key === "secret" && problem.endsWith("empty")) {
@@ -104,7 +104,7 @@ function messageOf(problem: string, key: string, text: string): string {
   return `${problem}; found ${refers ? `${text} (its value is not valid)` : JSON.stringify(text)}`;
 }
 
-/** @param change is told where the action stands: `actions_0` is the first of `actions` */
+/** @param change receives each action and its place: `actions_0` is the first of `actions` */
 function mapActions(
   automation: RuleMapping,
   change: (action: RuleMapping, place: string) => RuleNode,

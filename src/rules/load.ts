@@ -1,4 +1,4 @@
-/** Rule files → automations, hooks and destinations, with every mistake in them. */
+/** Loads rule files: automations, hooks and destinations, with every mistake in them. */
 
 import type { Automation } from "../core/model/automation.ts";
 import type { Destination } from "../core/model/destination.ts";
@@ -15,22 +15,22 @@ import type { RuleMapping } from "./rule-tree.ts";
 
 export interface LoadOptions {
   readonly workspace: string;
-  /** What `${env.NAME}` refers to. */
+  /** The values of `${env.NAME}`. */
   readonly env: Environment;
   /** Becomes `created` and `updated` of each automation. */
   readonly now: Micros;
-  /** Where relative paths begin; by default the working directory. */
+  /** The directory that paths are relative to. Default: the working directory. */
   readonly cwd?: string;
 }
 
 export interface LoadedRules {
-  /** Those without mistakes. Not to be applied while there are diagnostics: the rest would be deleted. */
+  /** The automations without mistakes. Do not apply them while there are diagnostics: the others would be deleted. */
   readonly automations: readonly Automation[];
-  /** What other services call, as `automations`. */
+  /** The hooks without mistakes. */
   readonly hooks: readonly Hook[];
-  /** Where actions may send things, as `automations`. */
+  /** The destinations without mistakes. */
   readonly destinations: readonly Destination[];
-  /** Every mistake, in reading order; empty when all is well. */
+  /** Every mistake, in reading order. */
   readonly diagnostics: readonly Diagnostic[];
   /** The names of the files that were read. */
   readonly files: readonly string[];
@@ -40,7 +40,7 @@ export interface LoadedRules {
   readonly texts: ReadonlyMap<string, string>;
 }
 
-/** The text of an automation, as a tree of which every part knows its place. */
+/** The text of an automation as a tree in which every part knows its place. */
 export interface RuleSource {
   readonly file: string;
   readonly tree: RuleMapping;
@@ -51,7 +51,7 @@ export function loadRules(paths: readonly string[], options: LoadOptions): Loade
   return readRules(readRuleFiles(paths, options.cwd ?? process.cwd()), options);
 }
 
-/** The same, from texts that were read before. */
+/** Like `loadRules`, from texts that have been read already. */
 export function readRules(
   { texts, diagnostics: fileDiagnostics }: RuleTexts,
   options: LoadOptions,

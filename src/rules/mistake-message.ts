@@ -1,14 +1,14 @@
-/** Puts what zod found wrong into words: what, found, remedy. */
+/** Turns an issue that zod found into a message: what is wrong, what was found, and the remedy. */
 
 import type { z } from "zod";
 import { nearMiss } from "../core/model/near-miss.ts";
 import type { RuleNode } from "./rule-tree.ts";
 
-/** What zod finds wrong with a value. */
+/** An issue that zod found with a value. */
 export type SchemaIssue = z.core.$ZodIssue;
 
 /**
- * @param node the value that the issue is about, or null when it is not there
+ * @param node the value that the issue is about, or null when it does not exist
  */
 export function messageOf(issue: SchemaIssue, node: RuleNode | null): string {
   const name = nameOf(issue.path);
@@ -34,16 +34,16 @@ export function messageOf(issue: SchemaIssue, node: RuleNode | null): string {
   return withFound(withoutValue(text, node), node, name);
 }
 
-/** The choice that was meant by a wrong value that only a few words may stand for; null when none is near. */
+/** The choice most similar to a wrong value, where only a few words are allowed; null when none is similar. */
 export function suggestionFor(issue: SchemaIssue, node: RuleNode): string | null {
   if (node.kind !== "scalar" || node.value === null) return null;
   return nearMiss(String(node.value), choicesOf(issue) ?? [])?.word ?? null;
 }
 
-/** What the unknown key is, and what to write instead. `known` is null where any key is allowed. */
+/** The message for an unknown key. @param near the key that was probably meant @param known the keys that are allowed */
 export function unknownKeyMessage(key: string, near: string | null, known: readonly string[]): string {
   if (near !== null) return `unknown key \`${key}\`; did you mean \`${near}\`?`;
-  return `unknown key \`${key}\`; remove it: known here are ${listed(known, "and")}`;
+  return `unknown key \`${key}\`; remove it (keys allowed here: ${listed(known, "and")})`;
 }
 
 export function listed(words: readonly string[], conjunction: "and" | "or"): string {
@@ -51,7 +51,7 @@ export function listed(words: readonly string[], conjunction: "and" | "or"): str
   return `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`;
 }
 
-/** A value as it may be shown to whoever wrote it: what came from the environment as its reference, a secret not at all. */
+/** A value as messages show it: a value from the environment as its reference, and a secret not at all. */
 export function shown(node: RuleNode, name = ""): string {
   if (node.kind !== "scalar") return `a ${node.kind}`;
   if (node.written !== undefined) return `${node.written} (its value is not valid)`;
@@ -81,7 +81,7 @@ function remedyFor(expected: string, node: RuleNode): string {
   return numeric ? "; remove the quotes" : "";
 }
 
-/** The words that alone are allowed, when the issue is that the value is none of them. */
+/** The allowed words, if the issue is that the value is not one of them. */
 function choicesOf(issue: SchemaIssue): string[] | null {
   if (issue.code === "invalid_value") return issue.values.map(String);
   if (issue.code !== "invalid_union") return null;
@@ -89,19 +89,19 @@ function choicesOf(issue: SchemaIssue): string[] | null {
   return options?.filter((option) => typeof option === "string") ?? null;
 }
 
-/** The kind of value wanted, when the issue is that it is of another kind. */
+/** The expected type, if the issue is that the value has another type. */
 function expectedBy(issue: SchemaIssue): string | null {
   return issue.code === "invalid_type" ? issue.expected : null;
 }
 
-/** Of the branches of a union, what the one with words of its own says. */
+/** For a union, the message of the branch that has a custom message. */
 function deepestMessage(issue: SchemaIssue): string {
   if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return issue.message;
-  const own = issue.errors.flat().find(({ message }) => !message.startsWith("Invalid"));
-  return own?.message ?? issue.message;
+  const custom = issue.errors.flat().find(({ message }) => !message.startsWith("Invalid"));
+  return custom?.message ?? issue.message;
 }
 
-/** Schemas quote the value in their message; it is named as it was written instead: by its reference, or as 1.10. */
+/** Replaces the value that a schema quotes in its message with how it was written: its reference, or `1.10`. */
 function withoutValue(message: string, node: RuleNode): string {
   if (node.kind !== "scalar") return message;
   if (node.written !== undefined) return message.replaceAll(JSON.stringify(node.value), node.written);

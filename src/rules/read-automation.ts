@@ -1,12 +1,12 @@
-/** One document of a rule file, or one item of its `automations:` list → one automation. */
+/** Reads one automation: a document of a rule file, or an item of its `automations:` list. */
 
 import { type Automation, AutomationSchema } from "../core/model/automation.ts";
+import { automationIdOf, triggerIdOf } from "../core/model/automation-ids.ts";
 import type { Micros } from "../core/model/time.ts";
 import { withTriggerIds } from "../core/model/trigger.ts";
 import type { Environment } from "../templates/environment.ts";
 import { resolveReferences, textMistakes } from "./action-texts.ts";
 import type { Place } from "./diagnostic.ts";
-import { automationIdOf, triggerIdOf } from "./ids.ts";
 import type { RuleMapping, RuleMistake } from "./rule-tree.ts";
 import { validate } from "./validate.ts";
 
@@ -19,7 +19,7 @@ export interface ReadContext {
   readonly now: Micros;
 }
 
-/** A name, and where it stands. */
+/** A name and its place. */
 export interface NamedPlace {
   readonly text: string;
   readonly place: Place;
@@ -29,13 +29,13 @@ export interface ReadAutomation {
   /** Null when there are mistakes. */
   readonly automation: Automation | null;
   readonly mistakes: readonly RuleMistake[];
-  /** Its name and where that stands, even when something else is wrong. */
+  /** Its name, even when something else is wrong. */
   readonly name: NamedPlace | null;
-  /** The tree that it was read from, references to the environment resolved. Not to be used when there are mistakes. */
+  /** The tree that it was read from, with references to the environment resolved. Do not use it if there are mistakes. */
   readonly resolved: RuleMapping;
 }
 
-/** What a mapping says its name is; null when it says none, or something that is no text. */
+/** The name in a mapping; null when there is none or it is not text. */
 export function nameIn(root: RuleMapping): NamedPlace | null {
   const node = root.entries.get("name")?.node;
   return node?.kind === "scalar" && typeof node.value === "string"

@@ -1,4 +1,4 @@
-/** One destination of a rule file → a destination, with every mistake in it. */
+/** Reads one destination of a rule file, with every mistake in it. */
 
 import { type Destination, DestinationSchema, destinationIdOf } from "../core/model/destination.ts";
 import { mentionsReferences } from "../core/model/reference.ts";
@@ -11,12 +11,12 @@ export interface ReadDestination {
   /** Null when there are mistakes. */
   readonly destination: Destination | null;
   readonly mistakes: readonly RuleMistake[];
-  /** Its name and where that stands, even when something else is wrong. */
+  /** Its name, even when something else is wrong. */
   readonly name: NamedPlace | null;
 }
 
-/** Keys whose values are not repeated in what is said of them. */
-const secret: readonly string[] = ["url", "headers", "secret", "routing_key", "password"];
+/** Keys whose values are not repeated in messages. */
+const secretKeys: readonly string[] = ["url", "headers", "secret", "routing_key", "password"];
 
 export function readDestination(
   tree: RuleMapping,
@@ -26,7 +26,7 @@ export function readDestination(
   const unresolved = new Set<RuleNode>();
   const root = mapEntries(tree, (key, node) =>
     mapScalars(node, (scalar) => {
-      const hidden = secret.includes(key) ? { written: "this text" } : {};
+      const hidden = secretKeys.includes(key) ? { written: "this text" } : {};
       if (typeof scalar.value !== "string") return scalar;
       if (!mentionsReferences(scalar.value)) return { ...scalar, ...hidden };
       const { text, problems } = substitute(scalar.value, env);

@@ -1,4 +1,4 @@
-/** One hook of a rule file, with every mistake in it. */
+/** Reads one hook of a rule file, with every mistake in it. */
 
 import { type Hook, hookContextNames, hookSchemas } from "../core/model/hook.ts";
 import { firstReferenceIn, mentionsReferences } from "../core/model/reference.ts";
@@ -12,7 +12,7 @@ export interface ReadHook {
   /** Null when there are mistakes. */
   readonly hook: Hook | null;
   readonly mistakes: readonly RuleMistake[];
-  /** Its name and where that stands, even when something else is wrong. */
+  /** Its name, even when something else is wrong. */
   readonly name: NamedPlace | null;
 }
 
@@ -47,9 +47,9 @@ export function readHook(
   return { hook: { ...definition, source: { kind: "file", file: context.file } }, mistakes: [], name };
 }
 
-/** What a hook's template writes goes into events, which are no place for what the environment holds. */
+/** The result of a hook's template goes into events, which must not contain values from the environment. */
 function templateMistake(source: string): string | null {
   const reference = firstReferenceIn(source);
   if (reference === null) return templateProblem(source, hookContextNames);
-  return `${reference} cannot be used in a hook's template: events are readable by everyone; write the text itself`;
+  return `${reference} cannot be used in a hook's template: events are readable by everyone; write the value itself`;
 }

@@ -1,4 +1,4 @@
-/** Which files hold rules, and what is written in them. */
+/** Finds and reads rule files. */
 
 import { type Dirent, existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join, normalize, resolve } from "node:path";
@@ -6,23 +6,23 @@ import { type Diagnostic, diagnosticAt, wholeFile } from "./diagnostic.ts";
 import { ruleFileBytesMax } from "./rule-tree.ts";
 
 export interface RuleTexts {
-  /** The text of each rule file by its name, which begins as the path did that led to it. In order of the names. */
+  /** The text of each rule file by its name, sorted by name. A name starts with the path under which it was found. */
   readonly texts: ReadonlyMap<string, string>;
   readonly diagnostics: readonly Diagnostic[];
 }
 
 export interface FoundTexts extends RuleTexts {
-  /** Where they lie: each directory that was read. */
+  /** Every directory that was read. */
   readonly directories: readonly string[];
 }
 
-const fileCountMax = 10_000; // stops a walk through a whole disk by mistake
+const fileCountMax = 10_000; // so that a wrong path does not read a whole disk
 
-/** Which files are meant among others, by their names. */
+/** A kind of file, recognized by its name. */
 export interface FileKind {
   readonly noun: string;
   readonly isOne: (name: string) => boolean;
-  /** False for names that are certainly meant otherwise; a file that is named itself may have any other name. */
+  /** False for names that certainly mean something else. A file that is named explicitly may have any other name. */
   readonly mayBeOne: (name: string) => boolean;
   readonly names: string;
 }
@@ -36,10 +36,10 @@ const ruleFiles: FileKind = {
 
 /**
  * Reads the rule files that `paths` name: files, and directories with all `*.yaml`, `*.yml` and `*.json` below them.
- * `*.test.yaml` (cases for rules), `*.schema.json`, hidden names and `node_modules` are passed over.
+ * `*.test.yaml` (cases for rules), `*.schema.json`, hidden files and `node_modules` are skipped.
  *
- * @param cwd where relative paths begin
- * @param kind reads files of another kind in the same way
+ * @param cwd the directory that paths are relative to
+ * @param kind the kind of file to read
  */
 export function readRuleFiles(paths: readonly string[], cwd: string, kind = ruleFiles): FoundTexts {
   const reader = new FileReader(cwd, kind);
@@ -55,9 +55,9 @@ class FileReader {
   readonly directories: string[] = [];
   readonly #cwd: string;
   readonly #kind: FileKind;
-  /** Real paths: a file or directory that is reached twice, as through a link, counts once. */
+  /** Real paths, so that a file or directory that is reached twice, for example through a link, counts once. */
   readonly #visited = new Set<string>();
-  #foundCount = 0; // every file that looks like a rule file, also when it is reached again or cannot be read
+  #foundCount = 0; // every file that looks like a rule file, even if it was read before or cannot be read
 
   constructor(cwd: string, kind: FileKind) {
     this.#cwd = cwd;
@@ -137,7 +137,7 @@ class FileReader {
   }
 }
 
-/** False also where that cannot be found out: reading it then says why. */
+/** False also if this cannot be determined. Then reading the path reports why. */
 export function isDirectory(path: string): boolean {
   try {
     return statSync(path).isDirectory();

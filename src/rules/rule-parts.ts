@@ -1,4 +1,4 @@
-/** What a rule file holds: automations, hooks that other services call, and destinations of actions. */
+/** Splits a rule file into its parts: automations, hooks and destinations. */
 
 import { destinationTypes } from "../core/model/destination.ts";
 import { nearMiss } from "../core/model/near-miss.ts";
@@ -6,22 +6,22 @@ import type { Place } from "./diagnostic.ts";
 import { listed, shown } from "./mistake-message.ts";
 import { parseRuleText, type RuleMapping, type RuleNode } from "./rule-tree.ts";
 
-/** The lists that a document may hold, and what an item of each is. */
+/** The lists that a document may contain, and what an item of each is called. */
 const lists = {
-  automations: { one: "an automation", remedy: "write name:, trigger: and actions:" },
-  hooks: { one: "a hook", remedy: "write name:, signature: and template:" },
-  destinations: { one: "a destination", remedy: "write name:, type: and where it is" },
+  automations: { item: "an automation", remedy: "write name:, trigger: and actions:" },
+  hooks: { item: "a hook", remedy: "write name:, signature: and template:" },
+  destinations: { item: "a destination", remedy: "write name:, type: and its address" },
 } as const;
 
 export type ListName = keyof typeof lists;
 
-/** Each key that a document may have, and the list that it stands for. `webhooks` is what hooks were called at first. */
+/** The keys that a document may have, and the list that each stands for. `webhooks` is the former name of hooks. */
 const listKeys: ReadonlyMap<string, ListName> = new Map<string, ListName>([
   ...(Object.keys(lists) as ListName[]).map((name) => [name, name] as const),
   ["webhooks", "hooks"],
 ]);
 
-/** One item of a rule file, and which list it belongs to. */
+/** One item of a rule file, and the list that it belongs to. */
 export interface RulePart {
   readonly list: ListName;
   readonly tree: RuleMapping;
@@ -32,7 +32,7 @@ export type ReportMistake = (place: Place, message: string) => void;
 /** The parts of a rule file, in order. */
 export function readRuleParts(text: string, report: ReportMistake): RulePart[] {
   if (text.trim() === "") {
-    // Most likely in the middle of being written: to take it as "no automations" would delete them.
+    // The file is probably being written right now. Reading it as "no automations" would delete them.
     report({ line: 1, column: 1 }, "this file is empty; write an automation, or remove the file");
     return [];
   }
@@ -45,7 +45,7 @@ function partsOf(document: RuleNode, report: ReportMistake): RulePart[] {
   // Prefect's own files may be a plain list.
   if (document.kind === "list") return itemsOf("automations", document.items, report);
   if (document.kind !== "mapping") {
-    const message = `a document should be an automation, or hold a list of them; found ${shown(document)}`;
+    const message = `a document should be an automation, or contain a list of them; found ${shown(document)}`;
     report(document.place, message);
     return [];
   }
@@ -56,33 +56,33 @@ function partsOf(document: RuleNode, report: ReportMistake): RulePart[] {
     const list = named.get(key);
     if (list === undefined) {
       const beside = listed([...new Set(named.values())], "and");
-      report(keyPlace, `unknown key \`${key}\` beside ${beside}; put it into an automation, or remove it`);
+      report(keyPlace, `unknown key \`${key}\` next to ${beside}; put it into an automation, or remove it`);
       return [];
     }
     if (!listKeys.has(key)) report(keyPlace, `unknown key \`${key}\`; did you mean \`${list}\`?`);
     if (node.kind === "list") return itemsOf(list, node.items, report);
-    const { one } = lists[list];
-    report(node.place, `${list} should be a list; begin each ${one.replace(/^an? /, "")} with a hyphen`);
+    const itemNoun = lists[list].item.replace(/^an? /, "");
+    report(node.place, `${list} should be a list; begin each ${itemNoun} with a hyphen`);
     return [];
   });
 }
 
-/** A document of its own, known by its type: no automation has one. */
+/** True for a document that is a destination. It is recognized by its type, which automations do not have. */
 function isDestination({ entries }: RuleMapping): boolean {
   const type = entries.get("type")?.node;
   return type?.kind === "scalar" && destinationTypes.has(String(type.value)) && !entries.has("trigger");
 }
 
 function itemsOf(list: ListName, items: readonly RuleNode[], report: ReportMistake): RulePart[] {
-  const { one, remedy } = lists[list];
+  const { item: itemNoun, remedy } = lists[list];
   return items.flatMap((item) => {
     if (item.kind === "mapping") return [{ list, tree: item }];
-    report(item.place, `${one} should be a mapping; found ${shown(item)}; ${remedy}`);
+    report(item.place, `${itemNoun} should be a mapping; found ${shown(item)}; ${remedy}`);
     return [];
   });
 }
 
-/** The keys under which the document has lists, rightly or wrongly spelt; none when it is an automation itself. */
+/** The keys of the document's lists, even if misspelled. Empty when the document is an automation itself. */
 function listsIn({ entries }: RuleMapping): Map<string, ListName> {
   const found = new Map([...listKeys].filter(([key]) => entries.has(key)));
   if (found.size === 0 && (entries.has("trigger") || entries.has("name"))) return found;

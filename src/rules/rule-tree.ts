@@ -1,8 +1,8 @@
 /**
- * YAML (and JSON, which is YAML) as a tree in which every key and value knows its place.
+ * Reads YAML (and JSON, which is YAML) into a tree in which every key and value knows its place.
  *
- * The tree holds plain data only: text, numbers, true, false, nothing, lists, and mappings with text as keys. What
- * YAML offers beyond that is refused here, with the place and the remedy, so that nothing surprising goes further.
+ * The tree contains plain data only: text, numbers, true, false, null, lists, and mappings with text as keys. Other YAML
+ * features are refused here, with the place and the remedy, so that the rest of the program never sees them.
  */
 
 import {
@@ -25,9 +25,9 @@ export interface RuleScalar {
   readonly kind: "scalar";
   readonly place: Place;
   value: string | number | boolean | null;
-  /** As it was written, when `value` was filled in from the environment. */
+  /** The text as it was written, if `value` was filled in from the environment. */
   readonly written?: string;
-  /** Of a number or a truth value: how the file writes it, such as 1.10. */
+  /** For a number: how the file writes it, such as 1.10. */
   readonly source?: string;
 }
 
@@ -55,7 +55,7 @@ export interface RuleMistake {
   readonly message: string;
 }
 
-/** Bounds on a rule file. A file within them is read in well under a second, whatever it holds. */
+/** Limits on a rule file. A file within them is read in well under a second, whatever it contains. */
 export const ruleFileBytesMax = 1_048_576;
 const nodeCountMax = 100_000; // counted with every alias written out: stops an alias bomb
 const depthMax = 100;
@@ -83,14 +83,14 @@ export function plainValueOf(node: RuleNode): unknown {
   return Object.fromEntries([...node.entries].map(([key, entry]) => [key, plainValueOf(entry.node)]));
 }
 
-/** A copy of the tree in which `change` has replaced scalars. */
+/** A copy of the tree with every scalar replaced by the result of `change`. */
 export function mapScalars(node: RuleNode, change: (scalar: RuleScalar) => RuleScalar): RuleNode {
   if (node.kind === "scalar") return change(node);
   if (node.kind === "list") return { ...node, items: node.items.map((item) => mapScalars(item, change)) };
   return mapEntries(node, (_key, child) => mapScalars(child, change));
 }
 
-/** A copy of the mapping in which `change` has replaced the values. */
+/** A copy of the mapping with every value replaced by the result of `change`. */
 export function mapEntries(
   mapping: RuleMapping,
   change: (key: string, node: RuleNode) => RuleNode,
@@ -105,7 +105,7 @@ class TreeReader {
   readonly mistakes: RuleMistake[] = [];
   readonly #lineCounter: LineCounter;
   readonly #text: string;
-  /** The nodes that aliases may name so far. The package's own lookup walks the document for each alias. */
+  /** The anchored nodes so far. The yaml package's own lookup walks the whole document for each alias. */
   #anchors = new Map<string, Node>();
   #nodeCount = 0;
   #isOverflowing = false;
@@ -120,9 +120,9 @@ class TreeReader {
       this.#report(this.#place(warning.pos[0]), this.#syntaxMessage(warning));
     const problems = document.errors;
     if (problems.length > 0) {
-      // What follows the first mistake of a line is mostly its echo.
+      // Further errors in a line mostly follow from the first one.
       const placed = problems.map((error) => ({ error, place: this.#place(startOf(error, document)) }));
-      const lines = new Map(placed.toReversed().map((one) => [one.place.line, one]));
+      const lines = new Map(placed.toReversed().map((found) => [found.place.line, found]));
       for (const { error, place } of lines.values()) this.#report(place, this.#syntaxMessage(error));
       return null;
     }
@@ -218,7 +218,7 @@ class TreeReader {
     return standIn;
   }
 
-  /** Once is enough: the rest of an overflowing document says the same. */
+  /** Reported once: the rest of a document that is too large would repeat the message. */
   #overflow(standIn: RuleScalar, message: string): RuleScalar {
     if (this.#isOverflowing) return standIn;
     this.#isOverflowing = true;
@@ -228,11 +228,11 @@ class TreeReader {
   #syntaxMessage({ code, message, pos: [start, end] }: YAMLError): string {
     if (/call stack/i.test(message)) return tooDeep;
     const written = this.#text.slice(start, end);
-    // A tag and an alias are next to never meant: patterns begin with the same characters.
+    // Tags are almost never intended here, and patterns begin with the same character.
     if (code === "TAG_RESOLVE_FAILED" && /^![^!]/.test(written))
       return `${written} is a YAML tag, which is not supported; a pattern that begins with ! needs quotes: "${written}"`;
     if (code === "MISSING_CHAR" && /^missing closing/i.test(message))
-      return "this quote is not closed; write another one where the text ends";
+      return "this quote is not closed; add the closing quote where the text ends";
     return remedies[code] ?? `this is not valid YAML: ${lowerFirst(message)}`;
   }
 
@@ -257,7 +257,7 @@ function keyMessage(key: Node | null): string {
   return 'a key should be text; found a mapping or list; a value that begins with {{ needs quotes: "{{ … }}"';
 }
 
-/** Where a mistake begins: of a text whose quote is not closed that is the quote, not the end of the file. */
+/** Where a mistake begins. For an unclosed quote, that is the opening quote and not the end of the file. */
 function startOf({ code, pos: [start] }: YAMLError, document: Document.Parsed): number {
   let opened = start;
   if (code !== "MISSING_CHAR") return opened;
@@ -273,12 +273,12 @@ function startOf({ code, pos: [start] }: YAMLError, document: Document.Parsed): 
 const remedies: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: "a tab is used as indentation; use spaces",
   BLOCK_AS_IMPLICIT_KEY:
-    "a value on one line cannot hold another key; put the value in quotes, or indent it on the next line",
+    "a value on one line cannot contain another key; put the value in quotes, or indent it on the next line",
   BAD_SCALAR_START: "a value cannot begin with this character; put the value in quotes",
-  BAD_DQ_ESCAPE: "double quotes do not know this escape; write the backslash twice, or use single quotes",
+  BAD_DQ_ESCAPE: "this escape is not valid in double quotes; write the backslash twice, or use single quotes",
   BAD_ALIAS: 'a value that begins with * is an alias; a pattern needs quotes: "*"',
   MULTILINE_IMPLICIT_KEY:
-    "a key should be on one line; put a space behind its colon, or close the quote or bracket that is open",
+    "a key should be on one line; put a space after its colon, or close the open quote or bracket",
   TAG_RESOLVE_FAILED: "this YAML tag is not supported; remove it, and put the value in quotes if it is text",
 };
 
@@ -286,5 +286,5 @@ function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-const tooDeep = `nested more than ${depthMax} deep; flatten it (an alias inside its own anchor never ends)`;
-const tooMany = `more than ${nodeCountMax} values, aliases written out; split the file, or use fewer aliases`;
+const tooDeep = `nested more than ${depthMax} levels deep; flatten it (an alias inside its own anchor never ends)`;
+const tooMany = `more than ${nodeCountMax} values with aliases expanded; split the file, or use fewer aliases`;

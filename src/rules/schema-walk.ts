@@ -1,4 +1,4 @@
-/** Finds the part of a zod schema that is in charge of a place in a value. */
+/** Finds the part of a zod schema that describes a place in a value. */
 
 import type { z } from "zod";
 
@@ -15,13 +15,13 @@ interface Definition {
   readonly values?: readonly unknown[];
 }
 
-/** The keys that a mapping at `path` may have, or null when it may have any, or is not a mapping. */
+/** The keys that a mapping at `path` may have; null when any key is allowed, or the value is not a mapping. */
 export function keysAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): string[] | null {
   const definition = definitionAt(schema, path, value);
   return definition?.shape === undefined ? null : Object.keys(definition.shape);
 }
 
-/** The types of which a mapping may have `key`, where the mapping at `path` does not say of which it is. */
+/** The types that would allow `key` in the mapping at `path`. Empty when the mapping gives its type. */
 export function typesWith(
   schema: z.ZodType,
   path: readonly PropertyKey[],
@@ -44,7 +44,7 @@ function definitionAt(schema: z.ZodType, path: readonly PropertyKey[], value: un
   return found === null ? null : unwrap(found.schema, found.value);
 }
 
-/** The schema that is in charge at `path`, and the value that is there. */
+/** The schema and the value at `path`. */
 function partAt(
   schema: z.ZodType,
   [step, ...rest]: readonly PropertyKey[],
@@ -56,14 +56,14 @@ function partAt(
   return child === undefined ? null : partAt(child, rest, childOf(value, step));
 }
 
-/** Goes through defaults, transformations and the like. */
+/** Unwraps defaults, transformations and other wrappers. */
 function peel(schema: z.ZodType): Definition {
   const definition = schema._zod.def as unknown as Definition;
   const inner = definition.innerType ?? definition.in ?? definition.getter?.();
   return inner === undefined ? definition : peel(inner);
 }
 
-/** The same, and chooses the option that `value` names by its type. */
+/** Unwraps a schema, and chooses the option of a union by the type in `value`. */
 function unwrap(schema: z.ZodType, value: unknown): Definition {
   const definition = peel(schema);
   const { discriminator, options } = definition;

@@ -1,9 +1,9 @@
 /**
- * Judges a tree by a zod schema and finds all its mistakes at once.
+ * Validates a tree with a zod schema and finds all its mistakes at once.
  *
- * A schema stops at the first layer that does not fit: an unknown key hides that a value next to it is out of
- * bounds. So each mistake found is mended as well as can be (a misspelt key is renamed, a wrong value left out) and
- * the tree is judged again, until nothing new is found. What a mending could itself have caused is not reported.
+ * A schema stops at the first layer that does not fit: an unknown key hides that the value next to it is out of range.
+ * So each mistake is repaired as well as possible (a misspelled key is renamed, an invalid value is removed) and the tree
+ * is validated again, until there is nothing new to find. Mistakes that a repair may have caused are not reported.
  */
 
 import { parseDocument } from "yaml";
@@ -28,7 +28,7 @@ export interface Validated<T> {
 }
 
 /**
- * @param root is mended in place: not to be used afterwards
+ * @param root is repaired in place: do not use it afterward
  * @param known scalars whose mistakes have been reported already
  */
 export function validate<T>(
@@ -38,8 +38,8 @@ export function validate<T>(
 ): Validated<T> {
   const mistakes: RuleMistake[] = [];
   const report = (place: Place, message: string): void => {
-    const repeated = mistakes.some((one) => one.place === place && one.message === message);
-    if (!repeated) mistakes.push({ place, message });
+    const isRepeated = mistakes.some((known) => known.place === place && known.message === message);
+    if (!isRepeated) mistakes.push({ place, message });
   };
   let wasCut = false;
   for (let round = 0; round < roundCountMax; round++) {
@@ -56,7 +56,7 @@ export function validate<T>(
       continue;
     }
 
-    let mended = false;
+    let wasRepaired = false;
     const cuts: (() => boolean)[] = [];
     for (const issue of issues) {
       if (issue.code === "unrecognized_keys") {
@@ -76,12 +76,12 @@ export function validate<T>(
       const steps = locate(root, issue.path);
       const found = steps.length === issue.path.length + 1 ? steps.at(-1)! : null;
       if (found === null && wasCut) {
-        // Something wanted has been left out above: what wanted it goes too, so that the rest can still be judged.
+        // A required value was removed in an earlier round. Remove what requires it, so that the rest can be validated.
         cuts.push(() => cut(steps, steps.length - 1));
         continue;
       }
       if (found !== null && reread(found)) {
-        mended = true;
+        wasRepaired = true;
         continue;
       }
       if (found === null || !known.has(found)) {
@@ -90,21 +90,21 @@ export function validate<T>(
       const suggestion = found === null ? null : suggestionFor(issue, found);
       if (suggestion !== null && found?.kind === "scalar") {
         found.value = suggestion;
-        mended = true;
+        wasRepaired = true;
       } else {
-        // Without its type, or another word that decides, a mapping cannot be judged: then it goes as a whole.
+        // Without its type, or a similar field, a mapping cannot be validated. Then the whole mapping is removed.
         const decides = issue.code === "invalid_value" || "discriminator" in issue;
         cuts.push(() => cut(steps, decides ? issue.path.length - 1 : issue.path.length));
       }
     }
-    if (mended) continue; // before anything is cut: a mended value may be what the others wanted
+    if (wasRepaired) continue; // before anything is removed: the repaired value may solve the other issues
     if (!cuts.map((apply) => apply()).includes(true)) break;
     wasCut = true;
   }
   return { value: null, mistakes };
 }
 
-/** More rounds than a rule has mistakes that hide one another. */
+/** More rounds than a rule can have layers of mistakes that hide each other. */
 const roundCountMax = 100;
 
 interface Misspelling {
@@ -114,7 +114,7 @@ interface Misspelling {
   readonly known: readonly string[];
 }
 
-/** The unknown key nearest to a known one. Only one at a time: to rename `type` changes which keys are known. */
+/** The unknown key most similar to a known one. Only one at a time, because renaming a key to `type` changes the known keys. */
 function nearestMisspelling(
   schema: z.ZodType,
   root: RuleNode,
@@ -160,7 +160,7 @@ function unknownKeysOf(
   };
 }
 
-/** A key that is right, but elsewhere. The most common slip in YAML is a lost indentation. */
+/** The message for a key that is valid elsewhere. The most common mistake in YAML is lost indentation. */
 function misplacedMessage(
   schema: z.ZodType,
   key: string,
@@ -195,7 +195,7 @@ function locate(root: RuleNode, path: readonly PropertyKey[]): RuleNode[] {
   return steps;
 }
 
-/** Removes the entry that holds the value at `depth` steps from the root, or the nearest entry around it. */
+/** Removes the entry whose value is `depth` steps from the root, or the nearest entry around it. */
 function cut(steps: readonly RuleNode[], depth: number): boolean {
   for (let index = Math.min(depth, steps.length - 1); index > 0; index--) {
     const owner = steps[index - 1]!;
@@ -211,7 +211,7 @@ function renameKey(mapping: RuleMapping, from: string, to: string): void {
   mapping.entries = new Map([...mapping.entries].map(([key, entry]) => [key === from ? to : key, entry]));
 }
 
-/** Text from the environment that stands where a number or a boolean is wanted: reads it as YAML would have. */
+/** Rereads text from the environment as YAML, where a number or a boolean is expected. @returns true if it became one */
 function reread(node: RuleNode): boolean {
   if (node.kind !== "scalar" || node.written === undefined || soleReferenceIn(node.written) === null)
     return false;

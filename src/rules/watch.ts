@@ -1,4 +1,4 @@
-/** Watches rule files: a good change is applied, a bad one is reported and the last good version stays. */
+/** Watches rule files. A valid change is applied; an invalid one is reported, and the last valid version stays. */
 
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -7,32 +7,32 @@ import { type LoadedRules, type LoadOptions, readRules } from "./load.ts";
 import { isDirectory, type RuleTexts, readRuleFiles } from "./rule-files.ts";
 
 export interface WatchOptions extends Omit<LoadOptions, "now"> {
-  /** The time, asked for at each change. */
+  /** Returns the current time. */
   readonly now: () => number;
-  /** Called with the rules after a change without mistakes. When it rejects, the files are read and applied again. */
+  /** Called with the rules after a change without mistakes. If it rejects, the files are read and applied again. */
   readonly apply: (rules: LoadedRules) => Promise<void>;
-  /** Called once for each change with mistakes. What was applied before stays. */
+  /** Called once for each change with mistakes. The rules applied before stay. */
   readonly reject: (rules: LoadedRules) => void | Promise<void>;
-  /** Called when `apply` rejects, or the files cannot be read, before it is tried again. */
+  /** Called when `apply` rejects or the files cannot be read, before the next try. */
   readonly failed: (failure: Failure) => void;
   /** How long files must be quiet before they are read: editors write in several steps. Default 100. */
   readonly quietMs?: number;
   /**
-   * How often the files are read although no change was reported: some file systems report none, and the machine may
-   * have run out of watches. Default 5,000.
+   * How often the files are read even if no change was reported. Some file systems report none, and the machine may have
+   * run out of watches. Default 5,000.
    */
   readonly lookMs?: number;
 }
 
 export interface RuleWatcher {
-  /** Stops watching. Resolves when nothing is being applied any more. */
+  /** Stops watching. Resolves when no change is being applied anymore. */
   close(): Promise<void>;
 }
 
 /**
- * Reads the files, applies or rejects what they hold, and follows them from then on.
+ * Reads the files, applies or rejects the rules in them, and then watches for changes.
  *
- * @throws what `apply` or `reject` throws for the files as they are at the start; then nothing is watched
+ * @throws what `apply` or `reject` throws for the initial files; then nothing is watched
  */
 export async function watchRules(paths: readonly string[], options: WatchOptions): Promise<RuleWatcher> {
   const watcher = new Watcher(paths, options);
@@ -53,7 +53,7 @@ class Watcher implements RuleWatcher {
   readonly #closing = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #quiet: NodeJS.Timeout | undefined;
-  /** What the files held when they were last applied or rejected. */
+  /** The content of the files when they were last applied or rejected. */
   #judged = "";
   #looking: Promise<void> | null = null;
   #lookAgain = false;
@@ -67,7 +67,7 @@ class Watcher implements RuleWatcher {
   async start(): Promise<void> {
     await this.#judge();
     this.#timer = setInterval(() => this.#look(), this.#options.lookMs ?? 5_000);
-    this.#look(); // a change during the first look went unnoticed
+    this.#look(); // a change during the first look would go unnoticed
   }
 
   async close(): Promise<void> {
@@ -79,7 +79,7 @@ class Watcher implements RuleWatcher {
     await this.#looking;
   }
 
-  /** Looks take turns, so that an older version is never applied after a newer one. */
+  /** Only one look runs at a time, so that an older version is never applied after a newer one. */
   #look(): void {
     const { signal } = this.#closing;
     if (signal.aborted) return;
@@ -103,7 +103,7 @@ class Watcher implements RuleWatcher {
     this.#judged = content;
   }
 
-  /** Reads the files, again when there are directories that were not watched while they were read. */
+  /** Reads the files, and reads them again if a directory was not watched yet while they were read. */
   #read(): RuleTexts {
     for (;;) {
       const texts = readRuleFiles(this.#paths, this.#cwd);
@@ -112,10 +112,10 @@ class Watcher implements RuleWatcher {
   }
 
   /**
-   * Watches directories, never files: an editor that saves by renaming puts another file in its place. And each for
-   * itself: where Node watches a whole tree, a directory in it that may not be read ends the process.
+   * Watches directories and not files, because an editor that saves by renaming replaces the file. Each directory gets its
+   * own watcher, because a recursive one ends the process if it meets a directory that it may not read.
    *
-   * @returns whether any is watched that was not before
+   * @returns true when a directory is watched that was not watched before
    */
   #watch(directories: readonly string[]): boolean {
     const found = new Map<string, string>();
@@ -141,13 +141,13 @@ class Watcher implements RuleWatcher {
         this.#watchers.set(identity, watcher);
         isNew = true;
       } catch {
-        // It is gone, or no watches are left: looking now and then is what remains.
+        // The directory is gone, or no watches are left. The periodic look still finds changes.
       }
     }
     return isNew;
   }
 
-  /** The directory itself, or that in which a file lies, or will lie. */
+  /** The directory itself, or the directory of a file, which need not exist yet. */
   #directoryOf(path: string): string {
     return isDirectory(resolve(this.#cwd, path)) ? path : dirname(path);
   }
@@ -159,7 +159,7 @@ class Watcher implements RuleWatcher {
   }
 }
 
-/** Of a directory, with its number: another one of the same name is watched afresh. Null when it cannot be looked at. */
+/** Path, device and inode, so that a new directory with the same name is watched again. Null when it cannot be read. */
 function identityOf(directory: string): string | null {
   try {
     const { dev, ino } = statSync(directory, { bigint: true });

@@ -1,4 +1,4 @@
-/** What can be known to be wrong with an action before it is run, besides what its schema sees. */
+/** Checks of an action that its schema cannot make, before the action runs. */
 
 import type { ActionDefinition, ActionText, EmitEventDefinition } from "../core/model/action.ts";
 import { fieldKind } from "../core/model/action.ts";
@@ -11,10 +11,10 @@ import { type Environment, substitute } from "./environment.ts";
 import { isTemplate, templateProblem } from "./template.ts";
 
 /**
- * What is wrong with one text of an action; null when nothing is, or when only its rendering can show it. Never
- * repeats a secret.
+ * What is wrong with one text of an action; null when nothing is, or when only rendering can show it. Never repeats a
+ * secret.
  *
- * @param values what the references to the environment stand for
+ * @param values the values of the references to the environment
  */
 export function actionTextProblem(
   type: ActionDefinition["type"],
@@ -29,7 +29,7 @@ export function actionTextProblem(
   if (problem !== null) return problem;
   if (!isSecret && isTemplate(text)) return null;
   const { text: filled, problems } = substitute(text, values);
-  if (problems.length > 0) return null; // whoever fills the references in reports them
+  if (problems.length > 0) return null; // reported where the references are filled in
   if (isSecret) return signingSecretProblem(filled);
   if (field === "url") return urlProblem(filled);
   if (field === "headers") return headerValueProblem(filled);
@@ -37,7 +37,7 @@ export function actionTextProblem(
   return `event should have at most ${eventNameLengthMax} characters; this one has ${filled.length}`;
 }
 
-/** What an event says is no secret: its texts may not refer to the environment. */
+/** Everyone can read events, so their texts may not refer to the environment. */
 export function emitEventProblem(action: EmitEventDefinition): string | null {
   return emittedReferenceProblem(JSON.stringify(action));
 }
@@ -45,5 +45,5 @@ export function emitEventProblem(action: EmitEventDefinition): string | null {
 function emittedReferenceProblem(text: string): string | null {
   const [reference] = referencesIn(text);
   if (reference === undefined) return null;
-  return `events are readable by everyone, so they must not contain ${referenceTo(reference.name)}; write the text itself`;
+  return `events are readable by everyone, so they must not contain ${referenceTo(reference.name)}; write the value itself`;
 }

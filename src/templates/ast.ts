@@ -1,4 +1,4 @@
-/** The nodes that the Jinja parser makes, as far as templates may use them, and a walk over them. */
+/** The nodes of the Jinja parser that templates may use, and a walk over them. */
 
 interface Token {
   readonly value: string;
@@ -70,7 +70,7 @@ export type Expression =
       readonly trueExpr: Expression;
       readonly falseExpr: Expression;
     }
-  // `value if test`; in a loop's head it filters.
+  // `value if test`; in the head of a loop, a filter.
   | { readonly type: "SelectExpression"; readonly lhs: Expression; readonly test: Expression };
 
 export interface For {
@@ -115,15 +115,15 @@ export interface AnyNode {
 }
 
 /**
- * How deep a template may be nested: far less than what looks at templates, one call a level, has stack for. A chain such
- * as `a ~ b ~ c` is one level a term.
+ * How deep a template may be nested. Code that walks over templates makes one call per level, and the stack has room for
+ * far more. A chain such as `a ~ b ~ c` has one level per term.
  */
 const depthMax = 500;
 
 /**
- * Visits every node under this one, of whatever type, in no particular order.
+ * Visits this node and every node below it, in no particular order.
  *
- * @throws RangeError when they are nested too deeply
+ * @throws RangeError when the nodes are nested too deeply
  */
 export function walk(node: unknown, visit: (node: AnyNode) => void, depth = 0): void {
   if (depth > depthMax) throw new RangeError("the template is nested too deeply");
@@ -135,7 +135,7 @@ export function walk(node: unknown, visit: (node: AnyNode) => void, depth = 0): 
     const { type } = node as { type?: unknown };
     if (typeof type === "string") visit(node as AnyNode);
     for (const [key, value] of Object.entries(node)) {
-      // An operator is a token, though `and` has the type of a name.
+      // An operator is a token and not a node, although `and` has the type of a name.
       if (key !== "operator") walk(value, visit, depth + 1);
     }
   }

@@ -1,4 +1,4 @@
-/** What can be known to be wrong with a template before anything is rendered. */
+/** Checks of a template before anything is rendered. */
 
 import { nearMiss } from "../core/model/near-miss.ts";
 import type { AnyNode, CallNode, Expression, For, Identifier, Member, Program, SetStatement } from "./ast.ts";
@@ -6,7 +6,7 @@ import { walk } from "./ast.ts";
 import { constants, functions } from "./evaluator.ts";
 import { filters, mappingMethods, tests, textMethods } from "./filters.ts";
 
-/** What the templates of an action are rendered over. */
+/** The variables in the templates of an action. */
 export const contextNames = ["automation", "event", "labels", "firing", "firings", "events"] as const;
 
 const unsupported: ReadonlyMap<string, string> = new Map([
@@ -18,15 +18,15 @@ const unsupported: ReadonlyMap<string, string> = new Map([
 
 const fixedMethods: ReadonlySet<string> = new Set([...textMethods.keys(), ...mappingMethods.keys()]);
 
-/** All that is surely wrong, in one line: constructs, filters, tests, functions and names that do not exist. */
+/** Everything that is certainly wrong, in one line: constructs, filters, tests, functions and names that do not exist. */
 export function programProblem(program: Program, names: readonly string[] = contextNames): string | null {
   const nodes: AnyNode[] = [];
   walk(program, (node) => nodes.push(node));
   const notVariables = new Set<unknown>();
-  const set = new Set<string>(["loop"]);
+  const declared = new Set<string>(["loop"]);
   const problems = new Set<string>();
-  const refuse = (found: string) => {
-    problems.add(found);
+  const refuse = (problem: string) => {
+    problems.add(problem);
   };
 
   for (const node of nodes) {
@@ -49,9 +49,9 @@ export function programProblem(program: Program, names: readonly string[] = cont
     } else if (node.type === "KeywordArgumentExpression") {
       notVariables.add((node as unknown as { key: Identifier }).key);
     } else if (node.type === "For") {
-      declare((node as unknown as For).loopvar, set);
+      declare((node as unknown as For).loopvar, declared);
     } else if (node.type === "Set") {
-      declare((node as unknown as SetStatement).assignee, set);
+      declare((node as unknown as SetStatement).assignee, declared);
     }
   }
   for (const node of nodes) {
@@ -70,7 +70,7 @@ export function programProblem(program: Program, names: readonly string[] = cont
       if (!fixedMethods.has(name)) refuse(`there is no method ${name}${didYouMean(name, fixedMethods)}`);
     }
   }
-  const known = new Set<string>([...names, ...constants.keys(), ...set]);
+  const known = new Set<string>([...names, ...constants.keys(), ...declared]);
   for (const node of nodes) {
     if (node.type !== "Identifier" || notVariables.has(node)) continue;
     const name = (node as Identifier).value;
@@ -85,7 +85,7 @@ function declare(target: Expression, names: Set<string>): void {
   if (target.type === "TupleLiteral") for (const item of target.value) declare(item, names);
 }
 
-function didYouMean(found: string, known: Iterable<string>): string {
-  const meant = nearMiss(found, known);
-  return meant === null ? "" : ` (did you mean ${meant.word}?)`;
+function didYouMean(unknown: string, known: Iterable<string>): string {
+  const suggestion = nearMiss(unknown, known);
+  return suggestion === null ? "" : ` (did you mean ${suggestion.word}?)`;
 }

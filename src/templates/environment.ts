@@ -1,4 +1,4 @@
-/** Fills in references to the environment while rules are loaded. What they look like: core/model/reference.ts. */
+/** Fills in references to the environment while rules are loaded. Their grammar is in core/model/reference.ts. */
 
 import {
   malformedReferenceProblem,
@@ -9,12 +9,12 @@ import {
   unescapeReference,
 } from "../core/model/reference.ts";
 
-/** Under this key an environment may hold what stands for every name that is not set, so that none is a mistake. */
+/** An environment may hold, under this key, a value for every name that is not set. Then no name is a mistake. */
 export const standIn = Symbol("stand-in");
 
 /**
- * Under this key an environment may hold what finds a name that is not set, such as in a file. An error that it throws
- * is a mistake of the reference, in the error's words.
+ * An environment may hold, under this key, a function that finds a name that is not set, such as in a file. If it throws,
+ * the error's message is reported as a mistake at the reference.
  */
 export const elsewhere = Symbol("elsewhere");
 
@@ -29,14 +29,14 @@ export interface Substituted {
   readonly problems: readonly string[];
 }
 
-/** Replaces each reference by its value. */
+/** Replaces each reference with its value. */
 export function substitute(text: string, env: Environment): Substituted {
   return substituteWith(text, env, (_reference, value) => value, unescapeReference);
 }
 
 /**
- * Leaves each reference where it is, without its default, and puts its value into `secrets` by its name.
- * Escaped references stay escaped, so that they are told apart when the references are filled in.
+ * Keeps each reference in its place, without its default, and puts its value into `secrets` under its name. Escaped
+ * references stay escaped, so that they can be recognized when the references are filled in.
  */
 export function keepReferences(text: string, env: Environment, secrets: Map<string, string>): Substituted {
   const clashes: string[] = [];
@@ -44,7 +44,7 @@ export function keepReferences(text: string, env: Environment, secrets: Map<stri
     const other = secrets.get(name);
     if (other !== undefined && other !== value) {
       clashes.push(
-        `${referenceTo(name)} has another default elsewhere in this automation; give it the same one`,
+        `${referenceTo(name)} has a different default elsewhere in this automation; use the same one in both places`,
       );
     }
     secrets.set(name, value);

@@ -1,8 +1,8 @@
 /**
  * Evaluates a parsed template over a context, within a budget.
  *
- * The library's own interpreter counts nothing and hands out functions as values; this one walks the same tree, but
- * every step is paid for, and what a template may call is in fixed tables.
+ * The library's own interpreter has no limits and exposes functions as values. This one walks the same tree, but every
+ * step spends some of the budget, and templates can call only what is in fixed tables.
  */
 
 import type {
@@ -42,7 +42,7 @@ import {
   type Value,
 } from "./values.ts";
 
-/** The names that a template finds besides its context. */
+/** The names that every template knows besides its context. */
 export const constants: ReadonlyMap<string, Value> = new Map<string, Value>([
   ["true", true],
   ["false", false],
@@ -72,7 +72,7 @@ class VariableScope {
   }
 }
 
-/** @throws TemplateError when the template asks for what cannot be, or for too much */
+/** @throws TemplateError when an operation is impossible, or the budget is used up */
 export function evaluateTemplate(
   body: readonly Statement[],
   context: ReadonlyMap<string, Value>,
@@ -154,12 +154,13 @@ class Evaluator {
     } else if (target.type === "TupleLiteral") {
       const values = listOf(value);
       if (values.length !== target.value.length) {
-        throw new TemplateError(`${values.length} values cannot be given to ${target.value.length} names`);
+        throw new TemplateError(`${values.length} values cannot be assigned to ${target.value.length} names`);
       }
       for (const [index, name] of target.value.entries()) this.#assign(name, values[index], scope);
     } else if (target.type === "MemberExpression" && target.property.type === "Identifier") {
       const namespace = this.#value(target.object, scope);
-      if (!(namespace instanceof Namespace)) throw new TemplateError("only a namespace's entries can be set");
+      if (!(namespace instanceof Namespace))
+        throw new TemplateError("only the entries of a namespace can be set");
       this.#budget.weightOf(value); // refuses a namespace, which could hold itself
       namespace.entries.set(target.property.value, value);
     } else {
@@ -246,7 +247,7 @@ class Evaluator {
     }
   }
 
-  /** A new list, mapping or text is paid for by what it holds. */
+  /** Spends budget on a new list, mapping or text according to its size. */
   #built<T extends Value>(value: T): T {
     this.#budget.spendOn(value);
     return value;
@@ -273,7 +274,7 @@ class Evaluator {
       throw new TemplateError(`a slice needs whole numbers, not ${kindOf(value)}`);
     });
     if (step !== undefined && step !== 1)
-      throw new TemplateError("a slice takes every element; leave out the step");
+      throw new TemplateError("a slice cannot have a step other than 1; remove the step");
     if (typeof object === "string") return this.#built(object.slice(start, stop));
     return this.#built(listOf(object).slice(start, stop));
   }
@@ -282,7 +283,7 @@ class Evaluator {
     const { callee } = node;
     if (callee.type === "Identifier") return this.#function(callee.value, node.args, scope);
     if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier" || callee.computed) {
-      throw new TemplateError("only functions and methods can be called, by their names");
+      throw new TemplateError("only functions and methods can be called, and only by name");
     }
     const object = this.#value(callee.object, scope);
     const name = callee.property.value;
@@ -316,8 +317,9 @@ class Evaluator {
     return namespace;
   }
 
-  #named(of: string, argument: Argument, scope: VariableScope): readonly [string, Value] {
-    if (argument.type !== "KeywordArgumentExpression") throw new TemplateError(`${of} takes name=value only`);
+  #named(functionName: string, argument: Argument, scope: VariableScope): readonly [string, Value] {
+    if (argument.type !== "KeywordArgumentExpression")
+      throw new TemplateError(`${functionName} takes only arguments of the form name=value`);
     return [argument.key.value, this.#value(argument.value, scope)];
   }
 
@@ -341,7 +343,7 @@ class Evaluator {
     return this.#built(operation.run(input, given, this.#budget));
   }
 
-  /** The arguments in the order of the parameters, whichever way they were given. */
+  /** The arguments in the order of the parameters, whether they were given by position or by name. */
   #given(
     { parameters }: Pick<FilterOperation, "parameters">,
     name: string,
@@ -354,7 +356,8 @@ class Evaluator {
       const index = named ? parameters.indexOf(argument.key.value) : position;
       if (index < 0 || index >= parameters.length) {
         const takes = parameters.length === 0 ? "no arguments" : parameters.join(", ");
-        throw new TemplateError(`${name} takes ${takes}${named ? `, not ${argument.key.value}` : ""}`);
+        const got = named ? `, not ${argument.key.value}` : "";
+        throw new TemplateError(`${name} takes ${takes}${got}`);
       }
       given[index] = this.#value(named ? argument.value : argument, scope);
     }
@@ -410,10 +413,10 @@ class Evaluator {
 
 function arithmetic(operator: string, left: Value, right: Value): Value {
   if (typeof left !== "number" || typeof right !== "number") {
-    const remedy = operator === "+" ? "; ~ joins texts" : "";
+    const remedy = operator === "+" ? "; use ~ to join texts" : "";
     throw new TemplateError(`${operator} cannot be applied to ${kindOf(left)} and ${kindOf(right)}${remedy}`);
   }
-  if (right === 0 && ["/", "//", "%"].includes(operator)) throw new TemplateError("a number is divided by 0");
+  if (right === 0 && ["/", "//", "%"].includes(operator)) throw new TemplateError("division by zero");
   switch (operator) {
     case "+":
       return left + right;

@@ -2,8 +2,8 @@
  * The filters, tests and methods that templates may use: Jinja's usual ones.
  *
  * They are as lenient as Jinja is with an undefined value: a filter on text takes a missing value for an empty string,
- * and a filter on lists takes it for an empty list. The same goes for none, which is what JSON's `null` is here: whoever
- * sends an event may leave a field out or set it to `null`, and `default` and the other filters treat both alike.
+ * and a filter on lists takes it for an empty list. The same goes for none, which is what JSON's `null` is here: a
+ * sender may leave a field out or set it to `null`, and `default` and the other filters treat both alike.
  */
 
 import {
@@ -24,7 +24,7 @@ import {
 } from "./values.ts";
 
 export interface FilterOperation {
-  /** In order; each may be given by position or by name. */
+  /** In order. Each may be given by position or by name. */
   readonly parameters: readonly string[];
   readonly run: (input: Value, given: readonly Value[], budget: Budget) => Value;
 }
@@ -68,7 +68,7 @@ const replace = operation(["old", "new", "count"], (input, [old, by, count], bud
   const text = textOf(input, budget);
   const sought = textOf(old, budget);
   const written = textOf(by, budget);
-  if (sought === "") throw new TemplateError("replace needs a text to look for");
+  if (sought === "") throw new TemplateError("replace needs a text to search for");
   const parts = text.split(sought);
   const replacedMax = isMissing(count) ? parts.length : numberOf(count, "replace: count");
   budget.spend(parts.length);
@@ -259,7 +259,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ["wordcount", onText((text) => text.split(/\s+/).filter((word) => word !== "").length)],
 ]);
 
-/** What can be called on a text. */
+/** The methods of texts. */
 export const textMethods: ReadonlyMap<string, FilterOperation> = new Map([
   ["capitalize", capitalize],
   ["endswith", operation(["suffix"], (input, [suffix]) => String(input).endsWith(String(suffix)))],
@@ -289,7 +289,7 @@ export const textMethods: ReadonlyMap<string, FilterOperation> = new Map([
   ["upper", upper],
 ]);
 
-/** What can be called on a mapping. */
+/** The methods of mappings. */
 export const mappingMethods: ReadonlyMap<string, FilterOperation> = new Map([
   [
     "get",
@@ -339,7 +339,7 @@ export const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
   ["upper", (value) => typeof value === "string" && value === value.toUpperCase()],
 ]);
 
-/** `item in container`: an element of a list, a part of a text, a key of a mapping. */
+/** `item in container`: an element of a list, a part of a text, or a key of a mapping. */
 export function contains(container: Value, item: Value, budget: Budget): boolean {
   if (isMissing(container)) return false;
   budget.spendOn(container);
@@ -348,7 +348,7 @@ export function contains(container: Value, item: Value, budget: Budget): boolean
   return typeof item === "string" && entryOf(container, item) !== undefined;
 }
 
-/** What a loop goes over: the items of a list, the keys of a mapping, the characters of a text, nothing of nothing. */
+/** What a loop iterates over: the items of a list, the keys of a mapping or the characters of a text; otherwise nothing. */
 export function listOf(value: Value): readonly Value[] {
   if (isMissing(value)) return [];
   if (isList(value)) return value;
@@ -358,8 +358,8 @@ export function listOf(value: Value): readonly Value[] {
 }
 
 /**
- * The part of a value that a dotted path names. Labels have dots in their own names, so the longest name that is
- * there is taken first: `resource.prefect.resource.id` is the label `prefect.resource.id` of `resource`.
+ * The part of a value that a dotted path names. Labels have dots in their own names, so the longest existing name is
+ * tried first: `resource.prefect.resource.id` is the label `prefect.resource.id` of `resource`.
  */
 function attributeOf(value: Value, path: Value, budget: Budget): Value {
   if (isMissing(path)) return value;
@@ -408,7 +408,7 @@ function mappingOf(value: Value): Mapping {
 function numberOf(value: Value, what: string): number {
   if (typeof value === "number") return value;
   if (typeof value === "boolean") return Number(value);
-  throw new TemplateError(`${what} needs a number, not ${kindOf(value)}; the filter int converts`);
+  throw new TemplateError(`${what} needs a number, not ${kindOf(value)}; convert it with the filter int`);
 }
 
 function parsed(result: number, otherwise: Value): Value {

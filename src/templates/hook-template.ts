@@ -1,16 +1,16 @@
-/** Renders what a hook makes of a request. Runs in Node and in a Worker. */
+/** Renders the template of a hook for a request. Runs in Node and in a Worker. */
 
 import { type HookContext, hookContextNames } from "../core/model/hook.ts";
 import { replaceReferences, unescapeReference } from "../core/model/reference.ts";
 import { Budget, parseTemplateOver } from "./template.ts";
 
 /**
- * A template, or a list or mapping whose strings are templates, rendered; keys stay as they are.
+ * Renders a template, or a list or mapping whose strings are templates. Keys stay as they are.
  *
- * @throws TemplateError saying what went wrong
+ * @throws TemplateError
  */
 export function renderHook(template: unknown, context: HookContext): unknown {
-  const budget = new Budget(); // one for all texts, so that many small templates cannot run away together
+  const budget = new Budget(); // shared by all texts, so that many small templates together stay within it
   const render = (part: unknown): unknown => {
     if (typeof part === "string") {
       const source = replaceReferences(part, { escaped: unescapeReference });

@@ -1,9 +1,8 @@
 /**
  * References to the environment in the texts of actions: `${env.NAME}`, and `$${env.NAME}` for the literal text.
  *
- * Their values are secrets. They are put in only after a template was rendered, in the place of a token that nobody
- * can guess, so that an event whose data reads `${env.NAME}` never gets the value; and they are taken out again of
- * everything that is shown.
+ * Their values are secrets. They replace an unguessable token only after a template was rendered, so an event whose data
+ * contains `${env.NAME}` never gets the value. They are redacted from everything that is shown.
  */
 
 import { randomBytes } from "node:crypto";
@@ -31,15 +30,15 @@ export function fillReferences(text: string, secrets: Secrets): string {
 }
 
 /**
- * Replaces each reference in a template by a token.
+ * Replaces each reference in a template with a token.
  *
- * @returns the template, and what puts the values in the place of the tokens in what it renders to
+ * @returns the template, and a function that replaces the tokens in the rendered text with the values
  */
 export function withTokens(
   source: string,
   secrets: Secrets,
 ): { source: string; fill: (text: string) => string } {
-  // Digits between characters of a private area: no filter on letters changes them, and no expression can hold them.
+  // Digits between private-use characters: no filter changes them, and no expression can contain them.
   const random = BigInt(`0x${randomBytes(16).toString("hex")}`).toString();
   const found: string[] = [];
   const tokenFor = (written: string): string => `\uE000${random}-${found.push(written) - 1}\uE001`;
@@ -55,36 +54,36 @@ export function withTokens(
   };
 }
 
-/** A way to take secrets out of a text. */
+/** Takes secrets out of a text. */
 export type Redact = (text: string) => string;
 
 /**
- * @param more further texts that must not be shown, by what is shown in their place
- * @returns what puts the reference in the place of each secret's value, in whatever form the value may have been sent
+ * @param more for each text shown as a replacement, another value that must not be shown
+ * @returns a function that replaces each secret's value with its reference, in every form in which it may be sent
  */
 export function redactionOf(secrets: Secrets, more: Readonly<Record<string, string>> = {}): Redact {
-  const shown = new Map<string, string>();
+  const replacements = new Map<string, string>();
   const named = Object.entries(secrets).map(([name, value]) => [value, referenceTo(name)] as const);
   for (const [value, instead] of [...named, ...Object.entries(more)]) {
     if (value.length < lengthMin) continue;
     for (const form of formsOf(value).map((text) => text.toLowerCase())) {
-      if (!shown.has(form)) shown.set(form, instead);
+      if (!replacements.has(form)) replacements.set(form, instead);
     }
   }
-  if (shown.size === 0) return (text) => text;
-  // Longest first, so that a secret that begins with another one is not left in part.
-  const forms = [...shown.keys()].sort((a, b) => b.length - a.length);
-  // Whatever the case: the names of hosts and protocols are turned to lower case when they are sent.
+  if (replacements.size === 0) return (text) => text;
+  // Longest first, so that no part is left of a secret that begins with another one.
+  const forms = [...replacements.keys()].sort((a, b) => b.length - a.length);
+  // In any case, because host names and protocols are sent in lower case.
   const anyForm = new RegExp(forms.map(literally).join("|"), "gi");
-  return (text) => text.replaceAll(anyForm, (found) => shown.get(found.toLowerCase()) ?? "…");
+  return (text) => text.replaceAll(anyForm, (found) => replacements.get(found.toLowerCase()) ?? "…");
 }
 
-/** A pattern for exactly this text. */
+/** A regular expression that matches exactly this text. */
 function literally(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
-/** Shorter values are no secrets, and to replace each occurrence of `80` would tell more than it hides. */
+/** Shorter values are not secrets, and replacing every `80` would reveal more than it hides. */
 const lengthMin = 4;
 
 function formsOf(value: string): string[] {

@@ -4,7 +4,7 @@ import type { Invocation } from "../core/model/invocation.ts";
 import { fillReferences, type Secrets, withTokens } from "./references.ts";
 import { Budget, parseTemplate, type TemplateContext } from "./template.ts";
 
-/** What the templates of an action see. */
+/** The variables for the templates of an action. */
 export function contextOf(invocation: Pick<Invocation, "automation" | "firing">): TemplateContext {
   const { automation, firing } = invocation;
   const children = firing.triggering_firings;
@@ -21,7 +21,7 @@ export function contextOf(invocation: Pick<Invocation, "automation" | "firing">)
 export class Renderer {
   readonly #context: TemplateContext;
   readonly #secrets: Secrets;
-  readonly #budget = new Budget(); // one for all texts, so that many small templates cannot run away together
+  readonly #budget = new Budget(); // shared by all texts, so that many small templates together stay within it
 
   constructor(invocation: Pick<Invocation, "automation" | "firing" | "secrets">) {
     this.#context = contextOf(invocation);
@@ -35,8 +35,8 @@ export class Renderer {
   }
 
   /**
-   * The same list or mapping with every string in it rendered. What a template renders to is a string, also when it
-   * is a single expression; keys stay as they are.
+   * Renders every string in a list or mapping. A template always renders to a string, even if it is a single expression.
+   * Keys stay as they are.
    *
    * @throws TemplateError
    */
@@ -47,13 +47,13 @@ export class Renderer {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.tree(item)]));
   }
 
-  /** A text that is no template: its references filled in. */
+  /** Fills in the references of a text that is not a template. */
   literal(text: string): string {
     return fillReferences(text, this.#secrets);
   }
 }
 
-/** The events at the leaves of a firing's tree, in order. */
+/** The events of the firings at the leaves of the tree, in order. */
 function eventsOf(firing: Invocation["firing"]): unknown[] {
   if (firing.triggering_firings.length > 0) return firing.triggering_firings.flatMap(eventsOf);
   return firing.triggering_event === null ? [] : [firing.triggering_event];

@@ -1,8 +1,8 @@
 /**
- * Templates: Jinja over what a firing has to show.
+ * Jinja templates.
  *
- * The Jinja library reads them; what evaluates them (template-evaluator.ts) can reach nothing but the context and
- * does a bounded amount of work.
+ * The Jinja library parses them. The evaluator (evaluator.ts) can reach only the context, and does a bounded amount of
+ * work.
  */
 
 import { parse, tokenize } from "@huggingface/jinja";
@@ -13,35 +13,35 @@ import { Budget, TemplateError, type Value } from "./values.ts";
 
 export { Budget, TemplateError } from "./values.ts";
 
-/** The names that a template may use, and what they stand for: JSON values. */
+/** The variables of an action's templates, as JSON values. */
 export type TemplateContext = Readonly<Record<(typeof contextNames)[number], unknown>>;
 
 export interface Template<Context = TemplateContext> {
   /**
-   * @param budget given when several renderings are to share one
-   * @throws TemplateError saying what went wrong
+   * @param budget pass one to share it among several renderings
+   * @throws TemplateError when rendering fails or uses up the budget
    */
   render(context: Context, budget?: Budget): string;
 }
 
-/** In characters. The library's reading of white space takes quadratic time, so this is not generous. */
+/** In characters. Low, because the library takes quadratic time to read white space. */
 const sourceLengthMax = 20_000;
 
 /**
- * Reads a template.
+ * Parses a template of an action.
  *
- * @throws TemplateError when it cannot be read, or names what does not exist
+ * @throws TemplateError when it cannot be parsed, or uses names that do not exist
  */
 export function parseTemplate(source: string): Template {
   return parseTemplateOver(contextNames, source);
 }
 
-/** True when a text holds anything that is rendered: an expression, a statement or a comment. */
+/** True when a text contains anything to render: an expression, a statement or a comment. */
 export function isTemplate(text: string): boolean {
   return /\{[{%#]/.test(text);
 }
 
-/** The same, for a template that sees other names. */
+/** Parses a template with other variables. */
 export function parseTemplateOver<Name extends string>(
   names: readonly Name[],
   source: string,
@@ -60,7 +60,7 @@ export function parseTemplateOver<Name extends string>(
   };
 }
 
-/** What is wrong with a template, for whoever writes it; null when nothing is. References (`${env.NAME}`) are fine. */
+/** What is wrong with a template; null when nothing is. References (`${env.NAME}`) are allowed. */
 export function templateProblem(source: string, names: readonly string[] = contextNames): string | null {
   try {
     parseTemplateOver(names, source);
@@ -73,9 +73,7 @@ export function templateProblem(source: string, names: readonly string[] = conte
 
 function read(source: string, names: readonly string[]): Program {
   if (source.length > sourceLengthMax) {
-    throw new TemplateError(
-      `the template has ${source.length} characters; at most ${sourceLengthMax} are read`,
-    );
+    throw new TemplateError(`the template has ${source.length} characters; the limit is ${sourceLengthMax}`);
   }
   let program: Program;
   try {

@@ -1,4 +1,4 @@
-/** What a template asks of a firing, as far as that can be seen without rendering it. */
+/** Finds what a template needs from a firing, without rendering it. */
 
 import { parse, tokenize } from "@huggingface/jinja";
 import type { ReceivedEvent } from "../core/model/event.ts";
@@ -9,11 +9,11 @@ import { mappingMethods } from "./filters.ts";
 import { isTemplate } from "./template.ts";
 
 export interface TemplateUses {
-  /** It prints a part of the event, and does not ask before whether there is one. */
+  /** It prints a part of the event without checking first whether there is an event. */
   readonly needsEvent: boolean;
   /** The labels that it reads from `labels` by name. */
   readonly labels: readonly string[];
-  /** Parts that it reads by name from the event, the automation or the firing, and that none of them ever has. */
+  /** Parts of the event, the automation or the firing that it reads by name, and that never exist. */
   readonly absent: readonly AbsentPart[];
 }
 
@@ -62,7 +62,7 @@ const partsOf: Readonly<Record<string, readonly string[]>> = {
   >),
 };
 
-/** Looks at a template in which `templateProblem` finds nothing wrong. */
+/** Analyzes a template in which `templateProblem` finds nothing wrong. */
 export function templateUses(source: string): TemplateUses {
   if (!isTemplate(source)) return { needsEvent: false, labels: [], absent: [] };
   const program: unknown = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
@@ -80,7 +80,7 @@ export function templateUses(source: string): TemplateUses {
   return { needsEvent: needsEvent(program), labels: [...labels], absent };
 }
 
-/** `["firing.window", "count"]` of `firing.window.count`, or null where something else than names leads there. */
+/** `["firing.window", "count"]` for `firing.window.count`; null when the path contains anything but names. */
 function pathOf(node: AnyNode): [owner: string, part: string] | null {
   if (node.type !== "MemberExpression") return null;
   const { object, property, computed } = node as unknown as Member;
@@ -90,7 +90,7 @@ function pathOf(node: AnyNode): [owner: string, part: string] | null {
   return above === null ? null : [above.join("."), property.value];
 }
 
-/** Names that the template gives to something of its own, in a loop or by `set`. */
+/** The names that the template itself assigns, in a loop or with `set`. */
 function namesGivenIn(program: unknown): Set<string> {
   const names = new Set<string>();
   walk(program, (node) => {
@@ -117,14 +117,14 @@ interface Valued extends AnyNode {
   readonly value?: unknown;
 }
 
-/** True when a part of the event is read where nothing around it asked, or provided for its being absent. */
+/** True when a part of the event is read and nothing around it checks for a missing event, or gives a default. */
 function needsEvent(node: unknown): boolean {
   if (Array.isArray(node)) return node.some(needsEvent);
   if (node instanceof Map) return needsEvent([...node].flat());
   if (typeof node !== "object" || node === null) return false;
   const parts = node as Readonly<Record<string, unknown>> & AnyNode;
   if (readsEvent(parts)) return true;
-  // A condition only asks; a filter `default`, and `or`, provide for what is absent.
+  // A condition only checks; the filter `default`, and `or`, give a default.
   if (["If", "Ternary", "SelectExpression"].includes(parts.type)) {
     const { test, condition, ...rest } = parts;
     return !mentionsEvent(test ?? condition) && needsEvent(Object.values(rest));
@@ -146,9 +146,9 @@ function readsEvent(node: AnyNode): boolean {
 
 function mentionsEvent(node: unknown): boolean {
   let mentioned = false;
-  walk(node, (one) => {
+  walk(node, (part) => {
     const isEvent =
-      one.type === "Identifier" && ["event", "triggering_event"].includes(String((one as Valued).value));
+      part.type === "Identifier" && ["event", "triggering_event"].includes(String((part as Valued).value));
     mentioned ||= isEvent;
   });
   return mentioned;

@@ -1,23 +1,23 @@
 /**
- * What a template computes with: plain JSON values, and the budget that a rendering may spend on them.
+ * The values of templates, which are plain JSON values, and the budget of a rendering.
  *
- * No function, class or prototype is ever a value, and mappings are read by their own keys alone, so that a template
- * can reach its context and nothing behind it.
+ * A function, class or prototype is never a value, and mappings are read only by their own keys, so a template can reach
+ * its context and nothing else.
  */
 
-/** `undefined` is what a name or label that is not there yields; it prints as nothing. */
+/** A name or label that does not exist gives `undefined`, which prints nothing. JSON's null is none, and prints nothing either. */
 export type Value = undefined | null | boolean | number | string | readonly Value[] | Namespace | Mapping;
 
 export interface Mapping {
   readonly [key: string]: Value;
 }
 
-/** What `namespace(…)` makes: the one value whose entries a template can set, such as from inside a loop. */
+/** The result of `namespace(…)`: the only value whose entries a template can set, for example inside a loop. */
 export class Namespace {
   readonly entries = new Map<string, Value>();
 }
 
-/** A rendering went wrong for a reason that the rule's author can act on. */
+/** A template is invalid or cannot be rendered, for a reason that the rule's author can act on. */
 export class TemplateError extends Error {
   override readonly name = "TemplateError";
 }
@@ -29,12 +29,12 @@ const charactersPerUnit = 100;
 /** In characters: room for a whole event as JSON. */
 const outputLengthMax = 2_000_000;
 
-/** Beyond this, time is not spent but lost: the work is bounded, so only a machine in trouble gets here. */
+/** A last resort: the work is bounded, so only an overloaded machine takes this long. */
 const renderMsMax = 1_000;
 
 /**
- * What a rendering, or all the renderings for one action together, may still do. Counting work, and not only time, makes the same template fail in the same place
- * on every machine, and bounds memory too: a value must be paid for before it is built.
+ * The work that a rendering, or all renderings of one action together, may still do. Because work is counted and not only
+ * time, a template fails in the same place on every machine. It bounds memory too: budget is spent before a value is built.
  */
 export class Budget {
   #left = workMax;
@@ -48,7 +48,7 @@ export class Budget {
     this.#left -= units;
     if (this.#left < 0) {
       throw new TemplateError(
-        `the template does too much: a rendering may take ${workMax} steps, counting 100 characters as one`,
+        `the template does too much work; the limit is ${workMax} steps, where 100 characters count as one`,
       );
     }
     this.#untilClock -= units;
@@ -59,7 +59,7 @@ export class Budget {
     }
   }
 
-  /** Pays for reading or writing these values in full. */
+  /** Spends budget on reading or writing these values in full. */
   spendOn(...values: readonly Value[]): void {
     for (const value of values) this.spend(this.weightOf(value));
   }
@@ -68,15 +68,15 @@ export class Budget {
     this.spend(Math.ceil(count / charactersPerUnit));
   }
 
-  /** Pays for a piece of output. */
+  /** Spends budget on a piece of output. */
   spendOnOutput(text: string): void {
     this.spendOn(text);
     this.#writtenLength += text.length;
     if (this.#writtenLength <= outputLengthMax) return;
-    throw new TemplateError(`the template writes more than ${outputLengthMax} characters`);
+    throw new TemplateError(`the output of the template is longer than ${outputLengthMax} characters`);
   }
 
-  /** As a tree: a list that holds another twice weighs it twice, because printing it would write it twice. */
+  /** The size of a value as a tree: a list that contains another twice counts it twice, because it would print it twice. */
   weightOf(value: Value): number {
     if (typeof value === "string") return Math.ceil(value.length / charactersPerUnit);
     if (typeof value !== "object" || value === null) return 0;
@@ -109,13 +109,13 @@ export function isMissing(value: Value): value is null | undefined {
   return value === null || value === undefined;
 }
 
-/** The own entry of a mapping; `undefined` for anything else, a key of its prototype included. */
+/** The own entry of a mapping; `undefined` for anything else, including keys of its prototype. */
 export function entryOf(mapping: Value, key: string): Value {
   if (mapping instanceof Namespace) return mapping.entries.get(key);
   return isMapping(mapping) && Object.hasOwn(mapping, key) ? mapping[key] : undefined;
 }
 
-/** What Prefect's templates read off a resource by a dot: `event.resource.id` is its label `prefect.resource.id`. */
+/** The attributes of a resource in Prefect's templates: `event.resource.id` is the label `prefect.resource.id`. */
 export function attributeOf(resource: Value, attribute: string): Value {
   const isAttribute = attribute === "id" || attribute === "name" || attribute === "role";
   return isAttribute ? entryOf(resource, `prefect.resource.${attribute}`) : undefined;
@@ -128,7 +128,7 @@ export function isTrue(value: Value): boolean {
   return Boolean(value);
 }
 
-/** As it is printed: missing values as nothing, lists and mappings as JSON. */
+/** The value as it is printed: missing values and none as nothing, lists and mappings as JSON. */
 export function textOf(value: Value, budget: Budget): string {
   if (typeof value === "string") return value;
   if (isMissing(value)) return "";
@@ -140,7 +140,7 @@ export function jsonOf(value: Value, budget: Budget, indent = 0): string {
   return JSON.stringify(value ?? null, null, indent);
 }
 
-/** Equal in content. Missing values equal each other and nothing else. */
+/** True when two values have equal content. Missing values and none equal each other and nothing else. */
 export function isEqual(a: Value, b: Value, budget: Budget): boolean {
   budget.spend(1);
   if (isMissing(a) || isMissing(b)) return isMissing(a) && isMissing(b);
@@ -169,7 +169,7 @@ export function compare(a: Value, b: Value, caseSensitive = true): number {
     return left < right ? -1 : left > right ? 1 : 0;
   }
   throw new TemplateError(
-    `${kindOf(a)} and ${kindOf(b)} have no order; convert one with the filter int or string`,
+    `${kindOf(a)} and ${kindOf(b)} cannot be compared; convert one with the filter int or string`,
   );
 }
 

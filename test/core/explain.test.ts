@@ -73,7 +73,7 @@ describe("an explanation", () => {
     ] as const;
     expect(explained(leftOpen, events, 1)).toMatchObject({
       fired: false,
-      summary: "The automation was resolved by this event: the silence that had fired is over.",
+      summary: "The automation was resolved by this event: the silence that had fired ended.",
     });
   });
 

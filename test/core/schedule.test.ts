@@ -91,7 +91,7 @@ describe("a schedule", () => {
 test.each([
   ["0 6 * *", /has 4 fields/],
   ["0 25 * * *", /is not valid/],
-  ["0 0 30 2 *", /names no day that there is/],
+  ["0 0 30 2 *", /names a day that does not exist/],
   ["", /has 0 fields/],
   ["H * * * *", /random/],
 ])("%s is refused", (cron, message) => {

@@ -130,7 +130,7 @@ actions_on_resolve:
     ],
     [
       "url: http://x/${env.A:-1}\npayload: ${env.A:-2}",
-      "6:14: ${env.A} has another default elsewhere in this automation; give it the same one",
+      "6:14: ${env.A} has a different default elsewhere in this automation; use the same one in both places",
     ],
     [
       "url: http://x/\ntimeout: ${env.URL}",

@@ -108,7 +108,7 @@ trigger:
 `;
     expect(mistakesIn(text)).toEqual([
       "3:3: unknown key `postur`; did you mean `posture`?",
-      "4:11: within is 2s; a Proactive trigger needs at least 10s (and gets 10s when it is left out)",
+      "4:11: within is 2s; a Proactive trigger needs at least 10s, which is also the default",
       "5:3: unknown key `schedul`; did you mean `schedule`?",
       '5:19: cron "never" has 1 fields; write five (minute hour day month weekday), or six with seconds first',
     ]);
@@ -141,7 +141,7 @@ describe("a mistake", () => {
       "a key like no other",
       "name: a\ncolour: red\ntrigger: {}\n",
       [
-        "2:1: unknown key `colour`; remove it: known here are name, description, enabled, tags, trigger, actions, actions_on_trigger and actions_on_resolve",
+        "2:1: unknown key `colour`; remove it (keys allowed here: name, description, enabled, tags, trigger, actions, actions_on_trigger and actions_on_resolve)",
       ],
     ],
     [
@@ -257,7 +257,7 @@ describe("a mistake", () => {
       "a colon in a plain text",
       "name: a\ndescription: note: pumps\n",
       [
-        "2:14: a value on one line cannot hold another key; put the value in quotes, or indent it on the next line",
+        "2:14: a value on one line cannot contain another key; put the value in quotes, or indent it on the next line",
       ],
     ],
     [
@@ -285,14 +285,12 @@ describe("a mistake", () => {
     [
       "a quote that is not closed",
       'name: a\ndescription: "the pump\ntrigger: {}\n',
-      ["2:14: this quote is not closed; write another one where the text ends"],
+      ["2:14: this quote is not closed; add the closing quote where the text ends"],
     ],
     [
       "a colon without a space",
       "name:a\ntrigger: {}\n",
-      [
-        "1:1: a key should be on one line; put a space behind its colon, or close the quote or bracket that is open",
-      ],
+      ["1:1: a key should be on one line; put a space after its colon, or close the open quote or bracket"],
     ],
     [
       "a version that is read as a number",
@@ -315,7 +313,7 @@ describe("a mistake", () => {
     [
       "a time that never comes",
       "name: a\ntrigger: {within: 1m, schedule: {cron: 0 6 30 2 *}}\n",
-      ['2:40: cron "0 6 30 2 *" names no day that there is; name one that comes'],
+      ['2:40: cron "0 6 30 2 *" names a day that does not exist; name one that does'],
     ],
     [
       "an event without a name",
@@ -325,12 +323,12 @@ describe("a mistake", () => {
     [
       "a plain text as a document",
       "- name: a\n  trigger: {}\n---\nname\n",
-      ['4:1: a document should be an automation, or hold a list of them; found "name"'],
+      ['4:1: a document should be an automation, or contain a list of them; found "name"'],
     ],
     [
       "something beside a list",
       "name: a\nautomations: []\n",
-      ["1:1: unknown key `name` beside automations; put it into an automation, or remove it"],
+      ["1:1: unknown key `name` next to automations; put it into an automation, or remove it"],
     ],
     ["an empty file", "\n", ["1:1: this file is empty; write an automation, or remove the file"]],
     [
@@ -347,7 +345,7 @@ describe("a mistake", () => {
     const text = (fields: string): string => `name: a\ntrigger: {${fields}}\n`;
     expect(mistakesIn(text("posture: Proactive, threshold: many, within: 2s"))).toEqual([
       '2:42: threshold should be a number; found "many"',
-      "2:56: within is 2s; a Proactive trigger needs at least 10s (and gets 10s when it is left out)",
+      "2:56: within is 2s; a Proactive trigger needs at least 10s, which is also the default",
     ]);
     expect(mistakesIn(text("posture: never, refire: once"))).toEqual([
       '2:20: posture should be Reactive or Proactive; found "never"',
@@ -392,8 +390,8 @@ describe("a hostile file", () => {
 
   test.each<[what: string, text: string | Buffer, message: RegExp]>([
     ["aliases that multiply", bomb.join("\n"), /^1:\d+: more than 100000 values/],
-    ["an alias inside its own anchor", "name: &a [*a]", /^1:\d+: nested more than 100 deep/],
-    ["endless nesting", "[".repeat(100_000), /^1:\d+: nested more than 100 deep/],
+    ["an alias inside its own anchor", "name: &a [*a]", /^1:\d+: nested more than 100 levels deep/],
+    ["endless nesting", "[".repeat(100_000), /^1:\d+: nested more than 100 levels deep/],
     [
       "a million bytes too many",
       `name: ${"x".repeat(1_100_000)}`,

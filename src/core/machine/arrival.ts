@@ -1,7 +1,7 @@
 /**
- * Arrivals: the events that the core still needs, each stored once however many windows refer to it.
+ * Arrivals: the events that the core still needs, each stored once no matter how many windows refer to it.
  *
- * State refers to an event by its log position; the event itself is kept as long as something refers to it.
+ * State refers to an event by its log position. The event itself is kept as long as anything refers to it.
  */
 
 import { assert } from "../model/assert.ts";
@@ -11,7 +11,7 @@ import type { TraceContext } from "../model/trace-context.ts";
 import type { LogPosition } from "./log-entry.ts";
 import type { Cells } from "./state.ts";
 
-/** An event at its place in the log. As JSON it is that place. */
+/** An event and its position in the log. As JSON, only the position. */
 export class Arrival {
   readonly event: Event;
   readonly position: LogPosition;
@@ -41,7 +41,7 @@ export class Arrivals {
     this.#cells = cells;
   }
 
-  /** One more reference to an arrival: it stays until as many are released. */
+  /** Adds a reference to an arrival. The arrival is kept until every reference is released. */
   hold(arrival: Arrival): void {
     const held = this.#held.get(arrival.position);
     if (held !== undefined) {
@@ -64,14 +64,14 @@ export class Arrivals {
     this.#cells.write(`e:${arrival.position}`, null);
   }
 
-  /** Takes back a stored event; whatever refers to it asks for it with `restored`. */
+  /** Restores a stored event. The state that refers to it then calls `restored`. */
   restore(position: LogPosition, json: string): void {
     const { wire, received, lineage, trace = null } = JSON.parse(json) as StoredEvent;
     const arrival = new Arrival(eventOf(wire, received, lineage, trace), position);
     this.#held.set(position, { arrival, referenceCount: 0 });
   }
 
-  /** The stored event at a position, held once more. */
+  /** Adds a reference to the restored event at a position, and returns the event. */
   restored(position: LogPosition): Arrival {
     const held = this.#held.get(position);
     assert(held !== undefined, `the state refers to the event at ${position}, which it does not hold`);

@@ -1,4 +1,4 @@
-/** From a trigger's definition to the tree of nodes that runs it. */
+/** Builds the tree of nodes that runs a trigger. */
 
 import type { Automation } from "../model/automation.ts";
 import { Schedule } from "../model/schedule.ts";
@@ -20,7 +20,7 @@ export interface TriggerTree {
   readonly nodes: ReadonlyMap<string, TriggerNode>;
 }
 
-/** Builds the tree of an automation's trigger, without any state. */
+/** Builds the tree for an automation's trigger, with no state yet. */
 export function buildTrigger(automation: Automation, latenessDefault: Micros, machine: Machine): TriggerTree {
   const nodes = new Map<string, TriggerNode>();
   const build = (definition: TriggerDefinition, place: Omit<NodePlace, "labels">): TriggerNode => {

@@ -1,8 +1,8 @@
 /**
- * Composite triggers: compound (enough of its children have fired) and sequence (all have, in the listed order).
+ * Composite triggers: compound (enough children have fired) and sequence (all have fired, in the listed order).
  *
- * A child's firing is remembered by when it *happened*: an event's own time, or the end of the window that stayed
- * silent. What was computed first does not matter.
+ * A child's firing is remembered by the time at which it *happened*: the event's own time, or the end of the silent
+ * window. The order in which firings were computed does not matter.
  */
 
 import { silentKeyGrace } from "../model/limits.ts";
@@ -27,7 +27,7 @@ import {
 } from "./node.ts";
 
 interface RememberedFirings {
-  /** By child; null for one that has not fired, or whose firing is forgotten. */
+  /** One per child; null for a child that has not fired, or whose firing has been forgotten. */
   firings: (Fired | null)[];
 }
 
@@ -63,7 +63,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     return this.#remember([[childIndex, fired]]);
   }
 
-  /** Remembers firings of children that one event, or one silence, brought about. @returns the composite's own firing */
+  /** Remembers the firings of children that one event or one silence caused. @returns the composite's own firing */
   #remember(fired: readonly [childIndex: number, Fired][]): Fired | null {
     const [[, first] = []] = fired;
     if (first === undefined) return null;
@@ -86,7 +86,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     remembered: RememberedFirings,
     fired: readonly [childIndex: number, Fired][],
   ): Fired | null {
-    // Held first and released last, so that an event that leaves one place for another is not lost in between.
+    // Hold first and release last, so that an event that moves from one place to another is not lost in between.
     for (const [, firing] of fired) this.#hold(firing);
     const completing =
       this.#definition.type === "sequence"
@@ -112,8 +112,9 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
   }
 
   /**
-   * One event is never two steps. One that could be several is tried from the last step to the first for completing
-   * the sequence; if it completes none, it is taken for the step that carries the sequence furthest.
+   * One event never counts as two steps. An event that could be several steps is tried from the last step to the first:
+   * the first try that completes the sequence counts. If none does, it counts as the step that advances the sequence
+   * furthest.
    */
   #completeSequence(remembered: RememberedFirings, fired: readonly [number, Fired][]): Fired | null {
     for (const [index, firing] of fired.toReversed()) {
@@ -126,7 +127,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
       this.#forgetOld(remembered.firings);
       return firing;
     }
-    // What is too old beside the new firing is gone before it is asked which step comes next.
+    // Forget what is too old compared to the new firing before deciding which step comes next.
     this.#forgetOld(remembered.firings, Math.max(...fired.map(([, { happened }]) => happened)));
     const reached = inOrderCount(remembered.firings);
     const chosen =
@@ -138,7 +139,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     return null;
   }
 
-  /** Puts a firing in its child's place, unless a newer one is there. */
+  /** Puts a firing in its child's place, unless the place holds a newer one. */
   #place(firings: (Fired | null)[], index: number, firing: Fired): boolean {
     if (!this.#wouldPlace(firings, index, firing)) return false;
     const before = firings[index] ?? null;
@@ -157,7 +158,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     this.#forget(firings, newest, (firing) => this.#release(firing));
   }
 
-  /** Forgets what happened more than `within` before the newest of the firings, or before `atLeast`. */
+  /** Forgets firings that happened more than `within` before the newest firing or before `atLeast`, whichever is later. */
   #forget(firings: (Fired | null)[], atLeast: Micros, forgotten: (firing: Fired) => void): void {
     if (this.#within === null) return;
     const newest = Math.max(atLeast, newestOf(firings));
@@ -236,7 +237,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     const firings = this.#states.get(key)?.firings ?? [];
     const present = firings.filter((firing) => firing !== null);
     if (present.length === 0) return null;
-    // Of a sequence, only what is in order has been reached: a later step has to come again after an earlier one.
+    // In a sequence, only steps in order count: a later step must happen again after an earlier one.
     const reached = this.#definition.type === "sequence" ? firings.slice(0, inOrderCount(firings)) : firings;
     const counted = reached.filter((firing) => firing !== null);
     const start = Math.min(...(counted.length > 0 ? counted : present).map(({ happened }) => happened));
@@ -267,7 +268,7 @@ type StoredFired = Omit<Fired, "arrival" | "firings"> & {
   readonly firings: readonly StoredFired[];
 };
 
-/** How many children, from the first on, have fired one after the other. */
+/** How many children have fired in order, starting with the first. */
 function inOrderCount(firings: readonly (Fired | null)[]): number {
   let count = 0;
   let previous: Fired | null = null;

@@ -1,4 +1,4 @@
-/** What follows from a firing: the events that tell of it, and the actions to run. All ids are derived. */
+/** What follows from a firing: the events that report it, and the actions to run. All ids are derived. */
 
 import type { ActionDefinition } from "../model/action.ts";
 import type { Automation } from "../model/automation.ts";
@@ -11,12 +11,11 @@ import { uuid5 } from "../model/uuid.ts";
 import type { Firing, LoopCut, TriggerFiring } from "./firing.ts";
 import { automationsIn } from "./loop-guard.ts";
 
-/** `prefect-cloud.automation.triggered`, or `….resolved`. */
+/** The event `prefect-cloud.automation.triggered` or `….resolved`. */
 export function firingEvent(firing: Firing): WireEvent {
-  const shown = showFiring(firing);
-  const { triggering_labels, triggering_event, window, triggering_firings } = shown;
+  const { triggered, triggering_labels, triggering_event, window, triggering_firings } = showFiring(firing);
   return {
-    occurred: shown.triggered,
+    occurred: triggered,
     event: `prefect-cloud.automation.${firing.state === "Triggered" ? "triggered" : "resolved"}`,
     resource: automationResource(firing.automation),
     related: triggering_event === null ? [] : [eventResource(triggering_event.id, "triggering-event")],
@@ -32,7 +31,7 @@ export function firingEvent(firing: Firing): WireEvent {
   };
 }
 
-/** `prefect-cloud.automation.loop-cut`: an automation did not react to what its own firing had caused. */
+/** The event `prefect-cloud.automation.loop-cut`: an automation did not react to what its own firing had caused. */
 export function loopCutEvent({ id, automation, event, at }: LoopCut): WireEvent {
   return {
     occurred: formatTime(at),
@@ -46,23 +45,23 @@ export function loopCutEvent({ id, automation, event, at }: LoopCut): WireEvent 
 }
 
 /**
- * The actions to run for a firing, in order: `actions` and `actions_on_trigger`, or for a resolution `actions_on_resolve`.
+ * The actions to run, in order: `actions` and `actions_on_trigger` for a firing, `actions_on_resolve` for a resolution.
  *
- * @param trace the trace that the deliveries continue; by default that of the event behind the firing
+ * @param trace the trace that the deliveries continue; by default the trace of the event that caused the firing
  */
 export function invocationsOf(firing: Firing, trace = tracesOf(firing).parent): Invocation[] {
   const { automation } = firing;
   const onTrigger = [...automation.actions, ...automation.actions_on_trigger];
   const [actions, firstIndex] =
     firing.state === "Triggered" ? [onTrigger, 0] : [automation.actions_on_resolve, onTrigger.length];
-  const shown = showFiring(firing);
+  const shownFiring = showFiring(firing);
   return actions.map((action, index) => ({
     id: uuid5(firing.id, `action ${firstIndex + index}`),
     actionIndex: firstIndex + index,
     action,
     secrets: secretsOf(action, automation),
     automation: showAutomation(automation),
-    firing: shown,
+    firing: shownFiring,
     lineage: firing.lineage,
     firingEventId: firingEventIdOf(firing),
     ...(trace === null ? {} : { trace }),
@@ -70,9 +69,9 @@ export function invocationsOf(firing: Firing, trace = tracesOf(firing).parent): 
 }
 
 export interface FiringTraces {
-  /** The trace of the event that brought the firing about; null for an absence, which no event brings about. */
+  /** The trace of the event that caused the firing; null for an absence, which no event causes. */
   readonly parent: TraceContext | null;
-  /** The traces of other events that played a part: those of a composite's other children, the last one before a silence. */
+  /** The traces of other events involved: those of a composite's other children, and the last event before a silence. */
   readonly links: readonly TraceContext[];
 }
 
@@ -98,10 +97,10 @@ function allTraces({ event, firings }: TriggerFiring): TraceContext[] {
 }
 
 /**
- * `prefect-cloud.automation.action.triggered`, `….executed` or `….failed`.
+ * The event `prefect-cloud.automation.action.triggered`, `….executed` or `….failed`.
  *
  * @param at when it happened
- * @param result what came of the action, for the payload: `status_code`, `attempts`, … or `reason`
+ * @param result the action's result, for the payload: `status_code`, `attempts`, … or `reason`
  */
 export function actionEvent(
   invocation: Invocation,
@@ -189,7 +188,7 @@ function eventResource(id: string, role: string): WireResource {
   return { "prefect.resource.id": `prefect-cloud.event.${id}`, "prefect.resource.role": role };
 }
 
-/** Only what the action names: a job should carry no more than it needs. */
+/** The secrets that the action refers to. A job should carry no others. */
 function secretsOf(action: ActionDefinition, { secrets }: Automation): Record<string, string> {
   const named = new Set(referencesIn(JSON.stringify(action)).map(({ name }) => name));
   return Object.fromEntries(Object.entries(secrets).filter(([name]) => named.has(name)));

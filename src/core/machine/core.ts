@@ -1,7 +1,7 @@
 /**
- * The core: a deterministic machine over the ordered log.
+ * The core: a deterministic state machine over the ordered log.
  *
- * The same entries in the same order give the same firings, however they are split into batches and wherever the
+ * The same entries in the same order give the same firings, no matter how they are split into batches and where the
  * machine is stopped, stored and restored in between.
  */
 
@@ -26,18 +26,18 @@ import { TriggerIndex } from "./trigger-index.ts";
 export type { StateChange } from "./state.ts";
 
 export interface CoreOptions {
-  /** The lateness of triggers that name none. */
+  /** The lateness of triggers that set none. */
   readonly latenessDefault?: Micros;
-  /** How many event ids are known at most, whatever their age. */
+  /** The maximum number of remembered event ids, whatever their age. */
   readonly seenCountMax?: number;
-  /** Takes a note of every decision, for those who ask why. */
+  /** Called with every decision, for explanations. */
   readonly trace?: (note: Note) => void;
-  /** False for a core that is never stored and restored: then it drains no state. */
+  /** False for a core that is never stored and restored. Then `drain` returns no state. */
   readonly stored?: boolean;
 }
 
 export interface Drained {
-  /** In the order in which they were determined. */
+  /** In the order in which they happened. */
   readonly firings: readonly Firing[];
   readonly loopCuts: readonly LoopCut[];
   readonly dirty: readonly StateChange[];
@@ -87,12 +87,12 @@ export class Core {
   }
 
   /**
-   * A core as it was when the given state was drained.
+   * Restores a core to the point at which the given state was drained.
    *
-   * The ids of recent events are not part of the state: read them back from the log and `markSeen` them.
+   * The ids of recent events are not part of the state. Read them from the log and pass them to `markSeen`.
    *
    * @param fields the fields of the shard's state, in any order
-   * @throws AssertionError when the state was written by another version, or contradicts itself
+   * @throws AssertionError when the state was written by another version, or is inconsistent
    */
   static restore(fields: Iterable<readonly [field: string, value: string]>, options: CoreOptions = {}): Core {
     const core = new Core(options);
@@ -120,12 +120,12 @@ export class Core {
     return this.#watermark;
   }
 
-  /** Notes an event that was seen before the state was stored. To be called in the order of the log. */
+  /** Records an event that was seen before the state was stored. Call it in the order of the log. */
   markSeen(eventId: string, at: Micros): void {
     this.#seen.see(eventId, at);
   }
 
-  /** An event arrived, or an automation changed; log time advances to the entry's time first. */
+  /** Applies an event or a change of an automation. First advances log time to the entry's time. */
   apply(entry: LogEntry): void {
     const at = Math.max(entry.received, this.#watermark);
     this.advance(at);
@@ -142,7 +142,7 @@ export class Core {
     this.#meetDeadlines(at);
   }
 
-  /** Log time has reached this instant: what is due happens, in order. An instant behind the watermark changes nothing. */
+  /** Advances log time; everything due until then happens, in order. An instant before the watermark changes nothing. */
   advance(watermark: Micros): void {
     if (watermark <= this.#watermark) return;
     this.#meetDeadlines(watermark);
@@ -150,7 +150,7 @@ export class Core {
     this.#metaChanged = true;
   }
 
-  /** What has come about since the last time: firings, loops that were cut, and the state that changed. */
+  /** Returns what happened since the last call: firings, loops that were cut, and changes of the state. */
   drain(): Drained {
     if (this.#metaChanged) {
       const meta: Meta = {
@@ -171,7 +171,7 @@ export class Core {
     return drained;
   }
 
-  /** When time alone may next change something. */
+  /** The next instant at which the passing of time may change something, or null. */
   nextDeadline(): Micros | null {
     return this.#deadlines.next?.due ?? null;
   }
@@ -186,7 +186,7 @@ export class Core {
     return count;
   }
 
-  /** The open windows of an automation; none when there is no such automation, or it is disabled. */
+  /** The open windows of an automation. Empty when it does not exist or is disabled. */
   *windowsOf(automationId: string): Iterable<OpenWindow> {
     const tree = this.#running.get(automationId)?.tree ?? null;
     if (tree !== null) yield* tree.root.openWindows();
@@ -206,7 +206,7 @@ export class Core {
   #evaluateChain(head: Arrival): void {
     for (const arrival of this.#followers.chainFrom(head)) {
       this.#evaluate(arrival);
-      // Before the next of the chain, but not before other followers: a chain is released as a whole.
+      // What is due comes before the next event of the chain. Other followers wait: a chain is released as a whole.
       this.#meetDeadlines(this.#watermark, rank.follower);
     }
   }
@@ -229,13 +229,13 @@ export class Core {
 
   #cutLoop(automation: Automation, event: Event): boolean {
     if (this.#loopGuard.admits(automation.id, event.lineage)) return false;
-    this.#tellLoopCut(automation, event);
+    this.#reportLoopCut(automation, event);
     return true;
   }
 
-  /** One event says of an automation that it was held back, for all that one event from outside has led to. */
-  #tellLoopCut(automation: Automation, event: Event): void {
-    if (!this.#loopGuard.held(automation.id, event.lineage, this.#watermark)) return;
+  /** Reports once per automation and root that the automation was held back. */
+  #reportLoopCut(automation: Automation, event: Event): void {
+    if (!this.#loopGuard.holdBack(automation.id, event.lineage, this.#watermark)) return;
     const id = uuid5(automation.id, `loop ${event.lineage[0]}`);
     this.#loopCuts.push({ id, automation, event, at: this.#watermark });
   }
@@ -254,7 +254,7 @@ export class Core {
 
   #fire(automation: Automation, fired: Fired): void {
     const causes = lineageOf(fired);
-    this.#loopGuard.fired(automation.id, causes, this.#watermark);
+    this.#loopGuard.countFiring(automation.id, causes, this.#watermark);
     this.#firings.push({
       ...shownFiring(fired, automation),
       automation,
@@ -301,7 +301,7 @@ export class Core {
     tree.root.clear();
   }
 
-  /** Meets what is due until an instant, in order; with `before`, only until something of that rank comes. */
+  /** Meets the deadlines up to an instant, in order. With `before`, stops at the first deadline of that rank or higher. */
   #meetDeadlines(until: Micros, before: number = Number.POSITIVE_INFINITY): void {
     this.#target = Math.max(this.#target, until);
     for (;;) {
@@ -378,16 +378,16 @@ function shownFiring(fired: Fired, automation: Automation): TriggerFiring {
 }
 
 function triggerIdAt({ trigger }: Automation, path: string): string {
-  let at = trigger;
+  let current = trigger;
   for (const step of path === "" ? [] : path.split(".")) {
-    const child = at.type === "event" ? undefined : at.triggers[Number(step)];
+    const child = current.type === "event" ? undefined : current.triggers[Number(step)];
     assert(child !== undefined, "a firing's path leads to a trigger");
-    at = child;
+    current = child;
   }
-  return at.id;
+  return current.id;
 }
 
-/** What led to a firing, in the order of its events; empty when only events from outside did. */
+/** The lineage of a firing, in the order of its events. Empty when only events from outside led to it. */
 function lineageOf(fired: Fired): string[] {
   const own = fired.arrival?.event.lineage ?? [];
   return [...new Set([...fired.firings.flatMap(lineageOf), ...own])];

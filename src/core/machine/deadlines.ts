@@ -1,21 +1,21 @@
-/** Deadlines: what time alone brings about, in the one order in which it is brought about. */
+/** Deadlines: what happens because time passes, in a fixed order. */
 
 import type { Micros } from "../model/time.ts";
 
-/** What comes first when several things are due at one instant. */
+/** The order of deadlines that are due at the same instant. */
 export const rank = { windowEnd: 0, tick: 1, settledEvent: 2, follower: 3, forget: 4 } as const;
 
 export interface Deadline {
   readonly due: Micros;
   readonly rank: number;
-  /** Breaks ties; for settled events, the order of their evaluation. */
+  /** Breaks ties. For settled events, the order of their evaluation. */
   readonly order: number;
-  /** Breaks the ties that are left, the same after every restart: who waits, and for which key. */
+  /** Breaks the remaining ties in the same way after every restart: the trigger that waits, and the key. */
   readonly owner: string;
   meet(): void;
 }
 
-/** A binary heap. A deadline that no longer holds is not taken out: whoever meets it looks first. */
+/** A binary heap. A deadline that has become obsolete stays in it; its `meet` checks and does nothing. */
 export class Deadlines {
   readonly #heap: Deadline[] = [];
 

@@ -1,4 +1,4 @@
-/** What is common to Reactive and Proactive triggers: which events they cover. */
+/** Which events an event trigger covers; the same for Reactive and Proactive triggers. */
 
 import type { Event } from "../model/event.ts";
 import { compileGlob, type Glob } from "../model/glob.ts";
@@ -14,7 +14,7 @@ import { type Micros, second } from "../model/time.ts";
 import type { EventTriggerDefinition } from "../model/trigger.ts";
 import type { EventRole } from "./node.ts";
 
-/** An event trigger made ready: patterns compiled, durations in microseconds. */
+/** An event trigger in the form that runs, with compiled patterns and durations in microseconds. */
 export interface CompiledEventTrigger {
   readonly definition: EventTriggerDefinition;
   readonly expect: readonly Glob[];
@@ -43,14 +43,14 @@ export function compileEventTrigger(
   };
 }
 
-/** What the event's name makes of it for the trigger, or null when it is neither expected nor an `after` event. */
+/** The role that an event's name gives it, or null when it is neither expected nor an `after` event. */
 export function roleByName(trigger: CompiledEventTrigger, name: string): EventRole | null {
   const expected = trigger.expect.length === 0 || trigger.expect.some((pattern) => pattern.matches(name));
   const after = trigger.after.some((pattern) => pattern.matches(name));
   return expected || after ? { expected, after } : null;
 }
 
-/** Why a trigger does not cover an event: the first of its conditions that is not met. */
+/** Why a trigger does not cover an event: the first condition that the event does not meet. */
 export type Obstacle =
   | { readonly condition: "name" }
   | { readonly condition: "match"; readonly unmet: LabelCondition }
@@ -58,7 +58,7 @@ export type Obstacle =
 
 const nameObstacle: Obstacle = { condition: "name" };
 
-/** The first condition on its resources that an event does not meet, or null. */
+/** The first condition on resources that an event does not meet, or null. */
 export function resourceObstacle(trigger: CompiledEventTrigger, event: Event): Obstacle | null {
   const unmet = unmetCondition(trigger.match, event.resource);
   if (unmet !== null) return { condition: "match", unmet };

@@ -1,8 +1,8 @@
 /**
  * Explanations: why an event did, or did not, make an automation fire.
  *
- * Nothing is judged here a second time. The core runs over the same log and takes notes of its decisions; which
- * condition fails is asked of the very function that evaluation asks.
+ * No decision is made here a second time. The core runs over the same log and notes its decisions, and the failed
+ * condition comes from the same function that evaluation uses.
  */
 
 import type { Automation } from "../model/automation.ts";
@@ -18,56 +18,56 @@ import { keyOf, labelsOf } from "./key.ts";
 import type { LogEntry } from "./log-entry.ts";
 import type { Note, OpenWindow, TriggerOutcome } from "./node.ts";
 
-/** The condition that failed, what it asks for, and what was found. */
+/** The condition that failed, what it wants, and what was found. */
 export interface FailedCondition {
   readonly condition: "name" | "match" | "match_related";
-  /** Which object of a list under `match_related`. */
+  /** The index in a list under `match_related`. */
   readonly index: number | null;
   readonly label: string | null;
   readonly wanted: readonly string[];
-  /** The value that met none of the wanted patterns; null where there was none. */
+  /** The value that matched none of the wanted patterns; null when there was no value. */
   readonly found: string | null;
 }
 
 export interface TriggerExplanation {
-  /** From the root: "" is the root itself, "0.1" the second child of the first child. */
+  /** The path from the root: "" is the root itself, "0.1" the second child of the first child. */
   readonly path: string;
   readonly type: "event" | "compound" | "sequence";
   /** Null for a composite. */
   readonly covered: boolean | null;
   readonly failed: FailedCondition | null;
   readonly labels: Readonly<Record<string, string>>;
-  /** What became of the event here, in order. */
+  /** The decisions about the event here, in order. */
   readonly decisions: readonly Note[];
-  /** Where it stands after the event: how many more events or firings are needed, and until when they may come. */
+  /** How many more events or firings are needed after the event, and until when they may come. */
   readonly missing: number | null;
   readonly until: Micros | null;
-  /** Of a composite: the paths of the children that have yet to fire. */
+  /** For a composite: the paths of the children that have yet to fire. */
   readonly awaited: readonly string[];
-  /** Until when nothing counts, because it has fired. */
+  /** Until when nothing counts because the trigger has fired. */
   readonly quietUntil: Micros | null;
 }
 
 export interface Explanation {
   readonly automation: Automation;
   readonly event: Event;
-  /** What decided, in a sentence. */
+  /** The reason in one sentence. */
   readonly summary: string;
   readonly fired: boolean;
   readonly triggers: readonly TriggerExplanation[];
 }
 
 export interface ExplainOptions {
-  /** The lateness of triggers that name none. */
+  /** The lateness of triggers that set none. */
   readonly latenessDefault?: Micros;
-  /** The fields of a shard's state to begin with; left out, the run begins with nothing. */
+  /** The fields of a shard's state to start from. Default: an empty state. */
   readonly state?: Iterable<readonly [field: string, value: string]>;
 }
 
 /**
- * Runs the core over a log, entry by entry, and explains what one event was to one automation.
+ * Runs the core over a log, entry by entry, and explains what one event meant for one automation.
  *
- * The log is given from the automation's creation on, or from as far back as it is kept.
+ * The log should start at the automation's creation, or as far back as it is kept.
  */
 export class Explainer {
   readonly #eventId: string;
@@ -76,9 +76,9 @@ export class Explainer {
   readonly #notes: Note[] = [];
   readonly #automationId: string;
   #event: Event | null = null;
-  /** The automation when the event arrived; null when there was none. */
-  #then: Automation | null = null;
-  #cut = false;
+  /** The automation as it was when the event arrived; null when it did not exist. */
+  #automationAtEvent: Automation | null = null;
+  #wasCut = false;
 
   constructor(automationId: string, eventId: string, options: ExplainOptions = {}) {
     this.#automationId = automationId;
@@ -87,12 +87,12 @@ export class Explainer {
     const coreOptions: CoreOptions = {
       latenessDefault: this.#latenessDefault,
       stored: false,
-      trace: (note) => this.#take(note),
+      trace: (note) => this.#keepNote(note),
     };
     this.#core = Core.restore(options.state ?? [], coreOptions);
   }
 
-  /** The event has been met. */
+  /** True once the log has reached the event. */
   get found(): boolean {
     return this.#event !== null;
   }
@@ -101,7 +101,7 @@ export class Explainer {
     if (entry.kind === "event") {
       if (this.#event === null && entry.event.id === this.#eventId) {
         this.#event = entry.event;
-        this.#then = this.#current;
+        this.#automationAtEvent = this.#currentAutomation;
       }
     } else if (
       (entry.kind === "automation-put" ? entry.automation.id : entry.automationId) !== this.#automationId
@@ -109,7 +109,7 @@ export class Explainer {
       return;
     }
     this.#core.apply(entry);
-    this.#cut ||= this.#core.drain().loopCuts.some(({ event }) => event.id === this.#eventId);
+    this.#wasCut ||= this.#core.drain().loopCuts.some(({ event }) => event.id === this.#eventId);
   }
 
   /** Lets time pass after the last entry. */
@@ -117,33 +117,33 @@ export class Explainer {
     this.#core.advance(until);
   }
 
-  /** @returns null when the log held no such event */
+  /** @returns null when the log does not hold the event */
   explain(automation: Automation): Explanation | null {
     const event = this.#event;
     if (event === null) return null;
-    const then = this.#then;
+    const automationAtEvent = this.#automationAtEvent;
     const notes = this.#notes;
-    const current = then ?? automation;
-    const triggers = triggersOf(current, event, notes, this.#latenessDefault);
+    const explained = automationAtEvent ?? automation;
+    const triggers = triggersOf(explained, event, notes, this.#latenessDefault);
     const fired = notes.some(({ path, outcome }) => path === "" && outcome === "fires");
-    const summary = summaryOf({ event, then, cut: this.#cut, notes, triggers, fired });
-    return { automation: current, event, triggers, fired, summary };
+    const summary = summaryOf({ event, automationAtEvent, wasCut: this.#wasCut, notes, triggers, fired });
+    return { automation: explained, event, triggers, fired, summary };
   }
 
-  get #current(): Automation | null {
+  get #currentAutomation(): Automation | null {
     for (const automation of this.#core.automations()) return automation;
     return null;
   }
 
-  #take(note: Note): void {
+  #keepNote(note: Note): void {
     if (note.eventId !== this.#eventId || note.automationId !== this.#automationId) return;
-    // A silence that lasts is told window by window; that it was told once explains the others.
-    const isTold = this.#notes.some(({ path, outcome }) => path === note.path && outcome === note.outcome);
-    if (!isTold || !repeating.has(note.outcome)) this.#notes.push(note);
+    // A long silence is noted for each window. The first of those notes explains the others.
+    const isKnown = this.#notes.some(({ path, outcome }) => path === note.path && outcome === note.outcome);
+    if (!isKnown || !repeating.has(note.outcome)) this.#notes.push(note);
   }
 }
 
-/** Explains an event of a log that is at hand as a whole. @returns null when the log holds no such event */
+/** Explains an event in a complete log. @returns null when the log does not hold the event */
 export function explainEvent(
   entries: readonly LogEntry[],
   eventId: string,
@@ -182,7 +182,7 @@ function triggersOf(
       labels: labelsOf(node.labels, keyOf(node.labels, event)),
       decisions,
       missing: isOpen && !isQuiet ? Math.max(0, after.threshold - after.count) : null,
-      // A sequence of which no step is reached can begin at any time.
+      // A sequence that has reached no step yet can begin at any time.
       until: isOpen && !isQuiet && (type === "event" || after.count > 0) ? after.end : null,
       awaited: isOpen && !isQuiet ? after.awaited : [],
       quietUntil: isQuiet ? after.end : null,
@@ -191,7 +191,7 @@ function triggersOf(
   return explained;
 }
 
-/** Which condition of a trigger an event fails first, or null when it is covered. */
+/** The first condition of a trigger that an event does not meet, or null when the trigger covers it. */
 export function failedCondition({ compiled }: EventTriggerNode, event: Event): FailedCondition | null {
   const obstacle = obstacleTo(compiled, event);
   if (obstacle === null) return null;
@@ -218,26 +218,26 @@ export function failedCondition({ compiled }: EventTriggerNode, event: Event): F
 
 function summaryOf({
   event,
-  then,
-  cut,
+  automationAtEvent,
+  wasCut,
   notes,
   triggers,
   fired,
 }: {
   readonly event: Event;
-  readonly then: Automation | null;
-  readonly cut: boolean;
+  readonly automationAtEvent: Automation | null;
+  readonly wasCut: boolean;
   readonly notes: readonly Note[];
   readonly triggers: readonly TriggerExplanation[];
   readonly fired: boolean;
 }): string {
-  if (then === null) return "The automation did not exist when the event arrived.";
-  if (!then.enabled) return "The automation was disabled when the event arrived.";
+  if (automationAtEvent === null) return "The automation did not exist when the event arrived.";
+  if (!automationAtEvent.enabled) return "The automation was disabled when the event arrived.";
   const root = triggers.find(({ path }) => path === "");
   const resolved = notes.some(({ path, outcome }) => path === "" && outcome === "resolved");
   if (fired) return firedSentence(root?.decisions ?? [], resolved);
-  if (resolved) return "The automation was resolved by this event: the silence that had fired is over.";
-  if (cut) return "The event was caused by the automation's own firing, to which it never reacts.";
+  if (resolved) return "The automation was resolved by this event: the silence that had fired ended.";
+  if (wasCut) return "The event was caused by the automation's own firing, to which it never reacts.";
   const last = notes.filter(({ path }) => path === "").at(-1) ?? notes.at(-1);
   if (last !== undefined) {
     const { count = 0, threshold = 0 } = last.after ?? {};
@@ -251,13 +251,13 @@ function summaryOf({
       : `The event waits for the one that it follows (${event.follows}), for at most ${followerPatience / second} s.`;
   }
   const failed = root?.failed ?? triggers.find((trigger) => trigger.failed !== null)?.failed ?? null;
-  return `The event is not covered: ${failed === null ? "no trigger asks for it" : sentenceOf(failed)}.`;
+  return `The event is not covered: ${failed === null ? "no trigger expects it" : sentenceOf(failed)}.`;
 }
 
 function firedSentence(decisions: readonly Note[], resolved: boolean): string {
   const note = decisions.find(({ outcome }) => outcome === "fires");
   const before = note?.before ?? null;
-  // Only a silence is judged at a deadline; this event is the last one before it.
+  // Only a silence is judged at a deadline. Then this event is the last one before it.
   if (note === undefined || before === null || before.deadline === null || before.deadline > note.at)
     return "The automation fired with this event.";
   const { count, threshold, end } = before;
@@ -283,7 +283,7 @@ export function sentenceOf({ condition, index, label, wanted, found }: FailedCon
     : `${where} has ${label} ${value}; wanted is ${list}`;
 }
 
-/** An explanation as JSON: times as RFC 3339, and nothing of the automation but its id and name. */
+/** An explanation as JSON: times as RFC 3339, and of the automation only its id, name and `enabled`. */
 export function showExplanation({ automation, event, summary, fired, triggers }: Explanation) {
   return {
     automation: { id: automation.id, name: automation.name, enabled: automation.enabled },
@@ -328,7 +328,7 @@ export function showWindow({ path, labels, start, end, count, threshold, ...rest
   };
 }
 
-/** Having fired, a Reactive trigger with `within` ignores what comes too soon. */
+/** True for a Reactive trigger that ignores events for a while after it fired: one with `within` that nothing opens. */
 function keepsQuiet(definition: TriggerDefinition): boolean {
   if (definition.type !== "event" || definition.posture === "Proactive") return false;
   return definition.within > 0 && definition.after.length === 0 && definition.schedule === undefined;
@@ -336,8 +336,8 @@ function keepsQuiet(definition: TriggerDefinition): boolean {
 
 const quiet: TriggerOutcome = "ignored: quiet after a firing";
 
-/** What one silence may lead to again and again. */
+/** The outcomes that one silence may have many times. */
 const repeating: ReadonlySet<TriggerOutcome> = new Set(["fires", "silent until resolved"]);
 
-/** Nodes that only explain never ask anything of the machine. */
+/** Nodes that only explain never use the machine. */
 const idle = {} as never;

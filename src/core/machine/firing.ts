@@ -1,4 +1,4 @@
-/** A firing: one time a trigger went off; or a resolution: the end of an absence that had fired. */
+/** Firings (a trigger went off) and resolutions (an absence that had fired ended). */
 
 import type { Automation } from "../model/automation.ts";
 import type { Event } from "../model/event.ts";
@@ -6,41 +6,41 @@ import type { Micros } from "../model/time.ts";
 
 export interface FiringWindow {
   readonly start: Micros; // inclusive
-  readonly end: Micros | null; // exclusive; null has no end
+  readonly end: Micros | null; // exclusive; null means no end
   readonly count: number; // expected events counted in it
   readonly threshold: number;
 }
 
-/** What one trigger of an automation's tree has to say of its going off. */
+/** A firing or resolution of one trigger in an automation's tree. */
 export interface TriggerFiring {
-  /** UUIDv5 of its cause (trigger, key, and window or log position): the same cause, the same id. */
+  /** UUIDv5 of its cause (trigger, key, and window or log position). The same cause always gives the same id. */
   readonly id: string;
   readonly triggerId: string;
   readonly state: "Triggered" | "Resolved";
-  /** When it was known: log time of the arrival, or the window's end plus the lateness. */
+  /** When it became known: the log time of the arrival, or the window's end plus the lateness. */
   readonly triggered: Micros;
   /** When it happened: the event's time (Reactive), or the window's end (Proactive). */
   readonly happened: Micros;
-  /** Values of the `for_each` labels. */
+  /** The values of the `for_each` labels. */
   readonly labels: Readonly<Record<string, string>>;
-  /** The event that brought it about, or the last one seen before the silence. */
+  /** The event that caused it, or the last event before the silence. */
   readonly event: Event | null;
   readonly window: FiringWindow | null;
-  /** Of a resolution: the event had occurred inside the window that fired. */
+  /** For a resolution: true when the event had occurred inside the window that fired. */
   readonly late: boolean;
-  /** Of a composite: the firings of its children that it used. */
+  /** For a composite: the firings of its children that it used. */
   readonly firings: readonly TriggerFiring[];
 }
 
-/** A firing of an automation's root trigger: what actions are run for. */
+/** A firing of an automation's root trigger. Actions run for it. */
 export interface Firing extends TriggerFiring {
   /** The automation as it was when it fired. */
   readonly automation: Automation;
-  /** What led to the events that this firing causes (see loop-guard.ts); its own automation comes last. */
+  /** The lineage of the events that this firing causes (see loop-guard.ts). Its own automation comes last. */
   readonly lineage: readonly string[];
 }
 
-/** An automation did not react to an event that its own firing had caused. */
+/** Says that an automation did not react to an event because its own firing had caused it. */
 export interface LoopCut {
   readonly id: string;
   readonly automation: Automation;

@@ -1,8 +1,8 @@
 /**
  * Followers: events that wait for the event that they follow.
  *
- * A follower waits until its leader has been evaluated, or until its patience ends. Waiting for an event that itself
- * waits makes a chain, which is released as a whole when its head arrives.
+ * A follower waits until its leader has been evaluated, or until its patience ends. A leader may itself be waiting. Such
+ * a chain is released as a whole when its head arrives.
  */
 
 import type { Event } from "../model/event.ts";
@@ -13,7 +13,7 @@ import type { SeenIds } from "./seen.ts";
 import type { Cells } from "./state.ts";
 
 export class Followers {
-  // Sets: thousands may wait for one leader, and each must leave without a look at the others.
+  // Sets, because thousands may wait for one leader, and removing one must not depend on their number.
   readonly #byLeader = new Map<string, Set<Arrival>>();
   readonly #waiting = new Map<string, Arrival>();
   readonly #arrivals: Arrivals;
@@ -38,22 +38,22 @@ export class Followers {
     return this.#waiting.size;
   }
 
-  /** True when the event has to wait: its leader is not known, or waits itself. */
+  /** True when the event has to wait, because its leader is unknown or waiting itself. */
   mustWait({ id, follows, occurred, received, lineage }: Event, seen: SeenIds): boolean {
-    // What Tripline itself causes is appended in order: its leader came before, however long ago.
+    // Tripline's own events are appended in order, so their leader came before them, however long ago.
     if (follows === null || follows === id || lineage.length > 0) return false;
     if (received - occurred > followerPatience) return false;
     return this.#waiting.has(follows) || !seen.knows(follows, received);
   }
 
-  /** @param order the follower's place among all that ever waited */
+  /** @param order the follower's place among all followers that ever waited */
   wait(arrival: Arrival, order: number): void {
     this.#arrivals.hold(arrival);
     this.#cells.write(`f:${arrival.position}`, order);
     this.restore(arrival, order);
   }
 
-  /** Takes back followers in their order. */
+  /** Restores a follower. Call it in the order of the followers. */
   restore(arrival: Arrival, order: number): void {
     const { id, follows, received } = arrival.event;
     const siblings = this.#byLeader.get(follows ?? "") ?? new Set();
@@ -73,28 +73,28 @@ export class Followers {
   }
 
   /**
-   * True when the leader waits as well, and its patience ends at the same instant: then the leader is released, and this
-   * one right after it. Not so for events that wait for each other in a circle.
+   * True when the leader waits as well and its patience ends at the same instant. Then the leader is released, and this
+   * follower right after it. False for events that wait for each other in a circle.
    */
   #leaderIsDueToo(arrival: Arrival): boolean {
-    const passed = new Set<Arrival>();
-    for (let at = arrival; ; ) {
-      const leader = this.#waiting.get(at.event.follows ?? "");
-      if (leader === undefined || leader.event.received !== arrival.event.received) return passed.size > 0;
-      if (passed.has(leader) || leader === arrival) return false;
-      passed.add(leader);
-      at = leader;
+    const visited = new Set<Arrival>();
+    for (let current = arrival; ; ) {
+      const leader = this.#waiting.get(current.event.follows ?? "");
+      if (leader === undefined || leader.event.received !== arrival.event.received) return visited.size > 0;
+      if (visited.has(leader) || leader === arrival) return false;
+      visited.add(leader);
+      current = leader;
     }
   }
 
-  /** The event, then all that wait for it, and for them: each right after its leader, siblings as they occurred. */
+  /** The event and all its followers, direct and indirect: each right after its leader, siblings by the time they occurred. */
   *chainFrom(head: Arrival): Iterable<Arrival> {
     this.#stopWaiting(head);
     const stack = [head];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       const followers = [...(this.#byLeader.get(next.event.id) ?? [])];
       followers.sort((a, b) => a.event.occurred - b.event.occurred);
-      // None of them waits any more: what happens between two of the chain must not release one a second time.
+      // Stop them all first, so that nothing that happens between two events of the chain releases one a second time.
       for (const follower of followers) this.#stopWaiting(follower);
       for (const follower of followers.toReversed()) stack.push(follower);
       yield next;

@@ -1,4 +1,4 @@
-/** The state that a trigger keeps for each key: in memory, and as fields that are written when they change. */
+/** The state of a trigger for each key, in memory and as fields that are written when they change. */
 
 import type { Micros } from "../model/time.ts";
 import { type Deadline, rank } from "./deadlines.ts";
@@ -14,8 +14,8 @@ export class KeyedStates<S extends object> {
   readonly #node: TriggerNode;
   readonly #machine: Machine;
   readonly #kept = new Map<string, Kept<S>>();
-  // The earliest deadline that a key waits for; it outlives the state, so that a window that comes and goes a
-  // thousand times a second leaves one deadline behind, not a thousand.
+  // The earliest deadline of each key. It outlives the state, so that a window that opens and closes a thousand times a
+  // second leaves one deadline behind, not a thousand.
   readonly #awaitedEnds = new Map<string, Micros>();
   readonly #awaitedForgettings = new Map<string, Micros>();
 
@@ -56,18 +56,18 @@ export class KeyedStates<S extends object> {
   }
 
   /**
-   * Calls `meet` when log time has passed `end` by the lateness, with the state that the key has then, if any. It may
-   * be called for an earlier end that no longer holds: `meet` looks, and awaits anew.
+   * Calls `meet` when log time has passed `end` by the lateness, with the key's state at that time, if it has one. `meet`
+   * may also be called for an earlier, obsolete end. It must check, and call `awaitEnd` again.
    */
   awaitEnd(key: Key, end: Micros, lateness: Micros, meet: (key: Key, state: S, due: Micros) => void): void {
-    // Of two windows that are judged at one instant, the one that ended first goes first.
+    // If two windows are judged at the same instant, the one that ended first comes first.
     this.#await(this.#awaitedEnds, key, { due: end + lateness, rank: rank.windowEnd, order: end }, meet);
   }
 
   /**
-   * Forgets the state of a key when log time reaches what `forgetAt` says of it; that may move on while it waits.
+   * Forgets the state of a key when log time reaches `forgetAt`, which may move to a later time in the meantime.
    *
-   * @param forgetAt null keeps the state for good
+   * @param forgetAt returns null to keep the state forever
    */
   awaitForgetting(
     key: Key,

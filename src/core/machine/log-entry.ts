@@ -1,15 +1,15 @@
-/** What the log carries: everything that can change an outcome. */
+/** The entries of the log: everything that can change an outcome. */
 
 import type { Automation } from "../model/automation.ts";
 import type { Event } from "../model/event.ts";
 import type { Micros } from "../model/time.ts";
 
-/** A position in the log: for Redis the entry's id (`1700000000000-0`); unique, and the same at every replay. */
+/** A position in the log; in Redis, the id of the entry (`1700000000000-0`). Unique, and the same in every replay. */
 export type LogPosition = string;
 
 interface EntryFields {
   readonly position: LogPosition;
-  /** Log time. An entry that lies behind the watermark is taken as received at the watermark. */
+  /** Log time. An entry with a time before the watermark counts as received at the watermark. */
   readonly received: Micros;
 }
 
@@ -18,7 +18,7 @@ export interface EventEntry extends EntryFields {
   readonly event: Event;
 }
 
-/** An automation was created or changed; `automation` is the whole of it. */
+/** An automation was created or changed. `automation` is the complete new version. */
 export interface AutomationPutEntry extends EntryFields {
   readonly kind: "automation-put";
   readonly automation: Automation;

@@ -1,11 +1,11 @@
 /**
- * The loop guard: keeps consequences from breeding consequences without end.
+ * The loop guard: keeps consequences from causing further consequences without end.
  *
- * Every event that a firing causes carries its lineage: the root, which is the event from outside (or the silence) that
- * began it all, then the automations whose firings lie in between. An automation never reacts to what its own firing
- * caused. That alone ends every circle, but not soon: a hundred rules that match everything would still react to each
- * other in every order there is. So automations, one by one and all together, also fire only so often for the
- * consequences of one root; once that is used up, what else follows from it is passed over without a look.
+ * Every event that a firing causes carries its lineage: first the root, which is the event from outside (or the silence)
+ * that started the chain, then the automations whose firings lie in between. An automation never reacts to what its own
+ * firing caused. That alone ends every loop, but not soon: a hundred rules that match everything would still react to
+ * each other in every possible order. So the number of firings for the consequences of one root is limited, for each
+ * automation and for all together. Once the limit is reached, further events with that root are skipped.
  */
 
 import {
@@ -26,9 +26,9 @@ export function automationsIn(lineage: readonly string[]): string[] {
   return lineage.filter((step) => !step.startsWith(rootMark));
 }
 
-/** The lineage of what an automation's firing causes. @param beginning what began it, where nothing in `causes` says so */
-export function lineageAfter(causes: readonly string[], beginning: string, automationId: string): string[] {
-  const root = causes.find((step) => step.startsWith(rootMark)) ?? `${rootMark}${beginning}`;
+/** The lineage of the events that a firing causes. @param rootId the root, used if `causes` has none */
+export function lineageAfter(causes: readonly string[], rootId: string, automationId: string): string[] {
+  const root = causes.find((step) => step.startsWith(rootMark)) ?? `${rootMark}${rootId}`;
   return [root, ...automationsIn(causes).filter((id) => id !== automationId), automationId];
 }
 
@@ -37,7 +37,7 @@ interface Consequences {
   firingCount: number;
   /** Firings by automation. */
   firingCounts: Record<string, number>;
-  /** The automations of which it was said that they were held back. */
+  /** The automations that have been reported as held back. The stored state has this name, so it stays. */
   told: string[];
 }
 
@@ -51,7 +51,7 @@ export class LoopGuard {
     this.#await = awaitDeadline;
   }
 
-  /** True when nothing fires any more for an event of this lineage. */
+  /** True when nothing fires anymore for an event of this lineage. */
   isUsedUp(lineage: readonly string[]): boolean {
     const [root] = lineage;
     return root !== undefined && (this.#byRoot.get(root)?.firingCount ?? 0) >= consequencesPerRootMax;
@@ -68,27 +68,27 @@ export class LoopGuard {
     return (this.#byRoot.get(root)?.firingCounts[automationId] ?? 0) < consequencesPerAutomationMax;
   }
 
-  /** Notes that an automation fired for an event of this lineage. */
-  fired(automationId: string, lineage: readonly string[], at: Micros): void {
+  /** Counts a firing of an automation for an event of this lineage. */
+  countFiring(automationId: string, lineage: readonly string[], at: Micros): void {
     const [root] = lineage;
     if (root === undefined) return;
-    const consequences = this.#of(root, at);
+    const consequences = this.#consequencesOf(root, at);
     consequences.firingCount++;
     consequences.firingCounts[automationId] = (consequences.firingCounts[automationId] ?? 0) + 1;
     this.#cells.write(`l:${root}`, consequences);
   }
 
-  /** Notes that an automation was held back. @returns true the first time that this has to be said for a root */
-  held(automationId: string, lineage: readonly string[], at: Micros): boolean {
+  /** Records that an automation was held back. @returns true the first time for a root: then it has to be reported */
+  holdBack(automationId: string, lineage: readonly string[], at: Micros): boolean {
     const [root = ""] = lineage;
-    const consequences = this.#of(root, at);
+    const consequences = this.#consequencesOf(root, at);
     if (consequences.told.includes(automationId)) return false;
     consequences.told.push(automationId);
     this.#cells.write(`l:${root}`, consequences);
     return true;
   }
 
-  #of(root: string, at: Micros): Consequences {
+  #consequencesOf(root: string, at: Micros): Consequences {
     const known = this.#byRoot.get(root);
     if (known !== undefined) {
       known.latest = at;

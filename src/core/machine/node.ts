@@ -1,4 +1,4 @@
-/** What the triggers of a tree have in common, and what they ask of the machine that runs them. */
+/** What all triggers of a tree have in common, and what they need from the machine that runs them. */
 
 import type { Micros } from "../model/time.ts";
 import { uuid5 } from "../model/uuid.ts";
@@ -8,16 +8,16 @@ import type { FiringWindow } from "./firing.ts";
 import { type Key, labelsOf } from "./key.ts";
 import type { Cells } from "./state.ts";
 
-/** How an event concerns an event trigger, by its name. */
+/** The role of an event for an event trigger, which depends on the event's name. */
 export interface EventRole {
   readonly expected: boolean;
   readonly after: boolean;
 }
 
-/** A firing inside the core: as in firing.ts, but with the arrival, and with its place in the order of evaluation. */
+/** A firing inside the core: as in firing.ts, but with the arrival and its place in the order of evaluation. */
 export interface Fired {
   readonly id: string;
-  /** Where in the automation's tree of triggers. */
+  /** The path of the trigger in the automation's tree. */
   readonly path: string;
   readonly state: "Triggered" | "Resolved";
   readonly triggered: Micros;
@@ -30,7 +30,7 @@ export interface Fired {
   readonly firings: readonly Fired[];
 }
 
-/** What a trigger made of an event, of a child's firing, or of the end of a window. */
+/** What an event, a child's firing or the end of a window did to a trigger. */
 export type TriggerOutcome =
   | "fires"
   | "counted"
@@ -49,40 +49,40 @@ export type TriggerOutcome =
   | "ignored: a newer firing is remembered"
   | "silent until resolved";
 
-/** A decision, as it was made; for those who ask why. */
+/** A decision of a trigger, noted for explanations. */
 export interface Note {
   /** Log time. */
   readonly at: Micros;
   readonly automationId: string;
   readonly path: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** The event that was looked at, or the last one before a silence; null when there was none. */
+  /** The event that it is about, or the last one before a silence; null when there was none. */
   readonly eventId: string | null;
   readonly outcome: TriggerOutcome;
   readonly before: OpenWindow | null;
   readonly after: OpenWindow | null;
 }
 
-/** The machine as a trigger sees it. */
+/** The part of the machine that triggers use. */
 export interface Machine {
   readonly watermark: Micros;
-  /** Log time is on its way to this instant, and no event will be evaluated before it. */
+  /** Log time is advancing to this instant, and no event will be evaluated before it. */
   readonly quietUntil: Micros;
   readonly arrivals: Arrivals;
   readonly cells: Cells;
   /** The next place in the order of evaluation. */
   nextOrder(): number;
-  /** Takes notes, where somebody asks why; undefined otherwise. */
+  /** Called with each decision; undefined when nothing is to be explained. */
   readonly trace: ((note: Note) => void) | undefined;
   await(deadline: Deadline): void;
-  /** A trigger fired because time passed, or was resolved: not in answer to the event that is being evaluated. */
+  /** A trigger fired because time passed, or was resolved, and not in response to the event that is being evaluated. */
   rise(from: TriggerNode, fired: Fired): void;
 }
 
-/** Brings stored references back to life. */
+/** Finds the arrival that a stored position refers to. */
 export type Revive = (position: string) => Arrival;
 
-/** Where a trigger stands in its automation's tree, and what it takes from above. */
+/** The place of a trigger in its automation's tree, and what it inherits from above. */
 export interface NodePlace {
   readonly automationId: string;
   readonly path: string;
@@ -92,7 +92,7 @@ export interface NodePlace {
   readonly labels: readonly string[];
 }
 
-/** What every kind of trigger is built on: its place. */
+/** The base of every kind of trigger: its place in the tree. */
 export abstract class PlacedTrigger implements NodePlace {
   readonly automationId: string;
   readonly path: string;
@@ -110,27 +110,27 @@ export abstract class PlacedTrigger implements NodePlace {
 }
 
 export interface TriggerNode extends NodePlace {
-  /** Evaluates an event that concerns it or a trigger below it. */
+  /** Evaluates an event that this trigger or one below it covers. */
   evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, EventRole>): Fired | null;
-  /** The automation begins to exist, or is enabled, at this instant. */
+  /** Called when the automation is created or enabled. */
   begin(at: Micros, position: string): void;
-  /** Takes back the state of one key, or what it shares. */
+  /** Restores the state of one key, or the state that all keys share. */
   restore(kind: string, rest: string, json: string, revive: Revive): void;
-  /** For how long it, or a trigger below it, waits for delayed events. */
+  /** How long this trigger, or one below it, waits for delayed events. */
   readonly lateness: Micros;
   /** Deletes all state. */
   clear(): void;
-  /** Without those that have ended for good, and are only kept for events that come a day late. */
+  /** The open windows, without those that have ended and are kept only for events that come a day late. */
   openWindows(): Iterable<OpenWindow>;
 }
 
-/** A composite, as its children see it. */
+/** The part of a composite that its children use. */
 export interface Parent extends TriggerNode {
-  /** A child fired as time passed. @returns what the composite makes of it */
+  /** A child fired because time passed. @returns the composite's own firing, if this completes it */
   childRose(childIndex: number, fired: Fired): Fired | null;
 }
 
-/** A window as it is shown to people. */
+/** A window as people see it. */
 export interface OpenWindow {
   readonly path: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -138,12 +138,12 @@ export interface OpenWindow {
   readonly end: Micros | null;
   readonly count: number;
   readonly threshold: number;
-  /** When it will be judged, if nothing else happens before; null when time alone changes nothing. */
+  /** When it will be judged if nothing else happens before; null when time alone changes nothing. */
   readonly deadline: Micros | null;
   readonly lastEventId: string | null;
   /** An absence fired and has not been resolved. */
   readonly unresolved: boolean;
-  /** Of a composite: the paths of the children that have yet to fire. */
+  /** For a composite: the paths of the children that have yet to fire. */
   readonly awaited: readonly string[];
 }
 
@@ -152,15 +152,15 @@ export interface TriggerDecision<Result> {
   readonly key: Key;
   /** The event that it is about, or the last one before a silence; null when there was none. */
   readonly eventId: string | null;
-  /** Makes the decision, and changes the trigger's state. */
+  /** Makes the decision and changes the trigger's state. */
   make(): Result;
   /** What to note about the result; null to note nothing. */
   outcomeOf(result: Result): TriggerOutcome | null;
-  /** The key's window as it is at this moment. */
+  /** The key's current window. */
   window(): OpenWindow | null;
 }
 
-/** Makes a decision. When the machine is traced, also notes it, with the window before and after. */
+/** Makes a decision. If the machine is traced, also notes it with the window before and after. */
 export function decide<Result>(
   machine: Machine,
   node: TriggerNode,
@@ -189,7 +189,7 @@ export function keyText(key: Key): string {
   return JSON.stringify(key);
 }
 
-/** A firing of `node` for a key; `cause` tells it from every other firing of that node and key. */
+/** A firing of `node` for a key. `cause` distinguishes it from every other firing of that node and key. */
 export function firedBy(
   node: TriggerNode,
   key: Key,

@@ -1,9 +1,9 @@
 /**
- * Proactive triggers: absence, known only when time has settled.
+ * Proactive triggers: absence, which is known only when time has settled.
  *
- * Events wait until log time has passed them by the lateness and are then taken in the order in which they occurred,
- * so any order of arrival within the lateness gives the same result. Windows are judged at their end in the same
- * settled time. Only a resolution looks at an event at once.
+ * Events wait until log time has passed them by the lateness and are then counted in the order in which they occurred, so
+ * any order of arrival within the lateness gives the same result. Windows are judged at their end in the same settled
+ * time. Only a resolution looks at an event immediately.
  */
 
 import { overdueWindowsMax, rememberDefault, unresolvedFor } from "../model/limits.ts";
@@ -32,7 +32,7 @@ interface WatchedWindow {
   start: Micros;
   end: Micros;
   count: number;
-  /** The log position, or the tick, that opened it or the first of the windows that it follows. */
+  /** The log position or tick that opened this window, or the first in the unbroken row of windows that ends with it. */
   opener: string;
 }
 
@@ -40,9 +40,9 @@ interface Watched {
   window: WatchedWindow | null;
   /** The last matching event. */
   last: Arrival | null;
-  /** The absence that fired and has not been resolved: the windows' bounds, from the first to the last that fired. */
+  /** The absence that fired and is unresolved: from the start of the first window that fired to the end of the last. */
   unresolved: { start: Micros; end: Micros } | null;
-  /** When the key's latest expected event occurred; kept for schedules only, which expect a key that they remember. */
+  /** When the key's latest expected event occurred. Used only with a schedule, which expects the keys that it remembers. */
   seen: Micros | null;
 }
 
@@ -134,7 +134,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     this.#machine.await({ due, rank: rank.settledEvent, order, owner: ownerOf(this), meet });
   }
 
-  /** Takes an event whose time has settled. */
+  /** Evaluates an event whose time has settled. */
   #settle(order: number): void {
     const waiting = this.#waiting.get(order);
     if (waiting === undefined) return;
@@ -145,14 +145,14 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     decide(this.#machine, this, {
       key,
       eventId: arrival.event.id,
-      make: () => this.#take(key, waiting),
+      make: () => this.#count(key, waiting),
       outcomeOf: (outcome) => outcome,
       window: () => this.#windowOf(key),
     });
     this.#machine.arrivals.release(arrival);
   }
 
-  #take(key: Key, { arrival, role }: Waiting): TriggerOutcome {
+  #count(key: Key, { arrival, role }: Waiting): TriggerOutcome {
     const at = arrival.event.occurred;
     const watched = this.#states.get(key) ?? { ...nothingWatched };
     if (this.#schedule !== null && role.expected) {
@@ -165,7 +165,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       this.#remember(watched, arrival);
       const start = this.#isAlwaysOpen ? this.#firstStart(at) : at;
       this.#open(key, watched, start, arrival.position);
-      // A key's first event is counted where more than one is expected; an `after` event never in its own window.
+      // The first event of a key counts if more than one is expected. An `after` event never counts in its own window.
       if (this.#isAlwaysOpen && start === at && this.compiled.threshold > 1) this.#countFirst(watched);
       return "opened a window";
     }
@@ -185,7 +185,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     return "met the expectation";
   }
 
-  /** Where the windows of a key begin: at its first event, unless too many of them are over already. */
+  /** The start of a key's first window: its first event, unless too many windows since then have already ended. */
   #firstStart(at: Micros): Micros {
     const { within, lateness } = this.compiled;
     const overdueCount = Math.floor((this.#machine.watermark - lateness - at) / within);
@@ -232,7 +232,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       this.#close(key, watched);
       return;
     }
-    // A silence of years is one step where nothing would be said in between and no event waits to be taken.
+    // Skip the windows in which nothing can happen, so that a silence of years is one step.
     const idleCount =
       isSilent && this.#waiting.size === 0 ? (this.#machine.quietUntil - lateness - window.end) / within : 0;
     this.#open(key, watched, window.end + Math.max(0, Math.floor(idleCount)) * within, window.opener);
@@ -285,7 +285,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   readonly #meetEnd = (key: Key, watched: Watched, due: Micros): void => this.#judge(key, watched, due);
 
-  /** Writes what is watched of a key, or forgets the key when there is nothing to watch. */
+  /** Writes the state of a key, or forgets the key when there is nothing left to watch. */
   #keep(key: Key, watched: Watched): void {
     const { window, unresolved, seen } = watched;
     if (window === null && unresolved === null && seen === null) {
@@ -315,7 +315,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     this.#machine.arrivals.release(last);
   }
 
-  /** Without `after` and without a schedule, one window follows the other. */
+  /** Without `after` and without a schedule, each window follows the previous one without a gap. */
   get #isAlwaysOpen(): boolean {
     return this.#schedule === null && this.compiled.after.length === 0;
   }
@@ -394,7 +394,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   }
 }
 
-/** Position, and 1 or 0 for expected and after. */
+/** The log position, and 1 or 0 for `expected` and for `after`. */
 type StoredWaiting = [position: string, expected: number, after: number];
 
 const nothingWatched: Readonly<Watched> = { window: null, last: null, unresolved: null, seen: null };

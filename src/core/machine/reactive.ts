@@ -1,9 +1,9 @@
 /**
- * Reactive triggers: presence, known as soon as it is seen.
+ * Reactive triggers: presence, which is known as soon as it is seen.
  *
- * Three forms share this file because they differ only in how an expected event finds its count: every so many
- * events however far apart, enough of them close together, or enough of them in a window that an event opened. The
- * fourth, a window that a schedule opened, is in scheduled-reactive.ts.
+ * Three forms share this file because they differ only in what they count: every `threshold` events however far apart,
+ * enough events close together, or enough events in a window that an event opened. The fourth form, a window that a
+ * schedule opened, is in scheduled-reactive.ts.
  */
 
 import { silentKeyGrace } from "../model/limits.ts";
@@ -58,7 +58,7 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
     });
   }
 
-  /** Counts an event of a key. @returns the window that fires with it, or what else became of the event */
+  /** Counts an event of a key. @returns the window that fires with it, or otherwise the outcome */
   protected abstract count(key: Key, arrival: Arrival, role: EventRole): Counted | TriggerOutcome;
 
   begin(_at: Micros, _position: string): void {
@@ -79,7 +79,7 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
     return this.compiled.lateness;
   }
 
-  /** What a key remembers for longer, because an event may yet come late, is no open window. */
+  /** The open windows. State that is kept longer, for events that may still come late, is not an open window. */
   *openWindows(): Iterable<OpenWindow> {
     for (const [key] of this.states.entries()) {
       const window = this.#windowOf(key);
@@ -118,7 +118,7 @@ interface Tally {
   lastEventId: string;
 }
 
-/** `within: 0` without `after`: fires at every so many expected events, however far apart. */
+/** `within: 0` without `after`: fires at every `threshold`-th expected event, however far apart they are. */
 export class TallyTrigger extends ReactiveTrigger<Tally> {
   protected count(key: Key, { event }: Arrival): Counted | TriggerOutcome {
     const { threshold } = this.compiled;
@@ -142,15 +142,15 @@ export class TallyTrigger extends ReactiveTrigger<Tally> {
 }
 
 interface Sliding {
-  /** When the events that may still count occurred, ascending. */
+  /** The times of the events that may still count, ascending. */
   times: Micros[];
   newest: Micros;
-  /** Having fired: what occurred before this is ignored. */
+  /** After a firing, events that occurred before this time are ignored. */
   quietUntil: Micros;
   lastEventId: string;
 }
 
-/** `within` without `after`: fires when enough expected events occurred within less than `within` of each other. */
+/** `within` without `after`: fires when enough expected events occurred less than `within` apart. */
 export class SlidingTrigger extends ReactiveTrigger<Sliding> {
   protected count(key: Key, { event }: Arrival): Counted | TriggerOutcome {
     const { threshold, within, lateness } = this.compiled;
@@ -171,7 +171,7 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
       forgetUntil(sliding.times, (time) => time >= sliding.quietUntil);
     }
     sliding.newest = newest;
-    // What is older than this can share no run with an event that is not late itself.
+    // Older events cannot be in one run with an event that is not late itself.
     forgetUntil(sliding.times, (time) => time > newest - lateness - 2 * within);
     this.states.put(key, sliding);
     this.afterRestore(key);
@@ -179,8 +179,8 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
   }
 
   /**
-   * Notes an event and looks for the earliest run of `threshold` events around it that lie within less than `within`.
-   * In order of arrival there is at most one; the earliest leaves the most for the next firing.
+   * Adds an event and finds the earliest run of `threshold` events around it that spans less than `within`. If events
+   * arrive in order there is at most one such run. The earliest leaves the most events for the next firing.
    */
   #runWith(sliding: Sliding, at: Micros, threshold: number, within: Micros): Counted | null {
     const { times } = sliding;
@@ -205,7 +205,7 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
 
   protected shown({ times, newest, quietUntil, lastEventId }: Sliding) {
     const { within, threshold, lateness } = this.compiled;
-    // As seen by the next event that is on time: the span slides on, also while nothing comes.
+    // From the viewpoint of the next event that is on time: the window slides on even while no events arrive.
     const now = Math.max(newest, this.machine.watermark - lateness);
     const recent = times.filter((time) => time > now - within);
     const [start = null] = recent.length > 0 ? recent : [quietUntil > now ? quietUntil - within : null];
@@ -214,7 +214,7 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
   }
 }
 
-/** Drops the times before the first that is wanted, in place: copying thousands for each event would be slow. */
+/** Drops the times before the first wanted one, in place, because copying thousands for each event would be slow. */
 function forgetUntil(times: Micros[], isWanted: (time: Micros) => boolean): void {
   const first = times.findIndex(isWanted);
   times.splice(0, first === -1 ? times.length : first);
@@ -227,7 +227,7 @@ interface Opened {
   lastEventId: string;
 }
 
-/** `after`: fires when enough expected events occurred in the window that an `after` event opened. */
+/** With `after`: fires when enough expected events occurred in the window that an `after` event opened. */
 export class OpenedTrigger extends ReactiveTrigger<Opened> {
   protected count(key: Key, { event }: Arrival, role: EventRole): Counted | TriggerOutcome {
     const at = event.occurred;

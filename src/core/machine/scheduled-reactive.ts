@@ -1,8 +1,8 @@
 /**
  * Reactive triggers with a schedule: enough events between a tick and `within` after it.
  *
- * Windows follow each other the same way for all keys, so the trigger keeps them once. Only a key that has fired goes
- * its own way: its window is gone, and the next tick opens one for it, even where for other keys one is still open.
+ * All keys have the same windows, so the trigger keeps them once. Only a key that has fired has its own: its window is
+ * gone, and the next tick opens another one for it, even if the window is still open for other keys.
  */
 
 import type { Schedule } from "../model/schedule.ts";
@@ -14,19 +14,19 @@ import type { Key } from "./key.ts";
 import { type Machine, type NodePlace, ownerOf, type TriggerOutcome } from "./node.ts";
 import { type Counted, ReactiveTrigger } from "./reactive.ts";
 
-/** The window that is open, and the one before, for events that are still on their way. */
+/** The open window, and the previous one for events that are still on their way. */
 const windowsKept = 2;
 
 interface SharedWindows {
-  /** The tick that log time has not reached yet; null when the schedule has no more. */
+  /** The next tick; null when the schedule has no more. */
   nextTick: Micros | null;
-  /** Starts of the latest windows, newest first. */
+  /** The starts of the latest windows, newest first. */
   starts: Micros[];
 }
 
 interface KeyWindows {
   windows: { start: Micros; count: number }[];
-  /** The key has fired: only the windows above are its own. */
+  /** True after the key has fired: then it has only the windows above, not the shared ones. */
   apart: boolean;
   lastEventId: string;
 }
@@ -69,7 +69,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     return count >= threshold ? { start, end: start + within, count } : "counted";
   }
 
-  /** The window that fired is gone for this key; any other stays what it was. */
+  /** Removes the window that fired for this key. Its other windows stay as they were. */
   #goApart(own: KeyWindows, fired: Micros): void {
     const starts = own.apart ? own.windows.map(({ start }) => start) : this.#shared.starts;
     own.windows = starts
@@ -111,7 +111,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     if (next !== undefined) this.states.awaitEnd(key, next, lateness, this.#end);
   }
 
-  /** The ends of the windows that are a key's own or everybody's, ascending. */
+  /** The ends of a key's own windows and of the shared ones, ascending. */
   #ends(key: Key): Micros[] {
     const own = this.states.get(key)?.windows.map(({ start }) => start) ?? [];
     return [...new Set([...own, ...this.#shared.starts])]
@@ -119,7 +119,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
       .map((start) => start + this.compiled.within);
   }
 
-  /** A window of a key, or one that it had, has ended for good: what is not its own is forgotten. */
+  /** A window of a key has ended. Forgets the key's own state if it no longer differs from the shared windows. */
   readonly #end = (key: Key, own: KeyWindows, due: Micros): void => {
     const isOpen = (start: Micros): boolean => this.#deadline(start) > due;
     own.windows = own.windows.filter(({ start }) => isOpen(start));

@@ -1,4 +1,4 @@
-/** Seen ids: the same event counts once, whoever sends it again. */
+/** Remembers the ids of events, so that an event that is sent twice counts once. */
 
 import type { Micros } from "../model/time.ts";
 
@@ -8,11 +8,11 @@ interface Sighting {
 }
 
 /**
- * The ids seen within a span of log time, at most so many of them.
+ * The ids seen within a span of log time, up to a maximum number.
  *
- * An id is known while its latest sighting lies within the span, so that reading back the log over that span rebuilds
- * exactly what was known. Sightings stand in a queue beside the map, because stepping through a map from its oldest
- * entry walks over every entry that was deleted there.
+ * An id is known while its latest sighting lies within the span, so reading the log over that span rebuilds exactly the
+ * same set. Sightings are kept in a queue beside the map, because iterating over a map from its oldest entry visits every
+ * entry that was deleted there.
  */
 export class SeenIds {
   readonly #latest = new Map<string, Sighting>();
@@ -26,7 +26,7 @@ export class SeenIds {
     this.#countMax = countMax;
   }
 
-  /** Notes a sighting. Times of sightings never go back. */
+  /** Records a sighting. Its time must not be earlier than that of any other. */
   see(id: string, at: Micros): void {
     const sighting = { id, at };
     this.#latest.set(id, sighting);

@@ -1,7 +1,7 @@
 /**
- * A simulation: the core over a timeline, in virtual time.
+ * Simulations: the core runs over a timeline in virtual time.
  *
- * What the server does with a log, this does with a list: the same machine, without Redis, as fast as it can count.
+ * The server runs the same machine over a log. Here it runs over a list of steps, without Redis and without waiting.
  */
 
 import type { Automation } from "../model/automation.ts";
@@ -12,7 +12,7 @@ import { Core, type CoreOptions } from "./core.ts";
 import type { Firing } from "./firing.ts";
 import type { LogEntry } from "./log-entry.ts";
 
-/** A step of a timeline: an event is received, or time just passes. */
+/** A step of a timeline: an event is received, or time passes. */
 export type TimelineStep =
   | { readonly received: Micros; readonly event: WireEvent }
   | { readonly received: Micros; readonly event: null };
@@ -27,7 +27,7 @@ export class Simulation {
   #stored = new Map<string, string>();
   #recent: { id: string; at: Micros }[] = [];
 
-  /** @param automations exist from the first step's time on, in the order in which firings of one instant are given */
+  /** @param automations created at the first step's time. Firings at the same instant are returned in their order */
   constructor(automations: readonly Automation[], options: CoreOptions = {}) {
     this.#automations = automations;
     this.#options = options;
@@ -40,9 +40,9 @@ export class Simulation {
   }
 
   /**
-   * Carries time to the step's instant and lets it happen.
+   * Advances time to the step and applies it. A step that is earlier than the previous one happens at the time of that.
    *
-   * @returns the firings since the step before. A step that lies before the one before it happens at that one's time.
+   * @returns the firings since the previous step
    */
   step({ received, event }: TimelineStep): Firing[] {
     this.#start(received);
@@ -56,9 +56,9 @@ export class Simulation {
   }
 
   /**
-   * Carries time to the instant and changes an automation there.
+   * Advances time to an instant and changes an automation then.
    *
-   * @returns the firings since the step before
+   * @returns the firings since the previous step
    */
   put(automation: Automation, received: Micros): Firing[] {
     this.#start(received);
@@ -67,7 +67,7 @@ export class Simulation {
     return this.#take();
   }
 
-  /** Stores the state, forgets everything, and goes on from what was stored: as an engine that is started again. */
+  /** Continues from the stored state alone, like an engine that is restarted. */
   restart(): void {
     this.#core = Core.restore(this.#stored, this.#options);
     this.#recent = this.#recent.filter(({ at }) => this.#core.watermark - at <= seenFor);

@@ -1,9 +1,9 @@
 /**
- * All that a shard remembers, as fields of one hash, and what has changed in it.
+ * Everything that a shard remembers, as fields of one hash, and the changes to it.
  *
  *   meta                            version, watermark, evaluations so far
  *   a:<automation>                  the automation as of the cursor
- *   k:<automation>:<path>:<key>     a window, or the firings that a composite remembers, of one key (a JSON list)
+ *   k:<automation>:<path>:<key>     for one key (a JSON list): a window, or the firings that a composite remembers
  *   s:<automation>:<path>           the windows of a schedule that all keys share
  *   p:<automation>:<path>:<order>   an event that waits for its time to settle
  *   f:<position>                    a follower that waits for its leader
@@ -20,21 +20,21 @@ export interface StateChange {
 }
 
 /**
- * The fields that changed since they were last taken.
+ * The fields that changed since the last call of `take`.
  *
- * Values are written as they are at the time they are taken, not when they changed: a window that counts a thousand
- * events between two commits is encoded once.
+ * A value is encoded when it is taken, not when it changes, so a window that counts a thousand events between two commits
+ * is encoded once.
  */
 export class Cells {
   readonly #stored: boolean;
   #changed = new Map<string, unknown>();
 
-  /** @param stored false keeps no changes at all, for a core that is never stored */
+  /** @param stored false for a core that is never stored: then no changes are kept */
   constructor(stored: boolean) {
     this.#stored = stored;
   }
 
-  /** @param value anything JSON can hold, encoded later; null deletes the field */
+  /** @param value any JSON value, encoded later; null deletes the field */
   write(field: string, value: unknown): void {
     if (this.#stored) this.#changed.set(field, value);
   }

@@ -1,9 +1,9 @@
 /**
- * The trigger index: from an event to the triggers that may care, without looking at the others.
+ * The trigger index: finds the triggers that may cover an event without looking at the others.
  *
  * A trigger is filed under each name pattern that it waits for, and there under one label that its specification
- * pins to plain values (preferably the resource's id). An event looks up its own name and labels. What it finds is
- * then checked in full, so the index may only ever find too much.
+ * restricts to plain values (preferably the resource's id). An event is looked up by its name and labels. The triggers
+ * found are then checked in full, so the index may find too many but never too few.
  */
 
 import type { Event } from "../model/event.ts";
@@ -12,14 +12,14 @@ import type { LabelCondition } from "../model/specification.ts";
 import { type CompiledEventTrigger, resourceObstacle } from "./event-trigger.ts";
 import type { EventRole } from "./node.ts";
 
-/** The triggers filed in one place, each with what the place's pattern is to it. */
+/** The triggers filed in one place, each with the role that the place's pattern gives to events. */
 type IndexPlace<T> = Map<T, EventRole>;
 
 interface Indexed {
   readonly compiled: CompiledEventTrigger;
 }
 
-/** Triggers that wait for one name pattern, filed by what pins them down. */
+/** Triggers that wait for one name pattern, filed by the label that restricts them to plain values. */
 class Bucket<T> {
   readonly glob: Glob;
   readonly unpinned: IndexPlace<T> = new Map();
@@ -42,11 +42,11 @@ class Bucket<T> {
 
 export class TriggerIndex<T extends Indexed> {
   readonly #byName = new Map<string, Bucket<T>>();
-  /** Buckets of patterns with wildcards, by what every name that matches them begins with. */
+  /** Buckets of patterns with wildcards, by the beginning that all matching names share. */
   readonly #byPrefix = new Map<string, Map<string, Bucket<T>>>();
   readonly #prefixLengths = new Set<number>();
 
-  /** Every trigger that covers the event, and what the event is to it; in no particular order. */
+  /** Every trigger that covers the event, with the event's role for it, in no particular order. */
   find(event: Event): Map<T, EventRole> {
     const found = new Map<T, EventRole | null>();
     for (const bucket of this.#bucketsFor(event.name)) {
@@ -81,11 +81,12 @@ export class TriggerIndex<T extends Indexed> {
   }
 
   #bucketOf(pattern: Glob): Bucket<T> {
-    if (pattern.literal !== null) return at(this.#byName, pattern.literal, () => new Bucket<T>(pattern));
+    if (pattern.literal !== null)
+      return getOrCreate(this.#byName, pattern.literal, () => new Bucket<T>(pattern));
     const { prefix } = pattern;
     this.#prefixLengths.add(prefix.length);
-    const buckets = at(this.#byPrefix, prefix, () => new Map<string, Bucket<T>>());
-    return at(buckets, pattern.pattern, () => new Bucket<T>(pattern));
+    const buckets = getOrCreate(this.#byPrefix, prefix, () => new Map<string, Bucket<T>>());
+    return getOrCreate(buckets, pattern.pattern, () => new Bucket<T>(pattern));
   }
 
   *#bucketsFor(name: string): Iterable<Bucket<T>> {
@@ -112,11 +113,13 @@ function placesIn<T>(bucket: Bucket<T>, { match, related }: CompiledEventTrigger
   const pin = own ?? related.map(pinOf).find((condition) => condition !== null) ?? null;
   if (pin === null) return [bucket.unpinned];
   const byLabel = own === null ? bucket.byRelatedLabel : bucket.byLabel;
-  const byValue = at(byLabel, pin.label, () => new Map<string, IndexPlace<T>>());
-  return pin.patterns.map(({ literal }) => at(byValue, literal ?? "", () => new Map<T, EventRole>()));
+  const byValue = getOrCreate(byLabel, pin.label, () => new Map<string, IndexPlace<T>>());
+  return pin.patterns.map(({ literal }) =>
+    getOrCreate(byValue, literal ?? "", () => new Map<T, EventRole>()),
+  );
 }
 
-/** A condition that only plain, non-empty values meet; the resource's id, where there is a choice. */
+/** A condition that only plain, non-empty values meet; preferably the one on the resource's id. */
 function pinOf(specification: readonly LabelCondition[]): LabelCondition | null {
   const pins = specification.filter(
     ({ patterns }) =>
@@ -125,7 +128,7 @@ function pinOf(specification: readonly LabelCondition[]): LabelCondition | null 
   return pins.find(({ label }) => label === "prefect.resource.id") ?? pins[0] ?? null;
 }
 
-function at<K, V>(map: Map<K, V>, key: K, create: () => V): V {
+function getOrCreate<K, V>(map: Map<K, V>, key: K, create: () => V): V {
   const known = map.get(key);
   if (known !== undefined) return known;
   const created = create();

@@ -1,8 +1,8 @@
 /**
- * Actions as they are written. What runs them is in src/actions/.
+ * Actions as they are written. The code that runs them is in src/delivery/.
  *
  * Every string that may hold a template (Jinja) or a reference to the environment (`${env.NAME}`) is kept as it was
- * written: references are filled in at delivery, so that a secret is in no definition that anybody can read.
+ * written. References are filled in at delivery, so that no definition that people can read holds a secret.
  */
 
 import { z } from "zod";
@@ -30,7 +30,7 @@ function templateTree<T = TemplateMapping | readonly unknown[]>() {
 
 export const DoNothingSchema = z.strictObject({ type: z.literal("do-nothing") });
 
-/** Where an action that sends something may send it: a destination, by one of its two names. */
+/** The fields that name the destination of an action: its id or its name. */
 const destinationFields = {
   block_document_id: UuidSchema.optional().meta({
     format: "uuid",
@@ -43,7 +43,7 @@ const destinationFields = {
     .meta({ description: "The name of the destination, instead of block_document_id." }),
 };
 
-/** A destination, by exactly one of its names. */
+/** A destination, by its id or its name. Exactly one of them is set. */
 export interface DestinationReference {
   readonly block_document_id?: string | undefined;
   readonly destination?: string | undefined;
@@ -66,12 +66,12 @@ function checkDestination(
   }
 }
 
-/** For editors: what `checkDestination` checks. */
+/** The rule that `checkDestination` enforces, as JSON Schema for editors. */
 function oneOf(...keys: readonly string[]): object[] {
   return keys.map((key) => ({ required: [key] }));
 }
 
-/** The longest time that a timer can hold is 2^31 - 1 ms; a longer one would end at once. */
+/** A timer can hold at most 2^31 - 1 ms. A longer one would fire immediately. */
 const requestTimeoutMax = (24 * day) / second;
 
 /** How long one attempt at a request may take, in seconds. */
@@ -127,7 +127,7 @@ export const CallWebhookSchema = z
   )
   .meta({ oneOf: oneOf("url", "block_document_id", "destination") });
 
-/** For one attempt at a request, in seconds. */
+/** The default time limit of one attempt at a request, in seconds. */
 export const webhookTimeoutDefault = 15;
 
 export const SendNotificationSchema = z
@@ -231,7 +231,7 @@ export type PauseAutomationDefinition = z.infer<typeof PauseAutomationSchema>;
 export type ResumeAutomationDefinition = z.infer<typeof ResumeAutomationSchema>;
 export type ActionDefinition = z.infer<typeof ActionSchema>;
 
-/** The fields that are read when a rule is loaded: neither templates, nor places for secrets. */
+/** Fields that take effect when a rule is loaded. They hold neither templates nor secrets. */
 const settingFields: ReadonlySet<string> = new Set([
   "type",
   "method",
@@ -243,19 +243,19 @@ const settingFields: ReadonlySet<string> = new Set([
   "block_document_id",
 ]);
 
-/** What the texts in a field of an action are. Only the secret of a webhook is a `secret`. */
+/** The kind of text that a field of an action holds. Only the secret of a webhook is a `secret`. */
 export function fieldKind(field: string): "setting" | "secret" | "template" {
   if (settingFields.has(field)) return "setting";
   return field === "secret" ? "secret" : "template";
 }
 
-/** A text in an action, and where it stands. */
+/** A text in an action, and its place there. */
 export interface ActionText {
   readonly path: readonly (string | number)[];
   readonly text: string;
 }
 
-/** Every text of an action that is a template, or its secret. */
+/** Every text of an action that is a template or a secret. */
 export function textsOf(action: ActionDefinition): ActionText[] {
   return Object.entries(action).flatMap(([field, value]) =>
     fieldKind(field) === "setting" ? [] : textsIn(value, [field]),

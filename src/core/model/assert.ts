@@ -1,10 +1,10 @@
-/** The program contradicts itself. Never caused by input: stop, and let the next owner replay the log. */
+/** A bug in the program, never caused by input. The process should stop, so that the next owner replays the log. */
 export class AssertionError extends Error {
   override readonly name = "AssertionError";
 }
 
 /**
- * States what must hold if the program is right; on in production too.
+ * States a condition that always holds in a correct program. Also checked in production.
  *
  * @throws AssertionError with `sentence` when `condition` is false
  */

@@ -1,8 +1,8 @@
-/** Ids of automations from rule files: derived from their names, so that loading again never duplicates. */
+/** Ids of automations from rule files. They are derived from names, so loading a file again creates no duplicates. */
 
 import { triplineNamespace, uuid5 } from "./uuid.ts";
 
-/** The id of the automation that a rule file of this workspace defines under this name. */
+/** The id of the automation that a rule file defines under this name. */
 export function automationIdOf(workspace: string, name: string): string {
   return uuid5(triplineNamespace, `automation ${JSON.stringify([workspace, name])}`);
 }

@@ -1,9 +1,8 @@
 /**
- * An automation as everybody who may read automations may see it: in the API's answers, and in the events that tell
- * of its changes.
+ * An automation as readers see it: in the API's answers, and in the events that announce its changes.
  *
- * Secrets stay behind: `secrets` is left out, and a webhook's `secret` is masked even where it was written in the
- * rule itself. References such as `${env.NAME}` are shown as they were written.
+ * It holds no secrets: `secrets` is left out, and a webhook's `secret` is masked even if it was written in the rule
+ * itself. References such as `${env.NAME}` are shown as they were written.
  */
 
 import type { ActionDefinition } from "./action.ts";
@@ -12,7 +11,7 @@ import type { WireEvent } from "./event.ts";
 import { formatTime, type Micros } from "./time.ts";
 import type { TriggerDefinition } from "./trigger.ts";
 
-/** What stands for a secret. */
+/** Shown in place of a secret. */
 export const secretMask = "********";
 
 export interface AutomationView {
@@ -25,7 +24,7 @@ export interface AutomationView {
   readonly actions: readonly ActionDefinition[];
   readonly actions_on_trigger: readonly ActionDefinition[];
   readonly actions_on_resolve: readonly ActionDefinition[];
-  /** Where it is defined: the rule file, or the API. */
+  /** Where it is defined: in a rule file, or over the API. */
   readonly source: AutomationSource;
   readonly created: string;
   readonly updated: string;
@@ -49,11 +48,11 @@ export function automationView(automation: Automation): AutomationView {
 }
 
 /**
- * The event that tells of a change: `prefect-cloud.automation.created`, `….updated` or `….deleted`.
+ * The event that announces a change: `prefect-cloud.automation.created`, `….updated` or `….deleted`.
  *
- * @param automation as it has become, or for `deleted` as it last was
+ * @param automation after the change; for `deleted`, before it
  * @param id of the event
- * @param follows the event that led to the change, if one did
+ * @param follows the id of the event that led to the change, or null
  */
 export function automationEvent(
   change: "created" | "updated" | "deleted",

@@ -1,11 +1,11 @@
-/** Automations: a trigger and the actions that it leads to. */
+/** Automations: a trigger, and the actions to run when it fires. */
 
 import { z } from "zod";
 import { type ActionDefinition, ActionSchema } from "./action.ts";
 import type { Micros } from "./time.ts";
 import { type TriggerDefinition, TriggerSchema } from "./trigger.ts";
 
-/** What a person writes, with every default filled in. */
+/** An automation as it is written, with every default filled in. */
 export interface AutomationDefinition {
   readonly name: string;
   readonly description: string;
@@ -17,19 +17,19 @@ export interface AutomationDefinition {
   readonly actions_on_resolve: readonly ActionDefinition[];
 }
 
-/** Where an automation is defined. One from a file can only be changed there. */
+/** Where an automation is defined. An automation from a file can be changed only in that file. */
 export type AutomationSource = FileSource | ApiSource;
 
 export interface ApiSource {
   readonly kind: "api";
-  /** The rule file that it was applied from (`tripline apply`), and what that file said of `enabled`. */
+  /** The rule file that it was applied from (`tripline apply`), and the value of `enabled` in that file. */
   readonly applied?: { readonly file: string; readonly enabled: boolean };
 }
 
 export interface FileSource {
   readonly kind: "file";
   readonly file: string;
-  /** What the file itself says. The automation's own `enabled` differs while it is paused or resumed over the API. */
+  /** The value in the file. The automation's own `enabled` differs after it was paused or resumed over the API. */
   readonly enabled: boolean;
 }
 
@@ -38,11 +38,11 @@ export interface Automation extends AutomationDefinition {
   readonly id: string;
   readonly source: AutomationSource;
   /**
-   * What `${env.NAME}` in its actions stands for, by name. Goes into the log and to the action workers, and nowhere
-   * else: no API, event, metric or log line may show it.
+   * The values of `${env.NAME}` in its actions, by name. They go into the log and to the action workers, and nowhere
+   * else: no API answer, event, metric or log line may show them.
    */
   readonly secrets: Readonly<Record<string, string>>;
-  /** The id of the resource that owns it, if one does; given at its creation over the API, and never shown. */
+  /** The id of the resource that owns it. Set at its creation over the API, and never shown. */
   readonly owner?: string;
   readonly created: Micros;
   readonly updated: Micros;
@@ -76,12 +76,12 @@ export const AutomationSchema = z
   })
   .meta({ id: "Automation", title: "Tripline automation" });
 
-/** True when two triggers mean the same, whatever their ids: then windows survive the change from one to the other. */
+/** True when two triggers differ at most in their ids. Then open windows survive the change from one to the other. */
 export function sameTrigger(a: TriggerDefinition, b: TriggerDefinition): boolean {
   return canonicalJson(withoutIds(a)) === canonicalJson(withoutIds(b));
 }
 
-/** JSON with the keys of every object sorted: equal values have equal text. */
+/** JSON with the keys of every object sorted, so that equal values have equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part !== "object" || part === null || Array.isArray(part)) return part;

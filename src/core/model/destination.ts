@@ -1,8 +1,8 @@
 /**
- * Destinations: named places that webhooks and notifications go to, so that rules need not hold addresses and keys.
+ * Destinations: named targets of webhooks and notifications, so that rules need not hold addresses and keys.
  *
- * Nothing in a destination is a template, and most of it is secret: whoever knows the address of a chat's webhook can
- * write there.
+ * Nothing in a destination is a template, and most of it is secret: anyone who knows the URL of a chat's incoming
+ * webhook can post there.
  */
 
 import { z } from "zod";
@@ -169,14 +169,14 @@ export const destinationTypes: ReadonlySet<string> = new Set<DestinationDefiniti
   "email",
 ]);
 
-/** What a person writes, with every default filled in. */
+/** A destination as it is written, with every default filled in. */
 export type DestinationDefinition = z.infer<typeof DestinationSchema>;
 
-/** A destination as it is stored: with its secrets. */
+/** A destination as it is stored, with its secrets. */
 export interface Destination {
   readonly id: string;
   readonly definition: DestinationDefinition;
-  /** Where it is defined. One from a file can only be changed there. */
+  /** Where it is defined. A destination from a file can be changed only in that file. */
   readonly source: DestinationSource;
   readonly created: Micros;
   readonly updated: Micros;
@@ -186,12 +186,12 @@ export type DestinationSource =
   | Pick<Extract<AutomationSource, { kind: "file" }>, "kind" | "file">
   | { readonly kind: "api" };
 
-/** The id of the destination with this name; known before there is one. */
+/** The id of the destination with this name, whether or not it exists yet. */
 export function destinationIdOf(workspace: string, name: string): string {
   return uuid5(triplineNamespace, `destination ${JSON.stringify([workspace, name])}`);
 }
 
-/** The secrets of a destination: where each stands, and what it is. */
+/** The secrets of a destination, each with its path. */
 export function destinationSecrets(definition: DestinationDefinition): readonly DestinationSecret[] {
   switch (definition.type) {
     case "webhook":
@@ -216,7 +216,7 @@ export interface DestinationSecret {
   readonly value: string;
 }
 
-/** A destination as everybody who may read automations may see it. @param mask stands for each secret */
+/** A destination as readers see it. @param mask replaces each secret */
 export function destinationView(destination: Destination, mask: string): Record<string, unknown> {
   const { id, definition, source, created, updated } = destination;
   return {
@@ -228,20 +228,17 @@ export function destinationView(destination: Destination, mask: string): Record<
   };
 }
 
-/** The same definition with other secrets. */
+/** The definition with each secret replaced. */
 export function withSecrets(
   definition: DestinationDefinition,
   replace: (secret: DestinationSecret) => string,
 ): DestinationDefinition {
-  const changed = structuredCloneOf(definition) as Record<string, unknown>;
+  // The core has no structuredClone.
+  const changed = JSON.parse(JSON.stringify(definition)) as Record<string, unknown>;
   for (const secret of destinationSecrets(definition)) {
     const [key = "", inner] = secret.path;
     if (inner === undefined) changed[key] = replace(secret);
     else (changed[key] as Record<string, string>)[inner] = replace(secret);
   }
   return changed as DestinationDefinition;
-}
-
-function structuredCloneOf(definition: DestinationDefinition): unknown {
-  return JSON.parse(JSON.stringify(definition));
 }

@@ -1,14 +1,14 @@
-/** E-mail addresses, as a message's headers have them: `ops@example.org`, or `Ops <ops@example.org>`. */
+/** E-mail addresses as they appear in a message's headers: `ops@example.org`, or `Ops <ops@example.org>`. */
 
 import { hostProblem } from "./url.ts";
 
-/** The name in `Name <address>`: in quotes when it holds a comma or the like. */
+/** The name in `Name <address>`. A name with a comma or another special character needs quotes. */
 const displayName = /^(?:"[^"\\\r\n]*"|[^"<>@,;:\r\n]*)$/;
 const localPart = /^[^\s@<>(),;:"\\[\]]+$/;
 
-/** What is wrong with an address, or with one of several separated by commas; null when nothing is. */
+/** What is wrong with an address, or with one in a list separated by commas; null when nothing is. */
 export function emailAddressProblem(text: string): string | null {
-  // Commas in a quoted name separate nothing.
+  // A comma in a quoted name does not separate addresses.
   const addresses = text.match(/(?:"[^"]*"|[^",])+/g)?.map((address) => address.trim()) ?? [];
   const isComplete = !/^\s*,|,\s*(?:,|$)/.test(text) && text.split('"').length % 2 === 1;
   if (addresses.length > 0 && isComplete && addresses.every(isAddress)) return null;

@@ -1,7 +1,7 @@
 /**
- * The event model: Prefect's, as it goes over the wire, and as the core reads it.
+ * The event model: Prefect's events, as they go over the wire and as the core reads them.
  *
- * Labels come from outside, so the core keeps them in a Map: a label called `__proto__` is a label like any other.
+ * Labels come from outside, so the core keeps them in a Map. A label called `__proto__` is a label like any other.
  */
 
 import { z } from "zod";
@@ -9,10 +9,10 @@ import { eventNameLengthMax, labelsPerResourceMax, relatedResourcesMax } from ".
 import { formatTime, type Micros, parseTime } from "./time.ts";
 import type { TraceContext } from "./trace-context.ts";
 
-/** Labels of a resource on the wire: string to string. */
+/** The labels of a resource on the wire: string to string. */
 export type WireResource = Readonly<Record<string, string>>;
 
-/** An event as its sender wrote it, valid and with every default filled in. */
+/** A valid event as its sender wrote it, with every default filled in. */
 export interface WireEvent {
   readonly occurred: string;
   readonly event: string;
@@ -23,17 +23,17 @@ export interface WireEvent {
   readonly follows: string | null;
 }
 
-/** An event as it is stored and shown: with the time at which the log received it. */
+/** An event as it is stored and shown, with the time at which the log received it. */
 export interface ReceivedEvent extends WireEvent {
   readonly received: string;
 }
 
 export type Resource = ReadonlyMap<string, string>;
 
-/** An event as the core reads it. Never changed. */
+/** An event as the core reads it. It never changes. */
 export interface Event {
   readonly id: string;
-  /** The sender's time, but never later than `received`. */
+  /** The sender's time, or `received` if that is earlier. */
   readonly occurred: Micros;
   /** Log time. */
   readonly received: Micros;
@@ -41,16 +41,16 @@ export interface Event {
   readonly resource: Resource;
   readonly related: readonly Resource[];
   readonly follows: string | null;
-  /** What led to this event (see loop-guard.ts); empty for one from outside. */
+  /** What led to this event (see loop-guard.ts). Empty for an event from outside. */
   readonly lineage: readonly string[];
-  /** The trace that the event belongs to. Opaque here: it changes no outcome. */
+  /** The trace that the event belongs to. It is opaque here and changes no outcome. */
   readonly trace: TraceContext | null;
   readonly wire: WireEvent;
 }
 
 const uuidPattern = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
 
-/** Any spelling of a UUID that Prefect takes (any case, with or without hyphens), as it is printed. */
+/** Reads every spelling of a UUID that Prefect accepts (any case, with or without hyphens) as Prefect prints it. */
 export const UuidSchema = z
   .string({
     error: (issue) => (issue.input === undefined ? "Field required" : "Input should be a UUID string"),
@@ -59,7 +59,7 @@ export const UuidSchema = z
   .transform(normalizeUuid)
   .meta({ format: "uuid" });
 
-/** Lower case, with hyphens. The text must be a UUID. */
+/** The UUID in lower case, with hyphens. @param text a UUID in any spelling */
 export function normalizeUuid(text: string): string {
   const hex = text.replaceAll("-", "").toLowerCase();
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
@@ -69,7 +69,7 @@ export function isUuid(text: string): boolean {
   return uuidPattern.test(text);
 }
 
-/** A resource's labels; hand-checked, because zod's record drops a key called `__proto__`. */
+/** A resource's labels. Checked by hand, because zod's record drops a key called `__proto__`. */
 function resourceSchema(required: readonly string[]) {
   return z
     .custom<WireResource>()
@@ -114,7 +114,7 @@ function resourceSchema(required: readonly string[]) {
 export const ResourceSchema = resourceSchema(["prefect.resource.id"]);
 export const RelatedResourceSchema = resourceSchema(["prefect.resource.id", "prefect.resource.role"]);
 
-/** Prefect's event. Unknown keys are ignored, as Prefect ignores them. */
+/** Prefect's event. Unknown keys are ignored, as in Prefect. */
 export const EventSchema = z
   .object({
     occurred: z
@@ -151,9 +151,9 @@ export const EventSchema = z
   .meta({ id: "Event", description: "Something that happened. Never changes once posted." });
 
 /**
- * Reads a valid event for the core.
+ * Turns a valid event into the form that the core reads.
  *
- * @param received log time: an event that says it occurred later is taken as having occurred then
+ * @param received log time. An event that claims to have occurred later counts as having occurred at this time
  */
 export function eventOf(
   wire: WireEvent,
@@ -175,7 +175,7 @@ export function eventOf(
   };
 }
 
-/** The event as it is shown: fields in Prefect's order, times in UTC. */
+/** The event as it is shown, with fields in Prefect's order and times in UTC. */
 export function receivedEvent(event: Event): ReceivedEvent {
   const { occurred, event: name, resource, related, payload, id, follows } = event.wire;
   const occurredShown = formatTime(parseTime(occurred) ?? event.occurred);

@@ -1,26 +1,27 @@
 /**
- * The one pattern grammar: event names and label values alike.
+ * The pattern grammar of event names and label values.
  *
- * `*` is any run of characters, also none; `?` one character; `[abc]`, `[a-z]` and `[!abc]` one of a class; a leading
- * `!` negates the rest. A `[` that is never closed is an ordinary character, and so is a `]` that comes first in its
- * class, as in the shell.
+ * `*` matches any run of characters, even an empty one; `?` matches one character; `[abc]`, `[a-z]` and `[!abc]` match
+ * one character of a class; a leading `!` negates the rest. As in the shell, a `[` that is never closed is an ordinary
+ * character, and so is a `]` that comes first in its class.
  *
- * Matching is linear in pattern plus value: the pattern is cut at its stars, each piece is found at its first place
- * after the one before it (a later place could never help), and a piece is sought by Shift-And, which looks at each
- * character once (R. Baeza-Yates, G. Gonnet: "A new approach to text searching", 1992), 31 pattern characters at a time.
+ * Matching is linear in pattern plus value. The pattern is split at its stars, and each piece is matched at its first
+ * place after the previous piece (a later place could never help). The search for a piece is Shift-And, which looks at
+ * each character once (R. Baeza-Yates, G. Gonnet: "A new approach to text searching", 1992), with 31 pattern characters
+ * to a word.
  */
 
 export interface Glob {
   readonly pattern: string;
   readonly negated: boolean;
-  /** The whole value that the pattern stands for, when it holds no wildcard. */
+  /** The only value that matches, when the pattern has no wildcard; otherwise null. */
   readonly literal: string | null;
-  /** What every value that matches the pattern (before negation) begins with. */
+  /** The beginning of every value that matches. Empty for a negated pattern. */
   readonly prefix: string;
   matches(value: string): boolean;
 }
 
-/** One place of a pattern: a character, or a class of characters; `?` is the class that excludes none. */
+/** One position in a pattern: a character, or a class of characters. `?` is the class that excludes nothing. */
 export type Element =
   | string
   | { readonly negated: boolean; readonly ranges: readonly (readonly [number, number])[] };
@@ -43,34 +44,34 @@ export function compileGlob(pattern: string): Glob {
   };
 }
 
-/** True when the pattern holds a class in brackets; a linter asks, because ids may hold brackets by accident. */
+/** True when the pattern has a class in brackets. The linter asks, because ids may contain brackets by accident. */
 export function hasClass(pattern: string): boolean {
   return piecesOf(pattern).some((piece) =>
-    piece.some((element) => typeof element !== "string" && element !== any),
+    piece.some((element) => typeof element !== "string" && element !== anyCharacter),
   );
 }
 
-const any: Element = { negated: true, ranges: [] };
+const anyCharacter: Element = { negated: true, ranges: [] };
 
-/** The pattern, its leading `!` taken off, cut at its stars; neighbouring stars are one. */
+/** Splits a pattern, without its leading `!`, at its stars. Adjacent stars count as one. */
 export function piecesOf(pattern: string): Element[][] {
   const characters = [...pattern];
   const pieces: Element[][] = [[]];
-  for (let at = 0; at < characters.length; at++) {
-    const character = characters[at] ?? "";
+  for (let index = 0; index < characters.length; index++) {
+    const character = characters[index] ?? "";
     const piece = pieces[pieces.length - 1] ?? [];
     if (character === "*") {
       if (piece.length > 0 || pieces.length === 1) pieces.push([]);
     } else if (character === "?") {
-      piece.push(any);
+      piece.push(anyCharacter);
     } else if (character === "[") {
-      const negated = characters[at + 1] === "!";
-      const start = at + (negated ? 2 : 1);
+      const negated = characters[index + 1] === "!";
+      const start = index + (negated ? 2 : 1);
       const end = characters.indexOf("]", start + 1);
       if (end === -1) piece.push(character);
       else {
         piece.push({ negated, ranges: rangesOf(characters.slice(start, end)) });
-        at = end;
+        index = end;
       }
     } else piece.push(character);
   }
@@ -79,11 +80,11 @@ export function piecesOf(pattern: string): Element[][] {
 
 function rangesOf(members: readonly string[]): [number, number][] {
   const ranges: [number, number][] = [];
-  for (let at = 0; at < members.length; at++) {
-    const low = codeOf(members[at]);
-    const isRange = members[at + 1] === "-" && at + 2 < members.length;
-    ranges.push([low, isRange ? codeOf(members[at + 2]) : low]);
-    if (isRange) at += 2;
+  for (let index = 0; index < members.length; index++) {
+    const low = codeOf(members[index]);
+    const isRange = members[index + 1] === "-" && index + 2 < members.length;
+    ranges.push([low, isRange ? codeOf(members[index + 2]) : low]);
+    if (isRange) index += 2;
   }
   return ranges;
 }
@@ -104,9 +105,9 @@ function matchTexts(texts: readonly string[], value: string): boolean {
     return false;
   let from = first.length;
   for (const text of texts.slice(1, -1)) {
-    const at = value.indexOf(text, from);
-    if (at === -1) return false;
-    from = at + text.length;
+    const index = value.indexOf(text, from);
+    if (index === -1) return false;
+    from = index + text.length;
   }
   return from <= value.length - last.length;
 }
@@ -128,9 +129,9 @@ function matchPieces(pieces: readonly Element[][], seekers: readonly Seeker[], v
   return from <= codes.length - last.length;
 }
 
-function isAt(piece: readonly Element[], codes: readonly number[], at: number): boolean {
+function isAt(piece: readonly Element[], codes: readonly number[], start: number): boolean {
   return piece.every((element, index) => {
-    const code = codes[at + index];
+    const code = codes[start + index];
     return code !== undefined && accepts(element, code);
   });
 }
@@ -140,7 +141,7 @@ function accepts(element: Element, code: number): boolean {
   return element.negated !== element.ranges.some(([low, high]) => low <= code && code <= high);
 }
 
-/** Finds a piece at or after a place; gives where it ends, or -1. */
+/** Finds a piece at or after an index. @returns the index of its end, or -1 */
 type Seeker = (codes: readonly number[], from: number) => number;
 
 const bitsPerWord = 31;
@@ -165,15 +166,15 @@ function seekerOf(piece: readonly Element[]): Seeker {
   const full = 2 ** bitsPerWord - 1;
   return (codes, from) => {
     const state = new Int32Array(wordCount);
-    for (let at = from; at < codes.length; at++) {
-      const mask = maskOf(codes[at] ?? 0);
+    for (let index = from; index < codes.length; index++) {
+      const mask = maskOf(codes[index] ?? 0);
       let carry = 1;
       for (let word = 0; word < wordCount; word++) {
         const before = state[word] ?? 0;
         state[word] = ((before << 1) | carry) & full & (mask[word] ?? 0);
         carry = (before >>> (bitsPerWord - 1)) & 1;
       }
-      if (((state[lastWord] ?? 0) & lastBit) !== 0) return at + 1;
+      if (((state[lastWord] ?? 0) & lastBit) !== 0) return index + 1;
     }
     return -1;
   };

@@ -1,8 +1,8 @@
-/** HTTP headers, where rules and destinations give some. */
+/** The HTTP headers that rules and destinations set. */
 
 import type { z } from "zod";
 
-/** What the HTTP client sets itself, and refuses from others. */
+/** Headers that the HTTP client sets itself, and refuses to take from callers. */
 const reserved: ReadonlySet<string> = new Set([
   "content-length",
   "expect",
@@ -11,17 +11,16 @@ const reserved: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** What is wrong with a header's name; null when a request can carry it. */
+/** What is wrong with a header's name; null when a request can have it. */
 export function headerNameProblem(name: string): string | null {
   const quoted = JSON.stringify(name);
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name))
-    // a token, RFC 9110
-    return `${quoted} cannot be the name of a header; use letters, digits and hyphens`;
+  const isToken = /^[\w!#$%&'*+.^`|~-]+$/.test(name); // as in RFC 9110
+  if (!isToken) return `${quoted} cannot be the name of a header; use letters, digits and hyphens`;
   if (!reserved.has(name.toLowerCase())) return null;
   return `the header ${quoted} is set by the connection itself; remove it`;
 }
 
-/** What is wrong with a header's value; null when a request can carry it. Never repeats the value. */
+/** What is wrong with a header's value; null when a request can have it. Never repeats the value. */
 export function headerValueProblem(value: string): string | null {
   if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value.trim())) return null;
   return /[\r\n]/.test(value.trim())
@@ -29,7 +28,7 @@ export function headerValueProblem(value: string): string | null {
     : "a header's value should be Latin-1 text; remove other characters, or encode them";
 }
 
-/** Refuses headers that no request can carry, before anything is to be sent. */
+/** A zod refinement that refuses headers that no request can have. */
 export function checkHeaderNames(headers: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
   for (const name of Object.keys(headers)) {
     const message = headerNameProblem(name);

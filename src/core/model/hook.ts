@@ -1,8 +1,8 @@
 /**
- * Hooks: how what another service sends becomes events.
+ * Hooks: how requests from other services become events.
  *
- * A hook's template writes events, which everybody may read who may read events; so nothing secret goes into it. Its
- * secret only checks who is sending.
+ * A hook's template makes events, which everyone with access to events can read, so it must not hold secrets. The hook's
+ * own secret only authenticates the sender.
  */
 
 import { z } from "zod";
@@ -13,10 +13,10 @@ import { refusing } from "./problem.ts";
 import { signingSecretProblem } from "./secret.ts";
 import { DurationSchema } from "./trigger.ts";
 
-/** What every template of a hook is rendered over. */
+/** The variables in every template of a hook. */
 export const hookContextNames = ["body", "headers", "query", "method", "received"] as const;
 
-/** The values that a hook's templates see: JSON values. */
+/** The values of those variables, as JSON values. */
 export type HookContext = Readonly<Record<(typeof hookContextNames)[number], unknown>>;
 
 const Template = z.string().meta({ description: `A Jinja template over ${hookContextNames.join(", ")}.` });
@@ -27,7 +27,7 @@ const TemplateTree = z.custom<Readonly<Record<string, unknown>>>(
   "payload should be a mapping whose strings are templates, or a template that writes a JSON object",
 );
 
-/** One event as a template: every string in it is rendered. */
+/** One event as a template. Every string in it is rendered. */
 export const EventTemplateSchema = z
   .strictObject({
     event: Template.min(1, "event should not be empty").meta({ description: "The event's name." }),
@@ -65,16 +65,16 @@ const Secret = z
   .min(1, { error: "secret should not be empty; set it, or remove signature", abort: true })
   .meta({ description: "The key that the sender signs with, usually ${env.NAME}. Never shown." });
 
-/** A secret that is sent as it is arrives as a header's value: without white space around it, in one line. */
+/** A shared secret arrives as the value of a header, so it is one line without white space around it. */
 function sentSecretProblem(secret: string): string | null {
   if (secret !== secret.trim())
-    return "secret should not begin or end with white space: no header arrives with it";
+    return "secret should not begin or end with white space; headers lose it on the way";
   return headerValueProblem(secret) === null
     ? null
-    : "secret should be one line of Latin-1 text, as headers are";
+    : "secret should be one line of Latin-1 text, because it arrives in a header";
 }
 
-/** How far apart the clocks may be of whoever signs and of Tripline, and how long a request may be on its way. */
+/** Allows for clocks that differ between the sender and Tripline, and for requests that take time to arrive. */
 const Tolerance = DurationSchema.default(300).meta({
   description: "How far the time of a signature may be from now. Default: 5m.",
 });
@@ -110,10 +110,10 @@ export const SignatureSchema = z
   )
   .meta({ id: "Signature" });
 
-/** How a hook knows its sender, with the secret. */
+/** How a hook authenticates its sender, with the secret. */
 export type Signature = z.infer<typeof SignatureSchema>;
 
-/** A hook whose template is of one form: a schema for each gives better mistakes than one for all. */
+/** A hook whose template has one form. A schema for each form gives better messages than one schema for all. */
 function hookSchemaWith<T extends z.ZodType>(template: T) {
   return z.strictObject({
     name: z
@@ -139,12 +139,12 @@ export const hookSchemas = {
   list: hookSchemaWith(z.array(EventTemplateSchema)),
 } as const;
 
-/** Any hook. */
+/** A hook, whatever the form of its template. */
 export const HookSchema = hookSchemaWith(
   z.union([Template, EventTemplateSchema, z.array(EventTemplateSchema)]),
 ).meta({ id: "Hook" });
 
-/** What a person writes, with every default filled in and the secret in its place. */
+/** A hook as it is written, with every default and the secret filled in. */
 export type HookDefinition = z.infer<typeof HookSchema>;
 
 /** A hook as it is stored. */
@@ -152,13 +152,13 @@ export interface Hook extends HookDefinition {
   readonly source: { readonly kind: "file"; readonly file: string };
 }
 
-/** A hook as everybody who may read automations may see it. */
+/** A hook as readers see it. */
 export interface HookView extends Omit<Hook, "signature"> {
   readonly signature: Omit<Signature, "secret"> | null;
 }
 
 export function hookView({ signature, ...hook }: Hook): HookView {
   if (signature === undefined) return { ...hook, signature: null };
-  const { secret: _, ...shown } = signature;
-  return { ...hook, signature: shown };
+  const { secret: _secret, ...withoutSecret } = signature;
+  return { ...hook, signature: withoutSecret };
 }

@@ -1,13 +1,13 @@
 /**
- * Invocations: one action of one firing, with all that running it needs. What templates see, jobs carry and webhooks
- * send is made of these shapes.
+ * Invocations: one action of one firing, with everything needed to run it. Templates, jobs and webhooks all use these
+ * shapes.
  */
 
 import type { ActionDefinition } from "./action.ts";
 import type { ReceivedEvent } from "./event.ts";
 import type { TraceContext } from "./trace-context.ts";
 
-/** A firing as it is shown: in events, in templates, in webhooks. Times are RFC 3339. */
+/** A firing as events, templates and webhooks show it. Times are RFC 3339. */
 export interface ShownFiring {
   readonly id: string;
   readonly trigger_id: string;
@@ -25,30 +25,30 @@ export interface ShownFiring {
   readonly triggering_firings: readonly ShownFiring[];
 }
 
-/** An automation as templates and webhooks see it: without actions and secrets. */
+/** An automation as templates and webhooks show it, without actions and secrets. */
 export interface ShownAutomation {
   readonly id: string;
   readonly name: string;
   readonly description: string;
   readonly tags: readonly string[];
   readonly enabled: boolean;
-  /** Null for a composite. */
+  /** Null for a composite trigger. */
   readonly posture: "Reactive" | "Proactive" | null;
 }
 
-/** One action of one firing, with all that running it needs: what the outbox and a job carry. */
+/** One action of one firing, with everything needed to run it. Stored in the outbox and in a job. */
 export interface Invocation {
-  /** Derived from the firing and the action's index: the same at every attempt, in the `webhook-id` header too. */
+  /** Derived from the firing and the action's index. The same at every attempt, and sent as `webhook-id`. */
   readonly id: string;
   readonly actionIndex: number;
   readonly action: ActionDefinition;
-  /** Values for the `${env.NAME}` that the action names. Never to be shown. */
+  /** The values of the `${env.NAME}` in the action. Must never be shown. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly automation: ShownAutomation;
   readonly firing: ShownFiring;
   readonly lineage: readonly string[];
-  /** The id of the event that tells of the firing. */
+  /** The id of the event that reports the firing. */
   readonly firingEventId: string;
-  /** The trace that the delivery continues; left out when there is none. Passed on to webhooks. */
+  /** The trace that the delivery continues, if any. Passed on to webhooks. */
   readonly trace?: TraceContext;
 }

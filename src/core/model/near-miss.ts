@@ -1,4 +1,4 @@
-/** Which known word somebody meant who wrote an unknown one. */
+/** Suggestions for misspelled words. */
 
 export interface NearMiss {
   readonly word: string;
@@ -6,7 +6,7 @@ export interface NearMiss {
   readonly distance: number;
 }
 
-/** The candidate nearest to `word`, or null when none is so near that it must have been meant. */
+/** The candidate most similar to `word`, or null when none is similar enough to be suggested. */
 export function nearMiss(word: string, candidates: Iterable<string>): NearMiss | null {
   let best: NearMiss | null = null;
   for (const candidate of candidates) {
@@ -19,7 +19,7 @@ export function nearMiss(word: string, candidates: Iterable<string>): NearMiss |
   return best;
 }
 
-/** How many letters must be added, removed, replaced or swapped with their neighbour to get from one to the other. */
+/** How many letters to add, remove, replace or swap with their neighbor to turn one word into the other. */
 export function editDistance(from: string, to: string): number {
   if (Math.abs(from.length - to.length) > lengthDifferenceMax) return Number.POSITIVE_INFINITY;
   let beforePrevious: number[] = [];
@@ -43,5 +43,5 @@ function simple(word: string): string {
   return word.toLowerCase().replaceAll(/[-\s]/g, "_");
 }
 
-/** Words further apart are no misspellings; it also keeps the work small when a key is very long. */
+/** A larger difference is not a misspelling. The limit also keeps the work small when a key is very long. */
 const lengthDifferenceMax = 8;

@@ -1,8 +1,8 @@
 /**
  * Problems: what is wrong with a value, in words for the person who wrote it.
  *
- * A check is a function from a text to its problem, or to null when there is none. Schemas, rule files, the API and
- * delivery all call the same function, so that what one of them accepts the others accept too.
+ * A check is a function from a text to its problem, or to null if the text is valid. Schemas, rule files, the API and
+ * delivery all call the same function, so they accept the same values.
  */
 
 import type { z } from "zod";

@@ -13,12 +13,12 @@ export interface Reference {
 const opening = "${env.";
 const complete = /^\$\{env\.([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}$/;
 
-/** What becomes of each part of a text that concerns references. What is left out stays as it is. */
+/** Returns the replacement for each part of a text. A part without a handler stays as it is. */
 export interface ReferenceHandlers {
   readonly reference?: (reference: Reference, written: string) => string;
-  /** For `$${env.`; what follows it is ordinary text. */
+  /** For `$${env.`. The text after it is ordinary text. */
   readonly escaped?: (written: string) => string;
-  /** For what begins as a reference, and is not one. */
+  /** For a text that begins like a reference but is not one. */
   readonly malformed?: (written: string) => string;
 }
 
@@ -33,7 +33,7 @@ export function replaceReferences(text: string, handlers: ReferenceHandlers): st
   });
 }
 
-/** The text that an escape stands for. */
+/** The literal text that an escape stands for. */
 export function unescapeReference(written: string): string {
   return written.slice(1);
 }
@@ -50,7 +50,7 @@ export function referencesIn(text: string): Reference[] {
   return found;
 }
 
-/** What begins as a reference, whether or not it is a complete one, as it is written; null when nothing does. */
+/** The first reference in a text as it is written, complete or not; null when there is none. */
 export function firstReferenceIn(text: string): string | null {
   let first: string | null = null;
   const note = (written: string): string => {
@@ -61,20 +61,20 @@ export function firstReferenceIn(text: string): string | null {
   return first;
 }
 
-/** What begins as a reference and is not one, as it is written; null when nothing does. */
+/** The first text that begins like a reference but is not one; null when there is none. */
 export function malformedReferenceIn(text: string): string | null {
   let first: string | null = null;
   replaceReferences(text, { malformed: (written) => (first ??= written) });
   return first;
 }
 
-/** The reference that the text consists of; null when it holds anything else. */
+/** The reference, if the text is nothing but one reference; otherwise null. */
 export function soleReferenceIn(text: string): Reference | null {
   const [, name, fallback] = complete.exec(text) ?? [];
   return name === undefined ? null : { name, fallback };
 }
 
-/** False when a text holds neither references nor escapes. */
+/** False when a text has neither references nor escapes. */
 export function mentionsReferences(text: string): boolean {
   return text.includes(opening);
 }
@@ -84,7 +84,7 @@ export function referenceTo(name: string): string {
   return `${opening}${name}}`;
 }
 
-/** What a reference stands for; undefined when it has neither a value nor a default. */
+/** The value of a reference; undefined when it has neither a value nor a default. */
 export function referencedValue(
   { name, fallback }: Reference,
   values: Readonly<Record<string, string | undefined>>,
@@ -93,7 +93,7 @@ export function referencedValue(
   return fallback !== undefined && (value ?? "") === "" ? fallback : value;
 }
 
-/** What is wrong with a text that begins as a reference and is not one. */
+/** The message for a text that begins like a reference but is not one. */
 export function malformedReferenceProblem(written: string): string {
   return `${written} is not a reference to the environment; write \${env.NAME} or \${env.NAME:-default}`;
 }

@@ -1,11 +1,11 @@
 /**
  * Schedules: the instants that a cron expression names in a time zone.
  *
- * cron-parser reads the expression and steps from tick to tick of the *wall clock*; daylight saving is settled here,
- * because cron-parser alone moves a tick inside the missing hour past that hour's end, and where clocks change by half
- * an hour it can lose a tick, or find none ever after. A wall-clock time that does not exist is the first instant after
- * the gap; one that exists twice is its first. An expression whose hours are `*` means elapsed time: it neither gains nor
- * loses a tick when clocks change.
+ * cron-parser reads the expression and steps from tick to tick of the *wall clock*. Daylight saving is handled here,
+ * because cron-parser moves a tick inside the missing hour past that hour's end, and where clocks change by half an hour
+ * it can lose a tick, or find no further ticks at all. A wall-clock time that does not exist becomes the first instant
+ * after the gap; one that exists twice becomes the first of the two. An expression whose hours are `*` means elapsed
+ * time: it neither gains nor loses a tick when clocks change.
  */
 
 import { CronDate, type CronExpression, CronExpressionParser } from "cron-parser";
@@ -16,7 +16,7 @@ export class Schedule {
   readonly #timezone: string;
   readonly #elapsed: boolean;
 
-  /** @throws Error when `cronProblem(cron)` or `timezoneProblem(timezone)` has something to say */
+  /** @throws Error when `cronProblem(cron)` or `timezoneProblem(timezone)` finds a problem */
   constructor(cron: string, timezone: string) {
     const fields = cron.trim().split(/\s+/);
     const hours = fields.length === 1 ? "" : fields[fields.length - 4];
@@ -25,11 +25,11 @@ export class Schedule {
     this.#expression = CronExpressionParser.parse(cron, { currentDate: 0, tz: "UTC" });
   }
 
-  /** The first tick later than `instant`, or null when there is none in the years that cron can look ahead. */
+  /** The first tick later than `instant`, or null when there is none within the years that cron-parser looks ahead. */
   next(instant: Micros): Micros | null {
     try {
       if (this.#elapsed) return this.#nextElapsed(Math.floor(instant / millisecond)) * millisecond;
-      // The wall clock may be set back by hours and go through the same times again, so start early and skip.
+      // The wall clock may be set back by hours and repeat the same times, so start early and skip.
       let wall =
         Math.floor(instant / millisecond) + this.#offset(Math.floor(instant / millisecond)) - earlyMs;
       for (;;) {
@@ -42,13 +42,13 @@ export class Schedule {
     }
   }
 
-  /** The first tick of the wall clock after one of its times, both as if it ran on UTC. */
+  /** The first tick of the wall clock after a wall-clock time, both as if the clock ran on UTC. */
   #step(wallMs: number): number {
     this.#expression.reset(new CronDate(wallMs, "UTC"));
     return this.#expression.next().getTime();
   }
 
-  /** The first instant after this one at which the wall clock shows a tick, be it the first or the second time. */
+  /** The first instant after this one at which the wall clock shows a tick, for the first or the second time. */
   #nextElapsed(instantMs: number): number {
     let offset = this.#offset(instantMs);
     let wall = instantMs + offset;
@@ -58,14 +58,14 @@ export class Schedule {
       if (change === null) return tick;
       from = change;
       offset = this.#offset(change);
-      wall = change + offset - 1; // What the clock shows at the change may itself be a tick.
+      wall = change + offset - 1; // The time that the clock shows at the change may itself be a tick.
     }
   }
 
   /** The first instant in (from, to] at which the wall clock is no longer ahead by `offset`, or null. */
   #changeOfOffset(from: number, to: number, offset: number): number | null {
-    // Look at both: by the tick, the clock may have been set back and forward again. Set back, it shows once more what it
-    // showed up to `from` only if that happens soon.
+    // Look at both instants: between them, the clock may have been set back and forward again. A clock that is set back
+    // repeats times from before `from` only if that happens soon.
     const soon = Math.min(to, from + earlyMs);
     let high = [soon, to].find((at) => this.#offset(at) !== offset);
     if (high === undefined) return null;
@@ -78,7 +78,7 @@ export class Schedule {
     return high;
   }
 
-  /** Milliseconds by which the wall clock is ahead of UTC at an instant (in ms since the epoch). */
+  /** How many milliseconds the wall clock is ahead of UTC at an instant (in ms since the epoch). */
   #offset(instantMs: number): number {
     return new CronDate(instantMs, this.#timezone).getUTCOffset() * minuteMs;
   }
@@ -88,7 +88,7 @@ export class Schedule {
     const after = this.#offset(wallMs + 24 * hourMs);
     const candidates = [wallMs - before, wallMs - after].filter((at) => at + this.#offset(at) === wallMs);
     if (candidates.length > 0) return Math.min(...candidates);
-    // In a gap: the clock jumps over this time somewhere between the two readings of it.
+    // The time lies in a gap: the clock jumps over it somewhere between the two candidates.
     let low = wallMs - Math.max(before, after) - hourMs;
     let high = wallMs - Math.min(before, after) + hourMs;
     while (high - low > 1) {
@@ -106,14 +106,14 @@ export function cronProblem(cron: string): string | null {
   if (!cron.trim().startsWith("@") && count !== 5 && count !== 6) {
     return `cron ${JSON.stringify(cron)} has ${count} fields; write five (minute hour day month weekday), or six with seconds first`;
   }
-  if (/(^|[\s,])H/.test(cron)) return "cron's H stands for a random choice; name the value";
+  if (/(^|[\s,])H/.test(cron)) return "H in cron stands for a random value; write the value itself";
   try {
     CronExpressionParser.parse(cron, { currentDate: 0, tz: "UTC" }).next();
     return null;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     if (/explicit day of month/.test(reason))
-      return `cron ${JSON.stringify(cron)} names no day that there is; name one that comes`;
+      return `cron ${JSON.stringify(cron)} names a day that does not exist; name one that does`;
     return `cron ${JSON.stringify(cron)} is not valid: ${reason}`;
   }
 }
@@ -123,7 +123,7 @@ export function timezoneProblem(timezone: string): string | null {
   try {
     if (new CronDate(0, timezone).getTime() === 0) return null;
   } catch {
-    // Falls through: an unknown zone either throws or gives an invalid date.
+    // Falls through: an unknown time zone either throws or gives an invalid date.
   }
   return `timezone ${JSON.stringify(timezone)} is unknown; use a name such as UTC, Europe/Berlin or America/New_York`;
 }

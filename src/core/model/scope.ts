@@ -1,4 +1,4 @@
-/** Scopes: what an API key may do, as they are written in keys, routes and the API's document. */
+/** Scopes: what an API key may do. The same words appear in keys, routes and the OpenAPI document. */
 
 export const scopes = [
   "events:write",
@@ -8,5 +8,5 @@ export const scopes = [
   "admin",
 ] as const;
 
-/** `admin` may do everything in its workspace. */
+/** A key with `admin` may do everything in its workspace. */
 export type Scope = (typeof scopes)[number];

@@ -1,11 +1,11 @@
 /**
- * Secrets that sign requests, as the Standard Webhooks convention has them: `whsec_` followed by the key in base64,
- * or any other text, whose bytes are the key.
+ * Secrets that sign requests, as in the Standard Webhooks convention: `whsec_` followed by the key in base64, or any
+ * other text, whose bytes are the key.
  */
 
 const prefix = "whsec_";
 
-/** At least one byte. The padding may be left out, as some services print their secrets without it. */
+/** At least one byte. Padding is optional, because some services print their secrets without it. */
 const base64 = /^(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
 
 /** What is wrong with a signing secret; null when requests can be signed with it. Never repeats the secret. */
@@ -18,7 +18,7 @@ export function signingSecretProblem(secret: string): string | null {
 /**
  * The key of a valid `whsec_` secret, in base64 with its padding; null when the secret's own bytes are the key.
  *
- * @param secret without a problem
+ * @param secret in which `signingSecretProblem` finds nothing wrong
  */
 export function encodedKeyOf(secret: string): string | null {
   if (!secret.startsWith(prefix)) return null;

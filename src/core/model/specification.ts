@@ -1,4 +1,4 @@
-/** Specifications: what `match` and `match_related` ask of a resource. */
+/** Specifications: the conditions that `match` and `match_related` put on a resource. */
 
 import type { Event, Resource } from "./event.ts";
 import { compileGlob, type Glob } from "./glob.ts";
@@ -9,7 +9,7 @@ export interface LabelCondition {
   readonly patterns: readonly Glob[];
 }
 
-/** One condition a label; all must hold. */
+/** One condition per label. All must hold. */
 export type Specification = readonly LabelCondition[];
 
 export function compileSpecification(definition: SpecificationDefinition): Specification {
@@ -25,7 +25,7 @@ export function compileRelated(
   return isList(definition) ? definition.map(compileSpecification) : [compileSpecification(definition)];
 }
 
-/** The first condition that the resource does not meet, or null when the specification includes it. */
+/** The first condition that the resource does not meet, or null when it meets all of them. */
 export function unmetCondition(specification: Specification, resource: Resource): LabelCondition | null {
   return (
     specification.find(({ label, patterns }) => {
@@ -39,7 +39,7 @@ export function includes(specification: Specification, resource: Resource): bool
   return unmetCondition(specification, resource) === null;
 }
 
-/** True when some related resource is included; an empty specification asks for none. */
+/** True when at least one related resource meets the specification. An empty specification needs no related resource. */
 export function includesRelated(specification: Specification, event: Event): boolean {
   return specification.length === 0 || event.related.some((resource) => includes(specification, resource));
 }

@@ -5,7 +5,7 @@
  * here by calendar arithmetic, because the core may not touch `Date`, which can read the clock.
  */
 
-/** Microseconds: since 1970-01-01T00:00:00Z for an instant, or a length of time. */
+/** Microseconds: an instant, counted from 1970-01-01T00:00:00Z, or a length of time. */
 export type Micros = number;
 
 export const millisecond: Micros = 1_000;
@@ -18,10 +18,10 @@ const rfc3339 =
   /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s?([Zz]|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?$/;
 
 /**
- * Reads an RFC 3339 instant. Without an offset it is UTC; a date alone is its midnight; digits beyond microseconds
- * are cut.
+ * Reads an RFC 3339 instant. Without an offset it is in UTC; a date alone means midnight; digits beyond microseconds
+ * are dropped.
  *
- * @returns the instant, or null when `text` is none (a month 13, a 30th of February, an hour 25, a year 0)
+ * @returns the instant, or null when `text` is not a valid one (month 13, February 30, hour 25, year 0)
  */
 export function parseTime(text: string): Micros | null {
   const parts = rfc3339.exec(text);
@@ -43,13 +43,13 @@ export function parseTime(text: string): Micros | null {
     Number(seconds);
   const whole = wholeSeconds * second;
   if (whole < timeMin || whole > timeMax) return null;
-  // So far off, not every microsecond has a number of its own.
+  // That far from the epoch, a number cannot hold every microsecond.
   return Math.min(whole + Number(fraction.padEnd(6, "0").slice(0, 6)), timeMax);
 }
 
-/** The first and the last instant that RFC 3339 and its readers have a text for: the years 1 to 9999. */
+/** The first and the last instant that can be written in RFC 3339: the years 1 to 9999. */
 export const timeMin: Micros = -62_135_596_800_000_000;
-export const timeMax: Micros = 253_402_300_800_000_000 - 32; // no number lies between this and the year 10000
+export const timeMax: Micros = 253_402_300_800_000_000 - 32; // the last number before the year 10000
 
 /** Prints an instant in UTC as RFC 3339 with `Z`, with six decimals when it has a fraction of a second. */
 export function formatTime(instant: Micros): string {
@@ -69,7 +69,7 @@ export function formatTime(instant: Micros): string {
  * Reads a duration: a number of seconds, `90s`, `1.5h`, `30m`, `1d`, `250ms`, several parts (`1h30m`), or ISO 8601
  * (`PT30M`, `P1D`, `P1W`). Never negative.
  *
- * @returns microseconds, or null when it is none
+ * @returns microseconds, or null when `value` is not a duration
  */
 export function parseDuration(value: unknown): Micros | null {
   if (typeof value === "number") {
@@ -95,7 +95,7 @@ export function parseDuration(value: unknown): Micros | null {
   return Math.round(total);
 }
 
-/** Prints a length of time for people, in the largest units that are exact: `1h30m`, `45s`, `250ms`. */
+/** Prints a length of time for people, in the largest exact units: `1h30m`, `45s`, `250ms`. */
 export function formatDuration(length: Micros): string {
   if (length === 0) return "0s";
   let rest = length;

@@ -1,7 +1,7 @@
 /**
- * W3C trace contexts, as one text: the `traceparent` and, after a space, the `tracestate` if there is one.
+ * W3C trace contexts as one text: the `traceparent` and, after a space, the `tracestate` if there is one.
  *
- * The core carries this text with events and firings and never looks into it: a trace changes no outcome.
+ * The core passes this text along with events and firings and never looks into it, so a trace changes no outcome.
  */
 
 export type TraceContext = string;
@@ -9,7 +9,7 @@ export type TraceContext = string;
 const traceparentPattern =
   /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-[\x20-\x7e]*)?$/;
 
-/** The specification asks everyone to pass on this much; what is longer may be dropped. */
+/** The specification requires that at least this much is passed on. A longer one may be dropped. */
 const tracestateLengthMax = 512;
 
 /**
@@ -25,14 +25,14 @@ export function readTraceContext(
   if (match === null) return null;
   const [, version, traceId, spanId, flags, rest] = match;
   if (version === "00" && rest !== undefined) return null;
-  // A later version is passed on as version 00, whose fields it has to begin with.
+  // A later version begins with the fields of version 00, so it is passed on as that.
   const parent = `00-${traceId}-${spanId}-${flags}`;
   const state = tracestate?.trim() ?? "";
   const isStateValid = state !== "" && state.length <= tracestateLengthMax && /^[\x20-\x7e]+$/.test(state);
   return isStateValid ? `${parent} ${state}` : parent;
 }
 
-/** Checks a stored trace: anyone with access to the store can write one. */
+/** Reads a stored trace. It is checked again, because anyone with access to the store can write one. */
 export function readStoredTrace(text: string | undefined): TraceContext | null {
   if (text === undefined) return null;
   const end = text.indexOf(" ");

@@ -1,6 +1,6 @@
 /**
- * Triggers as they are written: Prefect's shape, plus what goes beyond it (`lateness`, `schedule`, `refire`, and
- * `for_each` on composites). What they mean is said in docs/triggers.md.
+ * Triggers as they are written: Prefect's shape, plus Tripline's additions (`lateness`, `schedule`, `refire`, and
+ * `for_each` on composites). docs/triggers.md defines what they mean.
  */
 
 import { z } from "zod";
@@ -9,13 +9,13 @@ import { refusing } from "./problem.ts";
 import { cronProblem, timezoneProblem } from "./schedule.ts";
 import { formatDuration, parseDuration, second } from "./time.ts";
 
-/** Label to the values of which one must match. A single value is a list of one. */
+/** For each label, the patterns of which one must match. A single pattern stands for a list of one. */
 export type SpecificationDefinition = Readonly<Record<string, string | readonly string[]>>;
 
 export interface ScheduleDefinition {
   readonly cron: string;
   readonly timezone: string;
-  /** Seconds for which a key, once seen, is expected at each tick. */
+  /** How many seconds a key is expected after it was last seen. */
   readonly remember?: number | undefined;
 }
 
@@ -31,7 +31,7 @@ export interface EventTriggerDefinition {
   readonly threshold: number;
   /** Seconds. */
   readonly within: number;
-  /** Seconds; the server's default when left out. */
+  /** Seconds. Default: the server's. */
   readonly lateness?: number | undefined;
   readonly schedule?: ScheduleDefinition | undefined;
   readonly refire?: "every-window" | "once" | undefined;
@@ -40,7 +40,7 @@ export interface EventTriggerDefinition {
 export interface CompositeFields {
   readonly id: string;
   readonly triggers: readonly TriggerDefinition[];
-  /** Seconds; null is no limit. */
+  /** Seconds; null means no limit. */
   readonly within: number | null;
   readonly for_each?: readonly string[] | undefined;
 }
@@ -57,7 +57,7 @@ export interface SequenceTriggerDefinition extends CompositeFields {
 export type CompositeTriggerDefinition = CompoundTriggerDefinition | SequenceTriggerDefinition;
 export type TriggerDefinition = EventTriggerDefinition | CompositeTriggerDefinition;
 
-/** A duration as it may be written; read as seconds. */
+/** A duration in any of its notations, read as seconds. */
 export const DurationSchema = z
   .union([z.number(), z.string()], {
     error: "Input should be a duration: seconds, 90s, 30m, 2h, 1d or PT30M",
@@ -93,7 +93,7 @@ const specificationJsonSchema = {
   additionalProperties: { anyOf: [{ type: "string" }, { type: "array", items: { type: "string" } }] },
 } as const;
 
-/** Hand-checked like a resource's labels: zod's record would drop a label called `__proto__`. */
+/** Checked by hand like a resource's labels, because zod's record would drop a label called `__proto__`. */
 export const SpecificationSchema = z
   .custom<SpecificationDefinition>()
   .superRefine((value: unknown, context) => {
@@ -204,21 +204,21 @@ export const EventTriggerSchema = z
       context.addIssue({
         code: "custom",
         path: ["within"],
-        message: `within is ${found}; a Proactive trigger needs at least ${min}s (and gets ${min}s when it is left out)`,
+        message: `within is ${found}; a Proactive trigger needs at least ${min}s, which is also the default`,
         params: { type: "greater_than_equal" },
       });
     }
     if (trigger.schedule !== undefined && trigger.after.length > 0) {
-      const message = "schedule and after exclude each other: both open windows; remove one";
+      const message = "schedule and after both open windows; remove one of them";
       context.addIssue({ code: "custom", path: ["schedule"], message });
     }
     if (trigger.schedule !== undefined && !proactive && (trigger.within ?? 0) === 0) {
-      const message = "a schedule needs within: how long the window that it opens lasts";
+      const message = "a schedule needs within, the length of the windows that it opens";
       context.addIssue({ code: "custom", path: ["within"], message });
     }
     if (trigger.refire !== undefined && !proactive) {
       const message =
-        "refire is for Proactive triggers; a Reactive one is quiet for `within` after it fired; remove it";
+        "refire is for Proactive triggers; remove it (a Reactive trigger stays quiet for `within` after it fires)";
       context.addIssue({ code: "custom", path: ["refire"], message });
     }
   })
@@ -252,7 +252,7 @@ const compositeFields = {
     .union([DurationSchema, z.null()], {
       error: (issue) =>
         issue.input === undefined
-          ? "Field required (null is no limit)"
+          ? "Field required (null means no limit)"
           : "Input should be a duration, or null for no limit",
     })
     .meta({ description: "How close together the children must fire; null means no limit." }),
@@ -291,14 +291,14 @@ export const SequenceTriggerSchema = z
   })
   .meta({ id: "SequenceTrigger" });
 
-/** Any trigger. `type` may be left out of an event trigger. */
+/** Any trigger. An event trigger may omit `type`. */
 export const TriggerSchema: z.ZodType<TriggerDefinition> = z
   .discriminatedUnion("type", [EventTriggerSchema, CompoundTriggerSchema, SequenceTriggerSchema], {
     error: "A trigger's type should be event (the default), compound or sequence",
   })
   .meta({ id: "Trigger" });
 
-/** Visits a trigger and its children, each with its path from the root (`""`, `0`, `0.1`). */
+/** Visits a trigger and all its descendants, each with its path from the root (`""`, `0`, `0.1`). */
 export function walkTrigger(
   trigger: TriggerDefinition,
   visit: (trigger: TriggerDefinition, path: string) => void,
@@ -311,7 +311,7 @@ export function walkTrigger(
   }
 }
 
-/** The same trigger with an id at every level, made from the level's path. */
+/** The trigger with an id at every level, made from that level's path. */
 export function withTriggerIds<T extends TriggerDefinition>(
   trigger: T,
   idOf: (path: string) => string,

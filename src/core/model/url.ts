@@ -1,11 +1,11 @@
 /**
- * The http(s) URLs that requests are sent to, and the hosts in them.
+ * The http(s) URLs that requests are sent to, and their hosts.
  *
- * A URL is valid when a request to it can be made at all. Whether the host exists, and may be connected to, is only
- * known when it is tried.
+ * A URL is valid when a request to it can be made at all. Whether its host exists, and whether connecting to it is
+ * allowed, shows only at delivery.
  */
 
-/** The platform's own parser: the HTTP client uses the same one, so the two cannot disagree. It reads no state. */
+/** The platform's URL parser, which is pure. The HTTP client uses the same one, so the two cannot disagree. */
 declare const URL: {
   parse(text: string): null | {
     readonly hostname: string;
@@ -26,14 +26,14 @@ export function urlProblem(text: string): string | null {
   return "url should be a valid address; in its user name and password, write % as %25";
 }
 
-/** What is wrong with the name or IP address of a host, given without a port; null when nothing is. */
+/** What is wrong with the name or IP address of a host, without a port; null when nothing is. */
 export function hostProblem(host: string): string | null {
   const isName = isHostname(host) && !/[/\\@:?#%[\]]/.test(host) && URL.parse(`http://${host}/`) !== null;
   if (isName || (host.includes(":") && URL.parse(`http://[${host}]/`) !== null)) return null;
   return "host should be a host name or an IP address, without a port, such as mail.example.org";
 }
 
-/** True of an address in brackets, and of a name that DNS can carry: labels of 1 to 63 characters, 253 in all. */
+/** True for an address in brackets, and for a valid DNS name: labels of 1 to 63 characters, 253 in all. */
 function isHostname(host: string): boolean {
   if (host.startsWith("[")) return true;
   const name = host.endsWith(".") ? host.slice(0, -1) : host;

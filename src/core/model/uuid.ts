@@ -1,17 +1,17 @@
 /**
- * Ids that are derived, never drawn: UUID version 5 (RFC 9562, section 5.5), over SHA-1 (RFC 3174).
+ * Derived ids, never random ones: UUID version 5 (RFC 9562, section 5.5), over SHA-1 (RFC 3174).
  *
- * Written out here because the core must be able to name a firing without node:crypto, which a Worker or a browser
- * lacks, and synchronously, which Web Crypto is not.
+ * Implemented here because the core runs in Workers and browsers, which lack node:crypto, and is synchronous, which
+ * Web Crypto is not.
  */
 
-/** The namespace of every id that Tripline derives; itself an arbitrary UUID, fixed for ever. */
+/** The namespace of every id that Tripline derives. An arbitrary UUID that must never change. */
 export const triplineNamespace = "6f2a3c1e-94d7-5b0e-8f0b-0c3d1a7e5b42";
 
 /**
  * @param namespace a UUID
  * @param name any text
- * @returns the UUID that version 5 derives from both, in lower case
+ * @returns the version 5 UUID of both, in lower case
  */
 export function uuid5(namespace: string, name: string): string {
   const namespaceHex = namespace.replaceAll("-", "");
