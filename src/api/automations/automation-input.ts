@@ -17,6 +17,7 @@ import { firstReferenceIn, referenceTo, soleReferenceIn } from "../../core/model
 import { type TriggerDefinition, withTriggerIds } from "../../core/model/trigger.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
 import { invalidRequest, mistakesOf, type Refusal, type RequestMistake } from "../http/refusal.ts";
+import type { UncheckedBody } from "../http/request-body.ts";
 import { actionMeant } from "../prefect/action-stand-ins.ts";
 
 export interface InputContext {
@@ -53,15 +54,17 @@ export const AutomationCreateSchema = z
 export const depthMax = 50;
 
 /**
- * What was sent, as a definition with trigger ids of its own.
+ * Reads an automation, and gives its triggers ids.
  *
- * @param sent the body, which nests at most `depthMax` levels deep
+ * @param body nests at most `depthMax` levels deep
  * @throws Refusal 422 with every mistake
  */
-export function readAutomation(sent: unknown, context: InputContext): AutomationInput {
+export function readAutomation(
+  { value: sent, schema }: UncheckedBody<typeof AutomationCreateSchema | typeof AutomationUpdateSchema>,
+  context: InputContext,
+): AutomationInput {
   const { previous } = context;
   const meant = meantBy(sent, context);
-  const schema = previous === null ? AutomationCreateSchema : AutomationUpdateSchema;
   const parsed = parseIgnoring(schema, meant);
   if (!parsed.success) throw refusal(mistakesOf(parsed.error.issues, ["body"], meant), sent);
   const { owner_resource: owner = null, ...given } = { owner_resource: null, ...parsed.data };

@@ -22,7 +22,7 @@ import { SourceSchema } from "../automations/automation-answers.ts";
 import { sentReferenceProblem } from "../automations/automation-input.ts";
 import { DetailSchema, IdSchema, TimeSchema } from "../http/answers.ts";
 import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
-import { jsonBodyForHandler } from "../http/request-body.ts";
+import { jsonBodyForHandler, type UncheckedBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 
 const viewFields = { id: IdSchema, source: SourceSchema, created: TimeSchema, updated: TimeSchema };
@@ -193,8 +193,11 @@ async function destinationOf({ destinations }: Log, idOrName: string): Promise<D
  * @param previous its secrets take the place of masks
  * @throws Refusal 422
  */
-function readDestination(value: unknown, previous: DestinationDefinition | null): DestinationDefinition {
-  const parsed = DestinationSchema.safeParse(withoutMasks(value, previous));
+function readDestination(
+  { value, schema }: UncheckedBody<typeof DestinationSchema>,
+  previous: DestinationDefinition | null,
+): DestinationDefinition {
+  const parsed = schema.safeParse(withoutMasks(value, previous));
   const refuse = (mistakes: readonly RequestMistake[]) =>
     invalidRequest(
       mistakes.map((mistake) => ({ ...mistake, input: null })),

@@ -25,7 +25,7 @@ export function answerErrors<E extends Env>(
     const { method, path } = context.req;
     if (isUnreachable(error)) {
       logger.warn({ method, path, err: error }, "Redis is unavailable; answered 503");
-      const detail = "Redis is unavailable or full, so nothing was stored; try again";
+      const detail = "Redis is unavailable or full; try again";
       return context.json({ detail }, 503, { "Retry-After": retryAfterSeconds });
     }
     if (isHistoryUnavailable(error)) {

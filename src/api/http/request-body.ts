@@ -1,6 +1,8 @@
 /**
- * What a route declares about the body of its requests: the schema, which is checked and documented alike, examples,
- * and how the body is read.
+ * Request bodies, as routes declare them: the schema, examples, and how the body is read.
+ *
+ * The OpenAPI document and the check both use the declared schema. A handler that checks the body itself receives
+ * that schema together with the body.
  */
 
 import type { z } from "zod";
@@ -8,7 +10,7 @@ import { readJson, readOptionalJson } from "./body.ts";
 import { nestsDeeper } from "./json-depth.ts";
 import { invalidRequest, mistakesOf } from "./refusal.ts";
 
-/** A request body that reads as a `T`. */
+/** A request body that is read as a `T`. */
 export interface RequestBody<T> {
   /** The schema of each media type. */
   readonly content: Readonly<Record<string, z.ZodType>>;
@@ -21,15 +23,15 @@ export interface RequestBody<T> {
 
 interface JsonBodyOptions {
   readonly examples: RequestBody<unknown>["examples"];
-  /** A request without a body means the same as one with `{}`. */
+  /** Treats a missing body as `{}`. */
   readonly optional?: boolean;
-  /** How deep the body may nest: a bound for schemas that refer to themselves. */
+  /** Maximum nesting depth. Required for schemas that refer to themselves. */
   readonly depthMax?: number;
-  /** The body may hold secrets, so no refusal repeats any of it. */
+  /** True if the body may hold secrets. A refusal then repeats none of it. */
   readonly holdsSecrets?: boolean;
 }
 
-/** A JSON body that its schema checks completely. */
+/** A JSON body that its schema checks completely before the handler runs. */
 export function jsonBody<S extends z.ZodType>(
   schema: S,
   { examples, optional = false, depthMax, holdsSecrets = false }: JsonBodyOptions,
@@ -49,14 +51,21 @@ export function jsonBody<S extends z.ZodType>(
   };
 }
 
+/** A JSON body that nothing has checked yet, with the schema that the document promises. */
+export interface UncheckedBody<S extends z.ZodType> {
+  readonly value: unknown;
+  readonly schema: S;
+}
+
 /**
- * A JSON body that the handler checks with the same schema, because that takes more than the request: what is stored
- * already, or who is asking.
+ * A JSON body that the handler checks itself, because the check depends on more than the request: what is already
+ * stored, or who is asking. The handler gets the declared schema together with the value, so it has no reason to name
+ * another one.
  */
-export function jsonBodyForHandler(
-  schema: z.ZodType,
-  { examples, depthMax }: JsonBodyOptions,
-): RequestBody<unknown> {
+export function jsonBodyForHandler<S extends z.ZodType>(
+  schema: S,
+  { examples, depthMax }: Pick<JsonBodyOptions, "examples" | "depthMax">,
+): RequestBody<UncheckedBody<S>> {
   return {
     content: { "application/json": schema },
     required: true,
@@ -64,20 +73,32 @@ export function jsonBodyForHandler(
     read: async (request) => {
       const { value } = await readJson(request);
       if (depthMax !== undefined) checkDepth(value, depthMax);
-      return value;
+      return { value, schema };
     },
   };
 }
 
-/** A body that the handler reads from the request itself: not always JSON, or counted while it is read. */
-export function bodyForHandler(
-  content: RequestBody<unknown>["content"],
-  { examples, optional = false }: Pick<JsonBodyOptions, "examples" | "optional">,
-): RequestBody<undefined> {
-  return { content, required: !optional, examples, read: async () => undefined };
+/** A body that is still in the request, with the schema that the document promises. */
+export interface UnreadBody<S extends z.ZodType> {
+  readonly request: Request;
+  readonly schema: S;
 }
 
-/** @throws Refusal 422, which repeats nothing: what nests so deep is expensive to show */
+/** A body that the handler reads itself: because it is not always JSON, or because the metrics count what it holds. */
+export function bodyForHandler<S extends z.ZodType>(
+  type: string,
+  schema: S,
+  { examples, optional = false }: Pick<JsonBodyOptions, "examples" | "optional">,
+): RequestBody<UnreadBody<S>> {
+  return {
+    content: { [type]: schema },
+    required: !optional,
+    examples,
+    read: async (request) => ({ request, schema }),
+  };
+}
+
+/** @throws Refusal 422, without an excerpt: a deeply nested value is expensive to print */
 function checkDepth(value: unknown, depthMax: number): void {
   if (!nestsDeeper(value, depthMax)) return;
   const msg = `The body nests more than ${depthMax} levels deep`;

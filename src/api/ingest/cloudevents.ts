@@ -14,7 +14,7 @@ import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { base64Of } from "../http/base64.ts";
 import { jsonType, parseJson, readBytes, readJson } from "../http/body.ts";
 import { excerpt, invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
-import { bodyForHandler } from "../http/request-body.ts";
+import { bodyForHandler, type UnreadBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import { checkLimits, type IngestMeter, ingest } from "./ingest.ts";
 
@@ -68,47 +68,46 @@ export function cloudEventRoutes(meter: IngestMeter): Route[] {
           "CloudEvents 1.0 in any content mode. Shown here is the structured one; a list of events is sent as `application/cloudevents-batch+json`, and in binary mode attributes are `ce-…` headers and the body is the data.",
         tag: "events",
         scope: "events:write",
-        body: bodyForHandler(
-          {
-            "application/cloudevents+json": CloudEventSchema,
-          },
-          {
-            examples: {
-              pumpStopped: {
-                specversion: "1.0",
-                id: "17",
-                source: "/greenhouse/north",
-                subject: "pump.1",
-                type: "pump.stopped",
-                time: "2026-03-01T09:30:00Z",
-                zone: "north",
-                data: { litres: 3 },
-              },
+        body: bodyForHandler("application/cloudevents+json", CloudEventSchema, {
+          examples: {
+            pumpStopped: {
+              specversion: "1.0",
+              id: "17",
+              source: "/greenhouse/north",
+              subject: "pump.1",
+              type: "pump.stopped",
+              time: "2026-03-01T09:30:00Z",
+              zone: "north",
+              data: { litres: 3 },
             },
           },
-        ),
+        }),
         answers: { 204: { description: "All of them are stored." } },
       },
-      async ({ tenant }, context) => {
-        await ingest(tenant, meter, (batch) => readCloudEvents(context.req.raw, batch));
+      async ({ tenant, body }, context) => {
+        await ingest(tenant, meter, (batch) => readCloudEvents(body, batch));
         return context.body(null, 204);
       },
     ),
   ];
 }
 
-type CloudEvent = z.infer<typeof CloudEventSchema>;
+type Schema = typeof CloudEventSchema;
+type CloudEvent = z.infer<Schema>;
 
 /**
  * Reads the CloudEvents of a request, and makes events of them.
  *
  * @throws Refusal that names every mistake of every one
  */
-async function readCloudEvents(request: Request, batch: { length: number }): Promise<WireEvent[]> {
+async function readCloudEvents(
+  { request, schema }: UnreadBody<Schema>,
+  batch: { length: number },
+): Promise<WireEvent[]> {
   const type = mediaTypeOf(request);
   if (type === "application/cloudevents+json") {
     const { value } = await readJson(request);
-    return eventsOf([read(value, ["body"])], value);
+    return eventsOf([read(schema, value, ["body"])], value);
   }
   if (type === "application/cloudevents-batch+json") {
     const { value } = await readJson(request);
@@ -118,7 +117,7 @@ async function readCloudEvents(request: Request, batch: { length: number }): Pro
     }
     batch.length = value.length;
     return eventsOf(
-      value.map((one, index) => read(one, ["body", index])),
+      value.map((item, index) => read(schema, item, ["body", index])),
       value,
     );
   }
@@ -127,7 +126,7 @@ async function readCloudEvents(request: Request, batch: { length: number }): Pro
     const detail = `Content-Type is ${excerpt(type)}; send ${known} (attributes in ce-… headers)`;
     throw new Refusal(415, "unsupported_type", { detail });
   }
-  const binary = await readBinary(request, type);
+  const binary = await readBinary(schema, request, type);
   return eventsOf([binary], binary.value);
 }
 
@@ -151,6 +150,7 @@ const extensionCountMax = labelsPerResourceMax - 10;
 
 /** @param nameAt where in the request an attribute stands */
 function read(
+  schema: Schema,
   value: unknown,
   place: RequestMistake["loc"],
   nameAt: (name: string) => RequestMistake["loc"] = (name) => [...place, name],
@@ -166,7 +166,7 @@ function read(
     const msg = "An attribute's name has only lower-case letters and digits";
     mistakes.push({ type: "value_error", loc: nameAt(name), msg, input: name });
   }
-  const extensionCount = names.filter((name) => !Object.hasOwn(CloudEventSchema.shape, name)).length;
+  const extensionCount = names.filter((name) => !Object.hasOwn(schema.shape, name)).length;
   if (extensionCount > extensionCountMax) {
     const msg = `A CloudEvent has at most ${extensionCountMax} extension attributes; this one has ${extensionCount}`;
     mistakes.push({ type: "too_long", loc: place, msg, input: null });
@@ -176,7 +176,7 @@ function read(
     const msg = "data and data_base64 exclude each other; send one of them";
     mistakes.push({ type: "value_error", loc: nameAt("data_base64"), msg, input: null });
   }
-  const parsed = CloudEventSchema.safeParse(value);
+  const parsed = schema.safeParse(value);
   if (!parsed.success) {
     for (const mistake of mistakesOf(parsed.error.issues, [], value)) {
       mistakes.push({ ...mistake, loc: nameAt(String(mistake.loc[0])) });
@@ -188,7 +188,7 @@ function read(
 const attributePrefix = "ce-";
 
 /** Binary mode: attributes in headers, data in the body. */
-async function readBinary(request: Request, type: string): Promise<Read & { value: object }> {
+async function readBinary(schema: Schema, request: Request, type: string): Promise<Read & { value: object }> {
   const attributes = new Map<string, unknown>();
   const mistakes: RequestMistake[] = [];
   for (const [header, text] of request.headers) {
@@ -211,7 +211,7 @@ async function readBinary(request: Request, type: string): Promise<Read & { valu
     ...(datacontenttype === null ? {} : { datacontenttype }),
     ...data,
   };
-  const found = read(value, ["header"], (name) => ["header", `${attributePrefix}${name}`]);
+  const found = read(schema, value, ["header"], (name) => ["header", `${attributePrefix}${name}`]);
   return { event: found.event, mistakes: [...mistakes, ...found.mistakes], value };
 }
 

@@ -11,7 +11,7 @@ import { base64Of } from "../http/base64.ts";
 import { jsonMistake } from "../http/json-mistake.ts";
 import { type InvalidRequest, Refusal } from "../http/refusal.ts";
 import type { HookRequest } from "./hook-request.ts";
-import { readEvents } from "./ingest.ts";
+import { EventsSchema, readEvents } from "./ingest.ts";
 
 /** A hook could not turn a request into events. */
 export class HookFailure extends Error {
@@ -36,7 +36,7 @@ export function eventsOfHook(rendered: unknown, place: HookPlace, request: HookR
   const filled = drafts.map((draft, index) => filledIn(draft, index, place, request, mistakes));
   if (mistakes.length > 0) throw new HookFailure(mistakes.join("; "));
   try {
-    return readEvents(filled, Number.POSITIVE_INFINITY);
+    return readEvents(EventsSchema, filled, Number.POSITIVE_INFINITY);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const { exception_detail: found } = error.body as InvalidRequest;

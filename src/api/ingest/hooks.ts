@@ -63,12 +63,10 @@ export function hookRoutes(tenants: Tenants, meter: IngestMeter): Route[] {
           "The hook's template turns the request into events. The body may also be a form or any text, which generated clients cannot express. A hook with a signature needs no key; one without needs a key with the scope `events:write`.",
         tag: "events",
         scope: null,
-        body: bodyForHandler(
-          {
-            "application/json": z.unknown(),
-          },
-          { optional: true, examples: { backup: { disks: [{ name: "sda", error: true }] } } },
-        ),
+        body: bodyForHandler("application/json", z.unknown(), {
+          optional: true,
+          examples: { backup: { disks: [{ name: "sda", error: true }] } },
+        }),
         answers: {
           200: { description: "The events are stored.", schema: HookAnswerSchema },
           202: {

@@ -21,7 +21,8 @@ export interface IngestMeter {
   eventsRejected(count: number, reason: string): void;
 }
 
-const BatchSchema = z.array(EventSchema, {
+/** A batch of events, as posted. */
+export const EventsSchema = z.array(EventSchema, {
   error: "Input should be a list of events: put a single event in brackets, [{…}]",
 });
 
@@ -41,30 +42,27 @@ export function ingestRoutes(meter: IngestMeter): Route[] {
           "A batch is stored whole or not at all, and acknowledged only once it is stored. The same id is the same event, so repeating a batch is harmless.",
         tag: "events",
         scope: "events:write",
-        body: bodyForHandler(
-          { "application/json": BatchSchema },
-          {
-            examples: {
-              pumpStopped: [
-                {
-                  id: "7f1d2c9e-0b0a-4f5e-9a53-0e3b6c1a2d44",
-                  occurred: "2026-03-01T09:30:00.123456Z",
-                  event: "pump.stopped",
-                  resource: { "prefect.resource.id": "pump.1", zone: "north" },
-                  related: [{ "prefect.resource.id": "greenhouse.1", "prefect.resource.role": "greenhouse" }],
-                  payload: { litres: 3 },
-                },
-              ],
-            },
+        body: bodyForHandler("application/json", EventsSchema, {
+          examples: {
+            pumpStopped: [
+              {
+                id: "7f1d2c9e-0b0a-4f5e-9a53-0e3b6c1a2d44",
+                occurred: "2026-03-01T09:30:00.123456Z",
+                event: "pump.stopped",
+                resource: { "prefect.resource.id": "pump.1", zone: "north" },
+                related: [{ "prefect.resource.id": "greenhouse.1", "prefect.resource.role": "greenhouse" }],
+                payload: { litres: 3 },
+              },
+            ],
           },
-        ),
+        }),
         answers: { 204: { description: "All of them are stored." } },
       },
-      async ({ tenant }, context) => {
+      async ({ tenant, body: { request, schema } }, context) => {
         await ingest(tenant, meter, async (batch) => {
-          const { value, bytes } = await readJson(context.req.raw);
+          const { value, bytes } = await readJson(request);
           if (Array.isArray(value)) batch.length = value.length;
-          return readEvents(value, bytes);
+          return readEvents(schema, value, bytes);
         });
         return context.body(null, 204);
       },
@@ -103,8 +101,8 @@ export async function ingest(
  * @param bytes the size of the batch as JSON
  * @throws Refusal that lists every mistake of every event
  */
-export function readEvents(value: unknown, bytes: number): WireEvent[] {
-  const parsed = BatchSchema.safeParse(value);
+export function readEvents(schema: typeof EventsSchema, value: unknown, bytes: number): WireEvent[] {
+  const parsed = schema.safeParse(value);
   if (!parsed.success) throw invalidRequest(mistakesOf(parsed.error.issues, ["body"], value), value);
   checkLimits(parsed.data, bytes, value);
   return parsed.data;

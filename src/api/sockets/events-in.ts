@@ -5,7 +5,7 @@ import type { WireEvent } from "../../core/model/event.ts";
 import { jsonMistake } from "../http/json-mistake.ts";
 import { firstMistake, Refusal } from "../http/refusal.ts";
 import { chargeEvents, type Tenant } from "../http/tenant.ts";
-import { type IngestMeter, isUnreachable, readEvents } from "../ingest/ingest.ts";
+import { EventsSchema, type IngestMeter, isUnreachable, readEvents } from "../ingest/ingest.ts";
 import { Closing, closeCodes, type Peer } from "./peer.ts";
 
 /** So many events at most are appended in one step. */
@@ -52,7 +52,7 @@ function readFrames(frames: readonly string[]): { events: WireEvent[]; mistake: 
   const events: WireEvent[] = [];
   for (const frame of frames) {
     try {
-      events.push(...readEvents([JSON.parse(frame)], Buffer.byteLength(frame)));
+      events.push(...readEvents(EventsSchema, [JSON.parse(frame)], Buffer.byteLength(frame)));
     } catch (error) {
       if (error instanceof SyntaxError) return { events, mistake: notJson(frame) };
       if (error instanceof Refusal) return { events, mistake: firstMistake(error, 2) };
