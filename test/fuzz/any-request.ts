@@ -1,4 +1,4 @@
-/** Requests of every kind that a stranger may send: nearly right, quite wrong, and no HTTP API's business at all. */
+/** Requests of every kind that a stranger may send: nearly right, quite wrong, and not meant for an HTTP API at all. */
 
 import { deflateSync, gzipSync } from "node:zlib";
 import { allOperations } from "../api/all-routes.ts";
@@ -62,7 +62,7 @@ const destination = {
 };
 const { owner_resource: _, ...definition } = { owner_resource: null, ...automation };
 
-/** For each path, bodies that are right. */
+/** Valid bodies for each path. */
 const goodBodies: Readonly<Record<string, readonly unknown[]>> = {
   "/events": [
     [pumpEvent(), pumpEvent({ related: [{ "prefect.resource.id": "a", "prefect.resource.role": "b" }] })],
@@ -89,7 +89,7 @@ const goodBodies: Readonly<Record<string, readonly unknown[]>> = {
   ],
 };
 
-/** What confuses programs: edges of numbers, of texts, of structure; and words that mean something to languages. */
+/** Values that confuse programs: edge cases of numbers, strings and structure; and words with a meaning in some language. */
 const oddValues: readonly unknown[] = [
   ...[null, true, 0, -1, 1.5, -0, 1e308, -1e308, 2 ** 53, 2 ** 63, 1e-300],
   ...[
@@ -123,7 +123,7 @@ const anyOddValue = fc.oneof(
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<unknown> },
 );
 
-/** The same value with one part of it replaced, left out, or joined by another. */
+/** The same value with one part replaced, removed or added. */
 function changed(value: unknown, odd: unknown, at: number): unknown {
   if (typeof value !== "object" || value === null || at % 7 === 0) return odd;
   const keys = Object.keys(value);
@@ -138,7 +138,7 @@ function changed(value: unknown, odd: unknown, at: number): unknown {
   return deeper % 5 === 4 ? rest : { ...rest, [key]: changed(part, odd, deeper) };
 }
 
-/** No JSON, or JSON that no program wrote. */
+/** Invalid JSON, and JSON that no program writes. */
 const oddTexts: readonly string[] = [
   ...[
     "",
@@ -267,7 +267,17 @@ const bases = [
   "//api",
 ];
 
-/** A request to some route, mostly with its own method. */
+/** A valid request for each operation whose body is known: whatever is drawn, these reach the handlers. */
+export const validRequests: readonly AnyRequest[] = allOperations.flatMap(({ method, path }) =>
+  (method === "get" ? [] : (goodBodies[path] ?? [])).map((body) => ({
+    method: method.toUpperCase(),
+    path: `/api${path.replaceAll(/\{\w+\}/g, (name) => (name === "{countable}" ? "day" : id))}`,
+    headers: { "Content-Type": "application/json" },
+    body: Buffer.from(JSON.stringify(body)),
+  })),
+);
+
+/** A request to any route, mostly with its own method. */
 export const anyRequest: fc.Arbitrary<AnyRequest> = fc
   .constantFrom(...allOperations)
   .chain(({ method, path }) =>

@@ -1,6 +1,6 @@
 /**
- * schemathesis, a fuzzer of other people's make, reads the OpenAPI document and sends what it says may be sent, and what
- * it says may not. No request may make the server fail, or answer in a form that the document does not name.
+ * schemathesis, an independent fuzzer, reads the OpenAPI document and sends both valid and invalid requests. None may make
+ * the server fail, or answer with a content type that the document does not name.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -9,7 +9,7 @@ import { ContractServer } from "../prefect/contract-support.ts";
 
 const program = installed("schemathesis");
 const seed = process.env["TRIPLINE_TEST_SEED"] ?? "1";
-/** With `coverage`, which is slow, it also tries every edge of every schema. */
+/** Add `coverage`, which is slow, to try every edge of every schema. */
 const phases = process.env["TRIPLINE_FUZZ_PHASES"] ?? "examples,fuzzing";
 const examples = process.env["TRIPLINE_FUZZ_EXAMPLES"] ?? "50";
 
@@ -22,7 +22,7 @@ describe.skipIf(program === null)(titled(`schemathesis ${versionOf("schemathesis
 
   afterAll(() => server.stop());
 
-  test("finds nothing that the server fails at", { timeout: 600_000 }, async () => {
+  test("finds no request that makes the server fail", { timeout: 600_000 }, async () => {
     const origin = new URL(server.api).origin;
     const words = [
       ...["run", `${server.api}/openapi.json`, "--origin", origin],
@@ -38,16 +38,13 @@ describe.skipIf(program === null)(titled(`schemathesis ${versionOf("schemathesis
         "off",
       ],
     ];
-    // What it remembers of a run goes into the folder that it is started in.
+    // schemathesis writes its state into the folder that it starts in.
     const shell = `cd "$1" && shift && exec "$@"`;
     const run = server.sandbox.run("sh", ["-c", shell, "sh", server.sandbox.folder, program ?? "", ...words]);
     const { code } = await run.ended;
     expect({ code, printed: code === 0 ? "" : run.stdout + run.stderr }).toEqual({ code: 0, printed: "" });
     expect(run.stdout).toMatch(/Tested: [1-9]\d/);
-    const failures = server.server.process.stdout
-      .split("\n")
-      .filter((line) => line.includes('"A request failed"'));
-    expect(failures).toEqual([]);
+    expect(server.loggedErrors).toEqual([]);
     expect(await server.get("/health")).toMatchObject({ status: 200 });
   });
 });

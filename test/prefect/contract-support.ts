@@ -104,6 +104,11 @@ export class ContractServer {
     return stdout.trim();
   }
 
+  /** The lines that the server logged as an error. */
+  get loggedErrors(): string[] {
+    return this.server.process.stdout.split("\n").filter((line) => /"level":"(?:error|fatal)"/.test(line));
+  }
+
   async stop(): Promise<void> {
     await this.server.process.end();
     await this.sandbox.close();

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { request } from "node:http";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -69,10 +70,12 @@ describe("a valid batch", () => {
   test("may hold as many events as there is room for in a body", async () => {
     const events = Array.from({ length: 80_000 }, () => ({
       ...pumpEvent(),
+      id: randomUUID(),
       resource: { "prefect.resource.id": "a" },
     }));
-    expect((await post(events)).status).toBe(204);
-    expect(await api.entries()).toHaveLength(80_000);
+    await postUntilStored(events);
+    const stored = (await api.events()).map(({ event }) => event.id);
+    expect(new Set(stored)).toEqual(new Set(events.map(({ id }) => id)));
   });
 
   test("may be as large as the limits allow", async () => {
@@ -82,8 +85,12 @@ describe("a valid batch", () => {
       ...event,
       id: `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`,
     }));
-    expect((await post(batch)).status).toBe(204);
-    expect(await api.connection.xlen("tl:{default}:log")).toBe(count);
+    const attempts = await postUntilStored(batch);
+    // A refused attempt may have been stored too: its events are repeats then.
+    const stored = (await api.connection.xlen("tl:{default}:log")) / count;
+    expect(Number.isInteger(stored)).toBe(true);
+    expect(stored).toBeGreaterThanOrEqual(1);
+    expect(stored).toBeLessThanOrEqual(attempts);
   });
 
   test.each([
@@ -277,6 +284,19 @@ describe("without Redis", () => {
     expect(api.logLines.at(-1)).toContain("WRONGTYPE");
   });
 });
+
+/**
+ * Posts a batch as a client should: again after a 503, which says that Redis took too long, and not that nothing was stored.
+ *
+ * @returns the number of attempts
+ */
+async function postUntilStored(batch: readonly object[]): Promise<number> {
+  for (let attempts = 1; ; attempts += 1) {
+    const { status } = await post(batch);
+    if (status === 204) return attempts;
+    expect(status).toBe(503);
+  }
+}
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
