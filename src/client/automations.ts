@@ -1,4 +1,4 @@
-/** Automations, what became of their actions, and where those go. */
+/** Automations, their failed deliveries, and the destinations that they send to. */
 
 import type { CallOptions } from "./events.ts";
 import type { Http } from "./http.ts";
@@ -41,7 +41,7 @@ export class Automations {
     return this.#http.request("GET", pathOf(id), { ...repeatable, ...options }) as Promise<AutomationView>;
   }
 
-  /** All of them, by name; or those with any of these names. */
+  /** Lists all automations, sorted by name; or only those with the given names. */
   list(options: CallOptions & { readonly names?: readonly string[] } = {}): Promise<AutomationView[]> {
     const { names, ...call } = options;
     if (names === undefined) {
@@ -55,7 +55,7 @@ export class Automations {
     >;
   }
 
-  /** Windows are kept while the trigger means the same. @throws NotFound */
+  /** Updates an automation. Its windows are kept unless the trigger's meaning changes. @throws NotFound */
   async update(id: string, automation: AutomationUpdate, options: CallOptions = {}): Promise<void> {
     await this.#http.request("PUT", pathOf(id), { body: automation, ...repeatable, ...options });
   }
@@ -75,7 +75,7 @@ export class Automations {
     await this.#http.request("DELETE", pathOf(id), { ...once, ...options });
   }
 
-  /** The open windows. @throws NotFound */
+  /** Lists the open windows of an automation. @throws NotFound */
   windows(id: string, options: CallOptions = {}): Promise<Windows> {
     return this.#http.request("GET", `${pathOf(id)}/windows`, {
       ...repeatable,
@@ -84,9 +84,10 @@ export class Automations {
   }
 
   /**
-   * What an event was to an automation; or would be, when it is given whole.
+   * Explains what an automation did with an event.
    *
-   * @throws NotFound when there is no such automation, or the log does not hold the event any more
+   * @param event the id of a stored event, or a whole event to ask what would happen with it
+   * @throws NotFound if the automation does not exist, or the log no longer holds the event
    */
   explain(id: string, event: string | NewEvent, options: CallOptions = {}): Promise<Explanation> {
     const now = new Date().toISOString();
@@ -100,7 +101,7 @@ export class Automations {
     }) as Promise<Explanation>;
   }
 
-  /** Brings the workspace's automations to these rules, or says what would change. */
+  /** Makes the workspace's automations match these rules; with `dry_run`, only says what would change. */
   apply(application: Application, options: CallOptions = {}): Promise<AppliedRules> {
     return this.#http.request("POST", "/automations/apply", {
       body: application,
@@ -117,7 +118,7 @@ export class Deliveries {
     this.#http = http;
   }
 
-  /** Deliveries of one state; by default dead letters, the newest first. */
+  /** Lists deliveries in one state, newest first; dead letters by default. */
   list(
     options: CallOptions & {
       readonly state?: ListedState;
@@ -139,7 +140,7 @@ export class Deliveries {
     return this.#http.request("GET", path, { ...repeatable, ...options }) as Promise<Delivery>;
   }
 
-  /** Gives a dead letter all its attempts again, under the same webhook-id. @throws NotFound */
+  /** Retries a dead letter with a full set of attempts and the same webhook-id. @throws NotFound */
   async redeliver(id: string, options: CallOptions = {}): Promise<void> {
     await this.#http.request("POST", `/deliveries/${encodeURIComponent(id)}/redeliver`, {
       ...once,
@@ -148,7 +149,7 @@ export class Deliveries {
   }
 }
 
-/** Destinations, by id or name. Their secrets come back masked; a mask sent back keeps the stored secret. */
+/** Destinations, by id or name. Secrets are returned masked. Sending a mask back keeps the stored secret. */
 export class Destinations {
   readonly #http: Http;
 

@@ -1,26 +1,26 @@
-/** What can go wrong with a request. */
+/** The errors that this client throws. */
 
-/** One mistake in a request: `loc` is the path to it, `type` a stable word, `msg` is for people. */
-export interface Mistake {
+/** One mistake in a request. `loc` is the path to it, `type` is a stable code, and `msg` is for people. */
+export interface RefusedInput {
   readonly type: string;
   readonly loc: readonly (string | number)[];
   readonly msg: string;
   readonly input: unknown;
 }
 
-/** Any failure of this client. */
+/** The base class of all errors of this client. */
 export class TriplineError extends Error {
   override readonly name: string = "TriplineError";
 }
 
-/** The server answered, and refused. */
+/** The server refused the request. */
 export class Refused extends TriplineError {
   override readonly name: string = "Refused";
   readonly status: number;
-  /** The body of the answer; a text when it is no JSON. */
+  /** The body of the answer; a string if it is not JSON. */
   readonly body: unknown;
-  /** Every mistake that the server found; empty when the refusal is about something else. */
-  readonly mistakes: readonly Mistake[];
+  /** Every mistake that the server found in the request; empty if it was refused for another reason. */
+  readonly mistakes: readonly RefusedInput[];
 
   constructor(status: number, body: unknown) {
     const mistakes = mistakesOf(body);
@@ -31,29 +31,29 @@ export class Refused extends TriplineError {
   }
 }
 
-/** There is no such thing (404). */
+/** What the request names does not exist (404). */
 export class NotFound extends Refused {
   override readonly name = "NotFound";
 }
 
-/** The key is missing, wrong, or lacks a scope (401 and 403). */
+/** The key is missing, invalid, or lacks a scope (401 and 403). */
 export class NotAllowed extends Refused {
   override readonly name = "NotAllowed";
 }
 
-/** No answer came for as long as the client had patience. */
+/** The server could not be reached, or did not answer in time. */
 export class Unreachable extends TriplineError {
   override readonly name = "Unreachable";
 }
 
-/** The refusal that an answer stands for. */
+/** The error for an answer with this status and body. */
 export function refusalOf(status: number, body: unknown): Refused {
   if (status === 404) return new NotFound(status, body);
   if (status === 401 || status === 403) return new NotAllowed(status, body);
   return new Refused(status, body);
 }
 
-function messageOf(status: number, body: unknown, mistakes: readonly Mistake[]): string {
+function messageOf(status: number, body: unknown, mistakes: readonly RefusedInput[]): string {
   if (mistakes.length > 0) {
     return mistakes.map(({ loc, msg }) => `${loc.slice(1).join(".") || loc.join(".")}: ${msg}`).join("\n");
   }
@@ -64,9 +64,9 @@ function messageOf(status: number, body: unknown, mistakes: readonly Mistake[]):
     : `The server answered with status ${status}`;
 }
 
-function mistakesOf(body: unknown): readonly Mistake[] {
+function mistakesOf(body: unknown): readonly RefusedInput[] {
   const found = isObject(body) ? (body as { exception_detail?: unknown }).exception_detail : undefined;
-  return Array.isArray(found) ? (found as Mistake[]) : [];
+  return Array.isArray(found) ? (found as RefusedInput[]) : [];
 }
 
 function isObject(value: unknown): value is object {

@@ -1,10 +1,10 @@
-/** Events as they come, over a WebSocket that is opened again when it breaks: nothing is missed, nothing repeated. */
+/** Streams events over a WebSocket, and reconnects when the connection breaks, without missing or repeating an event. */
 
 import { NotAllowed, TriplineError, Unreachable } from "./errors.ts";
 import { backoffMs, pause } from "./http.ts";
 import type { EventFilter, ReceivedEvent } from "./types.ts";
 
-/** What this needs of a WebSocket: that of browsers and Node has it, and that of the package ws. */
+/** The part of a WebSocket that the client uses. Browsers, Node and the package `ws` all have it. */
 export interface WebSocketLike {
   addEventListener(type: "open" | "error", listener: () => void): void;
   addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
@@ -19,15 +19,15 @@ export interface WebSocketLike {
 export type WebSocketMaker = new (url: string, protocol: string) => WebSocketLike;
 
 export interface StreamOptions {
-  /** Begins with the events of the last quarter of an hour; true by default. */
+  /** Whether to start with the events of the last 15 minutes. Default true. */
   readonly backfill?: boolean;
   readonly signal?: AbortSignal;
-  /** For how long to try to connect (again), in milliseconds; 5 minutes by default. */
+  /** How long to keep trying to connect or reconnect, in milliseconds. Default 5 minutes. */
   readonly patienceMs?: number;
 }
 
-export interface StreamPlace {
-  /** The address of the API. */
+export interface StreamServer {
+  /** The URL of the API. */
   readonly url: string;
   readonly key: string | null;
   readonly WebSocket: WebSocketMaker;
@@ -35,43 +35,46 @@ export interface StreamPlace {
 
 const patienceMsDefault = 300_000;
 
-/** What a reader that is so far behind has not taken yet is asked for again later. */
+/** If the reader falls this many events behind, the client disconnects and asks for them again later. */
 const waitingMax = 10_000;
 
-/** After a break, events are asked for that occurred from so long before it: some are on their way for a while. */
+/** After a break, the client asks for events from this long before it, because some arrive late. */
 const overlapMs = 60_000;
 
 const seenMax = 20_000;
 
-/** An `until` is needed, or the server takes the present; far enough for a subscription. */
+/** Without an `until`, the server would use the present. This is long enough for a subscription. */
 const untilMs = 10 * 365 * 86_400_000;
 
 /**
- * Yields the events that match, until the signal is aborted, the reader stops, or the server says it is done.
+ * Yields matching events until the signal is aborted, the reader stops, or the server ends the stream.
  *
- * @throws NotAllowed, TriplineError when the filter is refused, Unreachable, and the signal's reason
+ * @throws NotAllowed
+ * @throws TriplineError if the server refuses the filter
+ * @throws Unreachable
+ * @throws the signal's reason
  */
 export async function* streamEvents(
-  place: StreamPlace,
+  server: StreamServer,
   filter: EventFilter,
   options: StreamOptions,
 ): AsyncGenerator<ReceivedEvent, void> {
   const { backfill = true, signal, patienceMs = patienceMsDefault } = options;
   const seen = new RecentIds();
-  const begin = backfill ? timeOf(filter.occurred?.since) : Date.now();
-  let since = begin;
+  const start = backfill ? timeOf(filter.occurred?.since) : Date.now();
+  let since = start;
   let isFirst = true;
   let lost = Date.now();
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     const until = filter.occurred?.until ?? new Date(Date.now() + untilMs).toISOString();
     const from = since === null ? {} : { since: new Date(since).toISOString() };
-    const asked = { ...filter, occurred: { ...from, until } };
-    const socket = new Subscription(place, asked, isFirst ? backfill : true, signal);
+    const requested = { ...filter, occurred: { ...from, until } };
+    const socket = new Subscription(server, requested, isFirst ? backfill : true, signal);
     try {
       for await (const event of socket.events()) {
         if (seen.add(event.id)) yield event;
-        since = Math.max(begin ?? 0, Date.parse(event.received) - overlapMs);
+        since = Math.max(start ?? 0, Date.parse(event.received) - overlapMs);
       }
     } finally {
       socket.close();
@@ -90,7 +93,9 @@ export async function* streamEvents(
     }
     const waitMs = backoffMs(attempt);
     if (Date.now() + waitMs - lost > patienceMs) {
-      throw new Unreachable(`${place.url} cannot be reached (the WebSocket closed with ${code} ${reason})`);
+      throw new Unreachable(
+        `${server.url} cannot be reached (the WebSocket closed with code ${code} ${reason})`,
+      );
     }
     await pause(waitMs, signal);
   }
@@ -101,7 +106,7 @@ const closeCodes = { done: 1000, protocol: 1002, policy: 1008 } as const;
 /** One connection. */
 class Subscription {
   closed = { code: 1006, reason: "" };
-  /** When the filter was sent; null when it never came to that. */
+  /** When the filter was sent; null if it was not. */
   subscribed: number | null = null;
   readonly #socket: WebSocketLike;
   readonly #waiting: ReceivedEvent[] = [];
@@ -110,12 +115,12 @@ class Subscription {
   readonly #signal: AbortSignal | undefined;
   readonly #stop = (): void => this.close();
 
-  constructor(place: StreamPlace, filter: EventFilter, backfill: boolean, signal: AbortSignal | undefined) {
+  constructor(server: StreamServer, filter: EventFilter, backfill: boolean, signal: AbortSignal | undefined) {
     this.#signal = signal;
     signal?.addEventListener("abort", this.#stop, { once: true });
-    const socket = new place.WebSocket(`${place.url.replace(/^http/, "ws")}/events/out`, "prefect");
+    const socket = new server.WebSocket(`${server.url.replace(/^http/, "ws")}/events/out`, "prefect");
     this.#socket = socket;
-    socket.addEventListener("open", () => socket.send(JSON.stringify({ type: "auth", token: place.key })));
+    socket.addEventListener("open", () => socket.send(JSON.stringify({ type: "auth", token: server.key })));
     socket.addEventListener("message", ({ data }) => {
       const message = JSON.parse(String(data)) as { type: string; event?: ReceivedEvent };
       if (message.type === "auth_success") {
@@ -131,7 +136,7 @@ class Subscription {
     socket.addEventListener("close", ({ code, reason }) => this.#end(code, reason));
   }
 
-  /** What comes, and what came before the end. */
+  /** Yields the events that arrive, up to the end of the connection. */
   async *events(): AsyncGenerator<ReceivedEvent, void> {
     for (;;) {
       if (this.#signal?.aborted === true) return;
@@ -160,11 +165,11 @@ class Subscription {
   }
 }
 
-/** The latest ids: an event that comes again after a break is told by them. */
+/** The ids of the latest events, to recognize those that arrive again after a break. */
 class RecentIds {
   readonly #ids = new Set<string>();
 
-  /** @returns false when it was there before */
+  /** @returns false if the id was there already */
   add(id: string): boolean {
     if (this.#ids.has(id)) return false;
     this.#ids.add(id);

@@ -1,4 +1,4 @@
-/** Events: emitted, found, counted and followed. */
+/** Emits, finds, counts and streams events. */
 
 import { TriplineError } from "./errors.ts";
 import { type StreamOptions, streamEvents, type WebSocketMaker } from "./event-stream.ts";
@@ -12,11 +12,11 @@ export interface CallOptions {
 
 export interface CountOptions extends CallOptions {
   readonly unit?: EventCountRequest["time_unit"];
-  /** How many units a bucket lasts. */
+  /** The length of a group, in units. */
   readonly interval?: number;
 }
 
-/** The server takes requests up to twice as large. */
+/** Half of what the server accepts in one request. */
 const batchBytesMax = 8_000_000;
 const batchLengthMax = 1_000;
 
@@ -30,11 +30,13 @@ export class Events {
   }
 
   /**
-   * Emits one event, or several. Each gets an id before it is first sent, so that it counts once however often it has
-   * to be sent. Up to a thousand events are stored all or none; more are sent as several batches, in order.
+   * Emits one or more events.
    *
-   * @returns the events as they were sent
-   * @throws Refused, Unreachable: then what was sent may be emitted again, and counts once
+   * Each event gets an id before it is first sent, so it counts once even if it has to be sent again. Up to 1,000 events
+   * are stored as one batch, all or none. More are sent as several batches, in order.
+   *
+   * @returns the events as they were sent. It is safe to emit these again.
+   * @throws Refused, Unreachable
    */
   async emit(events: NewEvent | readonly NewEvent[], options: CallOptions = {}): Promise<EmittedEvent[]> {
     const sent = ("event" in events ? [events] : events).map(withIdentity);
@@ -44,7 +46,7 @@ export class Events {
     return sent;
   }
 
-  /** All events that match, read page by page as they are asked for. */
+  /** Yields all matching events. Pages are requested as they are needed. */
   async *filter(
     filter: EventFilter = {},
     { pageSize = 50, signal }: CallOptions & { readonly pageSize?: number } = {},
@@ -59,7 +61,7 @@ export class Events {
     }
   }
 
-  /** The first page of the events that match, and how many there are. @param options.limit 0 to 100 */
+  /** Reads the first page of matching events, and how many there are in all. @param options.limit 0 to 100 */
   page(
     filter: EventFilter = {},
     options: CallOptions & { readonly limit?: number } = {},
@@ -72,10 +74,10 @@ export class Events {
     }) as Promise<EventPage>;
   }
 
-  /** The page after this one; null after the last. */
+  /** Reads the page after this one; null after the last. */
   async nextPage(page: EventPage, options: CallOptions = {}): Promise<EventPage | null> {
     if (page.next_page === null) return null;
-    // From where we found the first page: the server may know itself by another name, and the key is for it alone.
+    // Use our own URL: the server may know itself by another name, and the key must not go anywhere else.
     const token = new URL(page.next_page).searchParams.get("page-token") ?? "";
     const query = { "page-token": token };
     return (await this.#http.request("GET", "/events/filter/next", {
@@ -85,7 +87,7 @@ export class Events {
     })) as EventPage;
   }
 
-  /** How many events match, in groups. */
+  /** Counts matching events in groups. */
   count(
     by: "day" | "time" | "event" | "resource",
     filter: EventFilter = {},
@@ -100,16 +102,17 @@ export class Events {
   }
 
   /**
-   * The events that match, as they come; by default after those of the last quarter of an hour. A broken connection is
-   * opened again, and what came meanwhile is asked for.
+   * Yields matching events as they arrive; by default, those of the last 15 minutes come first. If the connection
+   * breaks, the client reconnects and asks for the events that it missed.
    *
-   * @throws NotAllowed, Unreachable, and the signal's reason
+   * @throws NotAllowed, Unreachable
+   * @throws the signal's reason
    */
   stream(filter: EventFilter = {}, options: StreamOptions = {}): AsyncGenerator<ReceivedEvent, void> {
     const WebSocket = this.#webSocket ?? (globalThis.WebSocket as unknown as WebSocketMaker | undefined);
     if (WebSocket === undefined) {
       throw new TriplineError(
-        "This runtime has no WebSocket: use Node 22 or newer, or pass that of the package ws: new Tripline({ WebSocket })",
+        "This runtime has no WebSocket. Use Node 22 or newer, or pass the one of the package ws: new Tripline({ WebSocket })",
       );
     }
     return streamEvents({ url: this.#http.url, key: this.#http.key, WebSocket }, filter, options);
@@ -125,7 +128,7 @@ function withIdentity(event: NewEvent): EmittedEvent {
   };
 }
 
-/** In order, each small enough for one request. */
+/** Splits events into batches that are small enough for one request, in order. */
 export function* batchesOf<T>(events: readonly T[]): Generator<T[]> {
   let batch: T[] = [];
   let bytes = 0;

@@ -1,17 +1,17 @@
-/** Requests: sent, repeated where that is harmless, and answered or refused. */
+/** Sends requests, and repeats them where that is safe. */
 
 import { refusalOf, TriplineError, Unreachable } from "./errors.ts";
 
 export interface HttpOptions {
-  /** The address of the API, such as `http://127.0.0.1:4200/api`, the default. */
+  /** The URL of the API. Default `http://127.0.0.1:4200/api`. */
   readonly url?: string;
   /** An API key. */
   readonly key?: string | null;
-  /** For how long a request is tried again while the server is away or busy, in milliseconds; 30 s by default. */
+  /** How long to retry a request while the server is unavailable or busy, in milliseconds. Default 30 s. */
   readonly patienceMs?: number;
-  /** The same while no server answers at all; by default no shorter. */
+  /** How long to retry while no server answers at all. Default `patienceMs`. */
   readonly awayPatienceMs?: number;
-  /** For how long one attempt may last, in milliseconds; 30 s by default. */
+  /** The timeout of one attempt, in milliseconds. Default 30 s. */
   readonly timeoutMs?: number;
   readonly fetch?: typeof fetch;
 }
@@ -20,7 +20,7 @@ export interface RequestOptions {
   readonly body?: unknown;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly signal?: AbortSignal | undefined;
-  /** Doing it twice is the same as doing it once, so it is repeated when nobody knows whether it was done. */
+  /** True if doing it twice has the same effect as doing it once. Then it is repeated when the outcome is unknown. */
   readonly repeatable: boolean;
 }
 
@@ -28,7 +28,7 @@ const urlDefault = "http://127.0.0.1:4200/api";
 const patienceMsDefault = 30_000;
 const timeoutMsDefault = 30_000;
 
-/** The server is there, but cannot do it now. */
+/** The server answered, but cannot serve the request now. */
 const busyStatuses: readonly number[] = [408, 429, 502, 503, 504];
 
 export class Http {
@@ -42,7 +42,9 @@ export class Http {
   constructor(options: HttpOptions) {
     this.url = (options.url ?? urlDefault).replace(/\/+$/, "");
     if (!/^https?:\/\//.test(this.url) || !URL.canParse(this.url)) {
-      throw new TriplineError(`${this.url} is no address of an API; write it as ${urlDefault}`);
+      throw new TriplineError(
+        `${JSON.stringify(this.url)} is not the URL of an API; expected one such as ${urlDefault}`,
+      );
     }
     this.key = options.key ?? null;
     this.#patienceMs = options.patienceMs ?? patienceMsDefault;
@@ -54,23 +56,24 @@ export class Http {
   }
 
   /**
-   * @returns the JSON of the answer; undefined when it has none
-   * @throws Refused, Unreachable, and the signal's reason
+   * @returns the JSON of the answer; undefined if it has no body
+   * @throws Refused, Unreachable
+   * @throws the signal's reason
    */
   async request(method: string, path: string, options: RequestOptions): Promise<unknown> {
-    const begin = Date.now();
+    const start = Date.now();
     for (let attempt = 1; ; attempt++) {
-      const outcome = await this.#attempt(method, path, options);
-      if ("answer" in outcome) return outcome.answer;
-      const { failure, mayRepeat, afterMs } = outcome;
+      const result = await this.#attempt(method, path, options);
+      if ("answer" in result) return result.answer;
+      const { failure, mayRepeat, afterMs } = result;
       const waitMs = afterMs ?? backoffMs(attempt);
       const patienceMs = failure instanceof Unreachable ? this.#awayPatienceMs : this.#patienceMs;
-      if (!mayRepeat || Date.now() + waitMs > begin + patienceMs) throw failure;
+      if (!mayRepeat || Date.now() + waitMs > start + patienceMs) throw failure;
       await pause(waitMs, options.signal);
     }
   }
 
-  async #attempt(method: string, path: string, options: RequestOptions): Promise<Outcome> {
+  async #attempt(method: string, path: string, options: RequestOptions): Promise<AttemptResult> {
     const { body, query = {}, signal, repeatable } = options;
     signal?.throwIfAborted();
     const url = new URL(`${this.url}${path}`);
@@ -102,20 +105,20 @@ export class Http {
     if (response.ok) return { answer };
     const { status } = response;
     const failure = refusalOf(status, answer);
-    // Too many requests (429) are turned away before anything is done.
+    // A 429 is sent before anything is done.
     const mayRepeat = status === 429 || (repeatable && busyStatuses.includes(status));
     return { failure, mayRepeat, afterMs: retryAfterMs(response.headers.get("retry-after")) };
   }
 }
 
-type Outcome =
+type AttemptResult =
   | { readonly answer: unknown }
   | { readonly failure: TriplineError; readonly mayRepeat: boolean; readonly afterMs: number | null };
 
 const backoffMsFirst = 250;
 const backoffMsMax = 10_000;
 
-/** How long to wait before the next attempt: at random, so that clients do not come back together. */
+/** How long to wait before the next attempt. Random, so that clients do not all come back at once. */
 export function backoffMs(attempt: number): number {
   const longest = Math.min(backoffMsMax, backoffMsFirst * 2 ** (attempt - 1));
   return longest / 2 + (Math.random() * longest) / 2;
@@ -153,7 +156,7 @@ function jsonOr(text: string): unknown {
   }
 }
 
-/** `fetch failed` says nothing; its cause does. */
+/** The message `fetch failed` is useless; its cause has the reason. */
 function reasonOf(error: unknown): string {
   const { cause, message } = error as Error;
   if (cause instanceof Error)

@@ -1,7 +1,7 @@
 /**
- * Tripline's API, from programs: `import { Tripline } from "@triplinehq/tripline/client"`.
+ * A client for Tripline's API.
  *
- * Needs nothing but `fetch` and `WebSocket`, so it runs in Node 20 and newer and in browsers.
+ * It only needs `fetch` and `WebSocket`, so it runs in Node 20 and newer, and in browsers.
  */
 
 import { Automations, Deliveries, Destinations } from "./automations.ts";
@@ -9,21 +9,37 @@ import type { WebSocketMaker } from "./event-stream.ts";
 import { Events } from "./events.ts";
 import { Http, type HttpOptions } from "./http.ts";
 
-export { type Mistake, NotAllowed, NotFound, Refused, TriplineError, Unreachable } from "./errors.ts";
+export { NotAllowed, NotFound, Refused, type RefusedInput, TriplineError, Unreachable } from "./errors.ts";
 export type { StreamOptions, WebSocketLike, WebSocketMaker } from "./event-stream.ts";
 export { batchesOf, type CallOptions, type CountOptions } from "./events.ts";
 export type { HttpOptions } from "./http.ts";
 export type * from "./types.ts";
 
 export interface TriplineOptions extends HttpOptions {
-  /** Node 20 has none of its own: pass that of the package ws. */
+  /** For Node 20, which has no WebSocket: pass the one of the package `ws`. */
   readonly WebSocket?: WebSocketMaker;
 }
 
+/**
+ * Tripline's API.
+ *
+ * Requests are retried while the server is unavailable or busy, unless repeating one could do something twice.
+ *
+ * @example
+ * import { Tripline } from "@triplinehq/tripline/client";
+ *
+ * const tripline = new Tripline({ url: "http://127.0.0.1:4200/api", key: process.env.TRIPLINE_API_KEY });
+ *
+ * await tripline.events.emit({ event: "job.failed", resource: { "prefect.resource.id": "job.nightly" } });
+ *
+ * for await (const event of tripline.events.stream({ event: { prefix: ["job."] } })) {
+ *   console.log(event.occurred, event.event);
+ * }
+ */
 export class Tripline {
   readonly events: Events;
   readonly automations: Automations;
-  /** Where each action of each firing stands. */
+  /** The deliveries of actions, and their states. */
   readonly deliveries: Deliveries;
   readonly destinations: Destinations;
 

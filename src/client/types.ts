@@ -1,4 +1,4 @@
-/** What the client takes and returns: the types of the API, and those that are more convenient in a program. */
+/** The client's types: those of the API, and more convenient ones for some arguments. */
 
 import type { Delivery, EmittedEvent } from "./wire-types.ts";
 
@@ -28,7 +28,7 @@ export type {
   Windows,
 } from "./wire-types.ts";
 
-/** An event to emit. Its id and its time are filled in where they are missing. */
+/** An event to emit. A missing id or time is filled in. */
 export type NewEvent = Omit<EmittedEvent, "id" | "occurred"> & {
   readonly id?: string;
   readonly occurred?: string | Date;
@@ -40,16 +40,16 @@ export interface Application {
     readonly definition: unknown;
     /** The rule file that defines it. */
     readonly file: string;
-    /** What `${env.NAME}` in its actions stands for, by NAME. */
+    /** The values of `${env.NAME}` in its actions, by NAME. */
     readonly secrets?: Readonly<Record<string, string>> | undefined;
   }[];
-  /** Put before the automations, which may refer to them. None is ever deleted. */
+  /** Stored before the automations, which may refer to them. Never deleted. */
   readonly destinations?: readonly unknown[] | undefined;
-  /** Also delete what was applied to this workspace before and is not sent now. */
+  /** Whether to delete automations that were applied to this workspace before and are missing now. */
   readonly prune?: boolean | undefined;
-  /** Only say what would be done. */
+  /** Whether to only report what would change. */
   readonly dry_run?: boolean | undefined;
 }
 
-/** The states by which deliveries are listed: deferred ones are among the `retrying`. */
+/** The states that deliveries can be listed by. Deferred ones are listed as `retrying`. */
 export type ListedState = Exclude<Delivery["state"], "deferred" | "unknown">;

@@ -1,8 +1,8 @@
 /**
  * Ingest at the edge: a Cloudflare Worker that takes events, hooks and CloudEvents and appends them to the same log.
  *
- * A Worker may use a connection only in the request that opened it; a connection kept for the next request makes that
- * one hang. So each request opens its own and closes it once it is answered.
+ * A Worker may use a connection only in the request that opened it; a connection kept for the next request would make
+ * that request hang. So each request opens a connection, and closes it once the request is answered.
  */
 
 import { Hono } from "hono";

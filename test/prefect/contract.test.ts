@@ -105,7 +105,7 @@ describe("every answer", () => {
     expect({ status: answer.status, places: placesOf(answer) }).toEqual({ status: 422, places: [place] });
   });
 
-  test("to what is no JSON at all is 422 in the same shape", async () => {
+  test("to invalid JSON is a 422 in the same shape", async () => {
     for (const raw of ["", "{", "[1,]", "\u{feff}{}", "NaN", new Uint8Array([0xff, 0xfe])]) {
       const answer = await api.call("POST", "/events", { raw });
       expect(answer).toMatchObject({

@@ -1,5 +1,5 @@
 /**
- * Reads the JSON body of a request: bounded, in any encoding that a client may use. Runs in Node and in a Worker.
+ * Reads the body of a request, up to a maximum size, in any encoding that a client may use. Runs in Node and in a Worker.
  */
 
 import { jsonMistake } from "./json-mistake.ts";
@@ -7,11 +7,11 @@ import { excerpt, invalidRequest, Refusal } from "./refusal.ts";
 
 export interface Body {
   readonly value: unknown;
-  /** How large its JSON is, decompressed. */
+  /** The size of the JSON, decompressed. */
   readonly bytes: number;
 }
 
-/** A body larger than this is refused: a batch should be split before it grows so large. */
+/** A larger body is refused. Split large batches. */
 export const bodyBytesMax = 16 * 1024 * 1024;
 
 /** A media type whose bodies are JSON. */
@@ -20,7 +20,7 @@ export const jsonType = /^application\/(?:[\w.+-]+\+)?json$/i;
 /**
  * Reads a request's JSON.
  *
- * @throws Refusal 415 for another type or encoding, 413 when it is too large, 422 when it is no JSON
+ * @throws Refusal 415 for another type or encoding, 413 if it is too large, 422 if it is not valid JSON
  */
 export async function readJson(request: Request, bytesMax = bodyBytesMax): Promise<Body> {
   checkType(request);
@@ -29,9 +29,9 @@ export async function readJson(request: Request, bytesMax = bodyBytesMax): Promi
 }
 
 /**
- * Reads the JSON of a request that need not have a body: without one, its value is null.
+ * Reads the JSON of a request whose body is optional. Without a body, the value is null.
  *
- * @throws Refusal as `readJson` does
+ * @throws Refusal like `readJson`
  */
 export async function readOptionalJson(request: Request, bytesMax = bodyBytesMax): Promise<Body> {
   const bytes = await readBytes(request, bytesMax);
@@ -48,7 +48,7 @@ function checkType(request: Request): void {
   throw new Refusal(415, "unsupported_type", { detail });
 }
 
-/** The value of some JSON. @throws Refusal 422 that says where it is none */
+/** Parses JSON. @throws Refusal 422 that says where the mistake is */
 export function parseJson(bytes: Uint8Array): unknown {
   return parse(decode(bytes));
 }
@@ -64,13 +64,13 @@ function parse(text: string): unknown {
 /**
  * Reads a request's body, decompressed.
  *
- * @throws Refusal 415 for another encoding, 413 when it is too large
+ * @throws Refusal 415 for another encoding, 413 if it is too large
  */
 export async function readBytes(request: Request, bytesMax = bodyBytesMax): Promise<Uint8Array<ArrayBuffer>> {
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) > bytesMax) throw tooLarge(bytesMax);
-  // Whoever declares a length is held to it by the server, so nothing more can come.
+  // The HTTP server enforces a declared length, so no more bytes can follow.
   if (encoding === "identity" && declared !== null) return new Uint8Array(await whole(request));
   if (request.body === null) return new Uint8Array();
   switch (encoding) {
@@ -86,7 +86,7 @@ export async function readBytes(request: Request, bytesMax = bodyBytesMax): Prom
         return await collect(request.body.pipeThrough(new DecompressionStream(encoding)), bytesMax);
       } catch (error) {
         if (error instanceof Refusal) throw error;
-        const msg = `The body is not valid ${encoding}, which Content-Encoding says it is`;
+        const msg = `The body is not valid ${encoding}, although its Content-Encoding is ${encoding}`;
         throw invalidRequest([{ type: "value_error", loc: ["body"], msg, input: null }], null);
       }
     default: {
@@ -104,7 +104,7 @@ async function whole(request: Request): Promise<ArrayBuffer> {
   }
 }
 
-/** The client is gone, or what it sent is no HTTP: nobody here has done anything wrong, and nobody reads the answer. */
+/** The client is gone or violated HTTP. That is not a failure of the server, and no one reads the answer. */
 function cutShort(): Refusal {
   return new Refusal(400, "cut_short", { detail: "The body ended before it was complete" });
 }

@@ -1,6 +1,6 @@
 /**
- * Says where a text stops being JSON. JSON.parse knows, but does not always tell; this is for the text that it has
- * refused, so it need not be fast.
+ * Finds the first mistake in a text that JSON.parse has refused, whose errors do not always have a position. It runs only
+ * after a failure, so it need not be fast.
  */
 
 export interface JsonMistake {
@@ -13,11 +13,11 @@ export interface JsonMistake {
 
 const space = /[ \t\n\r]*/y;
 const scalar = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-// In pieces: a pattern for a whole string would need a stack as long as the string.
+// In pieces: one pattern for a whole string could overflow the stack.
 const plainCharacters = /[^"\\\u0000-\u001f]{1,4096}/y;
 const escapedCharacter = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
-/** The first place where `text` is not JSON, or null when it is. */
+/** The first place where `text` is not valid JSON; null if it is valid. */
 export function jsonMistake(text: string): JsonMistake | null {
   const open: ("[" | "{")[] = [];
   let position = 0;
@@ -33,7 +33,7 @@ export function jsonMistake(text: string): JsonMistake | null {
     position += 1;
     return true;
   };
-  /** Reads a string; stays at its start when it is not complete. */
+  /** Reads a string. If it is incomplete, the position stays at its start. */
   const takeString = (): boolean => {
     const start = position;
     position += 1;
@@ -50,7 +50,7 @@ export function jsonMistake(text: string): JsonMistake | null {
     const before = text.slice(0, position).split("\n");
     return { position, line: before.length, column: (before.at(-1) ?? "").length + 1, expected };
   };
-  /** Reads `"key":`; says what is missing. */
+  /** Reads `"key":`. Returns what is missing, or null. */
   const missingOfKey = (): string | null => {
     take(space);
     if (text[position] !== '"') return "a key in double quotes";
@@ -59,7 +59,7 @@ export function jsonMistake(text: string): JsonMistake | null {
   };
 
   for (;;) {
-    // A value begins here.
+    // A value starts here.
     if (takeChar("[")) {
       if (!takeChar("]")) {
         open.push("[");
@@ -80,7 +80,7 @@ export function jsonMistake(text: string): JsonMistake | null {
         return mistake("a value");
       }
     }
-    // A value has ended: close what ends with it, up to the comma before the next.
+    // A value has ended. Close the containers that end with it, up to the next comma.
     for (;;) {
       const container = open.at(-1);
       if (container === undefined) {

@@ -1,9 +1,9 @@
 /**
- * The feed's present: the events of a workspace's log, to any number of subscribers.
+ * The live part of the event feed: new events of a workspace's log, for any number of subscribers.
  *
- * Each subscriber asks for what comes after its own position. Those at the end of the log share one reader, and its
- * latest stretches are kept for those close behind; whoever is further back reads the log alone until it has caught up.
- * So nobody waits for a slow subscriber, a slow one loses nothing, and what is kept does not grow with either.
+ * Each subscriber asks for what follows its own position. Subscribers at the end of the log share one reader, whose
+ * latest stretches are kept for those close behind. A subscriber further behind reads the log on its own until it
+ * catches up. So no one waits for a slow subscriber, a slow subscriber loses nothing, and memory stays bounded.
  */
 
 import type { LogEntry, LogPosition } from "../../core/machine/log-entry.ts";
@@ -13,14 +13,14 @@ import { seenFor } from "../../core/model/limits.ts";
 import type { Log, LogBatch } from "../../store/log.ts";
 import { comparePositions, positionBefore, receivedAt, startOfLog } from "../../store/position.ts";
 
-/** A part of the log: its events after one position, up to another. */
+/** The events of the log after one position, up to and including another. */
 export interface Stretch {
   readonly after: LogPosition;
   readonly position: LogPosition;
   readonly events: readonly FeedEvent[];
 }
 
-/** An event on its way to subscribers, written once for all of them. */
+/** An event on its way to subscribers. It is serialized once for all of them. */
 export class FeedEvent {
   readonly position: LogPosition;
   readonly event: Event;
@@ -37,7 +37,7 @@ export class FeedEvent {
   }
 }
 
-/** An event as subscribers are sent it. */
+/** An event as a WebSocket message. */
 export function eventMessage(event: ReturnType<typeof receivedEvent>): string {
   return JSON.stringify({ type: "event", event });
 }
@@ -53,7 +53,7 @@ export class EventFeed {
   readonly #firsts = new FirstPositions();
   readonly #kept: { readonly stretch: Stretch; readonly length: number }[] = [];
   #keptLength = 0;
-  /** Where the shared reader stands. */
+  /** The position of the shared reader. */
   #head: LogPosition = startOfLog;
   #reading: Promise<void> | null = null;
   #recalling: Promise<void> | null = null;
@@ -64,9 +64,9 @@ export class EventFeed {
   }
 
   /**
-   * Waits for what comes after a position: each event's first appearance in the log, repeats left out.
+   * Waits for the events after a position. Repeats of an event are left out.
    *
-   * @returns a stretch that begins at `after` and reaches further, maybe without any event
+   * @returns a stretch that starts at `after`; it may hold no events
    * @throws RedisUnreachable; and the signal's reason once it is aborted
    */
   async next(after: LogPosition, signal: AbortSignal): Promise<Stretch> {
@@ -82,7 +82,7 @@ export class EventFeed {
       if (comparePositions(position, this.#head) < 0) {
         const batch = await this.#log.readBatch(position, { count: entriesPerRead });
         if (batch.readCount > 0) return { ...this.#stretchOf(position, batch), after };
-        // Nothing follows, so the entries up to the head were lost with Redis.
+        // Nothing follows, so Redis lost the entries up to the head.
         position = this.#head;
         continue;
       }
@@ -96,7 +96,7 @@ export class EventFeed {
     }
   }
 
-  /** Ends the reader. The log stays open. */
+  /** Stops the reader. The log stays open. */
   close(): void {
     this.#reader.close();
   }
@@ -138,7 +138,7 @@ export class EventFeed {
     return { after, position, events };
   }
 
-  /** Learns where the latest events of the log stand, so that their repeats are known. */
+  /** Reads the latest events of the log, so that their repeats are recognized. */
   async #recall(): Promise<void> {
     let last = await this.#log.lastPosition();
     const oldest = positionBefore(receivedAt(last) - seenFor);
@@ -155,18 +155,18 @@ export class EventFeed {
   }
 }
 
-/** How many events are recalled when somebody subscribes first: a moment's work. */
+/** How many entries the first subscription reads back. That takes a moment. */
 const recalledMax = 10_000;
 
-/** How many events at least are known by their ids, once they have come. */
+/** At least this many event ids are remembered. */
 const knownMin = 50_000;
 
-/** Where each event stood first, for the latest events. Two generations, so that forgetting is dropping one of them. */
+/** The first position of each recent event. There are two generations, and forgetting drops the older one. */
 class FirstPositions {
   #young = new Map<string, LogPosition>();
   #old = new Map<string, LogPosition>();
 
-  /** Notes an event at a position; false when it is known to stand further back already. */
+  /** Records an event at a position. Returns false if the event also stands further back in the log. */
   isFirst(id: string, position: LogPosition): boolean {
     const first = this.#young.get(id) ?? this.#old.get(id);
     if (first !== undefined) return comparePositions(position, first) <= 0;
@@ -179,7 +179,7 @@ class FirstPositions {
   }
 }
 
-/** Waits for `promise`, but no longer than until the signal is aborted; then throws its reason. */
+/** Waits for `promise`. If the signal is aborted first, throws its reason. */
 async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
   const aborted = Promise.withResolvers<void>();
   const abort = () => aborted.reject(signal.reason);
@@ -196,11 +196,11 @@ interface Use {
   userCount: number;
 }
 
-/** The feeds of a server, one for each workspace that somebody subscribes to. */
+/** The feeds of a server, one for each workspace with subscribers. */
 export class EventFeeds {
   readonly #uses = new Map<string, Use>();
 
-  /** Runs `work` with the workspace's feed, which ends with the last of its users. */
+  /** Runs `work` with the workspace's feed. The feed is closed when its last user is done. */
   async using<T>(workspace: string, log: Log, work: (feed: EventFeed) => Promise<T>): Promise<T> {
     const use = this.#uses.get(workspace) ?? { feed: new EventFeed(log), userCount: 0 };
     this.#uses.set(workspace, use);

@@ -1,4 +1,4 @@
-/** `/events/in`: an event a frame, appended to the log in the order and the batches in which they come. */
+/** `/events/in`: one event per frame, appended to the log in order, in the batches in which the frames arrive. */
 
 import { setTimeout as pause } from "node:timers/promises";
 import type { WireEvent } from "../../core/model/event.ts";
@@ -8,14 +8,14 @@ import { chargeEvents, type Tenant } from "../http/tenant.ts";
 import { EventsSchema, type IngestMeter, isUnreachable, readEvents } from "../ingest/ingest.ts";
 import { Closing, closeCodes, type Peer } from "./peer.ts";
 
-/** So many events at most are appended in one step. */
+/** The most events that one step appends. */
 const eventsPerAppend = 500;
 
 /**
  * Takes events until the peer closes.
  *
- * @throws Closing at the first frame that is no valid event, with the events before it appended; and when the log
- *   cannot be reached
+ * @throws Closing at the first frame that is not a valid event; the events before it are appended
+ * @throws RedisUnreachable
  */
 export async function takeEvents(peer: Peer, tenant: Tenant, meter: IngestMeter): Promise<void> {
   for (;;) {
@@ -36,7 +36,7 @@ export async function takeEvents(peer: Peer, tenant: Tenant, meter: IngestMeter)
   }
 }
 
-/** A key that has used up its rate is not refused here: it waits, and with it the pongs and what comes next. */
+/** A key that has used up its rate is not refused here. It waits, and so do its pongs and its next events. */
 async function untilAllowed(peer: Peer, tenant: Tenant, eventCount: number): Promise<void> {
   if (tenant.allowance === null || eventCount === 0) return;
   for (;;) {
@@ -47,7 +47,7 @@ async function untilAllowed(peer: Peer, tenant: Tenant, eventCount: number): Pro
   await chargeEvents(tenant, eventCount);
 }
 
-/** The events up to the first frame that is none, and what is wrong with that one. */
+/** The events before the first invalid frame, and what is wrong with that frame. */
 function readFrames(frames: readonly string[]): { events: WireEvent[]; mistake: string | null } {
   const events: WireEvent[] = [];
   for (const frame of frames) {
@@ -64,5 +64,7 @@ function readFrames(frames: readonly string[]): { events: WireEvent[]; mistake: 
 
 function notJson(text: string): string {
   const mistake = jsonMistake(text);
-  return mistake === null ? "no JSON" : `no JSON at column ${mistake.column}: expected ${mistake.expected}`;
+  return mistake === null
+    ? "not valid JSON"
+    : `not valid JSON at column ${mistake.column}: expected ${mistake.expected}`;
 }

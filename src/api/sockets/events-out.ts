@@ -1,8 +1,8 @@
 /**
- * `/events/out`: the events that match a filter, first those of the last minutes, then those that come.
+ * `/events/out`: the events that match a filter. Those of the last minutes come first, then new ones.
  *
- * Both parts meet at one position of the log, the joint. What was received before it is found in the history, what
- * comes after it in the log, and each part leaves out what is the other's: no event is missed and none is sent twice.
+ * The two parts meet at one position of the log, the joint. Events received up to the joint come from the history,
+ * later ones from the log. So no event is missed and none is sent twice.
  */
 
 import type { LogPosition } from "../../core/machine/log-entry.ts";
@@ -19,23 +19,28 @@ import { Closing, closeCodes, type Peer } from "./peer.ts";
 
 export interface Subscription {
   readonly filter: EventFilter;
-  /** Whether events of the past are wanted. */
+  /** Whether to send events of the last minutes first. */
   readonly backfill: boolean;
 }
 
 const backfillMax: Micros = 15 * minute;
 
-/** A subscriber so far behind is told so: the log is not kept for ever. Longer than a back-fill, shorter than the log. */
+/**
+ * How far behind a subscriber may fall before its connection is closed. Longer than a backfill, and shorter than the log is
+ * kept.
+ */
 const behindMax: Micros = 20 * minute;
 
-/** How long a subscriber is kept while Redis is away: a restart or a fail-over passes unnoticed. */
+/** How long subscribers stay connected during a Redis outage. They do not notice a restart or a failover. */
 const outageMsMax = 5_000;
 const retryMsMax = 500;
 
 /**
  * Sends events until the signal is aborted.
  *
- * @throws the signal's reason; Closing when the subscriber is too slow; RedisUnreachable, HistoryUnavailable
+ * @throws the signal's reason
+ * @throws Closing if the subscriber is too slow
+ * @throws RedisUnreachable, HistoryUnavailable
  */
 export async function sendEvents(
   peer: Peer,
@@ -50,7 +55,7 @@ export async function sendEvents(
     const past = pastOf(filter);
     if (history !== null) await untilRecorded(log, history);
     const recorded = history === null ? startOfLog : await history.recordedPosition();
-    // What the recorder has not got to yet is in the log, but nobody asks for what came long before `since`.
+    // Entries that the recorder has not reached yet come from the log, unless they are older than `since`.
     const joint = later(recorded, earlier(position, positionBefore(past.since)));
     const events = history?.eachEvent(past) ?? [];
     sentAtJoint = await sendPast(peer, events, joint, signal);
@@ -67,16 +72,16 @@ export async function sendEvents(
   }
 }
 
-/** The part of a filter that a back-fill is made of, oldest first. */
+/** The filter for the backfill: the last minutes only, oldest first. */
 function pastOf(filter: EventFilter): EventFilter {
   const since = Math.max(filter.since, Date.now() * millisecond - backfillMax);
   return { ...filter, since, order: "ASC", distinct: false };
 }
 
 /**
- * Sends those events that were received up to the joint.
+ * Sends the events that were received up to the joint.
  *
- * @returns the ids of those received in the very millisecond of the joint: they may stand on either side of it
+ * @returns the ids of the events received in the same millisecond as the joint: the log may hold them after it
  */
 async function sendPast(
   peer: Peer,
@@ -96,7 +101,7 @@ async function sendPast(
   return sentAtJoint;
 }
 
-/** Reads on, also across a short outage of Redis. */
+/** Reads on, even during a short Redis outage. */
 function nextStretch(feed: EventFeed, position: LogPosition, signal: AbortSignal): Promise<Stretch> {
   return keepTrying(() => feed.next(position, signal), {
     signal,
@@ -108,7 +113,7 @@ function nextStretch(feed: EventFeed, position: LogPosition, signal: AbortSignal
 function refuseTooSlow({ events }: Stretch): void {
   const received = events.at(-1)?.event.received ?? Number.POSITIVE_INFINITY;
   if (received > Date.now() * millisecond - behindMax) return;
-  throw new Closing(closeCodes.tryAgain, "Too slow: events of the last minutes wait; connect again");
+  throw new Closing(closeCodes.tryAgain, "Too slow: more than 20 minutes behind; connect again");
 }
 
 function earlier(a: LogPosition, b: LogPosition): LogPosition {

@@ -1,25 +1,25 @@
 /**
- * One WebSocket's other end, as the handlers of this API see it.
+ * The other end of a WebSocket, as the handlers of this API see it.
  *
- * What comes in is handled in order: a ping is answered when everything before it has been handled, and so is the
- * peer's closing. Prefect's client takes a pong as the receipt for the events that it sent before the ping.
+ * Incoming frames are handled in order. A ping is answered once everything before it has been handled, and so is a
+ * close. Prefect's client treats a pong as the receipt for all events that it sent before the ping.
  */
 
 import { WebSocket } from "ws";
 
-/** Ends the connection with a code and a reason, from wherever a handler is. */
+/** Thrown by a handler to close the connection with a code and a reason. */
 export class Closing extends Error {
   override readonly name = "Closing";
   readonly code: number;
 
-  /** @param reason cut to what fits into a closing frame */
+  /** @param reason cut to fit into a close frame */
   constructor(code: number, reason: string) {
     super(reason);
     this.code = code;
   }
 }
 
-/** Closing codes. 1000 and 1001 would end a Python client's iteration as if all was said, so the server sends neither. */
+/** Close codes. The server never sends 1000 or 1001: they end a Python client's iteration as if there were no more events. */
 export const closeCodes = {
   protocol: 1002,
   unsupported: 1003,
@@ -31,15 +31,15 @@ export const closeCodes = {
 
 const queuedFramesMax = 2_000;
 const queuedLengthMax = 4 * 1024 * 1024;
-/** More than this unsent and the next message waits. */
+/** With more than this unsent, the next message waits. */
 const unsentBytesMax = 1024 * 1024;
 const reasonBytesMax = 123;
 
-/** A WebSocket that leaves the answer to a closing frame to its peer's handler, which may have frames left to handle. */
+/** A WebSocket whose handler answers the peer's close frame, because it may have frames left to handle first. */
 export class DeferringSocket extends WebSocket {
   onClosing: ((code?: number, reason?: string | Buffer) => void) | null = null;
 
-  /** Called by `ws` when the peer closes or breaks the protocol. */
+  /** Called by `ws` when the peer closes or violates the protocol. */
   override close(code?: number, reason?: string | Buffer): void {
     if (this.onClosing === null) this.closeNow(code, reason);
     else this.onClosing(code, reason);
@@ -73,7 +73,7 @@ export class Peer {
     socket.on("pong", () => {
       this.#alive = true;
     });
-    socket.on("error", () => {}); // the closing that follows says all
+    socket.on("error", () => {}); // a close event follows
     socket.on("close", () => {
       this.#end();
       this.#gone.abort(new Error("The peer is gone"));
@@ -81,18 +81,18 @@ export class Peer {
     socket.onClosing = (code, reason) => this.#end(code, reason);
   }
 
-  /** Aborted when the connection is gone or is to end. */
+  /** Aborted when the connection is lost or about to close. */
   get signal(): AbortSignal {
     return this.#gone.signal;
   }
 
   /**
-   * The messages that have come, once there is one; at most `countMax`, and none that follows a ping.
+   * Waits for messages, and returns at most `countMax` of them. It stops at a ping.
    *
-   * To call it again says that these are handled.
+   * Calling it again confirms that the previous messages have been handled.
    *
-   * @returns null when the peer closes and no more is to come
-   * @throws Closing when the server wants to end
+   * @returns null if the peer has closed and there are no more messages
+   * @throws Closing if the server is closing the connection
    */
   async take(countMax: number): Promise<string[] | null> {
     for (;;) {
@@ -113,20 +113,20 @@ export class Peer {
     return texts;
   }
 
-  /** The next message, or null when the peer closes before, or when it takes too long. */
-  async next(patienceMs: number): Promise<string | null> {
-    const impatience = setTimeout(() => this.#end(), patienceMs);
+  /** The next message; null if the peer closes first or takes too long. */
+  async next(timeoutMs: number): Promise<string | null> {
+    const timeout = setTimeout(() => this.#end(), timeoutMs);
     try {
       return (await this.take(1))?.[0] ?? null;
     } finally {
-      clearTimeout(impatience);
+      clearTimeout(timeout);
     }
   }
 
   /**
-   * Sends a message; waits while the peer is slow to take what was sent before.
+   * Sends a message. If the peer is slow, waits until it has taken the earlier ones.
    *
-   * @throws the signal's reason when the connection is gone or is to end
+   * @throws the signal's reason if the connection is lost or about to close
    */
   async send(message: string): Promise<void> {
     this.#gone.signal.throwIfAborted();
@@ -137,7 +137,7 @@ export class Peer {
       this.#socket.send(message, flushed);
       return;
     }
-    // Also called, with an error, when the connection breaks meanwhile.
+    // If the connection breaks, the callback is called with an error.
     await new Promise<void>((resolve) => {
       this.#socket.send(message, () => {
         flushed();
@@ -146,26 +146,26 @@ export class Peer {
     });
   }
 
-  /** Ends the connection in order. */
+  /** Closes the connection with a close frame. */
   close({ code, message }: Closing): void {
     this.#socket.onClosing = null;
     this.#socket.closeNow(code, fitting(message));
   }
 
-  /** Answers the peer's own closing, or closes as `ws` saw fit when the peer broke the protocol. */
+  /** Answers the peer's close frame; after a protocol violation, closes with the code that `ws` chose. */
   answerClosing(): void {
     this.#socket.onClosing = null;
     this.#socket.closeNow(...this.#closing);
   }
 
-  /** Asks the handler to end. */
+  /** Makes the handler stop. */
   stop(closing: Closing): void {
     this.#stopping ??= closing;
     this.#gone.abort(this.#stopping);
     this.#wake();
   }
 
-  /** Cuts a peer off of which nothing was heard, and which took nothing, since the last call. */
+  /** Terminates the connection if the peer has sent and taken nothing since the last call. */
   heartbeat(): void {
     if (!this.#alive) {
       this.#socket.terminate();
@@ -195,7 +195,7 @@ export class Peer {
   #answerPings(): void {
     for (let frame = this.#frames[0]; frame !== undefined && "ping" in frame; frame = this.#frames[0]) {
       this.#frames.shift();
-      // Whoever sends pings and reads no pongs gets no more of them.
+      // A peer that sends pings but does not read the pongs gets no more of them.
       if (this.#socket.bufferedAmount < unsentBytesMax) this.#socket.pong(frame.ping);
     }
   }
@@ -208,7 +208,7 @@ export class Peer {
   }
 }
 
-/** As much of a text as fits into a closing frame. */
+/** As much of a text as fits into a close frame. */
 function fitting(reason: string): string {
   const bytes = Buffer.from(reason);
   if (bytes.length <= reasonBytesMax) return reason;

@@ -1,6 +1,6 @@
 /**
- * The WebSocket operations, for the OpenAPI document; and the answer to clients that ask for them without a WebSocket.
- * Handshakes never come here: see websockets.ts.
+ * The WebSocket operations for the OpenAPI document, and the answer to plain HTTP requests at their paths.
+ * Handshakes do not come here: see websockets.ts.
  */
 
 import { RefusalSchema } from "../http/answers.ts";
@@ -49,7 +49,7 @@ export function socketRoutes(): Route[] {
         id: "streamEvents",
         summary: "Stream events over a WebSocket",
         description:
-          'After `auth` as for /events/in, send `{"type": "filter", "filter": <EventFilter>, "backfill": true}`. Each matching event comes as `{"type": "event", "event": …}`: first those of the last 15 minutes, then new ones.',
+          'After `auth` as for /events/in, send `{"type": "filter", "filter": <EventFilter>, "backfill": true}`. Each matching event arrives as `{"type": "event", "event": …}`: first those of the last 15 minutes, then new ones.',
         tag: "events",
         scope: socketScopes.out,
         answers,

@@ -1,8 +1,8 @@
 /**
- * WebSockets beside the HTTP API: `/events/in` and `/events/out`, on the same port and below the same bases.
+ * The WebSockets of the API: `/events/in` and `/events/out`, on the same port and below the same bases.
  *
- * A client that offers the subprotocol `prefect` says who it is in its first message. One that does not is let in by
- * the headers of its handshake, as an HTTP request would be, and exchanges no such messages.
+ * A client that offers the subprotocol `prefect` authenticates in its first message. Any other client authenticates by
+ * the headers of its handshake, as in an HTTP request, and skips that message.
  */
 
 import { type IncomingMessage, STATUS_CODES } from "node:http";
@@ -27,22 +27,22 @@ export interface WebSocketOptions {
   readonly tenants: Tenants;
   readonly meter: IngestMeter;
   readonly logger: Pick<Logger, "error" | "warn">;
-  /** How often peers are pinged; one that is silent and takes nothing for as long is cut off. Default 30 s. */
+  /** How often peers are pinged. One that sends and takes nothing for that long is cut off. Default 30 s. */
   readonly heartbeatMs?: number;
-  /** How long a peer has for the messages that open a connection. Default 30 s. */
+  /** How long a peer has for each of its opening messages. Default 30 s. */
   readonly openingMs?: number;
 }
 
-/** What the HTTP server hands its upgrades to. */
+/** The HTTP server passes its upgrade requests here. */
 export interface WebSockets {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Ends all connections in order, the events that are being appended first. */
+  /** Closes all connections, after appending the events that are under way. */
   stop(): Promise<void>;
 }
 
 interface Call {
   readonly direction: SocketDirection;
-  /** The workspace that the path names, if it does. */
+  /** The workspace that the path names; null if it names none. */
   readonly workspace: string | null;
   readonly headers: Headers;
   /** Whether the client offers Prefect's subprotocol. */
@@ -51,15 +51,15 @@ interface Call {
 
 const subprotocol = "prefect";
 
-/** An event at its largest, were each of its characters escaped. */
+/** The largest event, if each of its characters were escaped. */
 const frameBytesMax = 6 * eventBytesMax;
 const heartbeatMsDefault = 30_000;
 const openingMsDefault = 30_000;
-/** How often those connected are asked for their keys again. */
+/** How often the keys of open connections are checked again. */
 const readmissionMs = 1_000;
-/** Peers that have not closed so long after the server began to stop are cut off. */
+/** When the server stops, peers that have not closed after this time are cut off. */
 const stopPatienceMs = 5_000;
-/** How many milliseconds a peer has to answer a closing; spread, because the package's types do not know it yet. */
+/** How long a peer has to answer a close frame, in milliseconds. Spread below, because the types of `ws` lack the option. */
 const closeTimeout = { closeTimeout: 5_000 };
 
 export function createWebSockets(options: WebSocketOptions): WebSockets {
@@ -80,7 +80,7 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
   server.on("wsClientError", ({ message }, socket) => {
     refuseUpgrade(
       socket,
-      new Refusal(400, "handshake", { detail: `This is no WebSocket handshake: ${message}` }),
+      new Refusal(400, "handshake", { detail: `This is not a valid WebSocket handshake: ${message}` }),
     );
   });
   const heartbeat = setInterval(() => {
@@ -132,7 +132,7 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     const sending = feeds.using(tenant.workspace, tenant.log, (feed) =>
       sendEvents(peer, tenant, feed, subscription, signal),
     );
-    // What a subscriber still says is of no concern, but its pings want answers and its leaving is to be noticed.
+    // Further messages are ignored, but pings need answers and a close must be noticed.
     const listening = ignoreMessages(peer).finally(() => leaving.abort(left));
     try {
       await Promise.race([sending, listening]);
@@ -144,15 +144,15 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
   function closingOf(error: unknown, direction: SocketDirection): Closing {
     if (error instanceof Closing) return error;
     if (isUnreachable(error)) {
-      logger.warn({ direction, err: error }, "Redis cannot be reached; a WebSocket was closed");
-      const remedy = direction === "in" ? "send again what no pong confirmed" : "connect again";
-      return new Closing(closeCodes.tryAgain, `The log cannot be reached; ${remedy}`);
+      logger.warn({ direction, err: error }, "Redis is unavailable; closed a WebSocket");
+      const remedy = direction === "in" ? "resend what no pong confirmed" : "connect again";
+      return new Closing(closeCodes.tryAgain, `Redis is unavailable; ${remedy}`);
     }
     if (isHistoryUnavailable(error)) {
-      logger.warn({ direction, err: error }, "The history is unavailable; a WebSocket was closed");
+      logger.warn({ direction, err: error }, "The history is unavailable; closed a WebSocket");
       return new Closing(closeCodes.tryAgain, "The history is unavailable; connect again");
     }
-    logger.error({ direction, err: error }, "A WebSocket failed");
+    logger.error({ direction, err: error }, "WebSocket failed");
     return new Closing(closeCodes.failed, "Internal error");
   }
 
@@ -161,7 +161,7 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
       socket.on("error", () => socket.destroy());
       open(request, socket, head).catch((error: unknown) => {
         if (!(error instanceof Refusal) && !isUnreachable(error)) {
-          logger.error({ err: error }, "A WebSocket could not be opened");
+          logger.error({ err: error }, "WebSocket handshake failed");
         }
         refuseUpgrade(socket, error);
       });
@@ -213,19 +213,19 @@ function decoded(segment: string): string {
   }
 }
 
-/** For whom a connection is, and a way to ask that again. */
+/** The tenant of a connection, and how to look it up again. */
 interface Admission {
   readonly tenant: Tenant;
   readonly renew: () => Promise<Tenant>;
 }
 
-/** Ends a connection whose key was taken back: otherwise whoever has one open would keep it for good. */
+/** Closes a connection whose key has been revoked. Otherwise an open connection would outlive its key. */
 async function readmit(peer: Peer, { renew }: Admission, direction: SocketDirection): Promise<void> {
   const mayStay = await renew().then(
     (tenant) => may(tenant, socketScopes[direction]),
-    (error: unknown) => !(error instanceof Refusal), // while Redis is away nothing new is known
+    (error: unknown) => !(error instanceof Refusal), // during a Redis outage nothing new is known
   );
-  if (!mayStay) peer.stop(new Closing(closeCodes.policy, "The key is not valid any more"));
+  if (!mayStay) peer.stop(new Closing(closeCodes.policy, "The key is no longer valid"));
 }
 
 async function admitByHeaders(tenants: Tenants, { headers, workspace, direction }: Call): Promise<Admission> {
@@ -241,7 +241,7 @@ function lacks(direction: SocketDirection): string {
 
 const AuthSchema = z.object({ type: z.literal("auth"), token: z.string().nullish() });
 
-/** @throws Closing when the peer's first message does not admit it */
+/** @throws Closing if the peer's first message is not a valid authentication */
 async function admitByMessage(
   peer: Peer,
   tenants: Tenants,
@@ -265,7 +265,7 @@ async function admitByMessage(
 
 const SubscriptionSchema = z.object({ filter: EventFilterSchema, backfill: z.boolean().default(true) });
 
-/** @throws Closing when the message asks for no events, or for which is unclear */
+/** @throws Closing if the message is not a valid subscription */
 function readSubscription(text: string | null): Subscription {
   const message = parsed(text);
   if (!isRecord(message) || message["type"] !== "filter") {
@@ -290,7 +290,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-/** Answers a handshake as HTTP, and ends the connection. */
+/** Answers a handshake with an HTTP response, and closes the connection. */
 function refuseUpgrade(socket: Duplex, error: unknown): void {
   const { status, body } = refusalOf(error);
   const text = JSON.stringify(body);
@@ -305,9 +305,9 @@ function refuseUpgrade(socket: Duplex, error: unknown): void {
 }
 
 function refusalOf(error: unknown): { status: number; body: object } {
-  if (isUnreachable(error)) return { status: 503, body: { detail: "The log cannot be reached; try again" } };
+  if (isUnreachable(error)) return { status: 503, body: { detail: "Redis is unavailable; try again" } };
   if (!(error instanceof Refusal))
     return { status: 500, body: { exception_message: "Internal Server Error" } };
-  // Prefect's server refuses a handshake with 403 whatever is missing, and its clients know no other.
+  // Prefect's server refuses every handshake with 403, and its clients expect no other status.
   return { status: error.status === 401 ? 403 : error.status, body: error.body };
 }

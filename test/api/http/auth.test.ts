@@ -181,7 +181,7 @@ describe("a server with keys", () => {
     if (path === "/events/out") client.send({ type: "filter", filter: {} });
     await server.keys.put({ ...key, revoked: new Date().toISOString() });
     const revoked = performance.now();
-    expect(await client.closed).toEqual({ code: 1008, reason: "The key is not valid any more" });
+    expect(await client.closed).toEqual({ code: 1008, reason: "The key is no longer valid" });
     expect(performance.now() - revoked).toBeLessThan(4_000);
   });
 

@@ -67,7 +67,7 @@ describe("a valid batch", () => {
     expect(await api.entries()).toEqual([]);
   });
 
-  test("may hold as many events as there is room for in a body", async () => {
+  test("may hold as many events as there is room for in a body", { timeout: 240_000 }, async () => {
     const events = Array.from({ length: 80_000 }, () => ({
       ...pumpEvent(),
       id: randomUUID(),
@@ -78,7 +78,7 @@ describe("a valid batch", () => {
     expect(new Set(stored)).toEqual(new Set(events.map(({ id }) => id)));
   });
 
-  test("may be as large as the limits allow", async () => {
+  test("may be as large as the limits allow", { timeout: 240_000 }, async () => {
     const count = 50_000;
     const event = { ...pumpEvent(), id: undefined };
     const batch = Array.from({ length: count }, (_, index) => ({
@@ -187,7 +187,7 @@ describe("a batch with a mistake", () => {
     { body: "", loc: ["body", 0], msg: "line 1, column 1: expected a value" },
     { body: '[{"id": x}]', loc: ["body", 8], msg: "line 1, column 9: expected a value" },
     { body: '[\n{"a": 1,}\n]', loc: ["body", 10], msg: "line 2, column 9: expected a key in double quotes" },
-  ])("$body is no JSON, and the place is named", async ({ body, loc, msg }) => {
+  ])("$body is not valid JSON, and the place is named", async ({ body, loc, msg }) => {
     const { exception_detail } = await refusalOf(await api.post(body));
     expect(exception_detail).toMatchObject([
       { type: "json_invalid", loc, msg: expect.stringContaining(msg) },

@@ -63,7 +63,7 @@ describe("a WebSocket for events", () => {
   });
 
   test.each([
-    { frame: '{"event": ', reason: /^Invalid event: no JSON at column 11/ },
+    { frame: '{"event": ', reason: /^Invalid event: not valid JSON at column 11/ },
     { frame: "[]", reason: /^Invalid event: / },
     { frame: pumpEvent({ id: "17" }), reason: /^Invalid event: id: Input should be a valid UUID$/ },
     { frame: pumpEvent({ occurred: undefined }), reason: /^Invalid event: occurred: Field required$/ },
