@@ -195,7 +195,10 @@ describe("when things break", () => {
       client.send(pumpEvent());
       const pong = client.ping();
       const closed = await client.closed;
-      expect(closed).toEqual({ code: 1013, reason: expect.stringContaining("send again") });
+      expect(closed).toEqual({
+        code: 1013,
+        reason: expect.stringContaining("resend what no pong confirmed"),
+      });
       await expect(Promise.race([pong.then(() => "pong"), Promise.resolve("none")])).resolves.toBe("none");
     } finally {
       await broken.stop();
