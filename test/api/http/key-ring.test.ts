@@ -62,3 +62,18 @@ test("what was known of a key holds for five minutes while Redis is unavailable,
   now += 2_000;
   await expect(ring.find(token)).rejects.toThrow(RedisUnreachable);
 });
+
+// A client that tries ids at random must not fill the memory of the server.
+test("at most 10,000 ids are cached", async () => {
+  const { key, token } = await newKey();
+  const ring = new KeyRing(redis);
+  await ring.find(token);
+  const reads = vi.spyOn(KeyStore.prototype, "find");
+  await ring.find(token);
+  expect(reads).not.toHaveBeenCalled();
+  const guesses = Array.from({ length: 10_000 }, (_, guess) => guess.toString(16).padStart(12, "0"));
+  await Promise.all(guesses.map((id) => ring.find(`tripline_${id}_${"x".repeat(43)}`)));
+  reads.mockClear();
+  await ring.find(token);
+  expect(reads.mock.calls).toEqual([[key.id]]);
+});
