@@ -1,6 +1,6 @@
 /** What all commands have in common: the form of their help, and of the complaint when one is misused. */
 
-import type { Command } from "commander";
+import type { Command, Option } from "commander";
 import { paint, wantsColor } from "./output/style.ts";
 
 /** Adds examples to the help of a command. */
@@ -45,5 +45,18 @@ export function withForm(command: Command, words: readonly string[]): Command {
     .helpOption("-h, --help", "show this help")
     .helpCommand(false)
     .showHelpAfterError(`Run ${words.join(" ")} --help to see what it takes.`)
-    .configureHelp({ styleTitle: heading });
+    .configureHelp({ styleTitle: heading, optionDescription });
+}
+
+/** Commander's own form quotes some defaults and not others, and repeats what the name of the option says. */
+function optionDescription(option: Option): string {
+  const { description, argChoices, defaultValue, defaultValueDescription, envVar } = option;
+  const value = defaultValueDescription ?? (defaultValue === undefined ? undefined : String(defaultValue));
+  const showsDefault = value !== undefined && value !== "" && value !== "false";
+  const notes = [
+    ...(argChoices === undefined ? [] : [argChoices.join(", ")]),
+    ...(showsDefault ? [`default: ${value}`] : []),
+    ...(envVar === undefined ? [] : [`env: ${envVar}`]),
+  ];
+  return notes.length === 0 ? description : `${description} (${notes.join("; ")})`;
 }

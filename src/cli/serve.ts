@@ -17,6 +17,7 @@ import { startTelemetry, TelemetryUnavailable } from "../telemetry/telemetry.ts"
 import { version } from "../version.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
 import { CommandFailure } from "./failure.ts";
+import { addExamples } from "./help.ts";
 import { createLogger } from "./logger.ts";
 import { Running } from "./running.ts";
 import { openSharedHistory } from "./serve-history.ts";
@@ -33,19 +34,25 @@ import {
 import { untilStopped } from "./stop.ts";
 
 export function serveCommand(): Command {
-  return addSettings(new Command("serve"))
-    .description("Run the server. Every option can also be set in the environment; see docs/settings.md.")
-    .action(async (settings: Settings, command: Command) => {
-      const stopped = untilStopped();
-      const logger = createLogger(settings.logLevel, settings.logFormat);
-      // Beside an API on the same machine, a process without that role would want the same port.
-      const listens = settings.roles.includes("api") || command.getOptionValueSource("port") !== "default";
-      const serving = await startServing(settings, logger, { listens });
-      const signal = await stopped;
-      logger.info({ signal }, "Stopping");
-      await serving.stop();
-      logger.info({}, "Stopped");
-    });
+  const command = addSettings(new Command("serve")).description(
+    "Run the server. Every option can also be set in the environment; see docs/settings.md.",
+  );
+  addExamples(command, [
+    ["tripline serve --rules rules", "everything in one process"],
+    ["tripline serve --roles api,recorder", "the other roles run elsewhere"],
+    ["tripline serve --port 0 --log-format text", "on a free port, with a log for people"],
+  ]);
+  return command.action(async (settings: Settings, command: Command) => {
+    const stopped = untilStopped();
+    const logger = createLogger(settings.logLevel, settings.logFormat);
+    // Beside an API on the same machine, a process without that role would want the same port.
+    const listens = settings.roles.includes("api") || command.getOptionValueSource("port") !== "default";
+    const serving = await startServing(settings, logger, { listens });
+    const signal = await stopped;
+    logger.info({ signal }, "Stopping");
+    await serving.stop();
+    logger.info({}, "Stopped");
+  });
 }
 
 export interface Serving {

@@ -214,8 +214,21 @@ export function settingsOptions(): Option[] {
   ];
 }
 
+/** The sections of the help, as in docs/settings.md: a heading, and the first option below it. */
+const sections: readonly (readonly [heading: string, firstOption: string])[] = [
+  ["What runs, and where:", "roles"],
+  ["History:", "historyUrl"],
+  ["When triggers fire:", "lateness"],
+  ["Actions:", "concurrency"],
+  ["Logs:", "logLevel"],
+];
+
 export function addSettings(command: Command): Command {
-  for (const option of settingsOptions()) command.addOption(option);
+  let heading = "Options:";
+  for (const option of settingsOptions()) {
+    heading = sections.find(([, first]) => first === option.attributeName())?.[0] ?? heading;
+    command.addOption(option.helpGroup(heading));
+  }
   return command;
 }
 

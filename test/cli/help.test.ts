@@ -19,8 +19,7 @@ describe("the help", () => {
     const { code, stdout } = await sandbox.output([...name.split(" "), "--help"]);
     expect(code).toBe(0);
     expect(stdout).not.toMatch(/default: (?:\{|\[)/);
-    // serve is described by docs/settings.md.
-    if (name !== "serve") expect(stdout).toContain("Examples:\n");
+    expect(stdout).toContain("Examples:\n");
   });
 
   test("of tripline alone, and of a group alone, answers what there is", async () => {
