@@ -162,6 +162,37 @@ test("`apply` leaves alone what a watched file has come to define since planning
   expect((await byName(log))["pumps"]).toMatchObject({ description: "Watched", source: { kind: "file" } });
 });
 
+test("what `apply` changes is changed, and a plan that is refused changes nothing", async () => {
+  const { log, load, apply } = newLog();
+  const applying = { from: "apply", prune: true } as const;
+  const sent = (text: string) => {
+    const { automations, destinations } = load(text);
+    const source = { kind: "api", applied: { file: "rules/pumps.yaml", enabled: true } } as const;
+    return { automations: automations.map((rule) => ({ ...rule, source })), destinations };
+  };
+  await applyRules(log, sent(list(pumps)), applying);
+  await applyRules(log, sent(list(pumps.replace("trigger", "description: Sent, trigger"))), applying);
+  expect((await byName(log))["pumps"]).toMatchObject({ description: "Sent" });
+  await apply(list(vents));
+  const position = await log.lastPosition();
+  const { refusals } = await applyRules(log, sent(list(vents)), applying);
+  expect(refusals).toHaveLength(1);
+  expect(await log.lastPosition()).toBe(position);
+  expect(Object.keys(await byName(log)).sort()).toEqual(["pumps", "vents"]);
+});
+
+test("destinations are stored, changed and deleted with their files", async () => {
+  const { log, apply } = newLog();
+  const ops = "destinations: [{name: ops, type: slack, url: 'https://slack.example/a'}]";
+  const stored = async () => (await log.destinations.list()).map(({ definition }) => definition);
+  await apply(ops);
+  expect(await stored()).toMatchObject([{ name: "ops", url: "https://slack.example/a" }]);
+  await apply(ops.replace("/a", "/b"));
+  expect(await stored()).toMatchObject([{ name: "ops", url: "https://slack.example/b" }]);
+  await apply("automations: []");
+  expect(await stored()).toEqual([]);
+});
+
 test("hooks become those of the files, and stay when none are given", async () => {
   const { log, load, apply } = newLog();
   const hook = "hooks: [{name: door, template: {event: door.opened, resource: {prefect.resource.id: door}}}]";

@@ -51,6 +51,31 @@ describe.each(sides)("rules of $side.from", ({ side, source }) => {
     const stored = automation(pumps, source(), { created: 1, updated: 2 });
     const plan = planChanges(holding(stored), wanting(automation(pumps, source())), side);
     expect(plan.automations).toEqual([{ kind: "unchanged", after: stored }]);
+    expect([plan.refusals, plan.warnings]).toEqual([[], []]);
+  });
+
+  test("are planned in the order of their names", () => {
+    const [a, b, c, d] = ["a", "b", "c", "d"].map((name) =>
+      automation(`{name: ${name}, trigger: {}}`, source()),
+    );
+    const plan = planChanges(holding(c!, a!), wanting(d!, c!, b!), { ...side, prune: true });
+    const planned = plan.automations.map((change) =>
+      change.kind === "delete" ? `delete ${change.before.name}` : `${change.kind} ${change.after.name}`,
+    );
+    expect(planned).toEqual(["delete a", "create b", "unchanged c", "create d"]);
+  });
+
+  test("leave the names of others alone", () => {
+    const byHand = automation("{name: by-hand, trigger: {}}", { kind: "api" });
+    const { refusals, warnings } = planChanges(holding(byHand), wanting(automation(pumps, source())), side);
+    expect([refusals, warnings]).toEqual([[], []]);
+  });
+
+  // Nothing is known of what a rule said before, so what it says now counts.
+  test("decide whether an automation is enabled that no rule has defined before", () => {
+    const byHand = automation(pumps, { kind: "api" }, { enabled: false });
+    const [change] = planChanges(holding(byHand), wanting(automation(pumps, source())), side).automations;
+    expect(change).toMatchObject({ kind: "change", after: { enabled: true } });
   });
 
   test.each([
@@ -129,5 +154,31 @@ describe("destinations", () => {
     expect(plan(ofApi, [ops!], files)).toMatchObject({ refusals: [], destinations: [{ kind: "change" }] });
     const refused = plan(ofFile, [{ ...ops!, source: { kind: "api" } }], apply);
     expect(refused.refusals).toEqual([expect.stringMatching(/^Destination "ops" is already defined in /)]);
+  });
+
+  test("that nobody else defines are no conflict", () => {
+    const sent = { ...ops!, source: { kind: "api" } as const };
+    expect(plan(ofApi, [sent], apply).refusals).toEqual([]);
+    expect(plan(ofFile, [], apply).refusals).toEqual([]);
+    expect(plan(ofFile, [ops!], files)).toMatchObject({ refusals: [], warnings: [] });
+  });
+});
+
+describe("hooks", () => {
+  const hooksIn = (...names: string[]) =>
+    loadText(
+      `hooks: [${names.map((name) => `{name: ${name}, template: {event: ${name}.opened, resource: {prefect.resource.id: ${name}}}}`).join(", ")}]`,
+      { now: 5 },
+    ).hooks;
+  const plan = (stored: DesiredRules["hooks"] & object, hooks: DesiredRules["hooks"] & object) =>
+    planChanges({ ...nothing, hooks: stored }, { automations: [], destinations: [], hooks }, files).hooks;
+
+  test("are replaced as a whole when one of them differs, and only then", () => {
+    const [door, gate] = hooksIn("door", "gate");
+    const changed = { ...gate!, description: "The gate" };
+    expect(plan([door!, gate!], [gate!, door!])).toBeNull();
+    expect(plan([door!, gate!], [door!, changed])).toEqual([door, changed]);
+    expect(plan([door!, gate!], [door!])).toEqual([door]);
+    expect(plan([door!], [gate!])).toEqual([gate]);
   });
 });

@@ -68,7 +68,7 @@ test("at most 10,000 ids are cached", async () => {
   const { key, token } = await newKey();
   const ring = new KeyRing(redis);
   await ring.find(token);
-  const reads = vi.spyOn(KeyStore.prototype, "find");
+  const reads = vi.spyOn(ApiKeyStore.prototype, "find");
   await ring.find(token);
   expect(reads).not.toHaveBeenCalled();
   const guesses = Array.from({ length: 10_000 }, (_, guess) => guess.toString(16).padStart(12, "0"));
