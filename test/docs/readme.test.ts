@@ -101,7 +101,7 @@ describe("what it prints", () => {
 
   test("is the explanation of an event that does not match", async () => {
     const [example = ""] = shown.filter((text) => text.includes("explain"));
-    const [, id = ""] = /--event (\S+)/.exec(example) ?? [];
+    const [, id = ""] = /explain (\S+)/.exec(example) ?? [];
     const event = {
       id,
       occurred: "2026-01-05T09:00:00Z",
