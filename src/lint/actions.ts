@@ -1,4 +1,4 @@
-/** Actions that never run, name what is not there, or say less than they seem to. */
+/** Warnings about actions: those that never run, name something unknown, or print less than they seem to. */
 
 import { type ActionDefinition, fieldKind, textsOf } from "../core/model/action.ts";
 import type { Automation } from "../core/model/automation.ts";
@@ -9,9 +9,9 @@ import { isAlwaysOpen, type TriggerPart } from "./triggers.ts";
 import { quoted, type RulePath, type TriggerFinding } from "./warning.ts";
 
 export interface ActionContext {
-  /** The names of all automations, where all are known; otherwise null. */
+  /** The names of all automations; null when not all are known. */
   readonly names: ReadonlySet<string> | null;
-  /** Another automation reacts to this one's firings. */
+  /** True when another automation reacts to this one's firings. */
   readonly isWatched: boolean;
 }
 
@@ -34,7 +34,7 @@ export function findActionMistakes(
   const resolves = part.kind === "event" && part.definition.posture === "Proactive";
   if (!resolves && automation.actions_on_resolve.length > 0) {
     const what = part.kind === "event" ? "a Reactive trigger" : `a ${part.definition.type} trigger`;
-    const reason = `${what} is never resolved: only an absence is, so these actions never run`;
+    const reason = `${what} is never resolved, because only an absence is, so these actions never run`;
     const fix = "move them to actions, or to an automation with posture: Proactive";
     found.push({ code: "TL504", path: ["actions_on_resolve"], reason, fix });
   }
@@ -45,13 +45,14 @@ export function findActionMistakes(
         const uses = templateUses(text);
         if (uses.needsEvent && field !== "actions_on_resolve" && mayLackEvent(part)) {
           const reason =
-            "event is empty when nothing was ever seen, and so is everything that the template reads from it";
-          const fix = 'ask first: {% if event %}…{% endif %}, or give a default: {{ … | default("never") }}';
+            "if no event was ever seen, event is empty, and so is everything that the template reads from it";
+          const fix =
+            'check first: {% if event %}…{% endif %}, or give a default: {{ … | default("never") }}';
           found.push({ code: "TL601", path, reason, fix });
         }
         for (const { owner, part: missing, known } of uses.absent) {
           const near = nearMiss(missing, known)?.word;
-          const reason = `${owner} has no ${quoted(missing)}, so the text is empty there`;
+          const reason = `${owner} has no ${quoted(missing)}, so it prints nothing`;
           const fix = near === undefined ? `read one of ${known.join(", ")}` : `did you mean ${near}?`;
           found.push({ code: "TL604", path, reason, fix });
         }
@@ -59,7 +60,7 @@ export function findActionMistakes(
         if (unknown === undefined) continue;
         const keys =
           part.labels.length === 0 ? "there are none" : `there are ${part.labels.map(quoted).join(", ")}`;
-        const reason = `labels holds the labels of for_each (${keys}), and never ${quoted(unknown)}`;
+        const reason = `labels contains only the labels of for_each (${keys}), not ${quoted(unknown)}`;
         const fix = `add ${unknown} to for_each, or read it from event.resource`;
         found.push({ code: "TL602", path, reason, fix });
       }
@@ -86,7 +87,7 @@ function findUnknownAutomation(
   const { automation: name, automation_id: id } = action;
   if (names === null || name === undefined || typeof id === "string" || names.has(name)) return [];
   const near = nearMiss(name, names)?.word;
-  const reason = `none of these rules is named ${quoted(name)}`;
+  const reason = `no automation in these rules is named ${quoted(name)}`;
   const fix =
     near === undefined
       ? "name an automation of these rules; for an automation that was created over the API, use its automation_id"
@@ -94,7 +95,7 @@ function findUnknownAutomation(
   return [{ code: "TL603", path: [...path, "automation"], reason, fix }];
 }
 
-/** True when the trigger may fire for a silence in which no event was ever seen. */
+/** True when the trigger may fire for a silence without any event before it. */
 function mayLackEvent(part: TriggerPart): boolean {
   if (part.kind === "event") {
     if (part.definition.posture === "Reactive") return false;

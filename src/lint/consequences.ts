@@ -1,11 +1,10 @@
 /**
- * The events that an automation's firings cause, before any of them has happened, and which triggers surely cover
- * them.
+ * Predicts the events that an automation's firings will cause, and which triggers certainly cover them.
  *
- * What a text will be is known in one of three ways. It is written out. Or an event from outside decides, as where
- * the triggering event's own resource is used: then every value that the trigger lets through can come about. Or
- * it is a template: then nothing is known but what is written around the placeholders, and only what holds for
- * whatever it may render to is claimed.
+ * The value of a text is known in one of three ways. It is written out. Or it comes from an event from outside, for
+ * example if the triggering event's own resource is used; then every value that the trigger covers is possible. Or it is a
+ * template; then only the text around the placeholders is known, and only what is true for every possible result is
+ * claimed.
  */
 
 import type { ActionDefinition } from "../core/model/action.ts";
@@ -15,7 +14,7 @@ import { replaceReferences, unescapeReference } from "../core/model/reference.ts
 import type { Specification } from "../core/model/specification.ts";
 import { isTemplate } from "../templates/template.ts";
 import { actionListsOf } from "./actions.ts";
-import { findCommonValue, surelyWithin } from "./pattern-search.ts";
+import { alwaysWithin, findCommonValue } from "./pattern-search.ts";
 import { type EventPart, leavesOf, type TriggerPart } from "./triggers.ts";
 
 type Values =
@@ -25,7 +24,7 @@ type Values =
 
 interface PossibleResource {
   readonly labels: ReadonlyMap<string, Values>;
-  /** It is a resource from outside, and may have any other label. */
+  /** True for a resource from outside, which may have any other label. */
   readonly isOpen: boolean;
 }
 
@@ -37,15 +36,15 @@ export interface PossibleEvent {
   readonly related: readonly PossibleResource[];
 }
 
-/** An automation with its trigger made ready. */
-export interface Ruled {
+/** An automation and its compiled trigger. */
+export interface CompiledRule {
   readonly automation: Automation;
   readonly part: TriggerPart;
 }
 
-/** What the automation's firings, and their actions, may append to the log. */
-export function possibleEvents(ruled: Ruled, all: readonly Ruled[]): PossibleEvent[] {
-  const { automation, part } = ruled;
+/** The events that the automation's firings and actions may append to the log. */
+export function possibleEvents(rule: CompiledRule, all: readonly CompiledRule[]): PossibleEvent[] {
+  const { automation, part } = rule;
   const events = [lifecycleEvent(automation, part, "triggered")];
   if (isProactiveRoot(part)) events.push(lifecycleEvent(automation, part, "resolved"));
   let index = 0;
@@ -53,8 +52,8 @@ export function possibleEvents(ruled: Ruled, all: readonly Ruled[]): PossibleEve
     for (const action of actions) {
       const outcomes =
         action.type === "do-nothing" ? ["triggered", "executed"] : ["triggered", "executed", "failed"];
-      for (const outcome of outcomes) events.push(actionEvent(ruled, action, index, outcome));
-      if (action.type === "emit-event") events.push(...emittedEvents(action, ruled));
+      for (const outcome of outcomes) events.push(actionEvent(rule, action, index, outcome));
+      if (action.type === "emit-event") events.push(...emittedEvents(action, rule));
       if (action.type === "pause-automation" || action.type === "resume-automation")
         events.push(updatedEvent(action, all));
       index++;
@@ -64,19 +63,19 @@ export function possibleEvents(ruled: Ruled, all: readonly Ruled[]): PossibleEve
 }
 
 /**
- * True when the trigger surely covers the event, as far as anything is sure of it.
+ * True when the trigger certainly covers the event.
  *
- * @param leads counts only an event that can bring about a firing, so that the line of causes goes on: a Reactive
- *   trigger fires with an event that it expects, whatever opened its window
+ * @param canFire true to count only events that can cause a firing, so that the chain goes on: a Reactive trigger fires
+ *   with an event that it expects, and not with one that opens its window
  */
 export function isCovered(
   event: PossibleEvent,
   { compiled, definition }: EventPart,
-  leads: boolean,
+  canFire: boolean,
 ): boolean {
   const { expect, after, match, related } = compiled;
   const isExpected = expect.length === 0 || mayMatch(event.name, expect);
-  const opens = (!leads || definition.posture === "Proactive") && mayMatch(event.name, after);
+  const opens = (!canFire || definition.posture === "Proactive") && mayMatch(event.name, after);
   if (!(isExpected || opens) || !mayInclude(match, event.resource)) return false;
   return related.every(
     (specification) =>
@@ -94,7 +93,7 @@ function mayInclude(specification: Specification, { labels, isOpen }: PossibleRe
 function mayMatch(values: Values, patterns: readonly Glob[]): boolean {
   if (patterns.length === 0) return false;
   if (values.kind === "written") return patterns.some((pattern) => pattern.matches(values.value));
-  if (values.kind === "template") return surelyWithin(values.glob, patterns);
+  if (values.kind === "template") return alwaysWithin(values.glob, patterns);
   return findCommonValue(values.patterns, patterns).kind === "found";
 }
 
@@ -119,7 +118,7 @@ function isProactiveRoot(part: TriggerPart): boolean {
   return part.kind === "event" && part.definition.posture === "Proactive";
 }
 
-// As core/consequence.ts makes them; null stands for what is only known when it happens.
+// The events that core/machine/consequence.ts makes. Null stands for a value that is known only when it happens.
 function eventResource(role: string): PossibleResource {
   const { labels } = resourceOf({ "prefect.resource.role": role });
   const id: Values = { kind: "template", glob: compileGlob("prefect-cloud.event.*") };
@@ -141,7 +140,7 @@ function lifecycleEvent(automation: Automation, part: TriggerPart, what: string)
 }
 
 function actionEvent(
-  { automation, part }: Ruled,
+  { automation, part }: CompiledRule,
   action: ActionDefinition,
   index: number,
   outcome: string,
@@ -166,7 +165,7 @@ function actionEvent(
 
 type PauseOrResume = Extract<ActionDefinition, { type: "pause-automation" | "resume-automation" }>;
 
-function updatedEvent(action: PauseOrResume, all: readonly Ruled[]): PossibleEvent {
+function updatedEvent(action: PauseOrResume, all: readonly CompiledRule[]): PossibleEvent {
   const name = "prefect-cloud.automation.updated";
   const target = all.find(
     ({ automation }) => automation.id === action.automation_id || automation.name === action.automation,
@@ -182,8 +181,8 @@ function updatedEvent(action: PauseOrResume, all: readonly Ruled[]): PossibleEve
 
 type Emission = Extract<ActionDefinition, { type: "emit-event" }>;
 
-/** One for each trigger of the tree that a triggering event may come from. */
-function emittedEvents(action: Emission, { automation, part }: Ruled): PossibleEvent[] {
+/** The emitted event, once for each trigger of the tree that may provide the triggering event. */
+function emittedEvents(action: Emission, { automation, part }: CompiledRule): PossibleEvent[] {
   return leavesOf(part).map((leaf) => {
     const rendered = (text: string): Values => valuesOf(text, leaf);
     const resource: PossibleResource =
@@ -193,7 +192,7 @@ function emittedEvents(action: Emission, { automation, part }: Ruled): PossibleE
             isOpen: true,
           }
         : renderedResource(action.resource, rendered);
-    const related = action.related.map((one) => renderedResource(one, rendered));
+    const related = action.related.map((labels) => renderedResource(labels, rendered));
     const shown = `the event ${JSON.stringify(action.event)} of ${JSON.stringify(automation.name)}`;
     return { shown, name: rendered(action.event), resource, related };
   });
@@ -209,7 +208,7 @@ function renderedResource(
   };
 }
 
-/** What a text of an action may become, when its firing comes from this trigger. */
+/** The possible values of a text of an action, if its firing comes from this trigger. */
 function valuesOf(text: string, { compiled, definition, labels }: EventPart): Values {
   if (!isTemplate(text)) return written(replaceReferences(text, { escaped: unescapeReference }));
   if (/^\{\{\s*event\.event\s*\}\}$/.test(text)) {
@@ -224,7 +223,7 @@ function valuesOf(text: string, { compiled, definition, labels }: EventPart): Va
   return { kind: "template", glob: templateGlob(text) };
 }
 
-/** What a template renders to, as a pattern: the texts between its placeholders stay as they are. */
+/** A pattern for the results of a template: the texts between its placeholders stay as they are. */
 function templateGlob(text: string): Glob {
   if (text.includes("{%") || text.startsWith("!")) return anything;
   const source = replaceReferences(text, { escaped: unescapeReference });

@@ -1,8 +1,8 @@
 /**
- * Comments that silence warnings: `# tripline-ignore TL301: such a circle is cut, and that is fine here`.
+ * Comments that silence warnings: `# tripline-ignore TL301: the loop is cut, which is fine here`.
  *
- * A comment holds for its own line and for the next one that holds more than comments. Above an automation's first
- * line or its second key it holds for the whole automation. It has to name codes and give a reason.
+ * A comment applies to its own line and to the next line with more than a comment. Above an automation's first line or
+ * its second key, it applies to the whole automation. It must name codes and give a reason.
  */
 
 import { Lexer } from "yaml";
@@ -11,7 +11,7 @@ import { type WarningCode, warningCodes } from "./warning.ts";
 
 export interface IgnoreComment extends Place {
   readonly codes: readonly WarningCode[];
-  /** The lines that it speaks of. */
+  /** The lines that it applies to. */
   readonly lines: readonly number[];
 }
 
@@ -33,19 +33,19 @@ export function readIgnores(text: string): Ignores {
   if (!text.includes(keyword)) return { comments, mistakes };
   const lines = text.split("\n");
   for (const { place, comment } of commentsIn(text)) {
-    const said = /^#+\s*tripline-ignore\b(.*)$/.exec(comment)?.[1];
-    if (said === undefined) continue;
-    const [, list = "", reason = ""] = /^\s+([^:]*?)\s*(?::\s*(.*))?$/.exec(said) ?? [];
+    const rest = /^#+\s*tripline-ignore\b(.*)$/.exec(comment)?.[1];
+    if (rest === undefined) continue;
+    const [, list = "", reason = ""] = /^\s+([^:]*?)\s*(?::\s*(.*))?$/.exec(rest) ?? [];
     const codes = list.split(/[\s,]+/).filter((code) => code !== "");
     const unknown = codes.find((code) => !Object.hasOwn(warningCodes, code));
-    const form = `write # ${keyword} TL301: and the reason`;
+    const form = `write # ${keyword} TL301: followed by the reason`;
     if (codes.length === 0)
       mistakes.push({ ...place, reason: "the comment does not name a warning", fix: form });
     else if (unknown !== undefined) {
-      const fix = "name codes as tripline check prints them, separated by commas, and then a colon";
+      const fix = "write codes as tripline check prints them, separated by commas and followed by a colon";
       mistakes.push({ ...place, reason: `there is no warning ${unknown}`, fix });
     } else if (reason.trim() === "") {
-      const fix = `give the reason after a colon: # ${keyword} ${codes.join(", ")}: …`;
+      const fix = `add the reason after a colon: # ${keyword} ${codes.join(", ")}: …`;
       mistakes.push({ ...place, reason: "the comment gives no reason", fix });
     } else {
       const next = lines.findIndex((line, index) => index >= place.line && !/^\s*(#|$)/.test(line));
@@ -59,7 +59,7 @@ export function readIgnores(text: string): Ignores {
   return { comments, mistakes };
 }
 
-/** The comments of a YAML text; what only looks like one, inside a text, is none. */
+/** The comments of a YAML file, without text values that look like comments. */
 function* commentsIn(text: string): Iterable<{ place: Place; comment: string }> {
   let line = 1;
   let column = 1;
@@ -72,5 +72,5 @@ function* commentsIn(text: string): Iterable<{ place: Place; comment: string }> 
   }
 }
 
-// What the lexer puts between the pieces of the text.
+// The marks that the lexer puts between the pieces of the text.
 const marks: readonly string[] = ["\u0002", "\u0018", "\u001f"];

@@ -1,4 +1,4 @@
-/** Looks over rules that were loaded for what is legal, and surely not meant. */
+/** Finds what is valid in loaded rules, but almost certainly a mistake. */
 
 import type { Automation } from "../core/model/automation.ts";
 import { latenessDefault } from "../core/model/limits.ts";
@@ -6,7 +6,7 @@ import type { Micros } from "../core/model/time.ts";
 import type { LoadedRules } from "../rules/load.ts";
 import type { RuleMapping } from "../rules/rule-tree.ts";
 import { findActionMistakes } from "./actions.ts";
-import type { Ruled } from "./consequences.ts";
+import type { CompiledRule } from "./consequences.ts";
 import { type IgnoreComment, readIgnores } from "./ignore.ts";
 import { findLoops, reactionsAmong, watchedIn } from "./loops.ts";
 import { findMatchingMistakes } from "./matching.ts";
@@ -18,40 +18,40 @@ import { partOf, partsOf } from "./triggers.ts";
 import { type Finding, formatWarning, type TriggerFinding, type Warning } from "./warning.ts";
 
 export interface LintOptions {
-  /** What the server takes for the lateness of triggers that name none; by default its own default. */
+  /** The server's lateness for triggers that set none. Default: the server's own default. */
   readonly latenessDefault?: Micros;
 }
 
-/** Every warning, in reading order. Where rules have mistakes, those that are without are looked over by themselves. */
+/** Every warning, in reading order. If some rules have mistakes, only the others are checked. */
 export function lintRules(rules: LoadedRules, options: LintOptions = {}): Warning[] {
   const { automations, sources, diagnostics } = rules;
   const isComplete = diagnostics.length === 0;
   const lateness = options.latenessDefault ?? latenessDefault;
-  const ruled: Ruled[] = automations.map((automation) => ({
+  const compiledRules: CompiledRule[] = automations.map((automation) => ({
     automation,
     part: partOf(automation.trigger, lateness),
   }));
-  const reactions = reactionsAmong(ruled);
+  const reactions = reactionsAmong(compiledRules);
   const watched = watchedIn(reactions);
   const context = {
     names: isComplete ? new Set(automations.map(({ name }) => name)) : null,
   };
   const findings: Finding[] = [...findLoops(reactions)];
-  for (const { automation, part } of ruled) {
+  for (const { automation, part } of compiledRules) {
     const source = sources.get(automation.id);
     if (source === undefined) continue;
     const isWatched = watched.has(automation.id) || !isComplete;
     const found: TriggerFinding[] = [
       ...findNeverFiring(part),
-      ...partsOf(part).flatMap((one) => [
-        ...(one.kind === "event"
-          ? [...findMatchingMistakes(one), ...findIdleSettings(one, source.tree)]
+      ...partsOf(part).flatMap((inner) => [
+        ...(inner.kind === "event"
+          ? [...findMatchingMistakes(inner), ...findIdleSettings(inner, source.tree)]
           : []),
-        ...findMemoryMistakes(one),
+        ...findMemoryMistakes(inner),
       ]),
       ...findActionMistakes(automation, part, { ...context, isWatched }),
     ];
-    findings.push(...found.map((one) => ({ ...one, automation })));
+    findings.push(...found.map((finding) => ({ ...finding, automation })));
   }
   return inReadingOrder(withoutIgnored(findings, rules));
 }
@@ -68,11 +68,11 @@ function withoutIgnored(
     if (source === undefined) continue;
     const { file, tree } = source;
     const place = placeOf(tree, path);
-    const silencing = [automation, ...others].flatMap((one) => {
-      const { file: its = "", tree: where = null } = sources.get(one.id) ?? {};
-      if (where === null) return [];
-      const lines = [placeOf(where, path).line, ...firstLinesOf(where)];
-      const comments = ignores.get(its)?.comments ?? [];
+    const silencing = [automation, ...others].flatMap(({ id }) => {
+      const involved = sources.get(id);
+      if (involved === undefined) return [];
+      const lines = [placeOf(involved.tree, path).line, ...firstLinesOf(involved.tree)];
+      const comments = ignores.get(involved.file)?.comments ?? [];
       return comments.filter(
         (comment) => comment.codes.includes(code) && comment.lines.some((line) => lines.includes(line)),
       );
@@ -85,24 +85,24 @@ function withoutIgnored(
     const owner = ({ line }: { line: number }): string | null => ownerOf(line, file, automations, sources);
     for (const { line, column, reason, fix } of mistakes)
       warnings.push({ file, line, column, code: "TL901", reason, fix, automation: owner({ line }) });
-    // An automation with mistakes is not looked over, so what its comments are for is not known.
+    // An automation with mistakes is not checked, so it is unknown what its comments would silence.
     for (const comment of diagnostics.length === 0 ? comments : []) {
       if (used.has(comment)) continue;
       const { line, column, codes } = comment;
-      const reason = `there is no warning ${codes.join(" or ")} here to silence`;
-      const fix = "remove the comment, or put it right above the line of the warning";
+      const reason = `the comment silences nothing, because there is no warning ${codes.join(" or ")} here`;
+      const fix = "remove the comment, or move it directly above the line of the warning";
       warnings.push({ file, line, column, code: "TL902", reason, fix, automation: owner({ line }) });
     }
   }
   return warnings;
 }
 
-/** Above these lines a comment speaks of the whole automation. */
+/** Above these lines, a comment applies to the whole automation. */
 function firstLinesOf(tree: RuleMapping): number[] {
   return [...tree.entries.values()].slice(0, 2).map(({ keyPlace }) => keyPlace.line);
 }
 
-/** The automation that a comment stands in, or right above. */
+/** The automation that contains a comment, or that follows directly after it. */
 function ownerOf(
   line: number,
   file: string,
@@ -113,10 +113,10 @@ function ownerOf(
     const source = sources.get(id);
     return source?.file === file ? [{ name, line: source.tree.place.line }] : [];
   });
-  return (here.findLast((one) => one.line <= line) ?? here[0])?.name ?? null;
+  return (here.findLast((source) => source.line <= line) ?? here[0])?.name ?? null;
 }
 
-/** Sorted as one reads; the same warning at the same place once. */
+/** The warnings in reading order, without duplicates. */
 function inReadingOrder(warnings: readonly Warning[]): Warning[] {
   const unique = new Map(warnings.map((warning) => [formatWarning(warning), warning]));
   return [...unique.values()].sort(

@@ -1,28 +1,28 @@
 /** Automations that react to their own consequences, directly or through others. */
 
-import { isCovered, type PossibleEvent, possibleEvents, type Ruled } from "./consequences.ts";
+import { type CompiledRule, isCovered, type PossibleEvent, possibleEvents } from "./consequences.ts";
 import { isTooWide } from "./matching.ts";
 import { type EventPart, leavesOf } from "./triggers.ts";
 import { type Finding, quoted } from "./warning.ts";
 
-/** Automation `from` causes `event`, to which `to` reacts. */
+/** The automation `from` causes `event`, and the automation `to` reacts to it. */
 interface Link {
   readonly from: number;
   readonly to: number;
   readonly event: PossibleEvent;
 }
 
-/** Which automations' events can trigger which. */
+/** Which automations can trigger which others. */
 export interface Reactions {
-  readonly rules: readonly Ruled[];
-  /** By the automation that they come from. */
+  readonly rules: readonly CompiledRule[];
+  /** By the index of the automation that they start from. */
   readonly links: readonly (readonly Link[])[];
 }
 
-export function reactionsAmong(rules: readonly Ruled[]): Reactions {
+export function reactionsAmong(rules: readonly CompiledRule[]): Reactions {
   const leaves = rules.flatMap(({ part }, to) => leavesOf(part).map((leaf) => ({ leaf, to })));
   const byName = new Map<string, typeof leaves>();
-  /** Those that the event's name does not rule out: among thousands of rules, a few. */
+  /** The triggers that the event's name does not rule out: a few among thousands of rules. */
   const candidatesFor = ({ name }: PossibleEvent): typeof leaves => {
     if (name.kind !== "written") return leaves;
     const known = byName.get(name.value) ?? leaves.filter(({ leaf }) => isNamed(name.value, leaf));
@@ -35,7 +35,7 @@ export function reactionsAmong(rules: readonly Ruled[]): Reactions {
       for (const { leaf, to } of candidatesFor(event)) {
         const isOwn = from === to;
         if (found.has(to) || !isCovered(event, leaf, !isOwn)) continue;
-        // That a trigger which is too wide sees its own doings, too, is no news.
+        // A trigger that matches too much has its own warning, and need not have this one as well.
         if (!isOwn || !isTooWide(leaf)) found.set(to, { from, to, event });
       }
     }
@@ -49,7 +49,7 @@ function isNamed(name: string, { compiled: { expect, after } }: EventPart): bool
   return [...expect, ...after].some((pattern) => name.startsWith(pattern.prefix) && pattern.matches(name));
 }
 
-/** The automations, by their ids, to whose firings another one reacts. */
+/** The ids of the automations to whose firings another automation reacts. */
 export function watchedIn({ rules, links }: Reactions): ReadonlySet<string> {
   const watched = links
     .flat()
@@ -58,48 +58,48 @@ export function watchedIn({ rules, links }: Reactions): ReadonlySet<string> {
   return new Set(watched);
 }
 
-/** A shortest circle through each automation that is in one; each circle once. */
+/** A shortest loop through each automation that is part of a loop. Each loop is reported once. */
 export function findLoops({ rules, links }: Reactions): Finding[] {
   const found = new Map<string, Finding>();
   for (const start of rules.keys()) {
     const circle = circleThrough(start, links);
     if (circle === null) continue;
     const first = Math.min(...circle.map(({ from }) => from));
-    const turn = circle.findIndex(({ from }) => from === first);
-    const turned = [...circle.slice(turn), ...circle.slice(0, turn)];
-    const key = turned.map(({ from }) => from).join(" ");
-    const finding = findingOf(turned, rules);
+    const firstIndex = circle.findIndex(({ from }) => from === first);
+    const rotated = [...circle.slice(firstIndex), ...circle.slice(0, firstIndex)];
+    const key = rotated.map(({ from }) => from).join(" ");
+    const finding = findingOf(rotated, rules);
     if (!found.has(key) && finding !== null) found.set(key, finding);
   }
   return [...found.values()];
 }
 
 function circleThrough(start: number, links: Reactions["links"]): readonly Link[] | null {
-  /** By which link each automation is first reached. */
+  /** The link by which each automation is first reached. */
   const reachedBy = new Map<number, Link | null>([[start, null]]);
-  for (const at of reachedBy.keys()) {
-    for (const link of links[at] ?? []) {
-      if (link.to === start) return [...wayTo(at, reachedBy), link];
+  for (const current of reachedBy.keys()) {
+    for (const link of links[current] ?? []) {
+      if (link.to === start) return [...pathTo(current, reachedBy), link];
       if (!reachedBy.has(link.to)) reachedBy.set(link.to, link);
     }
   }
   return null;
 }
 
-function wayTo(end: number, reachedBy: ReadonlyMap<number, Link | null>): Link[] {
-  const way: Link[] = [];
+function pathTo(end: number, reachedBy: ReadonlyMap<number, Link | null>): Link[] {
+  const path: Link[] = [];
   for (let link = reachedBy.get(end) ?? null; link !== null; link = reachedBy.get(link.from) ?? null)
-    way.unshift(link);
-  return way;
+    path.unshift(link);
+  return path;
 }
 
-function findingOf(circle: readonly Link[], rules: readonly Ruled[]): Finding | null {
-  const automations = circle.map(({ from }) => rules[from]?.automation).filter((one) => one !== undefined);
+function findingOf(circle: readonly Link[], rules: readonly CompiledRule[]): Finding | null {
+  const automations = circle.flatMap(({ from }) => rules[from]?.automation ?? []);
   const [automation, ...others] = automations;
   if (automation === undefined) return null;
   const names = [...automations, automation].map(({ name }) => name).join(" → ");
   const steps = circle.map(({ from, event }) => `${rules[from]?.automation.name} causes ${event.shown}`);
-  const reason = `it reacts to its own consequences: ${names} (${steps.join(", ")}); Tripline cuts such loops, so the last reaction never happens`;
+  const reason = `it reacts to its own consequences: ${names} (${steps.join(", ")}); Tripline cuts loops, so the last reaction never happens`;
   const fix = `narrow expect or match of ${quoted(automation.name)} so that it does not match what it causes`;
   return { code: "TL301", automation, path: ["trigger"], reason, fix, others };
 }

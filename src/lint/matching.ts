@@ -1,14 +1,14 @@
-/** Triggers that cover other events than surely meant: all of them, too many, or too few. */
+/** Warnings about triggers that cover every event, too many events, or too few. */
 
 import { compileGlob, type Glob, hasClass } from "../core/model/glob.ts";
 import { editDistance } from "../core/model/near-miss.ts";
-import { findCommonValue, surelyWithin } from "./pattern-search.ts";
+import { alwaysWithin, findCommonValue } from "./pattern-search.ts";
 import { conditionsOf, type EventPart } from "./triggers.ts";
 import { quoted, type RulePath, type TriggerFinding } from "./warning.ts";
 
 export function findMatchingMistakes(part: EventPart): TriggerFinding[] {
   return [
-    ...findMisspeltLabels(part),
+    ...findMisspelledLabels(part),
     ...findMatchingEverything(part),
     ...findNegatedRelated(part),
     ...findMixedLists(part),
@@ -17,16 +17,16 @@ export function findMatchingMistakes(part: EventPart): TriggerFinding[] {
   ];
 }
 
-/** True when no event is left out, whatever its name and its resources. */
+/** True when the trigger covers every event, whatever its name and resources. */
 function matchesEverything({ compiled }: EventPart): boolean {
   const { expect, match, related } = compiled;
-  const isAny = (patterns: readonly Glob[]): boolean => surelyWithin(anything, patterns);
+  const isAny = (patterns: readonly Glob[]): boolean => alwaysWithin(anything, patterns);
   const everyName = expect.length === 0 || isAny(expect);
   const everyResource = match.every(({ label, patterns }) => label === resourceId && isAny(patterns));
   return everyName && everyResource && related.every((specification) => specification.length === 0);
 }
 
-/** True when what it covers is so wide by mistake that anything else to be said of it is only more of the same. */
+/** True when the trigger covers too much by mistake. Its other warnings would only follow from that one. */
 export function isTooWide(part: EventPart): boolean {
   return matchesEverything(part) || findMixedLists(part).length > 0;
 }
@@ -46,7 +46,7 @@ function findMatchingEverything(part: EventPart): TriggerFinding[] {
 const resourceId = "prefect.resource.id";
 const knownLabels = [resourceId, "prefect.resource.name", "prefect.resource.role"];
 
-function findMisspeltLabels(part: EventPart): TriggerFinding[] {
+function findMisspelledLabels(part: EventPart): TriggerFinding[] {
   const { definition, path } = part;
   const matched = [...conditionsOf(part)].map(({ condition, path: at }) => [condition.label, at] as const);
   const separating = definition.for_each.map(
@@ -73,16 +73,17 @@ function findMisspeltLabels(part: EventPart): TriggerFinding[] {
   return found;
 }
 
-/** A known label that differs only in its dots, hyphens and case, or, of Prefect's own, in a letter or two. */
+/** A known label that differs only in dots, hyphens and case; for Prefect's own labels, also in one or two letters. */
 function meantLabel(label: string, known: readonly string[]): string | null {
   if (known.includes(label)) return null;
   const simple = (text: string): string => text.toLowerCase().replaceAll(/[-_.\s]/g, "");
-  const isNear = (one: string): boolean =>
-    simple(one) === simple(label) || (knownLabels.includes(one) && editDistance(one, label) <= 2);
+  const isNear = (candidate: string): boolean =>
+    simple(candidate) === simple(label) ||
+    (knownLabels.includes(candidate) && editDistance(candidate, label) <= 2);
   return known.find(isNear) ?? null;
 }
 
-/** Roles in which Prefect, and Tripline, name one resource at most. */
+/** Roles in which Prefect's and Tripline's events have at most one resource. */
 const singleRoles = [
   ...["flow", "flow-run", "task-run", "deployment", "work-pool", "work-queue", "worker", "creator"],
   ...["automation", "triggering-event", "automation-triggered-event"],
@@ -96,9 +97,9 @@ function findNegatedRelated(part: EventPart): TriggerFinding[] {
     const role = specification.find(({ label }) => label === "prefect.resource.role");
     if (role !== condition && role?.patterns.every(({ literal }) => singleRoles.includes(literal ?? "")))
       continue;
-    const reason = `${quoted(negated.pattern)} holds as soon as any one related resource does not match; it does not mean that none matches`;
+    const reason = `${quoted(negated.pattern)} is true as soon as any related resource does not match; it does not mean that no resource matches`;
     const fix =
-      "match what must be there instead; if events have at most one such resource, say so in a tripline-ignore comment";
+      "match what must be present instead; if events have at most one resource in this role, say so in a tripline-ignore comment";
     found.push({ code: "TL202", path, reason, fix });
   }
   return found;
@@ -115,20 +116,21 @@ function findMixedLists(part: EventPart): TriggerFinding[] {
 }
 
 /**
- * One pattern of a list is enough, so a negated one takes in all but what it names, whatever stands beside it. Only
- * one thing makes sense: to take back in some of what it leaves out (`!pump.*` and `pump.3`).
+ * One matching pattern of a list is enough, so a negated pattern includes everything except what it names, whatever else
+ * is in the list. The only useful addition is an exception to what it excludes (`!pump.*` and `pump.3`).
  */
 function findMixed(patterns: readonly Glob[], path: RulePath): TriggerFinding[] {
   const negated = patterns.find((pattern) => pattern.negated);
   if (negated === undefined || patterns.length < 2) return [];
   const excluded = compileGlob(negated.pattern.slice(1));
   const isException = (pattern: Glob): boolean =>
-    !pattern.negated && surelyWithin(pattern, [excluded]) && !surelyWithin(excluded, [pattern]);
+    !pattern.negated && alwaysWithin(pattern, [excluded]) && !alwaysWithin(excluded, [pattern]);
   const others = patterns.filter((pattern) => pattern !== negated);
   if (others.every(isException)) return [];
-  const all = surelyWithin(excluded, others);
-  const taken = all ? "everything" : `all but ${quoted(excluded.pattern)}`;
-  const reason = `any one of the patterns is enough, so beside ${quoted(negated.pattern)} the list matches ${taken}`;
+  const matched = alwaysWithin(excluded, others)
+    ? "everything"
+    : `everything but ${quoted(excluded.pattern)}`;
+  const reason = `one matching pattern is enough, so with ${quoted(negated.pattern)} the list matches ${matched}`;
   const fix = others.some((pattern) => !pattern.negated)
     ? "list only the values you want, without the negated pattern"
     : "a list can hold only one negated pattern; list the values you want instead";
@@ -138,12 +140,12 @@ function findMixed(patterns: readonly Glob[], path: RulePath): TriggerFinding[] 
 function findAccidentalExpectations({ compiled, definition, path }: EventPart): TriggerFinding[] {
   const found: TriggerFinding[] = [];
   for (const [index, opener] of compiled.after.entries()) {
-    if (definition.expect.includes(opener.pattern)) continue; // said in so many words
+    if (definition.expect.includes(opener.pattern)) continue; // the same name in both is on purpose
     for (const expected of compiled.expect) {
       if (definition.after.includes(expected.pattern)) continue;
       const common = findCommonValue([opener], [expected]);
       if (common.kind !== "found") continue;
-      const reason = `${quoted(opener.pattern)} in after and ${quoted(expected.pattern)} in expect overlap: ${quoted(common.value)} opens a window, and counts in one that is open`;
+      const reason = `${quoted(opener.pattern)} in after and ${quoted(expected.pattern)} in expect overlap: ${quoted(common.value)} opens a window, and counts in an open one`;
       const fix = "narrow the pattern, or list the same name in both if that is what you want";
       found.push({ code: "TL204", path: [...path, "after", index], reason, fix });
       break;
@@ -163,26 +165,26 @@ function findAccidentalClasses(part: EventPart): TriggerFinding[] {
   return texts.flatMap(([text, at]): TriggerFinding[] => {
     const brackets = accidentalClass(text);
     if (brackets === null) return [];
-    const { written, literal, one } = brackets;
-    const reason = `${quoted(written)} in ${quoted(text)} is a character class: it stands for one character, as in ${quoted(one)}, and not for the brackets themselves`;
+    const { written, literal, example } = brackets;
+    const reason = `${quoted(written)} in ${quoted(text)} is a character class: it matches one character, as in ${quoted(example)}, and not the brackets themselves`;
     return [{ code: "TL205", path: at, reason, fix: `write ${quoted(literal)} to match the brackets` }];
   });
 }
 
-/** The first class in a pattern that looks like part of a name; how it would be matched, and one value it matches. */
-function accidentalClass(pattern: string): { written: string; literal: string; one: string } | null {
+/** The first class in a pattern that looks like part of a name, the pattern for it as a name, and a value that matches now. */
+function accidentalClass(pattern: string): { written: string; literal: string; example: string } | null {
   if (!hasClass(pattern.startsWith("!") ? pattern.slice(1) : pattern)) return null;
   for (const { 0: written, 1: inside = "", index } of pattern.matchAll(/\[([^\]!][^\]]*)\]/g)) {
     const before = pattern.slice(0, index);
     const after = pattern.slice(index + written.length);
     if (!looksLikeName(inside, before) && !looksLikeWord(inside, before, after)) continue;
-    const one = `${before.replace(/^!/, "")}${[...inside][0]}${after}`;
-    return { written, literal: `${before}[[]${inside}]${after}`, one };
+    const example = `${before.replace(/^!/, "")}${[...inside][0]}${after}`;
+    return { written, literal: `${before}[[]${inside}]${after}`, example };
   }
   return null;
 }
 
-/** As nobody writes a class: one character alone, one twice, out of order, or digits right behind a letter (`run[12]`). */
+/** True for an unusual class: a single character, a duplicate, unsorted characters, or digits right after a letter (`run[12]`). */
 function looksLikeName(inside: string, before: string): boolean {
   const ranges = [...inside.matchAll(/[a-z]-[a-z]|[A-Z]-[A-Z]|\d-\d/g)].map(([range]) => range);
   const singles = [...ranges.reduce((rest, range) => rest.replace(range, ""), inside)];
@@ -199,7 +201,7 @@ function looksLikeName(inside: string, before: string): boolean {
   return (isUnordered && (isNumber || plain.length >= 3)) || (isNumber && /\p{L}$/u.test(before));
 }
 
-/** Letters right behind a name, and nothing but a separator behind them: `orders[eu]`, but neither `row[ab]` nor `o[nf]*`. */
+/** True for letters right after a name and before a separator or the end: `orders[eu]`, but not `row[ab]` or `o[nf]*`. */
 function looksLikeWord(inside: string, before: string, after: string): boolean {
   if (!/^\p{L}{2,}$/u.test(inside) || !/[\p{L}\p{N}]$/u.test(before) || !/^([-_.:/]|$)/.test(after))
     return false;

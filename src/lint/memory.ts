@@ -1,9 +1,9 @@
-/** Triggers that forget too soon, or never. */
+/** Warnings about triggers that forget too soon, or never. */
 
 import { rememberDefault } from "../core/model/limits.ts";
 import { Schedule } from "../core/model/schedule.ts";
 import { formatDuration, type Micros, parseTime, second } from "../core/model/time.ts";
-import { surelyWithin } from "./pattern-search.ts";
+import { alwaysWithin } from "./pattern-search.ts";
 import { type CompositePart, type EventPart, isAlwaysOpen, leavesOf, type TriggerPart } from "./triggers.ts";
 import { quoted, type TriggerFinding } from "./warning.ts";
 
@@ -11,8 +11,8 @@ export function findMemoryMistakes(part: TriggerPart): TriggerFinding[] {
   return part.kind === "event"
     ? [
         ...findShortWithin(part),
-        ...findKeptForEver(part),
-        ...findExpectedForEver(part),
+        ...findKeptForever(part),
+        ...findExpectedForever(part),
         ...findForgottenKeys(part),
       ]
     : [...findInstant(part), ...findKeptByComposite(part), ...findForgettingTooSoon(part)];
@@ -20,20 +20,20 @@ export function findMemoryMistakes(part: TriggerPart): TriggerFinding[] {
 
 function findShortWithin({ compiled, definition, path }: EventPart): TriggerFinding[] {
   const { within, lateness } = compiled;
-  // The default is for the server to change; a short burst is no mistake because of it.
+  // The server may change the default, so it does not make a short burst a mistake.
   if (within === 0 || within >= lateness) return [];
   if (definition.posture === "Reactive" && definition.lateness === undefined) return [];
   const means =
     definition.posture === "Proactive"
-      ? "a window is waited for longer than it lasts"
-      : "events may come later than a whole window lasts";
+      ? "waiting for delayed events takes longer than the window itself"
+      : "events may be delayed by more than a whole window";
   const reason = `within (${formatDuration(within)}) is shorter than the lateness (${formatDuration(lateness)}): ${means}`;
   return [
     { code: "TL401", path: [...path, "within"], reason, fix: "give a shorter lateness, or a longer within" },
   ];
 }
 
-function findKeptForEver(part: EventPart): TriggerFinding[] {
+function findKeptForever(part: EventPart): TriggerFinding[] {
   const { compiled, definition, labels, path } = part;
   const { within, threshold } = compiled;
   if (definition.posture === "Proactive" || within !== 0 || !isUnbounded([part], labels)) return [];
@@ -65,26 +65,26 @@ function findKeptByComposite(part: CompositePart): TriggerFinding[] {
   ];
 }
 
-/** False where `match` pins each label of the key to plain values, in every one of the triggers. */
+/** False when `match` restricts each label of the key to plain values, in all of the triggers. */
 function isUnbounded(parts: readonly EventPart[], labels: readonly string[]): boolean {
   if (labels.length === 0) return false;
   const isPinned = ({ compiled }: EventPart, label: string): boolean =>
     compiled.match.some(
-      (one) => one.label === label && one.patterns.every(({ literal }) => literal !== null),
+      (condition) => condition.label === label && condition.patterns.every(({ literal }) => literal !== null),
     );
   return parts.some((part) => labels.some((label) => label.startsWith("related:") || !isPinned(part, label)));
 }
 
-function findExpectedForEver(part: EventPart): TriggerFinding[] {
+function findExpectedForever(part: EventPart): TriggerFinding[] {
   if (!isAlwaysOpen(part)) return [];
   const passing = part.labels.find((label) => isPassing(label, part));
   if (passing === undefined) return [];
-  const reason = `each value of ${quoted(passing)} is expected to keep coming forever once it has been seen, but it looks like a value that ends`;
-  const fix = "open the window with an event named in after, or use a label that stays";
+  const reason = `once seen, each value of ${quoted(passing)} is expected to keep coming forever, but it looks like a value that does not come back`;
+  const fix = "open the window with an event in after, or use a label whose values stay";
   return [{ code: "TL403", path: [...part.path, "for_each"], reason, fix }];
 }
 
-/** What there is one of for each run, request or event, rather than for each machine, service or job. */
+/** Names of labels whose value changes with each run, request or event, rather than with each machine, service or job. */
 const passing =
   "(?:(?:flow|task|job)[-_]?)?run|event|request|trace|span|session|invocation|order|message|transaction|execution|correlation|attempt|uuid";
 const passingLabel = new RegExp(`(?:^|[.:_-])(?:${passing})(?:[._-]?(?:id|uuid|number|key))?$`, "i");
@@ -106,12 +106,12 @@ function findForgottenKeys({ compiled, definition, labels, path }: EventPart): T
   const remember = schedule.remember === undefined ? rememberDefault : Math.round(schedule.remember * second);
   const apart = longestPauseOf(schedule.cron);
   if (apart <= remember + compiled.within) return [];
-  const reason = `a key is remembered for ${formatDuration(remember)}, and ticks are up to ${formatDuration(apart)} apart: a key that is seen only around a tick is forgotten before the next one, and not missed`;
-  const fix = `give remember in schedule more than ${formatDuration(apart)}`;
+  const reason = `a key is remembered for ${formatDuration(remember)}, and ticks are up to ${formatDuration(apart)} apart: a key that is seen only around a tick is forgotten before the next one, so its absence goes unnoticed`;
+  const fix = `set remember in schedule to more than ${formatDuration(apart)}`;
   return [{ code: "TL406", path: [...path, "schedule", "remember"], reason, fix }];
 }
 
-/** Between two ticks, changes of clocks left aside: they are not what a rule is wrong about. */
+/** The longest time between two ticks, ignoring daylight saving, which would not make a rule wrong. */
 function longestPauseOf(cron: string): Micros {
   const ticks = new Schedule(cron, "UTC");
   let longest = 0;
@@ -131,11 +131,11 @@ function findInstant({ definition, requiredCount, path }: CompositePart): Trigge
   if (definition.within === null || Math.round(definition.within * second) > 0 || requiredCount === 1)
     return [];
   const reason = "within is 0: the children must fire in the same microsecond";
-  const fix = "say how close together they have to be, or null for no limit";
+  const fix = "set within to the time that may lie between them, or to null for no limit";
   return [{ code: "TL404", path: [...path, "within"], reason, fix }];
 }
 
-/** A silence is known when its window ends; by then what began it must still be remembered. */
+/** A silence is known only when its window ends. The event that opened the window must still be remembered then. */
 function findForgettingTooSoon({
   definition,
   children,
@@ -154,12 +154,12 @@ function findForgettingTooSoon({
         child.definition.posture === "Reactive" &&
         child.compiled.after.length === 0 &&
         child.compiled.expect.length > 0 &&
-        child.compiled.expect.every((pattern) => surelyWithin(pattern, after)),
+        child.compiled.expect.every((pattern) => alwaysWithin(pattern, after)),
     );
     if (opener === undefined) continue;
     const [first, last] = [children.indexOf(opener), children.indexOf(silence)];
-    const reason = `within (${formatDuration(within * second)}) is shorter than the silence of triggers[${last}] (${formatDuration(window)}): when that ends, the event of triggers[${first}] that began it is forgotten`;
-    const fix = `give within at least ${formatDuration(window)}, or leave triggers[${first}] out, as after already names its events`;
+    const reason = `within (${formatDuration(within * second)}) is shorter than the silence of triggers[${last}] (${formatDuration(window)}): when the silence ends, the event of triggers[${first}] that opened its window has been forgotten`;
+    const fix = `set within to at least ${formatDuration(window)}, or remove triggers[${first}], because after already names its events`;
     return [{ code: "TL405", path: [...path, "within"], reason, fix }];
   }
   return [];

@@ -1,18 +1,18 @@
-/** Triggers that can never fire, and expectations that can never be met. */
+/** Warnings about triggers that can never fire, and expectations that can never be met. */
 
 import type { Glob } from "../core/model/glob.ts";
 import { findCommonValue, findValue } from "./pattern-search.ts";
 import { type CompositePart, conditionsOf, type EventPart, type TriggerPart } from "./triggers.ts";
 import { quoted, type TriggerFinding } from "./warning.ts";
 
-/** True when no events whatever can make the trigger fire. */
+/** True when no events can make the trigger fire. */
 export function neverFires(part: TriggerPart): boolean {
   if (part.kind === "event") return !eventReach(part).fires;
-  const alive = part.children.filter((child) => !neverFires(child)).length;
-  return alive < part.requiredCount || conflictOf(part) !== null;
+  const firingCount = part.children.filter((child) => !neverFires(child)).length;
+  return firingCount < part.requiredCount || conflictOf(part) !== null;
 }
 
-/** Why parts of the trigger can never fire, each cause once, where it is written. */
+/** Why parts of the trigger can never fire: each cause once, at its place. */
 export function findNeverFiring(part: TriggerPart, root: TriggerPart = part): TriggerFinding[] {
   if (part.kind === "event") return findInEventTrigger(part, root);
   const conflict = conflictOf(part);
@@ -32,9 +32,9 @@ export function findNeverFiring(part: TriggerPart, root: TriggerPart = part): Tr
 
 interface Reach {
   readonly fires: boolean;
-  /** Some event is covered and expected. */
+  /** An event can be covered and expected. */
   readonly expects: boolean;
-  /** Conditions on labels can be met. */
+  /** The conditions on labels can be met. */
   readonly covers: boolean;
 }
 
@@ -51,11 +51,11 @@ function eventReach(part: EventPart): Reach {
     return { fires, expects, covers };
   }
   const hasAfter = compiled.after.length > 0;
-  return { fires: expects && (!hasAfter || (opens && !opensAnew(part))), expects, covers };
+  return { fires: expects && (!hasAfter || (opens && !alwaysReopens(part))), expects, covers };
 }
 
-/** A window without end, which each event that might count opens anew instead. */
-function opensAnew({ compiled }: EventPart): boolean {
+/** True for a window without end that every expected event opens again instead of counting in it. */
+function alwaysReopens({ compiled }: EventPart): boolean {
   const { expect, after, within } = compiled;
   if (within !== 0 || after.length === 0) return false;
   const counts = findValue([...expect, ...after], (matches) => {
@@ -65,7 +65,7 @@ function opensAnew({ compiled }: EventPart): boolean {
   return counts.kind === "none";
 }
 
-/** False when surely no value matches any of the patterns. */
+/** False when certainly no value matches any of the patterns. */
 function canBeMet(patterns: readonly Glob[], label: string | null): boolean {
   return patterns.some((pattern) => canMatch(pattern, label));
 }
@@ -103,7 +103,7 @@ function findInEventTrigger(part: EventPart, root: TriggerPart): TriggerFinding[
     ["after", compiled.after],
   ] as const) {
     if (patterns.length === 0 || canBeMet(patterns, null)) continue;
-    if (field === "expect" && fires) continue; // told below: it fires all the more
+    if (field === "expect" && fires) continue; // reported below as TL105, because the trigger does fire
     const reason = `no event's name matches ${listOf(patterns)}: ${consequence(part, root)}`;
     found.push({
       code: "TL102",
@@ -112,8 +112,8 @@ function findInEventTrigger(part: EventPart, root: TriggerPart): TriggerFinding[
       fix: "write a pattern that can match a name",
     });
   }
-  if (definition.posture === "Reactive" && expects && opensAnew(part)) {
-    const reason = `every event in expect is in after, too, and without within each of them opens a new window: ${consequence(part, root)}`;
+  if (definition.posture === "Reactive" && expects && alwaysReopens(part)) {
+    const reason = `every event in expect is also in after, and without within each of them opens a new window: ${consequence(part, root)}`;
     const fix = "give within, or expect an event that after does not name";
     found.push({ code: "TL103", path: [...path, "after"], reason, fix });
   }
@@ -137,7 +137,7 @@ function listOf(patterns: readonly Glob[]): string {
   return patterns.map(({ pattern }) => quoted(pattern)).join(" or ");
 }
 
-/** Two children, both needed, that match different values of a label that is part of the key. */
+/** Two required children that match different values of a label in the key. */
 function conflictOf({ children, labels, requiredCount }: CompositePart): {
   label: string;
   first: number;
@@ -147,9 +147,10 @@ function conflictOf({ children, labels, requiredCount }: CompositePart): {
   for (const label of labels) {
     if (label.startsWith("related:")) continue;
     const values = children.map((child) => valuesOf(child, label));
-    for (const [first, one] of values.entries()) {
-      for (const [offset, other] of values.slice(first + 1).entries()) {
-        if (one === null || other === null || findCommonValue(one, other).kind !== "none") continue;
+    for (const [first, firstValues] of values.entries()) {
+      for (const [offset, otherValues] of values.slice(first + 1).entries()) {
+        if (firstValues === null || otherValues === null) continue;
+        if (findCommonValue(firstValues, otherValues).kind !== "none") continue;
         return { label, first, second: first + 1 + offset };
       }
     }
@@ -157,12 +158,13 @@ function conflictOf({ children, labels, requiredCount }: CompositePart): {
   return null;
 }
 
-/** The patterns that the label's value matches whenever the trigger fires; null when it may be anything. */
+/** The patterns that the label's value matches whenever the trigger fires; null when it can be anything. */
 function valuesOf(part: TriggerPart, label: string): readonly Glob[] | null {
   if (part.kind === "event") {
     return part.compiled.match.find((condition) => condition.label === label)?.patterns ?? null;
   }
   const values = part.children.map((child) => valuesOf(child, label));
-  if (part.requiredCount === part.children.length) return values.find((one) => one !== null) ?? null;
-  return values.includes(null) ? null : values.flatMap((one) => one ?? []);
+  if (part.requiredCount === part.children.length)
+    return values.find((patterns) => patterns !== null) ?? null;
+  return values.includes(null) ? null : values.flatMap((patterns) => patterns ?? []);
 }

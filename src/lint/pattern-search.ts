@@ -1,9 +1,9 @@
 /**
- * Questions about patterns that no single value answers: can anything match all of these, or one but not the other?
+ * Answers questions about sets of patterns: can any value match all of these, or one but not the other?
  *
- * The patterns run side by side, each as the set of places that it may be at, over one character of each kind that
- * they tell apart. The first combination that is wanted comes with a shortest value that leads there. The search is
- * bounded: a question that would take too long has no answer, and whoever asks must then claim nothing.
+ * The patterns run side by side as state machines, each as the set of its possible positions, over one character of each
+ * kind that they distinguish. The search is breadth-first, so the value found is a shortest one. It is bounded: a question
+ * that would take too long is answered with "unknown", and then the caller must not warn.
  */
 
 import { type Element, type Glob, piecesOf } from "../core/model/glob.ts";
@@ -13,11 +13,11 @@ export type SearchAnswer =
   | { readonly kind: "none" }
   | { readonly kind: "unknown" };
 
-/** A few milliseconds' worth. */
+/** The search takes at most a few milliseconds. */
 const statesMax = 5_000;
 const alphabetMax = 200;
 
-/** Looks for a value of which `wanted` holds, given which of the patterns match it. */
+/** Finds a value for which `wanted` is true. @param wanted receives, for each pattern, whether the value matches it */
 export function findValue(
   globs: readonly Glob[],
   wanted: (matches: readonly boolean[]) => boolean,
@@ -50,7 +50,7 @@ export function findValue(
 
 /** A value that matches some pattern of one list and some pattern of the other. */
 export function findCommonValue(one: readonly Glob[], other: readonly Glob[]): SearchAnswer {
-  // Plain values are looked at one by one: lists of hundreds of them are no search.
+  // Plain values are tested one by one, because lists may have hundreds of them.
   for (const [list, against] of [
     [one, other],
     [other, one],
@@ -65,8 +65,8 @@ export function findCommonValue(one: readonly Glob[], other: readonly Glob[]): S
   );
 }
 
-/** True when every value that matches `inner` surely matches some pattern of `outer`. */
-export function surelyWithin(inner: Glob, outer: readonly Glob[]): boolean {
+/** True when every value that matches `inner` certainly matches some pattern of `outer`. */
+export function alwaysWithin(inner: Glob, outer: readonly Glob[]): boolean {
   if (inner.literal !== null) return outer.some((glob) => glob.matches(inner.literal ?? ""));
   const answer = findValue(
     [inner, ...outer],
@@ -79,7 +79,7 @@ const star = Symbol("any run of characters");
 type Step = Element | typeof star;
 type Places = readonly number[];
 
-/** A pattern as the places that a value may have brought it to. */
+/** A pattern as a state machine. Its state is the set of positions that a value may have reached. */
 class PatternMachine {
   readonly steps: readonly Step[];
   readonly start: Places;
@@ -107,7 +107,7 @@ class PatternMachine {
     return places.includes(this.steps.length) !== this.#negated;
   }
 
-  /** A star may stand for nothing: whoever is before it is also behind it. */
+  /** A star may match nothing, so a position before it is also one after it. */
   #withStars(places: Iterable<number>): Places {
     const all = new Set(places);
     for (const place of all) if (this.steps[place] === star) all.add(place + 1);
@@ -121,7 +121,7 @@ function accepts(element: Element, character: string): boolean {
   return element.negated !== element.ranges.some(([low, high]) => low <= code && code <= high);
 }
 
-/** One character for each set of characters that no element tells apart; readable ones where there is a choice. */
+/** One character, preferably a readable one, for each set of characters that no element distinguishes. */
 function alphabetOf(elements: readonly Element[]): string[] {
   const distinct = [...new Map(elements.map((element) => [JSON.stringify(element), element])).values()];
   const bounds = new Set<number>([0]);

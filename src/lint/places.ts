@@ -1,12 +1,12 @@
-/** From a part of an automation to its line and column. */
+/** Finds the line and column of a part of an automation. */
 
 import type { Place } from "../rules/diagnostic.ts";
 import type { RuleEntry, RuleMapping, RuleNode } from "../rules/rule-tree.ts";
 import type { RulePath } from "./warning.ts";
 
 /**
- * Where the part at `path` is written: a plain value itself, the key of a list or mapping. Where it is not written
- * out, the nearest part around it that is.
+ * The place of the part at `path`: of a plain value itself, or of the key of a list or mapping. If it is not written out,
+ * the place of the nearest part around it that is.
  */
 export function placeOf(tree: RuleMapping, path: RulePath): Place {
   let node: RuleNode = tree;
@@ -27,7 +27,7 @@ export function placeOf(tree: RuleMapping, path: RulePath): Place {
   return place;
 }
 
-/** True when the key at the end of `path` is written out, and not a default. */
+/** True when the key at the end of `path` is written out and not a default. */
 export function isWritten(tree: RuleMapping, path: RulePath): boolean {
   let node: RuleNode | undefined = tree;
   for (const step of path) {

@@ -1,4 +1,4 @@
-/** Settings of a trigger that do nothing. */
+/** Warnings about settings of a trigger that have no effect. */
 
 import type { RuleMapping } from "../rules/rule-tree.ts";
 import { isWritten } from "./places.ts";
@@ -13,13 +13,13 @@ export function findIdleSettings(
   if (definition.threshold === 0) {
     const reason = "threshold 0 means 1: nothing can be counted before it happens";
     const fix =
-      "write 1, or remove it; for something that should not happen, expect it, and for silence use posture: Proactive";
+      "write 1, or remove it; to report something that should not happen, expect it, and to report silence, use posture: Proactive";
     found.push({ code: "TL501", path: [...path, "threshold"], reason, fix });
   }
   const isTimeless =
     definition.posture === "Reactive" && compiled.within === 0 && definition.schedule === undefined;
   if (isTimeless && isWritten(tree, [...path, "lateness"])) {
-    const reason = "without within, a Reactive trigger waits for nothing, and lateness has no effect";
+    const reason = "without within, a Reactive trigger does not wait for events, so lateness has no effect";
     found.push({ code: "TL502", path: [...path, "lateness"], reason, fix: "remove it, or give within" });
   }
   return found;

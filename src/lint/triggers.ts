@@ -1,4 +1,4 @@
-/** What the checks of triggers have in common: the tree with its paths and keys, and patterns as lists. */
+/** What all checks of triggers use: the compiled tree with paths and keys, and its conditions as a list. */
 
 import { type CompiledEventTrigger, compileEventTrigger } from "../core/machine/event-trigger.ts";
 import { keyLabels } from "../core/machine/key.ts";
@@ -33,7 +33,7 @@ export interface CompositePart extends Part {
 
 export type TriggerPart = EventPart | CompositePart;
 
-/** A trigger, made ready for checks. */
+/** Compiles a trigger for the checks. */
 export function partOf(
   definition: TriggerDefinition,
   latenessDefault: Micros,
@@ -62,7 +62,7 @@ export function partsOf(part: TriggerPart): TriggerPart[] {
   return part.kind === "event" ? [part] : [part, ...part.children.flatMap(partsOf)];
 }
 
-/** Every condition on a label, with its path; `related` says whether it is asked of related resources. */
+/** Every condition on a label, with its path. `related` is true for a condition on related resources. */
 export function* conditionsOf({ definition, compiled, path }: EventPart): Iterable<{
   condition: LabelCondition;
   path: RulePath;
@@ -84,7 +84,7 @@ export function* conditionsOf({ definition, compiled, path }: EventPart): Iterab
   }
 }
 
-/** True where neither `after` nor a schedule opens windows: one follows the other. */
+/** True when neither `after` nor a schedule opens windows, so that each window follows the previous one. */
 export function isAlwaysOpen({ definition }: EventPart): boolean {
   return (
     definition.posture === "Proactive" && definition.after.length === 0 && definition.schedule === undefined

@@ -1,16 +1,16 @@
-/** Warnings: rules that are legal, and surely not meant. Each has a code that stays the same for ever. */
+/** Warnings: rules that are valid, but almost certainly a mistake. The meaning of a code never changes. */
 
 import type { Automation } from "../core/model/automation.ts";
 import type { Place } from "../rules/diagnostic.ts";
 
-/** Every code, and what it warns of. docs/rule-warnings.md tells more of each. */
+/** Every code and what it warns of. docs/rule-warnings.md describes each. */
 export const warningCodes = {
   TL101: "a list of values is empty",
   TL102: "no value meets a condition",
   TL103: "every expected event opens a new window",
   TL104: "children never share a key",
   TL105: "the expectation can never be met",
-  TL106: "a label is misspelt",
+  TL106: "a label is misspelled",
   TL201: "it matches everything",
   TL202: "a negated pattern holds if any one related resource does not match",
   TL203: "a list mixes positive and negated patterns",
@@ -41,24 +41,24 @@ export type WarningCode = keyof typeof warningCodes;
 export interface Warning extends Place {
   readonly file: string;
   readonly code: WarningCode;
-  /** What is surely not meant, as found. Never holds the value of a secret. */
+  /** What is almost certainly a mistake, as found. Never contains the value of a secret. */
   readonly reason: string;
   readonly fix: string;
-  /** The name of the automation that it is about; null for a comment that belongs to none. */
+  /** The name of the automation; null for a comment that belongs to no automation. */
   readonly automation: string | null;
 }
 
-/** Keys and indexes from an automation's root: `["trigger", "expect", 0]`. */
+/** Keys and indexes from the root of an automation: `["trigger", "expect", 0]`. */
 export type RulePath = readonly (string | number)[];
 
-/** A warning that does not know its line yet. */
+/** A warning whose line is not known yet. */
 export interface Finding {
   readonly code: WarningCode;
   readonly automation: Automation;
   readonly path: RulePath;
   readonly reason: string;
   readonly fix: string;
-  /** Others that take part in it: a comment at any of them silences it. */
+  /** Other automations involved. A comment at any of them silences the warning. */
   readonly others?: readonly Automation[];
 }
 
@@ -70,7 +70,7 @@ export function formatWarning({ file, line, column, code, reason, fix }: Warning
   return `${file}:${line}:${column}: warning ${code}: ${reason}; ${fix}`;
 }
 
-/** A name, label or pattern as messages show it. */
+/** A name, label or pattern as it is shown in messages. */
 export function quoted(text: string): string {
   return JSON.stringify(text);
 }
