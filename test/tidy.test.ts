@@ -220,15 +220,12 @@ const here = "test/tidy.test.ts";
 
 const typeDeclaration = /^(?:export )?(?:declare )?(?:abstract )?(?:interface|type|class|enum) (\w+)/gm;
 
-const answer = "what the API answers is the same thing, as its schema describes it";
 const client =
   "the client has its own copy of the same thing, because it imports nothing but types of itself";
 
 /** Names that several files declare, and why. */
 const sharedNames: Readonly<Record<string, string>> = {
   CountOptions: client,
-  EventCount: answer,
-  EventPage: answer,
   NewEvent: client,
   Options: "the options of one command, used in no other file",
   Subscription: client,

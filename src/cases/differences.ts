@@ -79,12 +79,7 @@ function inJson(field: string, expected: unknown, got: string | null, isPart: bo
 }
 
 /** @param isPart what is got may have further entries in its mappings */
-export function jsonDifferences(
-  field: string,
-  expected: unknown,
-  got: unknown,
-  isPart: boolean,
-): Difference[] {
+function jsonDifferences(field: string, expected: unknown, got: unknown, isPart: boolean): Difference[] {
   if (Array.isArray(expected) && Array.isArray(got) && expected.length === got.length) {
     return expected.flatMap((item, index) => jsonDifferences(`${field}[${index}]`, item, got[index], isPart));
   }

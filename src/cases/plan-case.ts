@@ -17,7 +17,7 @@ import {
 } from "./case-schema.ts";
 
 /** More than a year of hourly events. */
-export const stepCountMax = 10_000;
+const stepCountMax = 10_000;
 
 /** What is wrong, at a path inside the case. */
 export type ReportProblem = (path: readonly (string | number)[], message: string) => void;

@@ -25,7 +25,7 @@ export function addNotes(command: Command, notes: string): Command {
   return command.addHelpText("after", `\n${notes}`);
 }
 
-export function heading(text: string): string {
+function heading(text: string): string {
   return paint(text, "bold", wantsColor());
 }
 

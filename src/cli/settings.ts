@@ -61,7 +61,7 @@ export interface Settings {
   readonly logFormat: LogFormat;
 }
 
-export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
+const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
 
 const workspaceDefault: readonly string[] = ["default"];
 

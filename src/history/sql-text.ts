@@ -78,7 +78,7 @@ function lengthOf(text: string): number {
 }
 
 /** The first text after all that begin with `prefix`, in the order of code points; null when there is none. */
-export function successor(prefix: string): string | null {
+function successor(prefix: string): string | null {
   const codes = Array.from(prefix, (character) => character.codePointAt(0) ?? 0);
   while (codes.at(-1) === 0x10ffff) codes.pop();
   const last = codes.pop();

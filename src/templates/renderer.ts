@@ -5,7 +5,7 @@ import { fillReferences, type Secrets, withTokens } from "./references.ts";
 import { Budget, parseTemplate, type TemplateContext } from "./template.ts";
 
 /** The variables for the templates of an action. */
-export function contextOf(invocation: Pick<Invocation, "automation" | "firing">): TemplateContext {
+function contextOf(invocation: Pick<Invocation, "automation" | "firing">): TemplateContext {
   const { automation, firing } = invocation;
   const children = firing.triggering_firings;
   return {

@@ -13,7 +13,7 @@ export interface Ran {
 }
 
 /** A pump that is expected to report every minute, and a vent that says when it is stuck. */
-export const greenhouse = `
+const greenhouse = `
 name: pump-quiet
 trigger:
   posture: Proactive

@@ -202,5 +202,3 @@ export function startActions(redisUrl: string, queueSettings: Partial<QueueSetti
     },
   };
 }
-
-export type Actions = ReturnType<typeof startActions>;

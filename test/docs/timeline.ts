@@ -63,7 +63,7 @@ export function readTimeline(block: Block, file: string): Timeline {
   return { start: start ?? origin, lines, expected };
 }
 
-export function idOf(name: string): string {
+function idOf(name: string): string {
   return uuid5(triplineNamespace, name);
 }
 

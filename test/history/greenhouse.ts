@@ -28,7 +28,7 @@ export function event(fields: Partial<WireEvent> = {}, received: Micros = noon):
 }
 
 /** Log entries for the events, at positions that follow each other from `first` on. */
-export function entriesOf(events: readonly Event[], first = 1): EventEntry[] {
+function entriesOf(events: readonly Event[], first = 1): EventEntry[] {
   return events.map((event, index) => ({
     kind: "event",
     position: `1-${first + index}`,

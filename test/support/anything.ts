@@ -7,7 +7,7 @@
 
 import { type AutomationDefinition, AutomationSchema } from "../../src/core/model/automation.ts";
 import { EventSchema, type WireEvent } from "../../src/core/model/event.ts";
-import { formatTime, hour, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
+import { formatTime, type Micros, parseTime, second } from "../../src/core/model/time.ts";
 import fc from "./fast-check.ts";
 import type { TimelineLine } from "./naive/naive.ts";
 
@@ -377,9 +377,6 @@ function eventLine(draft: Draft, number: number, received: Micros): WireEvent & 
   });
   return { ...wire, received: formatTime(received) };
 }
-
-/** Long enough after any of these time lines for everything that is waited for to be over. */
-export const longAfter: Micros = 3 * hour + 30 * minute;
 
 function withoutUndefined<T extends object>(fields: T): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));

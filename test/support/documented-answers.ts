@@ -13,7 +13,7 @@ interface ResponseObject {
 const bases = /^\/api(?:\/accounts\/[^/]+\/workspaces\/[^/]+)?(?=\/)/;
 
 /** Says where an answer differs from its document. */
-export class DocumentedAnswers {
+class DocumentedAnswers {
   readonly #document: OpenApiDocument;
   readonly #ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
   readonly #validators = new Map<string, ValidateFunction>();

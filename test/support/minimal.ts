@@ -19,7 +19,7 @@ export function expectSame(
 }
 
 /** A smallest case that still fails: nothing more can be left out of it, or made plain, one piece at a time. */
-export function minimal(any: AnyCase, fails: (any: AnyCase) => boolean): AnyCase {
+function minimal(any: AnyCase, fails: (any: AnyCase) => boolean): AnyCase {
   for (const smaller of smallerCases(any)) {
     if (fails(smaller)) return minimal(smaller, fails);
   }

@@ -87,7 +87,7 @@ export function selectAutomations(
 }
 
 /** An empty list of alternatives is met by nothing, as in Prefect. */
-export function isWanted(automation: Automation, filter: AutomationFilter): boolean {
+function isWanted(automation: Automation, filter: AutomationFilter): boolean {
   const { id, name, tags, created } = filter;
   const ofTags = [
     verdict(tags?.all_, (all) => all.every((tag) => automation.tags.includes(tag))),

@@ -100,4 +100,3 @@ export const DeliveryPageSchema = z
   .meta({ id: "DeliveryPage" });
 
 export type Delivery = z.infer<typeof DeliverySchema>;
-export type DeliveryPage = z.infer<typeof DeliveryPageSchema>;

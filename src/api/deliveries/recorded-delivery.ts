@@ -67,7 +67,7 @@ function fromEvents(id: string, firingEventId: string, events: readonly Received
 }
 
 /** The id of the event that a resource in this role stands for. */
-export function relatedEventId({ related }: ReceivedEvent, role: string): string | null {
+function relatedEventId({ related }: ReceivedEvent, role: string): string | null {
   const found = related.find((resource) => resource["prefect.resource.role"] === role);
   return /^prefect-cloud\.event\.(.+)$/.exec(found?.["prefect.resource.id"] ?? "")?.[1] ?? null;
 }

@@ -39,8 +39,6 @@ export const DestinationViewSchema = z
   ])
   .meta({ id: "DestinationView", description: "A destination as it is stored, with secrets masked." });
 
-export type DestinationView = z.infer<typeof DestinationViewSchema>;
-
 const byIdOrName = z.object({ id: z.string().meta({ description: "The destination's id or name." }) });
 const stored = {
   description: "The destination as it is stored, with secrets masked.",

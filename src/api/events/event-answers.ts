@@ -4,7 +4,7 @@ import { z } from "zod";
 import { EventSchema } from "../../core/model/event.ts";
 import { TimeSchema } from "../http/answers.ts";
 
-export const ReceivedEventSchema = EventSchema.extend({
+const ReceivedEventSchema = EventSchema.extend({
   received: TimeSchema.meta({ description: "When the log received it." }),
 }).meta({ id: "ReceivedEvent", description: "An event as it is stored." });
 
@@ -27,6 +27,3 @@ export const EventCountSchema = z
     end_time: TimeSchema,
   })
   .meta({ id: "EventCount", description: "A group of events and how many there are." });
-
-export type EventPage = z.infer<typeof EventPageSchema>;
-export type EventCount = z.infer<typeof EventCountSchema>;

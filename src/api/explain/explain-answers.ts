@@ -90,7 +90,3 @@ export const ExplanationSchema = z
       .meta({ description: "False: the log does not reach back to the automation's creation." }),
   })
   .meta({ id: "Explanation" });
-
-export type Window = z.infer<typeof WindowSchema>;
-export type Windows = z.infer<typeof WindowsSchema>;
-export type ShownExplanation = z.infer<typeof ExplanationSchema>;

@@ -20,7 +20,7 @@ export const DetailSchema = z
   .object({ detail: z.string() })
   .meta({ id: "Detail", description: "Why the request was refused." });
 
-export const ExceptionSchema = z
+const ExceptionSchema = z
   .object({ exception_message: z.string() })
   .meta({ id: "Exception", description: "Why the request was refused." });
 

@@ -29,7 +29,7 @@ const UriReference = NonEmpty.refine(
 ).meta({ pattern: "^\\S*$" }); // what programs in every language read alike
 
 /** A CloudEvent in JSON. Attributes beyond these are extensions. */
-export const CloudEventSchema = z
+const CloudEventSchema = z
   .object({
     specversion: Text.refine((text) => text === "1.0", 'specversion should be "1.0"'),
     id: NonEmpty,

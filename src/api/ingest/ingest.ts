@@ -27,7 +27,7 @@ export const EventsSchema = z.array(EventSchema, {
 });
 
 /** How deep a payload may nest: deeper than any real one, and shallow enough for every program that reads it. */
-export const payloadDepthMax = 100;
+const payloadDepthMax = 100;
 
 /** `POST /events`. */
 export function ingestRoutes(meter: IngestMeter): Route[] {

@@ -40,10 +40,7 @@ const standInId = uuid5(triplineNamespace, "stand-in");
  * What Prefect's client sees in place of an action, with exactly the fields that it knows; null for an action that it
  * knows itself.
  */
-export function standInFor(
-  action: ActionDefinition,
-  workspace: string,
-): Readonly<Record<string, unknown>> | null {
+function standInFor(action: ActionDefinition, workspace: string): Readonly<Record<string, unknown>> | null {
   const { type } = action;
   const destinationId = (name: string | undefined) =>
     name === undefined ? undefined : destinationIdOf(workspace, name);

@@ -35,7 +35,7 @@ export function dayText(time: string | null, view: View): string {
 }
 
 /** `in 12s`, `3m ago`, `now`. */
-export function distanceText(time: Micros, now: Micros): string {
+function distanceText(time: Micros, now: Micros): string {
   const seconds = Math.round((time - now) / second);
   if (seconds === 0) return "now";
   const length = durationText(Math.abs(seconds));

@@ -160,14 +160,7 @@ export function showFiring(firing: TriggerFiring): ShownFiring {
   };
 }
 
-export function showAutomation({
-  id,
-  name,
-  description,
-  tags,
-  enabled,
-  trigger,
-}: Automation): ShownAutomation {
+function showAutomation({ id, name, description, tags, enabled, trigger }: Automation): ShownAutomation {
   return { id, name, description, tags, enabled, posture: trigger.type === "event" ? trigger.posture : null };
 }
 

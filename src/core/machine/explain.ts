@@ -192,7 +192,7 @@ function triggersOf(
 }
 
 /** The first condition of a trigger that an event does not meet, or null when the trigger covers it. */
-export function failedCondition({ compiled }: EventTriggerNode, event: Event): FailedCondition | null {
+function failedCondition({ compiled }: EventTriggerNode, event: Event): FailedCondition | null {
   const obstacle = obstacleTo(compiled, event);
   if (obstacle === null) return null;
   if (obstacle.condition === "name") {

@@ -23,7 +23,7 @@ export function labelsOf(labels: readonly string[], key: Key): Record<string, st
  * role. If no related resource has the role, the whole text is an ordinary label of the primary resource. The role may
  * contain colons; the label may not.
  */
-export function labelValue(label: string, event: Event): string | undefined {
+function labelValue(label: string, event: Event): string | undefined {
   if (label.startsWith("related:") && label.lastIndexOf(":") > "related:".length) {
     const lastColon = label.lastIndexOf(":");
     const role = label.slice("related:".length, lastColon);

@@ -28,7 +28,7 @@ function templateTree<T = TemplateMapping | readonly unknown[]>() {
   );
 }
 
-export const DoNothingSchema = z.strictObject({ type: z.literal("do-nothing") });
+const DoNothingSchema = z.strictObject({ type: z.literal("do-nothing") });
 
 /** The fields that name the destination of an action: its id or its name. */
 const destinationFields = {
@@ -130,7 +130,7 @@ export const CallWebhookSchema = z
 /** The default time limit of one attempt at a request, in seconds. */
 export const webhookTimeoutDefault = 15;
 
-export const SendNotificationSchema = z
+const SendNotificationSchema = z
   .strictObject({
     type: z.literal("send-notification"),
     ...destinationFields,
@@ -225,7 +225,6 @@ export const ActionSchema = z
   .meta({ id: "Action" });
 
 export type CallWebhookDefinition = z.infer<typeof CallWebhookSchema>;
-export type SendNotificationDefinition = z.infer<typeof SendNotificationSchema>;
 export type EmitEventDefinition = z.infer<typeof EmitEventSchema>;
 export type PauseAutomationDefinition = z.infer<typeof PauseAutomationSchema>;
 export type ResumeAutomationDefinition = z.infer<typeof ResumeAutomationSchema>;

@@ -1,5 +1,5 @@
 /** A bug in the program, never caused by input. The process should stop, so that the next owner replays the log. */
-export class AssertionError extends Error {
+class AssertionError extends Error {
   override readonly name = "AssertionError";
 }
 

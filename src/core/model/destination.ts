@@ -49,7 +49,7 @@ const chatUrl = HttpUrl.meta({
   description: "The incoming-webhook URL from the chat service. Secret.",
 });
 
-export const WebhookDestinationSchema = z.strictObject({
+const WebhookDestinationSchema = z.strictObject({
   type: z.literal("webhook"),
   ...common,
   url: HttpUrl.meta({ description: "The URL to send to. Secret." }),
@@ -73,25 +73,25 @@ export const WebhookDestinationSchema = z.strictObject({
   }),
 });
 
-export const SlackDestinationSchema = z.strictObject({
+const SlackDestinationSchema = z.strictObject({
   type: z.literal("slack"),
   ...common,
   url: chatUrl,
 });
 
-export const TeamsDestinationSchema = z.strictObject({
+const TeamsDestinationSchema = z.strictObject({
   type: z.literal("ms-teams"),
   ...common,
   url: chatUrl,
 });
 
-export const DiscordDestinationSchema = z.strictObject({
+const DiscordDestinationSchema = z.strictObject({
   type: z.literal("discord"),
   ...common,
   url: chatUrl,
 });
 
-export const PagerDutyDestinationSchema = z.strictObject({
+const PagerDutyDestinationSchema = z.strictObject({
   type: z.literal("pagerduty"),
   ...common,
   routing_key: z
@@ -117,7 +117,7 @@ const Address = z
   })
   .superRefine(refusing(emailAddressProblem));
 
-export const EmailDestinationSchema = z.strictObject({
+const EmailDestinationSchema = z.strictObject({
   type: z.literal("email"),
   ...common,
   to: z.array(Address).min(1, "to should have at least one address").meta({ description: "The recipients." }),
@@ -229,7 +229,7 @@ export function destinationView(destination: Destination, mask: string): Record<
 }
 
 /** The definition with each secret replaced. */
-export function withSecrets(
+function withSecrets(
   definition: DestinationDefinition,
   replace: (secret: DestinationSecret) => string,
 ): DestinationDefinition {

@@ -28,7 +28,7 @@ const TemplateTree = z.custom<Readonly<Record<string, unknown>>>(
 );
 
 /** One event as a template. Every string in it is rendered. */
-export const EventTemplateSchema = z
+const EventTemplateSchema = z
   .strictObject({
     event: Template.min(1, "event should not be empty").meta({ description: "The event's name." }),
     resource: ResourceSchema.meta({ description: "The resource that it happened to: labels, as templates." }),
@@ -57,8 +57,6 @@ export const EventTemplateSchema = z
     follows: Template.optional().meta({ description: "The id of the event that this one follows." }),
   })
   .meta({ id: "EventTemplate" });
-
-export type EventTemplate = z.infer<typeof EventTemplateSchema>;
 
 const Secret = z
   .string()

@@ -165,7 +165,7 @@ const TriggerIdSchema = z
   .optional()
   .meta({ description: "Assigned by Tripline; ignored on input." });
 
-export const EventTriggerSchema = z
+const EventTriggerSchema = z
   .strictObject({
     type: z.literal("event").optional(),
     id: TriggerIdSchema,
@@ -261,7 +261,7 @@ const compositeFields = {
   }),
 };
 
-export const CompoundTriggerSchema = z
+const CompoundTriggerSchema = z
   .strictObject({
     type: z.literal("compound"),
     ...compositeFields,
@@ -283,7 +283,7 @@ export const CompoundTriggerSchema = z
   })
   .meta({ id: "CompoundTrigger" });
 
-export const SequenceTriggerSchema = z
+const SequenceTriggerSchema = z
   .strictObject({ type: z.literal("sequence"), ...compositeFields })
   .transform((trigger): SequenceTriggerDefinition => {
     const { type, triggers, within, for_each } = trigger;

@@ -11,7 +11,7 @@ import type { WebhookRequest, WebhookResponse } from "./webhook-client.ts";
 export const quotedLengthMax = 500;
 
 /** An endpoint may put off the next attempt by this much, and no more. */
-export const retryAfterMsMax = 3_600_000;
+const retryAfterMsMax = 3_600_000;
 
 /** Statuses below 500 that another attempt may change. */
 const temporaryStatuses: ReadonlySet<number> = new Set([408, 425, 429]);
