@@ -1,4 +1,4 @@
-/** Writes rules/tripline.schema.json, the JSON Schema with which editors check and complete rule files. */
+/** Writes rules/tripline.schema.json, the JSON Schema that editors use to check and complete rule files. */
 
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -11,7 +11,7 @@ type JsonSchema = Record<string, unknown>;
 
 const listNames = ["automations", "destinations", "hooks", "webhooks"];
 
-/** The schema of a document of a rule file, as text. */
+/** The schema for a document of a rule file, as text. */
 export function rulesSchemaText(): string {
   const all = z.object({ automation: AutomationSchema, destination: DestinationSchema, hook: HookSchema });
   const schema = z.toJSONSchema(all, { io: "input", unrepresentable: "any" });
@@ -70,7 +70,7 @@ export function rulesSchemaText(): string {
   return `${JSON.stringify(file, null, 2)}\n`;
 }
 
-/** The same schema with what editors need: references where no text is wanted, no noise, any case of a UUID. */
+/** Adapts a schema to editors: allows references in place of numbers and enums, removes noise, and allows upper-case UUIDs. */
 function forEditors(part: unknown): unknown {
   if (Array.isArray(part)) return part.map(forEditors);
   if (typeof part !== "object" || part === null) return part;
@@ -88,8 +88,8 @@ function forEditors(part: unknown): unknown {
 }
 
 /**
- * Definitions that choose an option by its `type`. Of a plain union an editor shows the mistakes of every option; so
- * it shows those of the one that is meant, and offers its keys.
+ * A definition that chooses an option by its `type`. For a plain union, an editor would show the mistakes of every option.
+ * This way it shows only the mistakes of the chosen option, and completes its keys.
  *
  * @param typeDefault the type of the option that may leave it out
  */
@@ -130,7 +130,7 @@ function reference(name: string): JsonSchema {
 }
 
 function choice(condition: JsonSchema, yes: JsonSchema, no?: JsonSchema): JsonSchema {
-  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own word
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
   return { if: condition, then: yes, else: no };
 }
 

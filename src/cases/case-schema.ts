@@ -1,4 +1,4 @@
-/** The format of `*.test.yaml`: cases for rules. What the words mean is said in docs/testing-rules.md. */
+/** The format of `*.test.yaml`, the cases for rules. docs/testing-rules.md explains the keys. */
 
 import { z } from "zod";
 import { RelatedResourceSchema, ResourceSchema, type WireResource } from "../core/model/event.ts";
@@ -14,7 +14,7 @@ export function instantOf(when: When, start: Micros): Micros {
   return when.kind === "offset" ? start + when.offset : when.instant;
 }
 
-/** A Monday at midnight, so that schedules are easily thought about. */
+/** A Monday at midnight, so that schedules are easy to think about. */
 export const startDefault: Micros = parseTime("2026-01-05T00:00:00Z") ?? 0;
 
 const WhenSchema = z
@@ -42,13 +42,13 @@ const Names = z
   .union([z.string(), z.array(z.string())], { error: "Input should be a name, or a list of names" })
   .transform((names) => (typeof names === "string" ? [names] : names));
 
-/** Labels, or an id in their place. */
+/** A mapping of labels, or only an id. */
 const ResourceOrId = z.custom<string | WireResource>().transform((value: unknown, context): WireResource => {
   const labels = typeof value === "string" ? { "prefect.resource.id": value } : value;
   return passOn(ResourceSchema, labels, context, []);
 });
 
-/** A list of labels; or a mapping of a role to labels or an id. */
+/** A list of mappings of labels, or a mapping of role to labels or id. */
 const Related = z
   .custom<readonly WireResource[] | Readonly<Record<string, unknown>>>()
   .transform((value: unknown, context): WireResource[] => {
@@ -83,14 +83,16 @@ interface Repeated {
 function checkRepetition({ every, until, times }: Repeated, context: z.RefinementCtx): void {
   const report = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
   if (every === undefined) {
-    if (until !== undefined) report("until", "until says how long to repeat; say how often with every:");
-    if (times !== undefined) report("times", "times says how often to repeat; say how far apart with every:");
+    if (until !== undefined)
+      report("until", "until needs every; add every: with the time between repetitions");
+    if (times !== undefined)
+      report("times", "times needs every; add every: with the time between repetitions");
   } else {
     if (every === 0) report("every", "every should be more than 0s");
     if (until === undefined && times === undefined)
       report("every", "every repeats without end; add until: or times:");
     if (until !== undefined && times !== undefined)
-      report("times", "until and times both say when to stop; remove one");
+      report("times", "until and times both say when to stop; remove one of them");
   }
 }
 
@@ -119,7 +121,7 @@ const StepSchema = z
       const message =
         kind === undefined
           ? "a step needs one of event, restart, disable and enable; add one"
-          : `a step is one of event, restart, disable and enable; found ${kinds.join(" and ")}: make two steps of it`;
+          : `a step is one of event, restart, disable and enable; found ${kinds.join(" and ")}; split it into two steps`;
       context.addIssue({ code: "custom", path: [kinds[1] ?? "event"], message });
       return;
     }
@@ -130,7 +132,7 @@ const StepSchema = z
         context.addIssue({ code: "custom", path: ["resource"], message });
       }
       if (step.at !== undefined && step.occurred !== undefined && step.received !== undefined) {
-        const message = "occurred and received already give the times; remove at";
+        const message = "occurred and received already set both times; remove at";
         context.addIssue({ code: "custom", path: ["at"], message });
       }
       return;
@@ -145,7 +147,7 @@ const RequestSchema = z.strictObject({
   method: z.enum(["POST", "PUT", "PATCH", "GET", "DELETE"]).optional(),
   url: z.string().optional(),
   headers: z.record(z.string(), z.string().nullable()).optional(),
-  /** Text is exact; anything else is JSON, equal as a whole; null is no body. */
+  /** Text must be equal; any other value must be equal as JSON; null means no body. */
   body: z.unknown().optional(),
   body_includes: z.unknown().optional(),
   signed: z.boolean().optional(),
@@ -166,11 +168,11 @@ const ExpectationSchema = z
   .superRefine((expectation, context) => {
     checkRepetition(expectation, context);
     if (expectation.request === undefined || expectation.requests === undefined) return;
-    const message = "request stands for the firing's only request, requests for all of them; remove one";
+    const message = "request is for a firing with one request, requests for any number; remove one of them";
     context.addIssue({ code: "custom", path: ["requests"], message });
   });
 
-/** What a case may say for itself, or its file for all its cases. */
+/** Keys of a case, or of its file for all its cases. */
 const shared = {
   rules: Names.optional(),
   automations: Names.optional(),
@@ -181,7 +183,7 @@ const shared = {
 
 export const CaseSchema = z.strictObject({
   name: z
-    .string({ error: "a case needs a name; add name: with what it shows" })
+    .string({ error: "a case needs a name; add name: and say what it shows" })
     .min(1, "name should not be empty"),
   ...shared,
   steps: z.array(StepSchema).default([]),
@@ -189,7 +191,7 @@ export const CaseSchema = z.strictObject({
   expect: z.array(ExpectationSchema, {
     error: (issue) =>
       issue.input === undefined
-        ? "a case needs expect; list the firings, or write expect: [] where nothing fires"
+        ? "a case needs expect; list the firings, or write expect: [] if nothing fires"
         : undefined,
   }),
 });
@@ -197,8 +199,8 @@ export const CaseSchema = z.strictObject({
 /** A document of a `*.test.yaml`. */
 export const CaseFileSchema = z.strictObject({
   ...shared,
-  /** Each is judged for itself, so that a mistake in one does not hide those in another. */
-  cases: z.array(z.unknown()).min(1, "cases has none; write a case: name, steps and expect"),
+  /** Each case is validated separately, so that a mistake in one does not hide mistakes in another. */
+  cases: z.array(z.unknown()).min(1, "cases is empty; write a case with name, steps and expect"),
 });
 
 export type CaseFileDefinition = z.infer<typeof CaseFileSchema>;
@@ -207,7 +209,7 @@ export type StepDefinition = z.infer<typeof StepSchema>;
 export type ExpectationDefinition = z.infer<typeof ExpectationSchema>;
 export type RequestDefinition = z.infer<typeof RequestSchema>;
 
-/** How far apart repetitions are, in microseconds. */
+/** Seconds as microseconds. */
 export function microsOf(seconds: number): Micros {
   return Math.round(seconds * second);
 }
@@ -225,7 +227,7 @@ function passOn<T>(
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues) {
-    // Labels that the schema misses are not there to be pointed at.
+    // A missing label has no place of its own to report.
     const inside = issue.path.filter((step) => isLabels(value) && Object.hasOwn(value, step));
     context.addIssue({ code: "custom", path: [...path, ...inside], message: issue.message });
   }

@@ -1,4 +1,4 @@
-/** A case made ready to run: every time an instant, every repetition written out, its automations loaded. */
+/** A case that is ready to run: times are instants, repetitions are expanded, and its automations are loaded. */
 
 import type { Automation } from "../core/model/automation.ts";
 import type { WireEvent } from "../core/model/event.ts";
@@ -8,14 +8,14 @@ import type { RequestDefinition } from "./case-schema.ts";
 
 interface StepFields {
   readonly at: Micros;
-  /** Which step of the case it is, from 0; repetitions share it. */
+  /** The index of the step in the case file. Its repetitions share it. */
   readonly stepIndex: number;
 }
 
 export interface EventStep extends StepFields {
   readonly kind: "event";
   readonly event: WireEvent;
-  /** False when the case gave no id. */
+  /** True when the case gives the event an id. */
   readonly isNamed: boolean;
 }
 
@@ -39,10 +39,10 @@ export interface ExpectedFiring {
   readonly at: Micros;
   readonly state: "Triggered" | "Resolved";
   readonly labels: Readonly<Record<string, string>>;
-  /** Not compared when left out; null is no event. */
+  /** Not compared when undefined. Null means no event. */
   readonly event?: string | null;
   readonly late?: boolean;
-  /** Said only where two runs of a case are compared. */
+  /** Set only when two runs of a case are compared. */
   readonly id?: string;
   /** All requests of the firing, in order. */
   readonly requests?: readonly RequestDefinition[];
@@ -53,11 +53,11 @@ export interface Case {
   readonly place: Place;
   readonly name: string;
   readonly automations: readonly Automation[];
-  /** Of triggers that name none. */
+  /** The lateness of triggers that set none. */
   readonly lateness: Micros;
   readonly start: Micros;
   readonly end: Micros;
-  /** In the order in which they happen. */
+  /** Sorted by time. */
   readonly steps: readonly CaseStep[];
   readonly expected: readonly ExpectedFiring[];
 }

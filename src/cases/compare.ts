@@ -1,17 +1,17 @@
-/** Pairs the firings that a case expects with those that it got. */
+/** Pairs the firings that a case expects with the actual ones. */
 
 import type { Micros } from "../core/model/time.ts";
 import type { ExpectedFiring } from "./case.ts";
 import { type Difference, differencesOf } from "./differences.ts";
 import type { GotFiring } from "./got-firing.ts";
 
-/** An expected firing and the one that was got in its place; one of them alone when it has no counterpart. */
+/** An expected firing and the actual one in its place. One of them is null when the other has no counterpart. */
 export interface Pair {
   readonly expected: ExpectedFiring | null;
   readonly got: GotFiring | null;
-  /** Of the two; empty when they agree. */
+  /** The differences between the two. Empty when they agree. */
   readonly differences: readonly Difference[];
-  /** Actions that could not be rendered: a failure, whatever was expected. */
+  /** Actions that could not be rendered. They fail the case whatever was expected. */
   readonly problems: readonly string[];
 }
 
@@ -20,9 +20,9 @@ export function isGood({ expected, got, differences, problems }: Pair): boolean 
 }
 
 /**
- * First pairs what agrees in everything, then, of the rest, what is most alike. Every firing is in one pair.
+ * Pairs firings that agree completely first, and then the most similar of the rest. Every firing is in exactly one pair.
  *
- * @param start of the case, from which times are told
+ * @param start the start of the case; times are shown relative to it
  */
 export function pairFirings(
   expected: readonly ExpectedFiring[],
@@ -30,27 +30,27 @@ export function pairFirings(
   start: Micros,
 ): Pair[] {
   const pairs: Pair[] = [];
-  const left = new Set(got);
+  const unpaired = new Set(got);
   const byInstant = Map.groupBy(got, ({ at }) => at);
   const missing: ExpectedFiring[] = [];
-  // Those that say most choose first, so that one which says little does not take another's counterpart.
-  for (const one of expected.toSorted((a, b) => fieldCount(b) - fieldCount(a))) {
+  // The most specific expectations choose first, so that an unspecific one does not take the counterpart of another.
+  for (const expectation of expected.toSorted((a, b) => fieldCount(b) - fieldCount(a))) {
     const same = byInstant
-      .get(one.at)
-      ?.find((firing) => left.has(firing) && differencesOf(one, firing, start).length === 0);
-    if (same === undefined) missing.push(one);
+      .get(expectation.at)
+      ?.find((firing) => unpaired.has(firing) && differencesOf(expectation, firing, start).length === 0);
+    if (same === undefined) missing.push(expectation);
     else {
-      left.delete(same);
-      pairs.push(pairOf(one, same, start));
+      unpaired.delete(same);
+      pairs.push(pairOf(expectation, same, start));
     }
   }
-  for (const [one, firing] of alike(missing, [...left])) {
-    left.delete(firing);
-    missing.splice(missing.indexOf(one), 1);
-    pairs.push(pairOf(one, firing, start));
+  for (const [expectation, firing] of mostSimilar(missing, [...unpaired])) {
+    unpaired.delete(firing);
+    missing.splice(missing.indexOf(expectation), 1);
+    pairs.push(pairOf(expectation, firing, start));
   }
-  pairs.push(...missing.map((one) => pairOf(one, null, start)));
-  pairs.push(...[...left].map((firing) => pairOf(null, firing, start)));
+  pairs.push(...missing.map((expectation) => pairOf(expectation, null, start)));
+  pairs.push(...[...unpaired].map((firing) => pairOf(null, firing, start)));
   return pairs;
 }
 
@@ -62,33 +62,34 @@ function pairOf(expected: ExpectedFiring | null, got: GotFiring | null, start: M
   return { expected, got, differences, problems };
 }
 
-/** The most alike first. Only within one automation: that another one fired instead is two facts, not one. */
-function alike(
+/** Pairs the most similar first, and only within one automation: a missing firing and one of another are two failures. */
+function mostSimilar(
   expected: readonly ExpectedFiring[],
   got: readonly GotFiring[],
 ): [ExpectedFiring, GotFiring][] {
   if (expected.length * got.length > comparisonCountMax) return [];
-  const candidates = expected.flatMap((one) =>
+  const candidates = expected.flatMap((expectation) =>
     got.flatMap((firing) => {
-      const score = likeness(one, firing);
-      return score === 0 ? [] : [{ one, firing, score, distance: Math.abs(one.at - firing.at) }];
+      const score = similarity(expectation, firing);
+      const distance = Math.abs(expectation.at - firing.at);
+      return score === 0 ? [] : [{ expectation, firing, score, distance }];
     }),
   );
   candidates.sort((a, b) => b.score - a.score || a.distance - b.distance);
-  const taken = new Set<unknown>();
-  return candidates.flatMap(({ one, firing }): [ExpectedFiring, GotFiring][] => {
-    if (taken.has(one) || taken.has(firing)) return [];
-    taken.add(one).add(firing);
-    return [[one, firing]];
+  const paired = new Set<unknown>();
+  return candidates.flatMap(({ expectation, firing }): [ExpectedFiring, GotFiring][] => {
+    if (paired.has(expectation) || paired.has(firing)) return [];
+    paired.add(expectation).add(firing);
+    return [[expectation, firing]];
   });
 }
 
-/** 0 when they are no counterparts: two firings with nothing but the automation in common. */
-function likeness(one: ExpectedFiring, firing: GotFiring): number {
-  if (one.automation !== firing.automation) return 0;
-  const sameLabels = JSON.stringify(sorted(one.labels)) === JSON.stringify(sorted(firing.labels));
-  const sameState = one.state === firing.state;
-  if (one.at === firing.at) return 4 + (sameLabels ? 2 : 0) + (sameState ? 1 : 0);
+/** How similar two firings are. 0 when they have at most the automation in common: then they are not counterparts. */
+function similarity(expected: ExpectedFiring, firing: GotFiring): number {
+  if (expected.automation !== firing.automation) return 0;
+  const sameLabels = JSON.stringify(sorted(expected.labels)) === JSON.stringify(sorted(firing.labels));
+  const sameState = expected.state === firing.state;
+  if (expected.at === firing.at) return 4 + (sameLabels ? 2 : 0) + (sameState ? 1 : 0);
   return sameLabels && sameState ? 3 : 0;
 }
 
@@ -100,5 +101,5 @@ function fieldCount({ event, late, requests }: ExpectedFiring): number {
   return [event, late, requests].filter((field) => field !== undefined).length;
 }
 
-/** Where nearly everything is wrong, likeness says nothing any more. */
+/** With more comparisons than this, nearly everything is wrong, and similarity no longer means anything. */
 const comparisonCountMax = 100_000;

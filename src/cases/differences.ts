@@ -1,4 +1,4 @@
-/** Where what was expected and what was got differ, field by field. */
+/** Compares an expected firing with the actual one, field by field. */
 
 import { formatDuration, formatTime, type Micros } from "../core/model/time.ts";
 import type { ExpectedFiring } from "./case.ts";
@@ -8,12 +8,12 @@ import type { GotFiring, GotRequest } from "./got-firing.ts";
 export interface Difference {
   /** Such as `labels.run` or `request.body.message`. */
   readonly field: string;
-  /** As they are shown. */
+  /** Both values as text. */
   readonly expected: string;
   readonly got: string;
 }
 
-/** Empty when the firing is the one that was expected. @param start of the case, from which times are told */
+/** Empty when the firing is as expected. @param start the start of the case; times are shown relative to it */
 export function differencesOf(expected: ExpectedFiring, got: GotFiring, start: Micros): Difference[] {
   const { automation, at, state, labels, event, late, id, requests } = expected;
   const times = [at, got.at].map((time) => shownTime(time, start));
@@ -47,7 +47,7 @@ function requestsDifferences(
 }
 
 function requestDifferences(field: string, expected: RequestDefinition, got: GotRequest): Difference[] {
-  if ("problem" in got) return []; // told of apart, whether a request is expected or not
+  if ("problem" in got) return []; // reported separately, whether a request is expected or not
   const { method, url, headers = {}, signed } = expected;
   const isSigned = got.headers["webhook-signature"] !== undefined;
   return [
@@ -78,7 +78,7 @@ function inJson(field: string, expected: unknown, got: string | null, isPart: bo
   }
 }
 
-/** @param isPart what is got may have further entries in its mappings */
+/** @param isPart true if mappings in `got` may have additional entries */
 function jsonDifferences(field: string, expected: unknown, got: unknown, isPart: boolean): Difference[] {
   if (Array.isArray(expected) && Array.isArray(got) && expected.length === got.length) {
     return expected.flatMap((item, index) => jsonDifferences(`${field}[${index}]`, item, got[index], isPart));

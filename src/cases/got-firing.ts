@@ -1,4 +1,4 @@
-/** A firing as cases see it: what happened, and the requests that its webhooks would be. */
+/** A firing as cases see it, with the requests that its webhooks would send. */
 
 import { invocationsOf } from "../core/machine/consequence.ts";
 import type { Firing } from "../core/machine/firing.ts";
@@ -7,7 +7,7 @@ import { renderRequest } from "../delivery/actions/call-webhook.ts";
 import { Renderer } from "../templates/renderer.ts";
 import { TemplateError } from "../templates/template.ts";
 
-/** A request, or why there is none. */
+/** A request, or the reason why it could not be rendered. */
 export type GotRequest =
   | {
       readonly method: string;
@@ -29,7 +29,7 @@ export interface GotFiring {
   readonly requests: readonly GotRequest[];
 }
 
-/** Renders what the firing's webhooks would send, by the code that sends it. */
+/** Renders the requests of the firing's webhooks with the code that sends them in production. */
 export function gotFiring(firing: Firing): GotFiring {
   const { id, automation, triggered, state, labels, event, late } = firing;
   return {
@@ -48,7 +48,7 @@ function requestsOf(firing: Firing): GotRequest[] {
   const sent = new Date(firing.triggered / millisecond);
   return invocationsOf(firing).flatMap((invocation): GotRequest[] => {
     const { action } = invocation;
-    // Of a destination only the server knows where it is.
+    // Only the server knows the address of a destination.
     if (action.type !== "call-webhook" || action.url === undefined) return [];
     try {
       const { request } = renderRequest(action, invocation, new Renderer(invocation), sent);

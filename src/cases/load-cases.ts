@@ -1,4 +1,4 @@
-/** `*.test.yaml` → cases ready to run, with every mistake in them and in the rules that they name. */
+/** Loads `*.test.yaml` files: cases that are ready to run, and every mistake in them and in their rules. */
 
 import { latenessDefault } from "../core/model/limits.ts";
 import type { Micros } from "../core/model/time.ts";
@@ -20,16 +20,16 @@ import { planCase, unknownNameMessage } from "./plan-case.ts";
 import { RuleLibrary } from "./rule-library.ts";
 
 export interface LoadCasesOptions {
-  /** Where relative paths begin; by default the working directory. */
+  /** The directory that paths are relative to. Default: the working directory. */
   readonly cwd?: string;
-  /** Of triggers that name none, in cases that name none; by default the server's. */
+  /** The lateness if neither the trigger nor the case sets one. Default: the server's default. */
   readonly lateness?: Micros;
 }
 
 export interface LoadedCases {
-  /** Those without mistakes. */
+  /** The cases without mistakes. */
   readonly cases: readonly Case[];
-  /** Every mistake, in reading order; empty when all is well. */
+  /** Every mistake, in reading order. */
   readonly diagnostics: readonly Diagnostic[];
   readonly files: readonly string[];
 }
@@ -73,7 +73,7 @@ class CaseLoader {
     const { documents, mistakes } = parseRuleText(text);
     for (const { place, message } of mistakes) report(place, message);
     if (documents.length === 0 && mistakes.length === 0) {
-      report({ line: 1, column: 1 }, "this file is empty; write cases:, or remove the file");
+      report({ line: 1, column: 1 }, "this file is empty; add cases:, or remove the file");
     }
     const places = new Map<string, Place>();
     for (const document of documents) {
@@ -91,7 +91,7 @@ class CaseLoader {
         const other = places.get(definition.name);
         if (other !== undefined) {
           const where = `${other.line}:${other.column}`;
-          report(place, `the case at ${where} has this name too; give one of them another`);
+          report(place, `the case at ${where} has the same name; rename one of them`);
         }
         places.set(definition.name, place);
         if (shared !== null) this.#plan(file, definition, root, shared, document, report);
@@ -109,35 +109,38 @@ class CaseLoader {
     return value;
   }
 
-  /** @param shared what the file says for all its cases */
+  /** @param shared the keys that the file sets for all its cases */
   #plan(
     file: string,
-    one: CaseDefinition,
+    definition: CaseDefinition,
     root: RuleNode,
     shared: CaseFileDefinition,
     document: RuleNode,
     report: Report,
   ): void {
-    /** Where the case, or else its file, says something. */
-    const said = (key: "rules" | "automations"): Place =>
-      one[key] === undefined && shared[key] !== undefined ? placeAt(document, [key]) : placeAt(root, [key]);
+    /** The place of a key in the case, or else in its file. */
+    const placeOf = (key: "rules" | "automations"): Place =>
+      definition[key] === undefined && shared[key] !== undefined
+        ? placeAt(document, [key])
+        : placeAt(root, [key]);
 
     const mistakeCount = (): number => this.diagnostics.length + this.#library.diagnostics.length;
     const countBefore = mistakeCount();
-    const paths = one.rules ?? shared.rules ?? null;
-    const { automations, problems } = this.#library.find(file, paths, { ...shared.env, ...one.env });
-    const remedy = paths === null ? "; cases are for the rules beside them: name others with rules:" : "";
-    for (const problem of problems) report(said("rules"), `${problem}${remedy}`);
-    const chosen = one.automations ?? shared.automations;
+    const paths = definition.rules ?? shared.rules ?? null;
+    const { automations, problems } = this.#library.find(file, paths, { ...shared.env, ...definition.env });
+    const remedy =
+      paths === null ? "; the default is the rule file of the same name: name others with rules:" : "";
+    for (const problem of problems) report(placeOf("rules"), `${problem}${remedy}`);
+    const chosen = definition.automations ?? shared.automations;
     const known = automations.map(({ name }) => name);
     for (const name of chosen ?? []) {
       if (known.length > 0 && !known.includes(name))
-        report(said("automations"), unknownNameMessage("automation", name, known));
+        report(placeOf("automations"), unknownNameMessage("automation", name, known));
     }
-    const lateness = one.lateness ?? shared.lateness;
-    const planned = planCase(one, {
+    const lateness = definition.lateness ?? shared.lateness;
+    const planned = planCase(definition, {
       file,
-      start: one.start ?? shared.start ?? startDefault,
+      start: definition.start ?? shared.start ?? startDefault,
       lateness: lateness === undefined ? this.#lateness : microsOf(lateness),
       automations: automations.filter(({ name }) => chosen?.includes(name) ?? true),
       placeOf: (path) => placeAt(root, path),
@@ -149,18 +152,18 @@ class CaseLoader {
 
 type Report = (place: Place, message: string) => void;
 
-/** The place of what stands at the path; of the last step of the way to it that exists. */
+/** The place of the value at a path, or of the nearest value around it that exists. */
 function placeAt(root: RuleNode, path: readonly (string | number)[]): Place {
-  let at: RuleNode = root;
+  let current: RuleNode = root;
   for (const step of path) {
     const child: RuleNode | undefined =
-      at.kind === "mapping"
-        ? at.entries.get(String(step))?.node
-        : at.kind === "list"
-          ? at.items[Number(step)]
+      current.kind === "mapping"
+        ? current.entries.get(String(step))?.node
+        : current.kind === "list"
+          ? current.items[Number(step)]
           : undefined;
     if (child === undefined) break;
-    at = child;
+    current = child;
   }
-  return at.place;
+  return current.place;
 }

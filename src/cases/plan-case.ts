@@ -1,4 +1,4 @@
-/** What a case says → a case made ready to run, with every mistake that no schema can see. */
+/** Turns the definition of a case into one that is ready to run, and reports the mistakes that a schema cannot find. */
 
 import type { Automation } from "../core/model/automation.ts";
 import { isUuid, normalizeUuid } from "../core/model/event.ts";
@@ -19,21 +19,21 @@ import {
 /** More than a year of hourly events. */
 const stepCountMax = 10_000;
 
-/** What is wrong, at a path inside the case. */
+/** Reports a problem at a path inside the case. */
 export type ReportProblem = (path: readonly (string | number)[], message: string) => void;
 
 export interface PlanContext {
   readonly file: string;
   readonly start: Micros;
   readonly lateness: Micros;
-  /** Those under test. */
+  /** The automations under test. */
   readonly automations: readonly Automation[];
-  /** Where something in the case stands. */
+  /** The place of a part of the case. */
   readonly placeOf: (path: readonly (string | number)[]) => Place;
   readonly report: ReportProblem;
 }
 
-/** @returns the case, of no use when mistakes were reported */
+/** @returns the case. Do not use it if mistakes were reported */
 export function planCase(definition: CaseDefinition, context: PlanContext): Case {
   return new Planner(context).plan(definition);
 }
@@ -50,13 +50,13 @@ class Planner {
     const steps = this.#steps(definition.steps);
     const expected = this.#expected(definition.expect);
     this.#checkEventNames(definition);
-    const latest = Math.max(start, ...[steps.at(-1), expected.at(-1)].map((one) => one?.at ?? start));
+    const latest = Math.max(start, steps.at(-1)?.at ?? start, expected.at(-1)?.at ?? start);
     let end = latest;
     if (definition.until !== undefined) {
       end = this.#instant(definition.until, ["until"]);
       if (end < latest) {
-        const found = `${this.#offset(end)} lies before the last step or firing, at ${this.#offset(latest)}`;
-        this.#context.report(["until"], `until: ${found}; make the case longer`);
+        const found = `${this.#offset(end)} is before the last step or firing, at ${this.#offset(latest)}`;
+        this.#context.report(["until"], `until: ${found}; write a later time`);
       }
     }
     const { name } = definition;
@@ -66,39 +66,36 @@ class Planner {
   #steps(definitions: readonly StepDefinition[]): CaseStep[] {
     const { start, report } = this.#context;
     const steps: CaseStep[] = [];
-    let above = start; // a step that says no time happens with the one above it
+    let above = start; // a step without a time happens together with the one above it
     for (const [stepIndex, definition] of definitions.entries()) {
       const path = ["steps", stepIndex] as const;
       const { at: when, occurred: whenOccurred, received: whenReceived } = definition;
       const at = when === undefined ? above : this.#instant(when, [...path, "at"]);
-      // An event may well have occurred before the case begins; but nothing can arrive then.
+      // An event may have occurred before the case starts, but it cannot arrive then.
       const occurred = whenOccurred === undefined ? at : instantOf(whenOccurred, start);
       const received = whenReceived === undefined ? at : this.#instant(whenReceived, [...path, "received"]);
       if (definition.event !== undefined && whenReceived !== undefined && received < occurred) {
-        const found = `${this.#offset(received)} lies before it occurred, at ${this.#offset(occurred)}`;
+        const found = `${this.#offset(received)} is before it occurred, at ${this.#offset(occurred)}`;
         const remedy = "for a sender whose clock runs ahead, write at: and a later occurred:";
         report([...path, "received"], `received: ${found}; ${remedy}`);
       }
       const first = definition.event === undefined ? at : received;
       const repeats = this.#repeats(definition, whenReceived === undefined ? first : occurred, path);
       if (steps.length + repeats.length > stepCountMax) {
-        report(
-          path,
-          `the case has more than ${stepCountMax} steps, repetitions written out; make it shorter`,
-        );
+        report(path, `the case has more than ${stepCountMax} steps, including repetitions; make it shorter`);
         break;
       }
       for (const [index, shift] of repeats.entries()) {
         const fields = { at: first + shift, stepIndex };
         const suffix = index === 0 && repeats.length === 1 ? "" : `#${index + 1}`;
-        steps.push({ ...fields, ...this.#deed(definition, stepIndex, suffix, occurred + shift) });
+        steps.push({ ...fields, ...this.#effectOf(definition, stepIndex, suffix, occurred + shift) });
       }
       above = first;
     }
     return steps.sort((a, b) => a.at - b.at);
   }
 
-  #deed(definition: StepDefinition, stepIndex: number, suffix: string, occurred: Micros) {
+  #effectOf(definition: StepDefinition, stepIndex: number, suffix: string, occurred: Micros) {
     const { event, resource, related = [], payload = {}, id, follows, disable, enable } = definition;
     if (event !== undefined) {
       const wire = {
@@ -162,7 +159,7 @@ class Planner {
     return "";
   }
 
-  /** How much later each repetition is than the first, that one included. */
+  /** The offset of each repetition from the first, including the first itself. */
   #repeats(
     { every, until, times }: Pick<StepDefinition, "every" | "until" | "times">,
     first: Micros,
@@ -174,8 +171,8 @@ class Planner {
     if (until !== undefined) {
       const last = this.#instant(until, [...path, "until"]);
       if (last < first) {
-        const found = `${this.#offset(last)} lies before the first time, at ${this.#offset(first)}`;
-        this.#context.report([...path, "until"], `until: ${found}; write a later one`);
+        const found = `${this.#offset(last)} is before the first time, at ${this.#offset(first)}`;
+        this.#context.report([...path, "until"], `until: ${found}; write a later time`);
       }
       count = Math.max(1, Math.floor((last - first) / apart) + 1);
     }
@@ -186,7 +183,7 @@ class Planner {
     const { start, report } = this.#context;
     const instant = instantOf(when, start);
     if (instant < start) {
-      const found = `${formatTime(instant)} lies before the case begins, at ${formatTime(start)}`;
+      const found = `${formatTime(instant)} is before the start of the case, at ${formatTime(start)}`;
       report(path, `${String(path.at(-1))}: ${found}; set start: to an earlier time`);
     }
     return instant;
@@ -202,14 +199,14 @@ class Planner {
         unknownNameMessage(
           "automation",
           name,
-          automations.map((one) => one.name),
+          automations.map((automation) => automation.name),
         ),
       );
     }
     return null;
   }
 
-  /** Events are named in `follows` and in expectations; a name that no event has is a slip. */
+  /** Checks that the events named in `follows` and in expectations exist. */
   #checkEventNames({ steps, expect }: CaseDefinition): void {
     const repeated = new Set(steps.flatMap((step) => (step.every === undefined ? [] : [step.id])));
     const names = new Set(steps.flatMap(({ id }) => (id === undefined ? [] : [id])));
@@ -218,8 +215,11 @@ class Planner {
       const [, stem = "", number] = /^(.*)#(\d+)(?:#\d+)?$/s.exec(name) ?? [];
       if (stem === "" && Number(number) <= steps.length) return;
       if (repeated.has(name)) {
-        const remedy = `write ${name}#1 for the first of them`;
-        this.#context.report(path, `the event ${name} is repeated, so each has a number; ${remedy}`);
+        const remedy = `write ${name}#1 for the first one`;
+        this.#context.report(
+          path,
+          `the event ${name} is repeated, so each repetition has a number; ${remedy}`,
+        );
       } else if (!names.has(name) && !repeated.has(stem)) {
         this.#context.report(path, unknownNameMessage("event", name, [...names]));
       }
@@ -238,7 +238,7 @@ export function unknownNameMessage(noun: string, name: string, known: readonly s
   const near = nearMiss(name, known)?.word;
   if (near !== undefined) return `there is no ${noun} ${JSON.stringify(name)}; did you mean ${near}?`;
   if (known.length === 0)
-    return `there is no ${noun} ${JSON.stringify(name)}; give the ${noun} that id: first`;
+    return `there is no ${noun} ${JSON.stringify(name)}; add id: to the ${noun} that you mean`;
   const names = known.length > shownCountMax ? [...known.slice(0, shownCountMax), "others"] : known;
   return `there is no ${noun} ${JSON.stringify(name)}; there ${names.length === 1 ? "is" : "are"} ${listed(names, "and")}`;
 }

@@ -1,4 +1,4 @@
-/** Results of cases as people and other programs read them. */
+/** Prints the results of cases for people and for other programs. */
 
 import { formatTime } from "../core/model/time.ts";
 import { isGood } from "./compare.ts";
@@ -10,7 +10,7 @@ export type Reporter = (typeof reporters)[number];
 
 const unpainted: Paint = (_tone, text) => text;
 
-/** What `tripline test` prints of the results. */
+/** The output of `tripline test`. */
 export function report(results: readonly CaseResult[], reporter: Reporter, paint = unpainted): string {
   if (reporter === "tap") return asTap(results);
   return reporter === "junit" ? asJunit(results) : asText(results, paint);
@@ -32,11 +32,11 @@ function asText(results: readonly CaseResult[], paint: Paint): string {
   return `${[...lines, paint(failedCount === 0 ? "good" : "bad", summary)].join("\n")}\n`;
 }
 
-/** What went wrong in a case, with its time line. */
+/** What went wrong in a case, with its timeline. */
 function failureLines(result: CaseResult, paint: Paint): string[] {
   const { case: one, pairs, restartPairs } = result;
   const { line, column } = one.place;
-  const from = `the case begins at ${formatTime(one.start)}`;
+  const from = `the case starts at ${formatTime(one.start)}`;
   const lines = [paint("bad", one.name), paint("faint", `${one.file}:${line}:${column}: ${from}`), ""];
   const isAsExpected = pairs.every(isGood);
   if (!isAsExpected) lines.push(...timelineOf(one, pairs, paint));
@@ -121,7 +121,7 @@ function attributes(values: Readonly<Record<string, string | number>>): string {
     .join("");
 }
 
-/** What XML 1.0 cannot hold, even escaped, becomes a replacement character. */
+/** Characters that XML 1.0 cannot represent, even escaped, become replacement characters. */
 function escaped(text: string): string {
   return text
     .toWellFormed()

@@ -1,4 +1,4 @@
-/** The rules that cases name, each read once however many cases name them. */
+/** The rules under test. Each file is read once, no matter how many cases use it. */
 
 import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -12,9 +12,9 @@ export interface RuleLibraryOptions {
 }
 
 export interface FoundRules {
-  /** Empty when anything is wrong with the rules. */
+  /** Empty if anything is wrong with the rules. */
   readonly automations: readonly Automation[];
-  /** What is wrong with the paths: to be reported where they are named. */
+  /** What is wrong with the paths, to be reported where the case names them. */
   readonly problems: readonly string[];
 }
 
@@ -30,8 +30,8 @@ export class RuleLibrary {
   }
 
   /**
-   * @param paths relative to the case file; null for the rules beside it, under the same name
-   * @param env all that the rules see of an environment, so that a case means the same on every machine
+   * @param paths relative to the case file; null for the rule file of the same name next to it
+   * @param env the whole environment that the rules see, so that a case means the same on every machine
    */
   find(caseFile: string, paths: readonly string[] | null, env: Readonly<Record<string, string>>): FoundRules {
     const names = paths?.map((path) => join(dirname(caseFile), path)) ?? this.#beside(caseFile);
@@ -61,6 +61,6 @@ export class RuleLibrary {
 
 function withCaseRemedy(mistake: Diagnostic, caseFile: string): Diagnostic {
   if (!mistake.message.startsWith("the environment has no ")) return mistake;
-  const remedy = `(cases see no other environment than their own: set it under env: in ${caseFile})`;
+  const remedy = `(cases do not see your environment: set it under env: in ${caseFile})`;
   return { ...mistake, message: `${mistake.message} ${remedy}` };
 }

@@ -1,4 +1,4 @@
-/** Runs a case in virtual time, as it is written and with restarts, and judges it. */
+/** Runs a case in virtual time, as written and with restarts, and compares the firings. */
 
 import { showFiring } from "../core/machine/consequence.ts";
 import type { CoreOptions } from "../core/machine/core.ts";
@@ -14,18 +14,18 @@ export interface CaseResult {
   readonly case: Case;
   readonly passed: boolean;
   readonly firings: readonly GotFiring[];
-  /** Expected beside got, as the case is written. */
+  /** The expected and the actual firings of the case as written. */
   readonly pairs: readonly Pair[];
   /**
-   * The firings of the case as written beside those of the run that is restarted between every two steps; null when
-   * they are the same. It is the program that is wrong then, not the rule.
+   * The firings of the case as written and those of the run with a restart between every two steps; null when they are
+   * the same. A difference is a bug in Tripline, not in the rule.
    */
   readonly restartPairs: readonly Pair[] | null;
   readonly durationMs: number;
 }
 
 export interface RunOptions {
-  /** What runs the rules; by default the core in virtual time. */
+  /** Creates what runs the rules. Default: the core in virtual time. */
   readonly createSimulation?: (
     automations: readonly Automation[],
     options: CoreOptions,
@@ -51,7 +51,7 @@ export function runCase(one: Case, options: RunOptions = {}): CaseResult {
   };
 }
 
-/** More restarts than this find nothing new, and take long. */
+/** More restarts than this would take long and find nothing new. */
 const restartedStepCountMax = 1_000;
 
 /** @param isRestarted the engine is restarted after each step, and once more before the next */
@@ -96,7 +96,7 @@ function asExpected({ requests, ...firing }: GotFiring): ExpectedFiring {
   };
 }
 
-/** In whatever order: firings of one instant have none. What is equal here is rendered equally, too. */
+/** Compares without regard to order, because firings at the same instant have none. Equal firings render equally. */
 function sameFirings(a: readonly Firing[], b: readonly Firing[]): boolean {
   const texts = [a, b].map((firings) =>
     firings

@@ -1,4 +1,4 @@
-/** What happened in a case beside what was expected, on one time line, for people. */
+/** Shows what happened in a case and what was expected on one timeline. */
 
 import { formatDuration, type Micros, parseTime } from "../core/model/time.ts";
 import type { Case, CaseStep, EventStep, ExpectedFiring } from "./case.ts";
@@ -13,19 +13,19 @@ interface TimelineRow {
   readonly at: Micros;
   /** Steps come before the firings that they lead to, and the end comes last. */
   readonly rank: number;
-  /** Whether a firing was expected here, and whether there was one; null of what is no firing. */
+  /** Whether a firing was expected here, and whether there was one; null for rows that are not firings. */
   readonly isExpected: boolean | null;
   readonly isGot: boolean | null;
   readonly text: string;
-  /** What is wrong, on lines of their own. */
+  /** What is wrong, one line each. */
   readonly notes: readonly string[];
   readonly tone: Tone;
 }
 
 /**
- * The time line as lines of text: each step, each firing expected, and each firing got.
+ * The timeline as lines of text: each step, each expected firing, and each actual firing.
  *
- * @param headings of the two columns of marks
+ * @param headings the headings of the two columns of marks
  */
 export function timelineOf(
   one: Case,
@@ -38,7 +38,7 @@ export function timelineOf(
   const all = [
     ...stepRows(one, wrongInstants),
     ...pairs.flatMap((pair) => pairRows(pair, one)),
-    { ...plainRow(one.end, "until here"), rank: 2 },
+    { ...plainRow(one.end, "end"), rank: 2 },
   ].sort((a, b) => a.at - b.at || a.rank - b.rank);
   const rows = thinned(all);
   const times = rows.map(({ at }) => shownTime(at, one.start));
@@ -54,7 +54,7 @@ export function timelineOf(
   return [paint("faint", head), ...lines];
 }
 
-/** Of a time line that nobody would read to its end: how it begins and ends, and what is wrong first, with its surroundings. */
+/** Shortens a very long timeline to its beginning, its end, and the first wrong rows with the rows around them. */
 function thinned(rows: readonly TimelineRow[]): readonly TimelineRow[] {
   if (rows.length <= rowCountMax) return rows;
   const kept = new Set<number>();
@@ -77,7 +77,7 @@ function thinned(rows: readonly TimelineRow[]): readonly TimelineRow[] {
   return shown;
 }
 
-/** In place of rows that are left out. */
+/** Stands for rows that are left out. */
 function gapRow(rows: readonly TimelineRow[]): TimelineRow {
   const wrongCount = rows.filter(({ tone }) => tone === "bad").length;
   const also = wrongCount === 0 ? "" : `, ${wrongCount} of them wrong`;
@@ -87,7 +87,7 @@ function gapRow(rows: readonly TimelineRow[]): TimelineRow {
 const rowCountMax = 200;
 const wrongCountMax = 30;
 
-/** Names and labels may hold line ends and what steers a terminal. */
+/** Escapes control characters, because names and labels may contain line breaks and terminal sequences. */
 function onOneLine(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1));
 }
@@ -107,7 +107,7 @@ function stepRows({ steps, start }: Case, shownInstants: ReadonlySet<Micros | un
       if (step !== null) rows.push(plainRow(step.at, shownStep(step, start)));
       else if (first !== undefined && second !== undefined) {
         const every = formatDuration(second.at - first.at);
-        const text = `… ${run.length - 2} more like it, one every ${every}`;
+        const text = `… ${run.length - 2} more, one every ${every}`;
         rows.push({ ...plainRow(second.at, text), tone: "faint" });
       }
     }
@@ -115,7 +115,7 @@ function stepRows({ steps, start }: Case, shownInstants: ReadonlySet<Micros | un
   return rows;
 }
 
-/** The repetitions of one step, as long as no other step lies between them, and none is at an instant to be shown. */
+/** Groups consecutive repetitions of one step. A repetition at an instant that must be shown ends the group. */
 function runsOf(steps: readonly CaseStep[], shownInstants: ReadonlySet<Micros | undefined>): CaseStep[][] {
   const runs: CaseStep[][] = [];
   for (const step of steps) {
@@ -151,7 +151,7 @@ function shownEvent({ event, at, isNamed }: EventStep, start: Micros): string {
 
 function pairRows(pair: Pair, { start }: Case): TimelineRow[] {
   const { expected, got, differences, problems } = pair;
-  const wrong = problems.map((problem) => `its webhook cannot be rendered: ${problem}`);
+  const renderingNotes = problems.map((problem) => `its webhook cannot be rendered: ${problem}`);
   const row = (firing: ExpectedFiring | GotFiring, isExpected: boolean, isGot: boolean): TimelineRow => ({
     at: firing.at,
     rank: 1,
@@ -162,21 +162,22 @@ function pairRows(pair: Pair, { start }: Case): TimelineRow[] {
     tone: isGood(pair) ? "good" : "bad",
   });
   if (expected === null || got === null) {
-    if (got !== null) return [{ ...row(got, false, true), notes: ["was not expected", ...wrong] }];
+    if (got !== null) return [{ ...row(got, false, true), notes: ["was not expected", ...renderingNotes] }];
     if (expected === null) return [];
     const notes = [`did not happen; expected on line ${expected.place.line}`];
     return [{ ...row(expected, true, false), notes }];
   }
-  const told = differences
+  const allNotes = differences
     .filter(({ field }) => field !== "at")
     .map(({ field, expected: wanted, got: found }) => `${field}: expected ${wanted}, got ${found}`);
-  const shown = told.length > noteCountMax ? [...told.slice(0, noteCountMax), "…"] : told;
-  if (expected.at === got.at) return [{ ...row(got, true, true), notes: [...shown, ...wrong] }];
+  const notes = allNotes.length > noteCountMax ? [...allNotes.slice(0, noteCountMax), "…"] : allNotes;
+  if (expected.at === got.at) return [{ ...row(got, true, true), notes: [...notes, ...renderingNotes] }];
   const apart = formatDuration(Math.abs(got.at - expected.at));
   const how = got.at > expected.at ? "late" : "early";
+  const otherTime = `expected at ${shownTime(expected.at, start)}`;
   return [
     { ...row(expected, true, false), notes: [`came ${apart} ${how}; see ${shownTime(got.at, start)}`] },
-    { ...row(got, false, true), notes: [`expected at ${shownTime(expected.at, start)}`, ...shown, ...wrong] },
+    { ...row(got, false, true), notes: [otherTime, ...notes, ...renderingNotes] },
   ];
 }
 

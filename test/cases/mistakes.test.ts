@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { run, runCaseText } from "./support.ts";
 
-test("every mistake in a case file is told of at once, each with its place, what was found, and the remedy", () => {
+test("every mistake in a case file is reported at once, each with its place, what was found, and the remedy", () => {
   const { exitCode, out, err } = run(`\
 lateness: soon
 cases:
@@ -36,13 +36,13 @@ cases:
     "10:48: Resources must include a non-empty prefect.resource.id label",
     "11:73: room should be an object of labels, string to string; found 3",
     "12:63: every repeats without end; add until: or times:",
-    "13:85: until and times both say when to stop; remove one",
-    "14:63: times says how often to repeat; say how far apart with every:",
+    "13:85: until and times both say when to stop; remove one of them",
+    "14:63: times needs every; add every: with the time between repetitions",
     "15:43: payload belongs to an event; remove it",
-    "16:43: a step is one of event, restart, disable and enable; found restart and disable: make two steps of it",
-    "18:5: a case needs a name; add name: with what it shows",
-    "18:5: a case needs expect; list the firings, or write expect: [] where nothing fires",
-    "20:47: request stands for the firing's only request, requests for all of them; remove one",
+    "16:43: a step is one of event, restart, disable and enable; found restart and disable; split it into two steps",
+    "18:5: a case needs a name; add name: and say what it shows",
+    "18:5: a case needs expect; list the firings, or write expect: [] if nothing fires",
+    "20:47: request is for a firing with one request, requests for any number; remove one of them",
     '21:5: a case should be a mapping; found "just text"; write name:, steps: and expect:',
   ]);
 });
@@ -77,25 +77,25 @@ cases:
 `);
   expect({ exitCode, out }).toEqual({ exitCode: 2, out: "" });
   expect(err.replaceAll("greenhouse.test.yaml:", "").trim().split("\n")).toEqual([
-    "6:74: until: 1m lies before the first time, at 5m; write a later one",
-    "7:15: at: 2026-01-04T00:00:00Z lies before the case begins, at 2026-01-05T00:00:00Z; set start: to an earlier time",
-    "8:29: received: 4m lies before it occurred, at 5m; for a sender whose clock runs ahead, write at: and a later occurred:",
-    "9:9: the case has more than 10000 steps, repetitions written out; make it shorter",
+    "6:74: until: 1m is before the first time, at 5m; write a later time",
+    "7:15: at: 2026-01-04T00:00:00Z is before the start of the case, at 2026-01-05T00:00:00Z; set start: to an earlier time",
+    "8:29: received: 4m is before it occurred, at 5m; for a sender whose clock runs ahead, write at: and a later occurred:",
+    "9:9: the case has more than 10000 steps, including repetitions; make it shorter",
     '14:65: there is no event "frist"; did you mean first?',
     '15:27: there is no automation "pump-quite"; did you mean pump-quiet?',
     "17:9: which automation fires? add automation: pump-quiet or vent-stuck",
-    "18:50: the event first is repeated, so each has a number; write first#1 for the first of them",
+    "18:50: the event first is repeated, so each repetition has a number; write first#1 for the first one",
     '19:31: there is no automation "roof-open"; there are pump-quiet and vent-stuck',
-    "20:11: the case at 11:11 has this name too; give one of them another",
+    "20:11: the case at 11:11 has the same name; rename one of them",
     '21:18: there is no automation "roof-open"; there are pump-quiet and vent-stuck',
-    '22:31: there is no event "third"; give the event that id: first',
+    '22:31: there is no event "third"; add id: to the event that you mean',
     "24:12: roof.yaml: no such file or directory; check the path",
   ]);
 });
 
 test("until may not lie before what happens or is expected", () => {
   expect(runCaseText("    until: 1m\n    expect: [{ automation: vent-stuck, at: 2m }]").err).toBe(
-    "greenhouse.test.yaml:3:12: until: 1m lies before the last step or firing, at 2m; make the case longer\n",
+    "greenhouse.test.yaml:3:12: until: 1m is before the last step or firing, at 2m; write a later time\n",
   );
 });
 
@@ -111,7 +111,7 @@ test("mistakes in the rules are told of with their own place, and no case is run
   expect(err).toBe("roof.yaml:2:12: unknown key `expcet`; did you mean `expect`?\n");
 });
 
-test("rules see no other environment than the case's", () => {
+test("rules do not see the machine's environment", () => {
   const rules =
     "name: roof\ntrigger: {}\nactions: [{ type: call-webhook, url: 'https://example.com/${env.PATH}' }]\n";
   const options = { files: { "roof.yaml": rules } };
@@ -122,8 +122,8 @@ test("rules see no other environment than the case's", () => {
     expect: [{ at: 0s, request: { url: https://example.com/1 } }]`;
   expect(runCaseText(body(" PATH: '1' "), options).exitCode).toBe(0);
   expect(runCaseText(body(""), options).err).toContain(
-    "roof.yaml:3:38: the environment has no PATH; set it, or give a default: ${env.PATH:-default} (cases see no " +
-      "other environment than their own: set it under env: in greenhouse.test.yaml)",
+    "roof.yaml:3:38: the environment has no PATH; set it, or give a default: ${env.PATH:-default} (cases do not " +
+      "see your environment: set it under env: in greenhouse.test.yaml)",
   );
 });
 
@@ -145,7 +145,7 @@ test("nothing to run is a mistake, too", () => {
     "greenhouse.yaml: does not look like a case file; name a .test.yaml file, or a directory\n",
   );
   expect(err("none.test.yaml")).toBe(
-    "none.test.yaml:1:1: this file is empty; write cases:, or remove the file\n",
+    "none.test.yaml:1:1: this file is empty; add cases:, or remove the file\n",
   );
   expect(err("alone.test.yaml")).toMatch(
     /^alone.test.yaml:2:5: alone.yaml: no such file.*name others with rules:\n$/,

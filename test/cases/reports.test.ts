@@ -32,7 +32,7 @@ describe("TAP", () => {
       { duration_ms: expect.any(Number) },
       {
         at: { file: "greenhouse.test.yaml", line: 5 },
-        timeline: expect.stringMatching(/^ time +expected +got\n.*was not expected.*until here\n$/s),
+        timeline: expect.stringMatching(/^ time +expected +got\n.*was not expected.*end\n$/s),
       },
     ]);
   });

@@ -225,7 +225,7 @@ cases:
 ✗ greenhouse.test.yaml (1 of 2 cases failed)
 
   everything is wrong
-  greenhouse.test.yaml:6:5: the case begins at 2026-01-05T06:00:00Z
+  greenhouse.test.yaml:6:5: the case starts at 2026-01-05T06:00:00Z
 
   time  expected  got
     0s                 pump.pulse  pump.1  id pulse#1
@@ -248,7 +248,7 @@ cases:
                          came 5s late; see 2m5s
   2m5s     –       ●   pump-quiet  Triggered  prefect.resource.id=pump.1
                          expected at 2m
-    3m                 until here
+    3m                 end
 
 2 cases: 1 failed (0 ms)
 `);
@@ -260,7 +260,7 @@ cases:
     expect: [{ automation: vent-stuck, at: 0s, every: 1m, times: 19 }]`);
     expect(exitCode).toBe(1);
     expect(out.match(/was not expected/g)).toHaveLength(1);
-    expect(out).toContain("… 17 more like it, one every 1m"); // and the one that is not expected, by itself
+    expect(out).toContain("… 17 more, one every 1m"); // and the one that is not expected, by itself
   });
 
   test("when thousands of firings are wrong, of which it shows the first ones and says how many more there are", () => {
@@ -273,7 +273,7 @@ cases:
     expect(lines.length).toBeLessThan(200);
     expect(out).toMatch(/ 41d16h +– +● +vent-stuck {2}Triggered/); // the first that is wrong
     expect(out).toMatch(/… 1\d{3} more lines, 9\d\d of them wrong/);
-    expect(out).toContain("until here");
+    expect(out).toContain("end");
   });
 
   test("when an event is not the one that it names, or there is one", () => {
