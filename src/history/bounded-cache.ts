@@ -1,6 +1,4 @@
-/** Keeps what is costly to make, and no more than so much of it. */
-
-/** A cache that drops the value it has kept longest. */
+/** A cache with a maximum number of values. When it is full, it drops the oldest one. */
 export class BoundedCache<Value> {
   readonly #values = new Map<string, Value>();
   readonly #countMax: number;
@@ -13,7 +11,7 @@ export class BoundedCache<Value> {
     return this.#values.size;
   }
 
-  /** The value for a key, made when it is not kept. */
+  /** The value for a key. A missing one is made and added. */
   get(key: string, make: (key: string) => Value): Value {
     const known = this.#values.get(key);
     if (known !== undefined) return known;

@@ -1,4 +1,4 @@
-/** Counts of events, by name, by resource or by time. */
+/** Counts events by name, by resource or by time. */
 
 import { sql } from "kysely";
 import { z } from "zod";
@@ -14,12 +14,12 @@ import {
   timeMin,
 } from "../core/model/time.ts";
 import { type EventFilter, EventFilterSchema } from "./filter.ts";
+import type { HistoryDatabase } from "./history-database.ts";
 import { matchingEvents, prepareSearch } from "./matching.ts";
-import type { Store } from "./store.ts";
 
 const units = { week: 7 * day, day, hour, minute, second } as const;
 
-/** Longer than any history, and far from where numbers become inexact. */
+/** Longer than any history, and far from the numbers that doubles cannot represent exactly. */
 const bucketLengthMax: Micros = 36_525 * day;
 
 export const CountableSchema = z.enum(["day", "time", "event", "resource"]);
@@ -47,12 +47,12 @@ export type TimeUnit = keyof typeof units;
 
 export interface CountOptions {
   readonly unit: TimeUnit;
-  /** How many units a bucket lasts, 0.01 or more. */
+  /** The length of a bucket in units, 0.01 or more. */
   readonly interval: number;
   readonly now: Micros;
 }
 
-/** One group, as it goes over the wire. */
+/** One group, in Prefect's wire format. */
 export interface EventCount {
   readonly value: string;
   readonly label: string;
@@ -61,23 +61,23 @@ export interface EventCount {
   readonly end_time: string;
 }
 
-/** The interval would cut the filter's time into too many buckets; the message goes to the client as it is. */
+/** The interval would divide the filter's time range into too many buckets. Clients see the message as it is. */
 export class TooManyBuckets extends Error {
   override readonly name = "TooManyBuckets";
 }
 
 const bucketCountMax = 1_000;
 
-/** The Monday that buckets are counted from. */
+/** Buckets are counted from this Monday. */
 const origin: Micros = parseTime("2024-04-01T00:00:00Z") ?? 0;
 
 /**
- * Counts the events that match, in groups. `distinct` and `order` of the filter play no part.
+ * Counts the matching events in groups. The filter's `distinct` and `order` are ignored.
  *
- * @throws TooManyBuckets, whatever is counted
+ * @throws TooManyBuckets, even if the events are not counted by time
  */
 export async function countBy(
-  store: Store,
+  database: HistoryDatabase,
   countable: Countable,
   filter: EventFilter,
   options: CountOptions,
@@ -88,17 +88,17 @@ export async function countBy(
   if (filter.since > filter.until) return [];
   switch (countable) {
     case "event":
-      return countByName(store, filter);
+      return countByName(database, filter);
     case "resource":
-      return countByResource(store, filter);
+      return countByResource(database, filter);
     case "time":
-      return countByTime(store, { ...filter, until: cutToUnit(filter.until, units[unit], now) }, length);
+      return countByTime(database, { ...filter, until: cutToUnit(filter.until, units[unit], now) }, length);
     case "day":
-      return countByTime(store, { ...filter, until: cutToUnit(filter.until, day, now) }, day);
+      return countByTime(database, { ...filter, until: cutToUnit(filter.until, day, now) }, day);
   }
 }
 
-/** An `until` in the future is cut to the end of the unit that `now` lies in. */
+/** Cuts an `until` in the future to the end of the current unit. */
 function cutToUnit(until: Micros, unit: Micros, now: Micros): Micros {
   return until <= now ? until : Math.min(until, bucketStart(now, unit) + unit - 1);
 }
@@ -116,8 +116,8 @@ function refuseTooManyBuckets({ since }: EventFilter, length: Micros, until: Mic
   );
 }
 
-async function countByName(store: Store, filter: EventFilter): Promise<EventCount[]> {
-  const groups = matchingEvents(await prepareSearch(store, filter))
+async function countByName(database: HistoryDatabase, filter: EventFilter): Promise<EventCount[]> {
+  const groups = matchingEvents(await prepareSearch(database, filter))
     .select(({ fn }) => [
       "e.name",
       fn.countAll<number>().as("count"),
@@ -125,18 +125,18 @@ async function countByName(store: Store, filter: EventFilter): Promise<EventCoun
       fn.max<number>("e.occurred").as("last"),
     ])
     .groupBy("e.name");
-  const rows = await store.db
+  const rows = await database.db
     .selectFrom(groups.as("g"))
     .innerJoin("names as n", "n.key", "g.name")
     .select(["n.name", "g.count", "g.first", "g.last"])
     .orderBy("g.count", "desc")
     .orderBy("n.name", "asc")
     .execute();
-  return rows.map((row) => shown(row.name, row.name, row));
+  return rows.map((row) => countOf(row.name, row.name, row));
 }
 
-async function countByResource(store: Store, filter: EventFilter): Promise<EventCount[]> {
-  const groups = matchingEvents(await prepareSearch(store, filter))
+async function countByResource(database: HistoryDatabase, filter: EventFilter): Promise<EventCount[]> {
+  const groups = matchingEvents(await prepareSearch(database, filter))
     .select(({ fn }) => [
       "e.resource",
       fn.countAll<number>().as("count"),
@@ -144,8 +144,8 @@ async function countByResource(store: Store, filter: EventFilter): Promise<Event
       fn.max<number>("e.occurred").as("last"),
     ])
     .groupBy("e.resource");
-  // One resource id may have had several sets of labels; the last of them names it.
-  const ranked = store.db
+  // A resource may have had several sets of labels; the latest one gives its title.
+  const ranked = database.db
     .selectFrom(groups.as("g"))
     .innerJoin("resources as r", "r.key", "g.resource")
     .select(({ fn }) => [
@@ -159,7 +159,7 @@ async function countByResource(store: Store, filter: EventFilter): Promise<Event
         .over((over) => over.partitionBy("r.id").orderBy("g.last", "desc").orderBy("g.resource", "desc"))
         .as("rank"),
     ]);
-  const rows = await store.db
+  const rows = await database.db
     .selectFrom(ranked.as("k"))
     .select(["k.id", "k.title", "k.count", "k.first", "k.last"])
     .where("k.rank", "=", 1)
@@ -167,10 +167,10 @@ async function countByResource(store: Store, filter: EventFilter): Promise<Event
     .orderBy("k.title", "asc")
     .orderBy("k.id", "asc")
     .execute();
-  return rows.map((row) => shown(row.id, row.title, row));
+  return rows.map((row) => countOf(row.id, row.title, row));
 }
 
-function shown(
+function countOf(
   value: string,
   label: string,
   { count, first, last }: { count: number; first: Micros; last: Micros },
@@ -184,26 +184,30 @@ function shown(
   };
 }
 
-async function countByTime(store: Store, filter: EventFilter, length: Micros): Promise<EventCount[]> {
+async function countByTime(
+  database: HistoryDatabase,
+  filter: EventFilter,
+  length: Micros,
+): Promise<EventCount[]> {
   const { since, until } = filter;
   const start = bucketStart(since, length);
-  const buckets = matchingEvents(await prepareSearch(store, filter)).select(
+  const buckets = matchingEvents(await prepareSearch(database, filter)).select(
     sql<number>`(${sql.ref("e.occurred")} - ${start}) / ${length}`.as("bucket"),
   );
-  const rows = await store.db
+  const rows = await database.db
     .selectFrom(buckets.as("b"))
     .select(({ fn }) => ["b.bucket", fn.countAll<number>().as("count")])
     .groupBy("b.bucket")
     .execute();
   const counts = new Map(rows.map(({ bucket, count }) => [bucket, count]));
-  const shownCounts: EventCount[] = [];
+  const eventCounts: EventCount[] = [];
   for (let index = 0; start + index * length <= until; index += 1) {
     const bucket = start + index * length;
     const count = counts.get(index) ?? 0;
-    // Prefect leaves out a bucket that begins right at the end; here it is left out only when it is empty.
+    // Prefect leaves out a bucket that starts exactly at the end; here only an empty one is left out.
     if (bucket === until && count === 0) continue;
     const first = formatTime(Math.max(bucket, timeMin));
-    shownCounts.push({
+    eventCounts.push({
       value: String(index),
       label: first.replace("Z", "+00:00"),
       count,
@@ -211,5 +215,5 @@ async function countByTime(store: Store, filter: EventFilter, length: Micros): P
       end_time: formatTime(Math.min(bucket + length - 1, timeMax)),
     });
   }
-  return shownCounts;
+  return eventCounts;
 }

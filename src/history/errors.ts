@@ -1,35 +1,35 @@
-/** What can go wrong with the history that its callers can do something about. */
+/** Errors of the history that callers can handle. */
 
 import { Outage } from "../retry/outage.ts";
 
-/** The database cannot be reached, is full, or is in use for too long: try again later. */
+/** The database cannot be reached, is full, or was locked for too long. Try again later. */
 export class HistoryUnavailable extends Outage {
   override readonly name = "HistoryUnavailable";
 }
 
-/** The history's address, or the database behind it, cannot be used as it is; the message says what to change. */
+/** The history's URL or the database that it names cannot be used. The message says what to change. */
 export class HistoryMisconfigured extends Error {
   override readonly name = "HistoryMisconfigured";
 }
 
-// The classes of SQLSTATE that are about the server and not about the statement: connection, resources, operator
-// intervention, system; and a lock or a statement that took too long.
-const passingStates = /^(?:08|53|57|58|40|55P03)/;
+// SQLSTATE classes for problems of the server rather than the statement: connection, resources, operator intervention,
+// system; also rollbacks and lock timeouts.
+const temporaryStates = /^(?:08|53|57|58|40|55P03)/;
 
-// SQLite's primary codes for the same: busy, locked, out of memory, read-only, I/O, full, cannot open, protocol.
-const passingSqliteCodes: ReadonlySet<number> = new Set([5, 6, 7, 8, 10, 13, 14, 15]);
+// SQLite's codes for the same: busy, locked, out of memory, read-only, I/O, full, cannot open, protocol.
+const temporarySqliteCodes: ReadonlySet<number> = new Set([5, 6, 7, 8, 10, 13, 14, 15]);
 
-/** The error as callers should see it: `HistoryUnavailable` when waiting may help, else as it is. */
+/** Turns an error that may pass into `HistoryUnavailable`; returns any other error as it is. */
 export function asHistoryError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof HistoryUnavailable) return error;
   const { code, errcode } = error as { code?: unknown; errcode?: unknown };
-  const passing =
+  const isTemporary =
     typeof errcode === "number"
-      ? passingSqliteCodes.has(errcode & 0xff)
+      ? temporarySqliteCodes.has(errcode & 0xff)
       : typeof code === "string"
-        ? passingStates.test(code) || /^E[A-Z]+$/.test(code)
+        ? temporaryStates.test(code) || /^E[A-Z]+$/.test(code)
         : /connection|timeout/i.test(error.message);
-  return passing
+  return isTemporary
     ? new HistoryUnavailable(`The history is unavailable: ${error.message}`, { cause: error })
     : error;
 }

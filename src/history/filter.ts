@@ -1,8 +1,8 @@
 /**
- * What to look for among events: Prefect's EventFilter as it is written, and as it is meant.
+ * Filters for events: Prefect's EventFilter as clients write it, and its resolved form.
  *
- * `EventFilterSchema` takes what came over the wire; `resolveFilter` fixes the times that were left out and drops
- * whatever restricts nothing. A resolved filter is plain JSON, so that a page token can carry it.
+ * `EventFilterSchema` validates what clients send. `resolveFilter` fills in the times that were left out, and drops
+ * conditions that restrict nothing. A resolved filter is plain JSON, so that a page token can hold it.
  */
 
 import { z } from "zod";
@@ -12,17 +12,17 @@ import { SpecificationSchema } from "../core/model/trigger.ts";
 import { comparable } from "./text.ts";
 import { parseTextQuery, type TextQuery } from "./text-query.ts";
 
-/** How far back a filter looks that names no `since`. */
+/** How far back a filter without `since` looks. */
 const sinceDaysDefault = 180;
 const textQueryLengthMax = 200;
 
 export interface LabelTest {
   readonly label: string;
-  /** Globs, of which the label's value must match one; none of them is a test that nothing passes. */
+  /** Globs; the label's value must match one of them. If the list is empty, nothing passes. */
   readonly patterns: readonly string[];
 }
 
-/** What one resource must be. Lists are alternatives and restrict nothing when empty; all that is given must hold. */
+/** Conditions on one resource. All must hold. Each list holds alternatives; an empty one restricts nothing. */
 export interface ResourceTest {
   readonly ids: readonly string[];
   readonly idPrefixes: readonly string[];
@@ -32,24 +32,24 @@ export interface ResourceTest {
 }
 
 export interface EventFilter {
-  /** Both inclusive. */
+  /** `since` and `until` are inclusive. */
   readonly since: Micros;
   readonly until: Micros;
   readonly prefixes: readonly string[];
   readonly names: readonly string[];
   readonly excludedPrefixes: readonly string[];
   readonly excludedNames: readonly string[];
-  /** All of them for the primary resource: one or none. */
+  /** At most one test, which the primary resource must pass. */
   readonly resource: readonly ResourceTest[];
-  /** Each must be passed by some related resource. */
+  /** Tests that must each be passed by some related resource. */
   readonly related: readonly ResourceTest[];
-  /** Each must be passed by the primary or some related resource. */
+  /** Tests that must each be passed by the primary resource or some related one. */
   readonly anyResource: readonly ResourceTest[];
-  /** Event ids, alternatives; any when empty. */
+  /** Alternative event ids; any id if empty. */
   readonly ids: readonly string[];
   readonly text: TextQuery;
   readonly order: "ASC" | "DESC";
-  /** Only one event a primary resource id: the first in the order. It is no part of matching. */
+  /** Return only the first event, in this order, of each primary resource. Does not affect what matches. */
   readonly distinct: boolean;
 }
 
@@ -65,7 +65,7 @@ const Time = z
   .nullish();
 
 const Labels = SpecificationSchema.nullish().describe(
-  "Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates.",
+  "Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates.",
 );
 
 const PrimaryResource = z.strictObject({
@@ -82,19 +82,18 @@ const RelatedResource = z.strictObject({
   labels: Labels,
 });
 
-/** One object or a list of them, told apart before they are read: a union would blur where a mistake lies. */
+/** An object or a list of objects. Unlike a union, it reports exactly where a mistake is. */
 function oneOrMany<T extends z.ZodType>(item: T) {
-  const one = z.toJSONSchema(item, { io: "input", unrepresentable: "any" });
-  const { $schema: _, ...shape } = one;
+  const { $schema: _, ...shape } = z.toJSONSchema(item, { io: "input", unrepresentable: "any" });
   return z
     .custom<z.input<T> | readonly z.input<T>[] | null | undefined>()
     .transform((value: unknown, context): z.output<T>[] => {
       if (value === null || value === undefined) return [];
-      const one = !Array.isArray(value);
-      const parsed = z.array(item).safeParse(one ? [value] : value);
+      const isSingle = !Array.isArray(value);
+      const parsed = z.array(item).safeParse(isSingle ? [value] : value);
       if (parsed.success) return parsed.data;
       for (const issue of parsed.error.issues) {
-        const path = one ? issue.path.slice(1) : [...issue.path];
+        const path = isSingle ? issue.path.slice(1) : [...issue.path];
         context.issues.push({
           ...issue,
           path,
@@ -109,12 +108,12 @@ function oneOrMany<T extends z.ZodType>(item: T) {
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(
-    (at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key],
+    (parent, key) => (parent as Record<PropertyKey, unknown> | null | undefined)?.[key],
     value,
   );
 }
 
-/** Prefect's EventFilter. Every part may be left out or null; unknown keys are mistakes at every level. */
+/** Prefect's EventFilter. Every part may be left out or null. Unknown keys are errors at every level. */
 export const EventFilterSchema = z
   .strictObject({
     occurred: z.strictObject({ since: Time, until: Time }).nullish(),
@@ -131,7 +130,7 @@ export const EventFilterSchema = z
           .string()
           .refine(
             (text) => [...text].length <= textQueryLengthMax,
-            `A text query has at most ${textQueryLengthMax} characters`,
+            `A text query may have at most ${textQueryLengthMax} characters`,
           )
           .meta({ maxLength: textQueryLengthMax })
           .nullish(),
@@ -139,16 +138,15 @@ export const EventFilterSchema = z
       .nullish(),
     order: z.enum(["ASC", "DESC"]).nullish(),
   })
-  .meta({ id: "EventFilter", description: "Which events: all given parts must hold." });
+  .meta({ id: "EventFilter", description: "Selects events. All conditions must hold." });
 
-/** A filter as it was written and found valid. */
+/** A valid filter as a client wrote it. */
 export type WrittenFilter = z.output<typeof EventFilterSchema>;
 
 /**
- * Says what a valid filter means.
+ * Resolves a valid filter.
  *
- * @param now the moment at which the filter was read: until when events are sought, and what 180 days are counted
- *   back from, unless the filter says otherwise
+ * @param now the default of `until`; the default of `since` is 180 days before the start of this day
  */
 export function resolveFilter(written: WrittenFilter | null | undefined, now: Micros): EventFilter {
   const { occurred, event, resource, related, any_resource, id, text, order } = written ?? {};
@@ -171,7 +169,7 @@ export function resolveFilter(written: WrittenFilter | null | undefined, now: Mi
 
 type WrittenTest = Partial<Omit<z.output<typeof RelatedResource> & z.output<typeof AnyResource>, "distinct">>;
 
-/** The tests that restrict something. */
+/** Resolves tests, without those that restrict nothing. */
 function testsOf(written: readonly WrittenTest[]): ResourceTest[] {
   return written
     .map(({ id, id_prefix, role, resources_in_roles, labels }) => ({

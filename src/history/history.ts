@@ -1,4 +1,4 @@
-/** The history: events in SQL, for as long as retention keeps them. */
+/** The history: events in SQL, as long as the retention keeps them. */
 
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -10,15 +10,15 @@ import type { Micros } from "../core/model/time.ts";
 import { type Countable, type CountOptions, countBy, type EventCount } from "./count-by.ts";
 import { asHistoryError, HistoryMisconfigured } from "./errors.ts";
 import type { EventFilter } from "./filter.ts";
+import type { HistoryDatabase } from "./history-database.ts";
 import { migrate } from "./migrations.ts";
 import { prune, type Retention } from "./prune.ts";
 import { type EventPage, eachEvent, type PageOptions, queryEvents } from "./query-events.ts";
 import { type RecordedStretch, record } from "./record.ts";
 import { type DialectName, postgresSchema, type Tables } from "./schema.ts";
 import { sqliteDialect } from "./sqlite-dialect.ts";
-import type { Store } from "./store.ts";
 
-/** `url` is `postgres://…` or `sqlite:<path>`; `path` is that of an SQLite file, made when it is missing. */
+/** `url` is `postgres://…` or `sqlite:<path>`. `path` names an SQLite file, which is created if it is missing. */
 export type HistoryOptions = { readonly workspace: string } & (
   | { readonly url: string }
   | { readonly path: string }
@@ -28,60 +28,65 @@ const postgresConnectionsMax = 8;
 const postgresConnectTimeoutMs = 5_000;
 
 /**
- * One workspace's events. Every method rejects with `HistoryUnavailable` when the database cannot be reached or is
- * busy for too long; nothing is then half done.
+ * The recorded events of one workspace. Every method may throw `HistoryUnavailable`; then nothing was written.
+ *
+ * @example
+ * const history = await openHistory({ url: "sqlite:.tripline/history.sqlite", workspace: "default" });
+ * const filter = resolveFilter({ event: { prefix: ["pump."] } }, now);
+ * const { events, total } = await history.queryEvents(filter, { limit: 50 });
+ * await history.close();
  */
 export class History {
-  readonly #store: Store;
+  readonly #database: HistoryDatabase;
   readonly #close: () => Promise<void>;
 
-  constructor(store: Store, close: () => Promise<void>) {
-    this.#store = store;
+  constructor(database: HistoryDatabase, close: () => Promise<void>) {
+    this.#database = database;
     this.#close = close;
   }
 
-  /** The same database seen from another workspace. It shares the connections, and they are closed by either. */
+  /** The history of another workspace in the same database. Both share their connections; closing one closes both. */
   async inWorkspace(name: string): Promise<History> {
-    const workspace = await reaching(() => workspaceKey(this.#store.writer, name));
-    return new History({ ...this.#store, workspace }, this.#close);
+    const workspace = await callDatabase(() => workspaceKey(this.#database.writer, name));
+    return new History({ ...this.#database, workspace }, this.#close);
   }
 
-  /** Reads a page of the events that match, and how many there are in all. */
+  /** Reads a page of the matching events, and the total number of them. */
   queryEvents(filter: EventFilter, options: PageOptions): Promise<EventPage> {
-    return reaching(() => queryEvents(this.#store, filter, options));
+    return callDatabase(() => queryEvents(this.#database, filter, options));
   }
 
-  /** Reads all events that match, in the filter's order, `pageSize` at a time. */
+  /** Reads all matching events in the filter's order, `pageSize` at a time. */
   async *eachEvent(filter: EventFilter, pageSize = 200): AsyncGenerator<ReceivedEvent> {
     try {
-      yield* eachEvent(this.#store, filter, pageSize);
+      yield* eachEvent(this.#database, filter, pageSize);
     } catch (error) {
       throw asHistoryError(error);
     }
   }
 
   /**
-   * Counts the events that match, in groups.
+   * Counts the matching events in groups.
    *
    * @throws TooManyBuckets
    */
   countBy(countable: Countable, filter: EventFilter, options: CountOptions): Promise<EventCount[]> {
-    return reaching(() => countBy(this.#store, countable, filter, options));
+    return callDatabase(() => countBy(this.#database, countable, filter, options));
   }
 
   /**
    * Records a stretch of the log and moves the cursor, all or nothing.
    *
-   * @returns how many events were new, or null when the cursor stood elsewhere and nothing was done
+   * @returns how many events were new; null if the cursor was not at the start of the stretch, and nothing was written
    */
   record(stretch: RecordedStretch): Promise<number | null> {
-    return reaching(() => record(this.#store, stretch));
+    return callDatabase(() => record(this.#database, stretch));
   }
 
-  /** Up to where the log is recorded. What lies before it is on disk. */
+  /** How far the log is recorded. Everything before this position is on disk. */
   recordedPosition(): Promise<LogPosition> {
-    return reaching(async () => {
-      const { db, workspace } = this.#store;
+    return callDatabase(async () => {
+      const { db, workspace } = this.#database;
       const { position } = await db
         .selectFrom("workspaces")
         .select("position")
@@ -92,16 +97,16 @@ export class History {
   }
 
   /**
-   * Forgets what `retention` no longer allows, oldest first, in small transactions.
+   * Deletes the events that exceed the retention, oldest first, in small transactions.
    *
-   * @param stopped asked between two of them; true ends it early
-   * @returns how many events were forgotten
+   * @param isStopped checked between transactions; true ends the work early
+   * @returns how many events were deleted
    */
-  prune(retention: Retention, now: Micros, stopped?: () => boolean): Promise<number> {
-    return reaching(() => prune(this.#store, retention, now, stopped));
+  prune(retention: Retention, now: Micros, isStopped?: () => boolean): Promise<number> {
+    return callDatabase(() => prune(this.#database, retention, now, isStopped));
   }
 
-  /** Waits for what is under way and ends all connections. */
+  /** Waits for queries in progress, and closes all connections. */
   close(): Promise<void> {
     return this.#close();
   }
@@ -110,14 +115,14 @@ export class History {
 /**
  * Opens a history, and creates or upgrades its tables.
  *
- * @throws HistoryMisconfigured when the address is invalid
- * @throws HistoryUnavailable when the database cannot be reached
+ * @throws HistoryMisconfigured if the URL is invalid, or the database rejects it
+ * @throws HistoryUnavailable if the database cannot be reached
  */
 export async function openHistory(options: HistoryOptions): Promise<History> {
   const connections = connect(options);
   const { db, writer, dialect } = connections;
   const close = once(async () => {
-    await Promise.all([...new Set([db, writer])].map((each) => each.destroy()));
+    await Promise.all([...new Set([db, writer])].map((database) => database.destroy()));
   });
   try {
     await migrate(writer, dialect);
@@ -129,17 +134,17 @@ export async function openHistory(options: HistoryOptions): Promise<History> {
   }
 }
 
-/** While a history is opened, what its database refuses is a matter of the address: a wrong name, file or password. */
+/** When the database rejects the opening of a history, the URL is wrong: its name, file or password. */
 function asOpeningError(error: unknown): unknown {
-  const known = asHistoryError(error);
-  if (known !== error || !(error instanceof Error)) return known;
-  const isDatabases = "errcode" in error || "code" in error;
-  return isDatabases
-    ? new HistoryMisconfigured(`The history cannot be used: ${error.message}`, { cause: error })
+  const historyError = asHistoryError(error);
+  if (historyError !== error || !(error instanceof Error)) return historyError;
+  const isFromDatabase = "errcode" in error || "code" in error;
+  return isFromDatabase
+    ? new HistoryMisconfigured(`Cannot open the history: ${error.message}`, { cause: error })
     : error;
 }
 
-function connect(options: HistoryOptions): Omit<Store, "workspace"> {
+function connect(options: HistoryOptions): Omit<HistoryDatabase, "workspace"> {
   const path = "path" in options ? options.path : sqlitePath(options.url);
   if (path === null) return connectPostgres("url" in options ? options.url : "");
   const file = resolve(path);
@@ -147,26 +152,26 @@ function connect(options: HistoryOptions): Omit<Store, "workspace"> {
     mkdirSync(dirname(file), { recursive: true });
   } catch (error) {
     const { message } = error as Error;
-    throw new HistoryMisconfigured(`The history cannot be kept in ${file}: ${message}`, { cause: error });
+    throw new HistoryMisconfigured(`Cannot store the history in ${file}: ${message}`, { cause: error });
   }
   const writer = new Kysely<Tables>({ dialect: sqliteDialect({ path: file, readOnly: false }) });
   const db = new Kysely<Tables>({ dialect: sqliteDialect({ path: file, readOnly: true }) });
   return { db, writer, dialect: "sqlite" };
 }
 
-/** The path that `sqlite:<path>` names, or null when the address is PostgreSQL's. */
+/** The path in `sqlite:<path>`; null for a PostgreSQL URL. */
 function sqlitePath(url: string): string | null {
   if (/^postgres(?:ql)?:\/\//.test(url)) return null;
   const path = /^sqlite:(?:\/\/(?=\/))?(.+)$/.exec(url)?.[1];
   if (path !== undefined) return path;
-  // The address may hold a password, so no more of it is shown than its scheme.
+  // The URL may contain a password, so the message shows only its scheme.
   const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0] ?? "no scheme";
   throw new HistoryMisconfigured(
-    `The history's address has ${scheme}; write postgres://user@host/database or sqlite:path/to/file`,
+    `The history's URL has ${scheme}; use postgres://user@host/database or sqlite:path/to/file`,
   );
 }
 
-function connectPostgres(url: string): Omit<Store, "workspace"> {
+function connectPostgres(url: string): Omit<HistoryDatabase, "workspace"> {
   const pool = new pg.Pool({
     connectionString: url,
     max: postgresConnectionsMax,
@@ -175,8 +180,8 @@ function connectPostgres(url: string): Omit<Store, "workspace"> {
     application_name: "tripline",
     types: { getTypeParser: parserOf },
   });
-  // A connection that ends under a query fails that query; between two, the next one fails or opens another. The pool
-  // hears this of idle connections only, and an error event that nobody hears would end the process.
+  // An error event without a listener would end the process. The pool itself reports only errors of idle connections.
+  // Nothing else is needed: a lost connection fails its query, and the next query opens a new connection.
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
   const plain = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
@@ -184,7 +189,7 @@ function connectPostgres(url: string): Omit<Store, "workspace"> {
   return { db, writer: db, dialect: "postgres" satisfies DialectName };
 }
 
-// int8 and numeric come as texts; every number in the tables and every sum of them is exact as a number.
+// pg returns int8 and numeric as strings. All numbers in the tables, and their sums, fit into a double exactly.
 const numericTypes: ReadonlySet<number> = new Set([20, 1700]);
 
 function parserOf(type: number, format?: "text" | "binary") {
@@ -205,7 +210,7 @@ async function workspaceKey(db: Kysely<Tables>, name: string): Promise<number> {
   return key;
 }
 
-async function reaching<T>(action: () => Promise<T>): Promise<T> {
+async function callDatabase<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {

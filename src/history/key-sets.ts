@@ -1,18 +1,18 @@
-/** Which names and resources a filter means: settled on their own tables, before any event is looked at. */
+/** Finds the names and resources that a filter selects. They have small tables of their own, so this comes first. */
 
 import { type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
 import type { EventFilter, ResourceTest } from "./filter.ts";
+import type { HistoryDatabase } from "./history-database.ts";
 import type { Tables } from "./schema.ts";
 import { beginsWithOneOf, every, isOneOf, matchesOneOf, some } from "./sql-text.ts";
-import type { Store } from "./store.ts";
 
-/** Keys of names or of resources: themselves when there are only some, else the query that finds them. */
+/** Keys of names or resources: a list if it is short, otherwise the query that finds them. */
 export type KeySet =
   | { readonly keys: readonly number[]; readonly few: true }
   | { readonly query: RawBuilder<unknown>; readonly few: boolean };
 
 const listedKeysMax = 1_000;
-/** Up to how many keys it is better to look up the events of each than to look through all events. */
+/** With this many keys or fewer, looking up the events of each key is faster than scanning all events. */
 const fewKeysMax = 20_000;
 
 export interface FilterKeys {
@@ -22,10 +22,10 @@ export interface FilterKeys {
   readonly anyResource: readonly KeySet[];
 }
 
-export async function keysFor(store: Store, filter: EventFilter): Promise<FilterKeys> {
+export async function keysFor(database: HistoryDatabase, filter: EventFilter): Promise<FilterKeys> {
   const resources = (tests: readonly ResourceTest[]) =>
-    Promise.all(tests.map((test) => keySetOf(resourcesPassing(store, test))));
-  const names = namesWanted(store, filter);
+    Promise.all(tests.map((test) => keySetOf(resourcesPassing(database, test))));
+  const names = namesWanted(database, filter);
   return {
     names: names === null ? null : await keySetOf(names),
     resource: await resources(filter.resource),
@@ -48,8 +48,8 @@ async function keySetOf(query: KeySets): Promise<KeySet> {
   return { query: sql`${query}`, few: further.length === 0 };
 }
 
-/** The keys of the names asked for, or null when every name will do. */
-function namesWanted({ db, workspace }: Store, filter: EventFilter): KeySets | null {
+/** The keys of the names that a filter selects; null if it allows every name. */
+function namesWanted({ db, workspace }: HistoryDatabase, filter: EventFilter): KeySets | null {
   const { prefixes, names, excludedPrefixes, excludedNames } = filter;
   if ([prefixes, names, excludedPrefixes, excludedNames].every((list) => list.length === 0)) return null;
   const name = sql.ref<string>("n.name");
@@ -65,8 +65,8 @@ function namesWanted({ db, workspace }: Store, filter: EventFilter): KeySets | n
 const idLabel = "prefect.resource.id";
 const roleLabel = "prefect.resource.role";
 
-/** The keys of the resources that pass: found by one condition, the likely narrowest, and kept where the others hold. */
-function resourcesPassing({ db, dialect, workspace }: Store, test: ResourceTest): KeySets {
+/** The keys of the resources that pass. The condition that is probably the narrowest finds them; the rest are checked. */
+function resourcesPassing({ db, dialect, workspace }: HistoryDatabase, test: ResourceTest): KeySets {
   const value = sql.ref<string>("l.value");
   const labelled = (label: string, condition: RawBuilder<SqlBool>) =>
     every([isOneOf(sql.ref("l.label"), [label]), condition]);

@@ -1,4 +1,4 @@
-/** Whether an event matches a filter, decided in memory, for live feeds: the same as the queries decide in SQL. */
+/** Matches events against filters in memory, for live feeds. The result is the same as that of the SQL in `matching.ts`. */
 
 import type { Event, Resource } from "../core/model/event.ts";
 import { compileGlob } from "../core/model/glob.ts";
@@ -7,12 +7,12 @@ import { type Micros, parseTime } from "../core/model/time.ts";
 import type { EventFilter, ResourceTest } from "./filter.ts";
 import { comparable, comparableLabels, searchTextOf } from "./text.ts";
 
-/** When the event occurred as its sender says, also when that lies ahead of the log's time. */
+/** When the event occurred according to its sender, even if that is in the future. */
 export function occurredOf(event: Event): Micros {
   return parseTime(event.wire.occurred) ?? event.occurred;
 }
 
-/** True when the event passes every part of the filter; `distinct` and `order` are about several events. */
+/** Whether the event passes every condition of the filter. `distinct` and `order` do not apply to a single event. */
 export function matchesFilter(filter: EventFilter, event: Event): boolean {
   let matches = compiled.get(filter);
   if (matches === undefined) {
@@ -82,7 +82,7 @@ function compileTest({ ids, idPrefixes, roles, idsInRoles, labels }: ResourceTes
       (idPrefixes.length === 0 || idPrefixes.some((prefix) => id?.startsWith(prefix))) &&
       (roles.length === 0 || roles.some((wanted) => wanted === role)) &&
       (idsInRoles.length === 0 ||
-        idsInRoles.some(([wantedId, wanted]) => wantedId === id && wanted === role)) &&
+        idsInRoles.some(([wantedId, wantedRole]) => wantedId === id && wantedRole === role)) &&
       includes(specification, resource)
     );
   };

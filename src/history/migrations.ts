@@ -10,7 +10,7 @@ import { HistoryMisconfigured } from "./errors.ts";
 import { type DialectName, postgresSchema, type Tables } from "./schema.ts";
 import { indexedLength } from "./sql-text.ts";
 
-/** The Migrator runs them in the order of their names. */
+/** The Migrator runs these in the order of their names. */
 function migrationsFor(dialect: DialectName): Record<string, Migration> {
   return {
     "0001-tables": {
@@ -24,7 +24,7 @@ function migrationsFor(dialect: DialectName): Record<string, Migration> {
 /**
  * Creates or upgrades the tables.
  *
- * @throws HistoryMisconfigured when a newer version of the program has upgraded them
+ * @throws HistoryMisconfigured if a newer version of Tripline has upgraded them
  */
 export async function migrate(db: Kysely<Tables>, dialect: DialectName): Promise<void> {
   const migrations = migrationsFor(dialect);
@@ -43,7 +43,7 @@ export async function migrate(db: Kysely<Tables>, dialect: DialectName): Promise
   );
 }
 
-/** Names of the migrations that were run; none when the Migrator has not even made its table. */
+/** The names of the migrations that have run; an empty list if the Migrator's table does not exist. */
 async function executedMigrations(db: Kysely<Tables>): Promise<string[]> {
   if (!(await hasTable(db, "kysely_migration"))) return [];
   const rows = await db
@@ -54,7 +54,7 @@ async function executedMigrations(db: Kysely<Tables>): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Whether version 0.1 created the tables: it recorded that in a table of its own, not the Migrator's. */
+/** Whether version 0.1 created the tables. It kept its own table of versions instead of the Migrator's. */
 function wasCreatedBefore(db: Kysely<Tables>): Promise<boolean> {
   return hasTable(db, "versions");
 }
@@ -68,13 +68,13 @@ async function createTables(db: Kysely<Tables>, dialect: DialectName): Promise<v
   const key = dialect === "sqlite" ? sql`integer primary key autoincrement` : sql`bigserial primary key`;
   const integer = sql`bigint not null`;
   const zero = sql`bigint not null default 0`;
-  // Byte by byte, as SQLite compares: prefixes are ranges then, and both databases put labels in the same order.
+  // Compared byte by byte, as in SQLite, so that a prefix is a range and both databases sort labels in the same order.
   const text = dialect === "sqlite" ? sql`text not null` : sql`text collate "C" not null`;
   const head = (column: string) => sql`substr(${sql.ref(column)}, 1, ${sql.lit(indexedLength)})`;
 
   const table = async (name: keyof Tables, columns: Record<string, typeof text>) => {
     let creation = db.schema.createTable(name);
-    // The whole definition is given as the type: it differs between the dialects.
+    // Passes the whole column definition as the type, because it differs between the dialects.
     for (const [column, type] of Object.entries(columns))
       creation = creation.addColumn(column, type as never);
     await creation.execute();
@@ -119,7 +119,7 @@ async function createTables(db: Kysely<Tables>, dialect: DialectName): Promise<v
   });
   await index("events_id", "events", ["workspace", "id"]).unique().execute();
   await index("events_received", "events", ["workspace", "received", "key"]).execute();
-  // The order of a page is in them, and all that a filter on times, names and primary resources asks.
+  // These have the order of a page, and all columns that a filter on times, names and primary resources needs.
   await index("events_occurred", "events", ["workspace", "occurred", "key", "name", "resource"]).execute();
   await index("events_resource", "events", ["workspace", "resource", "occurred", "key", "name"]).execute();
   await index("events_name", "events", ["workspace", "name", "occurred", "key", "resource"]).execute();

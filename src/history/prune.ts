@@ -1,50 +1,51 @@
-/** Retention: forgets the oldest events, by age and by size. */
+/** Retention: deletes the oldest events, by age and by size. */
 
 import { sql, type Transaction } from "kysely";
 import { type Micros, millisecond } from "../core/model/time.ts";
+import type { HistoryDatabase } from "./history-database.ts";
 import type { Tables } from "./schema.ts";
-import type { Store } from "./store.ts";
 
-/** Bounds of a workspace's history; what is left out is without bound. */
+/** Limits of a workspace's history. What is left out is unlimited. */
 export interface Retention {
-  /** How long after it was received an event is kept. */
+  /** How long to keep an event after it was received. */
   readonly maxAgeMs?: number | undefined;
-  /** How many events are kept. */
+  /** The maximum number of events. */
   readonly maxRows?: number | undefined;
   /**
-   * How many bytes the events may take. It is reckoned from the length of their texts, so take it as a guide: the
-   * database also depends on how many different resources there are.
+   * The maximum size of the events in bytes. It is an estimate from the length of their texts: the actual size also depends
+   * on the number of different resources.
    */
   readonly maxBytes?: number | undefined;
 }
 
-/** So many events are forgotten in one transaction: a few milliseconds, for which the recorder has to wait. */
+/** One transaction deletes at most this many events. It takes a few milliseconds, for which the recorder has to wait. */
 const eventsPerStep = 500;
 
-/** What an event takes besides its texts, in indexes, references and its share of resources: see bench/history.ts. */
+/** The size of an event besides its texts: indexes, references, and its share of resources; see bench/history.ts. */
 const bytesPerEvent = 600;
 
 /**
- * Forgets what the bounds no longer allow, oldest received first, in small transactions.
+ * Deletes the events that exceed the retention, in the order they were received, in small transactions.
  *
- * @param stopped asked between two steps; true ends it early
- * @returns how many events were forgotten
+ * @param isStopped checked between transactions; true ends the work early
+ * @returns how many events were deleted
  */
 export async function prune(
-  store: Store,
+  database: HistoryDatabase,
   retention: Retention,
   now: Micros,
-  stopped: () => boolean = () => false,
+  isStopped: () => boolean = () => false,
 ): Promise<number> {
   let total = 0;
   for (;;) {
-    const count = await store.writer
+    const count = await database.writer
       .transaction()
-      .execute((db) => pruneStep(db, store.workspace, retention, now));
+      .execute((db) => pruneStep(db, database.workspace, retention, now));
     total += count;
-    if (count < eventsPerStep || stopped()) break;
+    if (count < eventsPerStep || isStopped()) break;
   }
-  if (total > 0 && store.dialect === "sqlite") await sql`pragma incremental_vacuum`.execute(store.writer);
+  if (total > 0 && database.dialect === "sqlite")
+    await sql`pragma incremental_vacuum`.execute(database.writer);
   return total;
 }
 
@@ -54,7 +55,7 @@ async function pruneStep(
   { maxAgeMs, maxRows, maxBytes }: Retention,
   now: Micros,
 ): Promise<number> {
-  // Taking the row's lock keeps a recorder from referring to a resource that is about to go.
+  // Locks the row, so that no recorder refers to a resource that is about to be deleted.
   let { event_count: eventCount, text_length: textLength } = await db
     .updateTable("workspaces")
     .set({ event_count: sql`event_count` })
@@ -69,19 +70,19 @@ async function pruneStep(
     .orderBy("key")
     .limit(eventsPerStep)
     .execute();
-  const expired = maxAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - maxAgeMs * millisecond;
-  const kept = oldest.findIndex((event) => {
-    const tooMany = eventCount > (maxRows ?? Number.POSITIVE_INFINITY);
-    const tooLarge = textLength + eventCount * bytesPerEvent > (maxBytes ?? Number.POSITIVE_INFINITY);
-    if (event.received >= expired && !tooMany && !tooLarge) return true;
+  const receivedMin = maxAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - maxAgeMs * millisecond;
+  const firstKept = oldest.findIndex((event) => {
+    const isTooMany = eventCount > (maxRows ?? Number.POSITIVE_INFINITY);
+    const isTooLarge = textLength + eventCount * bytesPerEvent > (maxBytes ?? Number.POSITIVE_INFINITY);
+    if (event.received >= receivedMin && !isTooMany && !isTooLarge) return true;
     eventCount -= 1;
     textLength -= event.text_length;
     return false;
   });
-  const forgotten = kept === -1 ? oldest : oldest.slice(0, kept);
-  if (forgotten.length === 0) return 0;
+  const deleted = firstKept === -1 ? oldest : oldest.slice(0, firstKept);
+  if (deleted.length === 0) return 0;
 
-  const keys = forgotten.map(({ key }) => key);
+  const keys = deleted.map(({ key }) => key);
   const related = await db
     .selectFrom("related")
     .select("resource")
@@ -95,14 +96,18 @@ async function pruneStep(
     .set({ event_count: eventCount, text_length: textLength })
     .where("key", "=", workspace)
     .execute();
-  const resources = new Set([...forgotten, ...related].map(({ resource }) => resource));
-  await forgetResources(db, workspace, [...resources]);
-  await forgetNames(db, workspace, [...new Set(forgotten.map(({ name }) => name))]);
-  return forgotten.length;
+  const resources = new Set([...deleted, ...related].map(({ resource }) => resource));
+  await deleteUnusedResources(db, workspace, [...resources]);
+  await deleteUnusedNames(db, workspace, [...new Set(deleted.map(({ name }) => name))]);
+  return deleted.length;
 }
 
-/** Forgets those of the resources that no event refers to any more. */
-async function forgetResources(db: Transaction<Tables>, workspace: number, keys: number[]): Promise<void> {
+/** Deletes those of the resources that no event refers to anymore. */
+async function deleteUnusedResources(
+  db: Transaction<Tables>,
+  workspace: number,
+  keys: number[],
+): Promise<void> {
   const unused = await db
     .selectFrom("resources as r")
     .select("r.key")
@@ -123,12 +128,13 @@ async function forgetResources(db: Transaction<Tables>, workspace: number, keys:
     )
     .execute();
   if (unused.length === 0) return;
-  const gone = unused.map(({ key }) => key);
-  await db.deleteFrom("labels").where("resource", "in", gone).execute();
-  await db.deleteFrom("resources").where("key", "in", gone).execute();
+  const unusedKeys = unused.map(({ key }) => key);
+  await db.deleteFrom("labels").where("resource", "in", unusedKeys).execute();
+  await db.deleteFrom("resources").where("key", "in", unusedKeys).execute();
 }
 
-async function forgetNames(db: Transaction<Tables>, workspace: number, keys: number[]): Promise<void> {
+/** Deletes those of the names that no event refers to anymore. */
+async function deleteUnusedNames(db: Transaction<Tables>, workspace: number, keys: number[]): Promise<void> {
   await db
     .deleteFrom("names")
     .where(sql<boolean>`+workspace = ${workspace}`)

@@ -1,9 +1,10 @@
-/** The feed's past: a page of the events that match, and how many there are in all. */
+/** Reads a page of the matching events, and counts them all. */
 
 import { sql } from "kysely";
 import type { ReceivedEvent } from "../core/model/event.ts";
 import type { Micros } from "../core/model/time.ts";
 import type { EventFilter } from "./filter.ts";
+import type { HistoryDatabase } from "./history-database.ts";
 import {
   findsNothing,
   matchingEvents,
@@ -12,66 +13,65 @@ import {
   prepareSearch,
   type Search,
 } from "./matching.ts";
-import type { Store } from "./store.ts";
 
-/** Where a page ended: plain JSON. */
+/** Where a page ended, as plain JSON. */
 export interface PageCursor {
   readonly occurred: Micros;
   /** Breaks ties: the event's place in the order of recording. */
   readonly key: number;
-  /** The first page's total, which stays that of all pages. */
+  /** The total when the first page was read; all pages report it. */
   readonly total: number;
 }
 
 export interface EventPage {
   readonly events: readonly ReceivedEvent[];
-  /** How many events match in all; with `distinct`, how many resources have such events. */
+  /** The total number of matching events; with `distinct`, the number of resources that have such events. */
   readonly total: number;
-  /** For the next page, with the same filter; null when this is the last. */
+  /** Pass this with the same filter to read the next page; null on the last page. */
   readonly next: PageCursor | null;
 }
 
 export interface PageOptions {
-  /** How many events at most, 0 or more. */
+  /** The maximum number of events, 0 or more. */
   readonly limit: number;
-  /** The page before this one's `next`. */
+  /** `next` of the previous page. */
   readonly after?: PageCursor | null | undefined;
 }
 
 /**
- * Up to how many matching events are gathered and sorted. If there are more, the index in order of time is walked until
- * the page is full: with few matches that walk would be long, and with many the sort would.
+ * Up to this many matching events are collected and sorted. If there are more, an index in order of time is walked until
+ * the page is full. With few matches that walk would take long; with many, sorting would.
  */
 const sortedCountMax = 5_000;
 
-/** Reads one page, in the filter's order by `occurred`; events that occurred together go in the order of recording. */
+/** Reads one page in the filter's order by `occurred`. Events with the same time are in the order of recording. */
 export async function queryEvents(
-  store: Store,
+  database: HistoryDatabase,
   filter: EventFilter,
   { limit, after = null }: PageOptions,
 ): Promise<EventPage> {
-  const search = await prepareSearch(store, filter);
+  const search = await prepareSearch(database, filter);
   const total = after?.total ?? (await countEvents(search));
   if (total === 0 || limit === 0) return { events: [], total, next: null };
   const found = await placesOf(search, { limit: limit + 1, after, total });
   const page = found.slice(0, limit);
   const last = page.at(-1);
   const next = last === undefined || found.length <= limit ? null : { ...last, total };
-  return { events: await bodiesOf(store, page), total, next };
+  return { events: await bodiesOf(database, page), total, next };
 }
 
-/** Reads all events that match, page by page, in the filter's order. */
+/** Reads all matching events page by page, in the filter's order. */
 export async function* eachEvent(
-  store: Store,
+  database: HistoryDatabase,
   filter: EventFilter,
   pageSize: number,
 ): AsyncGenerator<ReceivedEvent> {
-  // Nobody sees the total, so it is not counted.
-  const search = await prepareSearch(store, filter);
+  // No one sees the total, so it is not counted.
+  const search = await prepareSearch(database, filter);
   let after: PageCursor | null = null;
   do {
     const found = await placesOf(search, { limit: pageSize, after, total: Number.POSITIVE_INFINITY });
-    yield* await bodiesOf(store, found);
+    yield* await bodiesOf(database, found);
     const last = found.at(-1);
     after = last === undefined || found.length < pageSize ? null : { ...last, total: 0 };
   } while (after !== null);
@@ -81,7 +81,7 @@ async function countEvents(search: Search): Promise<number> {
   if (findsNothing(search)) return 0;
   const matching = matchingEvents(search);
   const { count } = await (search.filter.distinct
-    ? search.store.db
+    ? search.database.db
         .selectFrom(matching.select("e.resource").distinct().as("g"))
         .innerJoin("resources as r", "r.key", "g.resource")
         .select(({ fn }) => fn.count<number>("r.id").distinct().as("count"))
@@ -99,7 +99,7 @@ async function placesOf(
   search: Search,
   { limit, after, total }: { limit: number; after: PageCursor | null; total: number },
 ): Promise<EventPlace[]> {
-  const { store, filter } = search;
+  const { database, filter } = search;
   const direction = filter.order === "ASC" ? "asc" : "desc";
   const beyond = (alias: "e" | "m") =>
     after === null
@@ -117,13 +117,13 @@ async function placesOf(
       .limit(limit)
       .execute();
   }
-  const gathered = filter.distinct
+  const candidates = filter.distinct
     ? outermostEvents(search, direction)
     : matchingEvents(search).select(["e.key", "e.occurred", sql<number>`1`.as("rank")]);
-  return store.db
+  return database.db
     .with(
       (cte) => cte("m").materialized(),
-      () => gathered,
+      () => candidates,
     )
     .selectFrom("m")
     .select(["m.key", "m.occurred"])
@@ -135,7 +135,7 @@ async function placesOf(
     .execute();
 }
 
-/** For each set of labels the first of the events that match, in the given order, ranked within their resource id. */
+/** The first matching event of each label set, in the given direction, ranked among those of the same resource id. */
 function outermostEvents(search: Search, direction: "asc" | "desc") {
   const times = matchingEvents(search)
     .select(({ fn }) => [
@@ -158,7 +158,10 @@ function outermostEvents(search: Search, direction: "asc" | "desc") {
 }
 
 /** The events at these places; one that has been pruned in the meantime is missing. */
-async function bodiesOf({ db, workspace }: Store, places: readonly EventPlace[]): Promise<ReceivedEvent[]> {
+async function bodiesOf(
+  { db, workspace }: HistoryDatabase,
+  places: readonly EventPlace[],
+): Promise<ReceivedEvent[]> {
   if (places.length === 0) return [];
   const keys = places.map(({ key }) => key);
   const rows = await db

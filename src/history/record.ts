@@ -4,36 +4,35 @@ import { createHash } from "node:crypto";
 import { type Kysely, sql, type Transaction } from "kysely";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import { type Event, receivedEvent } from "../core/model/event.ts";
+import type { HistoryDatabase } from "./history-database.ts";
 import { occurredOf } from "./matches.ts";
 import type { Tables } from "./schema.ts";
-import type { Store } from "./store.ts";
 import { comparable, comparableLabels, searchTextOf } from "./text.ts";
 
-/** Entries of the log that follow each other. */
+/** Consecutive entries of the log. */
 export interface RecordedStretch {
-  /** The position before them. */
+  /** The position before the first entry. */
   readonly after: LogPosition;
-  /** The position of the last of them, also if that one could not be read. */
+  /** The position of the last entry, even if it could not be read. */
   readonly position: LogPosition;
   readonly entries: readonly LogEntry[];
 }
 
-/** Databases bound the parameters of a statement; SQLite at 32,766. */
+/** Databases limit the number of parameters of a statement; SQLite to 32,766. */
 const rowsPerStatement = 500;
 
 /**
- * Records the events of a stretch, each id once, and moves the cursor to its end: all of it or nothing.
+ * Records the events of a stretch, each id once, and moves the cursor to its end: all or nothing.
  *
- * @returns how many events were new, or null when the cursor does not stand at the stretch's start, because another
- *   recorder moved it; then nothing was written
+ * @returns how many events were new; null if nothing was written, because another recorder has moved the cursor
  */
 export async function record(
-  store: Store,
+  database: HistoryDatabase,
   { after, position, entries }: RecordedStretch,
 ): Promise<number | null> {
-  const { writer, workspace } = store;
+  const { writer, workspace } = database;
   return await writer.transaction().execute(async (db) => {
-    // Locks the workspace's row, too: whoever else records or prunes waits until this is done.
+    // Also locks the workspace's row, so that other recorders and pruning wait.
     const { numUpdatedRows } = await db
       .updateTable("workspaces")
       .set({ position })
@@ -58,7 +57,7 @@ export async function record(
   });
 }
 
-/** The stretch's events that are not recorded yet, the first of each id. */
+/** The events that are not recorded yet; of events with the same id, the first. */
 async function newEvents(
   db: Kysely<Tables>,
   workspace: number,
@@ -149,7 +148,7 @@ function labelSetOf(resource: Event["resource"]): LabelSet {
   return { hash: hashOf(JSON.stringify(sorted)), id, title, labels };
 }
 
-/** Collisions would mix up resources, so it is a cryptographic one; 128 bits of it suffice. */
+/** A cryptographic hash, because a collision would mix up resources. 128 bits are enough. */
 function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("base64url").slice(0, 22);
 }
@@ -158,7 +157,7 @@ function unique<T extends Hashed>(values: readonly T[]): T[] {
   return [...new Map(values.map((value) => [value.hash, value])).values()];
 }
 
-/** The keys of the event names by hash; those not seen before are inserted. */
+/** The keys of event names, by hash. New names are inserted. */
 async function nameKeys(db: Transaction<Tables>, workspace: number, names: readonly Name[]) {
   const keys = await knownKeys(db, workspace, "names", names);
   const missing = names.filter(({ hash }) => !keys.has(hash));
@@ -170,7 +169,7 @@ async function nameKeys(db: Transaction<Tables>, workspace: number, names: reado
   return keys;
 }
 
-/** The keys of the label sets by hash; those not seen before are inserted, with their labels. */
+/** The keys of label sets, by hash. New sets are inserted with their labels. */
 async function resourceKeys(db: Transaction<Tables>, workspace: number, labelSets: readonly LabelSet[]) {
   const keys = await knownKeys(db, workspace, "resources", labelSets);
   const missing = labelSets.filter(({ hash }) => !keys.has(hash));

@@ -1,8 +1,8 @@
 /**
  * The recorder: follows a workspace's log and copies its events into the history.
  *
- * The cursor is stored with the rows, so a restart goes on where the last commit was. Two recorders do no harm: each
- * stretch is recorded by the one that moves the cursor first, and the other starts over from there.
+ * The cursor is stored in the same transaction as the rows, so a restart continues after the last commit. Two recorders can
+ * run at the same time: the one that moves the cursor first records the stretch, and the other continues from there.
  */
 
 import type { LogPosition } from "../core/machine/log-entry.ts";
@@ -14,17 +14,17 @@ import type { History } from "./history.ts";
 import type { Retention } from "./prune.ts";
 
 export interface RecorderOptions {
-  /** How many entries at most go into one transaction. */
+  /** The maximum number of entries in one transaction. */
   readonly batchSize?: number;
   /** How long one read of an idle log waits, and so how long `stop` may take. */
   readonly blockMs?: number;
-  /** What is kept; everything when left out. */
+  /** Which events to keep. If left out, all of them. */
   readonly retention?: Retention;
-  /** How often what retention no longer allows is forgotten. */
+  /** How often to delete the events that exceed the retention. */
   readonly pruneEveryMs?: number;
-  /** Called for each failure, before it is tried again: after a pause that grows to 5 seconds. */
+  /** Called for each failure, before the wait for the next try. */
   readonly onError?: (error: unknown) => void;
-  /** Called after each step, with how far the log is recorded. */
+  /** Called after each transaction, with the position up to which the log is recorded. */
   readonly onRecorded?: (position: LogPosition) => void;
 }
 
@@ -32,6 +32,17 @@ const batchSizeDefault = 1_000;
 const blockMsDefault = 1_000;
 const pruneEveryMsDefault = 60_000;
 
+/**
+ * Copies a log into a history until it is stopped.
+ *
+ * @example
+ * const reader = log.reader();
+ * const recorder = new Recorder(history, reader, { retention: { maxAgeMs: 86_400_000 } });
+ * recorder.start();
+ * // …
+ * await recorder.stop();
+ * reader.close();
+ */
 export class Recorder {
   readonly #history: History;
   readonly #log: Pick<Log, "readBatch">;
@@ -39,7 +50,7 @@ export class Recorder {
   readonly #stopping = new AbortController();
   #running: Promise<unknown> | null = null;
 
-  /** @param log with a connection of its own for blocking reads, as `Log` has */
+  /** @param log used by this recorder alone, because it waits for entries; see `Log.reader` */
   constructor(history: History, log: Pick<Log, "readBatch">, options: RecorderOptions = {}) {
     this.#history = history;
     this.#log = log;
@@ -51,22 +62,17 @@ export class Recorder {
       this.#keepRunning(() => this.#follow()),
       this.#options.retention === undefined
         ? null
-        : this.#keepRunning(() => this.#forget(this.#options.retention)),
+        : this.#keepRunning(() => this.#pruneRegularly(this.#options.retention)),
     ]);
   }
 
-  /** Ends after the stretch under way. The history and the log stay open. */
+  /** Stops after the current transaction. The history and the log stay open. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
   }
 
-  /** Up to where the log is recorded, by whichever recorder: what lies before it may be trimmed from the log. */
-  recordedPosition(): Promise<LogPosition> {
-    return this.#history.recordedPosition();
-  }
-
-  get #stopped(): boolean {
+  get #isStopped(): boolean {
     return this.#stopping.signal.aborted;
   }
 
@@ -78,7 +84,7 @@ export class Recorder {
   async #follow(): Promise<void> {
     const { batchSize: count = batchSizeDefault, blockMs = blockMsDefault, onRecorded } = this.#options;
     let after = await this.#history.recordedPosition();
-    while (!this.#stopped) {
+    while (!this.#isStopped) {
       const { entries, position, readCount } = await this.#log.readBatch(after, { count, blockMs });
       if (readCount === 0) continue;
       const recorded = await this.#history.record({ after, position, entries });
@@ -87,9 +93,9 @@ export class Recorder {
     }
   }
 
-  async #forget(retention: Retention = {}): Promise<void> {
-    while (!this.#stopped) {
-      await this.#history.prune(retention, Date.now() * millisecond, () => this.#stopped);
+  async #pruneRegularly(retention: Retention = {}): Promise<void> {
+    while (!this.#isStopped) {
+      await this.#history.prune(retention, Date.now() * millisecond, () => this.#isStopped);
       await systemClock.sleep(this.#options.pruneEveryMs ?? pruneEveryMsDefault, this.#stopping.signal);
     }
   }

@@ -1,12 +1,12 @@
 /**
  * The tables of the history, the same in SQLite and PostgreSQL.
  *
- * Most events repeat the names and resources of others. Each distinct name, and each distinct set of labels, is
- * therefore stored once, and an event refers to them by number. So a filter on names or labels is settled on small
- * tables, and what remains, to count and order events, is answered from narrow indexes alone.
+ * Most events repeat the names and resources of others. So each distinct name and each distinct set of labels is stored
+ * once, and events refer to it by number. A filter on names or labels then uses small tables, and narrow indexes are enough
+ * to count and sort the events.
  *
- * Everything belongs to a workspace, and no query leaves it out. Indexes on texts hold their first hundred characters:
- * PostgreSQL indexes nothing much longer, and senders may write labels of any length.
+ * Every row belongs to a workspace, and every query names one. Indexes on texts hold the first hundred characters, because
+ * PostgreSQL cannot index long texts and senders may write labels of any length.
  */
 
 import type { Generated } from "kysely";
@@ -15,37 +15,37 @@ export interface Tables {
   workspaces: {
     key: Generated<number>;
     name: string;
-    /** The recorder's cursor: the position in the log up to which all is recorded. */
+    /** The recorder's cursor: the position up to which the log is recorded. */
     position: Generated<string>;
     event_count: Generated<number>;
-    /** The length of the bodies and searched texts of its events. */
+    /** The total length of the bodies and searched texts of its events. */
     text_length: Generated<number>;
   };
   names: { key: Generated<number>; workspace: number; hash: string; name: string };
-  /** A set of labels that some event's primary or related resource has had. */
+  /** A set of labels that the primary or a related resource of some event had. */
   resources: {
     key: Generated<number>;
     workspace: number;
     hash: string;
     id: string;
-    /** What it is called: `prefect.resource.name`, else `prefect.name`, else its id. */
+    /** The display name: `prefect.resource.name`, otherwise `prefect.name`, otherwise the id. */
     title: string;
   };
   labels: { resource: number; workspace: number; label: string; value: string };
   events: {
-    /** Grows in the order of recording, which is that of the log. */
+    /** Increases in the order of recording, which is the order of the log. */
     key: Generated<number>;
     workspace: number;
     id: string;
-    /** Microseconds since the epoch, like `received`; what the sender said, also when it lies in the future. */
+    /** The sender's time, even if it is in the future; in microseconds since the epoch, like `received`. */
     occurred: number;
     received: number;
     name: number;
     resource: number;
     text_length: number;
-    /** The event as it is shown, JSON. */
+    /** The event as JSON, as the API returns it. */
     body: string;
-    /** What a text query looks at. */
+    /** The text that text queries search. */
     searched: string;
   };
   related: { event: number; occurred: number; resource: number };
@@ -53,5 +53,5 @@ export interface Tables {
 
 export type DialectName = "sqlite" | "postgres";
 
-/** The tables' schema in PostgreSQL, so that a shared database stays tidy. */
+/** The PostgreSQL schema of the tables, which keeps them apart in a shared database. */
 export const postgresSchema = "tripline";

@@ -1,16 +1,16 @@
-/** Conditions on texts in SQL, such that the indexes on their first characters serve, and both databases agree. */
+/** SQL conditions on texts. They use the indexes on the first characters, and give the same results in both databases. */
 
 import { type Expression, type RawBuilder, type SqlBool, sql } from "kysely";
 import { compileGlob, type Element, piecesOf } from "../core/model/glob.ts";
 import type { DialectName } from "./schema.ts";
 
-/** How many characters of a text an index holds. */
+/** Indexes hold this many characters of a text. */
 export const indexedLength = 100;
 
 type Condition = RawBuilder<SqlBool>;
 type Column = Expression<string>;
 
-/** True when the text is one of `values`. */
+/** True if the text is one of `values`. */
 export function isOneOf(column: Column, values: readonly string[]): Condition {
   const short = values.filter((value) => lengthOf(value) < indexedLength);
   const long = values.filter((value) => lengthOf(value) >= indexedLength);
@@ -21,7 +21,7 @@ export function isOneOf(column: Column, values: readonly string[]): Condition {
   return some(conditions);
 }
 
-/** True when the text begins with one of `prefixes`. */
+/** True if the text starts with one of `prefixes`. */
 export function beginsWithOneOf(column: Column, prefixes: readonly string[]): Condition {
   return some(
     prefixes.map((prefix) => {
@@ -35,7 +35,7 @@ export function beginsWithOneOf(column: Column, prefixes: readonly string[]): Co
   );
 }
 
-/** True when the text matches one of the globs. */
+/** True if the text matches one of the globs. */
 export function matchesOneOf(column: Column, patterns: readonly string[], dialect: DialectName): Condition {
   const globs = patterns.map(compileGlob);
   const literals = globs.flatMap(({ literal }) => literal ?? []);
@@ -51,8 +51,8 @@ export function matchesOneOf(column: Column, patterns: readonly string[], dialec
   return some(literals.length > 0 ? [isOneOf(column, literals), ...conditions] : conditions);
 }
 
-/** True when the text holds `part`. */
-export function holds(column: Column, part: string, dialect: DialectName): Condition {
+/** True if the text contains `part`. */
+export function containsText(column: Column, part: string, dialect: DialectName): Condition {
   return dialect === "sqlite" ? sql`instr(${column}, ${part}) > 0` : sql`strpos(${column}, ${part}) > 0`;
 }
 
@@ -64,7 +64,7 @@ export function some(conditions: readonly Condition[]): Condition {
   return conditions.length === 0 ? sql`1 = 0` : sql`(${sql.join(conditions, sql` or `)})`;
 }
 
-// Word for word as the indexes have it.
+// Must be exactly the expression of the indexes.
 function head(column: Column): RawBuilder<string> {
   return sql`substr(${column}, 1, ${sql.lit(indexedLength)})`;
 }
@@ -77,7 +77,7 @@ function lengthOf(text: string): number {
   return [...text].length;
 }
 
-/** The first text after all that begin with `prefix`, in the order of code points; null when there is none. */
+/** The first text, in code point order, after all texts that start with `prefix`; null if there is none. */
 function successor(prefix: string): string | null {
   const codes = Array.from(prefix, (character) => character.codePointAt(0) ?? 0);
   while (codes.at(-1) === 0x10ffff) codes.pop();
@@ -86,7 +86,7 @@ function successor(prefix: string): string | null {
   return String.fromCodePoint(...codes, last === 0xd7ff ? 0xe000 : last + 1);
 }
 
-/** PostgreSQL's regular expression for a glob, its leading `!` left to the operator. */
+/** A glob as a PostgreSQL regular expression. The operator takes care of a leading `!`. */
 function regexOf(pattern: string): string {
   const body = piecesOf(pattern.startsWith("!") ? pattern.slice(1) : pattern)
     .map((piece) => piece.map(regexOfElement).join(""))

@@ -1,4 +1,4 @@
-/** SQLite for kysely: Node's own `node:sqlite`, in a thread of its own, one statement at a time. */
+/** SQLite for kysely, through `node:sqlite`. It runs in a separate thread, one statement at a time. */
 
 import { Worker } from "node:worker_threads";
 import {
@@ -11,13 +11,13 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
-import { asHistoryError, HistoryUnavailable } from "./errors.ts";
+import { asHistoryError } from "./errors.ts";
 import type { SqliteRequest, SqliteResponse, SqliteSettings } from "./sqlite-worker.ts";
 
-// Compiled, it ends otherwise; an address in a string is rewritten by nobody.
+// The compiler does not rewrite the extension of a path in a string.
 const workerFile = import.meta.url.endsWith(".ts") ? "./sqlite-worker.ts" : "./sqlite-worker.js";
 
-/** A dialect whose connection is opened with the first query. */
+/** The first query opens the connection. */
 export function sqliteDialect(settings: SqliteSettings): Dialect {
   return {
     createAdapter: () => new TransactionalSqliteAdapter(),
@@ -27,7 +27,7 @@ export function sqliteDialect(settings: SqliteSettings): Dialect {
   };
 }
 
-/** SQLite can change tables in a transaction. kysely's adapter denies it, and would migrate without one. */
+/** kysely assumes that SQLite cannot change tables in a transaction, and would migrate without one. It can. */
 class TransactionalSqliteAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true;
@@ -37,7 +37,7 @@ class TransactionalSqliteAdapter extends SqliteAdapter {
 class SqliteDriver implements Driver {
   readonly #settings: SqliteSettings;
   #connection: SqliteConnection | null = null;
-  /** Resolves when whoever asked last has released the connection. */
+  /** Resolves when the last caller in line has released the connection. */
   #released: Promise<void> = Promise.resolve();
   #release: () => void = () => {};
 
@@ -48,12 +48,12 @@ class SqliteDriver implements Driver {
   async init(): Promise<void> {}
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    const before = this.#released;
+    const previousReleased = this.#released;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#released = promise;
-    await before;
+    await previousReleased;
     this.#release = resolve;
-    // A worker that has ended is replaced: what ended it, such as a missing folder, may have been put right.
+    // Replaces a worker that has ended, because the cause, such as a missing folder, may have been fixed.
     if (this.#connection === null || this.#connection.ended) {
       this.#connection = new SqliteConnection(this.#settings);
     }
@@ -64,8 +64,8 @@ class SqliteDriver implements Driver {
     this.#release();
   }
 
-  // All transactions here write. Taking the write lock at once lets the busy timeout wait for it; a transaction that
-  // begins by reading would fail instead.
+  // All transactions here write. Taking the write lock at the start makes SQLite wait for it; a transaction that starts by
+  // reading would fail instead when another process writes.
   async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw("begin immediate"));
   }
@@ -92,7 +92,7 @@ class SqliteConnection implements DatabaseConnection {
   constructor(settings: SqliteSettings) {
     this.#worker = new Worker(new URL(workerFile, import.meta.url), {
       workerData: settings,
-      // Node 22 and 24 call node:sqlite experimental, in plain text between the lines of a JSON log.
+      // Node 22 and 24 print a warning that node:sqlite is experimental, as plain text between the lines of a JSON log.
       execArgv: ["--disable-warning=ExperimentalWarning"],
     });
     const end = (message: string, errcode?: number) => {
@@ -104,14 +104,14 @@ class SqliteConnection implements DatabaseConnection {
       end(error.message, error.errcode ?? 14),
     );
     this.#exit = new Promise((resolve) => this.#worker.once("exit", resolve)).then(() =>
-      end("its thread has ended", 14),
+      end("the SQLite thread has ended", 14),
     );
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
     const response = await new Promise<SqliteResponse>((resolve) => {
       this.#settle = resolve;
-      if (this.ended) this.#answer({ error: { message: "its thread has ended", errcode: 14 } });
+      if (this.ended) this.#answer({ error: { message: "the SQLite thread has ended", errcode: 14 } });
       else this.#worker.postMessage({ sql, parameters } satisfies SqliteRequest);
     });
     if ("error" in response)
@@ -119,9 +119,9 @@ class SqliteConnection implements DatabaseConnection {
     return { rows: response.rows as R[], numAffectedRows: BigInt(response.changes) };
   }
 
-  // biome-ignore lint/correctness/useYield: kysely asks for it, and nothing here streams
+  // biome-ignore lint/correctness/useYield: kysely requires it, but nothing here streams
   async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
-    throw new HistoryUnavailable("Queries of the history are not streamed; read page by page");
+    throw new Error("The history does not stream query results; read page by page");
   }
 
   async close(): Promise<void> {

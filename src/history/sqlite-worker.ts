@@ -1,4 +1,4 @@
-/** The thread that owns one connection to an SQLite file, so that no query holds up the event loop of the others. */
+/** The thread that owns one connection to an SQLite file, so that no query blocks the main event loop. */
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
@@ -21,20 +21,20 @@ export type SqliteResponse =
 
 const busyTimeoutMs = 10_000;
 const cacheKib = 65_536;
-const keptStatementsMax = 200;
-const keptGlobsMax = 1_000;
+const cachedStatementsMax = 200;
+const cachedGlobsMax = 1_000;
 
 function open({ path, readOnly }: SqliteSettings): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs });
-  // Incremental vacuum must be asked for before the first table; it gives back the room of pruned events.
+  // Incremental vacuum frees the space of pruned events. It must be set before the first table is created.
   database.exec("pragma auto_vacuum = incremental");
   database.exec("pragma journal_mode = wal");
-  // A commit is on disk when it is acknowledged: the log may be trimmed up to what is recorded.
+  // A commit must be on disk when it returns, because the log may then be trimmed up to the recorded position.
   database.exec("pragma synchronous = full");
   database.exec(`pragma cache_size = -${cacheKib}`);
   database.exec("pragma temp_store = memory");
   if (readOnly) database.exec("pragma query_only = on");
-  const globs = new BoundedCache<Glob>(keptGlobsMax);
+  const globs = new BoundedCache<Glob>(cachedGlobsMax);
   database.function("tripline_glob", { deterministic: true }, (pattern, value) => {
     const glob = globs.get(String(pattern), compileGlob);
     return glob.matches(String(value)) ? 1 : 0;
@@ -47,7 +47,7 @@ function run(database: DatabaseSync, { sql, parameters }: SqliteRequest): Sqlite
     const statement = statements.get(sql, () => prepare(database, sql));
     const bound = parameters.map(inputOf);
     if (statement.columns().length === 0) {
-      // Some pragmas work step by step without returning anything, and `run` takes the first step only.
+      // Some pragmas take several steps and return nothing; `run` would take only the first step.
       if (bound.length === 0) {
         database.exec(sql);
         return { rows: [], changes: 0 };
@@ -68,16 +68,16 @@ function run(database: DatabaseSync, { sql, parameters }: SqliteRequest): Sqlite
   }
 }
 
-const statements = new BoundedCache<StatementSync>(keptStatementsMax);
+const statements = new BoundedCache<StatementSync>(cachedStatementsMax);
 
 function prepare(database: DatabaseSync, sql: string): StatementSync {
   const statement = database.prepare(sql);
-  // Microseconds far in the future exceed what node:sqlite is willing to return as a number.
+  // node:sqlite throws on integers beyond 2^53, and times far in the future are that large.
   statement.setReadBigInts(true);
   return statement;
 }
 
-/** A number is bound as a float unless it is a bigint, and dividing floats is not dividing integers. */
+/** node:sqlite binds numbers as floats, but SQL must divide integers; so integers are bound as bigints. */
 function inputOf(value: unknown): SQLInputValue {
   return typeof value === "number" && Number.isInteger(value) ? BigInt(value) : (value as SQLInputValue);
 }

@@ -2,16 +2,17 @@
 
 import { folded } from "./text.ts";
 
-/** Terms in lower case. An event must hold one of `any` (if there are some), all of `all` and none of `none`. */
+/** Terms in lower case. An event must contain one of `any` (unless it is empty), all of `all`, and none of `none`. */
 export interface TextQuery {
   readonly any: readonly string[];
   readonly all: readonly string[];
   readonly none: readonly string[];
 }
 
-// A prefix that a blank follows is dropped by itself. A phrase runs to its closing quote or to the end.
+// A prefix followed by a space is ignored. A phrase ends at its closing quote, or at the end of the query.
 const term = /[-!+](?=\s|$)|([-!+]?)(?:"((?:\\["\\]|[^"])*)(?:"|$)|(\S+))/gu;
 
+/** Parses a query. Every text is valid. */
 export function parseTextQuery(query: string): TextQuery {
   const terms = { any: [] as string[], all: [] as string[], none: [] as string[] };
   for (const [, prefix = "", phrase, word] of query.matchAll(term)) {

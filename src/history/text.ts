@@ -1,19 +1,20 @@
 /**
- * Texts as they are compared: the same in memory, in SQLite and in PostgreSQL.
+ * Prepares texts for comparison, so that memory, SQLite and PostgreSQL agree.
  *
- * PostgreSQL stores no NUL, and neither database stores half a surrogate pair. Senders may write both, so for
- * comparison both stand as U+FFFD. What is shown comes from the event's JSON, where they are escaped and survive.
+ * PostgreSQL cannot store NUL, and neither database can store half of a surrogate pair. Senders may write both, so both are
+ * replaced by U+FFFD for comparison. The API returns the event's JSON, where NUL is escaped and survives.
  */
 
 import type { Event, Resource } from "../core/model/event.ts";
 
 const replacement = "\uFFFD";
 
+/** A text as it is compared. */
 export function comparable(text: string): string {
   return text.toWellFormed().replaceAll("\0", replacement);
 }
 
-/** A resource's labels as they are compared; of labels that become the same, the first counts. */
+/** A resource's labels as they are compared. If two labels become the same, the first one counts. */
 export function comparableLabels(resource: Resource): Resource {
   const labels = new Map<string, string>();
   for (const [label, value] of resource) {
@@ -23,15 +24,15 @@ export function comparableLabels(resource: Resource): Resource {
   return labels;
 }
 
-/** Between the texts of an event that can be searched, so that no phrase is found across two of them. */
+/** Separates the searchable texts of an event, so that no phrase matches across two of them. */
 const separator = "\u0001";
 
-/** A text as the search compares it: without regard to case. Both forms of a small sigma are one. */
+/** A text as the search compares it: ignoring case, and with both forms of the small sigma treated as one. */
 export function folded(text: string): string {
   return comparable(text).replaceAll(separator, replacement).toLowerCase().replaceAll("ς", "σ");
 }
 
-/** All that the search looks at: the event's name, the values of its labels, and its payload as JSON. */
+/** The text that is searched: the event's name, the values of its labels, and its payload as JSON. */
 export function searchTextOf(event: Event): string {
   const values = [event.resource, ...event.related].flatMap((resource) => [...resource.values()]);
   const texts = [event.name, ...values, JSON.stringify(event.wire.payload)];

@@ -355,7 +355,7 @@ test("an address of another kind is refused without showing what it holds", asyn
   const opening = openHistory({ url: "mysql://me:hunter2@host/database", workspace: "x" });
   await expect(opening).rejects.toThrow(
     new HistoryMisconfigured(
-      "The history's address has mysql:; write postgres://user@host/database or sqlite:path/to/file",
+      "The history's URL has mysql:; use postgres://user@host/database or sqlite:path/to/file",
     ),
   );
 });
