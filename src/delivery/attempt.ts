@@ -1,4 +1,4 @@
-/** One attempt at an action: what it is given, and what may come of it. */
+/** One attempt at an action: its inputs and its possible outcomes. */
 
 import type { ActionDefinition } from "../core/model/action.ts";
 import type { Invocation } from "../core/model/invocation.ts";
@@ -9,16 +9,16 @@ import type { WebhookClient } from "./http/webhook-client.ts";
 
 export type AttemptOutcome =
   | { readonly kind: "executed"; readonly result: Readonly<Record<string, unknown>> }
-  /** Final: another attempt would not change it. */
+  /** Final: another attempt would fail in the same way. */
   | { readonly kind: "failed"; readonly reason: string; readonly result?: Readonly<Record<string, unknown>> }
-  /** Worth another attempt; `afterMs` is the wait that the receiver asked for, if it did. */
+  /** Another attempt may succeed. `afterMs` is the wait that the receiver asked for, if any. */
   | {
       readonly kind: "retry";
       readonly reason: string;
       readonly afterMs: number | null;
       readonly result?: Readonly<Record<string, unknown>>;
     }
-  /** Nothing was sent, because the endpoint is busy or resting. Does not count as an attempt. */
+  /** Nothing was sent, because the endpoint is busy or paused. This does not count as an attempt. */
   | { readonly kind: "deferred"; readonly reason: string; readonly waitMs: number };
 
 export interface AttemptTools {

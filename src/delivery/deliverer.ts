@@ -1,5 +1,5 @@
 /**
- * The steps of one delivery: announce it, make an attempt, store what came of it, report it in the log.
+ * The steps of one delivery: announce it, make an attempt, store the outcome, report it in the log.
  *
  * A delivery happens at least once, always under the same id. The process may die between any two steps; BullMQ then
  * gives the job to another worker:
@@ -25,7 +25,7 @@ import {
   type DeliveryOutcome,
   type DeliveryState,
   deliveryEvent,
-  type JobState,
+  type JobData,
   withAttempt,
 } from "./delivery-state.ts";
 import { summaryOf } from "./delivery-view.ts";
@@ -34,14 +34,14 @@ import { deferralMs, retryDelayMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
 import type { ActionLogger, ActionMetrics, WorkerSettings } from "./worker-settings.ts";
 
-/** A delivery during which workers crash more often than this is given up: it is probably the cause. */
+/** Tripline gives up on a delivery after more worker crashes than this, because the delivery probably causes them. */
 export const crashCountMax = 10;
 
 export interface DelivererOptions {
   readonly log: Log;
   readonly logger: ActionLogger;
   readonly metrics?: ActionMetrics;
-  /** Records a span for each attempt. By default an attempt passes on the trace of its firing. */
+  /** Records a span for each attempt. Without one, an attempt passes on the trace of its firing. */
   readonly tracer?: Tracer;
   readonly settings: WorkerSettings;
   readonly webhooks: WebhookClient;
@@ -70,11 +70,11 @@ export class Deliverer {
   }
 
   /**
-   * Takes a delivery as far as it will go now.
+   * Takes a delivery as far as possible now.
    *
-   * @throws UnrecoverableError: a dead letter; DelayedError: neither finished nor failed, and comes back later
+   * @throws UnrecoverableError if it failed for good; DelayedError if it comes back later
    */
-  async deliver(job: Job<JobState>, token: string): Promise<void> {
+  async deliver(job: Job<JobData>, token: string): Promise<void> {
     if ("finished" in job.data) return;
     let outcome = job.data.outcome;
     try {
@@ -83,7 +83,7 @@ export class Deliverer {
       await this.#report(job as Job<DeliveryState>, outcome);
     } catch (error) {
       if (error instanceof DelayedError) throw error;
-      // The job keeps this worker's lock, which is no longer renewed: BullMQ hands it out again.
+      // The job's lock is no longer renewed, so BullMQ gives the job to another worker once the lock expires.
       if (!this.#stop.aborted) {
         this.#logger.error({ err: error, job: job.id }, "Delivery interrupted; another worker will retry it");
       }
@@ -92,7 +92,7 @@ export class Deliverer {
     if (outcome.kind === "failed") throw new UnrecoverableError(String(outcome.result["reason"]));
   }
 
-  /** Makes one attempt, if one may be made now. @returns the outcome; null when the job was delayed */
+  /** Makes one attempt, if the endpoint allows it. @returns the outcome; null if the job was delayed */
   async #attempt(job: Job<DeliveryState>, token: string): Promise<DeliveryOutcome | null> {
     const { invocation } = job.data;
     const { type } = invocation.action;
@@ -102,7 +102,7 @@ export class Deliverer {
     const started = performance.now();
     const attempt = await this.#run(job, span.trace);
     const durationMs = Math.round(performance.now() - started);
-    // Nothing was tried, so the span does not end: it is not exported.
+    // Nothing was sent, so the span does not end and is not exported.
     if (attempt.kind === "deferred") return this.#defer(job, token, attempt);
     const status = attempt.result?.["status_code"];
     if (typeof status === "number") span.set({ "http.response.status_code": status });
@@ -220,12 +220,12 @@ export class Deliverer {
     else this.#logger.error(fields, "Action failed; no retries left");
     const seconds = (Date.now() - (job.data.started ?? job.timestamp)) / 1_000;
     this.#metrics.actionFinished?.(action.type, kind, seconds);
-    // From now on the job is only looked at, and its secrets are not needed.
+    // From now on people may look the job up, but its secrets are not needed.
     if (kind === "executed") await this.#write(job, { finished: true, delivery: summaryOf(job.data) });
   }
 
-  async #write(job: Job<DeliveryState> | Job<JobState>, state: JobState): Promise<void> {
-    await this.#untilReached(() => callRedis(() => (job as Job<JobState>).updateData(state)));
+  async #write(job: Job<DeliveryState> | Job<JobData>, state: JobData): Promise<void> {
+    await this.#untilReached(() => callRedis(() => (job as Job<JobData>).updateData(state)));
   }
 
   /** Repeats a step until Redis accepts it or the worker is stopped. */
@@ -234,21 +234,7 @@ export class Deliverer {
   }
 }
 
-/** So that a log line leads to its trace, and a trace to its log lines. */
+/** Connects a log line with its trace. */
 function traceFields({ trace }: Invocation): { trace_id?: string } {
   return trace === undefined ? {} : { trace_id: traceIdOf(trace) };
-}
-
-/** Waits, or returns early when the signal aborts. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 }

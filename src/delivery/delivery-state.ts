@@ -1,4 +1,4 @@
-/** What a job carries: the invocation, and how far its delivery has come. */
+/** The data of a job: the invocation, and how far its delivery has come. */
 
 import { actionEvent } from "../core/machine/consequence.ts";
 import type { WireEvent } from "../core/model/event.ts";
@@ -24,28 +24,28 @@ export interface DeliveryOutcome {
 
 export interface DeliveryState {
   readonly invocation: Invocation;
-  /** The event that says the delivery has started is in the log. */
+  /** Whether the event that reports the start of the delivery is in the log. */
   readonly announced?: boolean;
   /** The latest failed attempts, including those before a redelivery. */
   readonly attempts?: readonly FailedAttempt[];
   /** Failed attempts since the delivery started, or since its last redelivery. */
   readonly attemptCount?: number;
   readonly redeliveries?: number;
-  /** When the last redelivery started, in milliseconds since the epoch; left out, it is the job's own time. */
+  /** When the last redelivery started, in milliseconds since the epoch. Without one, the job's own time applies. */
   readonly started?: number;
   readonly outcome?: DeliveryOutcome;
   /** Why nothing was sent the last time; left out once an attempt is made. */
   readonly deferred?: { readonly reason: string };
 }
 
-/** All that is kept of a finished delivery. */
+/** The data of a job whose delivery has finished. */
 export interface FinishedState {
   readonly finished: true;
-  /** Left out by versions that kept only the job's id. */
+  /** Missing in jobs of old versions, which kept only the id. */
   readonly delivery?: FinishedDelivery;
 }
 
-/** What a delivery was, so that people can look it up. Holds neither secrets nor what was sent. */
+/** A summary of a delivery, so that people can look it up. It contains neither secrets nor what was sent. */
 export interface FinishedDelivery {
   readonly id: string;
   readonly automation: { readonly id: string; readonly name: string };
@@ -60,11 +60,12 @@ export interface FinishedDelivery {
   readonly redeliveries: number;
 }
 
-export type JobState = DeliveryState | FinishedState;
+export type JobData = DeliveryState | FinishedState;
 
-/** A job stores this many attempts, the latest ones; more would only make it larger. */
+/** A job stores only the latest attempts, to limit its size. */
 export const attemptsKeptMax = 50;
 
+/** Adds a failed attempt to the state. */
 export function withAttempt(state: DeliveryState, attempt: FailedAttempt): DeliveryState {
   const { attempts = [], attemptCount = 0, deferred: _, ...rest } = state;
   return {
@@ -75,7 +76,7 @@ export function withAttempt(state: DeliveryState, attempt: FailedAttempt): Deliv
   };
 }
 
-/** The event about a delivery. The events of a redelivery have their own ids. */
+/** The event that reports a step of a delivery. The events of a redelivery have their own ids. */
 export function deliveryEvent(
   { invocation, redeliveries = 0 }: DeliveryState,
   kind: "triggered" | "executed" | "failed",

@@ -1,17 +1,17 @@
-/** A delivery as people may see it, whatever its state. Holds no secrets. */
+/** A delivery in any state, as the API returns it. Contains no secrets. */
 
 import { cut } from "../core/model/cut.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { redactionOf } from "../templates/references.ts";
-import type { DeliveryState, FailedAttempt, FinishedDelivery, JobState } from "./delivery-state.ts";
+import type { DeliveryState, FailedAttempt, FinishedDelivery, JobData } from "./delivery-state.ts";
 
 /**
  * Where a delivery stands:
  *
- * - `waiting`: a worker will take it next
+ * - `waiting`: the next free worker will take it
  * - `active`: a worker is making an attempt
- * - `retrying`: an attempt failed, and the next one comes later
- * - `deferred`: nothing was sent, because the endpoint is busy or resting; it comes back later
+ * - `retrying`: an attempt failed, and another one follows
+ * - `deferred`: nothing was sent, because the endpoint is busy or paused; an attempt follows
  * - `delivered`: done
  * - `dead`: failed for good
  */
@@ -27,20 +27,20 @@ export interface DeliveryView {
   readonly automation: { readonly id: string; readonly name: string };
   readonly action_type: string;
   readonly action_index: number;
-  /** The URL as the rule has it, without credentials; or the name or id of the destination. Null: it goes nowhere. */
+  /** The URL as the rule has it, without credentials; or the destination's name or id. Null if nothing is sent anywhere. */
   readonly target: string | null;
   readonly firing_id: string;
-  /** The event about the firing. */
+  /** The event that reports the firing. */
   readonly firing_event_id: string;
-  /** The event that caused the firing; null when a silence did. */
+  /** The event that caused the firing; null if an absence did. */
   readonly triggering_event_id: string | null;
-  /** Why the last attempt failed, or why nothing was sent; null when nothing went wrong. */
+  /** Why the last attempt failed, or why nothing was sent; null if nothing went wrong. */
   readonly reason: string | null;
   /** Attempts made since the delivery started, or since its last redelivery. */
   readonly attempt_count: number;
   /** The latest failed attempts, oldest first, including those before a redelivery. */
   readonly attempts: readonly FailedAttempt[];
-  /** When it comes back to a worker, RFC 3339; null unless it is retrying or deferred. */
+  /** When the next attempt is due, RFC 3339; null unless it is retrying or deferred. */
   readonly next_attempt: string | null;
   /** The status that the receiver last responded with. */
   readonly status_code: number | null;
@@ -51,19 +51,19 @@ export interface DeliveryView {
   readonly redeliveries: number;
 }
 
-/** What the queue knows of a job besides its data. */
+/** What the queue knows about a job besides its data. */
 export interface JobFacts {
   readonly status: ListedStatus;
-  /** Milliseconds since the epoch; null when it does not wait for a time. */
+  /** When the job is due, in milliseconds since the epoch; null unless it is delayed. */
   readonly due: number | null;
-  /** Why BullMQ failed it. */
+  /** Why the job failed, as BullMQ stored it. */
   readonly failedReason: string | undefined;
-  /** When it ended; in milliseconds since the epoch. */
+  /** When the job ended, in milliseconds since the epoch. */
   readonly finishedOn: number | undefined;
 }
 
-/** @returns null for a delivery that was finished by a version that kept nothing about it */
-export function deliveryOf(data: JobState, facts: JobFacts): DeliveryView | null {
+/** The view of a job. @returns null for a delivery that an old version finished, which kept nothing about it */
+export function deliveryOf(data: JobData, facts: JobFacts): DeliveryView | null {
   const finished = finishedDelivery(data);
   if (finished === null) return null;
   const { status, due } = facts;
@@ -83,11 +83,11 @@ export function deliveryOf(data: JobState, facts: JobFacts): DeliveryView | null
   };
 }
 
-function finishedDelivery(data: JobState): FinishedDelivery | null {
+function finishedDelivery(data: JobData): FinishedDelivery | null {
   return "finished" in data ? (data.delivery ?? null) : summaryOf(data);
 }
 
-/** What is kept of a delivery once it is finished: what it was, and nothing that it carried. */
+/** The summary to keep of a delivery once it is finished. */
 export function summaryOf({ invocation, ...state }: DeliveryState): FinishedDelivery {
   const { action, automation, firing } = invocation;
   const attemptCount = state.outcome?.result["attempts"];
@@ -107,10 +107,10 @@ export function summaryOf({ invocation, ...state }: DeliveryState): FinishedDeli
   };
 }
 
-/** In characters; a longer URL is mostly template. */
+/** In characters. Only a URL with long templates is longer. */
 const targetLengthMax = 500;
 
-/** As the rule has it: templates are not rendered, and references not filled in. */
+/** The target as the rule has it: templates are not rendered, and references are not resolved. */
 function targetOf({ action, secrets }: Invocation): string | null {
   if (action.type !== "call-webhook" && action.type !== "send-notification") return null;
   const url = action.type === "call-webhook" ? action.url : undefined;
@@ -123,7 +123,7 @@ export function withoutCredentials(url: string): string {
   return url.replace(/\/\/[^/@?#]*@/, "//…@");
 }
 
-/** BullMQ keeps what is delayed in the order of its due time, with 12 bits for the order of equal ones. */
+/** Reads the due time from BullMQ's score for delayed jobs. The lowest 12 bits of the score order jobs of the same time. */
 export function dueOf(score: string | null): number | null {
   return score === null ? null : Math.floor(Number(score) / 0x1000);
 }

@@ -1,37 +1,37 @@
 /**
  * The queue of actions to run: one BullMQ queue per workspace.
  *
- * A workspace's backlog then does not delay the others, and its keys, which share a hash tag, are on one node of a
- * Redis Cluster while workspaces spread over all nodes.
+ * So the backlog of one workspace does not delay another. In Redis Cluster the keys of a queue share a hash tag and are on
+ * one node, while the queues are spread over all nodes.
  */
 
 import { type Job, type JobState, type JobType, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Invocation } from "../core/model/invocation.ts";
 import { callRedis, connect } from "../store/connection.ts";
-import type { JobState as DeliveryData } from "./delivery-state.ts";
+import type { JobData } from "./delivery-state.ts";
 import { type DeliveryView, deliveryOf, dueOf, type ListedStatus } from "./delivery-view.ts";
 
 export const queueName = "actions";
 
-/** The queue has its own hash tag, so it may be on another node than the workspace's own keys. */
+/** The queue has its own hash tag, so it may be on a different node than the workspace's other keys. */
 export function queuePrefix(workspace: string): string {
   return `{tripline:${workspace}}`;
 }
 
 export interface QueueSettings {
   /**
-   * How long finished jobs are remembered, in seconds, so that an invocation that is added again is ignored. The outbox
-   * may hold one for as long as no engine runs.
+   * How long to remember finished jobs, in seconds, so that an invocation that is added again is ignored. It stays in the
+   * outbox as long as no engine runs, so this should be longer than any downtime.
    */
   readonly keepFinishedSeconds: number;
-  /** How long dead letters are kept, in seconds. */
+  /** How long to keep dead letters, in seconds. */
   readonly keepDeadLettersSeconds: number;
 }
 
 const queueSettings: QueueSettings = { keepFinishedSeconds: 86_400, keepDeadLettersSeconds: 30 * 86_400 };
 
-/** Where BullMQ keeps the deliveries of each state, and whether the list begins with the oldest. */
+/** Where BullMQ keeps the deliveries of each state, and in which order they are listed. */
 const jobSets = {
   waiting: { type: "waiting", oldestFirst: true },
   active: { type: "active", oldestFirst: true },
@@ -42,10 +42,10 @@ const jobSets = {
 
 export class DeliveryQueue {
   readonly #redis: Redis;
-  readonly #queue: Queue<DeliveryData>;
+  readonly #queue: Queue<JobData>;
   readonly #settings: QueueSettings;
 
-  /** @param options.onLost called once each time the Redis connection is lost or cannot be made */
+  /** @param options.onLost called once each time the Redis connection is lost or cannot be established */
   constructor(
     redisUrl: string,
     workspace: string,
@@ -57,7 +57,7 @@ export class DeliveryQueue {
       name: "tripline-queue",
       ...(onLost === undefined ? {} : { onLost }),
     });
-    this.#queue = new Queue<DeliveryData>(queueName, {
+    this.#queue = new Queue<JobData>(queueName, {
       connection: this.#redis,
       prefix: queuePrefix(workspace),
       skipWaitingForReady: true, // callers expect commands to fail fast
@@ -66,9 +66,9 @@ export class DeliveryQueue {
   }
 
   /**
-   * Adds all of them. One that was added before is ignored, as long as finished jobs are remembered.
+   * Adds invocations. One that was added before is ignored, as long as finished jobs are remembered.
    *
-   * @throws RedisUnreachable; some may have been added by then, and adding all of them again is harmless
+   * @throws RedisUnreachable; some may have been added, and adding all of them again is harmless
    */
   async addInvocations(invocations: readonly Invocation[]): Promise<void> {
     if (invocations.length === 0) return;
@@ -78,7 +78,7 @@ export class DeliveryQueue {
       data: { invocation },
       opts: {
         jobId: jobIdOf(invocation.id),
-        attempts: 1, // attempts are counted in the job's data, because waiting for an endpoint is not one
+        attempts: 1, // the job's data has the real count, because a deferral does not count as an attempt
         stackTraceLimit: 0,
         removeOnComplete: { age: keepFinishedSeconds },
         removeOnFail: { age: keepDeadLettersSeconds },
@@ -88,7 +88,7 @@ export class DeliveryQueue {
   }
 
   /**
-   * Deliveries of one state: the next to be attempted first, and of those that have ended, the latest first.
+   * Lists deliveries in one state. Pending ones are in the order in which they are due; finished ones are newest first.
    *
    * @throws RedisUnreachable
    */
@@ -100,17 +100,17 @@ export class DeliveryQueue {
     const { type, oldestFirst } = jobSets[status];
     return callRedis(async () => {
       const jobs = await this.#queue.getJobs([type], start, start + count - 1, oldestFirst);
-      // A job that is removed meanwhile is missing from the list.
+      // A job that was removed during the read is undefined.
       const known = jobs.filter((job) => job !== undefined);
-      const dues = status === "retrying" ? await this.#duesOf(known) : [];
-      return known.flatMap((job, index) => viewOf(job, status, dues[index] ?? null) ?? []);
+      const dueTimes = status === "retrying" ? await this.#dueTimesOf(known) : [];
+      return known.flatMap((job, index) => viewOf(job, status, dueTimes[index] ?? null) ?? []);
     });
   }
 
   /**
-   * A delivery in any state.
+   * Finds a delivery in any state.
    *
-   * @returns null when the queue does not know it: it was never added, or is no longer kept
+   * @returns null if the queue does not have it: it was never added, or is no longer kept
    * @throws RedisUnreachable
    */
   async delivery(id: string): Promise<DeliveryView | null> {
@@ -119,8 +119,8 @@ export class DeliveryQueue {
         const job = await this.#queue.getJob(jobIdOf(id));
         if (job === undefined) return null;
         const status = statusOf(await job.getState());
-        if (status === null) continue; // it was being moved
-        const [due = null] = status === "retrying" ? await this.#duesOf([job]) : [];
+        if (status === null) continue; // the job is moving between two states
+        const [due = null] = status === "retrying" ? await this.#dueTimesOf([job]) : [];
         return viewOf(job, status, due);
       }
       return null;
@@ -130,7 +130,7 @@ export class DeliveryQueue {
   /**
    * Gives a dead letter all its attempts again, with the same `webhook-id`.
    *
-   * @returns false when there is no such dead letter
+   * @returns false if there is no such dead letter
    * @throws RedisUnreachable
    */
   async redeliver(id: string): Promise<boolean> {
@@ -144,14 +144,14 @@ export class DeliveryQueue {
     return true;
   }
 
-  /** How many jobs there are in each state. @throws RedisUnreachable */
+  /** Counts the jobs in each state. @throws RedisUnreachable */
   async counts(): Promise<{ waiting: number; active: number; delayed: number; deadLetters: number }> {
     const counts = await callRedis(() => this.#queue.getJobCounts("waiting", "active", "delayed", "failed"));
     const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
     return { waiting, active, delayed, deadLetters: failed };
   }
 
-  /** How many deliveries there are in one state. @throws RedisUnreachable */
+  /** Counts the deliveries in one state. @throws RedisUnreachable */
   async count(status: ListedStatus): Promise<number> {
     return callRedis(() => this.#queue.getJobCountByTypes(jobSets[status].type));
   }
@@ -161,8 +161,8 @@ export class DeliveryQueue {
     this.#redis.disconnect();
   }
 
-  /** When each of these delayed jobs is due, in milliseconds since the epoch. */
-  async #duesOf(jobs: readonly Job[]): Promise<(number | null)[]> {
+  /** The due times of delayed jobs, in milliseconds since the epoch. */
+  async #dueTimesOf(jobs: readonly Job[]): Promise<(number | null)[]> {
     if (jobs.length === 0) return [];
     const pipeline = this.#redis.pipeline();
     for (const { id } of jobs) pipeline.zscore(this.#queue.toKey("delayed"), id ?? "");
@@ -170,7 +170,7 @@ export class DeliveryQueue {
     return scores.map(([error, score]) => (error === null ? dueOf(score as string | null) : null));
   }
 
-  async #failedJob(id: string): Promise<Job<DeliveryData> | null> {
+  async #failedJob(id: string): Promise<Job<JobData> | null> {
     return callRedis(async () => {
       const job = await this.#queue.getJob(jobIdOf(id));
       return job !== undefined && (await job.isFailed()) ? job : null;
@@ -193,7 +193,7 @@ function statusOf(state: JobState | "unknown"): ListedStatus | null {
   return null;
 }
 
-function viewOf(job: Job<DeliveryData>, status: ListedStatus, due: number | null): DeliveryView | null {
+function viewOf(job: Job<JobData>, status: ListedStatus, due: number | null): DeliveryView | null {
   const { failedReason, finishedOn } = job;
   return deliveryOf(job.data, { status, due, failedReason, finishedOn });
 }

@@ -3,10 +3,10 @@
 import type { WorkerSettings } from "./worker-settings.ts";
 
 /**
- * Exponential backoff with full jitter (M. Brooker), but never sooner than the endpoint asked for.
+ * Exponential backoff with full jitter, but never sooner than the endpoint asked for.
  *
  * @param attemptCount attempts so far
- * @param afterMs the wait that the endpoint asked for, if it did
+ * @param afterMs the wait that the endpoint asked for, if any
  * @param random from 0 to 1
  */
 export function retryDelayMs(
@@ -16,11 +16,11 @@ export function retryDelayMs(
   random: number,
 ): number {
   const backoff = random * Math.min(retryMs * 2 ** (attemptCount - 1), retryMsMax);
-  // Beyond what was asked for, retries are spread a little, so that they do not all arrive together.
+  // Adds a little to the requested wait, so that retries do not all arrive at the same time.
   return Math.ceil(afterMs === null ? backoff : afterMs + Math.min(backoff, afterMs / 10));
 }
 
-/** Spreads deferred deliveries, so that those that were put off together do not come back together. */
+/** Spreads deferred deliveries, so that they do not all come back at the same time. */
 export function deferralMs(waitMs: number, random: number): number {
   return Math.ceil(waitMs * (1 + random / 4));
 }

@@ -20,10 +20,10 @@ const runners: { readonly [T in ActionDefinition["type"]]: RunAction<T> } = {
   "send-notification": sendNotification,
 };
 
-/** In characters: people read reasons. */
+/** In characters. Reasons are meant for people. */
 export const reasonLengthMax = 2_000;
 
-/** @throws RedisUnreachable; anything when the worker is being stopped */
+/** Makes one attempt. @throws RedisUnreachable; any error once the worker is being stopped */
 export async function runAction(invocation: Invocation, tools: AttemptTools): Promise<AttemptOutcome> {
   const { action } = invocation;
   const run = runners[action.type] as RunAction<ActionDefinition["type"]> | undefined;

@@ -9,9 +9,9 @@ export interface WorkerSettings {
   /** The longest wait before the second attempt; doubles with each further one. The actual wait is random, below it. */
   readonly retryMs: number;
   readonly retryMsMax: number;
-  /** A delivery that waits for its endpoint is given up after this long, whatever attempts it has left. */
+  /** How long to retry a delivery while its endpoint is busy or paused, even if it has attempts left. */
   readonly giveUpAfterMs: number;
-  /** Concurrent deliveries in this process. */
+  /** The maximum number of concurrent deliveries in this process. */
   readonly concurrency: number;
   readonly endpoints: Partial<EndpointLimits>;
   /** Loopback, private and other addresses that are not public are refused unless listed here. */

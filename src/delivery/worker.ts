@@ -1,11 +1,12 @@
-/** The worker: takes jobs from the queue, runs their actions, and stops without leaving one half done. */
+/** The worker: takes jobs from the queue, runs their actions, and lets them finish before it stops. */
 
 import { DelayedError, isNotConnectionError, type Job, type Span, Worker } from "bullmq";
 import { Redis } from "ioredis";
+import { systemClock } from "../retry/clock.ts";
 import type { Log } from "../store/log.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
-import { Deliverer, sleep } from "./deliverer.ts";
-import type { JobState } from "./delivery-state.ts";
+import { Deliverer } from "./deliverer.ts";
+import type { JobData } from "./delivery-state.ts";
 import { WebhookClient } from "./http/webhook-client.ts";
 import { queueName, queuePrefix } from "./queue.ts";
 import {
@@ -29,12 +30,12 @@ export interface ActionWorker {
   /**
    * Takes no more jobs, waits for those in flight, and stops.
    *
-   * @param graceMs what is still in flight after this long is interrupted; another worker will retry it
+   * @param graceMs how long to wait; a job that is still in flight then is interrupted, and another worker will retry it
    */
   close(graceMs?: number): Promise<void>;
 }
 
-/** @throws Error when a setting is not valid */
+/** Starts taking jobs. @throws Error if a setting is invalid */
 export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
   const settings = { ...workerSettings, ...options.settings };
   const webhooks = new WebhookClient({
@@ -51,7 +52,7 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     concurrency: settings.concurrency,
     lockDuration: settings.deadAfterMs,
     stalledInterval: settings.deadAfterMs,
-    maxStalledCount: Number.MAX_SAFE_INTEGER, // the deliverer counts, so that giving up is reported in the log
+    maxStalledCount: Number.MAX_SAFE_INTEGER, // the deliverer limits crashes itself, so that it can report giving up
   });
   worker.on("error", (error) => {
     if (redis.status !== "ready") reportLoss(error);
@@ -62,9 +63,9 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
   worker.onRefused = (job) => jobs.settle(job.id);
   return {
     async close(graceMs = 20_000) {
-      await worker.pause(true); // without waiting, which would reconnect what is closed below
+      await worker.pause(true); // does not wait: waiting would reopen a connection that is closed below
       const idle = new AbortController();
-      await Promise.race([jobs.close(), sleep(graceMs, idle.signal)]);
+      await Promise.race([jobs.close(), systemClock.sleep(graceMs, idle.signal)]);
       idle.abort();
       stop.abort();
       await worker.close(true);
@@ -97,19 +98,19 @@ function connectWorker(
   return { redis, reportLoss };
 }
 
-/** Adds to BullMQ's worker a report of jobs whose end could not be recorded. */
-class DeliveryWorker extends Worker<JobState> {
-  /** Called when Redis refuses to record a job's end: this worker was silent for so long that another one has the job. */
-  onRefused: (job: Job<JobState>) => void = () => {};
+/** A BullMQ worker that also reports jobs whose end could not be recorded. */
+class DeliveryWorker extends Worker<JobData> {
+  /** Called if Redis rejects a job's end, because this worker was silent for too long and another one has the job. */
+  onRefused: (job: Job<JobData>) => void = () => {};
 
-  // The last step of every job, also of one whose completion could not be recorded.
+  // The last step of every job, including one whose completion could not be recorded.
   protected override async handleFailed(
     failure: Error,
-    job: Job<JobState>,
+    job: Job<JobData>,
     token: string,
     fetchNext?: () => boolean,
     span?: Span,
-  ): Promise<Job<JobState>> {
+  ): Promise<Job<JobData>> {
     try {
       return await super.handleFailed(failure, job, token, fetchNext, span);
     } catch (error) {
@@ -120,7 +121,7 @@ class DeliveryWorker extends Worker<JobState> {
   }
 }
 
-/** Knows which jobs are in flight, so that stopping can wait for them. */
+/** Keeps track of the jobs in flight, so that a stop can wait for them. */
 class JobsInFlight {
   readonly #deliverer: Deliverer;
   readonly #jobIds = new Set<string | undefined>();
@@ -132,7 +133,7 @@ class JobsInFlight {
   }
 
   /** @throws UnrecoverableError, DelayedError: as `Deliverer.deliver` */
-  async run(job: Job<JobState>, token: string): Promise<void> {
+  async run(job: Job<JobData>, token: string): Promise<void> {
     if (this.#isClosing) {
       await job.moveToDelayed(Date.now(), token); // another worker will take it
       throw new DelayedError();
@@ -146,7 +147,7 @@ class JobsInFlight {
     }
   }
 
-  /** BullMQ has recorded the job's end, or there is nothing to record. */
+  /** Call this when BullMQ has recorded a job's end, or has nothing to record. */
   settle(jobId: string | undefined): void {
     this.#jobIds.delete(jobId);
     if (this.#jobIds.size === 0) this.#onIdle();

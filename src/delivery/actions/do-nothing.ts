@@ -1,4 +1,4 @@
-/** `do-nothing`: succeeds at once; for trying out a trigger. */
+/** `do-nothing`: succeeds at once. Useful for trying out a trigger. */
 
 import type { RunAction } from "../attempt.ts";
 

@@ -25,7 +25,7 @@ async function setEnabled(
   const at = Date.now() * millisecond;
   const changed = await log.updateAutomation(
     target.id,
-    // Left as it is if already in that state: an update event without an update would mislead.
+    // If nothing changes, there must be no event about an update.
     (current) => (current.enabled === enabled ? current : { ...current, enabled, updated: at }),
     (automation) => ({
       event: automationEvent("updated", automation, {

@@ -7,7 +7,7 @@ import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
 import { AddressRefused } from "../http/address-policy.ts";
 import type { DefinitionOf, DestinationKind, Notification } from "./kind.ts";
 
-/** Covers everything: finding the server, talking to it, and its response. */
+/** Covers everything: the DNS lookup, connecting, sending, and the response. */
 const timeoutMs = 30_000;
 
 export const email: DestinationKind<"email"> = { notify: sendEmail, webhookTarget: null };

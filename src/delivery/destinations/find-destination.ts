@@ -5,9 +5,9 @@ import type { Destination } from "../../core/model/destination.ts";
 import type { Log } from "../../store/log.ts";
 
 /**
- * The destination as it is now, so that a repaired one is used at the next attempt; null when the action refers to none.
+ * Looks up the destination at each attempt, so that a corrected one is used at the next.
  *
- * @returns the reason when there is no such destination
+ * @returns the destination; null if the action does not refer to one; a reason if the destination does not exist
  * @throws RedisUnreachable
  */
 export async function findDestination(

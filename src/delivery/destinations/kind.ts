@@ -46,7 +46,7 @@ export function targetAt(url: string, definition: DestinationDefinition): Target
 /**
  * Posts a notification as JSON.
  *
- * @param trace left out for services of others, who have no use for the ids of your traces
+ * @param trace left out for third-party services, which have no use for the ids of your traces
  */
 export function postJson(
   target: Target,

@@ -1,8 +1,8 @@
 /**
  * The state of each endpoint, so that a slow or dead one does not delay the others. Each endpoint has a limit on
- * concurrent requests, and rests for a while after several failures in a row (a circuit breaker).
+ * concurrent requests, and is paused for a while after several failures in a row (a circuit breaker).
  *
- * This state belongs to one process; another process learns it from its own requests.
+ * Each process has its own state, which it learns from its own requests.
  */
 
 export interface EndpointLimits {
