@@ -1,4 +1,4 @@
-/** What has been started; stopped in the reverse order. */
+/** The started parts of a server. They are stopped in reverse order. */
 export class Running {
   readonly #stops: (() => Promise<unknown> | undefined)[] = [];
 
@@ -6,7 +6,7 @@ export class Running {
     this.#stops.push(stop);
   }
 
-  /** Stops all, also when one of them fails to. */
+  /** Stops every part, even if one of them fails to stop. */
   async stop(): Promise<void> {
     const stop = this.#stops.pop();
     if (stop === undefined) return;

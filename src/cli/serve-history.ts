@@ -1,4 +1,4 @@
-/** The history as a server keeps it: opened once for all workspaces, written by the role `recorder`. */
+/** The history of a server: opened once for all workspaces, and written by the role `recorder`. */
 
 import type { Logger } from "pino";
 import { millisecond } from "../core/model/time.ts";
@@ -10,7 +10,7 @@ import type { Running } from "./running.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * Opens the history that the settings name, if they name one and a role has use for it.
+ * Opens the history that the settings name, if a role of this process needs it. Null if there is none.
  *
  * @throws HistoryUnavailable, HistoryMisconfigured
  */
@@ -22,17 +22,17 @@ export async function openSharedHistory(settings: Settings, running: Running): P
   return history;
 }
 
-/** Counts what the recorder and the trimmer do. */
+/** Counts failures of the recorder and trimmed entries. */
 export interface HistoryMeter {
   recorderFailed(): void;
   trimmed(entryCount: number): void;
 }
 
 /**
- * Starts what the role `recorder` is for: the log is copied into the history, old events are forgotten there, and the
- * log is trimmed behind its readers.
+ * Starts the work of the role `recorder`: it copies the log into the history, deletes old events there, and trims the log
+ * behind its readers.
  *
- * @param history null: nothing is recorded, and the log is trimmed all the same
+ * @param history null if nothing is recorded; the log is trimmed nevertheless
  */
 export function startRecording(
   log: Log,
@@ -64,7 +64,7 @@ export function startRecording(
     recorder.start();
     running.add(async () => {
       const stopped = recorder.stop();
-      reader.close(); // a read that waits for entries would hold the stop up
+      reader.close(); // ends a read that waits for entries, so that the stop does not have to
       await stopped;
     });
   }

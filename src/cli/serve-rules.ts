@@ -1,4 +1,4 @@
-/** The rule files of a server: read, applied, and followed as they change. */
+/** Applies a server's rule files, and watches them for changes. */
 
 import type { Logger } from "pino";
 import { millisecond } from "../core/model/time.ts";
@@ -18,12 +18,12 @@ export interface ServeRulesOptions {
 }
 
 /**
- * Applies the rules and follows their files.
+ * Applies the rules and watches their files.
  *
- * Rules with mistakes are not applied. What was applied before stays in force, also across a restart: an alarm must not
- * fall silent because someone was editing when the machine went down.
+ * Rules with mistakes are not applied. The rules applied before remain in effect, even across a restart: an alarm must not
+ * fall silent because someone was editing a file when the machine went down.
  *
- * @throws CommandFailure with every mistake, when there are some and nothing was applied before
+ * @throws CommandFailure with every mistake, if the rules have any and none were applied before
  * @throws RedisUnreachable
  */
 export async function serveRules(
@@ -51,10 +51,10 @@ export async function serveRules(
     const isFirst = isStarting && !(await log.automations()).some(({ source }) => source.kind === "file");
     if (isFirst) {
       throw new CommandFailure(
-        `${mistakes.join("\n")}\nThe rules have mistakes, and none were applied before. Fix them.`,
+        `${mistakes.join("\n")}\nThe rules have mistakes, and none were applied before. Fix them and start again.`,
       );
     }
-    logger.error({ mistakes }, "The rules have mistakes; the rules applied before stay in force");
+    logger.error({ mistakes }, "The rules have mistakes; the rules applied before remain in effect");
   };
   const watcher = await watchRules(paths, {
     workspace,

@@ -1,4 +1,4 @@
-/** One workspace as a server runs it: a log, shards, a queue and an action worker of its own. */
+/** Runs one workspace of a server. Each has its own log, shards, queue and action worker. */
 
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
@@ -18,25 +18,25 @@ import type { Settings } from "./settings.ts";
 
 export interface ServedWorkspace extends Workspace {
   readonly queue: DeliveryQueue;
-  /** Null where this process has not the role. */
+  /** Null if this process does not have the role `engine`. */
   readonly engine: Engine | null;
 }
 
 export interface ServeWorkspaceOptions {
   readonly settings: Settings;
   readonly redis: Redis;
-  /** The history of any workspace; null where none is kept. */
+  /** The history of any workspace; null if there is none. */
   readonly history: History | null;
   readonly metrics: Metrics;
-  /** Null where no traces are recorded. */
+  /** Null if traces are not exported. */
   readonly tracer: Tracer | null;
   readonly logger: Logger;
-  /** Takes what is started here. */
+  /** Every started part is added to it. */
   readonly running: Running;
 }
 
 /**
- * Starts the roles of one workspace that the settings name.
+ * Starts the roles that the settings name, for one workspace.
  *
  * @throws RedisUnreachable, ShardCountChanged
  */
@@ -45,7 +45,7 @@ export async function serveWorkspace(
   { settings, redis, history: shared, metrics: all, tracer, logger: parent, running }: ServeWorkspaceOptions,
 ): Promise<ServedWorkspace> {
   const { roles, redis: redisUrl } = settings;
-  // Of a single workspace, its name in each line would say nothing.
+  // With a single workspace, its name in each line would be noise.
   const logger = settings.workspace.length > 1 ? parent.child({ workspace }) : parent;
   const metrics = all.inWorkspace(workspace);
   const log = new Log(redis, workspace, {

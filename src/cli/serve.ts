@@ -1,4 +1,4 @@
-/** `tripline serve`: the parts put together into a server. */
+/** `tripline serve`: puts the parts together into a server. */
 
 import { Command } from "commander";
 import type { Redis } from "ioredis";
@@ -42,10 +42,10 @@ export function serveCommand(): Command {
     ["tripline serve --roles api,recorder", "the other roles run elsewhere"],
     ["tripline serve --port 0 --log-format text", "on a free port, with a log for people"],
   ]);
-  return command.action(async (settings: Settings, command: Command) => {
+  return command.action(async (settings: Settings) => {
     const stopped = untilStopped();
     const logger = createLogger(settings.logLevel, settings.logFormat);
-    // Beside an API on the same machine, a process without that role would want the same port.
+    // A process without the role `api` listens only if asked to: the API on the same machine has the default port.
     const listens = settings.roles.includes("api") || command.getOptionValueSource("port") !== "default";
     const serving = await startServing(settings, logger, { listens });
     const signal = await stopped;
@@ -56,21 +56,21 @@ export function serveCommand(): Command {
 }
 
 export interface Serving {
-  /** Where the API can be reached; null when this process does not listen. */
+  /** The URL of the API; null if this process does not listen. */
   readonly url: string | null;
-  /** Whether there are API keys, at the start; without them only this machine is answered. */
+  /** Whether there were API keys at the start. Without keys, only this machine can reach the server. */
   readonly needsKey: boolean;
-  /** The automations of all workspaces, at the start. */
+  /** The number of automations in all workspaces at the start. */
   readonly automationCount: number;
-  /** In this order: no more requests, no more rules, no more firings, no more actions; then Redis is left. */
+  /** Stops, in this order: requests, rules, firings, actions, the connection to Redis. */
   stop(): Promise<void>;
 }
 
 /**
  * Starts the roles that the settings name.
  *
- * @param options.listens whether to listen at all, which the API needs
- * @throws CommandFailure when something is missing that a person can put right
+ * @param options.listens whether to listen on a port; the role `api` needs one
+ * @throws CommandFailure if the start fails for a reason that an operator can fix
  */
 export async function startServing(
   settings: Settings,
@@ -94,14 +94,14 @@ async function startParts(
 ): Promise<Serving> {
   const { roles, redis: redisUrl } = settings;
   const has = (role: Role): boolean => roles.includes(role);
-  // An option has been checked where it was read.
+  // The option was checked when it was parsed; the environment variable was not.
   if (!isRedisUrl(redisUrl)) throw new CommandFailure(`REDIS_URL should be ${redisUrlExample}.`);
   const redis = connect(redisUrl, {
     onLost: (error) => logger.warn({ err: error }, "Redis connection lost; reconnecting"),
   });
   running.add(async () => redis.disconnect());
   await requireRedisVersion(redis);
-  await warnOfForgetfulRedis(redis, logger);
+  await warnIfNotDurable(redis, logger);
   if (settings.apiKeysFile !== null) {
     await serveApiKeys(settings.apiKeysFile, { redis, workspaces: settings.workspace, logger });
   }
@@ -125,7 +125,7 @@ async function startParts(
   }
   const automationCount = (await Promise.all(served.map(({ log }) => log.automations()))).flat().length;
 
-  // Last, so that no event comes before the rules that are to see it.
+  // Last, so that no event arrives before the rules that should see it.
   let server: RunningServer | null = null;
   const keys = new KeyRing(redis);
   const needsKey = await keys.exist();
@@ -156,26 +156,23 @@ async function startParts(
   }
   const url = server?.url ?? null;
   const workspaces = settings.workspace;
-  const shown = {
+  const fields = {
     url,
     roles,
     workspaces,
     redis: withoutPassword(redisUrl),
     automations: automationCount,
-    access: needsKey ? "with an API key" : "this machine alone, without a key",
+    access: needsKey ? "with an API key" : "only from this machine, without a key",
   };
-  logger.info(shown, "Tripline is running");
+  logger.info(fields, "Tripline is running");
   return { url, needsKey, automationCount, stop: () => running.stop() };
 }
 
-/** Without keys everyone may do everything, so the server then listens on this machine only, whatever the settings say. */
+/** Without keys anyone may do anything, so the server then listens on loopback only, whatever the settings say. */
 function addressToListenOn(host: string, needsKey: boolean, logger: Logger): string {
   if (needsKey || isLoopbackName(host)) return host;
-  const remedy = `set TRIPLINE_API_KEYS_FILE (docs/security.md), or run tripline keys create --name admin --scope admin; then start again to listen on ${host}`;
-  logger.warn(
-    { host, remedy },
-    "There are no API keys, so only this machine can reach the server: 127.0.0.1",
-  );
+  const remedy = `set TRIPLINE_API_KEYS_FILE (docs/security.md), or run tripline keys create --name admin --scope admin; then restart to listen on ${host}`;
+  logger.warn({ host, remedy }, "There are no API keys; listening on 127.0.0.1 only");
   return "127.0.0.1";
 }
 
@@ -186,10 +183,10 @@ function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): () => Pr
   });
   return async () => {
     try {
-      // In a transaction, which a Redis that is full refuses like anything that would be stored.
+      // In a transaction, because a Redis that is full rejects those, but not a plain PING.
       await callRedis(() => redis.multi().ping().exec());
     } catch (error) {
-      return error instanceof Error ? error.message : "Redis cannot be reached";
+      return error instanceof Error ? error.message : "Redis is unavailable";
     }
     return settled ? null : "The engine is waiting for a shard that has no owner yet";
   };
@@ -209,38 +206,38 @@ async function requireRedisVersion(redis: Redis): Promise<void> {
   );
 }
 
-/** Without an append-only file a restart of Redis would take every event and window with it. */
-async function warnOfForgetfulRedis(redis: Redis, logger: Logger): Promise<void> {
-  const answer = await redis.config("GET", "appendonly").catch(() => null); // some services hide CONFIG
+/** Without an append-only file, a restart of Redis loses every event and window since the last snapshot. */
+async function warnIfNotDurable(redis: Redis, logger: Logger): Promise<void> {
+  const answer = await redis.config("GET", "appendonly").catch(() => null); // some services do not allow CONFIG
   if (Array.isArray(answer) && answer[1] === "no") {
     const remedy = "redis-cli config set appendonly yes";
     logger.warn({ remedy }, "Redis has no append-only file: if it restarts, events and windows are lost");
   }
 }
 
-/** What a person can put right, in words that say how. */
+/** Turns an error that an operator can fix into a message that says how; returns any other as it is. */
 function asFailure(error: unknown, settings: Settings): unknown {
   if (error instanceof TelemetryUnavailable) return new CommandFailure(error.message, 1, { cause: error });
   if (error instanceof RedisUnreachable) {
     return new CommandFailure(
       `${error.message}\n` +
-        `Tripline keeps its log in Redis, and looked for one at ${withoutPassword(settings.redis)}.\n` +
-        "Start one there (redis-server --appendonly yes), or name another with --redis or REDIS_URL.\n" +
-        "`npm start` brings its own.",
+        `Tripline needs Redis, but cannot use one at ${withoutPassword(settings.redis)}.\n` +
+        "Start it there (redis-server --appendonly yes), or choose another with --redis or REDIS_URL.\n" +
+        "In a clone of Tripline, `npm start` starts a private one.",
       1,
       { cause: error },
     );
   }
   if (error instanceof HistoryMisconfigured || error instanceof HistoryUnavailable) {
     const remedy =
-      "Name another with --history-url (TRIPLINE_HISTORY_URL), or keep none with --history-url off.";
+      "Choose another with --history-url (TRIPLINE_HISTORY_URL), or turn the history off with --history-url off.";
     return new CommandFailure(`${error.message}\n${remedy}`, 1, { cause: error });
   }
   if (error instanceof ShardCountChanged) return new CommandFailure(error.message, 1, { cause: error });
   const { code } = error as NodeJS.ErrnoException;
   if (code === "EADDRINUSE" || code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
     const place = `${settings.host}:${settings.port}`;
-    const reason = code === "EADDRINUSE" ? "another program listens there" : (error as Error).message;
+    const reason = code === "EADDRINUSE" ? "the address is already in use" : (error as Error).message;
     return new CommandFailure(
       `Cannot listen on ${place}: ${reason}. Choose another with --port (npm start -- --port 4201), TRIPLINE_PORT or --host.`,
       1,

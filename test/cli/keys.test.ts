@@ -143,7 +143,7 @@ describe("tripline keys", () => {
       TRIPLINE_HISTORY_URL: `sqlite:${sandbox.folder}/start.sqlite`,
     });
     const line = await server.until(() => logLines(server).find(({ msg }) => msg === "Tripline is running"));
-    expect(line["access"]).toBe("this machine alone, without a key");
+    expect(line["access"]).toBe("only from this machine, without a key");
     const { stdout } = await sandbox.output([...create, "automations:read"], env);
     const headers = { Authorization: `Bearer ${stdout.trim()}` };
     const names = await fetch(`${line["url"]}/api/automations`, { headers });

@@ -42,7 +42,7 @@ describe("tripline serve cannot start", () => {
     expect(stderr).not.toContain("    at ");
   });
 
-  test("where another program listens", async () => {
+  test("on a port that is in use", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => other.once("listening", resolve));
     const address = other.address();
@@ -64,7 +64,7 @@ describe("tripline serve cannot start", () => {
     expect(stderr).toMatch(/mistaken\.yaml:2:1: .*triger.*trigger/);
   });
 
-  test("with a REDIS_URL that is none", async () => {
+  test("with an invalid REDIS_URL", async () => {
     const { code, stderr } = await sandbox.output(["serve", "--port", "0"], { REDIS_URL: "localhost:6379" });
     expect({ code, stderr }).toEqual({
       code: 1,
@@ -92,7 +92,7 @@ describe("tripline serve cannot start", () => {
 });
 
 // docs/failure.md promises it.
-test("tripline serve warns of a Redis that keeps no append-only file, with the command that mends it", async () => {
+test("tripline serve warns about a Redis without an append-only file, and names the command that turns it on", async () => {
   const forgetful = await startRedis();
   try {
     const [warned, silent] = [await serveHere(forgetful.url), await serveHere(redis.url)];

@@ -23,7 +23,7 @@ const quotes = [...text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/`([A-Za-
 const outputs = [
   "The event is not covered",
   "The server refused the request",
-  "There are no API keys, so only this machine can reach the server",
+  "There are no API keys; listening on 127.0.0.1 only",
   "is not a public address. If you trust it, allow it with",
   "needs a number",
   "unknown key",

@@ -141,11 +141,11 @@ describe("the small endpoints", () => {
   });
 
   test("ready says why it is not", async () => {
-    api.notReady = "Redis cannot be reached";
+    api.notReady = "Redis is unavailable";
     const response = await get("/api/ready");
     api.notReady = null;
     expect(response.status).toBe(503);
-    expect(await response.json()).toEqual({ message: "Redis cannot be reached" });
+    expect(await response.json()).toEqual({ message: "Redis is unavailable" });
   });
 
   test.each([

@@ -396,7 +396,10 @@ describe("when things end", () => {
       await second?.closed;
       await blockedReaders(quiet, 1);
       await third?.close();
-      while ((await connections(quiet)) > before) await pause(10);
+      await vi.waitFor(async () => expect(await connections(quiet)).toBeLessThanOrEqual(before), {
+        timeout: 10_000,
+        interval: 10,
+      });
     } finally {
       await quiet.stop();
     }
