@@ -96,7 +96,7 @@ describe.each([
     store = world.storeOf("first");
   });
 
-  test("has one owner at a time, and another once the lease has run out", async () => {
+  test("has one owner at a time, and a new one after the lease expires", async () => {
     const second = world.storeOf("second");
     const first = await epochOf(store);
     const held = await second.claim(leaseMs);
@@ -115,7 +115,7 @@ describe.each([
     expect(await store.renew(first, leaseMs)).toBe(false);
   });
 
-  test("is free at once when its owner releases it, and not when a former owner does", async () => {
+  test("is free as soon as its owner releases it, but not when a former owner does", async () => {
     const second = world.storeOf("second");
     const first = await epochOf(store);
     await store.release(first);
@@ -157,7 +157,7 @@ describe.each([
   });
 
   // Without the fence, an owner that was paused while another took over would undo the other's work.
-  test("refuses everything of an owner that has been replaced", async () => {
+  test("rejects everything from an owner that has been replaced", async () => {
     const former = await epochOf(store);
     await store.release(former);
     const epoch = await epochOf(world.storeOf("second"));
@@ -168,14 +168,14 @@ describe.each([
     expect((await store.read(startOfLog, { count: 1, blockMs: 0 })).entries).toEqual([]);
   });
 
-  test("refuses what its owner sent before it claimed again", async () => {
+  test("rejects what its owner sent before it claimed again", async () => {
     const before = await epochOf(store);
     await epochOf(store);
     expect(await store.commit(fullCommit(before, 1))).toBe("fenced");
   });
 
   // A commit whose reply was lost must not be made again, nor one that follows a commit which never arrived.
-  test("takes each commit once, and in order", async () => {
+  test("accepts each commit once, and in order", async () => {
     const epoch = await epochOf(store);
     expect(await store.commit(fullCommit(epoch, 2))).toBe("out of step");
     expect(await store.commit(fullCommit(epoch, 1))).toBe("committed");
@@ -185,7 +185,7 @@ describe.each([
 
   // When a network breaks, a hundred thousand devices fall silent in the same moment. A commit that failed at its size
   // would fail again at each attempt, and nothing would fire any more.
-  test("takes a commit of very many parts", async () => {
+  test("accepts a very large commit", async () => {
     const epoch = await epochOf(store);
     const changes = Array.from({ length: 100_000 }, (_, index) => ({
       field: `f${index}`,
@@ -201,7 +201,7 @@ describe.each([
     expect((await store.load()).state.size).toBe(0);
   });
 
-  test("reads on from a position, and says at what time there was no more", async () => {
+  test("reads after a position, and returns the time at which there was nothing more", async () => {
     await world.append("e1", "e2", "e3");
     const some = await store.read(startOfLog, { count: 2, blockMs: 0 });
     expect(some.entries).toMatchObject([{ event: { id: "e1" } }, { event: { id: "e2" } }]);
@@ -217,7 +217,7 @@ describe.each([
     expect(later.entries[0]?.received).toBeGreaterThanOrEqual(none.now);
   });
 
-  test("waits for an entry, and no longer", async () => {
+  test("waits until there is an entry, and no longer", async () => {
     const waiting = store.read(startOfLog, { count: 1, blockMs: 5_000 });
     await world.append("e1");
     expect((await world.pass(1, waiting)).entries).toMatchObject([{ event: { id: "e1" } }]);
@@ -244,14 +244,14 @@ describe.each([
     expect(rest.entries).toMatchObject([{ event: { id: "e1" } }]);
   });
 
-  test("begins at the log's start while the log is whole", async () => {
+  test("starts at the beginning of the log while the log is complete", async () => {
     await world.putAutomation("pump");
     await world.append("e1");
     const origin = await store.origin();
     expect(origin).toMatchObject({ position: startOfLog, readCount: 0, automations: [], trimmed: false });
   });
 
-  test("begins at the log's end, with the automations there are, when the log was trimmed", async () => {
+  test("starts at the end of a trimmed log, with the existing automations", async () => {
     await world.putAutomation("pump");
     await world.append("e1");
     await world.trimAll();
@@ -263,7 +263,7 @@ describe.each([
 });
 
 // A state that an older version wrote may hold halves; what is committed from it goes to every reader and receiver.
-test("Redis is given no half of a surrogate pair, in no part of a commit", async () => {
+test("no part of a commit contains half of a surrogate pair", async () => {
   const store = redisSubject().storeOf("one");
   const cut = "cut \ud83d";
   const commit = {

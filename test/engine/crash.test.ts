@@ -33,7 +33,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("an engine killed with -9 in mid-work, again and again, fires each time once", async () => {
+test("an engine that is killed with -9 again and again fires exactly once each time", async () => {
   const log = new Log(redis, workspace);
   const everyThird = { expect: ["pump.failed"], threshold: 3 };
   await log.putAutomations([

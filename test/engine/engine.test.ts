@@ -57,7 +57,7 @@ async function start(options: Partial<EngineOptions> = {}): Promise<Engine> {
 }
 
 describe("an engine", () => {
-  test("fires for what came, and for what did not come in time", async () => {
+  test("fires for events, and for events that did not arrive in time", async () => {
     const silence = { posture: "Proactive", after: ["pump.started"], expect: ["pump.stopped"], within: 10 };
     await log.putAutomations([
       greenhouseAutomation("presence"),
@@ -77,7 +77,7 @@ describe("an engine", () => {
   });
 
   // Prefect's client ends its stream at such an event; see src/store/json.ts.
-  test("fires in well-formed texts for an event that another program wrote with half a surrogate pair", async () => {
+  test("writes well-formed texts when it fires for an event with half a surrogate pair", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     await start();
     const failed = eventNamed("pump.failed", { payload: { text: "cut \ud83d" } });
@@ -99,7 +99,7 @@ describe("an engine", () => {
     await vi.waitFor(async () => expect(await firings()).toHaveLength(1), waiting);
   });
 
-  test("knows after a restart which events it has counted", async () => {
+  test("remembers across a restart which events it has counted", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     const event = eventNamed("pump.failed");
     const first = await start();
@@ -113,7 +113,7 @@ describe("an engine", () => {
     expect(await firings()).toHaveLength(2);
   });
 
-  test("passes over entries that it cannot read, and says so", async () => {
+  test("skips entries that it cannot read, and logs them", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     let malformedCount = 0;
     await start({ metrics: { malformed: () => void malformedCount++ } });
@@ -141,7 +141,7 @@ describe("an engine", () => {
     expect(new Set((await queuedInvocations(redis)).map(({ automation }) => automation.id)).size).toBe(12);
   });
 
-  test("does not start with another number of shards than before", async () => {
+  test("does not start with a different number of shards than before", async () => {
     const first = await start({ shards: 2 });
     await first.stop();
     const refused = startEngine({ ...(await optionsOf()), shards: 3 });
@@ -158,7 +158,7 @@ describe("an engine", () => {
 
 describe("an engine in trouble", () => {
   // What it met may be met again, so it must neither spin nor die: another owner may do better.
-  test("says when its state cannot be read, and goes on once it can", async () => {
+  test("logs that its state cannot be read, and continues once it can", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     const first = await start();
     await allConsumed();
@@ -176,7 +176,7 @@ describe("an engine in trouble", () => {
     await vi.waitFor(async () => expect(await firings()).toHaveLength(1), waiting);
   });
 
-  test("stops also while Redis is away", async () => {
+  test("stops even while Redis is unavailable", async () => {
     const engine = await start();
     await server.kill9();
     await vi.waitFor(
@@ -189,7 +189,7 @@ describe("an engine in trouble", () => {
 });
 
 describe("two engines", () => {
-  test("share nothing: one owns the shard, the other takes over at once when it is stopped", async () => {
+  test("share nothing: one owns the shard, and the other takes over as soon as it is stopped", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     const owners = new Set<string>();
     const owned = (name: string) => (_shard: number, isOwner: boolean) =>
@@ -216,7 +216,7 @@ describe("two engines", () => {
     expect(Number(await redis.get(epoch))).toBeGreaterThan(7);
   });
 
-  test("cannot both write: the one that was robbed of its shard starts over", async () => {
+  test("cannot both write: the one that lost its shard starts over", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     await start({ leaseMs: 1_000 });
     await start({ leaseMs: 1_000 });
@@ -232,7 +232,7 @@ describe("two engines", () => {
 });
 
 describe("the outbox", () => {
-  test("keeps what an engine committed and never dispatched", async () => {
+  test("keeps what an engine committed but never dispatched", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     const nowhere = { addInvocations: () => Promise.reject(new RedisUnreachable("the queue is away")) };
     const dies = await start({ queue: nowhere });
@@ -246,7 +246,7 @@ describe("the outbox", () => {
     await vi.waitFor(async () => expect(await redis.xlen(shardKeys(workspace, 0).outbox)).toBe(0), waiting);
   });
 
-  test("is dispatched again when nobody knows whether it was, which adds nothing to the queue", async () => {
+  test("is dispatched again when the first attempt may have succeeded, which adds nothing to the queue", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     let additionCount = 0;
     const forgetful = {
@@ -302,7 +302,7 @@ describe("when Redis", () => {
   });
 
   // As when Redis writes its file every second, and the last second is lost.
-  test("falls back to an earlier moment, so does the engine", async () => {
+  test("falls back to an earlier state, so does the engine", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     await start();
     await log.appendEvents([{ event: eventNamed("pump.failed") }]);
@@ -319,7 +319,7 @@ describe("when Redis", () => {
     expect(logged.some(({ fields }) => JSON.stringify(fields).includes("out of step"))).toBe(true);
   });
 
-  test("has lost the log's end, the engine says so and goes on", async () => {
+  test("has lost the end of the log, the engine logs it and continues", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     const first = await start();
     await allConsumed();

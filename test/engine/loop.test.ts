@@ -86,7 +86,7 @@ describe("spans", () => {
     ]);
   });
 
-  test("of an absence start a trace, with a link to the last event seen", async () => {
+  test("for an absence start a trace, with a link to the last event seen", async () => {
     const silence = {
       posture: "Proactive",
       after: ["pump.started"],
@@ -105,7 +105,7 @@ describe("spans", () => {
 });
 
 describe("the loop", () => {
-  test("fires for an absence at the millisecond at which it is due, not when something next happens", async () => {
+  test("fires for an absence at the millisecond when it is due, not when something happens next", async () => {
     const silence = {
       posture: "Proactive",
       after: ["pump.started"],
@@ -158,7 +158,7 @@ describe("the loop", () => {
     expect(history.length).toBe(commitCount);
   });
 
-  test("takes an entry for received at the watermark when the store's clock has stepped back", async () => {
+  test("treats an entry as received at the watermark if the store's clock has stepped back", async () => {
     const heartbeat = { posture: "Proactive", expect: ["pump.beat"], within: 10 };
     world.putAutomations([greenhouseAutomation("heartbeat", { trigger: heartbeat })]);
     start();

@@ -63,7 +63,7 @@ class FailingStore extends MemoryShardStore {
 }
 
 // Each start reads the whole state again, from a Redis that has trouble enough.
-test("a shard whose commits Redis refuses, because it is full, starts over more and more slowly", async () => {
+test("a shard whose commits fail because Redis is full starts over at longer and longer intervals", async () => {
   const store = new FailingStore("commit");
   store.error = new RedisUnreachable(new Error("OOM command not allowed"));
   const shard = start(store);
@@ -79,7 +79,7 @@ test("a shard whose commits Redis refuses, because it is full, starts over more 
   await shard.stop();
 });
 
-test("a shard is taken over within half a second once Redis is back, however long it was gone", async () => {
+test("a shard is taken over within half a second after Redis is back, however long the outage was", async () => {
   const store = new FailingStore("claim");
   store.error = new RedisUnreachable(new Error("not connected"));
   const shard = start(store);

@@ -43,7 +43,7 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
     return workspace;
   };
 
-  test("finds, in pages of any size, just the events that match in memory, in order", async () => {
+  test("finds exactly the events that match in memory, in order, in pages of any size", async () => {
     let foundCount = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -76,7 +76,7 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
     expect(foundCount).toBeGreaterThan(100); // else the filters are too strict to show anything
   });
 
-  test("counts as a loop over the events does", async () => {
+  test("counts the same as a loop over the events", async () => {
     await fc.assert(
       fc.asyncProperty(
         someEvents,

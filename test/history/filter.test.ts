@@ -5,7 +5,7 @@ import { matchesFilter } from "../../src/history/matches.ts";
 import { parseTextQuery } from "../../src/history/text-query.ts";
 import { event, filter, noon } from "./greenhouse.ts";
 
-describe("a filter as it is written", () => {
+describe("a filter as clients write it", () => {
   test.each([
     [{ ocurred: {} }, "unrecognized_keys", []],
     [{ occurred: { from: "2026-03-01T00:00:00Z" } }, "unrecognized_keys", ["occurred"]],
@@ -33,7 +33,7 @@ describe("a filter as it is written", () => {
     expect(error?.issues[0]).toMatchObject({ code, path });
   });
 
-  test("names all its mistakes at once", () => {
+  test("reports all mistakes at once", () => {
     const { error } = EventFilterSchema.safeParse({ order: 1, related: [{ id: 1, role: 1 }], oops: 1 });
     expect(error?.issues.map(({ path }) => path.join("."))).toEqual([
       "related.0.id",
@@ -43,7 +43,7 @@ describe("a filter as it is written", () => {
     ]);
   });
 
-  test("may have 200 characters of text, however many code units they take", () => {
+  test("may have 200 characters of text, however many code units that is", () => {
     expect(EventFilterSchema.safeParse({ text: { query: "🌱".repeat(200) } }).success).toBe(true);
   });
 
@@ -69,7 +69,7 @@ describe("a filter as it is written", () => {
     expect([since, until].map(formatTime)).toEqual(["2025-09-02T00:00:00Z", "2026-03-01T12:00:00.123456Z"]);
   });
 
-  test("survives being carried in a page token", () => {
+  test("survives a page token", () => {
     const { resource, ...rest } = filter({ resource: { labels: { zone: [] } }, text: { query: '+"a b"' } });
     expect(JSON.parse(JSON.stringify({ resource, ...rest }))).toEqual({ resource, ...rest });
   });

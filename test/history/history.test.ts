@@ -40,7 +40,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     return events.map(({ id }) => id);
   };
 
-  test("returns events as they were sent, whatever texts they hold", async () => {
+  test("returns events as they were sent, whatever texts they contain", async () => {
     await fc.assert(
       fc.asyncProperty(someEvents, async (events) => {
         const history = await historyOf(...events);
@@ -53,7 +53,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     );
   });
 
-  test("takes labels, names and prefixes far longer than an index holds", async () => {
+  test("accepts labels, names and prefixes that are much longer than the indexes", async () => {
     const long = "🌱".repeat(5_000);
     const pump = event({
       event: "n".repeat(1_024),
@@ -80,7 +80,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     expect(events.find(({ id }) => id === first.id)?.payload).toEqual({ attempt: 1 });
   });
 
-  test("records nothing when its cursor does not stand where the stretch begins", async () => {
+  test("records nothing if its cursor is not at the start of the stretch", async () => {
     const history = await historyOf(event());
     expect(await history.record(stretchOf([event(), event()], "0-0"))).toBeNull();
     expect((await history.queryEvents(filter(), { limit: 0 })).total).toBe(1);
@@ -88,7 +88,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
   });
 
   // Both recorders read the same stretch; only one may write it, and the other must not fail for it.
-  test("lets one of two recorders win at the same time", async () => {
+  test("lets one of two concurrent recorders win", async () => {
     const history = await emptyHistory();
     const stretch = stretchOf([event(), event()]);
     const other = await openHistory(database.options(`workspace ${workspaces}`));
@@ -106,7 +106,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     expect((await history.queryEvents(everything, { limit: 0 })).total).toBe(0);
   });
 
-  test("keeps workspaces apart that hold events with the same ids and resources", async () => {
+  test("keeps workspaces with the same event ids and resources apart", async () => {
     const same = event();
     const [a, b] = [await historyOf(same, event()), await historyOf(same)];
     expect(await ids(b, { resource: { id: ["pump.1"] } })).toEqual([same.id]);
@@ -116,7 +116,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     expect(count?.count).toBe(1);
   });
 
-  test("does not let pages slide when events arrive between them", async () => {
+  test("does not shift pages when events arrive in between", async () => {
     const [first, second, third] = [event(), event(), event()];
     const history = await historyOf(first, second, third);
     const page = await history.queryEvents(filter(), { limit: 2 });
@@ -145,7 +145,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     const within = (since: Micros, until: Micros) =>
       filter({ occurred: { since: formatTime(since), until: formatTime(until) } });
 
-    test("fills every bucket of time, aligned to Monday 2024-04-01", async () => {
+    test("returns every time bucket, aligned to Monday, 2024-04-01", async () => {
       const history = await historyOf(at(noon), at(noon + second), at(noon + 4 * hour));
       const range = within(noon - hour, noon + 5 * hour);
       const now = noon + day;
@@ -159,7 +159,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       ]);
     });
 
-    test("lists a bucket that begins right at the end only when it has an event", async () => {
+    test("lists a bucket that starts exactly at the end only if it has an event", async () => {
       const history = await historyOf(at(noon));
       const options = { unit: "hour", interval: 1, now: noon + day } as const;
       const counts = await history.countBy("time", within(noon - hour, noon), options);
@@ -178,7 +178,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       ]);
     });
 
-    test("counts days whatever unit is named", async () => {
+    test("counts by day whatever the unit is", async () => {
       const history = await historyOf(at(noon), at(noon - day));
       const options = { unit: "hour", interval: 1, now: noon } as const;
       const counts = await history.countBy("day", within(noon - day, noon), options);
@@ -188,7 +188,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       ]);
     });
 
-    test("has no buckets when nothing lies between since and until", async () => {
+    test("has no buckets if since is after until", async () => {
       const history = await historyOf(at(noon));
       const options = { unit: "hour", interval: 1, now: noon } as const;
       expect(await history.countBy("time", within(noon, noon - hour), options)).toEqual([]);
@@ -220,7 +220,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       expect(counts[1]?.label).toBe("2026-03-01T11:59:50.010000+00:00");
     });
 
-    test("names groups by event, the most frequent first, equal ones by name", async () => {
+    test("groups by event name, most frequent first, ties in order of name", async () => {
       const history = await historyOf(
         at(noon - 3, "vent.opened"),
         at(noon - 2, "pump.started"),
@@ -236,7 +236,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       expect(counts[0]).toMatchObject({ start_time: formatTime(noon - 3), end_time: formatTime(noon - 1) });
     });
 
-    test("calls a resource what its latest event calls it", async () => {
+    test("names a resource as its latest event does", async () => {
       const history = await historyOf(
         at(noon, "x", { "prefect.name": "Dripper" }),
         at(noon - 1, "x", { "prefect.resource.name": "Old name" }),
@@ -288,7 +288,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       },
     );
 
-    test("keeps at most so many events, over any number of transactions", async () => {
+    test("keeps at most a given number of events, over any number of transactions", async () => {
       const events = Array.from({ length: 1_300 }, (_, index) => aged(noon + index, `pump.${index % 7}`));
       const history = await historyOf(...events);
       expect(await history.prune({ maxRows: 50 }, noon)).toBe(1_250);
@@ -301,7 +301,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       expect(await history.prune({ maxRows: 50 }, noon)).toBe(0);
     });
 
-    test("keeps at most so many bytes", async () => {
+    test("keeps at most a given number of bytes", async () => {
       const kilobyte = (id: string) =>
         event({ resource: { "prefect.resource.id": id }, payload: { note: "x".repeat(1_000) } });
       const history = await historyOf(...Array.from({ length: 20 }, (_, index) => kilobyte(`pump.${index}`)));
@@ -311,14 +311,14 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       expect(await history.prune({ maxBytes: 20_000 }, noon)).toBe(0);
     });
 
-    test("stops between two transactions when it is told to", async () => {
+    test("stops between two transactions when asked to", async () => {
       const history = await historyOf(...Array.from({ length: 1_200 }, () => event()));
       expect(await history.prune({ maxRows: 0 }, noon, () => true)).toBe(500);
     });
   });
 
   // The client library tells of a lost connection by an event; unheard, it would end the process.
-  test("survives that the server ends in the middle of its transactions", async (context) => {
+  test("survives a server that ends in the middle of its transactions", async (context) => {
     if (database.stopServer === undefined) return context.skip("SQLite has no server to stop");
     const history = await emptyHistory();
     const recording = Array.from({ length: 20 }, (_, index) => {
@@ -336,7 +336,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     expect(total).toBe((await history.recordedPosition()) === "0-0" ? 0 : 50);
   });
 
-  test("says that it is unavailable when the database is gone, and recovers when it is back", async (context) => {
+  test("reports that it is unavailable while the database is down, and recovers when it is back", async (context) => {
     if (database.stopServer === undefined) return context.skip("SQLite has no server to stop");
     const history = await historyOf(event());
     await database.stopServer();
@@ -351,7 +351,7 @@ function bucket(index: number, start: string, end_time: string, count: number) {
   return { value: String(index), label: `${start}+00:00`, count, start_time: `${start}Z`, end_time };
 }
 
-test("an address of another kind is refused without showing what it holds", async () => {
+test("a URL of an unknown kind is rejected without quoting it", async () => {
   const opening = openHistory({ url: "mysql://me:hunter2@host/database", workspace: "x" });
   await expect(opening).rejects.toThrow(
     new HistoryMisconfigured(
@@ -360,11 +360,11 @@ test("an address of another kind is refused without showing what it holds", asyn
   );
 });
 
-test("an SQLite file that cannot be opened is said to be unavailable", async () => {
+test("an SQLite file that cannot be opened is reported as unavailable", async () => {
   await expect(openHistory({ path: "/proc/version", workspace: "x" })).rejects.toThrow(HistoryUnavailable);
 });
 
-test("a folder that cannot be made for an SQLite file is a matter of the address", async () => {
+test("a folder that cannot be created for an SQLite file is reported as a misconfiguration", async () => {
   await expect(openHistory({ path: "/dev/null/history.sqlite", workspace: "x" })).rejects.toThrow(
     HistoryMisconfigured,
   );

@@ -62,7 +62,7 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
     }
   };
 
-  test("that version 0.1 made are taken over with their events, and can be written again", async () => {
+  test("of version 0.1 are taken over with their events, and can be written to", async () => {
     const file = new URL(
       `version-1/${name.toLowerCase().replace("postgresql", "postgres")}.sql`,
       import.meta.url,
@@ -80,7 +80,7 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
     expect(await migrationNames()).toEqual([{ name: "0001-tables" }]);
   });
 
-  test("are created once by processes that start at the same moment", async () => {
+  test("are created once by processes that start at the same time", async () => {
     const histories = await Promise.all(
       Array.from({ length: 4 }, () => openHistory(database.options("greenhouse"))),
     );
@@ -89,7 +89,7 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
     expect(await execute("select name from workspaces")).toEqual([{ name: "greenhouse" }]);
   });
 
-  test("that a newer version has upgraded are refused in a sentence that says so", async () => {
+  test("of a newer version are rejected, with a message that says so", async () => {
     await read();
     await execute(
       "insert into kysely_migration (name, timestamp) values ('0002-later', '2030-01-01T00:00:00Z')",

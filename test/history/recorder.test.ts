@@ -66,7 +66,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     return events;
   };
 
-  test("copies what is in the log and what comes to it, in its order", async () => {
+  test("copies the entries in the log and those that arrive later, in order", async () => {
     const events = Array.from({ length: 25 }, () => wireEvent());
     await log.appendEvents(events.slice(0, 20).map((event) => ({ event })));
     startRecorder({ batchSize: 7 });
@@ -75,7 +75,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     expect((await recorded()).map(({ id }) => id)).toEqual(events.map(({ id }) => id));
   });
 
-  test("goes on after a restart where it was, and records nothing twice", async () => {
+  test("continues where it was after a restart, and records nothing twice", async () => {
     const first = startRecorder({ batchSize: 3 });
     const before = await append(10);
     await untilRecorded(before.at(-1)?.position);
@@ -86,7 +86,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     expect(await recorded()).toHaveLength(20);
   });
 
-  test("does no harm beside another recorder of the same workspace", async () => {
+  test("can run next to another recorder of the same workspace", async () => {
     const errors: unknown[] = [];
     const onError = (error: unknown) => errors.push(error);
     startRecorder({ batchSize: 2, onError });
@@ -98,7 +98,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     expect(errors).toEqual([]);
   });
 
-  test("goes on from where another recorder has moved the cursor in the meantime", async () => {
+  test("continues from where another recorder has moved the cursor in the meantime", async () => {
     const [first, second] = [wireEvent(), wireEvent()];
     await log.appendEvents([{ event: first }]);
     const overtaken = {
@@ -120,7 +120,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
   });
 
   // Were the cursor left before it, the same entry would be read for ever.
-  test("passes over an entry that cannot be read", async () => {
+  test("skips an entry that cannot be read", async () => {
     await append(1);
     const broken = await redis.xadd(
       `tl:{greenhouse${workspaceCount}}:log`,
@@ -135,7 +135,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     expect(await recorded()).toHaveLength(1);
   });
 
-  test("forgets what retention does not allow, again and again", async () => {
+  test("prunes at regular intervals", async () => {
     startRecorder({ retention: { maxRows: 5 }, pruneEveryMs: 20 });
     for (const _ of [1, 2]) {
       const last = (await append(20)).at(-1);
@@ -144,7 +144,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     }
   });
 
-  test("reports that the database is gone, and catches up when it is back", async (context) => {
+  test("reports that the database is unavailable, and catches up when it is back", async (context) => {
     if (database.stopServer === undefined) return context.skip("SQLite has no server to stop");
     const onError = vi.fn();
     startRecorder({ onError });

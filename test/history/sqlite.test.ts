@@ -54,7 +54,7 @@ test("a transaction that reads first can still write: no other writes in between
   expect(await numbersOf(one, "select number from numbers order by rowid")).toEqual([1, 2]);
 });
 
-test("connections are durable, bounded in memory, and patient; the reading one cannot write", async () => {
+test("connections are durable, limited in memory, and wait for locks; the one for queries cannot write", async () => {
   const [writer, reader] = [open(), open(true)];
   const pragma = async (db: Any, name: string) => (await numbersOf(db, `pragma ${name}`))[0];
   for (const db of [writer, reader]) {
@@ -66,7 +66,7 @@ test("connections are durable, bounded in memory, and patient; the reading one c
   await expect(sql`create table numbers (number integer)`.execute(reader)).rejects.toThrow(/readonly/);
 });
 
-test("a bounded cache makes each value once, and drops the oldest beyond its bound", () => {
+test("a bounded cache makes each value once, and drops the oldest when it is full", () => {
   const cache = new BoundedCache<string>(2);
   const made: string[] = [];
   const get = (key: string) =>
@@ -86,7 +86,7 @@ describe("pruning", () => {
       tables.map(async (table) => [table, (await numbersOf(db, `select count(*) from ${table}`))[0]]),
     );
 
-  test("leaves no name, resource or label that nothing refers to, and all that something does", async () => {
+  test("deletes exactly the names, resources and labels that nothing refers to", async () => {
     const history = await openHistory({ path: path(), workspace: "greenhouse" });
     const related = [{ "prefect.resource.id": "vent.1", "prefect.resource.role": "neighbor" }];
     const gone = event({ event: "pump.stopped", resource: { "prefect.resource.id": "pump.2" }, related });
@@ -106,7 +106,7 @@ describe("pruning", () => {
   });
 
   // The room would stay the database's own for good, and a bound on its size would be a bound on paper.
-  test("gives the room back to the file system", async () => {
+  test("returns the space to the file system", async () => {
     const history = await openHistory({ path: path(), workspace: "greenhouse" });
     const large = Array.from({ length: 600 }, () => event({ payload: { text: "x".repeat(5_000) } }));
     await history.record(stretchOf(large));

@@ -65,7 +65,7 @@ test("applying the same rules again, at another time, appends nothing to the log
   expect(await log.lastPosition()).toBe(position);
 });
 
-test("what is new is created, what differs is changed, what is gone is deleted, and the time of creation stays", async () => {
+test("new rules are created, different ones changed, missing ones deleted, and the time of creation stays", async () => {
   const { log, apply } = newLog();
   await apply(list(pumps, vents), 1);
   const changedVents = vents.replace("trigger", "description: Vents, trigger");
@@ -76,7 +76,7 @@ test("what is new is created, what differs is changed, what is gone is deleted, 
   expect(stored["vents"]).toMatchObject({ description: "Vents", created: 1, updated: 2 });
 });
 
-test("another value in the environment is a change", async () => {
+test("a different value in the environment is a change", async () => {
   const { apply } = newLog();
   const rule = list("{name: a, trigger: {}, actions: [{type: call-webhook, url: 'http://x/${env.TOKEN}'}]}");
   await apply(rule, 1);
@@ -95,7 +95,7 @@ test("automations that were created over the API are left alone", async () => {
 });
 
 // Otherwise any edit in the directory, or a restart, would resume what somebody paused for a reason.
-test("pausing over the API lasts until the file itself says something else about enabled", async () => {
+test("a pause over the API lasts until the file changes its own enabled", async () => {
   const { log, apply } = newLog();
   await apply(list(pumps));
   const { id } = (await byName(log))["pumps"]!;
@@ -123,7 +123,7 @@ test("a pause between planning and carrying out is not lost", async () => {
 });
 
 // Another server that watches the same files may have been first.
-test("a change that was made since planning is not made again", async () => {
+test("a change that has been made since planning is not made again", async () => {
   const { log, load, apply } = newLog();
   await apply(list(pumps));
   const text = list(pumps.replace("trigger", "description: Pumps, trigger"));
@@ -134,7 +134,7 @@ test("a change that was made since planning is not made again", async () => {
   expect(await log.lastPosition()).toBe(position);
 });
 
-test("a rule that was deleted since planning begins a new life, not paused", async () => {
+test("a rule that was deleted since planning starts over, not paused", async () => {
   const { log, load, apply } = newLog();
   await apply(list(pumps), 1);
   const { id } = (await byName(log))["pumps"]!;
@@ -146,7 +146,7 @@ test("a rule that was deleted since planning begins a new life, not paused", asy
   expect((await byName(log))["pumps"]).toMatchObject({ enabled: true, created: 2 });
 });
 
-test("`apply` leaves alone what a watched file has come to define since planning", async () => {
+test("`apply` leaves alone what a watched file has defined since planning", async () => {
   const { log, load, apply } = newLog();
   const applying = { from: "apply", prune: false } as const;
   const sent = (text: string) => {
@@ -193,7 +193,7 @@ test("destinations are stored, changed and deleted with their files", async () =
   expect(await stored()).toEqual([]);
 });
 
-test("hooks become those of the files, and stay when none are given", async () => {
+test("hooks are replaced by those of the files, and stay if none are given", async () => {
   const { log, load, apply } = newLog();
   const hook = "hooks: [{name: door, template: {event: door.opened, resource: {prefect.resource.id: door}}}]";
   await apply(hook);

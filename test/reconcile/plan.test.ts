@@ -35,7 +35,7 @@ const sides: { side: PlanOptions; source: (enabled?: boolean) => AutomationSourc
 ];
 
 describe.each(sides)("rules of $side.from", ({ side, source }) => {
-  test("keep who owns the stored automation, and when it was created; the time of change only grows", () => {
+  test("keep the owner and the time of creation of the stored automation; the time of change only increases", () => {
     const stored = automation(pumps, source(), { owner: "deployment", created: 1, updated: 9 });
     const rule = automation(pumps.replace("trigger", "tags: [a], trigger"), source());
     const [change] = planChanges(holding(stored), wanting(rule), side).automations;
@@ -47,7 +47,7 @@ describe.each(sides)("rules of $side.from", ({ side, source }) => {
     });
   });
 
-  test("that say nothing new change nothing", () => {
+  test("that have not changed change nothing", () => {
     const stored = automation(pumps, source(), { created: 1, updated: 2 });
     const plan = planChanges(holding(stored), wanting(automation(pumps, source())), side);
     expect(plan.automations).toEqual([{ kind: "unchanged", after: stored }]);
@@ -88,7 +88,7 @@ describe.each(sides)("rules of $side.from", ({ side, source }) => {
     expect(plan.automations).toMatchObject([{ kind: "change", windows }]);
   });
 
-  test("delete what is gone from them, and nothing of the other side or of the API", () => {
+  test("delete what was removed from them, and nothing of the other side or of the API", () => {
     const own = automation("{name: gone, trigger: {}}", source());
     const other = automation("{name: other, trigger: {}}", side === files ? fromApply() : fromFile());
     const byHand = automation("{name: by-hand, trigger: {}}", { kind: "api" });
@@ -110,7 +110,7 @@ test("a rule that moves from `apply` to a watched file stays paused", () => {
 describe("a name that is taken", () => {
   const byHand = automation(pumps, { kind: "api" }, { id: "00000000-0000-4000-8000-000000000001" });
 
-  test("by the API: `apply` is refused; watched files are applied with a warning, for their alarms must not fall silent", () => {
+  test("by the API: `apply` is refused; watched files are applied with a warning, so that their alarms do not fall silent", () => {
     const sentence = expect.stringContaining(`"pumps" is also the name of automation ${byHand.id}`);
     const refused = planChanges(holding(byHand), wanting(automation(pumps, fromApply())), apply);
     expect([refused.refusals, refused.warnings]).toEqual([[sentence], []]);
@@ -137,14 +137,14 @@ describe("destinations", () => {
   const plan = (stored: typeof ofFile, wanted: (typeof ofFile)[], options: PlanOptions) =>
     planChanges({ ...nothing, destinations: [stored] }, { automations: [], destinations: wanted }, options);
 
-  test("keep their time of creation, and the time of change only grows", () => {
+  test("keep their time of creation, and the time of change only increases", () => {
     expect(plan(ofFile, [changed], files).destinations).toMatchObject([
       { kind: "change", after: { created: 1, updated: 10 } },
     ]);
     expect(plan(ofFile, [ops!], files).destinations).toEqual([{ kind: "unchanged", after: ofFile }]);
   });
 
-  test("that are gone from watched files are deleted; `apply` deletes none, and those of the API stay", () => {
+  test("that were removed from watched files are deleted; `apply` deletes none, and those of the API stay", () => {
     expect(plan(ofFile, [], files).destinations).toEqual([{ kind: "delete", before: ofFile }]);
     expect(plan(ofFile, [], { ...apply, prune: true }).destinations).toEqual([]);
     expect(plan(ofApi, [], files).destinations).toEqual([]);

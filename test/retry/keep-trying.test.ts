@@ -32,7 +32,7 @@ function failing(times: number, error: Error) {
 }
 
 describe("keepTrying", () => {
-  test("repeats a step during an outage, ever more slowly, up to a bound", async () => {
+  test("repeats a step during an outage, with waits that grow up to a maximum", async () => {
     const result = keepTrying(failing(6, new Outage("gone")), options());
     await clock.pass(10_000);
     expect(await result).toBe(7);
@@ -41,7 +41,7 @@ describe("keepTrying", () => {
   });
 
   // Servers that lost Redis together should not all come back in one moment.
-  test("shortens each wait by chance, to half at most", async () => {
+  test("shortens each wait at random, by at most half", async () => {
     clock.random = () => 0;
     const result = keepTrying(failing(2, new Outage("gone")), options());
     await clock.pass(1_000);
@@ -55,7 +55,7 @@ describe("keepTrying", () => {
     expect(failures).toEqual([]);
   });
 
-  test("makes one try when it is already stopped, and none after that", async () => {
+  test("makes exactly one try if it is already stopped", async () => {
     stop.abort();
     expect(await keepTrying(failing(0, new Outage("gone")), options())).toBe(1);
     await expect(keepTrying(failing(1, new Outage("gone")), options())).rejects.toThrow("gone");
@@ -71,7 +71,7 @@ describe("keepTrying", () => {
 });
 
 describe("keepRunning", () => {
-  test("starts work again after a fault too, and waits longer for those", async () => {
+  test("also restarts after a fault, with longer waits", async () => {
     const running = keepRunning(failing(10, new Error("wrong")) as () => Promise<never>, options());
     await clock.pass(600_000);
     await running;
@@ -79,7 +79,7 @@ describe("keepRunning", () => {
     expect(failures.at(-1)?.waitMs).toBe(30_000);
   });
 
-  test("begins a new series when the work ran for a while before it failed", async () => {
+  test("starts a new series if the work ran for a while before it failed", async () => {
     let tries = 0;
     const work = async () => {
       tries += 1;
@@ -92,7 +92,7 @@ describe("keepRunning", () => {
     expect(failures.map(({ count }) => count)).toEqual([1, 2, 3, 1, 2]);
   });
 
-  test("ends without an error when it is stopped, also in the middle of a wait", async () => {
+  test("ends without an error when it is stopped, even during a wait", async () => {
     const running = keepRunning(failing(1_000, new Outage("gone")) as () => Promise<never>, options());
     await clock.pass(150);
     stop.abort();

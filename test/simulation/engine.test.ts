@@ -25,7 +25,7 @@ const silent = { info() {}, warn() {} };
 // Whatever dies, repeats, is late or lost on the way: what is handed to the queue in the end, and what the log says of
 // it, must be what one core says that was never interrupted.
 describe("an engine among faults", () => {
-  test.each(seeds)("fires as an uninterrupted core does (seed %i)", async (seed) => {
+  test.each(seeds)("fires the same as an uninterrupted core (seed %i)", async (seed) => {
     try {
       await simulate(seed);
     } catch (error) {

@@ -71,7 +71,7 @@ describe("events", () => {
   });
 
   // Prefect's client cannot parse it, so that one such event would end every stream that it is in.
-  test("hold no half of a surrogate pair, which a text has that was cut within an emoji", async () => {
+  test("never contain half of a surrogate pair, even if the sender cut a text inside an emoji", async () => {
     const halves = ["cut 😀".slice(0, -1), "😀 cut".slice(1), "\\ud83d is none 😀"];
     const event = { ...eventNamed("vent.jammed"), payload: { halves, [halves[0]!]: 1 } };
     await log.appendEvents([{ event }]);
@@ -86,7 +86,7 @@ describe("events", () => {
     expect(await log.automations()).toMatchObject([{ name: mended[0] }]);
   });
 
-  test("that another program wrote with half a surrogate pair are read without it", async () => {
+  test("are read without the half surrogate pairs that another program wrote", async () => {
     const { event } = { event: eventNamed("vent.jammed") };
     const halves = { first: "cut \ud83d", second: "\ude00 cut", whole: "😀", upper: "\ud83d" };
     const escaped = JSON.stringify({ ...event, payload: halves }).replace(
@@ -99,7 +99,7 @@ describe("events", () => {
     expect(await log.read(startOfLog, { count: 10 })).toMatchObject([{ event: { wire: { payload } } }]);
   });
 
-  test("are appended in a batch of thousands, none between them from elsewhere", async () => {
+  test("are appended in batches of thousands, with no other event in between", async () => {
     const batch = () => Array.from({ length: 3_000 }, () => ({ event: eventNamed("pump.started") }));
     const [one, two] = [batch(), batch()];
     await Promise.all([log.appendEvents(one), new Log(redis, "greenhouse").appendEvents(two)]);
@@ -109,7 +109,7 @@ describe("events", () => {
     expect(ids).toEqual([...one, ...two].map(({ event }) => event.id));
   });
 
-  test("are refused as a whole when Redis has no room", async () => {
+  test("are rejected as a whole when Redis is full", async () => {
     await redis.config("SET", "maxmemory", "1");
     try {
       await expect(
@@ -123,7 +123,7 @@ describe("events", () => {
 });
 
 describe("automations", () => {
-  test("are in the hash and in the log at once", async () => {
+  test("appear in the hash and in the log in one step", async () => {
     const [pump, vent] = [greenhouseAutomation("pump"), greenhouseAutomation("vent")];
     await log.putAutomations([pump, vent]);
     expect(await log.automation(pump.id)).toEqual(pump);
@@ -137,7 +137,7 @@ describe("automations", () => {
     ]);
   });
 
-  test("that are changed by many at once lose no change", async () => {
+  test("lose no change when many callers change them at the same time", async () => {
     const pump = greenhouseAutomation("pump");
     await log.putAutomations([pump]);
     const changes = Array.from({ length: 10 }, (_, index) =>
@@ -153,7 +153,7 @@ describe("automations", () => {
 });
 
 describe("reading", () => {
-  test("passes over what another program has written, counts it and says where it is", async () => {
+  test("skips entries that another program has written, counts them, and reports their positions", async () => {
     const { log: stream } = workspaceKeys("greenhouse");
     const bodies = ["{", "null", '{"id":"x"}', JSON.stringify({ ...eventNamed("a"), resource: { n: 1 } })];
     for (const body of bodies) await redis.xadd(stream, "*", "kind", "event", "body", body);
@@ -167,7 +167,7 @@ describe("reading", () => {
     expect(malformed).toHaveLength(6);
   });
 
-  test("waits on a connection of its own, so that others are not held up", async () => {
+  test("waits on its own connection, so that other commands are not delayed", async () => {
     const waiting = log.read(startOfLog, { count: 1, blockMs: 5_000 });
     await log.appendEvents([{ event: eventNamed("pump.started") }]);
     expect(await waiting).toHaveLength(1);
@@ -176,7 +176,7 @@ describe("reading", () => {
     await expect(interrupted).rejects.toThrow(RedisUnreachable);
   });
 
-  test("finds what is left after trimming, and how much there has been", async () => {
+  test("finds the entries that are left after trimming, and the total count", async () => {
     await log.appendEvents(Array.from({ length: 250 }, () => ({ event: eventNamed("pump.started") })));
     const entries = await log.read(startOfLog, { count: 1_000 });
     const kept = entries[220]!;
@@ -190,7 +190,7 @@ describe("reading", () => {
     expect(await log.entryCounts()).toEqual({ total: 250, trimmed });
   });
 
-  test("starts before a time", async () => {
+  test("starts just before a given time", async () => {
     const [appended] = await log.appendEvents([{ event: eventNamed("pump.started") }]);
     expect(await log.read(positionBefore(appended!.received), { count: 1 })).toHaveLength(1);
     expect(await log.read(positionBefore(appended!.received + 1_000), { count: 1 })).toHaveLength(0);
@@ -198,7 +198,7 @@ describe("reading", () => {
 });
 
 // An event that the API took hours ago must not appear when Redis comes back: its sender was told that it failed.
-test("a write fails soon while Redis is away, is not sent later, and the connection comes back", async () => {
+test("a write fails soon while Redis is unavailable and is not sent later, and the connection recovers", async () => {
   const away = await startRedis({ appendOnly: "always" });
   let troubleCount = 0;
   const connection = connect(away.url, { onLost: () => void troubleCount++ });
@@ -229,7 +229,7 @@ test("a write fails soon while Redis is away, is not sent later, and the connect
 });
 
 // As an outage it would be answered with 503, and tried again for ever, without a word of what is wrong.
-test("a mistake of the program is not taken for an outage", async () => {
+test("a program error is not treated as an outage", async () => {
   const tooMany = () => Promise.reject(new RangeError("Maximum call stack size exceeded"));
   await expect(callRedis(tooMany)).rejects.toThrow(RangeError);
   await expect(callRedis(() => Promise.reject(new Error("Connection is closed.")))).rejects.toThrow(

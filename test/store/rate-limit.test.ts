@@ -20,7 +20,7 @@ afterAll(async () => {
 const allowance = (id: string, count: number, seconds: number) =>
   new RedisAllowance(redis, { workspace: "greenhouse", id }, { count, seconds });
 
-test("a rate lets its count through at once, in whichever process, and then says how long to wait", async () => {
+test("a rate admits its count at once, across processes, and then returns how long to wait", async () => {
   const [one, two] = [allowance("a", 3, 3_600), allowance("a", 3, 3_600)];
   expect([await one.admit(), await two.admit(), await one.admit()]).toEqual([0, 0, 0]);
   const wait = await two.admit();
@@ -30,7 +30,7 @@ test("a rate lets its count through at once, in whichever process, and then says
 });
 
 // Otherwise one request with a batch of any size would be as cheap as one event.
-test("what is charged beyond the allowance is owed, and later requests wait for it", async () => {
+test("a charge beyond the allowance is owed, and later requests wait for it", async () => {
   const each = allowance("c", 1, 1);
   expect(await each.admit()).toBe(0);
   await each.charge(999);
@@ -39,7 +39,7 @@ test("what is charged beyond the allowance is owed, and later requests wait for 
   expect(wait).toBeLessThanOrEqual(1_000);
 });
 
-test("what is stored of a key's rate expires when its allowance is full again", async () => {
+test("the stored state of a key's rate expires when its allowance is full again", async () => {
   await allowance("d", 10, 100).charge(5);
   const [key = ""] = await redis.keys("*:rate:d");
   const ttl = await redis.pttl(key);

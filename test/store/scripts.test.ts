@@ -14,7 +14,7 @@ test("the module holds the scripts as they are in their files (npm run lua)", ()
   expect(read("generated.ts")).toBe(luaModuleText());
 });
 
-test.each(files)("%s begins with its KEYS, its ARGV and everything that it can return", (file) => {
+test.each(files)("%s begins with its KEYS, its ARGV and everything it can return", (file) => {
   const header = read(file).split("\n\n")[0] ?? "";
   expect(header).toMatch(/^-- [A-Z]/);
   if (basename(file) === "append-event.lua") return; // a fragment has arguments

@@ -66,7 +66,7 @@ test.each([
     kept: 1,
   },
   { what: "everything before there is a shard", shards: [], recorded: 1_000, now: 1_000, kept: 1 },
-])("the log keeps what lies behind $what", async ({ shards, recorded, now, kept }) => {
+])("the log keeps the entries after $what", async ({ shards, recorded, now, kept }) => {
   await fill(1_000);
   await shardsAt(...shards);
   await trimLog(log, { margin, ...recordedAt(recorded) }, now * minute);
@@ -74,7 +74,7 @@ test.each([
   expect(await oldest()).toBeGreaterThan(kept - 100);
 });
 
-test("of a log that nobody records, what lies behind the shards goes", async () => {
+test("a log without a recorder is trimmed behind its shards", async () => {
   await fill(1_000);
   await shardsAt(1_000);
   const trimmed = await trimLog(log, { margin }, 1_000 * minute);
@@ -97,7 +97,7 @@ test("a large backlog is trimmed in one go", async () => {
   expect(await oldest()).toBeGreaterThan(24_800);
 });
 
-test("a trimmer goes on after a failure, and ends when it is stopped", async () => {
+test("a trimmer continues after a failure, and ends when it is stopped", async () => {
   await fill(1_000);
   await shardsAt(1_000);
   const errors: unknown[] = [];

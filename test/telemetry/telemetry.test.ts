@@ -174,7 +174,7 @@ describe("the SDK", () => {
   };
 
   // It takes a quarter of a second and 40 MB.
-  test("is loaded only when it is wanted", () => {
+  test("is loaded only if it is needed", () => {
     expect(loadedWith({})).toBe(0);
     expect(loadedWith({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1", OTEL_SDK_DISABLED: "true" })).toBe(
       0,
