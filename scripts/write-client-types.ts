@@ -15,7 +15,11 @@ import { AutomationCreateSchema, AutomationUpdateSchema } from "../src/api/autom
 import { DeliveryPageSchema } from "../src/api/deliveries/delivery-answers.ts";
 import { DestinationViewSchema } from "../src/api/destinations/destinations.ts";
 import { EventCountSchema, EventPageSchema } from "../src/api/events/event-answers.ts";
-import { ExplanationSchema, WindowsSchema } from "../src/api/explain/explain-answers.ts";
+import {
+  AllExplanationsSchema,
+  ExplanationSchema,
+  WindowsSchema,
+} from "../src/api/explain/explain-answers.ts";
 import { asAnswered } from "../src/api/openapi/json-schemas.ts";
 import { DestinationSchema } from "../src/core/model/destination.ts";
 import { EventSchema } from "../src/core/model/event.ts";
@@ -37,6 +41,7 @@ const answeredSchemas = [
   AppliedRulesSchema,
   WindowsSchema,
   ExplanationSchema,
+  AllExplanationsSchema,
   DeliveryPageSchema,
   DestinationViewSchema,
 ];

@@ -1,7 +1,13 @@
 /** `tripline explain`: why an event did, or did not, fire automations. */
 
 import { Command, Option } from "commander";
-import { type AutomationView, NotFound, type ReceivedEvent, type Tripline } from "../client/index.ts";
+import {
+  type AutomationView,
+  type Explanation,
+  NotFound,
+  type ReceivedEvent,
+  type Tripline,
+} from "../client/index.ts";
 import { explainEvent, showExplanation } from "../core/machine/explain.ts";
 import type { LogEntry } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
@@ -13,7 +19,14 @@ import { addConnection, type ConnectionOptions, findAutomation, withServer } fro
 import { consequencesText } from "./delivery-text.ts";
 import { type AnyExplanation, explainedEventText, explanationText } from "./explanation-text.ts";
 import { CommandFailure } from "./failure.ts";
-import { consequencesOf, emptyWithoutHistory, eventsWithIds, type FoundFiring, findId } from "./find-id.ts";
+import {
+  consequencesOf,
+  emptyWithoutHistory,
+  eventsWithIds,
+  type FoundFiring,
+  type FoundId,
+  findId,
+} from "./find-id.ts";
 import { addExamples } from "./help.ts";
 import { hiddenAlias } from "./option-values.ts";
 import { addJson, addView, stdoutView } from "./output/output.ts";
@@ -85,16 +98,16 @@ async function explainFromServer(
   options: ExplainCommandOptions,
 ): Promise<void> {
   const found = await findId(tripline, id);
+  const { automation } = options;
   if (found.kind === "automation") {
     await explainAutomation(tripline, found.automation, options);
-  } else if (found.kind === "event") {
-    const explanations = await explanationsOf(tripline, found.id, options.automation, found.event);
-    printExplanations(explanations, options);
-    // One automation alone is asked about: what others did is beside the point.
-    const all = options.json !== true && options.automation === undefined;
-    if (all) await printConsequences(tripline, found.id, options);
-  } else {
+  } else if (found.kind !== "event") {
     await explainFiring(tripline, found, options);
+  } else if (automation === undefined) {
+    await explainToAll(tripline, found, options);
+  } else {
+    // What other automations did is beside the point.
+    printExplanations(await explanationsOf(tripline, found.id, automation, found.event), options);
   }
 }
 
@@ -186,12 +199,8 @@ function printExplanations(explanations: readonly AnyExplanation[], options: Exp
     ({ triggers }) => options.automation !== undefined || triggers.some(({ covered }) => covered === true),
   );
   for (const explanation of concerned) console.log(`\n${explanationText(explanation, view)}`);
-  const otherCount = explanations.length - concerned.length;
-  if (otherCount > 0) {
-    const others = counted(otherCount, concerned.length > 0 ? "other automation" : "automation");
-    const verb = otherCount === 1 ? "does" : "do";
-    console.log(`\n${others} ${verb} not cover the event. Name one with --automation to see why.`);
-  }
+  const other = concerned.length > 0 ? "other automation" : "automation";
+  printOtherCount(explanations.length - concerned.length, other);
 }
 
 async function explainTimeline(
@@ -215,41 +224,78 @@ async function explainTimeline(
 }
 
 /**
- * @param nameOrId of the only automation to explain; undefined: all
+ * @param nameOrId of the automation to explain
  * @param event as the history holds it; null when it does not
  * @throws CommandFailure when the log does not contain the event
  */
 async function explanationsOf(
   tripline: Tripline,
   eventId: string,
-  nameOrId: string | undefined,
+  nameOrId: string,
   event: ReceivedEvent | null,
 ): Promise<AnyExplanation[]> {
-  const automations =
-    nameOrId === undefined ? await tripline.automations.list() : [await findAutomation(tripline, nameOrId)];
-  if (automations.length === 0) {
-    throw new CommandFailure("The server has no automations. Add some with: tripline apply rules");
+  const automation = await findAutomation(tripline, nameOrId);
+  const explanation = await inLog(eventId, event, () => tripline.automations.explain(automation.id, eventId));
+  warnOfGaps([explanation]);
+  return [explanation];
+}
+
+/** What the event was to all automations. @throws CommandFailure when the log does not contain the event */
+async function explainToAll(
+  tripline: Tripline,
+  { id, event }: Extract<FoundId, { kind: "event" }>,
+  options: ExplainCommandOptions,
+): Promise<void> {
+  const answer = await inLog(id, event, () => tripline.automations.explainToAll(id));
+  const { explanations, not_listed: others } = answer;
+  warnOfGaps(explanations);
+  if (options.json === true) {
+    console.log(JSON.stringify(answer, null, 2));
+    return;
   }
-  const explanations: AnyExplanation[] = [];
-  for (const automation of automations) {
-    try {
-      const explanation = await tripline.automations.explain(automation.id, eventId);
-      explanations.push(explanation);
-      if (!explanation.complete) {
-        console.error(
-          `${automation.name}: the log does not reach back to its creation; windows that were open then are unknown.`,
-        );
-      }
-    } catch (error) {
-      if (!(error instanceof NotFound)) throw error;
-    }
+  const view = stdoutView(options);
+  console.log(explainedEventText(answer, view));
+  for (const explanation of explanations) console.log(`\n${explanationText(explanation, view)}`);
+  const other = explanations.length > 0 ? "other automation" : "automation";
+  if (others.covering > 0) {
+    const verb = others.covering === 1 ? "covers" : "cover";
+    console.log(
+      `\n${counted(others.covering, other)} ${verb} the event. Name one with --automation to see more.`,
+    );
   }
-  if (explanations.length > 0) return explanations;
-  throw new CommandFailure(
-    event === null
-      ? `The server has no event ${eventId}. List events with: tripline events ls`
-      : `The log no longer contains the event ${eventId} (${event.event}), so it cannot be explained. ` +
-          "Raise --log-margin of the server to keep more of the log.",
+  printOtherCount(others.not_covering, other);
+  await printConsequences(tripline, id, options);
+}
+
+/** @throws CommandFailure when the log does not contain the event */
+async function inLog<T>(eventId: string, event: ReceivedEvent | null, explain: () => Promise<T>): Promise<T> {
+  try {
+    return await explain();
+  } catch (error) {
+    if (!(error instanceof NotFound)) throw error;
+    throw new CommandFailure(
+      event === null
+        ? `The server has no event ${eventId}. List events with: tripline events ls`
+        : `The log no longer contains the event ${eventId} (${event.event}), so it cannot be explained. ` +
+            "Raise --log-margin of the server to keep more of the log.",
+    );
+  }
+}
+
+function warnOfGaps(explanations: readonly Explanation[]): void {
+  for (const { automation, complete } of explanations) {
+    if (complete) continue;
+    console.error(
+      `${automation.name}: the log does not reach back to its creation; windows that were open then are unknown.`,
+    );
+  }
+}
+
+function printOtherCount(count: number, what: string): void {
+  if (count === 0) return;
+  const verb = count === 1 ? "does" : "do";
+  console.log(
+    `\n${counted(count, what)} ${verb} not cover the event. Name one with --automation to see why.`,
   );
 }
 

@@ -3,6 +3,7 @@
 import type { CallOptions } from "./events.ts";
 import type { Http } from "./http.ts";
 import type {
+  AllExplanations,
   Application,
   AppliedRules,
   AutomationUpdate,
@@ -90,15 +91,32 @@ export class Automations {
    * @throws NotFound if the automation does not exist, or the log no longer holds the event
    */
   explain(id: string, event: string | NewEvent, options: CallOptions = {}): Promise<Explanation> {
-    const now = new Date().toISOString();
-    const body = {
-      event: typeof event === "string" ? event : { id: crypto.randomUUID(), occurred: now, ...event },
-    };
+    const body = { event: explainedEvent(event) };
     return this.#http.request("POST", `${pathOf(id)}/explain`, {
       body,
       ...repeatable,
       ...options,
     }) as Promise<Explanation>;
+  }
+
+  /**
+   * Explains what all automations did with an event.
+   *
+   * @param event the id of a stored event, or a whole event to ask what would happen with it
+   * @param options.limit how many automations that cover the event to explain; the others are counted
+   * @throws NotFound if the log no longer holds the event
+   */
+  explainToAll(
+    event: string | NewEvent,
+    options: CallOptions & { readonly limit?: number } = {},
+  ): Promise<AllExplanations> {
+    const { limit, ...call } = options;
+    const body = { event: explainedEvent(event), ...(limit === undefined ? {} : { limit }) };
+    return this.#http.request("POST", "/explain", {
+      body,
+      ...repeatable,
+      ...call,
+    }) as Promise<AllExplanations>;
   }
 
   /** Makes the workspace's automations match these rules; with `dry_run`, only says what would change. */
@@ -190,6 +208,12 @@ export class Destinations {
   async delete(id: string, options: CallOptions = {}): Promise<void> {
     await this.#http.request("DELETE", `/destinations/${encodeURIComponent(id)}`, { ...once, ...options });
   }
+}
+
+/** An event that might come now needs an id and a time. */
+function explainedEvent(event: string | NewEvent): unknown {
+  if (typeof event === "string") return event;
+  return { id: crypto.randomUUID(), occurred: new Date().toISOString(), ...event };
 }
 
 function pathOf(id: string): string {

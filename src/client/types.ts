@@ -4,6 +4,7 @@ import type { Delivery, EmittedEvent } from "./wire-types.ts";
 
 export type {
   Action,
+  AllExplanations,
   AppliedChange,
   AppliedRules,
   AutomationUpdate,

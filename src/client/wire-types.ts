@@ -68,6 +68,24 @@ export type Action =
       readonly automation?: string | undefined;
     };
 
+export interface AllExplanations {
+  readonly event: {
+    readonly id: string;
+    readonly event: string;
+    readonly occurred: string;
+    readonly received: string;
+  };
+  /** First the automations that cover the event, those that fired before the others; then up to 10 that ask for events of this name and come closest to covering it. */
+  readonly explanations: readonly Explanation[];
+  /** How many automations are not explained. */
+  readonly not_listed: {
+    /** Automations that cover the event, beyond `limit`. */
+    readonly covering: number;
+    /** Automations that do not cover the event. */
+    readonly not_covering: number;
+  };
+}
+
 export interface AppliedChange {
   readonly what: "automation" | "destination";
   readonly change: "create" | "change" | "delete" | "unchanged";

@@ -138,6 +138,8 @@ describe("automations", () => {
     await automations.resume(created.id);
     expect((await automations.windows(created.id)).windows).toEqual([]);
     const explanation = await automations.explain(created.id, pump(1));
+    const toAll = await automations.explainToAll(pump(1), { limit: 5 });
+    expect(toAll.explanations.map(({ automation }) => automation.id)).toContain(created.id);
     expect(explanation).toMatchObject({ fired: false, complete: true });
     await automations.delete(created.id);
     await expect(automations.get(created.id)).rejects.toThrow(NotFound);

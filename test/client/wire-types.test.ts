@@ -13,7 +13,11 @@ import type {
 import type { DeliveryPageSchema, ListedStateSchema } from "../../src/api/deliveries/delivery-answers.ts";
 import type { DestinationViewSchema } from "../../src/api/destinations/destinations.ts";
 import type { EventCountSchema, EventPageSchema } from "../../src/api/events/event-answers.ts";
-import type { ExplanationSchema, WindowsSchema } from "../../src/api/explain/explain-answers.ts";
+import type {
+  AllExplanationsSchema,
+  ExplanationSchema,
+  WindowsSchema,
+} from "../../src/api/explain/explain-answers.ts";
 import type { Application, ListedState } from "../../src/client/types.ts";
 import type * as wire from "../../src/client/wire-types.ts";
 import type * as stored from "../../src/core/model/automation-view.ts";
@@ -84,6 +88,9 @@ test("what the client returns is what the server answers", () => {
   type Explanation = DeepReadonly<z.output<typeof ExplanationSchema>>;
   expectTypeOf<wire.Explanation>().toExtend<Explanation>();
   expectTypeOf<Explanation>().toExtend<wire.Explanation>();
+  type AllExplanations = DeepReadonly<z.output<typeof AllExplanationsSchema>>;
+  expectTypeOf<wire.AllExplanations>().toExtend<AllExplanations>();
+  expectTypeOf<AllExplanations>().toExtend<wire.AllExplanations>();
   type Deliveries = DeepReadonly<z.output<typeof DeliveryPageSchema>>;
   expectTypeOf<wire.DeliveryPage>().toExtend<Deliveries>();
   expectTypeOf<Deliveries>().toExtend<wire.DeliveryPage>();

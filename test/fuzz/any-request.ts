@@ -79,6 +79,7 @@ const goodBodies: Readonly<Record<string, readonly unknown[]>> = {
   ],
   "/automations/{id}": [automation, { enabled: false }],
   "/automations/{id}/explain": [{ event: pumpEvent() }, { event: id }],
+  "/explain": [{ event: pumpEvent(), limit: 5 }, { event: id }],
   "/destinations": [
     destination,
     { name: "post", type: "email", to: ["a@b.c"], from: "d@e.f", host: "g", port: 25 },

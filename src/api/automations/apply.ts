@@ -31,7 +31,7 @@ import { carryOut, readStored } from "../../reconcile/carry-out.ts";
 import { type AutomationChange, type DestinationChange, planChanges } from "../../reconcile/plan.ts";
 import type { Log } from "../../store/log.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
-import type { ExplainSettings } from "../explain/explain.ts";
+import type { ExplainSettings } from "../explain/replay.ts";
 import { DetailSchema } from "../http/answers.ts";
 import { invalidRequest, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";

@@ -90,3 +90,20 @@ export const ExplanationSchema = z
       .meta({ description: "False: the log does not reach back to the automation's creation." }),
   })
   .meta({ id: "Explanation" });
+
+export const AllExplanationsSchema = z
+  .object({
+    event: ExplanationSchema.shape.event,
+    explanations: z.array(ExplanationSchema).meta({
+      description:
+        "First the automations that cover the event, those that fired before the others; then up to 10 that ask for " +
+        "events of this name and come closest to covering it.",
+    }),
+    not_listed: z
+      .object({
+        covering: z.int().meta({ description: "Automations that cover the event, beyond `limit`." }),
+        not_covering: z.int().meta({ description: "Automations that do not cover the event." }),
+      })
+      .meta({ description: "How many automations are not explained." }),
+  })
+  .meta({ id: "AllExplanations" });

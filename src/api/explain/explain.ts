@@ -1,25 +1,18 @@
-/** Why an automation fired, or did not: its open windows, and what a single event did to it. */
+/** Why an automation fired, or did not: its open windows, and what a single event did to it or to all automations. */
 
 import { z } from "zod";
 import { Core } from "../../core/machine/core.ts";
-import { Explainer, type Explanation, showExplanation, showWindow } from "../../core/machine/explain.ts";
-import type { Automation } from "../../core/model/automation.ts";
-import { type Event, EventSchema, eventOf, UuidSchema } from "../../core/model/event.ts";
-import { followerPatience } from "../../core/model/limits.ts";
-import { formatTime, type Micros, millisecond, minute, second } from "../../core/model/time.ts";
-import { walkTrigger } from "../../core/model/trigger.ts";
-import type { Log } from "../../store/log.ts";
-import { positionBefore } from "../../store/position.ts";
+import { showExplanation, showWindow } from "../../core/machine/explain.ts";
+import { EventSchema, eventOf, UuidSchema } from "../../core/model/event.ts";
+import { formatTime, type Micros, millisecond } from "../../core/model/time.ts";
 import { automationOf } from "../automations/automations.ts";
+import { RefusalSchema } from "../http/answers.ts";
 import { Refusal } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
-import { ExplanationSchema, WindowsSchema } from "./explain-answers.ts";
-
-export interface ExplainSettings {
-  /** The lateness of triggers that set none; must be the engine's. */
-  readonly latenessDefault: Micros;
-}
+import { explainPastToAll, explainSupposedToAll } from "./explain-all.ts";
+import { AllExplanationsSchema, ExplanationSchema, WindowsSchema } from "./explain-answers.ts";
+import { type ExplainSettings, replay, suppose } from "./replay.ts";
 
 const ExplainRequestSchema = z
   .strictObject({
@@ -32,9 +25,35 @@ const ExplainRequestSchema = z
   })
   .meta({ id: "ExplainRequest" });
 
-const byId = z.object({ id: z.string().meta({ description: "The automation's id." }) });
+/** To explain an event that has not come, the state of each automation is read. */
+const supposedCountMax = 20;
 
-const entriesPerRead = 1_000;
+const ExplainToAllRequestSchema = ExplainRequestSchema.extend({
+  limit: z
+    .int()
+    .min(0)
+    .max(200)
+    .default(50)
+    .meta({
+      description:
+        "How many automations that cover the event to explain; the others are counted. At most " +
+        `${supposedCountMax} when the event is given whole.`,
+    }),
+}).meta({ id: "ExplainToAllRequest" });
+
+const explainExamples = {
+  pastEvent: { event: "7f1d2c9e-0b0a-4f5e-9a53-0e3b6c1a2d44" },
+  possibleEvent: {
+    event: {
+      id: "7f1d2c9e-0b0a-4f5e-9a53-0e3b6c1a2d45",
+      occurred: "2026-03-01T09:30:00Z",
+      event: "pump.stopped",
+      resource: { "prefect.resource.id": "pump.1" },
+    },
+  },
+};
+
+const byId = z.object({ id: z.string().meta({ description: "The automation's id." }) });
 
 export function explainRoutes(settings: ExplainSettings): Route[] {
   return [
@@ -73,19 +92,7 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
         tag: "explain",
         scope: "automations:read",
         params: byId,
-        body: jsonBody(ExplainRequestSchema, {
-          examples: {
-            pastEvent: { event: "7f1d2c9e-0b0a-4f5e-9a53-0e3b6c1a2d44" },
-            possibleEvent: {
-              event: {
-                id: "7f1d2c9e-0b0a-4f5e-9a53-0e3b6c1a2d45",
-                occurred: "2026-03-01T09:30:00Z",
-                event: "pump.stopped",
-                resource: { "prefect.resource.id": "pump.1" },
-              },
-            },
-          },
-        }),
+        body: jsonBody(ExplainRequestSchema, { examples: explainExamples }),
         answers: {
           200: { description: "What decided, and where every trigger stands.", schema: ExplanationSchema },
         },
@@ -93,101 +100,48 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
       async ({ tenant: { log }, params, body: { event } }, context) => {
         const automation = await automationOf(log, params.id);
         if (typeof event !== "string") {
-          const supposed = await explainSupposed(log, automation, eventOf(event, now()), settings);
-          return context.json({ ...showExplanation(supposed), complete: true });
+          const explanation = await suppose(log, automation, eventOf(event, now()), settings);
+          return context.json({ ...showExplanation(explanation), complete: true });
         }
-        const { explanation, complete } = await explainPast(log, automation, event, settings);
-        if (explanation === null) {
-          const message = `The log does not hold the event ${event} (it may have been trimmed). Send the event itself to see what it would do now`;
-          throw new Refusal(404, "not_found", { exception_message: message });
+        const [past] = (await replay(log, [automation], event, settings)).values();
+        if (past === undefined || past.explanation === null) throw notInLog(event);
+        return context.json({ ...showExplanation(past.explanation), complete: past.complete });
+      },
+    ),
+
+    route(
+      {
+        method: "post",
+        path: "/explain",
+        id: "explainEventToAll",
+        summary: "Explain what an event did, or would do, to all automations",
+        description:
+          "Explains the automations that cover the event, and a few that nearly do; the others are counted. The log is " +
+          "read once for all of them.",
+        tag: "explain",
+        scope: "automations:read",
+        body: jsonBody(ExplainToAllRequestSchema, { examples: explainExamples }),
+        answers: {
+          200: { description: "What the event was to each automation.", schema: AllExplanationsSchema },
+          404: { description: "The log does not hold the event.", schema: RefusalSchema },
+        },
+      },
+      async ({ tenant, body: { event, limit } }, context) => {
+        if (typeof event !== "string") {
+          const count = Math.min(limit, supposedCountMax);
+          return context.json(await explainSupposedToAll(tenant, eventOf(event, now()), count, settings));
         }
-        return context.json({ ...showExplanation(explanation), complete });
+        const answer = await explainPastToAll(tenant, event, limit, settings);
+        if (answer === null) throw notInLog(event);
+        return context.json(answer);
       },
     ),
   ];
 }
 
-/** What an event would do to an automation if it came now. */
-async function explainSupposed(
-  source: Log,
-  automation: Automation,
-  event: Event,
-  settings: ExplainSettings,
-): Promise<Explanation> {
-  const state = await source.automationState(automation.id);
-  const explainer = new Explainer(automation.id, event.id, {
-    ...settings,
-    ...(state === null ? {} : { state }),
-  });
-  const position = "0-0";
-  if (state === null)
-    explainer.apply({ kind: "automation-put", position, received: event.received, automation });
-  explainer.apply({ kind: "event", position: "supposed", received: event.received, event });
-  explainer.advance(event.received + settlingTime(automation, event, settings));
-  const explanation = explainer.explain(automation);
-  if (explanation === null) throw new Error("the explainer did not find the event that it was given");
-  return explanation;
-}
-
-/**
- * What an event of the log did to an automation, found by running the core over the log again.
- *
- * @returns complete: false when the log does not reach back to the automation's creation, so windows that were open
- *   before are unknown
- */
-async function explainPast(
-  source: Log,
-  automation: Automation,
-  eventId: string,
-  settings: ExplainSettings,
-): Promise<{ explanation: Explanation | null; complete: boolean }> {
-  const explainer = new Explainer(automation.id, eventId, settings);
-  let position = positionBefore(automation.created - minute);
-  let complete = true;
-  let started = false;
-  let until = Number.MAX_SAFE_INTEGER;
-  for (;;) {
-    const batch = await source.readBatch(position, { count: entriesPerRead });
-    for (const entry of batch.entries) {
-      if (!started && entry.received > automation.created + second) {
-        complete = false;
-        explainer.apply({ kind: "automation-put", position: "0-0", received: entry.received, automation });
-      }
-      started = true;
-      if (entry.received > until) {
-        explainer.advance(until);
-        return { explanation: explainer.explain(automation), complete };
-      }
-      explainer.apply(entry);
-      if (until === Number.MAX_SAFE_INTEGER && entry.kind === "event" && explainer.found) {
-        until = entry.received + settlingTime(automation, entry.event, settings) + longestSilence(automation);
-      }
-    }
-    position = batch.position;
-    if (batch.readCount === 0) break;
-  }
-  explainer.advance(Math.min(until, now()));
-  return { explanation: explainer.explain(automation), complete };
-}
-
-/** How long after its arrival an event may take to be evaluated. */
-function settlingTime({ trigger }: Automation, event: Event, { latenessDefault }: ExplainSettings): Micros {
-  let longest = latenessDefault;
-  walkTrigger(trigger, (part) => {
-    if (part.type === "event" && part.lateness !== undefined)
-      longest = Math.max(longest, part.lateness * second);
-  });
-  return longest + (event.follows === null ? 0 : followerPatience);
-}
-
-/** How much longer a silence that begins with the event may take to fire. */
-function longestSilence({ trigger }: Automation): Micros {
-  let longest = 0;
-  walkTrigger(trigger, (part) => {
-    if (part.type === "event" && part.posture === "Proactive")
-      longest = Math.max(longest, part.within * second);
-  });
-  return longest;
+function notInLog(eventId: string): Refusal {
+  const message = `The log does not hold the event ${eventId} (it may have been trimmed). Send the event itself to see what it would do now`;
+  return new Refusal(404, "not_found", { exception_message: message });
 }
 
 function now(): Micros {

@@ -44,7 +44,7 @@ export function compileEventTrigger(
 }
 
 /** The role that an event's name gives it, or null when it is neither expected nor an `after` event. */
-function roleByName(trigger: CompiledEventTrigger, name: string): EventRole | null {
+export function roleByName(trigger: CompiledEventTrigger, name: string): EventRole | null {
   const expected = trigger.expect.length === 0 || trigger.expect.some((pattern) => pattern.matches(name));
   const after = trigger.after.some((pattern) => pattern.matches(name));
   return expected || after ? { expected, after } : null;

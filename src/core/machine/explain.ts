@@ -65,23 +65,26 @@ export interface ExplainOptions {
 }
 
 /**
- * Runs the core over a log, entry by entry, and explains what one event meant for one automation.
+ * Runs the core over a log, entry by entry, and explains what one event meant for some automations.
  *
- * The log should start at the automation's creation, or as far back as it is kept.
+ * The log should start at the creation of the oldest of them, or as far back as it is kept.
  */
 export class Explainer {
   readonly #eventId: string;
   readonly #latenessDefault: Micros;
   readonly #core: Core;
-  readonly #notes: Note[] = [];
-  readonly #automationId: string;
+  readonly #automationIds: ReadonlySet<string>;
+  readonly #notes = new Map<string, Note[]>();
+  /** The automations as of the last entry. */
+  readonly #current = new Map<string, Automation>();
   #event: Event | null = null;
-  /** The automation as it was when the event arrived; null when it did not exist. */
-  #automationAtEvent: Automation | null = null;
-  #wasCut = false;
+  /** The automations as they were when the event arrived. */
+  #automationsAtEvent: ReadonlyMap<string, Automation> = new Map();
+  /** The automations that did not react, because their own firing had caused the event. */
+  readonly #cutIds = new Set<string>();
 
-  constructor(automationId: string, eventId: string, options: ExplainOptions = {}) {
-    this.#automationId = automationId;
+  constructor(automationIds: Iterable<string>, eventId: string, options: ExplainOptions = {}) {
+    this.#automationIds = new Set(automationIds);
     this.#eventId = eventId;
     this.#latenessDefault = options.latenessDefault ?? latenessDefault;
     const coreOptions: CoreOptions = {
@@ -90,26 +93,25 @@ export class Explainer {
       trace: (note) => this.#keepNote(note),
     };
     this.#core = Core.restore(options.state ?? [], coreOptions);
+    for (const automation of this.#core.automations()) this.#current.set(automation.id, automation);
   }
 
-  /** True once the log has reached the event. */
-  get found(): boolean {
-    return this.#event !== null;
+  /** The event, once the log has reached it; null before. */
+  get event(): Event | null {
+    return this.#event;
   }
 
   apply(entry: LogEntry): void {
     if (entry.kind === "event") {
       if (this.#event === null && entry.event.id === this.#eventId) {
         this.#event = entry.event;
-        this.#automationAtEvent = this.#currentAutomation;
+        this.#automationsAtEvent = new Map(this.#current);
       }
-    } else if (
-      (entry.kind === "automation-put" ? entry.automation.id : entry.automationId) !== this.#automationId
-    ) {
-      return;
-    }
+    } else if (!this.#isExplained(entry)) return;
     this.#core.apply(entry);
-    this.#wasCut ||= this.#core.drain().loopCuts.some(({ event }) => event.id === this.#eventId);
+    for (const { event, automation } of this.#core.drain().loopCuts) {
+      if (event.id === this.#eventId) this.#cutIds.add(automation.id);
+    }
   }
 
   /** Lets time pass after the last entry. */
@@ -117,29 +119,39 @@ export class Explainer {
     this.#core.advance(until);
   }
 
-  /** @returns null when the log does not hold the event */
+  /**
+   * @param automation as it is now; used if it did not exist when the event arrived
+   * @returns null when the log does not hold the event
+   */
   explain(automation: Automation): Explanation | null {
     const event = this.#event;
     if (event === null) return null;
-    const automationAtEvent = this.#automationAtEvent;
-    const notes = this.#notes;
+    const automationAtEvent = this.#automationsAtEvent.get(automation.id) ?? null;
+    const notes = this.#notes.get(automation.id) ?? [];
     const explained = automationAtEvent ?? automation;
     const triggers = triggersOf(explained, event, notes, this.#latenessDefault);
     const fired = notes.some(({ path, outcome }) => path === "" && outcome === "fires");
-    const summary = summaryOf({ event, automationAtEvent, wasCut: this.#wasCut, notes, triggers, fired });
+    const wasCut = this.#cutIds.has(automation.id);
+    const summary = summaryOf({ event, automationAtEvent, wasCut, notes, triggers, fired });
     return { automation: explained, event, triggers, fired, summary };
   }
 
-  get #currentAutomation(): Automation | null {
-    for (const automation of this.#core.automations()) return automation;
-    return null;
+  /** True for a change of an automation that is explained. Remembers the change. */
+  #isExplained(entry: Exclude<LogEntry, { kind: "event" }>): boolean {
+    const id = entry.kind === "automation-put" ? entry.automation.id : entry.automationId;
+    if (!this.#automationIds.has(id)) return false;
+    if (entry.kind === "automation-put") this.#current.set(id, entry.automation);
+    else this.#current.delete(id);
+    return true;
   }
 
   #keepNote(note: Note): void {
-    if (note.eventId !== this.#eventId || note.automationId !== this.#automationId) return;
+    if (note.eventId !== this.#eventId || !this.#automationIds.has(note.automationId)) return;
+    const notes = this.#notes.get(note.automationId) ?? [];
+    this.#notes.set(note.automationId, notes);
     // A long silence is noted for each window. The first of those notes explains the others.
-    const isKnown = this.#notes.some(({ path, outcome }) => path === note.path && outcome === note.outcome);
-    if (!isKnown || !repeating.has(note.outcome)) this.#notes.push(note);
+    const isKnown = notes.some(({ path, outcome }) => path === note.path && outcome === note.outcome);
+    if (!isKnown || !repeating.has(note.outcome)) notes.push(note);
   }
 }
 
@@ -150,7 +162,7 @@ export function explainEvent(
   automation: Automation,
   { until, ...options }: ExplainOptions & { readonly until?: Micros | undefined } = {},
 ): Explanation | null {
-  const explainer = new Explainer(automation.id, eventId, options);
+  const explainer = new Explainer([automation.id], eventId, options);
   for (const entry of entries) explainer.apply(entry);
   if (until !== undefined) explainer.advance(until);
   return explainer.explain(automation);

@@ -185,6 +185,7 @@ const attempts = (): Record<string, Attempt> => ({
     body: { event: eventId },
     ...found,
   },
+  "post /explain": { path: "/explain", body: { event: eventId }, ...own },
   "get /deliveries": { path: "/deliveries", ...own },
   "get /deliveries/{id}": { path: `/deliveries/${known.delivery}`, ...found },
   "post /deliveries/{id}/redeliver": {

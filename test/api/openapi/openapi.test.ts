@@ -135,6 +135,7 @@ describe("what the API answers", () => {
       ["POST", "/automations/filter", {}],
       ["GET", `/automations/${id}/windows`],
       ["POST", `/automations/${id}/explain`, { event: pumpEvent({ event: "vent.opened" }) }],
+      ["POST", "/explain", { event: pumpEvent({ event: "vent.opened" }) }],
       ["POST", "/automations/apply", { automations: [], dry_run: true }],
       ["GET", "/deliveries"],
       ["GET", "/deliveries?state=retrying&limit=1"],
@@ -175,6 +176,8 @@ describe("what the API answers", () => {
     ["GET", "/deliveries/00000000-0000-4000-8000-000000000000", undefined, 404],
     ["GET", "/deliveries?limit=-1", undefined, 422],
     ["GET", "/deliveries?state=lost", undefined, 422],
+    ["POST", "/explain", { event: "00000000-0000-4000-8000-000000000000" }, 404],
+    ["POST", "/explain", { event: "00000000-0000-4000-8000-000000000000", limit: 1_000 }, 422],
   ])("is as the document says when %s %s is refused", async (method, path, body, status) => {
     expect((await send(method, path, body)).status).toBe(status);
   });
