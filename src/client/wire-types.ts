@@ -347,7 +347,7 @@ export interface EventCountRequest {
   readonly time_interval?: number | undefined;
 }
 
-/** Which events: all given parts must hold. */
+/** Selects events. All conditions must hold. */
 export interface EventFilter {
   readonly occurred?:
     | {
@@ -369,7 +369,7 @@ export interface EventFilter {
     | {
         readonly id?: readonly string[] | null | undefined;
         readonly id_prefix?: readonly string[] | null | undefined;
-        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
         readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
         readonly distinct?: boolean | null | undefined;
       }
@@ -380,14 +380,14 @@ export interface EventFilter {
         readonly id?: readonly string[] | null | undefined;
         readonly role?: readonly string[] | null | undefined;
         readonly resources_in_roles?: readonly (readonly [string, string])[] | null | undefined;
-        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
         readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
       }
     | readonly {
         readonly id?: readonly string[] | null | undefined;
         readonly role?: readonly string[] | null | undefined;
         readonly resources_in_roles?: readonly (readonly [string, string])[] | null | undefined;
-        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
         readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
       }[]
     | null
@@ -396,13 +396,13 @@ export interface EventFilter {
     | {
         readonly id?: readonly string[] | null | undefined;
         readonly id_prefix?: readonly string[] | null | undefined;
-        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
         readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
       }
     | readonly {
         readonly id?: readonly string[] | null | undefined;
         readonly id_prefix?: readonly string[] | null | undefined;
-        /** Label to a pattern or a list of them: `*` any run, `?` one character, a leading `!` negates. */
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
         readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
       }[]
     | null
