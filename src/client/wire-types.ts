@@ -332,7 +332,7 @@ export interface EmittedEvent {
   readonly follows?: string | null | undefined;
 }
 
-/** A group of events and how many there are. */
+/** A group of events and its size. */
 export interface EventCount {
   readonly value: string;
   readonly label: string;
@@ -760,7 +760,7 @@ export interface ReceivedEvent {
   readonly payload: { readonly [key: string]: unknown };
   readonly id: string;
   readonly follows: string | null;
-  /** When the log received it. */
+  /** When Tripline received it. */
   readonly received: string;
 }
 

@@ -1,10 +1,10 @@
 /**
- * Rules applied over the API: a workspace's automations and destinations are brought to what was sent, as a whole, and the answer says
- * what was done, or would be. Applying the same again changes nothing.
+ * Applies rules over the API: makes a workspace's automations and destinations match what is sent, and reports the
+ * changes. Applying the same rules again changes nothing.
  *
- * The automations are the API's own: they can be paused and changed there, and the next application says so. Their
- * ids come from their names, as those of rule files do. The values of references to the environment come apart from
- * the definitions, and are shown to nobody.
+ * The automations belong to the API: they can be paused and changed there, and the next application reports that. Their
+ * ids are derived from their names, as with rule files. The values of references to the environment are sent apart from
+ * the definitions, and are never returned.
  */
 
 import { z } from "zod";
@@ -46,7 +46,7 @@ const RuleSchema = z.strictObject({
   definition: AutomationSchema,
   file: z.string().min(1).max(1_000).meta({ description: "The rule file that defines it." }),
   secrets: z.record(z.string(), z.string()).default({}).meta({
-    description: "What `${env.NAME}` in its actions stands for, by NAME. Never shown again.",
+    description: "The values of `${env.NAME}` in its actions, by NAME. Never returned.",
   }),
 });
 
@@ -57,11 +57,12 @@ export const ApplySchema = z
       .array(DestinationSchema)
       .max(automationsMax)
       .default([])
-      .meta({ description: "Put before the automations, which may refer to them. None is ever deleted." }),
+      .meta({ description: "Stored before the automations, which may refer to them. Never deleted." }),
     prune: z.boolean().default(false).meta({
-      description: "Also delete what was applied to this workspace before and is not sent now.",
+      description:
+        "Whether to delete automations that were applied to this workspace before and are missing now.",
     }),
-    dry_run: z.boolean().default(false).meta({ description: "Only say what would be done." }),
+    dry_run: z.boolean().default(false).meta({ description: "Whether to only report what would change." }),
   })
   .meta({ id: "Application" });
 
@@ -74,19 +75,19 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
         method: "post",
         path: "/automations/apply",
         id: "applyAutomations",
-        summary: "Apply rules: make the automations match what is sent, or say what would change",
+        summary: "Apply rules: make the automations match, or report what would change",
         description:
           "Automations are identified by name. Those that differ are created or changed; with `prune`, those that were applied before and are missing now are deleted. Applying the same rules again changes nothing.",
         tag: "automations",
         scope: "automations:write",
         body: jsonBody(ApplySchema, {
-          // An automation lies three levels deep in it.
+          // An automation is three levels deep in the body.
           depthMax: depthMax + 3,
           holdsSecrets: true,
           examples: { dryRun: applyExample },
         }),
         answers: {
-          200: { description: "What was done, or would be.", schema: AppliedRulesSchema },
+          200: { description: "What changed, or would change.", schema: AppliedRulesSchema },
           409: {
             description: "A name belongs to another automation. Nothing was changed.",
             schema: DetailSchema,
@@ -105,7 +106,7 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
           throw new Refusal(409, "taken", { detail: `${plan.refusals.join("; ")}. Nothing was changed` });
         }
         const changes = plan.destinations.map(destinationChangeView);
-        // Before anything is changed, which may reset the windows.
+        // Read first: applying the change may reset the windows.
         for (const change of plan.automations)
           changes.push(await automationChangeView(change, log, settings));
         if (!dry_run) await carryOut(plan, log);
@@ -115,7 +116,7 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
   ];
 }
 
-/** @throws Refusal 422 that lists every mistake and repeats nothing of what was sent: it may hold secrets */
+/** @throws Refusal 422 that lists every mistake, and quotes nothing, because the body may hold secrets */
 function checkApplication({ automations, destinations }: z.infer<typeof ApplySchema>): void {
   const names = new Set<string>();
   const mistakes = automations.flatMap((rule, index): RequestMistake[] => {
@@ -139,7 +140,7 @@ function checkApplication({ automations, destinations }: z.infer<typeof ApplySch
 }
 
 function takenName(name: string): string {
-  return `The name ${JSON.stringify(name)} is taken by another one; give one of them another name`;
+  return `The name ${JSON.stringify(name)} is used twice; rename one of them`;
 }
 
 const actionLists = ["actions", "actions_on_trigger", "actions_on_resolve"] as const;
@@ -156,7 +157,7 @@ function actionMistakes({ definition, secrets }: Rule, loc: RequestMistake["loc"
   );
 }
 
-/** Values come apart from the definition: each reference has one in `secrets`, and a secret is nothing but one. */
+/** Each reference needs a value in `secrets`, and a secret must be a reference and nothing else. */
 function referenceProblem({ path, text }: ActionText, secrets: Rule["secrets"]): string | null {
   const malformed = malformedReferenceIn(text);
   if (malformed !== null) return malformedReferenceProblem(malformed);
@@ -166,7 +167,7 @@ function referenceProblem({ path, text }: ActionText, secrets: Rule["secrets"]):
   const sole = soleReferenceIn(text);
   return sole !== null && sole.fallback === undefined
     ? null
-    : "A secret should be sent apart: put it into secrets and refer to it as ${env.NAME}";
+    : "A secret must not be in the definition: put it into secrets and refer to it as ${env.NAME}";
 }
 
 function automationOf({ definition, file, secrets }: Rule, workspace: string): Automation {

@@ -1,28 +1,24 @@
 /**
- * Reads an automation as it was sent: checks it completely, lists every mistake, and takes its secrets out.
+ * Reads an automation from a request: checks it completely, lists every mistake, and separates its secrets.
  *
  * Unknown keys of the automation itself are mistakes; those inside a trigger or an action are ignored, as in Prefect.
  */
 
 import { z } from "zod";
 import { type ActionDefinition, fieldKind, textsOf } from "../../core/model/action.ts";
-import {
-  type Automation,
-  type AutomationDefinition,
-  AutomationSchema,
-  canonicalJson,
-} from "../../core/model/automation.ts";
+import { type Automation, type AutomationDefinition, AutomationSchema } from "../../core/model/automation.ts";
 import { automationView, secretMask } from "../../core/model/automation-view.ts";
 import { firstReferenceIn, referenceTo, soleReferenceIn } from "../../core/model/reference.ts";
-import { type TriggerDefinition, withTriggerIds } from "../../core/model/trigger.ts";
+import { withTriggerIds } from "../../core/model/trigger.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
 import { invalidRequest, mistakesOf, type Refusal, type RequestMistake } from "../http/refusal.ts";
 import type { UncheckedBody } from "../http/request-body.ts";
 import { actionMeant } from "../prefect/action-stand-ins.ts";
+import { looksSameToPrefect } from "../prefect/trigger-view.ts";
 
 export interface InputContext {
   readonly workspace: string;
-  /** The automation as it is stored; null for a new one. */
+  /** The stored automation; null for a new one. */
   readonly previous: Automation | null;
   /** True for Prefect's client, which drops the fields that it does not know. */
   readonly fromPrefect: boolean;
@@ -86,7 +82,7 @@ export function readAutomation(
   return { ...definition, ...withReferences, trigger, secrets, ...(owner === null ? {} : { owner }) };
 }
 
-/** What a refusal repeats may end up in logs, so it must not hold secrets. */
+/** A refusal quotes the request and may end up in logs, so it must not hold secrets. */
 function refusal(mistakes: readonly RequestMistake[], sent: unknown): Refusal {
   const shown = mistakes.map((mistake) => ({
     ...mistake,
@@ -105,7 +101,7 @@ function withoutSecrets(value: unknown): unknown {
   return Object.fromEntries(entries);
 }
 
-/** The body with the real actions and trigger in place of their stand-ins. */
+/** The body, with stand-ins replaced by the real actions and trigger. */
 function meantBy(sent: unknown, { previous, workspace, fromPrefect }: InputContext): unknown {
   if (!isObject(sent)) return sent;
   const meant: Record<string, unknown> = { ...sent };
@@ -117,10 +113,10 @@ function meantBy(sent: unknown, { previous, workspace, fromPrefect }: InputConte
   }
   meant["trigger"] = withTypes(meant["trigger"]);
   if (meant["trigger"] === undefined) delete meant["trigger"];
-  // Prefect's client cannot have meant to remove the parts of a trigger that it does not see.
+  // Prefect's client does not see all parts of a trigger, so it cannot have meant to remove the others.
   if (fromPrefect && previous !== null) {
     const parsed = parseIgnoring(AutomationUpdateSchema.shape.trigger, meant["trigger"]);
-    if (parsed.success && seenByPrefect(parsed.data) === seenByPrefect(previous.trigger)) {
+    if (parsed.success && looksSameToPrefect(parsed.data, previous.trigger)) {
       meant["trigger"] = previous.trigger;
     }
   }
@@ -132,19 +128,6 @@ function withTypes(trigger: unknown): unknown {
   if (!isObject(trigger) || !Array.isArray(trigger["triggers"])) return trigger;
   const type = trigger["type"] ?? ("require" in trigger ? "compound" : "sequence");
   return { ...trigger, type, triggers: trigger["triggers"].map(withTypes) };
-}
-
-function seenByPrefect(trigger: TriggerDefinition): string {
-  const seen = (part: TriggerDefinition): unknown => {
-    if (part.type === "event") {
-      const { id: _id, lateness: _lateness, schedule: _schedule, refire: _refire, ...rest } = part;
-      const sets = { after: [...rest.after].sort(), expect: [...rest.expect].sort() };
-      return { ...rest, ...sets, for_each: [...rest.for_each].sort() };
-    }
-    const { id: _id, for_each: _forEach, ...rest } = part;
-    return { ...rest, triggers: part.triggers.map(seen) };
-  };
-  return canonicalJson(seen(trigger));
 }
 
 /** Parses with a schema, ignoring unknown keys below the first level. */
@@ -171,7 +154,7 @@ function without(value: unknown, [step, ...rest]: readonly PropertyKey[]): unkno
   return Array.isArray(value) ? entries.map(([, part]) => part) : Object.fromEntries(entries);
 }
 
-/** The mistakes in an action that its schema cannot see. */
+/** The mistakes in an action that its schema cannot detect. */
 function mistakesIn(action: ActionDefinition, loc: RequestMistake["loc"]): RequestMistake[] {
   return textsOf(action).flatMap(({ path, text }) => {
     const isSecret = fieldKind(String(path[0])) === "secret";
@@ -186,10 +169,10 @@ function mistakesIn(action: ActionDefinition, loc: RequestMistake["loc"]): Reque
 /** What is wrong with a text that was sent: only rule files are loaded where references can be filled in. */
 export function sentReferenceProblem(text: string, remedy: string): string | null {
   if (firstReferenceIn(text) === null) return null;
-  return `The environment can be referred to in rule files only: over the API, ${remedy}`;
+  return `References to the environment work only in rule files. Over the API, ${remedy}`;
 }
 
-/** Replaces each secret with a reference, as in automations from files; a mask stands for the stored secret. */
+/** Replaces each secret with a reference, as in automations from files. A mask means the stored secret. */
 function withSecretsApart(
   definition: AutomationDefinition,
   kept: Readonly<Record<string, unknown>>,
@@ -205,7 +188,7 @@ function withSecretsApart(
       const masked = isKept || action.secret === secretMask;
       const secret = masked ? storedSecret(action, previous, list, index) : action.secret;
       if (secret === null) {
-        const msg = "The mask stands for a stored secret, and this webhook has none; send the secret itself";
+        const msg = "This is the mask of a stored secret, but this webhook has none; send the secret itself";
         mistakes.push({ type: "value_error", loc: ["body", list, index, "secret"], msg, input: secretMask });
         return action;
       }
@@ -217,7 +200,7 @@ function withSecretsApart(
   return { actions, secrets };
 }
 
-/** The secret of the webhook in the same place, or else of one with the same URL. */
+/** The stored secret of the webhook at the same index, or else of one with the same URL. */
 function storedSecret(
   action: Extract<ActionDefinition, { type: "call-webhook" }>,
   previous: Automation | null,

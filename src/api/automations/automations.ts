@@ -1,8 +1,8 @@
 /**
  * Automations over HTTP, as Prefect's client and command line use them.
  *
- * A change goes through the log and is acknowledged only then, so an event that is posted after the answer is evaluated
- * against the changed automation. Automations from rule files are changed in their files; over HTTP they can only be
+ * A change is acknowledged once it is in the log, so an event posted after the answer is evaluated against the changed
+ * automation. Automations from rule files are changed in their files; over HTTP they can only be
  * paused and resumed.
  */
 
@@ -79,7 +79,7 @@ export function automationRoutes(): Route[] {
         const source = { kind: "api" } as const;
         const automation = { ...input, id: crypto.randomUUID(), source, created: now, updated: now };
         await log.putAutomations([automation], announceChange("created"));
-        return shown(context, automation, 201);
+        return answer(context, automation, 201);
       },
     ),
 
@@ -96,7 +96,7 @@ export function automationRoutes(): Route[] {
       async ({ tenant }, context) => {
         const automations = await tenant.log.automations();
         const limit = Number.MAX_SAFE_INTEGER;
-        return shown(
+        return answer(
           context,
           selectAutomations(automations, { filter: {}, sort: "NAME_ASC", limit, offset: 0 }),
         );
@@ -118,7 +118,7 @@ export function automationRoutes(): Route[] {
       },
       async ({ tenant, body }, context) => {
         const query = automationQueryOf(body);
-        return shown(context, selectAutomations(await tenant.log.automations(), query));
+        return answer(context, selectAutomations(await tenant.log.automations(), query));
       },
     ),
 
@@ -146,7 +146,7 @@ export function automationRoutes(): Route[] {
         method: "get",
         path: "/automations/related-to/:resource{.+}",
         id: "automationsRelatedTo",
-        summary: "List the automations that a resource owns, or that act on it",
+        summary: "List the automations that a resource owns or that act on it",
         tag: "automations",
         scope: "automations:read",
         params: byResource,
@@ -154,10 +154,10 @@ export function automationRoutes(): Route[] {
       },
       async ({ tenant, params: { resource } }, context) => {
         const automations = await tenant.log.automations();
-        const acted = actedOn(resource, automations);
-        return shown(
+        const targets = targetsOf(resource, automations);
+        return answer(
           context,
-          automations.filter((automation) => automation.owner === resource || actsOn(automation, acted)),
+          automations.filter((automation) => automation.owner === resource || actsOn(automation, targets)),
         );
       },
     ),
@@ -194,7 +194,7 @@ export function automationRoutes(): Route[] {
         params: byId,
         answers: { 200: stored },
       },
-      async ({ tenant, params }, context) => shown(context, await automationOf(tenant.log, params.id)),
+      async ({ tenant, params }, context) => answer(context, await automationOf(tenant.log, params.id)),
     ),
 
     route(
@@ -266,7 +266,7 @@ export function automationRoutes(): Route[] {
   ];
 }
 
-/** The automation with an id. @throws Refusal 404 when there is none */
+/** Finds the automation with an id. @throws Refusal 404 */
 export async function automationOf(log: Log, id: string): Promise<Automation> {
   const automation = isUuid(id) ? await log.automation(normalizeUuid(id)) : null;
   if (automation === null) throw notFound();
@@ -294,14 +294,18 @@ function inputContext(context: Context<ApiEnv>, previous: Automation | null): In
   return { workspace, previous, fromPrefect: isPrefectClient(context.req.raw.headers) };
 }
 
-function shown(context: Context<ApiEnv>, found: Automation | readonly Automation[], status: 200 | 201 = 200) {
+function answer(
+  context: Context<ApiEnv>,
+  found: Automation | readonly Automation[],
+  status: 200 | 201 = 200,
+) {
   const { workspace } = context.var.tenant;
   const isPrefect = isPrefectClient(context.req.raw.headers);
-  const show = (automation: Automation) => {
+  const viewOf = (automation: Automation) => {
     const view = automationView(automation);
     return isPrefect ? prefectView(view, workspace) : view;
   };
-  return context.json("id" in found ? show(found) : found.map(show), status);
+  return context.json("id" in found ? viewOf(found) : found.map(viewOf), status);
 }
 
 function notFound(): Refusal {
@@ -314,8 +318,8 @@ function refuseFromFile({ name, source }: Automation): void {
   throw new Refusal(409, "from_file", { detail });
 }
 
-/** The ids and names of the automations that a resource stands for. */
-function actedOn(resource: string, automations: readonly Automation[]): ReadonlySet<string> {
+/** The id and name of the automation that a resource id refers to, if it refers to one. */
+function targetsOf(resource: string, automations: readonly Automation[]): ReadonlySet<string> {
   const id = /^prefect(?:-cloud)?\.automation\.(.+)$/.exec(resource)?.[1] ?? "";
   return new Set(
     automations
@@ -324,19 +328,19 @@ function actedOn(resource: string, automations: readonly Automation[]): Readonly
   );
 }
 
-function actsOn(automation: Automation, acted: ReadonlySet<string>): boolean {
+function actsOn(automation: Automation, targets: ReadonlySet<string>): boolean {
   const { actions, actions_on_trigger, actions_on_resolve } = automation;
   return [...actions, ...actions_on_trigger, ...actions_on_resolve].some(
     (action) =>
       (action.type === "pause-automation" || action.type === "resume-automation") &&
-      (acted.has(`id ${action.automation_id}`) || acted.has(`name ${action.automation}`)),
+      (targets.has(`id ${action.automation_id}`) || targets.has(`name ${action.automation}`)),
   );
 }
 
-let last: Micros = 0;
+let lastTime: Micros = 0;
 
-/** The present, never the same twice in this process: automations created one after another must sort. */
+/** The current time, never the same twice in this process, so that automations sort in the order of creation. */
 function clock(): Micros {
-  last = Math.max(Date.now() * millisecond, last + 1);
-  return last;
+  lastTime = Math.max(Date.now() * millisecond, lastTime + 1);
+  return lastTime;
 }

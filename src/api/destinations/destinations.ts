@@ -1,8 +1,8 @@
 /**
  * Destinations: named places where webhooks and notifications go.
  *
- * Their secrets come in and never go out: answers hold a mask for each, and a PUT that repeats the mask keeps the
- * stored secret. Refusals do not repeat what was sent, either.
+ * Their secrets are never returned. Answers hold a mask instead, and a PUT that sends the mask back keeps the stored
+ * secret. Refusals do not quote the body.
  */
 
 import { z } from "zod";
@@ -65,7 +65,7 @@ const examples = {
 };
 
 export function destinationRoutes(): Route[] {
-  const shown = (destination: Destination) => destinationView(destination, secretMask);
+  const viewOf = (destination: Destination) => destinationView(destination, secretMask);
 
   return [
     route(
@@ -83,7 +83,7 @@ export function destinationRoutes(): Route[] {
           },
         },
       },
-      async ({ tenant }, context) => context.json((await tenant.log.destinations.list()).map(shown)),
+      async ({ tenant }, context) => context.json((await tenant.log.destinations.list()).map(viewOf)),
     ),
 
     route(
@@ -106,10 +106,10 @@ export function destinationRoutes(): Route[] {
         const now = Date.now() * millisecond;
         const destination = { id, definition, source: { kind: "api" }, created: now, updated: now } as const;
         if (!(await log.destinations.create(destination))) {
-          const detail = `A destination named ${JSON.stringify(definition.name)} exists already; change it with PUT /api/destinations/${id}`;
+          const detail = `A destination named ${JSON.stringify(definition.name)} already exists; change it with PUT /api/destinations/${id}`;
           throw new Refusal(409, "exists", { detail });
         }
-        return context.json(shown(destination), 201);
+        return context.json(viewOf(destination), 201);
       },
     ),
 
@@ -124,7 +124,7 @@ export function destinationRoutes(): Route[] {
         params: byIdOrName,
         answers: { 200: stored },
       },
-      async ({ tenant, params }, context) => context.json(shown(await destinationOf(tenant.log, params.id))),
+      async ({ tenant, params }, context) => context.json(viewOf(await destinationOf(tenant.log, params.id))),
     ),
 
     route(
@@ -133,7 +133,7 @@ export function destinationRoutes(): Route[] {
         path: "/destinations/:id",
         id: "updateDestination",
         summary: "Update a destination",
-        description: "A mask that is sent back keeps the stored secret. The name cannot change.",
+        description: "Sending a mask back keeps the stored secret. The name cannot change.",
         tag: "destinations",
         scope: "automations:write",
         params: byIdOrName,
@@ -145,7 +145,7 @@ export function destinationRoutes(): Route[] {
         refuseFromFile(current);
         const definition = readDestination(body, current.definition);
         if (definition.name !== current.definition.name) {
-          const msg = `The name is part of a destination's identity and stays ${JSON.stringify(current.definition.name)}; create another destination`;
+          const msg = `A destination cannot be renamed; its name is ${JSON.stringify(current.definition.name)}. Create another destination`;
           throw invalidRequest(
             [{ type: "value_error", loc: ["body", "name"], msg, input: definition.name }],
             null,
@@ -154,7 +154,7 @@ export function destinationRoutes(): Route[] {
         const updated = Math.max(Date.now() * millisecond, current.updated + 1);
         const destination = { ...current, definition, updated };
         await log.destinations.put([destination]);
-        return context.json(shown(destination));
+        return context.json(viewOf(destination));
       },
     ),
 
@@ -179,7 +179,7 @@ export function destinationRoutes(): Route[] {
   ];
 }
 
-/** By its id, or by its name. @throws Refusal 404 */
+/** Finds a destination by id or name. @throws Refusal 404 */
 async function destinationOf({ destinations }: Log, idOrName: string): Promise<Destination> {
   const byId = isUuid(idOrName) ? await destinations.get(normalizeUuid(idOrName)) : null;
   const found = byId ?? (await destinations.getByName(idOrName));
@@ -188,7 +188,7 @@ async function destinationOf({ destinations }: Log, idOrName: string): Promise<D
 }
 
 /**
- * @param previous its secrets take the place of masks
+ * @param previous the stored destination, whose secrets replace masks
  * @throws Refusal 422
  */
 function readDestination(
@@ -225,18 +225,18 @@ function referenceMistakes(part: unknown, loc: RequestMistake["loc"]): RequestMi
   );
 }
 
-/** The body with each mask replaced by its stored secret. */
+/** The body, with each mask replaced by the stored secret. */
 function withoutMasks(value: unknown, previous: DestinationDefinition | null): unknown {
   if (previous === null || typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  const meant = structuredClone(value) as Record<string, unknown>;
+  const unmasked = structuredClone(value) as Record<string, unknown>;
   for (const { path, value: secret } of destinationSecrets(previous)) {
     const [key = "", inner] = path;
-    const owner = inner === undefined ? meant : meant[key];
+    const owner = inner === undefined ? unmasked : unmasked[key];
     if (typeof owner !== "object" || owner === null) continue;
     const fields = owner as Record<string, unknown>;
     if (fields[inner ?? key] === secretMask) fields[inner ?? key] = secret;
   }
-  return meant;
+  return unmasked;
 }
 
 function refuseFromFile({ definition, source }: Destination): void {

@@ -1,11 +1,11 @@
-/** What the operations on events answer. */
+/** The answers of the operations on events. */
 
 import { z } from "zod";
 import { EventSchema } from "../../core/model/event.ts";
 import { TimeSchema } from "../http/answers.ts";
 
 const ReceivedEventSchema = EventSchema.extend({
-  received: TimeSchema.meta({ description: "When the log received it." }),
+  received: TimeSchema.meta({ description: "When Tripline received it." }),
 }).meta({ id: "ReceivedEvent", description: "An event as it is stored." });
 
 export const EventPageSchema = z
@@ -26,4 +26,4 @@ export const EventCountSchema = z
     start_time: TimeSchema,
     end_time: TimeSchema,
   })
-  .meta({ id: "EventCount", description: "A group of events and how many there are." });
+  .meta({ id: "EventCount", description: "A group of events and its size." });

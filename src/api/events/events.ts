@@ -1,4 +1,4 @@
-/** Events out: the history, in pages and in counts. */
+/** Reads events from the history, in pages and in counts. */
 
 import type { Context } from "hono";
 import { z } from "zod";
@@ -16,7 +16,7 @@ import { openPage, type PageToken, sealPage } from "./page-token.ts";
 import { untilRecorded } from "./until-recorded.ts";
 
 export interface EventRouteSettings {
-  /** Whether a proxy is in front whose X-Forwarded-Host and -Proto count. */
+  /** Whether to trust the X-Forwarded-Host and -Proto headers of a proxy in front of the server. */
   readonly trustProxy: boolean;
 }
 
@@ -40,7 +40,7 @@ const noHistory = { description: "This server keeps no history.", schema: Refusa
 
 /** The purpose of a workspace's secret that signs page tokens. */
 const tokenPurpose = "page-token";
-/** Clients refuse URLs that are longer. */
+/** Clients refuse longer URLs. */
 const tokenLengthMax = 48_000;
 
 export function eventRoutes({ trustProxy }: EventRouteSettings): Route[] {
@@ -86,11 +86,11 @@ export function eventRoutes({ trustProxy }: EventRouteSettings): Route[] {
         path: "/events/filter/next",
         id: "nextEvents",
         summary: "Read the next page of events",
-        description: "Each page holds the whole URL of the next in `next_page`.",
+        description: "`next_page` in each page is the full URL of the next one.",
         tag: "events",
         scope: "events:read",
         query: z.object({
-          "page-token": z.string().meta({ description: "From `next_page` of the page before." }),
+          "page-token": z.string().meta({ description: "From `next_page` of the previous page." }),
         }),
         answers: {
           200: { description: "The page.", schema: EventPageSchema },
@@ -103,7 +103,7 @@ export function eventRoutes({ trustProxy }: EventRouteSettings): Route[] {
       },
       async ({ tenant, query }, context) => {
         const page = openPage(await tenant.log.secret(tokenPurpose), query["page-token"]);
-        // Prefect's own words.
+        // Prefect's wording.
         if (page === null) throw new Refusal(403, "forbidden", { detail: "Forbidden" });
         return answerPage(context, historyOf(tenant), page, trustProxy);
       },
@@ -159,7 +159,8 @@ async function answerPage(
   if (next === null) return context.json({ events, total, next_page: null });
   const token = sealPage(await context.var.tenant.log.secret(tokenPurpose), { filter, limit, after: next });
   if (token.length > tokenLengthMax) {
-    const detail = "There is more than one page, but this filter is too long for a page token; shorten it";
+    const detail =
+      "The filter is too long for a page token, and there is more than one page; shorten the filter";
     throw new Refusal(422, "invalid", { detail });
   }
   const url = requestUrl(context, trustProxy);

@@ -1,8 +1,8 @@
 /**
- * Page tokens: all that the next page of a query needs, carried by whoever asks for it.
+ * Page tokens: the client carries everything that the next page of a query needs.
  *
- * They are signed, because a filter and a place that anyone could write would have to be checked like a request, and
- * because they then cannot leave their workspace: each has a secret of its own.
+ * They are signed, so their content need not be checked like a request, and a token of one workspace is useless in
+ * another: each workspace has its own secret.
  */
 
 import { createHmac, timingSafeEqual } from "node:crypto";
@@ -10,15 +10,15 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { EventFilter } from "../../history/filter.ts";
 import type { PageCursor } from "../../history/query-events.ts";
 
-/** A page to come. */
+/** The content of a page token. */
 export interface PageToken {
-  /** With the times fixed that the first request left out, so that pages do not slide as time passes. */
+  /** With fixed times, even if the first request left them out, so that pages do not shift as time passes. */
   readonly filter: EventFilter;
   readonly limit: number;
   readonly after: PageCursor;
 }
 
-/** Changes with what a token holds, so that one of an older program is refused rather than misread. */
+/** Change this when the content of tokens changes. Then older tokens are refused, not misread. */
 const purpose = "tripline page 1\0";
 
 const signatureLength = 32;
@@ -29,10 +29,10 @@ export function sealPage(secret: string, page: PageToken): string {
   return Buffer.concat([signatureOf(secret, content), content]).toString("base64url");
 }
 
-/** What a token holds; null when it is not, to the letter, one that was sealed with this secret. */
+/** The content of a token; null unless it is exactly a token that was sealed with this secret. */
 export function openPage(secret: string, token: string): PageToken | null {
   const bytes = Buffer.from(token, "base64url");
-  // Decoding passes over characters that do not belong there.
+  // The decoder skips invalid characters.
   if (bytes.length <= signatureLength || bytes.toString("base64url") !== token) return null;
   const signature = bytes.subarray(0, signatureLength);
   const content = bytes.subarray(signatureLength);

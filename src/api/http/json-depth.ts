@@ -1,6 +1,6 @@
-/** How deep JSON nests: a bound for programs that follow it by recursion. */
+/** Limits how deep JSON nests, for code that recurses into it. */
 
-/** True when a JSON value nests more than so many levels deep. */
+/** True if a JSON value nests more than `levels` deep. */
 export function nestsDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (levels === 0) return true;

@@ -1,9 +1,8 @@
 /**
  * A route: one operation of the API, declared together with the handler that answers it.
  *
- * The declaration says all that is known of the operation, and everything else is made from it: which key it takes,
- * how the request is checked, and what the OpenAPI document says. So these cannot disagree, and a handler that is not
- * declared cannot be registered. Runs in Node and in a Worker.
+ * The check of the key, the check of the request and the OpenAPI document are all made from the declaration, so they
+ * cannot disagree, and an undeclared handler cannot be registered. Runs in Node and in a Worker.
  *
  * ```ts
  * route(
@@ -23,14 +22,14 @@ import type { RequestBody } from "./request-body.ts";
 import type { Tag } from "./tags.ts";
 import { type ApiEnv, enter, requireScope, type Tenant, type Tenants } from "./tenant.ts";
 
-/** What a key needs: a scope, nothing but to be valid (`any`); or no key is asked for (null). */
+/** What an operation requires: a key with this scope, any valid key (`any`), or no key (null). */
 export type Access = Scope | "any" | null;
 
 export interface Answer {
   readonly description: string;
-  /** Left out: the answer has no body. */
+  /** The schema of the body. Omit it if there is no body. */
   readonly schema?: z.ZodType;
-  /** By default `application/json`. */
+  /** Default `application/json`. */
   readonly type?: string;
   /** Headers with their descriptions. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -38,11 +37,11 @@ export interface Answer {
 
 export interface Operation<A extends Access = Access, P = unknown, Q = unknown, B = unknown> {
   readonly method: "get" | "post" | "put" | "patch" | "delete";
-  /** As Hono writes it (`/automations/:id`), below the base of the API. */
+  /** In Hono's notation (`/automations/:id`), relative to the base of the API. */
   readonly path: string;
   /** True for a path beside the API, such as `/metrics`. */
   readonly outside?: boolean;
-  /** Unique: generated clients name their method after it. */
+  /** Unique. Generated clients name their methods after it. */
   readonly id: string;
   readonly summary: string;
   readonly description?: string;
@@ -54,13 +53,13 @@ export interface Operation<A extends Access = Access, P = unknown, Q = unknown, 
   readonly params?: z.ZodObject & z.ZodType<P>;
   readonly query?: z.ZodObject & z.ZodType<Q>;
   readonly body?: RequestBody<B>;
-  /** By status. Those that many operations share are added: see answers.ts. */
+  /** By status. Answers that many operations share are added in answers.ts. */
   readonly answers: Readonly<Record<number, Answer>>;
 }
 
-/** What a handler gets: checked. */
+/** The checked input of a handler. */
 export interface Input<A extends Access, P, Q, B> {
-  /** Whom the request is for. */
+  /** The workspace of the request, and its rights there. */
   readonly tenant: A extends null ? null : Tenant;
   readonly params: P;
   readonly query: Q;
@@ -74,13 +73,13 @@ export interface Route {
 }
 
 export interface MountOptions {
-  /** Null where only routes that take no key are mounted. */
+  /** May be null if no mounted route takes a key. */
   readonly tenants: Tenants | null;
-  /** Looks at requests that a key has let in, before they are read. @throws Refusal */
+  /** Checks requests that passed the key check, before they are read. @throws Refusal */
   readonly check?: (headers: Headers) => void;
 }
 
-/** Declares an operation, with what answers it. */
+/** Declares an operation and its handler. */
 export function route<const A extends Access, P = Record<string, string>, Q = undefined, B = undefined>(
   operation: Operation<A, P, Q, B>,
   handler: (input: Input<A, P, Q, B>, context: Context<ApiEnv>) => Response | Promise<Response>,

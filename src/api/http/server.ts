@@ -1,4 +1,4 @@
-/** The application behind a port of this machine. */
+/** Serves the application on a port. */
 
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,25 +7,25 @@ import type { Hono } from "hono";
 import type { WebSockets } from "../sockets/websockets.ts";
 
 export interface RunningServer {
-  /** Where it can be reached, such as `http://127.0.0.1:4200`. */
+  /** The URL of the server, such as `http://127.0.0.1:4200`. */
   readonly url: string;
   readonly port: number;
-  /** Takes no more requests, and waits until those under way are answered. */
+  /** Stops accepting requests, and waits for those under way. */
   stop(): Promise<void>;
 }
 
-/** Page tokens carry whole filters, in a URL. */
+/** Page tokens are part of URLs and hold whole filters. */
 const headBytesMax = 64 * 1024;
 
-/** Requests under way longer than this when the server stops are cut off. */
+/** When the server stops, requests that take longer than this are cut off. */
 const stopPatienceMs = 5_000;
 
 /**
- * Listens, and answers.
+ * Starts the server.
  *
- * @param port 0 takes a free one
- * @param webSockets takes the requests for a WebSocket
- * @throws the system's error when it cannot listen there (`EADDRINUSE`, `EACCES`)
+ * @param port 0 for any free port
+ * @param webSockets handles WebSocket handshakes
+ * @throws the system's error if the port cannot be used (`EADDRINUSE`, `EACCES`)
  */
 export async function startServer(
   app: Pick<Hono, "fetch">,
@@ -35,7 +35,7 @@ export async function startServer(
 ): Promise<RunningServer> {
   const serverOptions = {
     maxHeaderSize: headBytesMax,
-    // A client that offers HTTP/2, as some do with every request, is answered in what it speaks now.
+    // Some clients offer HTTP/2 with every request. They are answered in HTTP/1.1.
     shouldUpgradeCallback: ({ method, headers }: IncomingMessage) =>
       webSockets !== undefined && method === "GET" && headers.upgrade?.toLowerCase() === "websocket",
   };
@@ -45,7 +45,7 @@ export async function startServer(
     serverOptions,
   }) as Server;
   if (webSockets !== undefined) server.on("upgrade", webSockets.upgrade);
-  const sendHome = sendingHome(server);
+  const endConnections = connectionEnder(server);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {
@@ -60,7 +60,7 @@ export async function startServer(
     port: address.port,
     stop: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
-      sendHome();
+      endConnections();
       const cut = setTimeout(() => server.closeAllConnections(), stopPatienceMs);
       await Promise.all([closed, webSockets?.stop()]);
       clearTimeout(cut);
@@ -69,15 +69,15 @@ export async function startServer(
 }
 
 /**
- * Ends each connection once what is under way on it is answered: one that is kept for the next request would go on
- * taking requests for as long as its client has some.
+ * Prepares to close each connection as soon as its current request is answered. A connection that stays open would keep
+ * accepting requests for as long as its client sends them.
  *
- * @returns what begins to do so
+ * @returns a function that starts closing connections
  */
-function sendingHome(server: Server): () => void {
+function connectionEnder(server: Server): () => void {
   let isStopping = false;
   server.prependListener("request", (_request, response) => {
-    if (isStopping) response.shouldKeepAlive = false; // and says so, with `Connection: close`
+    if (isStopping) response.shouldKeepAlive = false; // also sends `Connection: close`
     response.once("close", () => {
       if (isStopping) setImmediate(() => server.closeIdleConnections());
     });

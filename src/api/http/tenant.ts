@@ -52,7 +52,7 @@ export interface Tenants {
    * @throws Refusal 401 without a valid key where one is needed, 404 for another workspace than the key's
    */
   of(headers: Headers, workspace: string | null): Promise<Tenant>;
-  /** Like `of`, with a key that came some other way than in a header; null when none came. */
+  /** Like `of`, for a key that was not sent in a header; null if there is no key. */
   authenticate(token: string | null, workspace: string | null): Promise<Tenant>;
   /** Whether requests need a key. */
   needKey(): Promise<boolean>;

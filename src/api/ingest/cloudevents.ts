@@ -1,9 +1,8 @@
 /**
- * CloudEvents 1.0 over HTTP, in all three content modes (structured, batched, binary), turned into events.
+ * Turns CloudEvents 1.0 into events. Accepts all three content modes of the HTTP binding: structured, batched, binary.
  *
- * `type` becomes the event's name; `source` and `subject` the resource; `time` the time at which it occurred; `data`
- * the payload; every further attribute a label of the resource. docs/ingest.md says it in full. Runs in Node and in a
- * Worker.
+ * `type` becomes the name of the event, `source` and `subject` its resource, `time` its time, and `data` its payload.
+ * Every other attribute becomes a label of the resource. See docs/ingest.md for details. Runs in Node and in a Worker.
  */
 
 import { z } from "zod";
@@ -18,7 +17,7 @@ import { bodyForHandler, type UnreadBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import { checkLimits, type IngestMeter, ingest } from "./ingest.ts";
 
-/** A text attribute; null means the same as leaving it out. */
+/** A string attribute. Null is treated as absent. */
 const Text = z.string({
   error: (issue) => (issue.input === undefined ? "Field required" : "Input should be a string"),
 });
@@ -26,7 +25,7 @@ const NonEmpty = Text.min(1, "Input should not be empty");
 const UriReference = NonEmpty.refine(
   (text) => !/[\s\p{Cc}]/u.test(text),
   "Input should be a URI reference, without spaces",
-).meta({ pattern: "^\\S*$" }); // what programs in every language read alike
+).meta({ pattern: "^\\S*$" }); // a pattern that every language reads alike
 
 /** A CloudEvent in JSON. Attributes beyond these are extensions. */
 const CloudEventSchema = z
@@ -65,7 +64,7 @@ export function cloudEventRoutes(meter: IngestMeter): Route[] {
         id: "postCloudEvents",
         summary: "Post CloudEvents",
         description:
-          "CloudEvents 1.0 in any content mode. Shown here is the structured one; a list of events is sent as `application/cloudevents-batch+json`, and in binary mode attributes are `ce-…` headers and the body is the data.",
+          "Accepts CloudEvents 1.0 in any content mode. This shows the structured mode. Send a list of events as `application/cloudevents-batch+json`; in binary mode, attributes are `ce-…` headers and the body is the data.",
         tag: "events",
         scope: "events:write",
         body: bodyForHandler("application/cloudevents+json", CloudEventSchema, {
@@ -96,9 +95,9 @@ type Schema = typeof CloudEventSchema;
 type CloudEvent = z.infer<Schema>;
 
 /**
- * Reads the CloudEvents of a request, and makes events of them.
+ * Reads the CloudEvents of a request, and turns them into events.
  *
- * @throws Refusal that names every mistake of every one
+ * @throws Refusal that lists every mistake of every CloudEvent
  */
 async function readCloudEvents(
   { request, schema }: UnreadBody<Schema>,
@@ -130,31 +129,31 @@ async function readCloudEvents(
   return eventsOf([binary], binary.value);
 }
 
-/** A CloudEvent that was read, or what is wrong with it. */
-interface Read {
+/** A CloudEvent, or what is wrong with it. */
+interface ReadResult {
   readonly event: CloudEvent | null;
   readonly mistakes: readonly RequestMistake[];
 }
 
-function eventsOf(all: readonly Read[], value: unknown): WireEvent[] {
-  const mistakes = all.flatMap((one) => one.mistakes);
+function eventsOf(results: readonly ReadResult[], value: unknown): WireEvent[] {
+  const mistakes = results.flatMap((result) => result.mistakes);
   if (mistakes.length > 0) throw invalidRequest(mistakes, value);
   const received = formatTime(Date.now() * millisecond);
-  const events = all.flatMap(({ event }) => (event === null ? [] : [eventOfCloudEvent(event, received)]));
+  const events = results.flatMap(({ event }) => (event === null ? [] : [eventOfCloudEvent(event, received)]));
   checkLimits(events, Number.POSITIVE_INFINITY, value, "data");
   return events;
 }
 
-/** Room for the labels that every CloudEvent's resource has. */
+/** Leaves room for the labels that the resource of every CloudEvent has. */
 const extensionCountMax = labelsPerResourceMax - 10;
 
-/** @param nameAt where in the request an attribute stands */
+/** @param nameAt the place of an attribute in the request */
 function read(
   schema: Schema,
   value: unknown,
   place: RequestMistake["loc"],
   nameAt: (name: string) => RequestMistake["loc"] = (name) => [...place, name],
-): Read {
+): ReadResult {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     const msg = "Input should be a CloudEvent: a JSON object";
     return { event: null, mistakes: [{ type: "object_type", loc: place, msg, input: value }] };
@@ -163,7 +162,7 @@ function read(
   const names = Object.keys(value);
   for (const name of names) {
     if (/^[a-z0-9]+$/.test(name) || name === "data_base64") continue;
-    const msg = "An attribute's name has only lower-case letters and digits";
+    const msg = "The name of an attribute may have only lowercase letters and digits";
     mistakes.push({ type: "value_error", loc: nameAt(name), msg, input: name });
   }
   const extensionCount = names.filter((name) => !Object.hasOwn(schema.shape, name)).length;
@@ -173,7 +172,7 @@ function read(
   }
   const attributes = value as Record<string, unknown>;
   if ((attributes["data"] ?? null) !== null && (attributes["data_base64"] ?? null) !== null) {
-    const msg = "data and data_base64 exclude each other; send one of them";
+    const msg = "Send either data or data_base64, not both";
     mistakes.push({ type: "value_error", loc: nameAt("data_base64"), msg, input: null });
   }
   const parsed = schema.safeParse(value);
@@ -187,12 +186,16 @@ function read(
 
 const attributePrefix = "ce-";
 
-/** Binary mode: attributes in headers, data in the body. */
-async function readBinary(schema: Schema, request: Request, type: string): Promise<Read & { value: object }> {
+/** Reads binary mode: attributes in headers, data in the body. */
+async function readBinary(
+  schema: Schema,
+  request: Request,
+  type: string,
+): Promise<ReadResult & { value: object }> {
   const attributes = new Map<string, unknown>();
   const mistakes: RequestMistake[] = [];
   for (const [header, text] of request.headers) {
-    // Content-Type says what ce-datacontenttype would.
+    // Content-Type takes the place of ce-datacontenttype.
     if (!header.startsWith(attributePrefix) || header === "ce-datacontenttype") continue;
     const value = decodeHeader(text);
     const msg = `${header} should be percent-encoded UTF-8`;
@@ -202,7 +205,7 @@ async function readBinary(schema: Schema, request: Request, type: string): Promi
   const data = await readData(request, type);
   for (const name of ["data", "data_base64"]) {
     if (!attributes.delete(name)) continue;
-    const msg = "In binary mode the body is the data";
+    const msg = "In binary mode, send the data as the body";
     mistakes.push({ type: "extra_forbidden", loc: ["header", `ce-${name}`], msg, input: null });
   }
   const datacontenttype = request.headers.get("content-type");
@@ -215,18 +218,18 @@ async function readBinary(schema: Schema, request: Request, type: string): Promi
   return { event: found.event, mistakes: [...mistakes, ...found.mistakes], value };
 }
 
-/** As the HTTP binding has it: a quoted text is unquoted, as older senders write it, then percent-decoded once. */
+/** Decodes a header as the HTTP binding says: removes quotes, which older senders use, then percent-decodes once. */
 function decodeHeader(text: string): string | null {
-  const read = asUtf8(text);
-  const quoted = /^"(.*)"$/s.exec(read)?.[1];
+  const utf8 = asUtf8(text);
+  const quoted = /^"(.*)"$/s.exec(utf8)?.[1];
   try {
-    return decodeURIComponent(quoted === undefined ? read : quoted.replaceAll(/\\(.)/gs, "$1"));
+    return decodeURIComponent(quoted === undefined ? utf8 : quoted.replaceAll(/\\(.)/gs, "$1"));
   } catch {
     return null;
   }
 }
 
-/** Some senders do not encode what is no ASCII. A header comes with each byte as a character; most mean UTF-8. */
+/** Some senders do not encode non-ASCII text. Headers arrive with one character per byte, and most senders mean UTF-8. */
 function asUtf8(text: string): string {
   if (!/^[\0-\xFF]*[\x80-\xFF][\0-\xFF]*$/.test(text)) return text;
   try {
@@ -237,7 +240,7 @@ function asUtf8(text: string): string {
   }
 }
 
-/** JSON as what it holds, what can be read as a text, everything else as base64. */
+/** Reads JSON as its value, text as a string, and everything else as base64. */
 async function readData(request: Request, type: string): Promise<Pick<CloudEvent, "data" | "data_base64">> {
   const bytes = await readBytes(request);
   if (bytes.byteLength === 0) return {};
@@ -248,13 +251,13 @@ async function readData(request: Request, type: string): Promise<Pick<CloudEvent
       const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
       return { data: type === "" ? valueOfUntyped(text) : text };
     } catch {
-      // Not UTF-8: kept as it is.
+      // Not UTF-8: keep the bytes.
     }
   }
   return { data_base64: base64Of(bytes) };
 }
 
-/** Some senders, as the Python SDK when it is not told a type, send JSON and do not say so. */
+/** Some senders, such as the Python SDK by default, send JSON without a type. */
 function valueOfUntyped(text: string): unknown {
   if (!/^\s*[[{]/.test(text)) return text;
   try {
@@ -264,7 +267,7 @@ function valueOfUntyped(text: string): unknown {
   }
 }
 
-/** A valid CloudEvent as an event. @param received when it has no time */
+/** Turns a valid CloudEvent into an event. @param received the time to use if it has none */
 function eventOfCloudEvent(event: CloudEvent, received: string): WireEvent {
   const { specversion: _, id, source, type, subject, time, data, data_base64: base64, ...further } = event;
   const { datacontenttype, dataschema, ...extensions } = further;

@@ -118,11 +118,12 @@ function deliveryIdOf(headers: Headers, body: unknown, signature: Signature | un
     case "slack":
       return textAt(body, "event_id");
     case "standard-webhooks": {
-      const prefix = standardWebhooksPrefixes.find((one) => headers.has(`${one}-signature`)) ?? "webhook";
+      const prefix =
+        standardWebhooksPrefixes.find((prefix) => headers.has(`${prefix}-signature`)) ?? "webhook";
       return headers.get(`${prefix}-id`);
     }
   }
-  const name = deliveryHeaders.find((one) => (headers.get(one) ?? "") !== "");
+  const name = deliveryHeaders.find((header) => (headers.get(header) ?? "") !== "");
   return name === undefined ? null : headers.get(name);
 }
 

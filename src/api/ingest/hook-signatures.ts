@@ -1,7 +1,7 @@
 /**
- * Who sent it: the signatures of other services' requests, each checked in its own scheme, in constant time.
+ * Verifies the signatures of other services' requests, each in its own scheme and in constant time.
  *
- * Web Crypto does the cryptography, so that this runs in Node and in a Worker.
+ * Uses Web Crypto, so it runs in Node and in a Worker.
  */
 
 import type { Signature } from "../../core/model/hook.ts";
@@ -13,9 +13,9 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /**
  * Checks the signature of a request.
  *
- * @param body as it came, decompressed
+ * @param body the raw bytes, decompressed
  * @param nowMs milliseconds since the epoch
- * @throws Refusal 401 saying what is missing or wrong, never what would have been right
+ * @throws Refusal 401 that says what is missing or wrong, but never what would be right
  */
 export async function checkSignature(
   signature: Signature,
@@ -44,7 +44,7 @@ export async function checkSignature(
   }
 }
 
-/** The headers that Standard Webhooks names, and those of Svix, whence it came. */
+/** The prefixes of the headers of Standard Webhooks, and of Svix, where it comes from. */
 export const standardWebhooksPrefixes = ["webhook", "svix"] as const;
 
 async function checkStandardWebhooks(
@@ -53,7 +53,7 @@ async function checkStandardWebhooks(
   body: Bytes,
   nowMs: number,
 ): Promise<void> {
-  const prefix = standardWebhooksPrefixes.find((one) => headers.has(`${one}-signature`)) ?? "webhook";
+  const prefix = standardWebhooksPrefixes.find((name) => headers.has(`${name}-signature`)) ?? "webhook";
   const id = required(headers, `${prefix}-id`);
   const sent = required(headers, `${prefix}-timestamp`);
   const given = required(headers, `${prefix}-signature`);
@@ -61,7 +61,7 @@ async function checkStandardWebhooks(
   const encoded = encodedKeyOf(secret);
   const key = encoded === null ? utf8(secret) : fromBase64(encoded);
   const signed = joined(utf8(`${id}.${sent}.`), body);
-  const digests = given.split(" ").flatMap((one) => (one.startsWith("v1,") ? [one.slice(3)] : []));
+  const digests = given.split(" ").flatMap((part) => (part.startsWith("v1,") ? [part.slice(3)] : []));
   await requireAnyMatch(key, signed, digests.map(fromBase64));
 }
 
@@ -80,7 +80,7 @@ async function checkStripe(
   await requireAnyMatch(utf8(secret), joined(utf8(`${sent}.`), body), valuesOf("v1").map(fromHex));
 }
 
-/** More signatures than this in one request are not looked at: a sender that changes its secret gives two. */
+/** Further signatures of a request are ignored. A sender that is rotating its secret sends two. */
 const signatureCountMax = 10;
 
 async function requireAnyMatch(key: Bytes, signed: Bytes, digests: readonly Bytes[]): Promise<void> {
@@ -97,17 +97,17 @@ async function matches(key: Bytes, signed: Bytes, digest: Bytes): Promise<boolea
   return crypto.subtle.verify("HMAC", imported, digest, signed); // which compares in constant time
 }
 
-/** Compares two texts so that neither their length nor where they differ can be told from the time it takes. */
+/** Compares two strings. The time that it takes reveals neither their lengths nor where they differ. */
 async function isEqual(a: string, b: string): Promise<boolean> {
   const random = crypto.getRandomValues(new Uint8Array(32));
   const key = await crypto.subtle.importKey("raw", random, hmac, false, ["sign", "verify"]);
   return crypto.subtle.verify("HMAC", key, await crypto.subtle.sign("HMAC", key, utf8(a)), utf8(b));
 }
 
-/** @param sent seconds since the epoch, as a text */
+/** @param sent seconds since the epoch, as a string */
 function checkTime(sent: string, tolerance: number, nowMs: number): void {
   if (!/^\d{1,12}$/.test(sent)) {
-    refuse(`The signature's time is ${JSON.stringify(excerpt(sent))}; it should be whole seconds since 1970`);
+    refuse(`The signature's time is ${JSON.stringify(excerpt(sent))}; expected whole seconds since 1970`);
   }
   const seconds = Math.floor(nowMs / 1_000) - Number(sent);
   if (Math.abs(seconds) <= tolerance) return;
@@ -121,7 +121,7 @@ function required(headers: Headers, name: string): string {
 }
 
 function requireMatch(isMatch: boolean): void {
-  if (!isMatch) refuse("The signature does not match; compare the secrets of both sides");
+  if (!isMatch) refuse("The signature does not match; check that both sides use the same secret");
 }
 
 function refuse(detail: string): never {
@@ -141,13 +141,13 @@ function joined(a: Bytes, b: Bytes): Bytes {
   return both;
 }
 
-/** No bytes, which match no signature, when the text is not hexadecimal. */
+/** The bytes of a hexadecimal string. An invalid one gives no bytes, which match no signature. */
 function fromHex(text: string): Bytes {
   if (!/^(?:[0-9a-f]{2})+$/i.test(text)) return new Uint8Array();
   return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
-/** No bytes when the text is not base64. */
+/** The bytes of a base64 string. An invalid one gives no bytes. */
 function fromBase64(text: string): Bytes {
   try {
     return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));

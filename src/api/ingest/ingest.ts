@@ -26,7 +26,7 @@ export const EventsSchema = z.array(EventSchema, {
   error: "Input should be a list of events: put a single event in brackets, [{…}]",
 });
 
-/** How deep a payload may nest: deeper than any real one, and shallow enough for every program that reads it. */
+/** Maximum nesting depth of a payload: deeper than any real one, and shallow enough for every program that reads it. */
 const payloadDepthMax = 100;
 
 /** `POST /events`. */
@@ -125,11 +125,11 @@ export function checkLimits(
   const tooBig = (event: WireEvent): boolean => bytes > eventBytesMax && bytesOf(event) > eventBytesMax;
   const mistakes = events.flatMap((event, index): RequestMistake[] => {
     if (nestsDeeper(event.payload, payloadDepthMax)) {
-      const msg = `A payload nests at most ${payloadDepthMax} levels deep`;
+      const msg = `The payload nests more than ${payloadDepthMax} levels deep`;
       return [{ type: "too_deep", loc: ["body", index, payloadName], msg, input: event.payload }];
     }
     if (!tooBig(event)) return [];
-    const msg = `An event has at most ${eventBytesMax} bytes as JSON; store large data elsewhere and send a link`;
+    const msg = `The event is larger than ${eventBytesMax} bytes as JSON; store large data elsewhere and send a link`;
     return [{ type: "too_long", loc: ["body", index], msg, input: event }];
   });
   if (mistakes.length === 0) return;

@@ -1,9 +1,8 @@
 /**
- * The API as an OpenAPI document, made from the routes themselves: the schemas in it are the very objects that requests
- * are checked with.
+ * The API as an OpenAPI document, made from the routes. Its schemas are the same objects that requests are checked with.
  *
- * It is OpenAPI 3.0, not 3.1: generators of clients for Go and others read only that, and all that read 3.1 read this,
- * too. One document that every tool reads cannot disagree with a second one.
+ * The version is 3.0 because some client generators, such as those for Go, do not read 3.1, and those that read 3.1 also
+ * read 3.0. A second document for 3.1 could disagree with this one.
  */
 
 import { z } from "zod";
@@ -16,22 +15,22 @@ import { type JsonSchema, JsonSchemas } from "./json-schemas.ts";
 
 export type OpenApiDocument = ReturnType<typeof openApiDocument>;
 
-/** Where the API lies, and where Prefect Cloud's clients look for it. */
+/** The base of the API, and the one that clients of Prefect Cloud use. */
 const servers = [
   { url: "/api" },
   {
     url: "/api/accounts/{account}/workspaces/{workspace}",
-    description: "The same, as clients of Prefect Cloud address it: a workspace by its name or id.",
+    description: "The same API for one workspace, by name or id, as clients of Prefect Cloud address it.",
     variables: { account: { default: "tripline" }, workspace: { default: "default" } },
   },
 ];
 
-const description = `Tripline acts on events, and on events that do not come. This is its whole API. Events and
+const description = `Tripline acts on events, and on events that do not come. This is its complete API. Events and
 automations follow Prefect's, so Prefect's clients work with it. Bodies are JSON. Times are RFC 3339 in UTC with up to
-six decimals. Durations are seconds; in requests also texts such as \`90s\` or \`PT90S\`. A path with a trailing slash is
-the same as without. Until the first API key is created, the server listens on this machine only and requires no key.`;
+six decimals. Durations are in seconds; requests may also use strings such as \`90s\` or \`PT90S\`. A trailing slash in a
+path makes no difference. Until the first API key is created, the server listens on this machine only and requires no key.`;
 
-/** The document of these routes. */
+/** Makes the document of these routes. */
 export function openApiDocument(routes: readonly Route[]) {
   const schemas = new JsonSchemas();
   const paths: Record<string, Record<string, unknown>> = {};
@@ -52,7 +51,7 @@ export function openApiDocument(routes: readonly Route[]) {
         key: {
           type: "http",
           scheme: "bearer",
-          description: "A key from `tripline keys create`, once there is one.",
+          description: "A key from `tripline keys create`. Required once a key exists.",
         },
         basic: { type: "http", scheme: "basic", description: "The same key, as Prefect's auth string." },
       },
@@ -60,7 +59,7 @@ export function openApiDocument(routes: readonly Route[]) {
   };
 }
 
-/** `GET /openapi.json`: open to everyone, since it says nothing about anyone. */
+/** `GET /openapi.json`. Open to everyone: it holds nothing private. */
 export function documentRoute(routes: readonly Route[]): Route {
   let text: string | null = null;
   return route(

@@ -1,8 +1,8 @@
 /**
- * Zod schemas as JSON Schema for an OpenAPI 3.0 document: named ones are shared components.
+ * Zod schemas as JSON Schema for an OpenAPI 3.0 document. Named schemas are shared components.
  *
- * A schema reads one thing and yields another: defaults are filled in, durations become seconds. So what is sent and
- * what is answered differ, and where they do, the answer's component has a name of its own.
+ * The input of a schema can differ from its output: defaults are filled in, and durations become seconds. Where the two
+ * differ, the component for answers gets a different name.
  */
 
 import { z } from "zod";
@@ -14,16 +14,16 @@ export type JsonSchema = Record<string, unknown>;
 /** Whether a schema describes what is sent to the server, or what it answers. */
 export type Direction = "sent" | "answered";
 
-/** Gathers the components of one document. */
+/** Collects the components of one document. */
 export class JsonSchemas {
   readonly #found: Record<Direction, Map<string, JsonSchema>> = { sent: new Map(), answered: new Map() };
   readonly #references: JsonSchema[] = [];
 
-  /** The schema for the document. Its references are complete once `components` has been called. */
+  /** Converts a schema. Its references are complete once `components` has been called. */
   of(schema: z.ZodType, direction: Direction): JsonSchema {
     const { definitions: parts = {}, ...root } = z.toJSONSchema(schema, {
       target: "openapi-3.0",
-      io: "input", // what a transformation yields is not known
+      io: "input", // the output of a transformation is unknown
       unrepresentable: "any",
       override: ({ zodSchema, jsonSchema }) => {
         if (direction === "answered") asAnswered(zodSchema as unknown as z.ZodType, jsonSchema as JsonSchema);
@@ -37,7 +37,7 @@ export class JsonSchemas {
     return this.#withReferences(asOpenApi30(root), direction);
   }
 
-  /** All components, by name. Gives every reference its final name. */
+  /** Returns all components by name, and gives every reference its final name. */
   components(): Record<string, JsonSchema> {
     const { sent, answered } = this.#found;
     const own = new Set(
@@ -62,14 +62,14 @@ export class JsonSchemas {
         reference[key] = `#/components/schemas/${finalName(name, direction)}`;
       }
     }
-    // Zod also defines the parts that a schema was derived from, though nothing refers to them.
+    // Zod also defines the schemas that a schema was derived from, even if nothing refers to them.
     const needed = new Set(this.#references.flatMap((reference) => Object.values(reference)));
     this.#references.length = 0;
     const referred = components.filter(([name]) => needed.has(`#/components/schemas/${name}`));
     return Object.fromEntries(referred.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
   }
 
-  /** The same schema, with references that keep the direction until they get their final names. */
+  /** Copies a schema, with references that hold the direction until they get their final names. */
   #withReferences(value: unknown, direction: Direction): JsonSchema {
     const visit = (part: unknown): unknown => {
       if (Array.isArray(part)) return part.map(visit);
@@ -103,7 +103,7 @@ const requiredOf: Readonly<Record<string, readonly string[]>> = {
   SequenceTrigger: ["type", "id", "triggers", "within"],
 };
 
-/** Turns what may be sent into what is answered: all defaults are there, and later versions may add keys. */
+/** Turns an input schema into an output schema: defaults are present, and later versions may add keys. */
 export function asAnswered(zodSchema: z.ZodType, jsonSchema: JsonSchema): void {
   if (isDuration(zodSchema)) {
     for (const key of Object.keys(jsonSchema)) delete jsonSchema[key];

@@ -1,21 +1,21 @@
 /**
- * JSON Schema in the dialect of OpenAPI 3.0, in forms that generators of clients agree on: null is `nullable`, and the
- * options of a union by `type` are components with a discriminator.
+ * JSON Schema in the dialect of OpenAPI 3.0, in forms that all client generators understand: null becomes `nullable`, and
+ * the options of a union by `type` become components with a discriminator.
  */
 
 import type { JsonSchema } from "./json-schemas.ts";
 
-/** Words whose values are data, not schemas. */
+/** Keywords whose values are data, not schemas. */
 const verbatim: readonly string[] = ["default", "enum", "example", "mapping"];
 
-/** The same schema without what OpenAPI 3.0 does not know. */
+/** Converts a schema, and removes what OpenAPI 3.0 does not know. */
 export function asOpenApi30(schema: JsonSchema): JsonSchema {
   const visit = (value: unknown, isSchema: boolean): unknown => {
     if (Array.isArray(value)) return value.map((item) => visit(item, true));
     if (typeof value !== "object" || value === null) return value;
     const copy: JsonSchema = {};
     for (const [key, inner] of Object.entries(value)) {
-      // Below `properties` keys are names; in a schema they are words.
+      // Below `properties`, keys are names. In a schema, they are keywords.
       if (isSchema && isLeftOut(key, inner)) continue;
       copy[key] =
         isSchema && verbatim.includes(key) ? inner : visit(inner, !(isSchema && key === "properties"));
@@ -26,19 +26,19 @@ export function asOpenApi30(schema: JsonSchema): JsonSchema {
 }
 
 function isLeftOut(key: string, value: unknown): boolean {
-  // Zod's own key, and one that 3.0 does not know.
+  // The first is Zod's, and 3.0 does not know the second.
   if (key === "id" || key === "propertyNames") return true;
   if (key === "maximum" || key === "minimum") return Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER;
-  // That a list or an object is empty by default goes without saying, and ogen cannot express it.
+  // Defaults of lists and objects are always empty ones, and ogen cannot express them.
   if (key === "default") return typeof value === "object";
-  // Which fields exclude each other: generators take these for types.
+  // These say which fields exclude each other. Generators mistake them for types.
   return (
     key === "oneOf" && (value as JsonSchema[]).every((option) => Object.keys(option).join() === "required")
   );
 }
 
 function normalized(schema: JsonSchema): JsonSchema {
-  // The pattern cannot say that letters may have either case.
+  // The pattern does not allow for uppercase letters.
   if (schema["format"] === "uuid") delete schema["pattern"];
   const { prefixItems, ...others } = schema;
   if (Array.isArray(prefixItems)) return { ...others, items: anyOf(prefixItems) };
@@ -61,7 +61,7 @@ function normalized(schema: JsonSchema): JsonSchema {
   if (typeof further === "object" && further !== null && "anyOf" in further) {
     delete (further as JsonSchema)["nullable"];
   }
-  // Of a value with several types, which ogen cannot express either.
+  // ogen cannot express the default of a value with several types.
   if ("default" in schema && ("anyOf" in schema || "oneOf" in schema)) {
     const { default: fallback, description = "", ...others } = schema;
     return { ...others, description: `${description} Default: \`${fallback}\`.`.trim() };
@@ -73,7 +73,7 @@ function isNull({ type, enum: values }: JsonSchema): boolean {
   return type === "null" || (Array.isArray(values) && values.length === 1 && values[0] === null);
 }
 
-/** One schema that takes what any of several takes. */
+/** A schema that accepts what any of these accepts. */
 function anyOf(schemas: readonly JsonSchema[]): JsonSchema {
   const distinct = [...new Map(schemas.map((schema) => [JSON.stringify(schema), schema])).values()];
   const [only = {}] = distinct;
@@ -129,13 +129,13 @@ function namedOption(
   return { type: only, component, reference: `${definitions}${component}`, option: schema };
 }
 
-/** Where the server takes an absent `type` for one of the options, clients had better send it. */
+/** The server treats a missing `type` as one of the options, but clients should always send it. */
 function requiringType(schema: JsonSchema): JsonSchema {
   const required = (schema["required"] ?? []) as readonly string[];
   return required.includes("type") ? schema : { ...schema, required: ["type", ...required] };
 }
 
-/** Where zod puts named schemas. */
+/** Zod puts named schemas here. */
 export const definitions = "#/definitions/";
 
 function pascalCase(text: string): string {

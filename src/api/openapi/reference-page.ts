@@ -1,6 +1,6 @@
 /**
- * `GET /docs`: the OpenAPI document as a page for people. The page is whole: it loads nothing from anywhere, and its
- * Content-Security-Policy lets nothing else run.
+ * `GET /docs`: the OpenAPI document as a web page. The page is self-contained, and its Content-Security-Policy allows
+ * nothing else to load or run.
  */
 
 import { createHash } from "node:crypto";
@@ -56,7 +56,7 @@ const policy = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** The page of these routes. */
+/** The page for these routes. */
 export function referencePageRoute(routes: readonly Route[]): Route {
   let page: string | null = null;
   return route(
@@ -65,10 +65,10 @@ export function referencePageRoute(routes: readonly Route[]): Route {
       path: "/docs",
       outside: true,
       id: "referencePage",
-      summary: "Read this document as a page",
+      summary: "Read this document as a web page",
       tag: "server",
       scope: null,
-      answers: { 200: { description: "A page for people.", schema: z.string(), type: "text/html" } },
+      answers: { 200: { description: "A web page.", schema: z.string(), type: "text/html" } },
     },
     (_input, context) => {
       page ??= String(pageOf(openApiDocument(routes)));
@@ -86,7 +86,7 @@ function pageOf(document: OpenApiDocument): Html {
 <body><header><h1>${info.title} API <small>${info.version}</small></h1>
 <nav>${tags.map(({ name }) => html`<a href="#tag-${name}">${name}</a> `)}<a href="#schemas">schemas</a></nav>
 <label><span>Search</span> <input id="search" type="search" placeholder="path, word or schema" autofocus></label></header>
-<main><p>${marked(info.description)}</p><p>For programs: <a href="/api/openapi.json">/api/openapi.json</a>.</p>
+<main><p>${marked(info.description)}</p><p>As JSON: <a href="/api/openapi.json">/api/openapi.json</a>.</p>
 <p id="nothing" hidden>No operation or schema has all of these words.</p>
 ${tags.map(
   ({ name, description }) => html`<section><h2 id="tag-${name}">${name}</h2><p>${description}</p>

@@ -1,9 +1,9 @@
 /**
  * Automations in a form that Prefect's client can parse.
  *
- * Prefect's client knows its own action types and no others: one unknown type makes it fail on a whole list. It also
- * drops fields that it does not know, so a PUT of what it read lacks them. Therefore each action that goes beyond
- * Prefect's types has a stand-in, from which the action itself can be found again.
+ * Prefect's client knows only its own action types, and one unknown type makes it fail on a whole list. It also drops
+ * fields that it does not know, so they are missing when it sends back what it read. Therefore each action that goes
+ * beyond Prefect's types has a stand-in, from which the original action can be recovered.
  */
 
 import { type ActionDefinition, ActionSchema } from "../../core/model/action.ts";
@@ -33,12 +33,12 @@ export function prefectView(view: AutomationView, workspace: string): object {
   };
 }
 
-/** The block that stand-ins for actions without a Prefect type name. */
+/** The id of the block in stand-ins for actions that have no Prefect type. */
 const standInId = uuid5(triplineNamespace, "stand-in");
 
 /**
  * What Prefect's client sees in place of an action, with exactly the fields that it knows; null for an action that it
- * knows itself.
+ * knows.
  */
 function standInFor(action: ActionDefinition, workspace: string): Readonly<Record<string, unknown>> | null {
   const { type } = action;
@@ -66,14 +66,14 @@ function standInFor(action: ActionDefinition, workspace: string): Readonly<Recor
       const { type: _type, headers, ...beyond } = rest;
       const isPlain = Object.keys(beyond).length === 0 && Object.keys(headers).length === 0;
       if (id !== undefined && isPlain && typeof payload === "string") return null;
-      // Derived from everything but the payload, which the client may change under this id.
+      // Derived from everything except the payload, which the client may change without changing this id.
       const ownId = uuid5(triplineNamespace, `webhook ${canonicalJson(rest)}`);
       const text =
         typeof payload === "string" ? payload : payload === undefined ? "" : JSON.stringify(payload);
       return { type, block_document_id: id ?? destinationId(destination) ?? ownId, payload: text };
     }
     case "emit-event":
-      // It carries the action itself, so nothing is lost whatever a client does with it.
+      // The body carries the whole action, so nothing is lost when a client sends it back.
       return {
         type: "send-notification",
         block_document_id: standInId,
@@ -84,10 +84,10 @@ function standInFor(action: ActionDefinition, workspace: string): Readonly<Recor
 }
 
 /**
- * The action that a client means by what it sent: that itself, or what it stands for.
+ * Replaces a stand-in by the action that it stands for. Returns anything else unchanged.
  *
  * @param sent any JSON value
- * @param known the actions that the automation has already, with masked secrets
+ * @param known the actions that the automation already has, with masked secrets
  */
 export function actionMeant(sent: unknown, known: readonly ActionDefinition[], workspace: string): unknown {
   if (typeof sent !== "object" || sent === null || Array.isArray(sent)) return sent;
@@ -97,7 +97,7 @@ export function actionMeant(sent: unknown, known: readonly ActionDefinition[], w
     const standIn = standInFor(action, workspace);
     if (standIn === null) continue;
     if (canonicalJson(standIn) === canonicalJson(rest)) return action;
-    // The client may change the payload; it does not see the rest of the webhook.
+    // The client may change the payload. It does not see the rest of the webhook.
     const isSame =
       action.type === "call-webhook" &&
       rest["type"] === "call-webhook" &&

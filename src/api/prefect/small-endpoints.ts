@@ -55,7 +55,7 @@ export function smallEndpoints(): Route[] {
         method: "get",
         path: "/csrf-token",
         id: "csrfToken",
-        summary: "Tell Prefect's clients that they need no CSRF token",
+        summary: "Answer Prefect's clients that no CSRF token is needed",
         tag: "server",
         scope: "any",
         answers: { 422: { description: "CSRF protection by tokens is disabled.", schema: DetailSchema } },

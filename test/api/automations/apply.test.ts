@@ -42,7 +42,11 @@ describe("an application is refused as a whole", () => {
     ["an unknown key of a trigger", [rule({ trigger: { expcet: [] } }, secrets)], "trigger.expcet"],
     ["an unknown key beside a definition", [rule({}, { ...secrets, source: "x" })], "source"],
     ["a reference without a value", [rule(webhook())], "secrets has no value for PATH_PART"],
-    ["a secret in the definition", [rule(webhook({ secret }), secrets)], "A secret should be sent apart"],
+    [
+      "a secret in the definition",
+      [rule(webhook({ secret }), secrets)],
+      "A secret must not be in the definition",
+    ],
     ["a template that does not parse", [rule(webhook({ payload: "{{ event." }), secrets)], "payload"],
     [
       "an address that is none once it is filled in",

@@ -145,7 +145,7 @@ describe("a batch", () => {
       ["body.2", "Input should be a CloudEvent: a JSON object"],
     ]);
     expect(await mistakesOf(post(batched, [sent[0], sent[3]]))).toEqual([
-      ["body.1.data", "A payload nests at most 100 levels deep"],
+      ["body.1.data", "The payload nests more than 100 levels deep"],
     ]);
     expect(await mistakesOf(post(batched, example))).toEqual([
       ["body", expect.stringContaining("should be a list of CloudEvents")],
@@ -246,7 +246,7 @@ describe("what is no CloudEvent", () => {
       "body.list": expect.stringContaining("a string, a boolean or an integer"),
     });
     expect(mistakes.filter(([place]) => place === "body.data_base64").map(([, message]) => message)).toEqual([
-      expect.stringContaining("exclude each other"),
+      expect.stringContaining("Send either data or data_base64, not both"),
       "Input should be base64",
     ]);
   });
@@ -259,7 +259,7 @@ describe("what is no CloudEvent", () => {
       "header.ce-source": "Field required",
       "header.ce-type": "Field required",
       "header.ce-a-b": expect.stringContaining("lower-case letters and digits"),
-      "header.ce-data": "In binary mode the body is the data",
+      "header.ce-data": "In binary mode, send the data as the body",
     });
   });
 

@@ -1,0 +1,22 @@
+/** Triggers as Prefect's client sees them. */
+
+import { canonicalJson } from "../../core/model/automation.ts";
+import type { TriggerDefinition } from "../../core/model/trigger.ts";
+
+/**
+ * True if two triggers differ only in parts that Prefect's client does not see: ids, Tripline's own fields, and the order
+ * of what it treats as sets.
+ */
+export function looksSameToPrefect(a: TriggerDefinition, b: TriggerDefinition): boolean {
+  return canonicalJson(visiblePartsOf(a)) === canonicalJson(visiblePartsOf(b));
+}
+
+function visiblePartsOf(trigger: TriggerDefinition): unknown {
+  if (trigger.type === "event") {
+    const { id: _id, lateness: _lateness, schedule: _schedule, refire: _refire, ...rest } = trigger;
+    const sets = { after: [...rest.after].sort(), expect: [...rest.expect].sort() };
+    return { ...rest, ...sets, for_each: [...rest.for_each].sort() };
+  }
+  const { id: _id, for_each: _forEach, ...rest } = trigger;
+  return { ...rest, triggers: trigger.triggers.map(visiblePartsOf) };
+}
