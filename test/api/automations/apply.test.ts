@@ -53,7 +53,7 @@ describe("an application is refused as a whole", () => {
       [rule(webhook({ url: "${env.PATH_PART}" }), secrets)],
       "url should be an address",
     ],
-    ["a name twice", [rule({}, secrets), rule()], 'The name \\"Pumps\\" is taken'],
+    ["a name twice", [rule({}, secrets), rule()], 'The name \\"Pumps\\" is used twice'],
     ["a value that is no text", [rule({}, { secrets: { PATH_PART: { secret } } })], "secrets.PATH_PART"],
   ])("for %s", async (_what, automations, said) => {
     const { status, text } = await apply([rule({ name: "Vents" }, secrets), ...automations]);
@@ -71,7 +71,7 @@ test("two destinations of one name are refused, like two automations", async () 
   const { status, text } = await apply([], { destinations: [ops, { ...ops, type: "discord" }] });
   expect({ status, text }).toEqual({
     status: 422,
-    text: expect.stringContaining('The name \\"ops\\" is taken'),
+    text: expect.stringContaining('The name \\"ops\\" is used twice'),
   });
   expect(text).not.toContain(secret);
   expect(await api.log.destinations.list()).toEqual([]);

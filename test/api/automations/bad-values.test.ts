@@ -194,7 +194,7 @@ const references: readonly Fields[] = [
 // Only rule files are loaded where references can be filled in: over the API one would be sent as it is written.
 test.each(references)("a destination %j is refused over the API", async (fields) => {
   const destination = { name: "referring", ...fields };
-  const message = "rule files only";
+  const message = "only in rule files";
   await expectRefused("POST", "/destinations", destination, message);
   await call("POST", "/destinations", { name: "referring", type: "webhook", ...webhook });
   await expectRefused("PUT", "/destinations/referring", destination, message);

@@ -88,7 +88,7 @@ describe("a destination", () => {
     await call("POST", "", slack);
     expect((await call("POST", "", { ...pagerduty, name: "ops" })).status).toBe(409);
     const renamed = await call("PUT", "/ops", { ...slack, name: "others" });
-    expect([renamed.status, renamed.text]).toEqual([422, expect.stringContaining("identity")]);
+    expect([renamed.status, renamed.text]).toEqual([422, expect.stringContaining("cannot be renamed")]);
   });
 
   test.each<[object, (string | number)[]]>([

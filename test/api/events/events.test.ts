@@ -232,7 +232,7 @@ describe("pages", () => {
     const answer = await ask<{ detail: string }>(`${api.url}/api/events/filter`, {
       body: { filter: { event: { name } }, limit: 1 },
     });
-    expect(answer).toEqual({ status: 422, body: { detail: expect.stringContaining("shorten it") } });
+    expect(answer).toEqual({ status: 422, body: { detail: expect.stringContaining("shorten the filter") } });
     expect((await filter({ filter: { event: { name } }, limit: 50 })).status).toBe(200);
   });
 });

@@ -240,8 +240,8 @@ describe("what is no CloudEvent", () => {
       "body.source": "Input should be a URI reference, without spaces",
       "body.type": "Input should be a string",
       "body.time": expect.stringContaining("RFC 3339"),
-      "body.Bad-Name": expect.stringContaining("lower-case letters and digits"),
-      "body.__proto__": expect.stringContaining("lower-case letters and digits"),
+      "body.Bad-Name": expect.stringContaining("lowercase letters and digits"),
+      "body.__proto__": expect.stringContaining("lowercase letters and digits"),
       "body.fraction": expect.stringContaining("a string, a boolean or an integer"),
       "body.list": expect.stringContaining("a string, a boolean or an integer"),
     });
@@ -258,7 +258,7 @@ describe("what is no CloudEvent", () => {
       "header.ce-id": "ce-id should be percent-encoded UTF-8",
       "header.ce-source": "Field required",
       "header.ce-type": "Field required",
-      "header.ce-a-b": expect.stringContaining("lower-case letters and digits"),
+      "header.ce-a-b": expect.stringContaining("lowercase letters and digits"),
       "header.ce-data": "In binary mode, send the data as the body",
     });
   });
