@@ -130,12 +130,12 @@ async function readCloudEvents(
 }
 
 /** A CloudEvent, or what is wrong with it. */
-interface ReadResult {
+interface ReadCloudEvent {
   readonly event: CloudEvent | null;
   readonly mistakes: readonly RequestMistake[];
 }
 
-function eventsOf(results: readonly ReadResult[], value: unknown): WireEvent[] {
+function eventsOf(results: readonly ReadCloudEvent[], value: unknown): WireEvent[] {
   const mistakes = results.flatMap((result) => result.mistakes);
   if (mistakes.length > 0) throw invalidRequest(mistakes, value);
   const received = formatTime(Date.now() * millisecond);
@@ -153,7 +153,7 @@ function read(
   value: unknown,
   place: RequestMistake["loc"],
   nameAt: (name: string) => RequestMistake["loc"] = (name) => [...place, name],
-): ReadResult {
+): ReadCloudEvent {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     const msg = "Input should be a CloudEvent: a JSON object";
     return { event: null, mistakes: [{ type: "object_type", loc: place, msg, input: value }] };
@@ -191,7 +191,7 @@ async function readBinary(
   schema: Schema,
   request: Request,
   type: string,
-): Promise<ReadResult & { value: object }> {
+): Promise<ReadCloudEvent & { value: object }> {
   const attributes = new Map<string, unknown>();
   const mistakes: RequestMistake[] = [];
   for (const [header, text] of request.headers) {

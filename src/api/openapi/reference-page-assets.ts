@@ -14,10 +14,11 @@ header label { margin-left: auto; } header input { font: inherit; padding: .25re
   color: inherit; background: var(--ground); border: 1px solid var(--line); border-radius: .4rem; }
 main { max-width: 70rem; margin: 0 auto; padding: 1rem 1.5rem 30vh; }
 h2 { margin: 2rem 0 .25rem; scroll-margin-top: 5rem; } h3 { margin: 1rem 0 .25rem; } section > p { margin-top: 0; color: var(--soft); }
-a { color: var(--link); } code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
+a { color: var(--link); } nav { display: flex; flex-wrap: wrap; gap: .2rem .9rem; } nav a { text-decoration: none; } nav a:hover { text-decoration: underline; }
+nav a, h2 { text-transform: capitalize; } code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
 .entry { margin: .4rem 0; padding: .5rem .9rem; background: var(--panel); border: 1px solid var(--line); border-radius: .5rem;
   scroll-margin-top: 5rem; }
-summary { cursor: pointer; } summary b { display: inline-block; min-width: 4.2rem; font: 600 .8rem ui-monospace, monospace; }
+summary { cursor: pointer; } summary span { margin-left: .4rem; } summary b { display: inline-block; min-width: 4.2rem; font: 600 .8rem ui-monospace, monospace; }
 .get { color: #1a7f45; } .post { color: #0b5cad; } .put, .patch { color: #9a6300; } .delete { color: #c0322b; }
 @media (prefers-color-scheme: dark) { .get { color: #6fd39a; } .post { color: #7db8f5; } .put, .patch { color: #e8b45a; } .delete { color: #ff8f87; } }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; } td { padding: .3rem .6rem .3rem 0; vertical-align: top;
