@@ -20,6 +20,7 @@ const versions = {
   ogen: "v1.24.0",
   "oapi-codegen": "v2.8.2",
   "openapi-typescript": "7.13.0",
+  "openapi-python-client": "0.29.1",
 };
 
 /** Runs a program. Ends this one when it fails. */
@@ -49,7 +50,11 @@ function setUp(): void {
   }
   if (!existsSync(join(folder, "venv", "bin", "openapi-python-client"))) {
     run("python3", ["-m", "venv", "venv"], folder);
-    run(python, ["-m", "pip", "install", "--quiet", "openapi-python-client"], folder);
+    run(
+      python,
+      ["-m", "pip", "install", "--quiet", `openapi-python-client==${versions["openapi-python-client"]}`],
+      folder,
+    );
   }
   if (!existsSync(join(typescript, "node_modules", "openapi-typescript"))) {
     writeFileSync(join(typescript, "package.json"), '{ "private": true }\n');
