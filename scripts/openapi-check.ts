@@ -1,5 +1,6 @@
 /**
- * `npm run openapi:check`: generates clients from the OpenAPI document with four generators, and compiles each.
+ * `npm run openapi:check`: generates clients from the OpenAPI document with four generators, compiles each, and calls a
+ * real server with those for Python and Go. (The TypeScript generator makes only types.)
  *
  * Needs Go and Python 3 with venv. The generators go into .tripline/openapi, and stay there for the next run.
  */
@@ -8,6 +9,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { document } from "../test/api/all-routes.ts";
+import { ContractServer, pumpEvent } from "../test/prefect/contract-support.ts";
+import { goCalls, pythonCalls } from "./openapi-calls.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const folder = join(root, ".tripline", "openapi");
@@ -23,7 +26,7 @@ const versions = {
   "openapi-python-client": "0.29.1",
 };
 
-/** Runs a program. Ends this one when it fails. */
+/** Runs a program. @throws if it fails */
 function run(program: string, words: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): void {
   const shown = [program, ...words].join(" ").replaceAll(`${root}/`, "");
   console.log(`$ ${shown}`);
@@ -33,9 +36,7 @@ function run(program: string, words: readonly string[], cwd: string, env: NodeJS
     env: { ...process.env, ...env },
   });
   if (error !== undefined) console.error(`${program} cannot be run (${error.message}). Install it first.`);
-  if (status === 0) return;
-  console.error(`Failed: ${shown}`);
-  process.exit(1);
+  if (status !== 0) throw new Error(`Failed: ${shown}`);
 }
 
 function setUp(): void {
@@ -100,4 +101,20 @@ run(join(folder, "bin", "ogen"), ["--target", join(go, "ogen"), "--package", "og
 run("go", ["mod", "tidy"], go);
 run("go", ["build", "./..."], go);
 
-console.log("All four generators read the document, and their clients compile.");
+const calls = join(go, "calls");
+mkdirSync(calls, { recursive: true });
+writeFileSync(join(calls, "main.go"), goCalls);
+writeFileSync(join(folder, "calls.py"), pythonCalls);
+run("go", ["build", "-o", "calls", "./calls"], go);
+const server = await ContractServer.start();
+try {
+  await server.emit(pumpEvent());
+  run(python, ["calls.py", server.api], folder);
+  run(join(calls, "calls"), [server.api], go);
+} finally {
+  await server.stop();
+}
+
+console.log(
+  "All four generators read the document, their clients compile, and those for Python and Go work with a server.",
+);
