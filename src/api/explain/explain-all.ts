@@ -15,7 +15,7 @@ import { isHistoryUnavailable } from "../events/events.ts";
 import type { Workspace } from "../http/tenant.ts";
 import { Breather, type ExplainSettings, replay, suppose } from "./replay.ts";
 
-/** So many automations that come close to covering the event are explained, the closest first. */
+/** How many automations that come close to covering the event to explain at most, the closest first. */
 const nearCountMax = 10;
 
 interface Explained {
