@@ -22,7 +22,7 @@ afterAll(async () => {
 
 test("runs on the Node that the project brings, with its output and exit code", () => {
   const { status, stderr } = spawnSync(launcher, ["emit"], { encoding: "utf8", env: onOldNode });
-  expect(stderr).toContain("Give --event NAME");
+  expect(stderr).toContain("with --event NAME");
   expect(status).toBe(2);
 });
 
