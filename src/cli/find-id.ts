@@ -7,8 +7,8 @@
 
 import type { AutomationView, ReceivedEvent, Tripline } from "../client/index.ts";
 import { Refused } from "../client/index.ts";
+import { actionEventIdsOf, firingEventIdOf, relatedEventIdOf } from "../core/machine/consequence.ts";
 import { isUuid, normalizeUuid } from "../core/model/event.ts";
-import { uuid5 } from "../core/model/uuid.ts";
 import { CommandFailure } from "./failure.ts";
 
 export interface FoundFiring {
@@ -57,9 +57,8 @@ export async function findId(tripline: Tripline, idOrName: string): Promise<Foun
 async function findWholeId(tripline: Tripline, id: string): Promise<FoundId> {
   const automation = (await tripline.automations.list()).find((each) => each.id === id);
   if (automation !== undefined) return { kind: "automation", automation };
-  const aboutFiring = uuid5(id, "event");
-  const aboutDelivery = ["triggered", "executed", "failed"].map((kind) => uuid5(id, kind));
-  const events = await eventsWithIds(tripline, [id, aboutFiring, ...aboutDelivery]);
+  const aboutFiring = firingEventIdOf(id);
+  const events = await eventsWithIds(tripline, [id, aboutFiring, ...actionEventIdsOf(id)]);
   const itself = events.find((event) => event.id === id);
   const about = itself ?? events.find((event) => event.id === aboutFiring) ?? events[0];
   return (
@@ -75,18 +74,13 @@ function firingOrDelivery(event: ReceivedEvent): FoundFiring | null {
   )?.[1];
   if (!name.test(event.event) || automationId === undefined) return null;
   const automation = { id: automationId, name: event.resource["prefect.resource.name"] ?? automationId };
-  const triggeringEventId = relatedEventId(event, "triggering-event");
+  const triggeringEventId = relatedEventIdOf(event, "triggering-event");
   const { invocation } = event.payload;
   if (typeof invocation === "string") {
-    const firingEventId = relatedEventId(event, "automation-triggered-event") ?? event.id;
+    const firingEventId = relatedEventIdOf(event, "automation-triggered-event") ?? event.id;
     return { kind: "delivery", id: invocation, automation, triggeringEventId, firingEventId };
   }
   return { kind: "firing", id: event.id, automation, triggeringEventId, firingEventId: event.id };
-}
-
-function relatedEventId({ related }: ReceivedEvent, role: string): string | null {
-  const found = related.find((resource) => resource["prefect.resource.role"] === role);
-  return /^prefect-cloud\.event\.(.+)$/.exec(found?.["prefect.resource.id"] ?? "")?.[1] ?? null;
 }
 
 /** Empty where the server keeps no history. */

@@ -1,8 +1,8 @@
 /** Deliveries that the queue has forgotten, put together from the events about them. */
 
+import { actionEventIdsOf, relatedEventIdOf } from "../../core/machine/consequence.ts";
 import type { ReceivedEvent } from "../../core/model/event.ts";
 import { millisecond } from "../../core/model/time.ts";
-import { uuid5 } from "../../core/model/uuid.ts";
 import { resolveFilter, type WrittenFilter } from "../../history/filter.ts";
 import type { History } from "../../history/history.ts";
 import type { Delivery } from "./delivery-answers.ts";
@@ -17,10 +17,9 @@ const eventCountMax = 200;
  * @throws HistoryUnavailable
  */
 export async function recordedDelivery(history: History, id: string): Promise<Delivery | null> {
-  const ids = ["triggered", "executed", "failed"].map((kind) => uuid5(id, kind));
-  const [first] = await eventsOf(history, { id: { id: ids }, order: "ASC" });
+  const [first] = await eventsOf(history, { id: { id: actionEventIdsOf(id) }, order: "ASC" });
   if (first === undefined) return null;
-  const firingEventId = relatedEventId(first, "automation-triggered-event");
+  const firingEventId = relatedEventIdOf(first, "automation-triggered-event");
   if (firingEventId === null) return null;
   const events = await eventsOf(history, {
     event: { prefix: ["prefect-cloud.automation.action."] },
@@ -53,7 +52,7 @@ function fromEvents(id: string, firingEventId: string, events: readonly Received
     target: typeof target === "string" ? target : null,
     firing_id: null,
     firing_event_id: firingEventId,
-    triggering_event_id: relatedEventId(last, "triggering-event"),
+    triggering_event_id: relatedEventIdOf(last, "triggering-event"),
     reason: typeof reason === "string" ? reason : null,
     attempt_count: typeof attempts === "number" ? attempts : 0,
     attempts: [],
@@ -64,12 +63,6 @@ function fromEvents(id: string, firingEventId: string, events: readonly Received
     redeliveries: Math.max(0, startCount - 1),
     source: "history",
   };
-}
-
-/** The id of the event that a resource in this role stands for. */
-function relatedEventId({ related }: ReceivedEvent, role: string): string | null {
-  const found = related.find((resource) => resource["prefect.resource.role"] === role);
-  return /^prefect-cloud\.event\.(.+)$/.exec(found?.["prefect.resource.id"] ?? "")?.[1] ?? null;
 }
 
 /** Of any time: a delivery is looked up by its id. */

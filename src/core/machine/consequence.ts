@@ -26,7 +26,7 @@ export function firingEvent(firing: Firing): WireEvent {
       ...(firing.state === "Resolved" ? { late: firing.late } : {}),
       ...(triggering_firings.length > 0 ? { triggering_firings } : {}),
     },
-    id: firingEventIdOf(firing),
+    id: firingEventIdOf(firing.id),
     follows: triggering_event?.id ?? null,
   };
 }
@@ -63,7 +63,7 @@ export function invocationsOf(firing: Firing, trace = tracesOf(firing).parent): 
     automation: showAutomation(automation),
     firing: shownFiring,
     lineage: firing.lineage,
-    firingEventId: firingEventIdOf(firing),
+    firingEventId: firingEventIdOf(firing.id),
     ...(trace === null ? {} : { trace }),
   }));
 }
@@ -96,6 +96,20 @@ function allTraces({ event, firings }: TriggerFiring): TraceContext[] {
   return [...firings.flatMap(allTraces), ...(own === null ? [] : [own])];
 }
 
+/** The steps of a delivery that events report. */
+const actionEventKinds = ["triggered", "executed", "failed"] as const;
+
+type ActionEventKind = (typeof actionEventKinds)[number];
+
+/** The ids of the events that report the steps of a delivery, in order. Those of a redelivery differ. */
+export function actionEventIdsOf(invocationId: string): string[] {
+  return actionEventKinds.map((kind) => actionEventIdOf(invocationId, kind));
+}
+
+function actionEventIdOf(invocationId: string, kind: ActionEventKind): string {
+  return uuid5(invocationId, kind);
+}
+
 /**
  * The event `prefect-cloud.automation.action.triggered`, `….executed` or `….failed`.
  *
@@ -104,13 +118,12 @@ function allTraces({ event, firings }: TriggerFiring): TraceContext[] {
  */
 export function actionEvent(
   invocation: Invocation,
-  kind: "triggered" | "executed" | "failed",
+  kind: ActionEventKind,
   at: Micros,
   result: Readonly<Record<string, unknown>> = {},
 ): WireEvent {
   const { id, automation, action, actionIndex, firing, firingEventId } = invocation;
   const automationId = `prefect-cloud.automation.${automation.id}`;
-  const triggeredId = uuid5(id, "triggered");
   return {
     occurred: formatTime(at),
     event: `prefect-cloud.automation.action.${kind}`,
@@ -133,8 +146,8 @@ export function actionEvent(
       eventResource(firingEventId, "automation-triggered-event"),
     ],
     payload: { action_index: actionIndex, action_type: action.type, invocation: id, ...result },
-    id: kind === "triggered" ? triggeredId : uuid5(id, kind),
-    follows: kind === "triggered" ? firingEventId : triggeredId,
+    id: actionEventIdOf(id, kind),
+    follows: kind === "triggered" ? firingEventId : actionEventIdOf(id, "triggered"),
   };
 }
 
@@ -164,8 +177,9 @@ function showAutomation({ id, name, description, tags, enabled, trigger }: Autom
   return { id, name, description, tags, enabled, posture: trigger.type === "event" ? trigger.posture : null };
 }
 
-function firingEventIdOf(firing: Firing): string {
-  return uuid5(firing.id, "event");
+/** The id of the event that reports a firing. */
+export function firingEventIdOf(firingId: string): string {
+  return uuid5(firingId, "event");
 }
 
 function automationResource(automation: Automation): WireResource {
@@ -177,8 +191,23 @@ function automationResource(automation: Automation): WireResource {
   };
 }
 
-function eventResource(id: string, role: string): WireResource {
-  return { "prefect.resource.id": `prefect-cloud.event.${id}`, "prefect.resource.role": role };
+/** How one of Tripline's own events relates to another event. */
+type RelatedEventRole = "triggering-event" | "automation-triggered-event";
+
+const eventIdPrefix = "prefect-cloud.event.";
+
+function eventResource(id: string, role: RelatedEventRole): WireResource {
+  return { "prefect.resource.id": `${eventIdPrefix}${id}`, "prefect.resource.role": role };
+}
+
+/** The id of the event that one of Tripline's own events relates to in a role; null if there is none. */
+export function relatedEventIdOf(
+  { related }: Pick<WireEvent, "related">,
+  role: RelatedEventRole,
+): string | null {
+  const found = related.find((resource) => resource["prefect.resource.role"] === role);
+  const id = found?.["prefect.resource.id"] ?? "";
+  return id.startsWith(eventIdPrefix) && id !== eventIdPrefix ? id.slice(eventIdPrefix.length) : null;
 }
 
 /** The secrets that the action refers to. A job should carry no others. */
