@@ -1,9 +1,8 @@
 /** Warnings about actions: those that never run, name something unknown, or print less than they seem to. */
 
 import { type ActionDefinition, fieldKind, textsOf } from "../core/model/action.ts";
-import type { Automation } from "../core/model/automation.ts";
+import { type Automation, actionLists } from "../core/model/automation.ts";
 import { nearMiss } from "../core/model/near-miss.ts";
-import { actionLists } from "../rules/action-texts.ts";
 import { templateUses } from "../templates/uses.ts";
 import { isAlwaysOpen, type TriggerPart } from "./triggers.ts";
 import { quoted, type RulePath, type TriggerFinding } from "./warning.ts";
@@ -72,10 +71,7 @@ export function findActionMistakes(
 export function actionListsOf(
   automation: Automation,
 ): { readonly field: string; readonly actions: readonly ActionDefinition[] }[] {
-  return actionLists.map((field) => ({
-    field,
-    actions: automation[field as "actions" | "actions_on_trigger" | "actions_on_resolve"],
-  }));
+  return actionLists.map((field) => ({ field, actions: automation[field] }));
 }
 
 function findUnknownAutomation(

@@ -6,6 +6,7 @@
  */
 
 import { type ActionDefinition, fieldKind } from "../core/model/action.ts";
+import { actionLists } from "../core/model/automation.ts";
 import { mentionsReferences, referenceTo, soleReferenceIn } from "../core/model/reference.ts";
 import { actionTextProblem } from "../templates/action-checks.ts";
 import { type Environment, keepReferences, substitute } from "../templates/environment.ts";
@@ -18,7 +19,8 @@ import {
   type RuleScalar,
 } from "./rule-tree.ts";
 
-export const actionLists: readonly string[] = ["actions", "actions_on_trigger", "actions_on_resolve"];
+/** By the text of a key, whatever it is. */
+const holdsActions: ReadonlySet<string> = new Set(actionLists);
 
 export interface Resolved {
   readonly root: RuleMapping;
@@ -55,7 +57,7 @@ export function resolveReferences(automation: RuleMapping, env: Environment): Re
     }),
   );
   const outside = mapEntries(inAction, (key, node) =>
-    actionLists.includes(key) ? node : mapScalars(node, fill),
+    holdsActions.has(key) ? node : mapScalars(node, fill),
   );
   // Last, because only now is it known which names are taken.
   const root = mapActions(outside, (action, place) =>
@@ -110,7 +112,7 @@ function mapActions(
   change: (action: RuleMapping, place: string) => RuleNode,
 ): RuleMapping {
   return mapEntries(automation, (key, node) => {
-    if (!actionLists.includes(key) || node.kind !== "list") return node;
+    if (!holdsActions.has(key) || node.kind !== "list") return node;
     const items = node.items.map((item, index) =>
       item.kind === "mapping" ? change(item, `${key}_${index}`) : item,
     );

@@ -9,7 +9,7 @@
 
 import { z } from "zod";
 import { type ActionText, fieldKind, textsOf } from "../../core/model/action.ts";
-import { type Automation, AutomationSchema } from "../../core/model/automation.ts";
+import { type Automation, AutomationSchema, actionLists } from "../../core/model/automation.ts";
 import { automationIdOf, triggerIdOf } from "../../core/model/automation-ids.ts";
 import {
   type Destination,
@@ -142,8 +142,6 @@ function checkApplication({ automations, destinations }: z.infer<typeof ApplySch
 function takenName(name: string): string {
   return `The name ${JSON.stringify(name)} is used twice; rename one of them`;
 }
-
-const actionLists = ["actions", "actions_on_trigger", "actions_on_resolve"] as const;
 
 function actionMistakes({ definition, secrets }: Rule, loc: RequestMistake["loc"]): RequestMistake[] {
   return actionLists.flatMap((list) =>

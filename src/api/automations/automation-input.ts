@@ -6,7 +6,12 @@
 
 import { z } from "zod";
 import { type ActionDefinition, fieldKind, textsOf } from "../../core/model/action.ts";
-import { type Automation, type AutomationDefinition, AutomationSchema } from "../../core/model/automation.ts";
+import {
+  type Automation,
+  type AutomationDefinition,
+  AutomationSchema,
+  actionLists,
+} from "../../core/model/automation.ts";
 import { automationView, secretMask } from "../../core/model/automation-view.ts";
 import { firstReferenceIn, referenceTo, soleReferenceIn } from "../../core/model/reference.ts";
 import { withTriggerIds } from "../../core/model/trigger.ts";
@@ -25,8 +30,6 @@ export interface InputContext {
 }
 
 export type AutomationInput = AutomationDefinition & Pick<Automation, "secrets" | "owner">;
-
-const actionLists = ["actions", "actions_on_trigger", "actions_on_resolve"] as const;
 
 const { actions, ...shape } = AutomationSchema.shape;
 const required = { ...shape, actions: actions.unwrap() };

@@ -8,7 +8,7 @@
 
 import type { Context } from "hono";
 import { z } from "zod";
-import type { Automation } from "../../core/model/automation.ts";
+import { type Automation, actionLists } from "../../core/model/automation.ts";
 import { automationView } from "../../core/model/automation-view.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { type Micros, millisecond } from "../../core/model/time.ts";
@@ -329,12 +329,13 @@ function targetsOf(resource: string, automations: readonly Automation[]): Readon
 }
 
 function actsOn(automation: Automation, targets: ReadonlySet<string>): boolean {
-  const { actions, actions_on_trigger, actions_on_resolve } = automation;
-  return [...actions, ...actions_on_trigger, ...actions_on_resolve].some(
-    (action) =>
-      (action.type === "pause-automation" || action.type === "resume-automation") &&
-      (targets.has(`id ${action.automation_id}`) || targets.has(`name ${action.automation}`)),
-  );
+  return actionLists
+    .flatMap((list) => automation[list])
+    .some(
+      (action) =>
+        (action.type === "pause-automation" || action.type === "resume-automation") &&
+        (targets.has(`id ${action.automation_id}`) || targets.has(`name ${action.automation}`)),
+    );
 }
 
 let lastTime: Micros = 0;

@@ -48,6 +48,9 @@ export interface Automation extends AutomationDefinition {
   readonly updated: Micros;
 }
 
+/** The fields of an automation that list actions. */
+export const actionLists = ["actions", "actions_on_trigger", "actions_on_resolve"] as const;
+
 const ActionsSchema = z.array(ActionSchema);
 
 export const AutomationSchema = z
