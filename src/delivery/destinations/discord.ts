@@ -1,18 +1,13 @@
 /** `discord`: a webhook of a Discord channel. */
 
 import { cut } from "../../core/model/cut.ts";
-import { type DestinationKind, type Notification, postJson, targetAt } from "./kind.ts";
+import { chatKind, type Notification } from "./kind.ts";
 
 // https://discord.com/developers/docs/resources/message#embed-object-embed-limits; Discord refuses longer texts.
 const titleLengthMax = 256;
 const bodyLengthMax = 4_096;
 
-export const discord: DestinationKind<"discord"> = {
-  notify(definition, notification, tools) {
-    return postJson(targetAt(definition.url, definition), messageOf(notification), notification, tools);
-  },
-  webhookTarget: (definition) => targetAt(definition.url, definition),
-};
+export const discord = chatKind(messageOf);
 
 /** An embed that pings no one, whatever the texts say. */
 function messageOf({ subject, body }: Notification): object {

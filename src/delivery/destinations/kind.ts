@@ -59,6 +59,18 @@ export function postJson(
   return sendRequest(prepareRequest(target, body, invocation.id, new Date(), trace), tools);
 }
 
+type ChatDefinition = DefinitionOf<"slack" | "ms-teams" | "discord">;
+
+/** A kind for a chat service: everything is posted to the URL that it gave for incoming webhooks. */
+export function chatKind(messageOf: (notification: Notification) => object) {
+  const webhookTarget = (definition: ChatDefinition): Target => targetAt(definition.url, definition);
+  return {
+    notify: (definition: ChatDefinition, notification: Notification, tools: AttemptTools) =>
+      postJson(webhookTarget(definition), messageOf(notification), notification, tools),
+    webhookTarget,
+  };
+}
+
 /** A receiver may quote only the path of a secret URL. */
 function formsOf(secret: string): string[] {
   const path = URL.parse(secret)?.pathname ?? "";

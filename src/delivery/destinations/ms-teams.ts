@@ -1,18 +1,13 @@
 /** `ms-teams`: a Teams workflow that posts when it receives a webhook request. */
 
 import { cut } from "../../core/model/cut.ts";
-import { type DestinationKind, type Notification, postJson, targetAt } from "./kind.ts";
+import { chatKind, type Notification } from "./kind.ts";
 
 // Teams refuses messages over 28 KB, and a character may take several bytes.
 const titleLengthMax = 1_000;
 const bodyLengthMax = 5_000;
 
-export const teams: DestinationKind<"ms-teams"> = {
-  notify(definition, notification, tools) {
-    return postJson(targetAt(definition.url, definition), messageOf(notification), notification, tools);
-  },
-  webhookTarget: (definition) => targetAt(definition.url, definition),
-};
+export const teams = chatKind(messageOf);
 
 /** An Adaptive Card. */
 function messageOf({ subject, body }: Notification): object {

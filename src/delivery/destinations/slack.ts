@@ -1,17 +1,12 @@
 /** `slack`: an incoming webhook of Slack. */
 
 import { cut } from "../../core/model/cut.ts";
-import { type DestinationKind, type Notification, postJson, targetAt } from "./kind.ts";
+import { chatKind, type Notification } from "./kind.ts";
 
 // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks; Slack itself cuts longer texts.
 const textLengthMax = 40_000;
 
-export const slack: DestinationKind<"slack"> = {
-  notify(definition, notification, tools) {
-    return postJson(targetAt(definition.url, definition), messageOf(notification), notification, tools);
-  },
-  webhookTarget: (definition) => targetAt(definition.url, definition),
-};
+export const slack = chatKind(messageOf);
 
 /** Slack markup in the body works (`*bold*`), but nothing in an event can address a channel or disguise a link. */
 function messageOf({ subject, body }: Notification): object {
