@@ -80,6 +80,13 @@ export const RequestTimeoutSchema = DurationSchema.refine(
   "timeout should be longer than 0s; no request can be answered in no time",
 ).refine((seconds) => seconds <= requestTimeoutMax, "timeout should be at most 24d");
 
+/** The secret that signs requests. */
+export const SigningSecretSchema = z
+  .string()
+  .min(1, { error: "secret should not be empty", abort: true })
+  .superRefine(refusing(signingSecretProblem))
+  .meta({ description: "The key that signs each request (Standard Webhooks): whsec_… or any text." });
+
 export const CallWebhookSchema = z
   .strictObject({
     type: z.literal("call-webhook"),
@@ -104,12 +111,7 @@ export const CallWebhookSchema = z
           "A template string, sent as rendered; or a mapping whose strings are templates, sent as JSON. Default: the firing as JSON.",
         anyOf: [{ type: "string" }, { type: "object" }, { type: "array" }],
       }),
-    secret: z
-      .string()
-      .min(1, { error: "secret should not be empty", abort: true })
-      .superRefine(refusing(signingSecretProblem))
-      .optional()
-      .meta({ description: "The key that signs each request (Standard Webhooks): whsec_… or any text." }),
+    secret: SigningSecretSchema.optional(),
     timeout: RequestTimeoutSchema.optional().meta({
       description: "The time limit of one attempt. Default: the destination's, or 15s.",
     }),

@@ -6,12 +6,11 @@
  */
 
 import { z } from "zod";
-import { RequestTimeoutSchema, webhookTimeoutDefault } from "./action.ts";
+import { RequestTimeoutSchema, SigningSecretSchema, webhookTimeoutDefault } from "./action.ts";
 import type { AutomationSource } from "./automation.ts";
 import { emailAddressProblem } from "./email-address.ts";
 import { checkHeaderNames, headerValueProblem } from "./header.ts";
 import { refusing } from "./problem.ts";
-import { signingSecretProblem } from "./secret.ts";
 import { formatTime, type Micros } from "./time.ts";
 import { hostProblem, urlProblem } from "./url.ts";
 import { triplineNamespace, uuid5 } from "./uuid.ts";
@@ -62,12 +61,7 @@ const WebhookDestinationSchema = z.strictObject({
     .superRefine(checkHeaderNames)
     .default({})
     .meta({ description: "Additional headers. Their values are secret." }),
-  secret: z
-    .string()
-    .min(1, { error: "secret should not be empty", abort: true })
-    .superRefine(refusing(signingSecretProblem))
-    .optional()
-    .meta({ description: "The key that signs each request (Standard Webhooks): whsec_… or any text." }),
+  secret: SigningSecretSchema.optional(),
   timeout: RequestTimeoutSchema.default(webhookTimeoutDefault).meta({
     description: "The time limit of one attempt. Default: 15s.",
   }),
