@@ -47,15 +47,21 @@ export interface FinishedState {
 
 /** A summary of a delivery, so that people can look it up. It contains neither secrets nor what was sent. */
 export interface FinishedDelivery {
+  /** The invocation's id, which is also the `webhook-id`. */
   readonly id: string;
   readonly automation: { readonly id: string; readonly name: string };
   readonly action_type: string;
   readonly action_index: number;
+  /** The URL as the rule has it, without credentials; or the destination's name or id. Null if nothing is sent anywhere. */
   readonly target: string | null;
   readonly firing_id: string;
+  /** The event that reports the firing. */
   readonly firing_event_id: string;
+  /** The event that caused the firing; null if an absence did. */
   readonly triggering_event_id: string | null;
+  /** Attempts made since the delivery started, or since its last redelivery. */
   readonly attempt_count: number;
+  /** The status that the receiver last responded with. */
   readonly status_code: number | null;
   readonly redeliveries: number;
 }

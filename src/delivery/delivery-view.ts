@@ -20,35 +20,18 @@ export type DeliveryStatus = "waiting" | "active" | "retrying" | "deferred" | "d
 /** The sets in which the queue keeps deliveries. `retrying` includes those that are deferred. */
 export type ListedStatus = Exclude<DeliveryStatus, "deferred">;
 
-export interface DeliveryView {
-  /** The invocation's id, which is also the `webhook-id`. */
-  readonly id: string;
+export interface DeliveryView extends FinishedDelivery {
   readonly state: DeliveryStatus;
-  readonly automation: { readonly id: string; readonly name: string };
-  readonly action_type: string;
-  readonly action_index: number;
-  /** The URL as the rule has it, without credentials; or the destination's name or id. Null if nothing is sent anywhere. */
-  readonly target: string | null;
-  readonly firing_id: string;
-  /** The event that reports the firing. */
-  readonly firing_event_id: string;
-  /** The event that caused the firing; null if an absence did. */
-  readonly triggering_event_id: string | null;
   /** Why the last attempt failed, or why nothing was sent; null if nothing went wrong. */
   readonly reason: string | null;
-  /** Attempts made since the delivery started, or since its last redelivery. */
-  readonly attempt_count: number;
   /** The latest failed attempts, oldest first, including those before a redelivery. */
   readonly attempts: readonly FailedAttempt[];
   /** When the next attempt is due, RFC 3339; null unless it is retrying or deferred. */
   readonly next_attempt: string | null;
-  /** The status that the receiver last responded with. */
-  readonly status_code: number | null;
   /** RFC 3339; null unless it was delivered. */
   readonly delivered: string | null;
   /** When Tripline gave up, RFC 3339; null unless it is dead. */
   readonly failed: string | null;
-  readonly redeliveries: number;
 }
 
 /** What the queue knows about a job besides its data. */

@@ -167,6 +167,11 @@ export function resolveFilter(written: WrittenFilter | null | undefined, now: Mi
   };
 }
 
+/** As `resolveFilter`, for events of any time: those looked up by an id, whatever their sender's clock says. */
+export function resolveFilterOfAllTime(written: WrittenFilter): EventFilter {
+  return { ...resolveFilter(written, 0), since: 0, until: Number.MAX_SAFE_INTEGER };
+}
+
 type WrittenTest = Partial<Omit<z.output<typeof RelatedResource> & z.output<typeof AnyResource>, "distinct">>;
 
 /** Resolves tests, without those that restrict nothing. */

@@ -2,8 +2,7 @@
 
 import { actionEventIdsOf, relatedEventIdOf } from "../../core/machine/consequence.ts";
 import type { ReceivedEvent } from "../../core/model/event.ts";
-import { millisecond } from "../../core/model/time.ts";
-import { resolveFilter, type WrittenFilter } from "../../history/filter.ts";
+import { resolveFilterOfAllTime, type WrittenFilter } from "../../history/filter.ts";
 import type { History } from "../../history/history.ts";
 import type { Delivery } from "./delivery-answers.ts";
 
@@ -65,9 +64,6 @@ function fromEvents(id: string, firingEventId: string, events: readonly Received
   };
 }
 
-/** Of any time: a delivery is looked up by its id. */
 async function eventsOf(history: History, written: WrittenFilter): Promise<readonly ReceivedEvent[]> {
-  const filter = { ...resolveFilter(written, Date.now() * millisecond), since: 0 };
-  const until = Number.MAX_SAFE_INTEGER; // events may be dated ahead of this machine's clock
-  return (await history.queryEvents({ ...filter, until }, { limit: eventCountMax })).events;
+  return (await history.queryEvents(resolveFilterOfAllTime(written), { limit: eventCountMax })).events;
 }

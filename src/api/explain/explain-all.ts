@@ -10,7 +10,7 @@ import { type Explanation, showExplanation } from "../../core/machine/explain.ts
 import type { Automation } from "../../core/model/automation.ts";
 import { type Event, eventOf } from "../../core/model/event.ts";
 import { formatTime, minute, parseTime } from "../../core/model/time.ts";
-import { resolveFilter } from "../../history/filter.ts";
+import { resolveFilterOfAllTime } from "../../history/filter.ts";
 import { isHistoryUnavailable } from "../events/events.ts";
 import type { Workspace } from "../http/tenant.ts";
 import { Breather, type ExplainSettings, replay, suppose } from "./replay.ts";
@@ -136,9 +136,9 @@ async function findEvent(workspace: Workspace, id: string): Promise<Event | null
 
 async function recordedEvent({ history }: Workspace, id: string): Promise<Event | null> {
   if (history === null) return null;
-  const any = { ...resolveFilter({ id: { id: [id] } }, 0), since: 0, until: Number.MAX_SAFE_INTEGER };
+  const withId = resolveFilterOfAllTime({ id: { id: [id] } });
   try {
-    const [found] = (await history.queryEvents(any, { limit: 1 })).events;
+    const [found] = (await history.queryEvents(withId, { limit: 1 })).events;
     if (found === undefined) return null;
     const { received, ...wire } = found;
     return eventOf(wire, parseTime(received) ?? 0);

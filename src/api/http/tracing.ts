@@ -2,9 +2,9 @@
 
 import type { MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
-import { readTraceContext } from "../../core/model/trace-context.ts";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import type { ApiEnv } from "./tenant.ts";
+import { sentTrace } from "./trace.ts";
 
 /** Asked every few seconds by orchestrators. */
 const probePattern = /\/(?:health|ready)\/?$/;
@@ -13,10 +13,9 @@ export function tracing(tracer: Tracer): MiddlewareHandler<ApiEnv> {
   return async (context, next) => {
     const { method, path } = context.req;
     if (probePattern.test(path)) return next();
-    const { headers } = context.req.raw;
     const span = tracer.start(method, {
       kind: "server",
-      parent: readTraceContext(headers.get("traceparent"), headers.get("tracestate")),
+      parent: sentTrace(context.req.raw.headers),
       attributes: { "http.request.method": method, "url.path": path },
     });
     if (span.trace !== null) context.set("trace", span.trace);
