@@ -13,7 +13,7 @@ import type { ExplainSettings } from "../explain/replay.ts";
 import { cloudEventRoutes } from "../ingest/cloudevents.ts";
 import { hookRoutes } from "../ingest/hooks.ts";
 import { ingestRoutes } from "../ingest/ingest.ts";
-import { documentRoute } from "../openapi/document.ts";
+import { documentOf, documentRoute } from "../openapi/document.ts";
 import { referencePageRoute } from "../openapi/reference-page.ts";
 import { checkApiVersion } from "../prefect/api-version.ts";
 import { smallEndpoints } from "../prefect/small-endpoints.ts";
@@ -97,6 +97,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...always,
     ...smallEndpoints(),
   ];
-  routes.push(documentRoute(routes), referencePageRoute(routes));
+  const document = documentOf(routes);
+  routes.push(documentRoute(document), referencePageRoute(document));
   return routes;
 }

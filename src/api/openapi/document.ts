@@ -59,8 +59,17 @@ export function openApiDocument(routes: readonly Route[]) {
   };
 }
 
+/** The document of these routes, made when it is first asked for. */
+export function documentOf(routes: readonly Route[]): () => OpenApiDocument {
+  let made: OpenApiDocument | null = null;
+  return () => {
+    made ??= openApiDocument(routes);
+    return made;
+  };
+}
+
 /** `GET /openapi.json`. Open to everyone: it holds nothing private. */
-export function documentRoute(routes: readonly Route[]): Route {
+export function documentRoute(document: () => OpenApiDocument): Route {
   let text: string | null = null;
   return route(
     {
@@ -73,7 +82,7 @@ export function documentRoute(routes: readonly Route[]): Route {
       answers: { 200: { description: "An OpenAPI document.", schema: z.record(z.string(), z.unknown()) } },
     },
     (_input, context) => {
-      text ??= `${JSON.stringify(openApiDocument(routes), null, 2)}\n`;
+      text ??= `${JSON.stringify(document(), null, 2)}\n`;
       return context.body(text, 200, { "Content-Type": "application/json" });
     },
   );

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
 import { z } from "zod";
 import { type Route, route } from "../http/route.ts";
-import { type OpenApiDocument, openApiDocument } from "./document.ts";
+import type { OpenApiDocument } from "./document.ts";
 import type { JsonSchema } from "./json-schemas.ts";
 import { pageScript, pageStyle } from "./reference-page-assets.ts";
 import { type Html, marked, shape, typeOf } from "./reference-page-schemas.ts";
@@ -56,8 +56,8 @@ const policy = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** The page for these routes. */
-export function referencePageRoute(routes: readonly Route[]): Route {
+/** The page of a document. */
+export function referencePageRoute(document: () => OpenApiDocument): Route {
   let page: string | null = null;
   return route(
     {
@@ -71,7 +71,7 @@ export function referencePageRoute(routes: readonly Route[]): Route {
       answers: { 200: { description: "A web page.", schema: z.string(), type: "text/html" } },
     },
     (_input, context) => {
-      page ??= String(pageOf(openApiDocument(routes)));
+      page ??= String(pageOf(document()));
       return context.html(page, 200, { "Content-Security-Policy": policy });
     },
   );
