@@ -53,7 +53,10 @@ export async function explainPastToAll(
   const nearIds = new Set(near.map(({ id }) => id));
   const coveringThen = explained.filter(covers).sort(byFiredAndName);
   const nearThen = explained.filter((each) => !covers(each) && nearIds.has(each.explanation.automation.id));
-  return answerOf(event, coveringThen, nearThen, { limit, automationCount: automations.length });
+  return answerOf(event, [...coveringThen.slice(0, limit), ...nearThen], {
+    covering: Math.max(0, coveringThen.length - limit),
+    not_covering: automations.length - coveringThen.length - nearThen.length,
+  });
 }
 
 /** Explains what an event would do if it came now. The states of automations are read one by one, so `limit` is small. */
@@ -73,22 +76,17 @@ export async function explainSupposedToAll(
   for (const automation of covering.slice(0, limit)) listed.push(await explain(automation));
   const nearby: Explained[] = [];
   for (const automation of near) nearby.push(await explain(automation));
-  const page = answerOf(event, listed.sort(byFiredAndName), nearby, {
-    limit,
-    automationCount: automations.length,
+  return answerOf(event, [...listed.sort(byFiredAndName), ...nearby], {
+    covering: covering.length - listed.length,
+    not_covering: automations.length - covering.length - near.length,
   });
-  const covers = covering.length - listed.length;
-  const others = page.not_listed.not_covering - covers;
-  return { ...page, not_listed: { covering: covers, not_covering: others } };
 }
 
 function answerOf(
   event: Event,
-  covering: readonly Explained[],
-  near: readonly Explained[],
-  { limit, automationCount }: { readonly limit: number; readonly automationCount: number },
+  listed: readonly Explained[],
+  notListed: { readonly covering: number; readonly not_covering: number },
 ) {
-  const listed = [...covering.slice(0, limit), ...near];
   return {
     event: {
       id: event.id,
@@ -97,10 +95,7 @@ function answerOf(
       received: formatTime(event.received),
     },
     explanations: listed.map(({ explanation, complete }) => ({ ...showExplanation(explanation), complete })),
-    not_listed: {
-      covering: Math.max(0, covering.length - limit),
-      not_covering: automationCount - covering.length - near.length,
-    },
+    not_listed: notListed,
   };
 }
 
