@@ -1,5 +1,6 @@
 /** Compares an expected firing with the actual one, field by field. */
 
+import { isRecord } from "../core/model/record.ts";
 import { formatDuration, formatTime, type Micros } from "../core/model/time.ts";
 import type { ExpectedFiring } from "./case.ts";
 import type { RequestDefinition } from "./case-schema.ts";
@@ -83,7 +84,7 @@ function jsonDifferences(field: string, expected: unknown, got: unknown, isPart:
   if (Array.isArray(expected) && Array.isArray(got) && expected.length === got.length) {
     return expected.flatMap((item, index) => jsonDifferences(`${field}[${index}]`, item, got[index], isPart));
   }
-  if (!isMapping(expected) || !isMapping(got)) return compared(field, expected, got);
+  if (!isRecord(expected) || !isRecord(got)) return compared(field, expected, got);
   const keys = new Set(isPart ? Object.keys(expected) : [...Object.keys(expected), ...Object.keys(got)]);
   return [...keys].flatMap((key) =>
     jsonDifferences(`${field}.${key}`, ownValue(expected, key), ownValue(got, key), isPart),
@@ -97,10 +98,6 @@ function compared(field: string, expected: unknown, got: unknown): Difference[] 
 
 function shownValue(value: unknown): string {
   return value === undefined ? "nothing" : JSON.stringify(value);
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function ownValue(mapping: Readonly<Record<string, unknown>>, key: string): unknown {

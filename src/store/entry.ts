@@ -3,6 +3,7 @@
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { eventOf, type WireEvent } from "../core/model/event.ts";
+import { isRecord } from "../core/model/record.ts";
 import { readStoredTrace, type TraceContext } from "../core/model/trace-context.ts";
 import { TriggerSchema } from "../core/model/trigger.ts";
 import { decodeJson, encodeJson } from "./json.ts";
@@ -96,10 +97,6 @@ function isAutomation(value: unknown): value is Automation {
     isRecord(value["secrets"]) &&
     TriggerSchema.safeParse(value["trigger"]).success
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isLabels(value: unknown): boolean {

@@ -13,6 +13,7 @@ import {
   actionLists,
 } from "../../core/model/automation.ts";
 import { automationView, secretMask } from "../../core/model/automation-view.ts";
+import { isRecord } from "../../core/model/record.ts";
 import { firstReferenceIn, referenceTo, soleReferenceIn } from "../../core/model/reference.ts";
 import { withTriggerIds } from "../../core/model/trigger.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
@@ -96,7 +97,7 @@ function refusal(mistakes: readonly RequestMistake[], sent: unknown): Refusal {
 
 function withoutSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSecrets);
-  if (!isObject(value)) return value;
+  if (!isRecord(value)) return value;
   const entries = Object.entries(value).map(([key, part]) => [
     key,
     key === "secret" ? secretMask : withoutSecrets(part),
@@ -106,7 +107,7 @@ function withoutSecrets(value: unknown): unknown {
 
 /** The body, with stand-ins replaced by the real actions and trigger. */
 function meantBy(sent: unknown, { previous, workspace, fromPrefect }: InputContext): unknown {
-  if (!isObject(sent)) return sent;
+  if (!isRecord(sent)) return sent;
   const meant: Record<string, unknown> = { ...sent };
   const view = previous === null ? null : automationView(previous);
   const known = view === null ? [] : actionLists.flatMap((list) => view[list]);
@@ -128,7 +129,7 @@ function meantBy(sent: unknown, { previous, workspace, fromPrefect }: InputConte
 
 /** A composite trigger is recognized by its children, even when its type was left out. */
 function withTypes(trigger: unknown): unknown {
-  if (!isObject(trigger) || !Array.isArray(trigger["triggers"])) return trigger;
+  if (!isRecord(trigger) || !Array.isArray(trigger["triggers"])) return trigger;
   const type = trigger["type"] ?? ("require" in trigger ? "compound" : "sequence");
   return { ...trigger, type, triggers: trigger["triggers"].map(withTypes) };
 }
@@ -221,8 +222,4 @@ function storedSecret(
     if (Object.hasOwn(previous.secrets, name)) return previous.secrets[name] ?? null;
   }
   return null;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

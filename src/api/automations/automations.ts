@@ -14,10 +14,10 @@ import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { type Micros, millisecond } from "../../core/model/time.ts";
 import { announceChange, announceDeletions } from "../../store/announce.ts";
 import type { Log } from "../../store/log.ts";
-import { DetailSchema } from "../http/answers.ts";
 import { Refusal } from "../http/refusal.ts";
 import { jsonBody, jsonBodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
+import { fromFile, refuseFromFile } from "../http/rule-file.ts";
 import type { ApiEnv } from "../http/tenant.ts";
 import { isPrefectClient, prefectView } from "../prefect/action-stand-ins.ts";
 import { AutomationViewSchema } from "./automation-answers.ts";
@@ -44,7 +44,6 @@ const byResource = z.object({
   resource: z.string().meta({ description: "The id of a resource. It may contain slashes." }),
 });
 const stored = { description: "The automation as it is stored.", schema: AutomationViewSchema };
-const fromFile = { description: "A rule file defines it; `detail` names the file.", schema: DetailSchema };
 const queryExamples = {
   everything: {},
   byTag: {
@@ -218,7 +217,7 @@ export function automationRoutes(): Route[] {
       },
       async ({ tenant: { log }, params, body }, context) => {
         await change(log, params.id, (current) => {
-          refuseFromFile(current);
+          refuseFromFile(current.name, current.source);
           return readAutomation(body, inputContext(context, current));
         });
         return context.body(null, 204);
@@ -256,7 +255,7 @@ export function automationRoutes(): Route[] {
       },
       async ({ tenant: { log }, params }, context) => {
         const automation = await automationOf(log, params.id);
-        refuseFromFile(automation);
+        refuseFromFile(automation.name, automation.source);
         const { id } = automation;
         // Someone else may have deleted it since it was read.
         if ((await log.deleteAutomations([id], announceDeletions([automation]))) === 0) throw notFound();
@@ -310,12 +309,6 @@ function answer(
 
 function notFound(): Refusal {
   return new Refusal(404, "not_found", { exception_message: "Automation not found" });
-}
-
-function refuseFromFile({ name, source }: Automation): void {
-  if (source.kind !== "file") return;
-  const detail = `${JSON.stringify(name)} is defined in ${source.file}; change it there`;
-  throw new Refusal(409, "from_file", { detail });
 }
 
 /** The id and name of the automation that a resource id refers to, if it refers to one. */

@@ -24,6 +24,7 @@ import { DetailSchema, IdSchema, TimeSchema } from "../http/answers.ts";
 import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { jsonBodyForHandler, type UncheckedBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
+import { fromFile, refuseFromFile } from "../http/rule-file.ts";
 
 const viewFields = { id: IdSchema, source: SourceSchema, created: TimeSchema, updated: TimeSchema };
 const [webhook, slack, teams, discord, pagerDuty, email] = DestinationSchema.options;
@@ -43,10 +44,6 @@ const byIdOrName = z.object({ id: z.string().meta({ description: "The destinatio
 const stored = {
   description: "The destination as it is stored, with secrets masked.",
   schema: DestinationViewSchema,
-};
-const fromFile = {
-  description: "A rule file defines it; `detail` names the file.",
-  schema: DetailSchema,
 };
 const examples = {
   webhook: {
@@ -142,7 +139,7 @@ export function destinationRoutes(): Route[] {
       },
       async ({ tenant: { log }, params, body }, context) => {
         const current = await destinationOf(log, params.id);
-        refuseFromFile(current);
+        refuseFromFile(current.definition.name, current.source);
         const definition = readDestination(body, current.definition);
         if (definition.name !== current.definition.name) {
           const msg = `A destination cannot be renamed; its name is ${JSON.stringify(current.definition.name)}. Create another destination`;
@@ -171,7 +168,7 @@ export function destinationRoutes(): Route[] {
       },
       async ({ tenant: { log }, params }, context) => {
         const destination = await destinationOf(log, params.id);
-        refuseFromFile(destination);
+        refuseFromFile(destination.definition.name, destination.source);
         if ((await log.destinations.delete([destination.id])) === 0) throw notFound();
         return context.body(null, 204);
       },
@@ -237,12 +234,6 @@ function withoutMasks(value: unknown, previous: DestinationDefinition | null): u
     if (fields[inner ?? key] === secretMask) fields[inner ?? key] = secret;
   }
   return unmasked;
-}
-
-function refuseFromFile({ definition, source }: Destination): void {
-  if (source.kind !== "file") return;
-  const detail = `${JSON.stringify(definition.name)} is defined in ${source.file}; change it there`;
-  throw new Refusal(409, "from_file", { detail });
 }
 
 function notFound(): Refusal {

@@ -11,6 +11,7 @@ import type { Logger } from "pino";
 import { WebSocketServer } from "ws";
 import { z } from "zod";
 import { eventBytesMax } from "../../core/model/limits.ts";
+import { isRecord } from "../../core/model/record.ts";
 import { millisecond } from "../../core/model/time.ts";
 import { EventFilterSchema, resolveFilter } from "../../history/filter.ts";
 import { isHistoryUnavailable } from "../events/events.ts";
@@ -284,10 +285,6 @@ function parsed(text: string | null): unknown {
   } catch {
     return null;
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }
 
 /** Answers a handshake with an HTTP response, and closes the connection. */
