@@ -9,12 +9,18 @@
  * A mutant that survives is printed with its place. It shows a missing test, or it changes nothing that matters: what
  * only saves time, and what only a message says. Texts are not mutated.
  *
- * Run: npm run mutate -- PART [FILE ...]   for example: npm run mutate -- delivery endpoints.ts worker.ts
+ * A whole part can take hours. `--share 0.1` mutates a random tenth of its lines instead; the seed comes from the commit,
+ * and TRIPLINE_TEST_SEED=123 draws other lines.
+ *
+ * Run: npm run mutate -- PART [FILE ...] [--share SHARE]   for example: npm run mutate -- delivery endpoints.ts worker.ts
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { chooseSeed } from "../test/support/seed.ts";
 
 const root = resolve(import.meta.dirname, "..");
 // Below node_modules, so that Stryker finds the project's own vitest by walking up.
@@ -28,7 +34,14 @@ const furtherTests: Readonly<Record<string, readonly string[]>> = {
   delivery: ["test/contract"],
 };
 
-function main([part, ...files]: readonly string[]): void {
+const seed = chooseSeed(process.env["TRIPLINE_TEST_SEED"]);
+
+function main(): void {
+  const { values, positionals } = parseArgs({
+    options: { share: { type: "string" } },
+    allowPositionals: true,
+  });
+  const [part, ...files] = positionals;
   const parts = readdirSync(join(root, "src"));
   if (part === undefined || !parts.includes(part)) {
     fail(`Name a part of src/: npm run mutate -- ${parts.join("|")} [FILE ...]`);
@@ -37,7 +50,8 @@ function main([part, ...files]: readonly string[]): void {
     run(process.execPath, join(root, "scripts", "mutate-core.ts"), ...files);
     return;
   }
-  const mutated = sourcesOf(part, files);
+  const sources = sourcesOf(part, files);
+  const mutated = values.share === undefined ? sources : drawLines(sources, Number(values.share));
   installStryker();
   const config = join(toolFolder, `${part}.json`);
   writeFileSync(config, JSON.stringify(configOf(part, mutated), null, 2));
@@ -50,6 +64,29 @@ function sourcesOf(part: string, words: readonly string[]): string[] {
   const unknown = words.filter((word) => !all.some((path) => path.endsWith(word)));
   if (unknown.length > 0) fail(`src/${part} has no file ${unknown.join(", ")}.`);
   return words.length === 0 ? all : all.filter((path) => words.some((word) => path.endsWith(word)));
+}
+
+/** Lines in a row that are drawn together: a mutant counts only if all of it is among them. */
+const drawnLineCount = 10;
+
+/** Ranges of lines, as Stryker takes them, that hold about this share of the files. */
+function drawLines(paths: readonly string[], share: number): string[] {
+  if (!(share > 0 && share <= 1)) fail("--share must be above 0 and at most 1.");
+  return paths.flatMap((path) => {
+    const lineCount = readFileSync(join(root, path), "utf8").split("\n").length;
+    const starts = Array.from(
+      { length: Math.ceil(lineCount / drawnLineCount) },
+      (_, index) => index * drawnLineCount + 1,
+    );
+    return starts
+      .filter((start) => drawBetween0And1(`${path}:${start}`) < share)
+      .map((start) => `${path}:${start}-${start + drawnLineCount - 1}`);
+  });
+}
+
+/** Always the same number for one place and seed. */
+function drawBetween0And1(place: string): number {
+  return createHash("sha256").update(`${seed} ${place}`).digest().readUInt32BE() / 2 ** 32;
 }
 
 function installStryker(): void {
@@ -67,7 +104,12 @@ function configOf(part: string, mutated: readonly string[]): object {
   );
   const vitestConfig = join(toolFolder, `${part}.vitest.mjs`);
   const vitest = {
-    test: { include: tests.map((path) => `${path}/**/*.test.ts`), testTimeout: 60_000, hookTimeout: 60_000 },
+    test: {
+      include: tests.map((path) => `${path}/**/*.test.ts`),
+      env: { TRIPLINE_TEST_SEED: String(seed) },
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+    },
   };
   writeFileSync(vitestConfig, `export default ${JSON.stringify(vitest)};\n`);
   return {
@@ -102,4 +144,4 @@ function fail(message: string): never {
   process.exit(2);
 }
 
-main(process.argv.slice(2));
+main();
