@@ -14,13 +14,13 @@ import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
-/** A store as a suite sees it: by several owners, with a log to write to and time that passes. */
+/** What the suite needs of a store: several owners, a log to write to, and time that passes. */
 interface Subject {
   storeOf(owner: string): ShardStore;
   append(...ids: string[]): Promise<void>;
   putAutomation(name: string): Promise<void>;
   trimAll(): Promise<void>;
-  /** Waits until the work is done, while time passes as the store sees it. */
+  /** Waits for the work while the store's time passes. */
   pass<T>(ms: number, work: Promise<T>): Promise<T>;
 }
 
@@ -168,13 +168,13 @@ describe.each([
     expect((await store.read(startOfLog, { count: 1, blockMs: 0 })).entries).toEqual([]);
   });
 
-  test("rejects what its owner sent before it claimed again", async () => {
+  test("rejects a commit that its owner sent under an earlier claim", async () => {
     const before = await epochOf(store);
     await epochOf(store);
     expect(await store.commit(fullCommit(before, 1))).toBe("fenced");
   });
 
-  // A commit whose reply was lost must not be made again, nor one that follows a commit which never arrived.
+  // A commit whose reply was lost must not be applied twice, and none may follow a commit that never arrived.
   test("accepts each commit once, and in order", async () => {
     const epoch = await epochOf(store);
     expect(await store.commit(fullCommit(epoch, 2))).toBe("out of step");
@@ -183,8 +183,8 @@ describe.each([
     expect(await store.outbox(10)).toHaveLength(1);
   });
 
-  // When a network breaks, a hundred thousand devices fall silent in the same moment. A commit that failed at its size
-  // would fail again at each attempt, and nothing would fire any more.
+  // When a network breaks, a hundred thousand devices fall silent at the same moment. If a commit were too large,
+  // each attempt would fail, and nothing would fire again.
   test("accepts a very large commit", async () => {
     const epoch = await epochOf(store);
     const changes = Array.from({ length: 100_000 }, (_, index) => ({
@@ -196,28 +196,28 @@ describe.each([
     const { state } = await store.load();
     expect(state.size).toBe(100_000);
     expect(state.get("f99999")).toBe("99999");
-    const gone = changes.map(({ field }) => ({ field, value: null }));
-    expect(await store.commit({ ...fullCommit(epoch, 2), changes: gone })).toBe("committed");
+    const deletions = changes.map(({ field }) => ({ field, value: null }));
+    expect(await store.commit({ ...fullCommit(epoch, 2), changes: deletions })).toBe("committed");
     expect((await store.load()).state.size).toBe(0);
   });
 
-  test("reads after a position, and returns the time at which there was nothing more", async () => {
+  test("reads from a position on, and returns the time at which it reached the end of the log", async () => {
     await world.append("e1", "e2", "e3");
-    const some = await store.read(startOfLog, { count: 2, blockMs: 0 });
-    expect(some.entries).toMatchObject([{ event: { id: "e1" } }, { event: { id: "e2" } }]);
-    expect(some).toMatchObject({ readCount: 2, entryCount: 3 });
-    const rest = await store.read(some.position, { count: 2, blockMs: 0 });
-    expect(rest.entries).toMatchObject([{ event: { id: "e3" } }]);
-    const none = await store.read(rest.position, { count: 2, blockMs: 0 });
-    expect(none).toMatchObject({ entries: [], position: rest.position, readCount: 0 });
-    expect(none.now % 1_000).toBe(0);
-    expect(none.now).toBeGreaterThanOrEqual(receivedAt(rest.position));
+    const firstRead = await store.read(startOfLog, { count: 2, blockMs: 0 });
+    expect(firstRead.entries).toMatchObject([{ event: { id: "e1" } }, { event: { id: "e2" } }]);
+    expect(firstRead).toMatchObject({ readCount: 2, entryCount: 3 });
+    const secondRead = await store.read(firstRead.position, { count: 2, blockMs: 0 });
+    expect(secondRead.entries).toMatchObject([{ event: { id: "e3" } }]);
+    const emptyRead = await store.read(secondRead.position, { count: 2, blockMs: 0 });
+    expect(emptyRead).toMatchObject({ entries: [], position: secondRead.position, readCount: 0 });
+    expect(emptyRead.now % 1_000).toBe(0);
+    expect(emptyRead.now).toBeGreaterThanOrEqual(receivedAt(secondRead.position));
     await world.append("e4");
-    const later = await store.read(rest.position, { count: 2, blockMs: 0 });
-    expect(later.entries[0]?.received).toBeGreaterThanOrEqual(none.now);
+    const laterRead = await store.read(secondRead.position, { count: 2, blockMs: 0 });
+    expect(laterRead.entries[0]?.received).toBeGreaterThanOrEqual(emptyRead.now);
   });
 
-  test("waits until there is an entry, and no longer", async () => {
+  test("waits until an entry arrives or the time is up", async () => {
     const waiting = store.read(startOfLog, { count: 1, blockMs: 5_000 });
     await world.append("e1");
     expect((await world.pass(1, waiting)).entries).toMatchObject([{ event: { id: "e1" } }]);
@@ -235,7 +235,7 @@ describe.each([
     expect((await world.pass(1, again)).entries).toHaveLength(1);
   });
 
-  test("reads back from a position, newest first", async () => {
+  test("reads backward from a position, newest first", async () => {
     await world.append("e1", "e2", "e3");
     const { position } = await store.read(startOfLog, { count: 10, blockMs: 0 });
     const newest = await store.readBack(position, startOfLog, 2);
@@ -262,8 +262,8 @@ describe.each([
   });
 });
 
-// A state that an older version wrote may hold halves; what is committed from it goes to every reader and receiver.
-test("no part of a commit contains half of a surrogate pair", async () => {
+// State written by an older version may contain such halves, and a commit made from it reaches every reader.
+test("no part of a commit contains half a surrogate pair", async () => {
   const store = redisSubject().storeOf("one");
   const cut = "cut \ud83d";
   const commit = {
@@ -306,7 +306,7 @@ function eventWith(id: string): WireEvent {
   };
 }
 
-// The store never looks into an invocation but for its id.
+// The store uses nothing of an invocation except its id.
 function invocationWith(id: string): Invocation {
   return { id, actionIndex: 0, lineage: [], firingEventId: randomUUID() } as unknown as Invocation;
 }

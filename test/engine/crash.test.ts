@@ -33,7 +33,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("an engine that is killed with -9 again and again fires exactly once each time", async () => {
+test("an engine that is killed again and again (SIGKILL) misses no firing and repeats none", async () => {
   const log = new Log(redis, workspace);
   const everyThird = { expect: ["pump.failed"], threshold: 3 };
   await log.putAutomations([
@@ -50,7 +50,7 @@ test("an engine that is killed with -9 again and again fires exactly once each t
       const event = { id, occurred, event: "pump.failed", resource, related: [], payload: {}, follows: null };
       await log.appendEvents([{ event }]);
       sent.push(id);
-      await new Promise((resolve) => setTimeout(resolve, 1)); // room for the engine on a small machine
+      await new Promise((resolve) => setTimeout(resolve, 1)); // leaves the engine some CPU time on a small machine
     }
   })();
   for (let round = 0; round < 4; round += 1) {
@@ -70,14 +70,14 @@ test("an engine that is killed with -9 again and again fires exactly once each t
     expect(await redis.hget(cursor, "position")).toBe(await log.lastPosition());
     expect(await redis.xlen(outbox)).toBe(0);
   }, waiting);
-  const found = await queuedInvocations(redis);
-  const each = found.filter(({ automation }) => automation.name === "each");
+  const invocations = await queuedInvocations(redis);
+  const each = invocations.filter(({ automation }) => automation.name === "each");
   expect(each.map(({ firing }) => firing.triggering_event?.id).sort()).toEqual(sent.toSorted());
-  expect(found.length).toBe(sent.length + Math.floor(sent.length / 3));
-  const told = (await log.read("0-0", { count: 100_000 })).filter(
+  expect(invocations.length).toBe(sent.length + Math.floor(sent.length / 3));
+  const firingEvents = (await log.read("0-0", { count: 100_000 })).filter(
     (entry) => entry.kind === "event" && entry.event.name === "prefect-cloud.automation.triggered",
   );
-  expect(told).toHaveLength(found.length);
+  expect(firingEvents).toHaveLength(invocations.length);
 });
 
 /** Starts an engine and waits until it owns the shard. */

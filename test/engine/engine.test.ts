@@ -157,7 +157,7 @@ describe("an engine", () => {
 });
 
 describe("an engine in trouble", () => {
-  // What it met may be met again, so it must neither spin nor die: another owner may do better.
+  // The cause may last, so the engine must neither retry in a tight loop nor give up.
   test("logs that its state cannot be read, and continues once it can", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     const first = await start();
@@ -189,7 +189,7 @@ describe("an engine in trouble", () => {
 });
 
 describe("two engines", () => {
-  test("share nothing: one owns the shard, and the other takes over as soon as it is stopped", async () => {
+  test("take turns: one owns the shard, and the other takes over as soon as the first is stopped", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     const owners = new Set<string>();
     const owned = (name: string) => (_shard: number, isOwner: boolean) =>
@@ -204,8 +204,8 @@ describe("two engines", () => {
     await vi.waitFor(async () => expect(await firings()).toHaveLength(1), waiting);
   });
 
-  // What a crash leaves behind is a lease that nobody renews.
-  test("replace each other when the owner dies, after its lease", async () => {
+  // A crash leaves behind a lease that nobody renews.
+  test("take over from a crashed owner once its lease expires", async () => {
     const { lease, epoch } = shardKeys(workspace, 0);
     await redis.set(epoch, "7");
     await redis.set(lease, "a process that died", "PX", 800);
@@ -234,11 +234,13 @@ describe("two engines", () => {
 describe("the outbox", () => {
   test("keeps what an engine committed but never dispatched", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
-    const nowhere = { addInvocations: () => Promise.reject(new RedisUnreachable("the queue is away")) };
-    const dies = await start({ queue: nowhere });
+    const unavailableQueue = {
+      addInvocations: () => Promise.reject(new RedisUnreachable("the queue is unavailable")),
+    };
+    const failing = await start({ queue: unavailableQueue });
     await log.appendEvents([{ event: eventNamed("pump.failed") }]);
     await vi.waitFor(async () => expect(await redis.xlen(shardKeys(workspace, 0).outbox)).toBe(1), waiting);
-    await dies.stop();
+    await failing.stop();
     expect(await queuedInvocations(redis)).toEqual([]);
 
     await start();
@@ -246,17 +248,17 @@ describe("the outbox", () => {
     await vi.waitFor(async () => expect(await redis.xlen(shardKeys(workspace, 0).outbox)).toBe(0), waiting);
   });
 
-  test("is dispatched again when the first attempt may have succeeded, which adds nothing to the queue", async () => {
+  test("is dispatched again when a reply is lost, and the queue still holds each invocation once", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     let additionCount = 0;
-    const forgetful = {
+    const queueWithLostReply = {
       async addInvocations(added: readonly Invocation[]) {
         await queue.addInvocations(added);
         additionCount += 1;
         if (additionCount === 1) throw new RedisUnreachable("the reply was lost");
       },
     };
-    await start({ queue: forgetful });
+    await start({ queue: queueWithLostReply });
     await log.appendEvents([{ event: eventNamed("pump.failed") }]);
     await vi.waitFor(async () => expect(await redis.xlen(shardKeys(workspace, 0).outbox)).toBe(0), waiting);
     await vi.waitFor(() => expect(additionCount).toBe(2), waiting);
@@ -265,7 +267,7 @@ describe("the outbox", () => {
 });
 
 describe("when Redis", () => {
-  test("is killed and restarted in mid-work, nothing is lost and nothing counted twice", async () => {
+  test("is killed and restarted in the middle of its work, nothing is lost and nothing is counted twice", async () => {
     const everyThird = { expect: ["pump.failed"], threshold: 3 };
     await log.putAutomations([
       greenhouseAutomation("each"),
@@ -277,7 +279,7 @@ describe("when Redis", () => {
     const sending = (async () => {
       while (!stopped) {
         const event = eventNamed("pump.failed");
-        // As a client does: again and again until it is acknowledged, with the same id.
+        // Like a client: retries with the same id until it is acknowledged.
         while (!(await isAcknowledged(event))) await new Promise((resolve) => setTimeout(resolve, 20));
         accepted.push(event.id);
       }
@@ -301,18 +303,18 @@ describe("when Redis", () => {
     expect(await firings()).toHaveLength(expected);
   });
 
-  // As when Redis writes its file every second, and the last second is lost.
+  // This happens when Redis writes its file every second and the last second is lost.
   test("falls back to an earlier state, so does the engine", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);
     await start();
     await log.appendEvents([{ event: eventNamed("pump.failed") }]);
     await allConsumed();
-    const moment = await snapshot();
+    const earlier = await takeSnapshot();
     await log.appendEvents([{ event: eventNamed("pump.failed") }]);
     await allConsumed();
     expect(await firings()).toHaveLength(2);
 
-    await fallBack(moment);
+    await restoreSnapshot(earlier);
     await log.appendEvents([{ event: eventNamed("pump.failed") }]);
     await vi.waitFor(async () => expect(await firings()).toHaveLength(2), waiting);
     await allConsumed();
@@ -362,7 +364,7 @@ async function isAcknowledged(event: WireEvent): Promise<boolean> {
   }
 }
 
-/** The events of the log that tell of firings. */
+/** The events in the log that announce firings. */
 async function firings(): Promise<LogEntry[]> {
   const entries = await log.read("0-0", { count: 100_000 });
   return entries.filter(
@@ -378,9 +380,9 @@ async function allConsumed(): Promise<void> {
   }, waiting);
 }
 
-type Moment = readonly (readonly [key: string, dump: Buffer])[];
+type Snapshot = readonly (readonly [key: string, dump: Buffer])[];
 
-async function snapshot(): Promise<Moment> {
+async function takeSnapshot(): Promise<Snapshot> {
   const { cursor, state, outbox } = shardKeys(workspace, 0);
   const keys = [workspaceKeys(workspace).log, cursor, state, outbox];
   const dumps: [string, Buffer][] = [];
@@ -391,8 +393,8 @@ async function snapshot(): Promise<Moment> {
   return dumps;
 }
 
-async function fallBack(moment: Moment): Promise<void> {
+async function restoreSnapshot(snapshot: Snapshot): Promise<void> {
   const transaction = redis.multi();
-  for (const [key, dump] of moment) transaction.restore(key, 0, dump, "REPLACE");
+  for (const [key, dump] of snapshot) transaction.restore(key, 0, dump, "REPLACE");
   await transaction.exec();
 }

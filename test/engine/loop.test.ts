@@ -86,7 +86,7 @@ describe("spans", () => {
     ]);
   });
 
-  test("for an absence start a trace, with a link to the last event seen", async () => {
+  test("start a new trace for an absence, with a link to the last event seen", async () => {
     const silence = {
       posture: "Proactive",
       after: ["pump.started"],
@@ -122,7 +122,7 @@ describe("the loop", () => {
     expect(invocations).toHaveLength(1);
   });
 
-  test("commits little at a time when much is due after a long pause", async () => {
+  test("commits in small steps when much is due after a long pause", async () => {
     const heartbeat = { posture: "Proactive", expect: ["pump.beat"], within: 10 };
     world.putAutomations([greenhouseAutomation("heartbeat", { trigger: heartbeat })]);
     start();

@@ -1,4 +1,4 @@
-/** How a shard starts over, in virtual time. What it computes: loop.test.ts and test/simulation. */
+/** How a shard restarts after failures, in virtual time. loop.test.ts and test/simulation test what it computes. */
 
 import { beforeEach, expect, test } from "vitest";
 import type { Invocation } from "../../src/core/model/invocation.ts";
@@ -42,28 +42,28 @@ function start(store: MemoryShardStore): { stop: () => Promise<void>; invocation
 /** Fails in one of its methods for as long as `error` is set. */
 class FailingStore extends MemoryShardStore {
   error: Error | null = null;
-  readonly #at: "claim" | "commit";
+  readonly #failingMethod: "claim" | "commit";
   claimCount = 0;
 
-  constructor(at: "claim" | "commit") {
+  constructor(failingMethod: "claim" | "commit") {
     super(world, 0, "owner");
-    this.#at = at;
+    this.#failingMethod = failingMethod;
   }
 
   override async claim(leaseMs: number) {
     this.claimCount += 1;
-    if (this.#at === "claim" && this.error !== null) throw this.error;
+    if (this.#failingMethod === "claim" && this.error !== null) throw this.error;
     return super.claim(leaseMs);
   }
 
   override async commit(commit: Parameters<MemoryShardStore["commit"]>[0]) {
-    if (this.#at === "commit" && this.error !== null) throw this.error;
+    if (this.#failingMethod === "commit" && this.error !== null) throw this.error;
     return super.commit(commit);
   }
 }
 
-// Each start reads the whole state again, from a Redis that has trouble enough.
-test("a shard whose commits fail because Redis is full starts over at longer and longer intervals", async () => {
+// Each restart reads the whole state again, from a Redis that is already overloaded.
+test("a shard whose commits fail because Redis is full restarts at longer and longer intervals", async () => {
   const store = new FailingStore("commit");
   store.error = new RedisUnreachable(new Error("OOM command not allowed"));
   const shard = start(store);
@@ -79,7 +79,7 @@ test("a shard whose commits fail because Redis is full starts over at longer and
   await shard.stop();
 });
 
-test("a shard is taken over within half a second after Redis is back, however long the outage was", async () => {
+test("a shard is claimed within half a second after Redis is back, however long the outage was", async () => {
   const store = new FailingStore("claim");
   store.error = new RedisUnreachable(new Error("not connected"));
   const shard = start(store);
@@ -92,7 +92,7 @@ test("a shard is taken over within half a second after Redis is back, however lo
   await shard.stop();
 });
 
-test("a shard that keeps failing with an internal error retries every 30 seconds in the end, and reports each failure", async () => {
+test("a shard that keeps failing with an internal error backs off to one retry every 30 seconds, and logs each failure", async () => {
   const store = new FailingStore("commit");
   store.error = new TypeError("wrong");
   const shard = start(store);

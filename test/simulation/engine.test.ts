@@ -22,9 +22,9 @@ const startMs = Date.UTC(2026, 2, 1);
 const leaseMs = 6_000;
 const silent = { info() {}, warn() {} };
 
-// Whatever dies, repeats, is late or lost on the way: what is handed to the queue in the end, and what the log says of
-// it, must be what one core says that was never interrupted.
-describe("an engine among faults", () => {
+// Whatever crashes, repeats, is delayed or is lost: the queue and the log must end up with exactly the firings of one
+// core that was never interrupted.
+describe("an engine under faults", () => {
   test.each(seeds)("fires the same as an uninterrupted core (seed %i)", async (seed) => {
     try {
       await simulate(seed);
@@ -44,14 +44,14 @@ async function simulate(seed: number): Promise<void> {
   const clockJumps = random.chance(0.5);
   const shardCount = random.integer(1, 2);
   let faultProbability = random.pick([0.01, 0.05, 0.2]);
-  const faultsOfProgram: unknown[] = [];
+  const programErrors: unknown[] = [];
 
   const start = (owner: string) => {
     const faulty = new FaultyProcess(random, clock, () => faultProbability);
     const stop = new AbortController();
     const ended = Array.from({ length: shardCount }, (_, shard) => {
       const store = new FaultyStore(new MemoryShardStore(world, shard, owner), faulty);
-      const logger = { ...silent, error: (fields: object) => void faultsOfProgram.push(fields) };
+      const logger = { ...silent, error: (fields: object) => void programErrors.push(fields) };
       const ports = { store, queue: queue.seenBy(faulty), clock, logger, metrics: {} };
       return runShard(ports, { shard, shardCount, leaseMs }, stop.signal);
     });
@@ -83,7 +83,7 @@ async function simulate(seed: number): Promise<void> {
 
   // The faults stop; everything must finish.
   faultProbability = 0;
-  await clock.pass(30_000); // the last ones strike
+  await clock.pass(30_000); // the last pauses end
   for (const [index, { faulty }] of processes.entries()) {
     if (faulty.dead) processes[index] = start(`process ${processCount++}`);
   }
@@ -92,11 +92,11 @@ async function simulate(seed: number): Promise<void> {
   await clock.pass(1_000);
   await Promise.all(processes.flatMap(({ ended }) => ended));
 
-  expect(faultsOfProgram).toEqual([]);
+  expect(programErrors).toEqual([]);
   const expected = uninterrupted(world, shardCount, clockJumps);
   const invocations = expected.flatMap((firing) => invocationsOf(firing));
-  expect(expected.length, "the simulation should bring something about").toBeGreaterThan(0);
-  // First by a line each: a difference between whole invocations is hard to read.
+  expect(expected.length, "the simulation should cause firings").toBeGreaterThan(0);
+  // Compare one line for each first: a diff of whole invocations is hard to read.
   expect(linesOf([...queue.invocations.values()])).toEqual(linesOf(invocations));
   for (const invocation of invocations) {
     expect(JSON.stringify(queue.invocations.get(invocation.id))).toBe(JSON.stringify(invocation));
@@ -115,10 +115,10 @@ async function simulate(seed: number): Promise<void> {
 }
 
 /**
- * What one core per shard says that consumes the log in one go.
+ * The firings of one core per shard that consumes the log in one go.
  *
- * @param clockJumps then time passes for it where the commits say it did: a watermark that was reached while the
- *   store's clock was ahead is part of what happened
+ * @param clockJumps whether to advance the core with each commit, not only with the last: a watermark that was reached
+ *   while the store's clock was ahead is part of what happened
  */
 function uninterrupted(world: MemoryWorld, shardCount: number, clockJumps: boolean): Firing[] {
   return Array.from({ length: shardCount }, (_, shard) => {

@@ -1,4 +1,4 @@
-/** A process of the simulation, whose every step towards the world may go wrong. */
+/** A process of the simulation, in which every call to the store or the queue may fail. */
 
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import type {
@@ -18,7 +18,7 @@ import type { VirtualClock } from "../support/virtual-clock.ts";
 
 const kinds = ["crash before", "crash after", "unreachable", "lost reply", "pause"] as const;
 
-/** What the steps of one process share: it lives, sleeps and dies as one. */
+/** What the calls of one process share: a crash or a pause affects them all. */
 export class FaultyProcess {
   dead = false;
   #pausedUntil = 0;
@@ -35,7 +35,7 @@ export class FaultyProcess {
   async step<T>(operation: () => Promise<T>): Promise<T> {
     const fault = this.#random.chance(this.#probability()) ? this.#random.pick(kinds) : null;
     if (fault === "crash before") this.dead = true;
-    // A stopped process, a long collection of garbage: it goes on later, not knowing.
+    // Like a suspended process or a long garbage collection: it continues later without noticing.
     if (fault === "pause") this.#pausedUntil = this.#clock.now() + this.#random.integer(1, 20_000);
     if (this.#pausedUntil > this.#clock.now()) await this.#clock.sleep(this.#pausedUntil - this.#clock.now());
     if (this.dead) await never();
@@ -95,7 +95,7 @@ export class FaultyStore implements ShardStore {
   }
 }
 
-/** A queue that remembers what it was given, by id, as BullMQ does. */
+/** A queue that keeps each invocation once, by its id, as BullMQ does. */
 export class MemoryQueue {
   readonly invocations = new Map<string, Invocation>();
 

@@ -55,7 +55,7 @@ export function randomAutomation(random: Random, name: string): Automation {
   });
 }
 
-/** @param nowMs the sender's time; some events took long on their way, some follow another */
+/** @param nowMs the sender's time; some events arrive late, and some follow another */
 export function randomEvent(random: Random, nowMs: number, earlier: readonly WireEvent[]): WireEvent {
   const delay = random.chance(0.2) ? random.integer(0, 15_000) : random.integer(0, 500);
   return {

@@ -33,7 +33,7 @@ beforeEach(async () => {
 const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=a b";
 
 describe("events", () => {
-  // A trace is for watching. A program that writes nonsense into it must not make an event disappear.
+  // A program that writes an invalid trace must not make an event disappear.
   test("with an invalid trace are read without it", async () => {
     const body = JSON.stringify(eventNamed("pump.started"));
     const { log: key } = workspaceKeys("greenhouse");
@@ -70,13 +70,13 @@ describe("events", () => {
     expect(appended[0]!.received).toBe(receivedAt(appended[0]!.position));
   });
 
-  // Prefect's client cannot parse it, so that one such event would end every stream that it is in.
-  test("never contain half of a surrogate pair, even if the sender cut a text inside an emoji", async () => {
-    const halves = ["cut 😀".slice(0, -1), "😀 cut".slice(1), "\\ud83d is none 😀"];
+  // Prefect's client cannot parse half a pair: a single such event would end every stream that contains it.
+  test("never contain half a surrogate pair, even if the sender cut a text inside an emoji", async () => {
+    const halves = ["cut 😀".slice(0, -1), "😀 cut".slice(1), "\\ud83d is text 😀"];
     const event = { ...eventNamed("vent.jammed"), payload: { halves, [halves[0]!]: 1 } };
     await log.appendEvents([{ event }]);
     await log.putAutomations([greenhouseAutomation(halves[0]!)], () => ({ event }));
-    const mended = ["cut \ufffd", "\ufffd cut", "\\ud83d is none 😀"];
+    const mended = ["cut \ufffd", "\ufffd cut", "\\ud83d is text 😀"];
     const payload = { halves: mended, [mended[0]!]: 1 };
     expect(await log.read(startOfLog, { count: 10 })).toMatchObject([
       { event: { wire: { payload } } },
@@ -86,8 +86,8 @@ describe("events", () => {
     expect(await log.automations()).toMatchObject([{ name: mended[0] }]);
   });
 
-  test("are read without the half surrogate pairs that another program wrote", async () => {
-    const { event } = { event: eventNamed("vent.jammed") };
+  test("are read without half surrogate pairs, even if another program wrote them", async () => {
+    const event = eventNamed("vent.jammed");
     const halves = { first: "cut \ud83d", second: "\ude00 cut", whole: "😀", upper: "\ud83d" };
     const escaped = JSON.stringify({ ...event, payload: halves }).replace(
       '"😀"',
@@ -101,15 +101,15 @@ describe("events", () => {
 
   test("are appended in batches of thousands, with no other event in between", async () => {
     const batch = () => Array.from({ length: 3_000 }, () => ({ event: eventNamed("pump.started") }));
-    const [one, two] = [batch(), batch()];
-    await Promise.all([log.appendEvents(one), new Log(redis, "greenhouse").appendEvents(two)]);
+    const [first, second] = [batch(), batch()];
+    await Promise.all([log.appendEvents(first), new Log(redis, "greenhouse").appendEvents(second)]);
     const ids = (await log.read(startOfLog, { count: 10_000 })).map((entry) =>
       entry.kind === "event" ? entry.event.id : null,
     );
-    expect(ids).toEqual([...one, ...two].map(({ event }) => event.id));
+    expect(ids).toEqual([...first, ...second].map(({ event }) => event.id));
   });
 
-  test("are rejected as a whole when Redis is full", async () => {
+  test("are all rejected when Redis is full", async () => {
     await redis.config("SET", "maxmemory", "1");
     try {
       await expect(
@@ -153,14 +153,14 @@ describe("automations", () => {
 });
 
 describe("reading", () => {
-  test("skips entries that another program has written, counts them, and reports their positions", async () => {
+  test("skips entries that it cannot read, counts them, and reports their positions", async () => {
     const { log: stream } = workspaceKeys("greenhouse");
     const bodies = ["{", "null", '{"id":"x"}', JSON.stringify({ ...eventNamed("a"), resource: { n: 1 } })];
     for (const body of bodies) await redis.xadd(stream, "*", "kind", "event", "body", body);
     await redis.xadd(stream, "*", "kind", "automation-put", "body", '{"id":"x","trigger":{"type":"?"}}');
     await redis.xadd(stream, "*", "kind", "unheard-of", "body", "{}");
     const [good] = await log.appendEvents([{ event: eventNamed("b") }]);
-    // Two at a time, so that whole batches hold nothing readable.
+    // Two at a time, so that some batches contain nothing readable.
     const entries = await log.read(startOfLog, { count: 2 });
     expect(entries.map(({ position }) => position)).toEqual([good!.position]);
     expect(log.malformedCount).toBe(6);
@@ -176,7 +176,7 @@ describe("reading", () => {
     await expect(interrupted).rejects.toThrow(RedisUnreachable);
   });
 
-  test("finds the entries that are left after trimming, and the total count", async () => {
+  test("finds the entries that remain after trimming, and the total count", async () => {
     await log.appendEvents(Array.from({ length: 250 }, () => ({ event: eventNamed("pump.started") })));
     const entries = await log.read(startOfLog, { count: 1_000 });
     const kept = entries[220]!;
@@ -190,45 +190,45 @@ describe("reading", () => {
     expect(await log.entryCounts()).toEqual({ total: 250, trimmed });
   });
 
-  test("starts just before a given time", async () => {
+  test("can start just before a given time", async () => {
     const [appended] = await log.appendEvents([{ event: eventNamed("pump.started") }]);
     expect(await log.read(positionBefore(appended!.received), { count: 1 })).toHaveLength(1);
     expect(await log.read(positionBefore(appended!.received + 1_000), { count: 1 })).toHaveLength(0);
   });
 });
 
-// An event that the API took hours ago must not appear when Redis comes back: its sender was told that it failed.
-test("a write fails soon while Redis is unavailable and is not sent later, and the connection recovers", async () => {
-  const away = await startRedis({ appendOnly: "always" });
-  let troubleCount = 0;
-  const connection = connect(away.url, { onLost: () => void troubleCount++ });
+// An event from hours ago must not appear when Redis comes back: its sender was told that it failed.
+test("a write fails quickly while Redis is unavailable and is not sent later, and the connection recovers", async () => {
+  const ownServer = await startRedis({ appendOnly: "always" });
+  let lostCount = 0;
+  const connection = connect(ownServer.url, { onLost: () => void lostCount++ });
   try {
-    const there = new Log(connection, "greenhouse");
-    await there.appendEvents([{ event: eventNamed("before") }]);
-    await away.kill9();
+    const ownLog = new Log(connection, "greenhouse");
+    await ownLog.appendEvents([{ event: eventNamed("before") }]);
+    await ownServer.kill9();
     for (let attempt = 0; attempt < 3; attempt += 1) {
-      const error = await there
+      const error = await ownLog
         .appendEvents([{ event: eventNamed("during") }])
         .catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(RedisUnreachable);
       expect((error as Error).cause).toBeInstanceOf(Error);
     }
-    expect(troubleCount).toBe(1);
-    await away.restart();
+    expect(lostCount).toBe(1);
+    await ownServer.restart();
     const event = eventNamed("after");
-    while (!(await there.appendEvents([{ event }]).then(Boolean, () => false)));
-    const entries = await there.read(startOfLog, { count: 10 });
+    while (!(await ownLog.appendEvents([{ event }]).then(Boolean, () => false)));
+    const entries = await ownLog.read(startOfLog, { count: 10 });
     expect(entries.map((entry) => (entry.kind === "event" ? entry.event.name : null))).toEqual([
       "before",
       "after",
     ]);
   } finally {
     connection.disconnect();
-    await away.stop();
+    await ownServer.stop();
   }
 });
 
-// As an outage it would be answered with 503, and tried again for ever, without a word of what is wrong.
+// Treated as an outage, it would get a 503 and be retried forever, and the log would not say what is wrong.
 test("a program error is not treated as an outage", async () => {
   const tooMany = () => Promise.reject(new RangeError("Maximum call stack size exceeded"));
   await expect(callRedis(tooMany)).rejects.toThrow(RangeError);
@@ -237,14 +237,14 @@ test("a program error is not treated as an outage", async () => {
   );
 });
 
-// Otherwise a server that is stopped while Redis is away would never end.
+// Otherwise a server that is stopped while Redis is unavailable would never exit.
 test("a read that waits for Redis to come back ends when the log is closed", async () => {
-  const away = await startRedis();
-  const connection = connect(away.url);
+  const ownServer = await startRedis();
+  const connection = connect(ownServer.url);
   const waiting = new Log(connection, "greenhouse");
   try {
     await waiting.read(startOfLog, { count: 1, blockMs: 1 });
-    await away.kill9();
+    await ownServer.kill9();
     for (let attempt = 0; attempt < 20; attempt += 1) {
       await waiting.read(startOfLog, { count: 1, blockMs: 1_000 }).catch(() => {});
       const read = waiting.read(startOfLog, { count: 1, blockMs: 1_000 });
@@ -253,7 +253,7 @@ test("a read that waits for Redis to come back ends when the log is closed", asy
     }
   } finally {
     connection.disconnect();
-    await away.stop();
+    await ownServer.stop();
   }
 });
 

@@ -21,20 +21,20 @@ const allowance = (id: string, count: number, seconds: number) =>
   new RedisAllowance(redis, { workspace: "greenhouse", id }, { count, seconds });
 
 test("a rate admits its count at once, across processes, and then returns how long to wait", async () => {
-  const [one, two] = [allowance("a", 3, 3_600), allowance("a", 3, 3_600)];
-  expect([await one.admit(), await two.admit(), await one.admit()]).toEqual([0, 0, 0]);
-  const wait = await two.admit();
+  const [first, second] = [allowance("a", 3, 3_600), allowance("a", 3, 3_600)];
+  expect([await first.admit(), await second.admit(), await first.admit()]).toEqual([0, 0, 0]);
+  const wait = await second.admit();
   expect(wait).toBeGreaterThan(1_100);
   expect(wait).toBeLessThanOrEqual(1_200);
   expect(await allowance("b", 3, 3_600).admit()).toBe(0);
 });
 
-// Otherwise one request with a batch of any size would be as cheap as one event.
+// Otherwise a batch of any size would be as cheap as one event.
 test("a charge beyond the allowance is owed, and later requests wait for it", async () => {
-  const each = allowance("c", 1, 1);
-  expect(await each.admit()).toBe(0);
-  await each.charge(999);
-  const wait = await each.admit();
+  const rate = allowance("c", 1, 1);
+  expect(await rate.admit()).toBe(0);
+  await rate.charge(999);
+  const wait = await rate.admit();
   expect(wait).toBeGreaterThan(990);
   expect(wait).toBeLessThanOrEqual(1_000);
 });

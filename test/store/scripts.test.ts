@@ -1,4 +1,4 @@
-/** The Lua scripts as files, and as the module that programs import. What each does: log.test.ts, test/contract. */
+/** The Lua scripts and the module generated from them. log.test.ts and test/contract test what each script does. */
 
 import { globSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -9,7 +9,7 @@ const folder = new URL("../../src/store/scripts/", import.meta.url);
 const read = (file: string) => readFileSync(new URL(file, folder), "utf8");
 const files = globSync("*.lua", { cwd: folder }).sort();
 
-test("the module holds the scripts as they are in their files (npm run lua)", () => {
+test("the generated module matches the script files (npm run lua)", () => {
   expect(files.length).toBeGreaterThan(10);
   expect(read("generated.ts")).toBe(luaModuleText());
 });
@@ -17,7 +17,7 @@ test("the module holds the scripts as they are in their files (npm run lua)", ()
 test.each(files)("%s begins with its KEYS, its ARGV and everything it can return", (file) => {
   const header = read(file).split("\n\n")[0] ?? "";
   expect(header).toMatch(/^-- [A-Z]/);
-  if (basename(file) === "append-event.lua") return; // a fragment has arguments
+  if (basename(file) === "append-event.lua") return; // a fragment: it gets arguments, not KEYS
   const blocks = read(file).split(/\n(?!--)/)[0] ?? "";
   expect(blocks).toMatch(/^-- KEYS {2}1 /m);
   expect(blocks).toMatch(/^-- Returns /m);

@@ -27,46 +27,52 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** An entry a minute: the first at minute 1, the last at minute `count`. */
+/** Appends one entry per minute, from minute 1 to minute `count`. */
 async function fill(count: number): Promise<void> {
   const filling = redis.pipeline();
-  for (let at = 1; at <= count; at += 1)
-    filling.xadd(key("log"), place(at), "kind", "automation-delete", "body", "x");
+  for (let entry = 1; entry <= count; entry += 1)
+    filling.xadd(key("log"), positionAt(entry), "kind", "automation-delete", "body", "x");
   await filling.exec();
 }
 
 const key = (name: string) => `tl:{${workspace}}:${name}`;
-const place = (at: number) => `${(at * minute) / millisecond}-0`;
+const positionAt = (minutes: number) => `${(minutes * minute) / millisecond}-0`;
 
 async function shardsAt(...minutes: (number | null)[]): Promise<void> {
   await redis.set(key("shard-count"), minutes.length);
-  for (const [shard, at] of minutes.entries()) {
-    if (at !== null) await redis.hset(key(`shard:${shard}:cursor`), "position", place(at));
+  for (const [shard, cursor] of minutes.entries()) {
+    if (cursor !== null) await redis.hset(key(`shard:${shard}:cursor`), "position", positionAt(cursor));
   }
 }
 
-/** The minute of the oldest entry. Redis trims whole blocks of a hundred entries, so it may be a little older than asked. */
+/** The minute of the oldest entry. Redis trims whole blocks of a hundred entries, so it may be a little older than requested. */
 async function oldest(): Promise<number> {
   const [entry] = await redis.xrange(key("log"), "-", "+", "COUNT", 1);
   return (Number.parseInt(entry?.[0] ?? "", 10) * millisecond) / minute;
 }
 
-const recordedAt = (at: number) => ({ recordedPosition: async () => place(at) });
+const recordedAt = (minutes: number) => ({ recordedPosition: async () => positionAt(minutes) });
 const margin = 60 * minute;
 
 test.each([
-  { what: "now, by the margin", shards: [1_000], recorded: 1_000, now: 700, kept: 640 },
-  { what: "the slowest shard, by the margin", shards: [1_000, 500], recorded: 1_000, now: 1_000, kept: 440 },
-  { what: "the recorder", shards: [1_000], recorded: 300, now: 1_000, kept: 300 },
+  { what: "the hour before now", shards: [1_000], recorded: 1_000, now: 700, kept: 640 },
   {
-    what: "everything while a shard has not begun",
+    what: "the hour before the slowest shard's cursor",
+    shards: [1_000, 500],
+    recorded: 1_000,
+    now: 1_000,
+    kept: 440,
+  },
+  { what: "what the recorder has not recorded", shards: [1_000], recorded: 300, now: 1_000, kept: 300 },
+  {
+    what: "everything while a shard has no cursor",
     shards: [1_000, null],
     recorded: 1_000,
     now: 1_000,
     kept: 1,
   },
-  { what: "everything before there is a shard", shards: [], recorded: 1_000, now: 1_000, kept: 1 },
-])("the log keeps the entries after $what", async ({ shards, recorded, now, kept }) => {
+  { what: "everything while there are no shards", shards: [], recorded: 1_000, now: 1_000, kept: 1 },
+])("the log keeps $what", async ({ shards, recorded, now, kept }) => {
   await fill(1_000);
   await shardsAt(...shards);
   await trimLog(log, { margin, ...recordedAt(recorded) }, now * minute);
@@ -82,12 +88,12 @@ test("a log without a recorder is trimmed behind its shards", async () => {
   expect(await log.entryCounts()).toEqual({ total: 1_000, trimmed });
 });
 
-// The cursor of a shard must never lie behind the end of the log: it would seem that entries were lost.
+// A shard's cursor must never lie past the end of the log: that would look as if entries had been lost.
 test("the last entry stays, however old it is", async () => {
   await fill(300);
   await shardsAt(300);
   await trimLog(log, { margin, ...recordedAt(300) }, 1_000_000 * minute);
-  expect(await log.lastPosition()).toBe(place(300));
+  expect(await log.lastPosition()).toBe(positionAt(300));
 });
 
 test("a large backlog is trimmed in one go", async () => {
@@ -106,8 +112,8 @@ test("a trimmer continues after a failure, and ends when it is stopped", async (
     margin,
     everyMs: 5,
     recordedPosition: async () => {
-      if (errors.length === 0) throw new Error("The history is away");
-      return place(1_000);
+      if (errors.length === 0) throw new Error("The history is unavailable");
+      return positionAt(1_000);
     },
     onError: (error) => errors.push(error),
     onTrimmed: trimmed.resolve,

@@ -1,4 +1,4 @@
-/** A real OTLP/HTTP receiver: takes what an exporter posts as JSON, and shows it in a form that reads well. */
+/** A real OTLP/HTTP receiver: accepts what an exporter posts as JSON, and keeps it in a form that is easy to check. */
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -47,7 +47,7 @@ export interface Collector {
   readonly url: string;
   readonly spans: CollectedSpan[];
   readonly resource: Record<string, unknown>;
-  /** The latest of each name. */
+  /** The latest metric of each name. */
   readonly metrics: Map<string, RawMetric>;
 }
 

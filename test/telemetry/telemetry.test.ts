@@ -1,4 +1,4 @@
-/** Traces and metrics as a collector gets them from a running server. */
+/** Traces and metrics as a collector receives them from a running server. */
 
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -25,13 +25,13 @@ const traceId = "0af7651916cd43dd8448eb211c80319c";
 const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
 
 /** A server with one rule: a stopped pump calls the webhook. */
-async function serve(webhookUrl: string, env: Record<string, string>, words: readonly string[] = []) {
+async function serve(webhookUrl: string, env: Record<string, string>, extraOptions: readonly string[] = []) {
   const workspace = `w${randomUUID()}`;
   const rules = sandbox.write(
     `${workspace}.yaml`,
     `name: pump-stopped-${workspace}\ntrigger:\n  expect: [pump.stopped]\nactions:\n  - type: call-webhook\n    url: ${webhookUrl}\n`,
   );
-  const options = ["--rules", rules, "--workspace", workspace, "--log-format", "json", ...words];
+  const options = ["--rules", rules, "--workspace", workspace, "--log-format", "json", ...extraOptions];
   const server = await sandbox.serve(redis.url, options, env);
   const post = () =>
     fetch(`${server.api}/events`, {
@@ -87,7 +87,7 @@ test("one trace leads from the request through the firing to the webhook", async
     traceState: "vendor=a",
     attributes: { "http.route": "/api/events", "http.response.status_code": 204 },
   });
-  // The event that nothing matches has no span.
+  // An event that no automation matches gets no span.
   expect(named("firing")).toHaveLength(1);
   expect(firing).toMatchObject({ traceId, parentSpanId: request?.spanId });
   expect(attempts).toMatchObject([
@@ -132,7 +132,7 @@ test("without a collector, the trace of the request still reaches the webhook", 
   expect(receiver.received[0]?.headers).toMatchObject({ traceparent, tracestate: "vendor=a" });
 });
 
-// A collector is the least important part: it must hold up no alarm, and be seen to be missing.
+// A collector must never delay an alarm, and its absence must be visible.
 test("a collector that is down delays nothing, and is reported once", async () => {
   const receiver = await startReceiver();
   const { server, post } = await serve(receiver.url, {
@@ -148,7 +148,7 @@ test("a collector that is down delays nothing, and is reported once", async () =
 }, 30_000);
 
 describe("the SDK", () => {
-  const loadedWith = (env: Record<string, string>) => {
+  const sdkFileCount = (env: Record<string, string>) => {
     const program = `
       import { createRequire } from "node:module";
       import { Metrics } from "./src/api/http/metrics.ts";
@@ -157,7 +157,7 @@ describe("the SDK", () => {
       const logger = { warn() {} };
       const telemetry = await startTelemetry({ env: process.env, metrics: new Metrics(), logger, version: "1" });
       const { cache } = createRequire(process.cwd() + "/");
-      // Metrics bring the API with them, which is small. The SDK is everything else.
+      // The metrics import the OpenTelemetry API, which is small. Everything else belongs to the SDK.
       console.log(Object.keys(cache).filter((path) => /@opentelemetry\\/(?!api\\/)/.test(path)).length);
       await telemetry.stop();`;
     const { stdout, stderr } = spawnSync(
@@ -173,13 +173,13 @@ describe("the SDK", () => {
     return Number(stdout);
   };
 
-  // It takes a quarter of a second and 40 MB.
-  test("is loaded only if it is needed", () => {
-    expect(loadedWith({})).toBe(0);
-    expect(loadedWith({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1", OTEL_SDK_DISABLED: "true" })).toBe(
-      0,
-    );
-    expect(loadedWith({ OTEL_TRACES_EXPORTER: "console" })).toBeGreaterThan(0);
+  // Loading it takes a quarter of a second and 40 MB.
+  test("is loaded only if traces or metrics are exported", () => {
+    expect(sdkFileCount({})).toBe(0);
+    expect(
+      sdkFileCount({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1", OTEL_SDK_DISABLED: "true" }),
+    ).toBe(0);
+    expect(sdkFileCount({ OTEL_TRACES_EXPORTER: "console" })).toBeGreaterThan(0);
   });
 
   test.each([
@@ -192,7 +192,7 @@ describe("the SDK", () => {
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: " " }, false, false],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: "http://c", OTEL_SDK_DISABLED: "True" }, false, false],
     [{ OTEL_SERVICE_NAME: "tripline" }, false, false],
-  ])("%j exports traces: %s, metrics: %s", (env, traces, metrics) => {
+  ])("with the environment %j exports traces: %s, metrics: %s", (env, traces, metrics) => {
     expect(signalsIn(env)).toEqual({ traces, metrics });
   });
 });
