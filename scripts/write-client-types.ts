@@ -18,6 +18,7 @@ import { EventCountSchema, EventPageSchema } from "../src/api/events/event-answe
 import {
   AllExplanationsSchema,
   ExplanationSchema,
+  LookupSchema,
   WindowsSchema,
 } from "../src/api/explain/explain-answers.ts";
 import { asAnswered } from "../src/api/openapi/json-schemas.ts";
@@ -42,6 +43,7 @@ const answeredSchemas = [
   WindowsSchema,
   ExplanationSchema,
   AllExplanationsSchema,
+  LookupSchema,
   DeliveryPageSchema,
   DestinationViewSchema,
 ];

@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import {
   type AutomationView,
   type Explanation,
+  type LookupMatch,
   NotFound,
   type ReceivedEvent,
   type Tripline,
@@ -19,14 +20,7 @@ import { addConnection, type ConnectionOptions, findAutomation, withServer } fro
 import { consequencesText } from "./delivery-text.ts";
 import { type AnyExplanation, explainedEventText, explanationText } from "./explanation-text.ts";
 import { CommandFailure } from "./failure.ts";
-import {
-  consequencesOf,
-  emptyWithoutHistory,
-  eventsWithIds,
-  type FoundFiring,
-  type FoundId,
-  findId,
-} from "./find-id.ts";
+import { findId } from "./find-id.ts";
 import { addExamples } from "./help.ts";
 import { hiddenAlias } from "./option-values.ts";
 import { addJson, addView, stdoutView } from "./output/output.ts";
@@ -100,9 +94,9 @@ async function explainFromServer(
   const found = await findId(tripline, id);
   const { automation } = options;
   if (found.kind === "automation") {
-    await explainAutomation(tripline, found.automation, options);
-  } else if (found.kind !== "event") {
-    await explainFiring(tripline, found, options);
+    await explainAutomation(tripline, await tripline.automations.get(found.id), options);
+  } else if (found.automation !== null) {
+    await explainFiring(tripline, { ...found, automation: found.automation }, options);
   } else if (automation === undefined) {
     await explainToAll(tripline, found, options);
   } else {
@@ -114,31 +108,33 @@ async function explainFromServer(
 /** A firing, or a delivery with the firing that led to it. */
 async function explainFiring(
   tripline: Tripline,
-  { kind, id, automation, triggeringEventId, firingEventId }: FoundFiring,
+  { kind, id, automation, event, triggering_event_id: causeId, firing_event_id: firingEventId }: FiringMatch,
   options: ExplainCommandOptions,
 ): Promise<void> {
   const explanations =
-    triggeringEventId === null
-      ? []
-      : await explanationsOf(tripline, triggeringEventId, automation.id, null).catch(noExplanation);
+    causeId === null ? [] : await explanationsOf(tripline, causeId, automation.id, null).catch(noExplanation);
   if (options.json === true) {
     printExplanations(explanations, options);
     return;
   }
   const what = kind === "delivery" ? `delivery ${id}` : "firing";
   console.log(printable(`${what} of ${automation.name}`));
-  if (triggeringEventId === null) {
+  if (causeId === null) {
     console.log("No event caused it: what was expected did not come in time.");
   } else if (explanations.length === 0) {
-    console.log(`The event ${triggeringEventId} caused it. The log no longer contains that event.`);
+    console.log(`The event ${causeId} caused it. The log no longer contains that event.`);
   } else {
     printExplanations(explanations, { ...options, automation: automation.id });
   }
-  const firing = await eventsWithIds(tripline, [firingEventId]);
-  const actions = await consequencesOf(tripline, firingEventId);
-  console.log(`\n${consequencesText([...firing, ...actions], stdoutView(options))}`);
+  if (firingEventId !== null) {
+    const firing = event === null ? await eventsWithId(tripline, firingEventId) : [event];
+    const actions = await consequencesOf(tripline, firingEventId);
+    printConsequences([...firing, ...actions], options);
+  }
   if (kind === "delivery") console.log(`\nIts attempts: tripline deliveries show ${id}`);
 }
+
+type FiringMatch = LookupMatch & { readonly automation: NonNullable<LookupMatch["automation"]> };
 
 function noExplanation(error: unknown): AnyExplanation[] {
   if (error instanceof CommandFailure) return [];
@@ -178,12 +174,33 @@ async function latestFirings(tripline: Tripline, automationId: string): Promise<
   });
 }
 
-async function printConsequences(
-  tripline: Tripline,
-  eventId: string,
-  options: ExplainCommandOptions,
-): Promise<void> {
-  const consequences = await consequencesOf(tripline, eventId);
+/** What Tripline itself did about an event or a firing, in order. Empty where the server keeps no history. */
+async function consequencesOf(tripline: Tripline, eventId: string): Promise<ReceivedEvent[]> {
+  const related = { id: [`prefect-cloud.event.${eventId}`] };
+  const filter = { related, event: { prefix: ["prefect-cloud.automation."] }, order: "ASC" } as const;
+  return emptyWithoutHistory(async () => {
+    return (await tripline.events.page(filter, { limit: 100 })).events as ReceivedEvent[];
+  });
+}
+
+/** Empty where the server keeps no history. */
+async function eventsWithId(tripline: Tripline, id: string): Promise<ReceivedEvent[]> {
+  return emptyWithoutHistory(async () => {
+    return (await tripline.events.page({ id: { id: [id] } })).events as ReceivedEvent[];
+  });
+}
+
+/** A server without a history answers 404 to queries for events. */
+async function emptyWithoutHistory<T>(ask: () => Promise<T[]>): Promise<T[]> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof NotFound) return [];
+    throw error;
+  }
+}
+
+function printConsequences(consequences: readonly ReceivedEvent[], options: ExplainCommandOptions): void {
   if (consequences.length > 0) console.log(`\n${consequencesText(consequences, stdoutView(options))}`);
 }
 
@@ -243,7 +260,7 @@ async function explanationsOf(
 /** What the event was to all automations. @throws CommandFailure when the log does not contain the event */
 async function explainToAll(
   tripline: Tripline,
-  { id, event }: Extract<FoundId, { kind: "event" }>,
+  { id, event }: LookupMatch,
   options: ExplainCommandOptions,
 ): Promise<void> {
   const answer = await inLog(id, event, () => tripline.automations.explainToAll(id));
@@ -264,7 +281,7 @@ async function explainToAll(
     );
   }
   printOtherCount(others.not_covering, other);
-  await printConsequences(tripline, id, options);
+  printConsequences(await consequencesOf(tripline, id), options);
 }
 
 /** @throws CommandFailure when the log does not contain the event */

@@ -6,8 +6,9 @@
 
 import { Automations, Deliveries, Destinations } from "./automations.ts";
 import type { WebSocketMaker } from "./event-stream.ts";
-import { Events } from "./events.ts";
+import { type CallOptions, Events } from "./events.ts";
 import { Http, type HttpOptions } from "./http.ts";
+import type { Lookup } from "./types.ts";
 
 export { NotAllowed, NotFound, Refused, type RefusedInput, TriplineError, Unreachable } from "./errors.ts";
 export type { StreamOptions, WebSocketLike, WebSocketMaker } from "./event-stream.ts";
@@ -42,12 +43,25 @@ export class Tripline {
   /** The deliveries of actions, and their states. */
   readonly deliveries: Deliveries;
   readonly destinations: Destinations;
+  readonly #http: Http;
 
   constructor(options: TriplineOptions = {}) {
     const http = new Http(options);
+    this.#http = http;
     this.events = new Events(http, options.WebSocket);
     this.automations = new Automations(http);
     this.deliveries = new Deliveries(http);
     this.destinations = new Destinations(http);
+  }
+
+  /**
+   * Finds out what an id belongs to: an automation, an event, a firing or a delivery.
+   *
+   * @param id a whole id, the first four characters or more of one, or the name of an automation
+   * @returns no match if nothing is known about the id
+   */
+  lookUp(id: string, options: CallOptions = {}): Promise<Lookup> {
+    const path = `/lookup?${new URLSearchParams({ id })}`;
+    return this.#http.request("GET", path, { repeatable: true, ...options }) as Promise<Lookup>;
   }
 }

@@ -19,6 +19,8 @@ export type {
   EventPage,
   ExplainedTrigger,
   Explanation,
+  Lookup,
+  LookupMatch,
   NewAction,
   NewAutomation,
   NewDestination,

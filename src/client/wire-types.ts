@@ -518,6 +518,30 @@ export interface FailedCondition {
   readonly found: string | null;
 }
 
+export interface Lookup {
+  readonly matches: readonly LookupMatch[];
+  /** Whether more things have an id that begins so. */
+  readonly truncated: boolean;
+}
+
+/** Something that has the id. */
+export interface LookupMatch {
+  readonly kind: "automation" | "event" | "firing" | "delivery";
+  /** For a firing, the id of the event about it. */
+  readonly id: string;
+  /** The automation itself, or the one that fired; null for other events. */
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  } | null;
+  /** The event about the firing; null for automations and other events. */
+  readonly firing_event_id: string | null;
+  /** The event that caused the firing; null when a silence did, and for automations and other events. */
+  readonly triggering_event_id: string | null;
+  /** The event, or the event about the firing. Null for others, and when there are several matches. */
+  readonly event: ReceivedEvent | null;
+}
+
 export type NewAction =
   | {
       readonly type: "do-nothing";

@@ -13,7 +13,13 @@ import type { EventFilter } from "./filter.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import { migrate } from "./migrations.ts";
 import { prune, type Retention } from "./prune.ts";
-import { type EventPage, eachEvent, type PageOptions, queryEvents } from "./query-events.ts";
+import {
+  type EventPage,
+  eachEvent,
+  eventsByIdPrefix,
+  type PageOptions,
+  queryEvents,
+} from "./query-events.ts";
 import { type RecordedStretch, record } from "./record.ts";
 import { type DialectName, postgresSchema, type Tables } from "./schema.ts";
 import { sqliteDialect } from "./sqlite-dialect.ts";
@@ -54,6 +60,15 @@ export class History {
   /** Reads a page of the matching events, and the total number of them. */
   queryEvents(filter: EventFilter, options: PageOptions): Promise<EventPage> {
     return callDatabase(() => queryEvents(this.#database, filter, options));
+  }
+
+  /**
+   * Finds the events whose ids begin with a prefix, in the order of their ids.
+   *
+   * @param prefix lowercase hexadecimal digits, with hyphens where ids have them
+   */
+  eventsByIdPrefix(prefix: string, limit: number): Promise<ReceivedEvent[]> {
+    return callDatabase(() => eventsByIdPrefix(this.#database, prefix, limit));
   }
 
   /** Reads all matching events in the filter's order, `pageSize` at a time. */

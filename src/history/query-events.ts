@@ -44,6 +44,24 @@ export interface PageOptions {
  */
 const sortedCountMax = 5_000;
 
+/** Finds the events whose ids begin with some hexadecimal digits, in the order of their ids. */
+export async function eventsByIdPrefix(
+  { db, workspace }: HistoryDatabase,
+  prefix: string,
+  limit: number,
+): Promise<ReceivedEvent[]> {
+  const rows = await db
+    .selectFrom("events")
+    .select("body")
+    .where("workspace", "=", workspace)
+    .where("id", ">=", prefix)
+    .where("id", "<", `${prefix}g`) // ids are hexadecimal
+    .orderBy("id")
+    .limit(limit)
+    .execute();
+  return rows.map(({ body }) => JSON.parse(body) as ReceivedEvent);
+}
+
 /** Reads one page in the filter's order by `occurred`. Events with the same time are in the order of recording. */
 export async function queryEvents(
   database: HistoryDatabase,

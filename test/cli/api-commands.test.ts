@@ -371,7 +371,7 @@ describe("tripline explain, given any id that a person may hold", () => {
     });
     expect(await tripline("explain", "00000000-0000")).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining("Give the whole id"),
+      stderr: expect.stringContaining('Nothing is known about "00000000-0000"'),
     });
     expect(await tripline("explain")).toMatchObject({ code: 2 });
   });

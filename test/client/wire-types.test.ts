@@ -16,6 +16,7 @@ import type { EventCountSchema, EventPageSchema } from "../../src/api/events/eve
 import type {
   AllExplanationsSchema,
   ExplanationSchema,
+  LookupSchema,
   WindowsSchema,
 } from "../../src/api/explain/explain-answers.ts";
 import type { Application, ListedState } from "../../src/client/types.ts";
@@ -93,6 +94,9 @@ void function whatTheClientReturnsIsWhatTheServerAnswers(): void {
   type AllExplanations = DeepReadonly<z.output<typeof AllExplanationsSchema>>;
   expectTypeOf<wire.AllExplanations>().toExtend<AllExplanations>();
   expectTypeOf<AllExplanations>().toExtend<wire.AllExplanations>();
+  type Lookup = DeepReadonly<z.output<typeof LookupSchema>>;
+  expectTypeOf<wire.Lookup>().toExtend<Lookup>();
+  expectTypeOf<Lookup>().toExtend<wire.Lookup>();
   type Deliveries = DeepReadonly<z.output<typeof DeliveryPageSchema>>;
   expectTypeOf<wire.DeliveryPage>().toExtend<Deliveries>();
   expectTypeOf<Deliveries>().toExtend<wire.DeliveryPage>();

@@ -116,6 +116,20 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     expect(count?.count).toBe(1);
   });
 
+  test("finds events by the first characters of their ids", async () => {
+    const ids = ["abc00000", "abcd0000", "abcdf000", "abce0000"].map(
+      (start) => `${start}-0000-4000-8000-000000000001`,
+    );
+    const history = await historyOf(...ids.map((id) => event({ id })));
+    await (await emptyHistory()).record(stretchOf([event({ id: "abcd1111-0000-4000-8000-000000000001" })]));
+    const idsByPrefix = async (prefix: string, limit = 10) =>
+      (await history.eventsByIdPrefix(prefix, limit)).map(({ id }) => id);
+    expect(await idsByPrefix("abcd")).toEqual(ids.slice(1, 3));
+    expect(await idsByPrefix("abcdf000-0")).toEqual([ids[2]]);
+    expect(await idsByPrefix("abc", 3)).toEqual(ids.slice(0, 3));
+    expect(await idsByPrefix("abcda")).toEqual([]);
+  });
+
   test("does not shift pages when events arrive in between", async () => {
     const [first, second, third] = [event(), event(), event()];
     const history = await historyOf(first, second, third);

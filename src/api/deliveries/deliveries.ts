@@ -3,13 +3,14 @@
 import { z } from "zod";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { untilRecorded } from "../events/until-recorded.ts";
+import type { DeepReadonly } from "../http/answers.ts";
 import { Refusal } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
 import type { Tenant } from "../http/tenant.ts";
 import { type Delivery, DeliveryPageSchema, DeliverySchema, ListedStateSchema } from "./delivery-answers.ts";
 import { recordedDelivery } from "./recorded-delivery.ts";
 
-type QueuedDelivery = DeepReadonly<Omit<Delivery, "source">>;
+export type QueuedDelivery = DeepReadonly<Omit<Delivery, "source">>;
 
 type QueueState = z.infer<typeof ListedStateSchema>;
 
@@ -26,12 +27,6 @@ export interface DeliveryLookup {
   /** Gives a dead letter all its attempts again. @returns false when there is no such dead letter */
   redeliver(id: string): Promise<boolean>;
 }
-
-type DeepReadonly<T> = T extends readonly (infer Item)[]
-  ? readonly DeepReadonly<Item>[]
-  : T extends object
-    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
-    : T;
 
 const deliveriesPerPageMax = 200;
 

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { EventSchema } from "../../core/model/event.ts";
 import { TimeSchema } from "../http/answers.ts";
 
-const ReceivedEventSchema = EventSchema.extend({
+export const ReceivedEventSchema = EventSchema.extend({
   received: TimeSchema.meta({ description: "When Tripline received it." }),
 }).meta({ id: "ReceivedEvent", description: "An event as it is stored." });
 

@@ -11,8 +11,10 @@ import type { Automation } from "../../core/model/automation.ts";
 import { type Event, eventOf } from "../../core/model/event.ts";
 import { formatTime, minute, parseTime } from "../../core/model/time.ts";
 import { resolveFilterOfAllTime } from "../../history/filter.ts";
+import type { Log } from "../../store/log.ts";
 import { isHistoryUnavailable } from "../events/events.ts";
 import type { Workspace } from "../http/tenant.ts";
+import { eventsNewestFirst } from "./newest-first.ts";
 import { Breather, type ExplainSettings, replay, suppose } from "./replay.ts";
 
 /** How many automations that come close to covering the event to explain at most, the closest first. */
@@ -126,7 +128,7 @@ async function concernedBy(
 
 /** The event as the history or, where it is not recorded, the log holds it. */
 async function findEvent(workspace: Workspace, id: string): Promise<Event | null> {
-  return (await recordedEvent(workspace, id)) ?? loggedEvent(workspace, id);
+  return (await recordedEvent(workspace, id)) ?? loggedEvent(workspace.log, id);
 }
 
 async function recordedEvent({ history }: Workspace, id: string): Promise<Event | null> {
@@ -143,18 +145,7 @@ async function recordedEvent({ history }: Workspace, id: string): Promise<Event 
   }
 }
 
-/** Reads the log backwards, because people ask about what has just happened. */
-async function loggedEvent({ log }: Workspace, id: string): Promise<Event | null> {
-  const breather = new Breather();
-  for (let last = "+"; ; ) {
-    const batch = await log.readBack(last, "-", entriesPerRead);
-    for (const entry of batch.entries) {
-      if (entry.kind === "event" && entry.event.id === id) return entry.event;
-    }
-    if (batch.readCount < entriesPerRead) return null;
-    last = `(${batch.position}`;
-    await breather.breathe();
-  }
+async function loggedEvent(log: Log, id: string): Promise<Event | null> {
+  for await (const event of eventsNewestFirst(log)) if (event.id === id) return event;
+  return null;
 }
-
-const entriesPerRead = 1_000;

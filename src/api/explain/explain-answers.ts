@@ -1,7 +1,8 @@
 /** What the operations that explain answer. */
 
 import { z } from "zod";
-import { IdSchema, LabelsSchema, TimeSchema } from "../http/answers.ts";
+import { ReceivedEventSchema } from "../events/event-answers.ts";
+import { type DeepReadonly, IdSchema, LabelsSchema, TimeSchema } from "../http/answers.ts";
 
 const AutomationNameSchema = z
   .object({ id: IdSchema, name: z.string(), enabled: z.boolean() })
@@ -107,3 +108,34 @@ export const AllExplanationsSchema = z
       .meta({ description: "How many automations are not explained." }),
   })
   .meta({ id: "AllExplanations" });
+
+const LookupMatchSchema = z
+  .object({
+    kind: z.enum(["automation", "event", "firing", "delivery"]),
+    id: IdSchema.meta({ description: "For a firing, the id of the event about it." }),
+    automation: z
+      .object({ id: IdSchema, name: z.string() })
+      .nullable()
+      .meta({ description: "The automation itself, or the one that fired; null for other events." }),
+    firing_event_id: IdSchema.nullable().meta({
+      description: "The event about the firing; null for automations and other events.",
+    }),
+    triggering_event_id: IdSchema.nullable().meta({
+      description:
+        "The event that caused the firing; null when a silence did, and for automations and other events.",
+    }),
+    event: ReceivedEventSchema.nullable().meta({
+      description:
+        "The event, or the event about the firing. Null for others, and when there are several matches.",
+    }),
+  })
+  .meta({ id: "LookupMatch", description: "Something that has the id." });
+
+export type LookupMatch = DeepReadonly<z.infer<typeof LookupMatchSchema>>;
+
+export const LookupSchema = z
+  .object({
+    matches: z.array(LookupMatchSchema),
+    truncated: z.boolean().meta({ description: "Whether more things have an id that begins so." }),
+  })
+  .meta({ id: "Lookup" });

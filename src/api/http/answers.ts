@@ -93,3 +93,10 @@ export function commonAnswers({
   }
   return answers;
 }
+
+/** An answer's type, for what is only read: nothing has to be copied to answer it. */
+export type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T;

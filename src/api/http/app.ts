@@ -9,6 +9,7 @@ import { type DeliveryLookup, deliveryRoutes } from "../deliveries/deliveries.ts
 import { destinationRoutes } from "../destinations/destinations.ts";
 import { eventRoutes, isHistoryUnavailable } from "../events/events.ts";
 import { explainRoutes } from "../explain/explain.ts";
+import { lookupRoutes } from "../explain/lookup.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
 import { cloudEventRoutes } from "../ingest/cloudevents.ts";
 import { hookRoutes } from "../ingest/hooks.ts";
@@ -92,6 +93,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...applyRoutes(explain),
     ...automationRoutes(),
     ...explainRoutes(explain),
+    ...lookupRoutes(deliveriesOf),
     ...deliveryRoutes(deliveriesOf),
     ...destinationRoutes(),
     ...always,

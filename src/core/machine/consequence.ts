@@ -210,6 +210,41 @@ export function relatedEventIdOf(
   return id.startsWith(eventIdPrefix) && id !== eventIdPrefix ? id.slice(eventIdPrefix.length) : null;
 }
 
+/** What one of Tripline's own events reports. */
+export interface Reported {
+  readonly kind: "firing" | "delivery";
+  /** Of the delivery, or of the event about the firing. */
+  readonly id: string;
+  readonly automation: { readonly id: string; readonly name: string };
+  /** The event that caused the firing; null when a silence did. */
+  readonly triggeringEventId: string | null;
+  /** The event about the firing. */
+  readonly firingEventId: string;
+}
+
+/** The firing or the delivery that `firingEvent` or `actionEvent` made an event about; null for any other event. */
+export function reportedBy(event: WireEvent): Reported | null {
+  const automationId = automationIdPattern.exec(event.resource["prefect.resource.id"] ?? "")?.[1];
+  if (!reportNamePattern.test(event.event) || automationId === undefined) return null;
+  const automation = { id: automationId, name: event.resource["prefect.resource.name"] ?? automationId };
+  const triggeringEventId = relatedEventIdOf(event, "triggering-event");
+  const invocationId = invocationIdOf(event);
+  if (invocationId === null) {
+    return { kind: "firing", id: event.id, automation, triggeringEventId, firingEventId: event.id };
+  }
+  const firingEventId = relatedEventIdOf(event, "automation-triggered-event") ?? event.id;
+  return { kind: "delivery", id: invocationId, automation, triggeringEventId, firingEventId };
+}
+
+const reportNamePattern = /^prefect-cloud\.automation\.(?:action\.)?(?:triggered|resolved|executed|failed)$/;
+const automationIdPattern = /^prefect-cloud\.automation\.([0-9a-f-]{36})/;
+
+/** The delivery that an event of `actionEvent` is about; null for any other event. */
+export function invocationIdOf({ payload }: Pick<WireEvent, "payload">): string | null {
+  const { invocation } = payload;
+  return typeof invocation === "string" ? invocation : null;
+}
+
 /** The secrets that the action refers to. A job should carry no others. */
 function secretsOf(action: ActionDefinition, { secrets }: Automation): Record<string, string> {
   const named = new Set(referencesIn(JSON.stringify(action)).map(({ name }) => name));

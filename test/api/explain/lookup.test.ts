@@ -1,0 +1,163 @@
+/** `GET /api/lookup`: what an id belongs to, asked of a server without an engine. */
+
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Lookup } from "../../../src/client/index.ts";
+import { actionEvent, firingEvent, invocationsOf } from "../../../src/core/machine/consequence.ts";
+import type { Firing } from "../../../src/core/machine/firing.ts";
+import { millisecond } from "../../../src/core/model/time.ts";
+import { DeliveryQueue } from "../../../src/delivery/queue.ts";
+import { automationOf, invocationOf, triggerFiring, webhook } from "../../delivery/support.ts";
+import { pumpEvent, startApi, type TestApi } from "../support.ts";
+
+const nothing = { matches: [], truncated: false };
+
+describe.each([
+  ["without a history", false],
+  ["with a history", true],
+])("%s", (_, history) => {
+  let api: TestApi;
+  let queue: DeliveryQueue;
+  beforeAll(async () => {
+    api = await startApi({ history });
+    queue = new DeliveryQueue(api.redis.url, "default");
+  });
+  afterAll(async () => {
+    await queue?.close();
+    await api?.stop();
+  });
+
+  async function lookUp(id: string): Promise<Lookup> {
+    const response = await fetch(`${api.url}/api/lookup?${new URLSearchParams({ id })}`);
+    expect(response.status).toBe(200);
+    return (await response.json()) as Lookup;
+  }
+
+  const spellingsOf = (id: string) => [id, id.toUpperCase(), id.replaceAll("-", ""), id.slice(0, 13)];
+
+  test("finds an automation by its name and by its id", async () => {
+    const automations = ["Pump watch", "Twin", "Twin"].map((name) => automationOf(webhook("x"), { name }));
+    await api.log.putAutomations(automations);
+    const [pumpWatch, ...twins] = automations;
+    const { id, name } = pumpWatch!;
+    for (const idOrName of [name, ...spellingsOf(id)]) {
+      expect(await lookUp(idOrName)).toEqual({
+        matches: [
+          {
+            kind: "automation",
+            id,
+            automation: { id, name },
+            firing_event_id: null,
+            triggering_event_id: null,
+            event: null,
+          },
+        ],
+        truncated: false,
+      });
+    }
+    const { matches } = await lookUp("Twin");
+    expect(matches.map((match) => match.id).sort()).toEqual(twins.map((twin) => twin.id).sort());
+  });
+
+  test("finds an event that was sent", async () => {
+    const event = pumpEvent({ id: randomUUID(), occurred: new Date().toISOString() });
+    expect((await api.post(JSON.stringify([event]))).status).toBe(204);
+    for (const id of spellingsOf(String(event["id"]))) {
+      const { matches } = await lookUp(id);
+      expect(matches).toMatchObject([
+        {
+          kind: "event",
+          id: event["id"],
+          automation: null,
+          event: { id: event["id"], event: "pump.stopped" },
+        },
+      ]);
+    }
+  });
+
+  test("finds a firing and its deliveries by every id that belongs to them", async () => {
+    const automation = automationOf(webhook("http://127.0.0.1:1/"), { name: "Pump watch" });
+    const firing: Firing = { ...triggerFiring(null), automation, lineage: [] };
+    const [delivery] = invocationsOf(firing);
+    const about = firingEvent(firing);
+    const at = Date.now() * millisecond;
+    const steps = [actionEvent(delivery!, "triggered", at), actionEvent(delivery!, "executed", at)];
+    await api.log.appendEvents([about, ...steps].map((event) => ({ event, lineage: [], trace: null })));
+
+    const shared = {
+      automation: { id: automation.id, name: "Pump watch" },
+      firing_event_id: about.id,
+      triggering_event_id: null,
+    };
+    for (const id of [firing.id, ...spellingsOf(about.id)]) {
+      const { matches } = await lookUp(id);
+      expect(matches).toMatchObject([{ kind: "firing", id: about.id, ...shared, event: { id: about.id } }]);
+    }
+    for (const id of [delivery!.id, ...steps.map((event) => event.id)].flatMap(spellingsOf)) {
+      const { matches } = await lookUp(id);
+      expect(matches).toEqual([{ kind: "delivery", id: delivery!.id, ...shared, event: null }]);
+    }
+  });
+
+  test("finds a delivery that only the queue knows", async () => {
+    const invocation = invocationOf(webhook("http://127.0.0.1:1/"));
+    await queue.addInvocations([invocation]);
+    for (const id of spellingsOf(invocation.id)) {
+      expect((await lookUp(id)).matches).toMatchObject([
+        {
+          kind: "delivery",
+          id: invocation.id,
+          firing_event_id: invocation.firingEventId,
+          triggering_event_id: invocation.firing.triggering_event?.id,
+        },
+      ]);
+    }
+  });
+
+  test("lists everything that a prefix fits, up to a limit", async () => {
+    const idOf = (index: number) => `abcdef01-0000-4000-8000-${String(index).padStart(12, "0")}`;
+    const send = async (...ids: string[]) => {
+      const events = ids.map((id) => pumpEvent({ id, occurred: new Date().toISOString() }));
+      expect((await api.post(JSON.stringify(events))).status).toBe(204);
+    };
+    await send(idOf(1), idOf(2));
+    const two = await lookUp("abcdef01");
+    expect(two.matches.map(({ id }) => id).sort()).toEqual([idOf(1), idOf(2)]);
+    // Twenty large events would make a large answer.
+    expect(two.matches.map(({ event }) => event)).toEqual([null, null]);
+    expect(two.truncated).toBe(false);
+    await send(...Array.from({ length: 18 }, (_, index) => idOf(3 + index)));
+    expect(await lookUp("abcdef01")).toMatchObject({ matches: { length: 20 }, truncated: false });
+    await send(idOf(21));
+    expect(await lookUp("abcdef01")).toMatchObject({ matches: { length: 20 }, truncated: true });
+  });
+
+  test("finds nothing for an unknown id, a prefix that is too short, and other text", async () => {
+    for (const id of [randomUUID(), "abc", "nothing is called this", "%", "zzzz"]) {
+      expect(await lookUp(id)).toEqual(nothing);
+    }
+    expect((await fetch(`${api.url}/api/lookup`)).status).toBe(422);
+  });
+});
+
+describe("with a history", () => {
+  let api: TestApi;
+  beforeAll(async () => {
+    api = await startApi({ history: true });
+  });
+  afterAll(() => api?.stop());
+
+  test("finds events that the log no longer holds", async () => {
+    const event = pumpEvent({ id: randomUUID(), occurred: new Date().toISOString() });
+    expect((await api.post(JSON.stringify([event]))).status).toBe(204);
+    const id = String(event["id"]);
+    await expect
+      .poll(async () => (await fetch(`${api.url}/api/events/filter`, { method: "POST" })).json())
+      .toMatchObject({ total: 1 });
+    await api.connection.flushall();
+    for (const spelling of [id, id.slice(0, 13)]) {
+      const answer = await (await fetch(`${api.url}/api/lookup?id=${spelling}`)).json();
+      expect(answer).toMatchObject({ matches: [{ kind: "event", id }] });
+    }
+  });
+});
