@@ -5,6 +5,7 @@ import type { Invocation } from "../core/model/invocation.ts";
 import type { Log } from "../store/log.ts";
 import type { Redact } from "../templates/references.ts";
 import type { Renderer } from "../templates/renderer.ts";
+import type { Endpoints } from "./http/endpoints.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
 
 export type AttemptOutcome =
@@ -37,3 +38,35 @@ export type RunAction<T extends ActionDefinition["type"]> = (
   invocation: Invocation,
   tools: AttemptTools,
 ) => Promise<AttemptOutcome>;
+
+/** The outcome of an attempt, and whether it showed a working endpoint; null if it showed nothing about it. */
+export interface EndpointAttempt {
+  readonly outcome: AttemptOutcome;
+  readonly alive: boolean | null;
+}
+
+/**
+ * Makes an attempt at an endpoint, unless it is busy or resting: then nothing is sent, and the attempt is deferred.
+ *
+ * @param origin identifies the endpoint
+ * @throws whatever `attempt` throws, which says nothing about the endpoint
+ */
+export async function attemptAt(
+  endpoints: Endpoints,
+  origin: string,
+  redact: Redact,
+  attempt: () => Promise<EndpointAttempt>,
+): Promise<AttemptOutcome> {
+  const admission = await endpoints.enter(origin);
+  if ("waitMs" in admission) {
+    return { kind: "deferred", reason: redact(admission.reason), waitMs: admission.waitMs };
+  }
+  let alive: boolean | null = null;
+  try {
+    const made = await attempt();
+    alive = made.alive;
+    return made.outcome;
+  } finally {
+    admission.leave(alive);
+  }
+}

@@ -3,7 +3,7 @@
 import { connect, type Socket } from "node:net";
 import { createTransport } from "nodemailer";
 import { redactionOf } from "../../templates/references.ts";
-import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
+import { type AttemptOutcome, type AttemptTools, attemptAt } from "../attempt.ts";
 import { AddressRefused } from "../http/address-policy.ts";
 import type { DefinitionOf, DestinationKind, Notification } from "./kind.ts";
 
@@ -20,31 +20,22 @@ async function sendEmail(
   const { host, port, password } = definition;
   const redactPassword = redactionOf({}, password === undefined ? {} : { [password]: "…" });
   const redact = (text: string) => redactPassword(tools.redact(text));
-  const { endpoints } = tools.webhooks;
-  const admission = await endpoints.enter(`smtp://${host}:${port}`);
-  if ("waitMs" in admission) {
-    return { kind: "deferred", reason: redact(admission.reason), waitMs: admission.waitMs };
-  }
-  let alive: boolean | null = null;
   const result = { destination: definition.name };
-  try {
-    const { accepted, rejected } = await deliver(definition, notification, tools);
-    alive = true;
-    return {
-      kind: "executed",
-      result: { ...result, accepted, ...(rejected.length > 0 ? { rejected } : {}) },
-    };
-  } catch (error) {
-    if (tools.signal.aborted) throw error;
-    const { isFinal, reason } = judgeError(error as SmtpError);
-    const responded = (error as SmtpError).responseCode !== undefined;
-    alive = responded ? true : isFinal ? null : false;
-    return isFinal
-      ? { kind: "failed", reason: redact(reason), result }
-      : { kind: "retry", reason: redact(reason), afterMs: null, result };
-  } finally {
-    admission.leave(alive);
-  }
+  return attemptAt(tools.webhooks.endpoints, `smtp://${host}:${port}`, redact, async () => {
+    try {
+      const { accepted, rejected } = await deliver(definition, notification, tools);
+      const rejections = rejected.length > 0 ? { rejected } : {};
+      return { outcome: { kind: "executed", result: { ...result, accepted, ...rejections } }, alive: true };
+    } catch (error) {
+      if (tools.signal.aborted) throw error;
+      const { isFinal, reason: message } = judgeError(error as SmtpError);
+      const reason = redact(message);
+      const hasResponded = (error as SmtpError).responseCode !== undefined;
+      return isFinal
+        ? { outcome: { kind: "failed", reason, result }, alive: hasResponded ? true : null }
+        : { outcome: { kind: "retry", reason, afterMs: null, result }, alive: hasResponded };
+    }
+  });
 }
 
 async function deliver(

@@ -2,7 +2,7 @@
 
 import { errors } from "undici";
 import type { Redact } from "../../templates/references.ts";
-import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
+import { type AttemptOutcome, type AttemptTools, attemptAt } from "../attempt.ts";
 import { AddressRefused } from "./address-policy.ts";
 import type { PreparedRequest, Target } from "./request.ts";
 import type { WebhookRequest, WebhookResponse } from "./webhook-client.ts";
@@ -21,25 +21,19 @@ export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools
   const { request, identity } = prepared;
   const redact: Redact = (text) => prepared.redact(tools.redact(text));
   const { endpoints } = tools.webhooks;
-  const admission = await endpoints.enter(request.url.origin);
-  if ("waitMs" in admission) {
-    return { kind: "deferred", reason: redact(admission.reason), waitMs: admission.waitMs };
-  }
-  let alive: boolean | null = null;
-  try {
-    const response = await tools.webhooks.send(request, tools.signal);
-    alive = response.status < 500;
-    const afterMs = retryAfterMs(response, Date.now());
-    if (afterMs !== null && [429, 503].includes(response.status)) endpoints.rest(request.url.origin, afterMs);
-    return judgeResponse(response, afterMs, identity, redact);
-  } catch (error) {
-    if (tools.signal.aborted) throw error;
-    const outcome = judgeError(error, request, identity, redact);
-    alive = outcome.kind === "retry" ? false : null;
-    return outcome;
-  } finally {
-    admission.leave(alive);
-  }
+  const { origin } = request.url;
+  return attemptAt(endpoints, origin, redact, async () => {
+    try {
+      const response = await tools.webhooks.send(request, tools.signal);
+      const afterMs = retryAfterMs(response, Date.now());
+      if (afterMs !== null && [429, 503].includes(response.status)) endpoints.rest(origin, afterMs);
+      return { outcome: judgeResponse(response, afterMs, identity, redact), alive: response.status < 500 };
+    } catch (error) {
+      if (tools.signal.aborted) throw error;
+      const outcome = judgeError(error, request, identity, redact);
+      return { outcome, alive: outcome.kind === "retry" ? false : null };
+    }
+  });
 }
 
 function judgeResponse(
