@@ -18,6 +18,7 @@ import {
 import { addressPolicy } from "../delivery/http/address-policy.ts";
 import { workerSettings } from "../delivery/worker-settings.ts";
 import type { LogFormat } from "./logger.ts";
+import { readWholeNumber } from "./option-values.ts";
 
 export const roles = ["api", "engine", "actions", "recorder"] as const;
 export type Role = (typeof roles)[number];
@@ -86,7 +87,7 @@ export function settingsOptions(): Option[] {
       .argParser(list)
       .default([], "none"),
     setting("--port <port>", "port to listen on; 0 picks a free one", "PORT")
-      .argParser(wholeNumber(0, 65_535))
+      .argParser(readWholeNumber(0, 65_535))
       .default(4200),
     setting("--host <host>", "address to listen on", "HOST").default("127.0.0.1"),
     setting(
@@ -149,7 +150,7 @@ export function settingsOptions(): Option[] {
       .argParser(duration(0))
       .default(latenessDefault, formatDuration(latenessDefault)),
     setting("--shards <count>", "number of shards in the workspace; fixed at its first start", "SHARDS")
-      .argParser(wholeNumber(1, 1_024))
+      .argParser(readWholeNumber(1, 1_024))
       .default(1),
     ofMs(
       "--lease <duration>",
@@ -163,13 +164,13 @@ export function settingsOptions(): Option[] {
       "maximum number of event ids to remember, so that each event counts once",
       "SEEN_MAX",
     )
-      .argParser(wholeNumber(1, 100_000_000))
+      .argParser(readWholeNumber(1, 100_000_000))
       .default(seenCountMax),
     setting("--concurrency <count>", "maximum number of actions to run at the same time", "CONCURRENCY")
-      .argParser(wholeNumber(1, 10_000))
+      .argParser(readWholeNumber(1, 10_000))
       .default(workerSettings.concurrency),
     setting("--attempts <count>", "attempts before a delivery becomes a dead letter", "ATTEMPTS")
-      .argParser(wholeNumber(1, 1_000))
+      .argParser(readWholeNumber(1, 1_000))
       .default(workerSettings.attemptsMax),
     ofMs(
       "--retry <duration>",
@@ -349,14 +350,6 @@ function readNetworks(text: string): true | readonly string[] {
     throw new InvalidArgumentError(`${(error as Error).message}.`);
   }
   return networks;
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const number = Number(text);
-    if (/^\d+$/.test(text) && number >= min && number <= max) return number;
-    throw new InvalidArgumentError(`Use a whole number from ${min} to ${max}.`);
-  };
 }
 
 function duration(min: Micros): (text: string) => Micros {
