@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { type ActionDefinition, fieldKind, textsOf } from "../../core/model/action.ts";
+import { type ActionDefinition, ActionSchema, fieldKind, textsOf } from "../../core/model/action.ts";
 import {
   type Automation,
   type AutomationDefinition,
@@ -66,7 +66,10 @@ export function readAutomation(
   const { previous } = context;
   const meant = meantBy(sent, context);
   const parsed = parseIgnoring(schema, meant);
-  if (!parsed.success) throw refusal(mistakesOf(parsed.error.issues, ["body"], meant), sent);
+  if (!parsed.success) {
+    const found = mistakesOf(parsed.error.issues, ["body"], meant);
+    throw refusal([...found, ...textMistakesBeside(found, meant)], sent);
+  }
   const { owner_resource: owner = null, ...given } = { owner_resource: null, ...parsed.data };
   const kept = Object.fromEntries(
     Object.keys(given)
@@ -158,8 +161,34 @@ function without(value: unknown, [step, ...rest]: readonly PropertyKey[]): unkno
   return Array.isArray(value) ? entries.map(([, part]) => part) : Object.fromEntries(entries);
 }
 
+/** The mistakes in texts of actions where the schema has found others: all should be listed at once. */
+function textMistakesBeside(found: readonly RequestMistake[], meant: unknown): RequestMistake[] {
+  if (!isRecord(meant)) return [];
+  const mistakes = actionLists.flatMap((list) => {
+    const items = meant[list];
+    if (!Array.isArray(items)) return [];
+    return items.flatMap((item, index) => mistakesIn(knownFieldsOf(item), ["body", list, index]));
+  });
+  const isPartOf = (inner: RequestMistake["loc"], outer: RequestMistake["loc"]) =>
+    outer.every((step, index) => step === inner[index]);
+  return mistakes.filter(({ loc }) => !found.some((mistake) => isPartOf(loc, mistake.loc)));
+}
+
+/** The fields of an action of a known type, of whatever types they are; none of anything else. */
+function knownFieldsOf(item: unknown): UncheckedAction {
+  const nothing = { type: "do-nothing" } as const;
+  if (!isRecord(item)) return nothing;
+  const shapes = ActionSchema.options.map((option) => ("in" in option ? option.in.shape : option.shape));
+  const shape = shapes.find(({ type }) => type.value === item["type"]);
+  if (shape === undefined) return nothing;
+  const fields = Object.entries(item).filter(([field]) => Object.hasOwn(shape, field));
+  return { ...Object.fromEntries(fields), type: shape.type.value };
+}
+
+type UncheckedAction = Readonly<Record<string, unknown>> & Pick<ActionDefinition, "type">;
+
 /** The mistakes in an action that its schema cannot detect. */
-function mistakesIn(action: ActionDefinition, loc: RequestMistake["loc"]): RequestMistake[] {
+function mistakesIn(action: UncheckedAction, loc: RequestMistake["loc"]): RequestMistake[] {
   return textsOf(action).flatMap(({ path, text }) => {
     const isSecret = fieldKind(String(path[0])) === "secret";
     const msg =

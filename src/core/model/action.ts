@@ -257,7 +257,7 @@ export interface ActionText {
 }
 
 /** Every text of an action that is a template or a secret. */
-export function textsOf(action: ActionDefinition): ActionText[] {
+export function textsOf(action: Readonly<Record<string, unknown>>): ActionText[] {
   return Object.entries(action).flatMap(([field, value]) =>
     fieldKind(field) === "setting" ? [] : textsIn(value, [field]),
   );

@@ -230,3 +230,33 @@ test.each(["${env.9}", "${env.A"])("%j is refused as a reference when rules are 
   const rule = { definition: { name: "a", trigger, actions: [action] }, file: "a.yaml", secrets: {} };
   await expectRefused("POST", "/automations/apply", { automations: [rule] }, "is not a reference");
 });
+
+test("mistakes that the schema finds and mistakes in texts are listed together", async () => {
+  const badWebhook = {
+    type: "call-webhook",
+    url: "ftp://a",
+    secret: "whsec_a",
+    headers: { "X-A": "line\nbreak" },
+    payload: "{{ nothing | such }}",
+    timeout: 0,
+    unknown: "{{ ignored",
+  };
+  const badEvent = { type: "emit-event", event: "{% if %}", related: 7 };
+  const actions = [badWebhook, badEvent, "no mapping", { type: "unknown" }];
+  const { status, text } = await call("POST", "/automations", { name: "", trigger, actions });
+  expect(status).toBe(422);
+  const mistakes = text.exception_detail as { readonly loc: readonly (string | number)[] }[];
+  expect(mistakes.map(({ loc }) => loc.join(".")).sort()).toEqual([
+    "body.actions.0.headers.X-A",
+    "body.actions.0.payload",
+    "body.actions.0.secret",
+    "body.actions.0.timeout",
+    "body.actions.0.url",
+    "body.actions.1.event",
+    "body.actions.1.related",
+    "body.actions.2",
+    "body.actions.3.type",
+    "body.name",
+  ]);
+  expect(JSON.stringify(text)).not.toContain("whsec_a");
+});
