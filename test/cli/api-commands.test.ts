@@ -1,4 +1,4 @@
-/** The commands over the API, against a real server. */
+/** The commands that use the API, run against a real server. */
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -62,7 +62,7 @@ actions:
     write("vent.yaml", vent);
   });
 
-  test("says first what it would do, and does nothing in a dry run", async () => {
+  test("prints its plan and changes nothing in a dry run", async () => {
     const planned = await apply("--dry-run");
     expect(planned).toMatchObject({ code: 3, stderr: "" });
     expect(planned.stdout).toContain(`+ create Pump went quiet (${join(folder, "pump.yaml")})`);
@@ -70,7 +70,7 @@ actions:
     expect(await json("automations", "ls")).toEqual([]);
   });
 
-  test("creates, and when it is repeated changes nothing", async () => {
+  test("creates automations, and changes nothing when it is run again", async () => {
     expect(await apply()).toMatchObject({ code: 0, stderr: "" });
     const applied = await json<AutomationView[]>("automations", "ls");
     expect(applied.map(({ name }) => name)).toEqual(["Pump went quiet", "Vent opened"]);
@@ -80,7 +80,7 @@ actions:
     expect(await json("automations", "ls")).toEqual(applied);
   });
 
-  test("says of each open window whether it is kept or reset", async () => {
+  test("reports for each open window whether it is kept or reset", async () => {
     await emit("pump.started", "pump.1");
     await expect.poll(async () => (await tripline("windows", "Pump went quiet")).stdout).toContain("0 of 1");
 
@@ -97,7 +97,7 @@ actions:
       .toBe("No window is open in 2 automations.\n");
   });
 
-  test("leaves what was paused paused, until the file says something else of it", async () => {
+  test("keeps a paused automation paused until its file changes `enabled`", async () => {
     await tripline("automations", "pause", "Vent opened");
     expect((await apply()).stdout).toBe("0 to create, 0 to change, 0 to delete, 2 unchanged.\n");
     write("vent.yaml", `enabled: false\n${vent}`);
@@ -107,7 +107,7 @@ actions:
     expect(await json("automations", "show", "Vent opened")).toMatchObject({ enabled: true });
   });
 
-  test("shows secrets nowhere, though the server knows them", async () => {
+  test("never shows a secret, although the server knows it", async () => {
     write("pump.yaml", quiet("tags: [greenhouse]", "https://example.org/${env.HOOK_PATH}?x"));
     const outputs = [
       await apply("--output", "json"),
@@ -124,27 +124,27 @@ actions:
       stderr: expect.stringContaining("the environment has no HOOK_PATH"),
     });
     const events = await tripline("events", "ls", "--name", "prefect-cloud.automation.*", "-o", "json");
-    const shown = JSON.stringify([outputs, events, server.process.stdout, server.process.stderr]);
-    expect(shown).toContain("${env.HOOK_PATH}");
-    expect(shown).not.toContain(secret);
+    const everything = JSON.stringify([outputs, events, server.process.stdout, server.process.stderr]);
+    expect(everything).toContain("${env.HOOK_PATH}");
+    expect(everything).not.toContain(secret);
   });
 
-  test("deletes what is gone from the files only when it is told to", async () => {
+  test("deletes automations that were removed from the files only with --prune", async () => {
     rmSync(join(folder, "vent.yaml"));
     expect((await apply()).stdout).not.toContain("Vent");
     expect((await apply("--prune")).stdout).toContain("- delete Vent opened");
-    const left = await json<AutomationView[]>("automations", "ls");
-    expect(left.map(({ name }) => name)).toEqual(["Pump went quiet"]);
+    const remaining = await json<AutomationView[]>("automations", "ls");
+    expect(remaining.map(({ name }) => name)).toEqual(["Pump went quiet"]);
   });
 
-  // Two automations of one name would both fire.
-  test("refuses a name that belongs to another automation, and applies nothing", async () => {
-    const made = await fetch(`${server.api}/automations/`, {
+  // Two automations with the same name would both fire.
+  test("refuses a name that another automation has, and applies nothing", async () => {
+    const created = await fetch(`${server.api}/automations/`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ name: "Made by hand", trigger: { expect: ["a"] }, actions: [] }),
     });
-    const { id } = (await made.json()) as AutomationView;
+    const { id } = (await created.json()) as AutomationView;
     write("hand.yaml", "name: Made by hand\ntrigger: {expect: [a]}\nactions: []\n");
     write("vent.yaml", vent);
     expect(await apply()).toMatchObject({
@@ -158,7 +158,7 @@ actions:
     await tripline("automations", "rm", id);
   });
 
-  test("creates destinations, too, and reports the hooks that it skips", async () => {
+  test("creates destinations too, and reports the hooks that it skips", async () => {
     write(
       "ops.yaml",
       "destinations:\n  - {type: slack, name: ops, url: 'https://example.org/${env.HOOK_PATH}'}\n" +
@@ -176,7 +176,7 @@ actions:
     ).not.toContain(secret);
   });
 
-  test("names every mistake and its place before anything is sent", async () => {
+  test("reports every mistake with its place before it sends anything", async () => {
     write("wrong.yaml", "name: Wrong\ntrigger: {expcet: [a]}\nactions: []\n");
     const { code, stderr } = await apply();
     expect(code).toBe(1);
@@ -186,7 +186,7 @@ actions:
 });
 
 describe("tripline automations", () => {
-  test("are shown in each format, paused, resumed and removed", async () => {
+  test("lists, shows, pauses, resumes and removes automations", async () => {
     const rules = sandbox.write(
       "fan.yaml",
       "name: Fan stopped\ntrigger: {expect: [fan.stopped]}\nactions: []\n",
@@ -204,7 +204,7 @@ describe("tripline automations", () => {
     expect(await json("automations", "show", id)).toMatchObject({ enabled: false });
     await tripline("automations", "resume", id);
     expect(await json("automations", "show", id)).toMatchObject({ enabled: true });
-    // One that is misspelt leaves the others alone.
+    // A misspelled name leaves the other automations alone.
     expect(await tripline("automations", "rm", id, "Fan stoped")).toMatchObject({
       code: 1,
       stderr: 'No automation is called "Fan stoped". Did you mean "Fan stopped"?\n',
@@ -215,7 +215,7 @@ describe("tripline automations", () => {
 });
 
 describe("tripline events", () => {
-  test("are listed, filtered and counted", async () => {
+  test("lists, filters and counts events", async () => {
     const first = await emit("door.opened", "door.1");
     const second = await emit("door.closed", "door.1");
     await emit("door.opened", "door.2");
@@ -238,19 +238,19 @@ describe("tripline events", () => {
     expect(await tripline("events", "ls", "-e", "door.*", "-e", "door.opened")).toMatchObject({ code: 2 });
   });
 
-  // Half a year of empty days, or a refusal because there are too many hours in it, is no answer.
-  test.each(["day", "time"])("are counted by %s without saying since when", async (by) => {
+  // Neither half a year of empty days nor an error about too many hours would help.
+  test.each(["day", "time"])("counts events by %s without a start time", async (by) => {
     await emit(`bell.${by}`, "bell.1");
     const { code, stdout } = await tripline("events", "count", "-e", `bell.${by}`, "--by", by);
     expect({ code, stdout }).toEqual({
       code: 0,
       stdout: expect.stringMatching(/^START +COUNT\n\S+ +1\n(?:\S+ +0\n)?$/),
     });
-    const none = await tripline("events", "count", "-e", "no.such", "--by", by);
-    expect(none).toMatchObject({ code: 0, stdout: "No event matches.\n" });
+    const withoutMatch = await tripline("events", "count", "-e", "no.such", "--by", by);
+    expect(withoutMatch).toMatchObject({ code: 0, stdout: "No event matches.\n" });
   });
 
-  test("are followed as they come, and cannot forge a line", async () => {
+  test("prints events as they arrive, and no event can forge a line", async () => {
     const tail = sandbox.tripline(["events", "tail", "--backfill", "-e", "gate.*", "-n", "2"], {
       TRIPLINE_API_URL: server.api,
     });
@@ -268,7 +268,7 @@ describe("tripline events", () => {
 });
 
 describe("tripline explain", () => {
-  test("asks a running server, of one automation or of all", async () => {
+  test("asks a running server about one automation or all of them", async () => {
     const rules = sandbox.write(
       "lamp.yaml",
       "name: Lamps\ntrigger: {expect: [lamp.*], threshold: 2, within: 1h}\nactions: []\n",
@@ -290,7 +290,7 @@ describe("tripline explain", () => {
   });
 });
 
-describe("tripline explain, given any id that a person may hold", () => {
+describe("tripline explain ID", () => {
   let webhookId = "";
   let eventId = "";
 
@@ -322,7 +322,7 @@ describe("tripline explain, given any id that a person may hold", () => {
     return events.filter(({ resource }) => resource["prefect.resource.name"] === "Siren").map(({ id }) => id);
   };
 
-  test("an event, whole or by its beginning: what it was to automations, and what followed", async () => {
+  test("explains what an event did and led to, given its id or the start of it", async () => {
     for (const id of [eventId, eventId.toUpperCase(), eventId.slice(0, 13)]) {
       const { code, stdout } = await tripline("explain", id);
       expect(code).toBe(0);
@@ -333,7 +333,7 @@ describe("tripline explain, given any id that a person may hold", () => {
     }
   });
 
-  test("a webhook-id, and the events about the delivery", async () => {
+  test("explains a delivery, given its webhook-id or an event about it", async () => {
     const executed = await idsOfEvents("prefect-cloud.automation.action.executed");
     const triggered = await idsOfEvents("prefect-cloud.automation.action.triggered");
     expect([executed.length, triggered.length]).toEqual([1, 1]);
@@ -345,7 +345,7 @@ describe("tripline explain, given any id that a person may hold", () => {
     }
   });
 
-  test("a firing, and the event about it", async () => {
+  test("explains a firing, given the event about it", async () => {
     const ids = await idsOfEvents("prefect-cloud.automation.triggered");
     expect(ids).toHaveLength(1);
     for (const id of ids) {
@@ -354,7 +354,7 @@ describe("tripline explain, given any id that a person may hold", () => {
     }
   });
 
-  test("an automation, by name or id: its windows and its latest firings", async () => {
+  test("shows an automation's windows and latest firings, given its name or id", async () => {
     const [automation] = (await json<AutomationView[]>("automations", "ls")).filter(
       ({ name }) => name === "Siren",
     );
@@ -364,7 +364,7 @@ describe("tripline explain, given any id that a person may hold", () => {
     }
   });
 
-  test("what nothing is called so, with what to do", async () => {
+  test("says what to do about an unknown id", async () => {
     expect(await tripline("explain", "nothing here")).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("tripline events ls"),
@@ -414,14 +414,14 @@ describe("tripline deliveries", () => {
     await expect
       .poll(() => json("deliveries", "show", ids[0] ?? ""))
       .toMatchObject({ state: "delivered", status_code: 200, automation: { name: "Call" } });
-    const shown = (await tripline("deliveries", "ls", "--state", "delivered")).stdout;
-    expect(shown).toMatch(/^DELIVERED +AUTOMATION/);
-    expect(shown).toContain(ids[0]);
+    const delivered = (await tripline("deliveries", "ls", "--state", "delivered")).stdout;
+    expect(delivered).toMatch(/^DELIVERED +AUTOMATION/);
+    expect(delivered).toContain(ids[0]);
     expect(await tripline("deliveries", "ls", "--state", "lost")).toMatchObject({ code: 2 });
     await endpoint.stop();
   });
 
-  test("shows one that is retried: when, and why", async () => {
+  test("shows when and why a delivery is retried", async () => {
     const endpoint = await misbehave(answer(503, { busy: true }, { "Retry-After": "600" }));
     const rules = sandbox.write(
       "gong.yaml",
@@ -445,7 +445,7 @@ describe("tripline deliveries", () => {
 });
 
 describe("every command", () => {
-  test("sends the key of the environment, and says what to do without one", async () => {
+  test("sends the API key from the environment, and says what to do if the server rejects it", async () => {
     const keys: (string | undefined)[] = [];
     const guarded = await misbehave((response, request) => {
       keys.push(request.headers.authorization);
@@ -459,15 +459,15 @@ describe("every command", () => {
     await guarded.stop();
   });
 
-  test("tells a mistake in its use (2) from a server that is not there (1)", async () => {
+  test("exits with 2 when it is misused and with 1 when the server is unreachable", async () => {
     expect(await tripline("events", "ls", "--since", "yesterday")).toMatchObject({ code: 2 });
     expect(await tripline("automations", "list")).toMatchObject({ code: 2 });
     expect(await tripline("automations", "ls", "-o", "xml")).toMatchObject({ code: 2 });
-    const away = await sandbox.output(["automations", "ls", "--url", "http://127.0.0.1:9/api"]);
-    expect(away).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot be reached") });
+    const unreachable = await sandbox.output(["automations", "ls", "--url", "http://127.0.0.1:9/api"]);
+    expect(unreachable).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot be reached") });
   });
 
-  test("says what may be missing in an address", async () => {
+  test("suggests /api when the server's URL lacks it", async () => {
     const root = server.api.replace(/\/api$/, "");
     const { code, stderr } = await sandbox.output(["automations", "ls", "--url", root]);
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`--url ${root}/api`) });

@@ -1,4 +1,4 @@
-/** The key file of a deployment, before a real Redis and over HTTP. */
+/** The key file of a deployment, with a real Redis and over HTTP. */
 
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -51,34 +51,34 @@ const statusWith = async (api: string, token: string | null): Promise<number> =>
   return (await fetch(`${api}/automations`, { headers })).status;
 };
 
-const listed = async (database: string): Promise<Record<string, unknown>[]> => {
+const listKeys = async (database: string): Promise<Record<string, unknown>[]> => {
   const { stdout } = await sandbox.output(["keys", "ls", "--output", "json", "--redis", database]);
   return JSON.parse(stdout) as Record<string, unknown>[];
 };
 
 describe("a server with a key file", () => {
-  // Without one it would have to be started twice: first to make a key, then to listen beyond this machine.
-  test("listens beyond this machine from its first start, and asks for a key", async () => {
+  // Without the file it would have to start twice: first to create a key, then to listen on other addresses.
+  test("listens on all addresses from its first start, and requires a key", async () => {
     const server = await serve(freshDatabase(), keyFile("keys", adminEntry, pumpEntry));
     expect(server.url).toMatch(/^http:\/\/0\.0\.0\.0:/);
     expect(await statusWith(server.api, admin)).toBe(200);
     expect(await statusWith(server.api, pump)).toBe(403);
     expect(await statusWith(server.api, null)).toBe(401);
     await server.process.end();
-    const said = server.process.stdout + server.process.stderr;
-    expect(said).toContain("API keys applied");
+    const output = server.process.stdout + server.process.stderr;
+    expect(output).toContain("API keys applied");
     for (const token of [admin, pump]) {
       const secret = readToken(token)?.secret ?? "";
-      expect(said).not.toContain(secret);
-      expect(said).not.toContain(hashOf(secret));
+      expect(output).not.toContain(secret);
+      expect(output).not.toContain(hashOf(secret));
     }
   });
 
-  test("applies it once, however many servers start with it at the same time", async () => {
+  test("applies it once when two servers start with it at the same time", async () => {
     const database = freshDatabase();
     const file = keyFile("keys", adminEntry, pumpEntry);
     const servers = await Promise.all([serve(database, file), serve(database, file)]);
-    const first = await listed(database);
+    const first = await listKeys(database);
     expect(first.map(({ name, source, state }) => ({ name, source, state }))).toEqual(
       expect.arrayContaining([
         { name: "admin", source: "file", state: "active" },
@@ -89,36 +89,39 @@ describe("a server with a key file", () => {
     await Promise.all(servers.map(({ process }) => process.end()));
     const again = await serve(database, file);
     expect(logLines(again.process).map(({ msg }) => msg)).not.toContain("API keys applied");
-    expect(await listed(database)).toEqual(first);
+    expect(await listKeys(database)).toEqual(first);
   });
 
-  test("revokes keys that left the file, takes them back, and leaves those of commands alone", async () => {
+  test("revokes keys removed from the file, restores them when they return, and leaves keys made by commands alone", async () => {
     const database = freshDatabase();
     const made = await sandbox.output(
       ["keys", "create", "--name", "by-hand", "--scope", "admin", "--redis", database],
       {},
     );
     const states = async () =>
-      Object.fromEntries((await listed(database)).map(({ name, state }) => [name, state]));
+      Object.fromEntries((await listKeys(database)).map(({ name, state }) => [name, state]));
     const start = async (...entries: object[]) => {
       const server = await serve(database, keyFile("keys", ...entries));
       const status = await statusWith(server.api, pump);
       await server.process.end();
       return { status, states: await states() };
     };
-    const whole = { status: 403, states: { "by-hand": "active", admin: "active", "pump-house": "active" } };
-    expect(await start(adminEntry, pumpEntry)).toEqual(whole);
+    const withBothEntries = {
+      status: 403,
+      states: { "by-hand": "active", admin: "active", "pump-house": "active" },
+    };
+    expect(await start(adminEntry, pumpEntry)).toEqual(withBothEntries);
     expect(await start(adminEntry)).toEqual({
       status: 401,
       states: { "by-hand": "active", admin: "active", "pump-house": "revoked" },
     });
-    expect(await start(adminEntry, pumpEntry)).toEqual(whole);
+    expect(await start(adminEntry, pumpEntry)).toEqual(withBothEntries);
     expect((await start(adminEntry, { ...pumpEntry, scopes: ["automations:read"] })).status).toBe(200);
     expect(made.code).toBe(0);
   });
 
-  // A key that leaked is revoked at once, and often long before someone edits the file.
-  test("keeps a key revoked that a person revoked, and says so", async () => {
+  // A leaked key is revoked at once, often long before someone edits the file.
+  test("keeps a key revoked that someone revoked by hand, and logs it", async () => {
     const database = freshDatabase();
     const file = keyFile("keys", adminEntry, pumpEntry);
     await (await serve(database, file)).process.end();
@@ -128,7 +131,7 @@ describe("a server with a key file", () => {
     expect(logLines(server.process)).toContainEqual(
       expect.objectContaining({ keys: ["b".repeat(12)], remedy: expect.stringContaining("keys forget") }),
     );
-    // Leaving the file and coming back does not bring it back either.
+    // Removing it from the file and adding it again does not restore it either.
     await (await serve(database, keyFile("keys", adminEntry))).process.end();
     const last = await serve(database, file);
     expect(await statusWith(last.api, pump)).toBe(401);
@@ -139,12 +142,12 @@ describe("a server with a key file", () => {
     const north = { ...pumpEntry, workspace: "north" };
     const first = await serve(database, keyFile("north", north), ["--workspace", "north"]);
     const second = await serve(database, keyFile("south", adminEntry));
-    expect((await listed(database)).map(({ state }) => state)).toEqual(["active", "active"]);
+    expect((await listKeys(database)).map(({ state }) => state)).toEqual(["active", "active"]);
     expect(await statusWith(first.api, pump)).toBe(403);
     expect(await statusWith(second.api, admin)).toBe(200);
   });
 
-  test("takes the hash of a token in place of the token", async () => {
+  test("accepts the hash of a token in place of the token", async () => {
     const { stdout: token, stderr, code } = await sandbox.output(["keys", "new-token"]);
     expect(code).toBe(0);
     expect(token).toMatch(/^tripline_[0-9a-f]{12}_[\w-]{43}\n$/);
@@ -155,7 +158,7 @@ describe("a server with a key file", () => {
     expect(await statusWith(server.api, admin)).toBe(401);
   });
 
-  test("does not start with a file that has mistakes, and changes no key", async () => {
+  test("does not start if the file has mistakes, and changes no key", async () => {
     const database = freshDatabase();
     const file = sandbox.write(
       "mistaken.yaml",
@@ -168,10 +171,10 @@ describe("a server with a key file", () => {
     expect(stderr).toContain(`${file}:5:3: unknown key \`scope\`; did you mean \`scopes\`?`);
     expect(stderr).toContain("Correct the file and start again");
     expect(stdout + stderr).not.toContain("b".repeat(20));
-    expect(await listed(database)).toEqual([]);
+    expect(await listKeys(database)).toEqual([]);
   });
 
-  test("does not take a key over whose id a command gave to another secret", async () => {
+  test("does not take over an id that belongs to a key made by a command", async () => {
     const database = freshDatabase();
     const made = await sandbox.output([
       "keys",
@@ -189,7 +192,7 @@ describe("a server with a key file", () => {
     const { code, stderr } = await sandbox.output(words);
     expect(code).toBe(1);
     expect(stderr).toContain(`${file}:1: the id ${id} belongs to a key made by tripline keys create`);
-    expect((await listed(database)).map(({ name }) => name)).toEqual(["x"]);
+    expect((await listKeys(database)).map(({ name }) => name)).toEqual(["x"]);
   });
 });
 
@@ -214,18 +217,18 @@ describe("a key file", () => {
       `- {name: a, scopes: [admin], token: ${admin}}\n- {name: b, scopes: [admin], token: ${admin}}`,
       "keys.yaml:2:37: the key in line 1 has the same id",
     ],
-  ])("%j is refused, with the place and the remedy", (text, message) => {
+  ])("is refused with a place and a remedy: %j", (text, message) => {
     const { diagnostics } = readApiKeys("keys.yaml", text);
-    const said = diagnostics.map(formatDiagnostic).join("\n");
-    expect(said).toContain(message);
-    expect(said).not.toMatch(/hunter2|12345678|a{20}/);
+    const messages = diagnostics.map(formatDiagnostic).join("\n");
+    expect(messages).toContain(message);
+    expect(messages).not.toMatch(/hunter2|12345678|a{20}/);
   });
 
   test("may be an empty list, which revokes all of its keys", () => {
     expect(readApiKeys("keys.yaml", "[]")).toEqual({ keys: [], diagnostics: [] });
   });
 
-  test("reads as docs/security.md shows it, once the placeholders are filled in", () => {
+  test("works as docs/security.md shows it, once the placeholders are filled in", () => {
     const document = readFileSync(join(root, "docs", "security.md"), "utf8");
     const [, example = ""] = /### Keys from a file[\s\S]*?```yaml[^\n]*\n([\s\S]*?)```/.exec(document) ?? [];
     expect(readApiKeys("keys.yaml", example).diagnostics).toHaveLength(3);
@@ -238,7 +241,7 @@ describe("a key file", () => {
     expect(keys.map(({ key }) => key.name)).toEqual(["admin", "ci"]);
   });
 
-  test("says until when a key is good, and for how much", () => {
+  test("can set a key's rate and expiry", () => {
     const { keys } = readApiKeys(
       "keys.yaml",
       `- {name: a, scopes: [admin, admin], token: ${admin}, rate: 10/30s, expires: "2027-01-01T01:00:00+01:00"}`,

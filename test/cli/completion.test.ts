@@ -1,4 +1,4 @@
-/** Completion, in the shells themselves where this machine has them. */
+/** Completion, run in the real shells where they are installed. */
 
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, symlinkSync } from "node:fs";
@@ -49,7 +49,7 @@ test.skipIf(!has("bash"))("bash completes commands, subcommands, options and the
   expect(complete("automations", "")).toEqual(["--help", "ls", "pause", "resume", "rm", "show"]);
   expect(complete("automations", "ls", "--o")).toEqual(["--output"]);
   expect(complete("automations", "ls", "--output", "")).toEqual(["json", "table", "yaml"]);
-  // An option's value is no command, so what follows is still that of `events ls`.
+  // An option's value is not a command, so the options of `events ls` still follow.
   expect(complete("events", "ls", "--limit", "5", "--sin")).toEqual(["--since"]);
   sandbox.write("rules.yaml", "");
   sandbox.write("rules.txt", "");
@@ -71,8 +71,8 @@ test("zsh and fish get a script that names every command and its options", async
   expect(await sandbox.output(["completion", "csh"])).toMatchObject({ code: 2 });
 });
 
-describe("names", () => {
-  // Without blocking, because the server that is asked runs in this process.
+describe("completion of names", () => {
+  // This must not block: the server that it asks runs in this process.
   async function run(shell: string, program: string, url: string): Promise<string[]> {
     const env = { PATH: `${join(sandbox.folder, "bin")}:${process.env["PATH"]}`, TRIPLINE_API_URL: url };
     const child = spawn(shell, ["-c", program], { env, stdio: ["ignore", "pipe", "pipe"] });
@@ -88,24 +88,24 @@ describe("names", () => {
       url,
     );
 
-  test.skipIf(!has("bash"))("are asked from the server by bash, also half typed and quoted", async () => {
+  test.skipIf(!has("bash"))("asks the server in bash, even for a half-typed or quoted name", async () => {
     expect(await bash("")).toEqual(expect.arrayContaining(["Pump went quiet", "Vent opened"]));
     expect(await bash("Pump\\ w")).toEqual(["Pump went quiet"]);
     expect(await bash('"Vent o')).toEqual(["Vent opened"]);
   });
 
-  test.skipIf(!has("bash"))("are asked from the server that the command line names", async () => {
+  test.skipIf(!has("bash"))("asks the server given with --url", async () => {
     const line = `tripline windows --url ${api.url}/api P`;
     expect(await bash("P", "http://127.0.0.1:9/api", line)).toEqual(["Pump went quiet"]);
   });
 
-  test.skipIf(!has("bash"))("are left out, without a word, when no server answers", async () => {
+  test.skipIf(!has("bash"))("prints nothing when no server answers", async () => {
     expect(await bash("P", "http://127.0.0.1:9/api")).toEqual([]);
     const values = await sandbox.output(["completion-values", "keys"], { REDIS_URL: "redis://127.0.0.1:9" });
     expect(values).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
-  test.skipIf(!has("fish"))("are asked from the server by fish, which also knows where it is", async () => {
+  test.skipIf(!has("fish"))("asks the server in fish, for arguments and option values", async () => {
     const complete = async (line: string) =>
       run("fish", `source '${await script("fish")}'; complete -C '${line}'`, `${api.url}/api`);
     expect(await complete("tripline windows P")).toEqual(["Pump went quiet"]);

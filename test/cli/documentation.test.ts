@@ -1,4 +1,4 @@
-/** docs/cli.md and docs/api.md name what there is. */
+/** docs/cli.md and docs/api.md are complete. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** The promise, kept by real processes that are killed: nothing lost, nothing counted twice, no firing repeated. */
+/** Kills real processes and checks the promise: no event lost or counted twice, no firing repeated. */
 
 import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
@@ -28,7 +28,7 @@ const pumpEvent = (name: string) => ({
   resource: { "prefect.resource.id": "pump.1" },
 });
 
-/** Posts as a careful client does: again, until it is acknowledged. */
+/** Posts as a careful client does: it retries until the events are acknowledged. */
 async function post(api: () => string, events: readonly object[]): Promise<void> {
   for (;;) {
     const response = await fetch(`${api()}/events`, {
@@ -43,8 +43,8 @@ async function post(api: () => string, events: readonly object[]): Promise<void>
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe.concurrent("while parts of it are killed", () => {
-  test("an absence is told once, after its time and not before, and so is its end", async () => {
+describe.concurrent("through failures", () => {
+  test("an absence is reported once, after its time and not before, and so is its end", async () => {
     const redis = await durableRedis();
     const { url, until, deliveries } = await sandbox.listen();
     const rules = sandbox.write(
@@ -62,7 +62,7 @@ actions_on_resolve: [{type: call-webhook, url: "${url}", payload: {state: back}}
     await redis.kill9();
     await until503(server);
     await redis.restart();
-    // A heartbeat in time, after the restart: the window goes on from it.
+    // A heartbeat in time, after the restart: the window counts from it.
     await post(() => server.api, [pumpEvent("pump.beat")]);
     const lastBeat = Date.now();
 
@@ -76,7 +76,7 @@ actions_on_resolve: [{type: call-webhook, url: "${url}", payload: {state: back}}
     await server.process.end();
   });
 
-  test("each event is counted once and each firing delivered, also when the server dies at any moment", async () => {
+  test("each event is counted once and each firing is delivered, whenever the server dies", async () => {
     const redis = await durableRedis();
     const { url, deliveries, until } = await sandbox.listen();
     const hook = (payload: string) => `[{type: call-webhook, url: "${url}", payload: ${payload}}]`;
@@ -109,7 +109,7 @@ actions_on_resolve: [{type: call-webhook, url: "${url}", payload: {state: back}}
       new Set(found.filter(({ body }) => key in body).map((delivery) => delivery.webhook_id));
     await until((found) => idsOf(found, "event").size >= 300 && idsOf(found, "tenth").size >= 30);
     await settled(server);
-    // A delivery may be repeated, but then it has the id of the first.
+    // A delivery may be repeated, but it keeps its id.
     expect(idsOf(deliveries(), "event").size).toBe(300);
     expect(idsOf(deliveries(), "tenth").size).toBe(30);
     expect(
@@ -122,7 +122,7 @@ actions_on_resolve: [{type: call-webhook, url: "${url}", payload: {state: back}}
     await server.process.end();
   });
 
-  test("a Redis that is full is told of in few words, and gone on with once it has room", async () => {
+  test("a full Redis is reported in a few lines, and work resumes once it has room", async () => {
     const redis = await durableRedis();
     const connection = new Redis(redis.url);
     const { url, until, deliveries } = await sandbox.listen();
@@ -161,7 +161,7 @@ actions: [{type: call-webhook, url: "${url}", payload: {stopped: true}}]
     await server.process.end();
   });
 
-  test("npm start goes on where it was killed, and leaves no Redis behind", async () => {
+  test("npm start resumes where it was killed, and leaves no Redis behind", async () => {
     const { url, until } = await sandbox.listen();
     const rules = sandbox.write(
       "start.yaml",
@@ -181,7 +181,7 @@ actions: [{type: call-webhook, url: "${url}", payload: {events: "third"}}]
     };
     const first = await start();
     await post(() => first.api, [pumpEvent("pump.stopped"), pumpEvent("pump.stopped")]);
-    // Two of them on the same data would ruin it.
+    // Two on the same data would corrupt it.
     const twin = sandbox.run(process.execPath, ["scripts/start.ts", "--port", "0"], env);
     expect((await twin.ended).code).toBe(1);
     expect(twin.stderr).toContain(`already running in this folder (process ${first.process.pid})`);
@@ -197,8 +197,8 @@ actions: [{type: call-webhook, url: "${url}", payload: {events: "third"}}]
   });
 });
 
-// A supervisor knows npm's process alone, and npm hands a signal to its child: that must not be a shell.
-test("npm start ends with everything it started when npm is told to", async () => {
+// A supervisor signals only npm, and npm forwards the signal to its child, so the child must not be a shell.
+test("npm start stops everything it started when npm is stopped", async () => {
   const words = ["start", "--", "--port", "0", "--log-format", "json"];
   const npm = sandbox.run("npm", words, { TRIPLINE_DATA: `${sandbox.folder}/npm` });
   const line = await npm.until(() => logLines(npm).find(({ msg }) => msg === "Tripline is running"));
@@ -211,7 +211,7 @@ async function until503({ api }: Server): Promise<void> {
   while ((await fetch(`${api}/ready`)).status !== 503) await pause(20);
 }
 
-/** Waits until every entry of the log is consumed and every action done: what has not fired by now never will. */
+/** Waits until every entry of the log is consumed and every action is done: anything that has not fired by now never will. */
 async function settled({ url }: { url: string }): Promise<void> {
   for (let quiet = 0; quiet < 3; await pause(100)) {
     const text = await (await fetch(`${url}/metrics`)).text();

@@ -1,4 +1,4 @@
-/** Every command says what it takes, with examples, and what to do when it is misused. */
+/** Every command explains its options with examples, and says what to do when it is misused. */
 
 import { afterAll, describe, expect, test } from "vitest";
 import { Sandbox } from "./support.ts";
@@ -15,14 +15,14 @@ const commands = [
 ];
 
 describe("the help", () => {
-  test.each(commands)("of %s shows no default that only a program can read", async (name) => {
+  test.each(commands)("of %s has examples, and shows no default as raw JSON", async (name) => {
     const { code, stdout } = await sandbox.output([...name.split(" "), "--help"]);
     expect(code).toBe(0);
     expect(stdout).not.toMatch(/default: (?:\{|\[)/);
     expect(stdout).toContain("Examples:\n");
   });
 
-  test("of tripline alone, and of a group alone, answers what there is", async () => {
+  test("is shown by tripline alone, by a group alone and by tripline help", async () => {
     const alone = await sandbox.output([]);
     expect(alone).toMatchObject({ code: 0, stderr: "" });
     expect(alone.stdout).toContain("First steps");
@@ -44,7 +44,7 @@ describe("a misused command", () => {
     [["events", "ls", "--since", "1h", "--last", "1h"], "cannot be used with"],
     [["windows", "--output", "xml"], "table"],
     [["completion", "csh"], "bash, zsh, fish"],
-  ])("%j exits with 2 and says what to do: %s", async (words, says) => {
+  ])("exits with 2 and says what to do: %j", async (words, says) => {
     const { code, stdout, stderr } = await sandbox.output(words);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain(says);

@@ -47,7 +47,7 @@ async function query(server: Server): Promise<Page> {
 }
 
 describe("a server's history", () => {
-  test("holds every acknowledged event once, also after the server was killed in mid-work", async () => {
+  test("holds every acknowledged event once, even after the server was killed", async () => {
     const first = await sandbox.serve(redis.url, ["--workspace", "killed"]);
     const ids: string[] = [];
     for (let batch = 0; batch < 20; batch += 1) ids.push(...(await post(first, 50)));
@@ -60,7 +60,7 @@ describe("a server's history", () => {
     expect(await second.process.end()).toEqual({ code: 0, signal: null });
   });
 
-  test("belongs to each workspace alone", async () => {
+  test("is separate for each workspace", async () => {
     const server = await sandbox.serve(redis.url, ["--workspace", "north,south"]);
     const [id] = await post(server, 1);
     expect(await query(server)).toMatchObject({ events: [{ id }], total: 1 });
@@ -69,7 +69,7 @@ describe("a server's history", () => {
     await server.process.end();
   });
 
-  test("may be written by another process than reads it", async () => {
+  test("may be written by one process and read by another", async () => {
     const words = ["--workspace", "apart"];
     const api = await sandbox.serve(redis.url, [...words, "--roles", "api"]);
     const recorder = await sandbox.serve(redis.url, [...words, "--roles", "recorder"]);
@@ -78,7 +78,7 @@ describe("a server's history", () => {
     await Promise.all([api.process.end(), recorder.process.end()]);
   });
 
-  test("may be left out", async () => {
+  test("can be turned off", async () => {
     const server = await sandbox.serve(redis.url, ["--workspace", "bare", "--history-url", "off"]);
     const answer = await fetch(`${server.api}/events/filter`, { method: "POST" });
     expect(answer.status).toBe(404);
@@ -90,7 +90,7 @@ describe("a server's history", () => {
     ["mysql://here", 2, "Use sqlite:path/to/file"],
     [`sqlite:${join(import.meta.dirname, "history.test.ts")}`, 1, "--history-url off"],
     ["postgres://tripline:sesame@127.0.0.1:9/events", 1, "--history-url off"],
-  ])("at %s is refused at the start, with what to do", async (url, exitCode, says) => {
+  ])("at %s is refused at startup, with what to do", async (url, exitCode, says) => {
     const words = ["serve", "--port", "0", "--redis", redis.url, "--history-url", url];
     const { code, stdout, stderr } = await sandbox.output(words);
     expect(code).toBe(exitCode);

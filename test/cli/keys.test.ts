@@ -17,7 +17,7 @@ afterAll(async () => {
 
 let databaseCount = 0;
 
-/** A database of its own: keys are those of a whole Redis. */
+/** A fresh database: keys belong to a whole Redis. */
 const freshDatabase = () => {
   databaseCount += 1;
   return { REDIS_URL: `${redis.url}/${databaseCount}` };
@@ -26,7 +26,7 @@ const freshDatabase = () => {
 const create = ["keys", "create", "--name", "pump-house", "--scope"];
 
 describe("tripline keys", () => {
-  test("makes a key that a running server asks for within seconds, and revokes it as soon", async () => {
+  test("creates a key that a running server requires within seconds, and revokes it as fast", async () => {
     const env = freshDatabase();
     const history = `sqlite:${sandbox.folder}/${randomUUID()}.sqlite`;
     const server = await sandbox.serve(env.REDIS_URL, ["--history-url", history]);
@@ -34,7 +34,7 @@ describe("tripline keys", () => {
       const variables = { TRIPLINE_API_URL: server.api, ...(key === null ? {} : { PREFECT_API_KEY: key }) };
       return sandbox.output(["emit", "-e", "pump.stopped", "-r", "pump.1"], variables);
     };
-    const statusIs = async (wanted: number, key: string) => {
+    const untilStatus = async (wanted: number, key: string) => {
       const headers = { Authorization: `Bearer ${key}` };
       for (const deadline = Date.now() + 3_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
         const { status } = await fetch(`${server.api}/hello`, { headers });
@@ -51,7 +51,7 @@ describe("tripline keys", () => {
     expect(made.stderr).toContain("the only time");
     expect(made.stderr).toContain("This is the first key");
     const key = made.stdout.trim();
-    await statusIs(401, "none");
+    await untilStatus(401, "none");
     const anonymous = await emit(null);
     expect(anonymous.code).toBe(1);
     expect(anonymous.stderr).toContain("401");
@@ -59,14 +59,14 @@ describe("tripline keys", () => {
 
     const revoked = await sandbox.output(["keys", "revoke", key.split("_")[1] ?? ""], env);
     expect(revoked.code).toBe(0);
-    await statusIs(401, key);
+    await untilStatus(401, key);
     expect((await emit(key)).code).toBe(1);
     await server.process.end();
-    // Neither in what the server says.
+    // The server does not print it either.
     expect(server.process.stdout + server.process.stderr).not.toContain(key.split("_").at(-1));
   });
 
-  test("lists keys with what they may do, and nothing that opens anything", async () => {
+  test("lists keys with their scopes, and no secret", async () => {
     const env = freshDatabase();
     expect((await sandbox.output(["keys", "ls"], env)).stdout).toContain("There are no keys");
     const words = ["--workspace", "north", "--rate", "100/s", "--expires", "90d"];
@@ -95,7 +95,7 @@ describe("tripline keys", () => {
     expect(json).not.toContain("hash");
   });
 
-  test("keeps a revoked key in the list until it is forgotten, so that the server stays shut meanwhile", async () => {
+  test("keeps a revoked key in the list until it is forgotten, so that the server still requires a key", async () => {
     const env = freshDatabase();
     const { stdout } = await sandbox.output([...create, "admin"], env);
     const id = stdout.split("_")[1] ?? "";
@@ -106,8 +106,8 @@ describe("tripline keys", () => {
     const forgotten = await sandbox.output(["keys", "forget", id], env);
     expect(forgotten).toMatchObject({ code: 0, stderr: expect.stringContaining("the last one") });
     expect((await sandbox.output(["keys", "ls"], env)).stdout).toContain("There are no keys");
-    const gone = await sandbox.output(["keys", "revoke", id], env);
-    expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining("tripline keys ls") });
+    const unknown = await sandbox.output(["keys", "revoke", id], env);
+    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining("tripline keys ls") });
   });
 
   test.each([
@@ -119,7 +119,7 @@ describe("tripline keys", () => {
     [[...create, "admin", "--expires", "soon"], "90d"],
     [[...create, "admin", "--workspace", "a{b}"], "letters, digits"],
     [[...create, "admin", "--redis", "localhost"], "redis://127.0.0.1:6379"],
-  ])("%j is refused, with what it should be", async (words, says) => {
+  ])("refuses %j and says what it expects", async (words, says) => {
     const env = { REDIS_URL: "redis://127.0.0.1:1" };
     const { code, stdout, stderr } = await sandbox.output(words, env);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });

@@ -6,7 +6,7 @@ import { RedisUnreachable } from "../../src/store/connection.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
-/** What a person sees of it, without colours and time. */
+/** What a person sees of the log, without colors and times. */
 async function linesOf(log: (logger: ReturnType<typeof createLogger>) => void): Promise<string[]> {
   const printed = vi.spyOn(process.stdout, "write").mockReturnValue(true);
   log(createLogger("info", "text"));
@@ -18,11 +18,11 @@ async function linesOf(log: (logger: ReturnType<typeof createLogger>) => void): 
     .map((line) => line.replace(/^\d\d:\d\d:\d\d/, "").trim());
 }
 
-describe("the log for people", () => {
-  test("has each mistake of the rules on a line of its own, as it would be printed by tripline check", async () => {
+describe("the text log", () => {
+  test("prints each mistake in the rules on its own line, as tripline check does", async () => {
     const mistakes = [
       "rules/pumps.yaml:3:3: unknown key `expects`",
-      'rules/pumps.yaml:4:11: "soon" is no duration',
+      'rules/pumps.yaml:4:11: "soon" is not a duration',
     ];
     const lines = await linesOf((logger) =>
       logger.error({ mistakes, file: "pumps" }, "The rules have mistakes"),
@@ -30,7 +30,7 @@ describe("the log for people", () => {
     expect(lines).toEqual(["error  The rules have mistakes  file=pumps", ...mistakes]);
   });
 
-  test("does not fill the screen with the names of a thousand rules", async () => {
+  test("shortens a long list of names", async () => {
     const created = Array.from({ length: 1_000 }, (_, index) => `rule-${index}`);
     const lines = await linesOf((logger) => logger.info({ created, deleted: ["pumps"] }, "Rules applied"));
     expect(lines).toEqual([
@@ -38,7 +38,7 @@ describe("the log for people", () => {
     ]);
   });
 
-  test("says once, in plain words, that Redis is unavailable", async () => {
+  test("says in plain words that Redis is unavailable", async () => {
     const cause = new Error("Reached the max retries per request limit (which is 0).");
     cause.name = "MaxRetriesPerRequestError";
     const lines = await linesOf((logger) =>
@@ -48,7 +48,7 @@ describe("the log for people", () => {
   });
 });
 
-describe("the log for programs", () => {
+describe("the JSON log", () => {
   const logged = (level: string, statement: string): Record<string, unknown>[] => {
     const program = `import { createLogger } from "./src/cli/logger.ts"; const logger = createLogger("${level}", "json"); ${statement}`;
     const { stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", program], {
@@ -60,7 +60,7 @@ describe("the log for programs", () => {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   };
 
-  test("names levels, and writes times as ISO 8601", () => {
+  test("writes the names of levels, and times as ISO 8601", () => {
     const lines = logged(
       "debug",
       'for (const level of ["trace", "debug", "info", "warn", "error"]) logger[level]({ pump: 1 }, "Pump stopped")',
@@ -85,11 +85,11 @@ describe("no log line shows a secret", () => {
     request: { options: { headers: { authorization: "hush-10" } } },
   };
 
-  test.each(["json", "text"] as const)("as %s", (format) => {
+  test.each(["json", "text"] as const)("in %s format", (format) => {
     const program = `import { createLogger } from "./src/cli/logger.ts";
       const logger = createLogger("info", "${format}");
-      logger.info(${JSON.stringify(fields)}, "Told");
-      logger.child({ token: "hush-11" }).error({ err: Object.assign(new Error("broken"), { password: "hush-12" }) }, "Told");`;
+      logger.info(${JSON.stringify(fields)}, "Logged");
+      logger.child({ token: "hush-11" }).error({ err: Object.assign(new Error("broken"), { password: "hush-12" }) }, "Logged");`;
     const { stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", program], {
       encoding: "utf8",
     });

@@ -1,4 +1,4 @@
-/** Tables, times and colors, as they are laid out for a terminal and for a program. */
+/** How tables, times and colors look in a terminal and in a pipe. */
 
 import { spawnSync } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
@@ -44,21 +44,21 @@ describe("a table", () => {
     expect(new Set(starts).size).toBe(1);
   });
 
-  test("cuts the long columns first, and marks what it has cut", () => {
+  test("cuts the long columns first, and marks each cut", () => {
     const [, first = "", second = ""] = table(columns, pumps, terminal(50)).split("\n");
     expect(first).toMatch(/^the pump .*… .* running$/);
     expect(second).toMatch(/^pump 2 /);
   });
 
-  test("is whole where no terminal limits it", () => {
+  test("is not cut in a pipe", () => {
     expect(table(columns, pumps, pipe)).toContain("the pump behind the second greenhouse");
   });
 
-  test("shows control characters instead of obeying them", () => {
+  test("escapes control characters", () => {
     expect(table(columns, pumps, pipe)).toContain("x\\u001b[2Jy");
   });
 
-  test("is colored only where colors are wanted, and lined up all the same", () => {
+  test("has colors only where they are wanted, and stays aligned", () => {
     const plain = table(columns, pumps, terminal(60));
     const colored = table(columns, pumps, { ...terminal(60), colored: true });
     expect(colored).not.toBe(plain);
@@ -66,19 +66,19 @@ describe("a table", () => {
   });
 });
 
-test("a cut splits no visible character", () => {
+test("a cut never splits a visible character", () => {
   expect(cutToWidth("👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦", 5)).toBe("👩‍👩‍👧‍👦👩‍👩‍👧‍👦…");
   expect(cutToWidth("温室", 3)).toBe("温…");
   expect(cutToWidth("温室", 4)).toBe("温室");
 });
 
-test("a short id is long enough to tell ids apart, also those that begin with the time", () => {
+test("a short id is long enough to distinguish ids, even those that begin with a time", () => {
   expect(shortId("9f5d8514-fd12-4df9-9b35-e2d30afb8e8e")).toBe("9f5d8514");
   expect(shortId("0190a000-0000-7abc-8000-000000000001")).toBe("0190a000-0000-7abc");
   expect(shortId("b")).toBe("b");
 });
 
-test("a key that is just the resource is written as its id", () => {
+test("a key that is only a resource id is written as that id", () => {
   expect(keyText({ "prefect.resource.id": "pump.1" })).toBe("pump.1");
   expect(keyText({ room: "4", floor: "2" })).toBe("room=4 floor=2");
 });
@@ -102,7 +102,7 @@ describe("a time", () => {
     expect(timeAndDistance(time, pipe)).not.toContain("(");
   });
 
-  test("is local unless UTC is asked for, in winter and in summer", () => {
+  test("is local unless UTC is requested, in winter and in summer", () => {
     const program =
       'import { timeText } from "./src/cli/output/times.ts"; for (const month of ["01", "07"]) ' +
       "console.log(timeText(`2026-${month}-01T12:00:00Z`, { width: null, brief: false, utc: false, colored: false, now: 0 }));";
@@ -114,7 +114,7 @@ describe("a time", () => {
   });
 });
 
-test("the width is that of COLUMNS, else of the terminal; what is no terminal has none", () => {
+test("the width comes from COLUMNS, or else from the terminal; a pipe has none", () => {
   const options = {};
   expect(viewOf(options, false, { isTTY: true, columns: 120 }, {}).width).toBe(120);
   expect(viewOf(options, false, { isTTY: true, columns: 120 }, { COLUMNS: "90" }).width).toBe(90);
@@ -123,7 +123,7 @@ test("the width is that of COLUMNS, else of the terminal; what is no terminal ha
   expect(viewOf(options, false, {}, { COLUMNS: "90" }).width).toBeNull();
 });
 
-test("colors appear when they are forced, and not in a pipe", async () => {
+test("a pipe gets colors only if they are forced", async () => {
   const help = async (env: Record<string, string>) =>
     (await sandbox.output(["emit", "--help"], { NO_COLOR: "", ...env })).stdout;
   expect(await help({})).not.toContain("\u001b[");

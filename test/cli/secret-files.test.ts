@@ -1,4 +1,4 @@
-/** Secrets from files: one mechanism for every variable that Tripline reads, and for those of rules. */
+/** Secrets from files: one mechanism for every variable that Tripline reads and for those in rules. */
 
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -22,7 +22,7 @@ afterAll(async () => {
 const secret = (text: string): string => sandbox.write(`secret-${randomUUID()}`, text);
 
 describe("a variable that names a file", () => {
-  test("works for every setting, and for what clients read", () => {
+  test("works for every setting and for the variables of clients", () => {
     const names = [
       ...settingsOptions().map(({ envVar }) => envVar ?? ""),
       "REDIS_URL",
@@ -38,7 +38,7 @@ describe("a variable that names a file", () => {
     }
   });
 
-  test("is left alone where it is not ours, is empty, or is itself the setting", () => {
+  test("is ignored if it is not Tripline's, is empty, or is itself a setting", () => {
     const env = { SSL_CERT_FILE: "/nowhere", TRIPLINE_REDIS_FILE: "", TRIPLINE_API_KEYS_FILE: "/nowhere" };
     const before = { ...env };
     loadSecretFiles(env);
@@ -51,7 +51,7 @@ describe("a variable that names a file", () => {
     expect(env["TRIPLINE_API_KEY"]).toBe(" a\nb");
   });
 
-  test("finds a server its Redis", async () => {
+  test("gives commands their Redis and their API key", async () => {
     const file = secret(`${redis.url}/3\n`);
     const { stdout, code } = await sandbox.output(["keys", "ls"], { TRIPLINE_REDIS_FILE: file });
     expect({ stdout, code }).toMatchObject({ code: 0, stdout: expect.stringContaining("There are no keys") });
@@ -73,7 +73,7 @@ describe("a variable that names a file", () => {
       { TRIPLINE_REDIS: "redis://127.0.0.1:1", TRIPLINE_REDIS_FILE: "/nowhere" },
       "TRIPLINE_REDIS and TRIPLINE_REDIS_FILE are both set. Unset one of them.",
     ],
-  ])("%j ends the command, with the remedy", async (env, says) => {
+  ])("stops the command with a remedy: %j", async (env, says) => {
     const { code, stderr } = await sandbox.output(["keys", "ls"], env);
     expect(code).toBe(2);
     expect(stderr).toContain(says);
@@ -95,10 +95,10 @@ actions:
     expect((await check({})).stdout).toContain("the environment has no PUMP_SECRET");
     const file = secret(`whsec_${Buffer.alloc(32, 7).toString("base64")}\n`);
     expect((await check({ PUMP_SECRET_FILE: file })).code).toBe(0);
-    const gone = await check({ PUMP_SECRET_FILE: "/nowhere" });
-    expect(gone.code).toBe(1);
-    expect(gone.stdout).toContain("rule.yaml:4:");
-    expect(gone.stdout).toContain("PUMP_SECRET_FILE names /nowhere, which cannot be read");
+    const unreadable = await check({ PUMP_SECRET_FILE: "/nowhere" });
+    expect(unreadable.code).toBe(1);
+    expect(unreadable.stdout).toContain("rule.yaml:4:");
+    expect(unreadable.stdout).toContain("PUMP_SECRET_FILE names /nowhere, which cannot be read");
   });
 
   test("reaches a server's actions from a file", async () => {

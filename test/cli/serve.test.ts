@@ -20,7 +20,7 @@ afterAll(async () => {
   await redis.stop();
 });
 
-/** A workspace of its own, so that tests can share a Redis. */
+/** A fresh workspace, so that tests can share a Redis. */
 const freshWorkspace = () => {
   workspaceCount += 1;
   return ["--workspace", `w${workspaceCount}`];
@@ -32,7 +32,7 @@ const automationNames = async ({ api }: Server) =>
   ((await (await fetch(`${api}/automations`)).json()) as { name: string }[]).map(({ name }) => name);
 
 describe("tripline serve cannot start", () => {
-  test("without Redis, and says how to get one, without a stack or a password", async () => {
+  test("without Redis, and says how to start one, without a stack trace or a password", async () => {
     const { code, stderr } = await sandbox.output(["serve", "--redis", "redis://user:hunter2@127.0.0.1:1"]);
     expect(code).toBe(1);
     expect(stderr).toContain("redis://user:********@127.0.0.1:1");
@@ -72,7 +72,7 @@ describe("tripline serve cannot start", () => {
     });
   });
 
-  test("with another number of shards than its workspace has", async () => {
+  test("with a different number of shards than its workspace has", async () => {
     const workspace = freshWorkspace();
     const server = await sandbox.serve(redis.url, ["--shards", "2", ...workspace]);
     await server.process.end();
@@ -91,22 +91,22 @@ describe("tripline serve cannot start", () => {
   });
 });
 
-// docs/failure.md promises it.
+// docs/failure.md promises this.
 test("tripline serve warns about a Redis without an append-only file, and names the command that turns it on", async () => {
-  const forgetful = await startRedis();
+  const volatileRedis = await startRedis();
   try {
-    const [warned, silent] = [await serveHere(forgetful.url), await serveHere(redis.url)];
-    await Promise.all([warned.stop(), silent.stop()]);
+    const [warned, durable] = [await serveHere(volatileRedis.url), await serveHere(redis.url)];
+    await Promise.all([warned.stop(), durable.stop()]);
     const warning = warned.warnings.find((line) => line.includes("append-only file"));
     expect(warning).toContain("redis-cli config set appendonly yes");
-    expect(silent.warnings.join("")).not.toContain("append-only");
+    expect(durable.warnings.join("")).not.toContain("append-only");
   } finally {
-    await forgetful.stop();
+    await volatileRedis.stop();
   }
 });
 
 describe("tripline serve", () => {
-  test("takes settings from the environment, and options before them", async () => {
+  test("reads settings from the environment, and lets options override them", async () => {
     const env = {
       TRIPLINE_PORT: "0",
       REDIS_URL: redis.url,
@@ -119,25 +119,25 @@ describe("tripline serve", () => {
     await server.end();
   });
 
-  test("applies a good change to a rule file at once, and after a bad one keeps the last good version", async () => {
+  test("applies a valid change to a rule file at once, and keeps the last valid version after an invalid one", async () => {
     const rules = sandbox.write("changing.yaml", pumpRule("trigger: {expect: [pump.stopped]}"));
     const workspace = freshWorkspace();
     const server = await sandbox.serve(redis.url, ["--rules", rules, ...workspace]);
-    const said = (text: string) => server.process.until(() => server.process.stdout.includes(text));
+    const untilLogged = (text: string) => server.process.until(() => server.process.stdout.includes(text));
     expect(await automationNames(server)).toEqual(["pump-stopped"]);
 
     sandbox.write(
       "changing.yaml",
       `${pumpRule("trigger: {}")}---\n${pumpRule("trigger: {}").replace("stopped", "b")}`,
     );
-    await said('"created":["pump-b"]');
+    await untilLogged('"created":["pump-b"]');
     expect(await automationNames(server)).toEqual(["pump-b", "pump-stopped"]);
 
     sandbox.write("changing.yaml", pumpRule("trigger: {postur: Reactive}"));
-    await said("changing.yaml:2:");
+    await untilLogged("changing.yaml:2:");
     expect(await automationNames(server)).toEqual(["pump-b", "pump-stopped"]);
 
-    // Also over a restart: an alarm must not fall silent because somebody was editing when the machine went down.
+    // Even after a restart: an alarm must not fall silent because someone was editing when the machine went down.
     await server.process.end();
     const again = await sandbox.serve(redis.url, ["--rules", rules, ...workspace]);
     expect(again.process.stdout).toContain("changing.yaml:2:");
@@ -145,7 +145,7 @@ describe("tripline serve", () => {
     await again.process.end();
   });
 
-  test("stops in order and gives its shard up at once, so that the next one need not wait", async () => {
+  test("shuts down cleanly and gives up its shard at once, so that the next server need not wait", async () => {
     const workspace = freshWorkspace();
     const words = ["--lease", "30s", ...workspace];
     const first = await sandbox.serve(redis.url, words);
@@ -158,7 +158,7 @@ describe("tripline serve", () => {
     await second.process.end();
   });
 
-  test("runs its roles in separate processes as well", async () => {
+  test("can run its roles in separate processes", async () => {
     const { url, until } = await sandbox.listen();
     const rules = sandbox.write(
       "roles.yaml",
@@ -178,7 +178,7 @@ describe("tripline serve", () => {
     await Promise.all([api, engine, actions].map(({ process }) => process.end()));
   });
 
-  test("shows a secret nowhere, while its webhooks are signed with it and carry it", async () => {
+  test("never shows a secret, although its webhooks are signed with it and contain it", async () => {
     const signing = `whsec_${Buffer.from("the signing secret").toString("base64")}`;
     const token = `token-${randomUUID()}`;
     const { url, until } = await sandbox.listen(["--secret", signing, "--fail", "1"]);
@@ -217,14 +217,14 @@ actions:
     const events = (await log.read("0-0", { count: 1_000 })).filter(({ kind }) => kind === "event");
     connection.disconnect();
     expect(events.length).toBeGreaterThanOrEqual(4);
-    const shown = [
+    const outputs = [
       server.process.stdout,
       server.process.stderr,
       JSON.stringify(events),
       await (await fetch(`${server.api}/automations`)).text(),
       await (await fetch(`${server.url}/metrics`)).text(),
     ];
-    for (const text of shown) {
+    for (const text of outputs) {
       expect(text).not.toContain(token);
       expect(text).not.toContain(signing);
     }

@@ -19,7 +19,7 @@ function parse(...words: string[]): Settings {
 }
 
 describe("the settings of a server", () => {
-  test("have defaults that are safe: this machine alone, public addresses alone", () => {
+  test("have safe defaults: listen only on this machine, and call only public addresses", () => {
     expect(parse()).toMatchObject({
       host: "127.0.0.1",
       port: 4200,
@@ -33,12 +33,12 @@ describe("the settings of a server", () => {
     });
   });
 
-  test("take a REDIS_URL that is set to nothing for none", () => {
+  test("treat an empty REDIS_URL as unset", () => {
     expect(redisUrlIn({ REDIS_URL: "" })).toBeUndefined();
     expect(redisUrlIn({ REDIS_URL: "redis://greenhouse" })).toBe("redis://greenhouse");
   });
 
-  test("are read in the units that people write", () => {
+  test("accept the units that people write", () => {
     expect(parse("--lateness", "1m30s", "--lease", "PT2S", "--retry", "250ms")).toMatchObject({
       lateness: 90_000_000,
       lease: 2_000_000,
@@ -86,24 +86,24 @@ describe("the settings of a server", () => {
     [["--cors-origin", "*"], "not an origin"],
     [["--cors-origin", "https://app.example.org/"], "scheme, host and port only"],
     [["--log-level", "loud"], "Allowed choices are"],
-  ])("%j are refused, with what they should be", (words, says) => {
+  ])("are refused with what is expected: %j", (words, says) => {
     expect(() => parse(...words)).toThrow(says);
   });
 
-  test("show no password", () => {
+  test("never show a password", () => {
     expect(withoutPassword("redis://user:hunter2@host:1/0")).toBe("redis://user:********@host:1/0");
     expect(withoutPassword("redis://:hunter2@host")).toBe("redis://:********@host");
     expect(withoutPassword("redis://host:6379")).toBe("redis://host:6379");
   });
 
-  test("are all explained in docs/settings.md, under both of their names and with their default", () => {
+  test("are all explained in docs/settings.md, with both names and the default", () => {
     const text = readFileSync(join(root, "docs", "settings.md"), "utf8");
     const missing = settingsOptions().filter(({ long, envVar, defaultValue, defaultValueDescription }) => {
       const row = text
         .split("\n")
         .find((line) => line.startsWith(`| \`${long} `) || line.startsWith(`| \`${long}\``));
-      const shown = String(defaultValueDescription ?? defaultValue);
-      return row === undefined || !row.includes(`\`${envVar}\``) || !row.includes(`\`${shown}\``);
+      const defaultText = String(defaultValueDescription ?? defaultValue);
+      return row === undefined || !row.includes(`\`${envVar}\``) || !row.includes(`\`${defaultText}\``);
     });
     expect(missing.map(({ flags }) => flags)).toEqual([]);
   });

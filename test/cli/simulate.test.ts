@@ -45,18 +45,18 @@ const rules = file(
   }),
 );
 
-function event(id: string, name: string, at: string, more: object = {}): string {
+function event(id: string, name: string, time: string, more: object = {}): string {
   return JSON.stringify({
     id,
     event: name,
-    occurred: `2026-03-01T00:${at}Z`,
+    occurred: `2026-03-01T00:${time}Z`,
     resource: { "prefect.resource.id": "vent.1" },
     ...more,
   });
 }
 
-describe("simulate", () => {
-  test("prints a line of JSON for each firing and resolution, also for those that only time brings about", () => {
+describe("tripline simulate", () => {
+  test("prints a line of JSON for each firing and resolution, including those that only the passing of time causes", () => {
     const timeline = [
       event("a", "vent.opened", "00:00"),
       event("b", "pump.failed", "00:10.5", { received: "2026-03-01T00:00:11Z" }),
@@ -120,7 +120,7 @@ describe("simulate", () => {
       event("a", "pump.failed", "00:00", { resource: {} }),
       /<standard input>:1: resource\.prefect\.resource\.id: /,
     ],
-  ])("names the line that it cannot read: %s", (line, message) => {
+  ])("names the line it cannot read: %s", (line, message) => {
     const { stderr, status } = run(["simulate", "--rules", rules, "--events", "-"], `${line}\n`);
     expect(stderr).toMatch(message);
     expect(status).toBe(1);
@@ -142,7 +142,7 @@ describe("simulate", () => {
     expect(status).toBe(0);
   });
 
-  test("says of a line that lies before the one above it how it is taken", () => {
+  test("reports how it treats a line that is earlier than the one above it", () => {
     const timeline = [event("a", "pump.failed", "00:10"), event("b", "pump.failed", "00:05")].join("\n");
     const { lines, stderr } = run(["simulate", "--rules", rules, "--events", "-"], timeline);
     expect(lines.at(-1)).toBe("2 firings");
@@ -152,10 +152,10 @@ describe("simulate", () => {
   });
 });
 
-describe("explain", () => {
+describe("tripline explain with a timeline", () => {
   const timeline = [event("a", "vent.opened", "00:00"), event("b", "vent.closed", "00:10")].join("\n");
 
-  test("says what an event was to an automation, with the window before and after", () => {
+  test("says what an event did to an automation, with the window before and after", () => {
     const words = [
       "explain",
       "--rules",
@@ -174,8 +174,8 @@ describe("explain", () => {
     expect(status).toBe(0);
   });
 
-  // As in simulate: otherwise a silence would be explained that simulate does not know.
-  test("lets the automations exist from the first line on, also when that is a tick", () => {
+  // As in simulate. Otherwise it would explain an absence that simulate does not report.
+  test("creates the automations at the first line, even if that is a tick", () => {
     const always = file(
       "always.yaml",
       "name: no readings\ntrigger: {posture: Proactive, expect: [sensor.read], within: 30s}\n",
@@ -188,7 +188,7 @@ describe("explain", () => {
     expect(run(words, ticked).lines[1]).toContain("was resolved by this event");
   });
 
-  test("names the condition that fails first, and the value that failed it", () => {
+  test("names the first condition that fails, and the value that fails it", () => {
     const words = [
       "explain",
       "--rules",
@@ -203,7 +203,7 @@ describe("explain", () => {
     expect(run(words, timeline).lines[1]).toContain('its name is "vent.closed"; wanted is "pump.failed"');
   });
 
-  test("says so when the timeline holds no such event, or the rules no such automation", () => {
+  test("reports an unknown event or automation", () => {
     expect(run(["explain", "--rules", rules, "--events", "-", "--event", "z"], timeline).stderr).toContain(
       "contains no event with the id z",
     );

@@ -1,4 +1,4 @@
-/** The commands as a person runs them: real processes. */
+/** Runs the commands as a person does: in real processes. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -82,7 +82,7 @@ export class Running {
   }
 }
 
-/** A sandbox for one test file: a folder, and every process started in it, all gone at its end. */
+/** The folder and the processes of one test file. `close` ends the processes and removes the folder. */
 export class Sandbox {
   readonly folder = mkdtempSync(join(tmpdir(), "tripline-cli-"));
   readonly #running: Running[] = [];
@@ -112,7 +112,7 @@ export class Sandbox {
     return path;
   }
 
-  /** Starts `tripline serve`, quick to notice a dead one before it, and waits until it listens. */
+  /** Starts `tripline serve`, which takes over quickly from a killed server, and waits until it listens. */
   async serve(
     redisUrl: string,
     words: readonly string[] = [],
@@ -148,7 +148,7 @@ export class Sandbox {
 export interface Server {
   readonly process: Running;
   readonly url: string;
-  /** What TRIPLINE_API_URL names. */
+  /** The value for TRIPLINE_API_URL. */
   readonly api: string;
 }
 
@@ -171,7 +171,7 @@ export function logLines(process: Running): Record<string, unknown>[] {
   return linesOf(process.stdout);
 }
 
-/** Complete lines of JSON; others, such as those of npm, are passed over. */
+/** Complete lines of JSON; others, such as those of npm, are skipped. */
 function linesOf<T = Record<string, unknown>>(text: string): T[] {
   return text
     .split("\n")
@@ -185,7 +185,7 @@ function linesOf<T = Record<string, unknown>>(text: string): T[] {
     });
 }
 
-/** Ours, without settings that would reach the commands under test. */
+/** The environment of this process, without settings that would affect the commands under test. */
 function environment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     ([name, value]) =>
