@@ -1,17 +1,16 @@
 /**
- * Mutation testing of the core: breaks it in one place after the other, and sees whether any firing changes.
+ * Mutation testing of the core: breaks it in one place at a time, and checks whether any firing changes.
  *
- * The core is bundled with the runner that the tests use; each mutant of that text runs over cases whose firings the
- * naive evaluator has said, straight through and with a restart after every step. What survives that goes through the
- * examples of docs/triggers.md as well, which reach what is rarely drawn: loops, changes of rules, odd patterns. A mutant
- * is killed by the first case whose firings differ, by an error, or by taking too long. What survives is printed with
- * its place.
+ * The core is bundled with the runner that the tests use. Each mutant of that text runs over random cases, straight
+ * through and with a restart after every step; the naive evaluator gives the expected firings. Mutants that survive also
+ * run over the examples of docs/triggers.md, which reach what is rarely drawn: loops, changes of rules, odd patterns. A
+ * mutant is killed by the first case whose firings differ, by an error, or by taking too long. The others are printed.
  *
- * What may survive changes no firing: what is noted for `explain` and shown of windows; memory that is given back, which
- * test/core/state-bound.property.test.ts watches; guards against what cannot be; and what only saves time. With few
- * cases per kind, more survives than with many.
+ * A mutant may survive if it changes no firing: in what is kept for `explain` and for showing windows, in the release of
+ * memory (see test/core/state-bound.property.test.ts), in guards against the impossible, and in what only saves time.
+ * With fewer cases per kind, more mutants survive.
  *
- * Run: npx node scripts/mutate-core.ts [cases per kind, default 400] [only files whose path holds this text]
+ * Run: npx node scripts/mutate-core.ts [cases per kind, default 400] [only files whose path contains this text]
  */
 
 import { readFileSync } from "node:fs";
@@ -30,19 +29,19 @@ import {
   anyTrigger,
   automationWith,
   busy,
-  drawnOut,
+  longRunning,
   start,
   uuidOf,
 } from "../test/support/anything.ts";
-import { shown } from "../test/support/core-runner.ts";
+import { formatFirings } from "../test/support/core-runner.ts";
 import { naiveFirings } from "../test/support/naive/naive.ts";
 
 const caseCount = Number(process.argv[2] ?? 400);
-const only = process.argv[3] ?? "";
-const patienceMs = 10_000;
+const pathFilter = process.argv[3] ?? "";
+const timeoutMs = 10_000;
 const day = 24 * hour;
 
-/** The files that decide about firings. The others are shown right by tests of their own. */
+/** The files that decide about firings. The others have their own tests. */
 const files = [
   "arrival",
   "build-trigger",
@@ -97,10 +96,10 @@ const swaps: Readonly<Record<string, readonly string[]>> = {
   "||": ["&&"],
 };
 
-/** They refuse rules before any event comes; what they refuse is tested with them. */
+/** These refuse rules before any event comes. Their own tests cover them. */
 const refusing = ["cronProblem", "timezoneProblem"];
 
-/** Every way in which a node is broken. */
+/** Every way to break a node. */
 function mutantsOf(node: Node, source: string): Omit<Mutant, "file">[] {
   const text = (part: unknown): string => source.slice((part as Node).start, (part as Node).end);
   const whole = (replacement: string) => ({ start: node.start, end: node.end, text: replacement });
@@ -137,7 +136,7 @@ function* nodesIn(value: unknown): Iterable<Node> {
   if (Array.isArray(value)) for (const item of value) yield* nodesIn(item);
   else if (typeof value === "object" && value !== null && "type" in value) {
     yield value as Node;
-    // `void 0` is how the bundler writes undefined, and calls of __toESM are its own.
+    // The bundler writes `void 0` for undefined, and adds calls of __toESM.
     const { operator, callee, id } = value as Node;
     if (operator === "void" || (callee as { name?: string } | undefined)?.name === "__toESM") return;
     if (refusing.includes((id as { name?: string } | null | undefined)?.name ?? "")) return;
@@ -147,7 +146,7 @@ function* nodesIn(value: unknown): Iterable<Node> {
 
 async function bundle(): Promise<string> {
   const entry = `
-    export { coreFirings, shown } from "./test/support/core-runner.ts";
+    export { coreFirings, formatFirings } from "./test/support/core-runner.ts";
     import { problemsOf } from "./test/docs/play.ts";
     export const problemsIn = (examples) => {
       for (const example of examples) {
@@ -171,7 +170,7 @@ async function bundle(): Promise<string> {
   return result.outputFiles[0]?.text ?? "";
 }
 
-/** Where each part of the bundle comes from: esbuild says so in a comment before it. */
+/** Which file each part of the bundle comes from: esbuild writes a comment before each. */
 function partsOf(source: string): { file: string; start: number; end: number }[] {
   const heads = [...source.matchAll(/^ {2}\/\/ (\S+\.[cm]?[jt]s)$/gm)];
   return heads.map((head, index) => ({
@@ -181,16 +180,20 @@ function partsOf(source: string): { file: string; start: number; end: number }[]
   }));
 }
 
-function drawCases(): { any: AnyCase; expected: string }[] {
-  const kinds = [anyCase(busy, anyEventTrigger), anyCase(busy, anyComposite), anyCase(drawnOut, anyTrigger)];
+function drawCases(): { scenario: AnyCase; expected: string }[] {
+  const kinds = [
+    anyCase(busy, anyEventTrigger),
+    anyCase(busy, anyComposite),
+    anyCase(longRunning, anyTrigger),
+  ];
   const drawn = kinds.flatMap((kind) => fc.sample(kind, { numRuns: caseCount, seed: 1 }));
-  return [...drawn, ...clockChanges, ...edges].map((any) => ({
-    any,
-    expected: shown(naiveFirings(any.automations, any.timeline, any)),
+  return [...drawn, ...clockChanges, ...edges].map((scenario) => ({
+    scenario,
+    expected: formatFirings(naiveFirings(scenario.automations, scenario.timeline, scenario)),
   }));
 }
 
-/** Instants on which windows begin, end, or are given up, with a lateness: rarely drawn. Seconds received, occurred. */
+/** Cases that are rarely drawn: an event at the moment a window begins, ends or is dropped. Seconds: received, occurred. */
 const edges: readonly AnyCase[] = (
   [
     [{ posture: "Proactive", within: 30 }, [0, 0], [50, 0]],
@@ -212,7 +215,7 @@ const edges: readonly AnyCase[] = (
   lateness: 5 * second,
 }));
 
-/** Schedules across the days on which clocks change: silences, so that each tick is a firing. */
+/** Schedules across clock changes. They expect an event that never comes, so that each tick gives a firing. */
 const clockChanges = (
   [
     ["30 2 * * *", "America/New_York", "2026-03-07T12:00:00Z"],
@@ -235,16 +238,16 @@ const clockChanges = (
 });
 
 interface Subject {
-  coreFirings(any: AnyCase, interruptions?: readonly string[]): never;
-  shown(firings: never): string;
+  coreFirings(scenario: AnyCase, interruptions?: readonly string[]): never;
+  formatFirings(firings: never): string;
   problemsIn(examples: readonly Example[]): string | null;
 }
 
 const document = "docs/triggers.md";
 const examples = sectionsOf(readFileSync(document, "utf8"), document).flatMap((section) => section.examples);
 
-/** Runs a version of the bundle over the cases, and the document. @returns how it was killed, or null when it survived */
-function killerOf(source: string, cases: readonly { any: AnyCase; expected: string }[]): string | null {
+/** Runs a version of the bundle over the cases and the document. @returns what killed it, or null if it survived */
+function killerOf(source: string, cases: readonly { scenario: AnyCase; expected: string }[]): string | null {
   const context = vm.createContext({
     console,
     process,
@@ -256,21 +259,23 @@ function killerOf(source: string, cases: readonly { any: AnyCase; expected: stri
     TextEncoder,
     TextDecoder,
     Buffer,
+    Event,
+    EventTarget,
     require: createRequire(import.meta.url),
   });
   try {
-    const subject = vm.runInContext(`${source};subject`, context, { timeout: patienceMs }) as Subject;
+    const subject = vm.runInContext(`${source};subject`, context, { timeout: timeoutMs }) as Subject;
     Object.assign(context, { subject });
-    for (const [index, { any, expected }] of cases.entries()) {
+    for (const [index, { scenario, expected }] of cases.entries()) {
       for (const interruptions of [["none"], ["restart"]]) {
-        Object.assign(context, { any, interruptions });
-        const call = "subject.shown(subject.coreFirings(any, interruptions))";
-        const got = vm.runInContext(call, context, { timeout: patienceMs }) as string;
+        Object.assign(context, { scenario, interruptions });
+        const call = "subject.formatFirings(subject.coreFirings(scenario, interruptions))";
+        const got = vm.runInContext(call, context, { timeout: timeoutMs }) as string;
         if (got !== expected) return `case ${index}`;
       }
     }
     Object.assign(context, { examples });
-    return vm.runInContext("subject.problemsIn(examples)", context, { timeout: patienceMs }) as string | null;
+    return vm.runInContext("subject.problemsIn(examples)", context, { timeout: timeoutMs }) as string | null;
   } catch (error) {
     return error instanceof Error || (error as Error)?.message !== undefined
       ? (error as Error).message
@@ -281,13 +286,14 @@ function killerOf(source: string, cases: readonly { any: AnyCase; expected: stri
 const source = await bundle();
 const parts = partsOf(source);
 const cases = drawCases();
-const sound = killerOf(source, cases);
-if (sound !== null) throw new Error(`the core itself does not agree with the naive evaluator: ${sound}`);
+const baseline = killerOf(source, cases);
+if (baseline !== null)
+  throw new Error(`the core without mutations disagrees with the naive evaluator: ${baseline}`);
 
 const mutants: Mutant[] = [];
 for (const node of nodesIn(parse(source, { ecmaVersion: "latest" }))) {
   const part = parts.find(({ start, end }) => start <= node.start && node.end <= end);
-  if (part === undefined || !files.includes(part.file) || !part.file.includes(only)) continue;
+  if (part === undefined || !files.includes(part.file) || !part.file.includes(pathFilter)) continue;
   for (const mutant of mutantsOf(node, source)) mutants.push({ ...mutant, file: part.file });
 }
 

@@ -17,7 +17,7 @@ import { type History, openHistory } from "../../src/history/history.ts";
 import { Recorder } from "../../src/history/recorder.ts";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
-import { holdingToDocument } from "../support/documented-answers.ts";
+import { checkedAgainstDocument } from "../support/documented-answers.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 export interface TestApi {
@@ -76,7 +76,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     logger,
     trustProxy: options.trustProxy ?? false,
   };
-  const app = holdingToDocument(createApp(appOptions), routesOf(appOptions));
+  const app = checkedAgainstDocument(createApp(appOptions), routesOf(appOptions));
   const webSockets = createWebSockets({ tenants, meter: metrics, logger, ...options.webSockets });
   const server = await startServer(app, "127.0.0.1", 0, webSockets);
   const api: TestApi = {

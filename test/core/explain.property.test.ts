@@ -3,19 +3,19 @@ import { explainEvent } from "../../src/core/machine/explain.ts";
 import type { LogEntry } from "../../src/core/machine/log-entry.ts";
 import type { Automation } from "../../src/core/model/automation.ts";
 import { type AnyCase, anyCase, anyTrigger, busy } from "../support/anything.ts";
-import { coreFirings, shownCase, stepsOf } from "../support/core-runner.ts";
+import { coreFirings, formatCase, stepsOf } from "../support/core-runner.ts";
 import fc from "../support/fast-check.ts";
 import { numRuns, seed } from "../support/search.ts";
 
 // An explanation that could disagree with what happened would be worse than none.
-test(`an explanation says fired, or resolved, exactly when the automation fired or was resolved (seed ${seed})`, () => {
+test(`an explanation reports a firing or a resolution exactly when there was one (seed ${seed})`, () => {
   fc.assert(
-    fc.property(anyCase(busy, anyTrigger), (any) => {
-      const firings = coreFirings(any);
-      for (const [automation, eventId] of pairsOf(any)) {
-        const explanation = explainEvent(logOf(any), eventId, automation, {
-          until: any.until,
-          latenessDefault: any.lateness,
+    fc.property(anyCase(busy, anyTrigger), (scenario) => {
+      const firings = coreFirings(scenario);
+      for (const [automation, eventId] of pairsOf(scenario)) {
+        const explanation = explainEvent(logOf(scenario), eventId, automation, {
+          until: scenario.until,
+          latenessDefault: scenario.lateness,
         });
         const own = firings.filter(
           (firing) => firing.event === eventId && firing.automation === automation.name,
@@ -23,17 +23,17 @@ test(`an explanation says fired, or resolved, exactly when the automation fired 
         const resolved = explanation?.triggers.some(({ decisions }) =>
           decisions.some(({ path, outcome }) => path === "" && outcome === "resolved"),
         );
-        if (!isPutOnce(any, automation)) continue;
-        expect(resolved, shownCase(any)).toBe(own.some(({ state }) => state === "Resolved"));
-        expect(explanation?.fired, shownCase(any)).toBe(own.some(({ state }) => state === "Triggered"));
+        if (!isPutOnce(scenario, automation)) continue;
+        expect(resolved, formatCase(scenario)).toBe(own.some(({ state }) => state === "Resolved"));
+        expect(explanation?.fired, formatCase(scenario)).toBe(own.some(({ state }) => state === "Triggered"));
       }
     }),
     { numRuns: Math.ceil(numRuns / 5), seed },
   );
 });
 
-function pairsOf(any: AnyCase): [Automation, string][] {
-  const entries = logOf(any);
+function pairsOf(scenario: AnyCase): [Automation, string][] {
+  const entries = logOf(scenario);
   const automations = entries.flatMap((entry) => (entry.kind === "automation-put" ? [entry.automation] : []));
   const eventIds = entries.flatMap((entry) => (entry.kind === "event" ? [entry.event.id] : []));
   return automations.flatMap((automation) =>
@@ -41,14 +41,14 @@ function pairsOf(any: AnyCase): [Automation, string][] {
   );
 }
 
-/** An automation that changes on the way is not the one that was asked about. */
-function isPutOnce(any: AnyCase, automation: Automation): boolean {
-  const puts = logOf(any).filter(
+/** Whether the automation never changes. If it does, a firing may come from a version that was not asked about. */
+function isPutOnce(scenario: AnyCase, automation: Automation): boolean {
+  const puts = logOf(scenario).filter(
     (entry) => entry.kind === "automation-put" && entry.automation.id === automation.id,
   );
   return puts.length === 1;
 }
 
-function logOf(any: AnyCase): LogEntry[] {
-  return stepsOf(any).filter((step) => step.kind !== "tick");
+function logOf(scenario: AnyCase): LogEntry[] {
+  return stepsOf(scenario).filter((step) => step.kind !== "tick");
 }

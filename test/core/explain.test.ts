@@ -8,10 +8,10 @@ import { greenhouseAutomation } from "../support/greenhouse.ts";
 
 const start = parseTime("2026-03-01T00:00:00Z") as number;
 
-function logOf(trigger: object, events: readonly (readonly [at: number, name: string])[]) {
+function logOf(trigger: object, events: readonly (readonly [seconds: number, name: string])[]) {
   const automation = greenhouseAutomation("Greenhouse", { trigger });
-  const entries: LogEntry[] = events.map(([at, event], index) => {
-    const received = start + at * second;
+  const entries: LogEntry[] = events.map(([seconds, event], index) => {
+    const received = start + seconds * second;
     const wire = EventSchema.parse({
       event,
       occurred: formatTime(received),
@@ -46,8 +46,8 @@ describe("an explanation", () => {
     within: 30,
   };
 
-  // Whoever was alarmed looks up the event that the alarm names.
-  test("of the last event before a silence says that it fired, and what had not come", () => {
+  // Someone who gets an alarm looks up the event that it names.
+  test("of the last event before an absence says that it fired, and what was missing", () => {
     const { summary, fired, root } = explained(leftOpen, [[0, "vent.opened"]], 0);
     expect(fired).toBe(true);
     expect(summary).toBe(
@@ -60,13 +60,13 @@ describe("an explanation", () => {
     ]);
   });
 
-  test("tells a silence once that fires again and again", () => {
+  test("reports an absence once, even if it fires again and again", () => {
     const silent = { posture: "Proactive", expect: ["pump.pulse"], within: 30 };
     const { root } = explained(silent, [[0, "pump.pulse"]], 0);
     expect(root?.decisions.filter(({ outcome }) => outcome === "fires")).toHaveLength(1);
   });
 
-  test("of the event that ends a silence says that it resolved", () => {
+  test("of the event that ends an absence says that the automation was resolved", () => {
     const events = [
       [0, "vent.opened"],
       [40, "vent.closed"],
@@ -77,7 +77,7 @@ describe("an explanation", () => {
     });
   });
 
-  test("counts of a sequence only the steps that are in order, and names those that are missing", () => {
+  test("counts only the steps of a sequence that are in order, and names the missing ones", () => {
     const trigger = {
       type: "sequence",
       within: 60,
@@ -95,7 +95,7 @@ describe("an explanation", () => {
     expect(second_).toMatchObject({ missing: 1, awaited: ["2"], until: start + 70 * second });
   });
 
-  test("says of a trigger that is quiet until when, and not that anything is missing", () => {
+  test("says until when a trigger is quiet, and not that anything is missing", () => {
     const events = [
       [0, "pump.failed"],
       [10, "pump.failed"],
@@ -108,18 +108,18 @@ describe("an explanation", () => {
 });
 
 describe("open windows", () => {
-  function windowsAt(trigger: object, events: readonly (readonly [number, string])[], at: number) {
+  function windowsAt(trigger: object, events: readonly (readonly [number, string])[], seconds: number) {
     const { automation, entries } = logOf(trigger, events);
     const core = new Core({ latenessDefault: 5 * second });
     for (const entry of entries) core.apply(entry);
-    core.advance(start + at * second);
+    core.advance(start + seconds * second);
     return [...core.windowsOf(automation.id)].map(({ start: from, count }) => [
       from === null ? null : (from - start) / second,
       count,
     ]);
   }
 
-  test("of a burst slide on while nothing comes, and end when no event on time can count any more", () => {
+  test("of a burst slide while no event comes, and end when no event on time can count anymore", () => {
     const burst = { expect: ["pump.failed"], threshold: 3, within: 60 };
     const events = [
       [0, "pump.failed"],
@@ -130,7 +130,7 @@ describe("open windows", () => {
     expect(windowsAt(burst, events, 115)).toEqual([]);
   });
 
-  test("of a composite end when what it remembers is too old", () => {
+  test("of a composite end when the firings it remembers are too old", () => {
     const both = {
       type: "compound",
       within: 60,

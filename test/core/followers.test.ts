@@ -7,9 +7,9 @@ import { greenhouseAutomation } from "../support/greenhouse.ts";
 
 const start = Date.UTC(2026, 2, 1) * millisecond;
 
-// While they are released nothing else is done: were each of them sought among all the others, the shard would be lost
-// over it, and again at each new attempt.
-test("forty thousand events that wait for one are released as soon as it comes", { timeout: 20_000 }, () => {
+// Nothing else runs while they are released. If each were searched for among all the others, the shard would lose its
+// lease, and again at each new attempt.
+test("40,000 events that wait for another one are released as soon as it comes", { timeout: 20_000 }, () => {
   const count = 40_000;
   const core = new Core({ latenessDefault: 5 * second });
   const automation = greenhouseAutomation("a pump failed");
@@ -20,7 +20,7 @@ test("forty thousand events that wait for one are released as soon as it comes",
   expect(core.drain().firings).toHaveLength(count + 1);
 });
 
-/** A pump's failure that comes so many microseconds after the start. */
+/** A pump failure, received `after` microseconds after the start. */
 function failure(id: string, follows: string | null, after: number): LogEntry {
   const received = start + after;
   const resource = { "prefect.resource.id": "pump.1" };

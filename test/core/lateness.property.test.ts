@@ -9,14 +9,14 @@ import {
   start,
   uuidOf,
 } from "../support/anything.ts";
-import { coreFirings, shown, shownCase } from "../support/core-runner.ts";
+import { coreFirings, formatCase, formatFirings } from "../support/core-runner.ts";
 import fc from "../support/fast-check.ts";
 import { timeOf } from "../support/naive/naive.ts";
 import { search, searchTimeoutMs, seed } from "../support/search.ts";
 
 const lateness = 5 * second;
 
-// Each event occurs at an instant of its own: those of one instant go by log order, which a shuffle changes.
+// Each event occurs at a different time: simultaneous events go by log order, which a shuffle changes.
 const anyEvents = fc.uniqueArray(
   fc.record({
     event: anyEvent,
@@ -27,14 +27,16 @@ const anyEvents = fc.uniqueArray(
   { selector: ({ occurred }) => occurred, maxLength: 25, size: "max" },
 );
 
-// Two machines that report to one log are never delayed alike: that alone must neither raise nor hide an alarm.
+// Two machines that report to one log have different delays. That alone must neither raise nor hide an alarm.
 test(
   `any order of arrival within the lateness gives the same absences (seed ${seed})`,
   () =>
     search(fc.tuple(anyProactiveTree, anyEvents), ([trigger, events]) => {
-      const one = caseOf(trigger, events, (event) => event.delay);
-      const other = caseOf(trigger, events, (event) => event.otherDelay);
-      expect(absences(one), `${shownCase(one)}\n\n${shownCase(other)}`).toBe(absences(other));
+      const original = caseOf(trigger, events, (event) => event.delay);
+      const reordered = caseOf(trigger, events, (event) => event.otherDelay);
+      expect(absences(original), `${formatCase(original)}\n\n${formatCase(reordered)}`).toBe(
+        absences(reordered),
+      );
     }),
   searchTimeoutMs,
 );
@@ -55,6 +57,6 @@ function caseOf(
   return { automations: [automationWith(trigger)], timeline, until: start + 5 * minute, lateness };
 }
 
-function absences(any: AnyCase): string {
-  return shown(coreFirings(any).filter(({ state }) => state === "Triggered"));
+function absences(scenario: AnyCase): string {
+  return formatFirings(coreFirings(scenario).filter(({ state }) => state === "Triggered"));
 }

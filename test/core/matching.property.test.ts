@@ -16,7 +16,7 @@ const anyPattern = fc.oneof(
   anyText(["a", "b", "*", "?", "[", "]", "!", "-", "[a-c]", "[!a]", "[b🌿]", "[]a]", "[c-a]"]),
 );
 
-test("a glob matches what the grammar says, character by character", () => {
+test("a glob matches exactly what the grammar says", () => {
   fc.assert(
     fc.property(anyPattern, anyValue, (pattern, value) => {
       expect(compileGlob(pattern).matches(value), `${pattern} on ${value}`).toBe(matches(pattern, value));
@@ -25,7 +25,7 @@ test("a glob matches what the grammar says, character by character", () => {
   );
 });
 
-// A pattern that backtracks takes minutes over this one.
+// A matcher that backtracks takes minutes for this.
 test("matching takes time in proportion to pattern and value", () => {
   const glob = compileGlob(`${"a*".repeat(200)}b`);
   const begin = performance.now();
@@ -36,7 +36,7 @@ test("matching takes time in proportion to pattern and value", () => {
 const anyLabel = fc.constantFrom("house", "__proto__", "constructor", "prefect.resource.id");
 const anyPatterns = fc.oneof(anyPattern, fc.array(anyPattern, { maxLength: 3 }));
 
-test("a specification includes a resource when each of its labels has a value that one of its patterns matches", () => {
+test("a specification includes a resource if one pattern of each label matches that label's value", () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(anyLabel, anyPatterns), { maxLength: 3 }),
@@ -54,18 +54,11 @@ test("a specification includes a resource when each of its labels has a value th
 });
 
 const anyForEach = fc.subarray(
-  [
-    "prefect.resource.id",
-    "house",
-    "related:house:name",
-    "related:crop:name",
-    "related:crop:colour",
-    "colour",
-  ],
+  ["prefect.resource.id", "house", "related:house:name", "related:crop:name", "related:crop:color", "color"],
   { minLength: 0 },
 );
 
-test("a key holds the values of its labels, in the order of their names", () => {
+test("a key holds the values of its labels, in the order of the label names", () => {
   fc.assert(
     fc.property(anyCase(), anyForEach, ({ timeline }, forEach) => {
       for (const line of timeline) {

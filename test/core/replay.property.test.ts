@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { formatTime } from "../../src/core/model/time.ts";
-import { type AnyCase, anyCase, busy, drawnOut } from "../support/anything.ts";
+import { type AnyCase, anyCase, busy, longRunning } from "../support/anything.ts";
 import {
   CoreRun,
   coreFirings,
   firingsOf,
+  formatFirings,
+  formatFiringsInFull,
   type Interruption,
-  shown,
-  shownInFull,
   stepsOf,
 } from "../support/core-runner.ts";
 import fc from "../support/fast-check.ts";
@@ -15,7 +15,7 @@ import { expectSame } from "../support/minimal.ts";
 import { timeOf } from "../support/naive/naive.ts";
 import { search, searchTimeoutMs, seed } from "../support/search.ts";
 
-const anyHistory = fc.oneof(anyCase(busy), anyCase(drawnOut));
+const anyHistory = fc.oneof(anyCase(busy), anyCase(longRunning));
 const anyInterruptions = fc.array(fc.constantFrom<Interruption>("none", "drain", "restart"), {
   minLength: 1,
   maxLength: 30,
@@ -23,15 +23,15 @@ const anyInterruptions = fc.array(fc.constantFrom<Interruption>("none", "drain",
 });
 const anyCopies = fc.array(fc.tuple(fc.nat(24), fc.nat(24)));
 
-const uninterrupted = (any: AnyCase) => shownInFull(firingsOf(any));
+const uninterrupted = (scenario: AnyCase) => formatFiringsInFull(firingsOf(scenario));
 
 describe(`a replay gives the same firings (seed ${seed})`, () => {
-  // The engine reads in batches as large as its backlog, and dies when it likes.
+  // The engine reads in batches as large as its backlog, and may die at any time.
   test(
     "in any batches, with a restart between any two",
     () =>
-      search(fc.tuple(anyHistory, anyInterruptions), ([any, interruptions]) =>
-        expectSame(any, (same) => shownInFull(firingsOf(same, interruptions)), uninterrupted),
+      search(fc.tuple(anyHistory, anyInterruptions), ([scenario, interruptions]) =>
+        expectSame(scenario, (same) => formatFiringsInFull(firingsOf(same, interruptions)), uninterrupted),
       ),
     searchTimeoutMs,
   );
@@ -39,36 +39,36 @@ describe(`a replay gives the same firings (seed ${seed})`, () => {
   test(
     "with a restart after every entry",
     () =>
-      search(anyHistory, (any) =>
-        expectSame(any, (same) => shownInFull(firingsOf(same, ["restart"])), uninterrupted),
+      search(anyHistory, (scenario) =>
+        expectSame(scenario, (same) => formatFiringsInFull(firingsOf(same, ["restart"])), uninterrupted),
       ),
     searchTimeoutMs,
   );
 
   // An idle engine sleeps until the next deadline: nothing may be due before it.
   test(
-    "step by step from deadline to deadline, and nothing happens in between",
-    () => search(anyCase(busy), (any) => expectSame(any, firingsStepByStep, uninterrupted)),
+    "from deadline to deadline, with nothing in between",
+    () => search(anyCase(busy), (scenario) => expectSame(scenario, firingsStepByStep, uninterrupted)),
     searchTimeoutMs,
   );
 
   test(
     "when events are sent again",
     () =>
-      search(fc.tuple(anyCase(busy), anyCopies), ([any, copies]) =>
+      search(fc.tuple(anyCase(busy), anyCopies), ([scenario, copies]) =>
         expectSame(
-          any,
-          (same) => shown(coreFirings(withCopies(same, copies))),
-          (same) => shown(coreFirings(same)),
+          scenario,
+          (same) => formatFirings(coreFirings(withCopies(same, copies))),
+          (same) => formatFirings(coreFirings(same)),
         ),
       ),
     searchTimeoutMs,
   );
 });
 
-/** The same case, where some lines are sent again after a later one. */
-function withCopies(any: AnyCase, copies: readonly (readonly [number, number])[]): AnyCase {
-  const timeline = [...any.timeline];
+/** The same case with some events sent again after a later line. */
+function withCopies(scenario: AnyCase, copies: readonly (readonly [number, number])[]): AnyCase {
+  const timeline = [...scenario.timeline];
   for (const [from, to] of copies) {
     const original = timeline[from];
     const place = timeline[Math.max(from, to)];
@@ -76,30 +76,30 @@ function withCopies(any: AnyCase, copies: readonly (readonly [number, number])[]
     const received = formatTime(timeOf(place));
     timeline.splice(Math.max(from, to) + 1, 0, { ...original, received });
   }
-  return { ...any, timeline };
+  return { ...scenario, timeline };
 }
 
-function firingsStepByStep(any: AnyCase): string {
-  const run = new CoreRun(any.lateness);
-  for (const step of stepsOf(any)) {
+function firingsStepByStep(scenario: AnyCase): string {
+  const run = new CoreRun(scenario.lateness);
+  for (const step of stepsOf(scenario)) {
     stepTo(run, step.received);
     run.take(step);
   }
-  stepTo(run, any.until);
-  return shownInFull(run.fired());
+  stepTo(run, scenario.until);
+  return formatFiringsInFull(run.fired());
 }
 
-/** Advances as an idle engine does, looking a microsecond before each deadline whether anything happens early. */
+/** Advances as an idle engine does, and checks a microsecond before each deadline that nothing fires early. */
 function stepTo(run: CoreRun, time: number): void {
   for (;;) {
     const due = run.nextDeadline();
     if (due === null || due > time) break;
     const before = run.fired().length;
     if (due - 1 > run.watermark) run.advance(due - 1);
-    expect(run.fired().length, "what fires fires at a deadline").toBe(before);
+    expect(run.fired().length, "nothing fires before a deadline").toBe(before);
     run.advance(due);
     const next = run.nextDeadline() ?? Infinity;
-    expect(next, "what was due is done").toBeGreaterThan(due);
+    expect(next, "everything due is done").toBeGreaterThan(due);
   }
   if (time > run.watermark) run.advance(time);
 }

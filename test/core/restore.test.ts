@@ -20,7 +20,7 @@ function failure(number: number, received: Micros, follows: string | null = null
   return eventOf(wire, received);
 }
 
-function begin(): CoreRun {
+function startRun(): CoreRun {
   const run = new CoreRun(0);
   run.take({ kind: "automation-put", position: "1-0", received: start, automation: twoFailures });
   return run;
@@ -30,10 +30,10 @@ function send(run: CoreRun, position: number, event: Event): void {
   run.take({ kind: "event", position: `${position}-0`, received: event.received, event });
 }
 
-// Followers of one leader that occurred at one instant go in the order in which they came. The fields of the state come
-// back in any order: taken as they come, the second would go first, and another event would be the one that fires.
-test("followers of one instant keep their order over a restart", () => {
-  const run = begin();
+// Followers of one leader that occurred at the same time go in the order in which they came. The state's fields come back
+// in any order. Taken in that order, the second follower would go first, and a different event would fire.
+test("followers that occurred at the same time keep their order across a restart", () => {
+  const run = startRun();
   send(run, 2, failure(2, start + second, idOf(1)));
   send(run, 3, failure(3, start + second, idOf(1)));
   run.interrupt("restart");
@@ -43,8 +43,8 @@ test("followers of one instant keep their order over a restart", () => {
 });
 
 // Redis's clock may step back while the engine is away; log time never does.
-test("an entry from before the watermark is received at the watermark, also right after a restart", () => {
-  const run = begin();
+test("an entry from before the watermark counts as received at the watermark, even right after a restart", () => {
+  const run = startRun();
   send(run, 2, failure(1, start + 10 * second));
   run.interrupt("restart");
   expect(run.watermark).toBe(start + 10 * second);

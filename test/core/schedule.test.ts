@@ -5,10 +5,10 @@ import { formatTime, parseTime } from "../../src/core/model/time.ts";
 function ticks(cron: string, timezone: string, from: string, count: number): string[] {
   const schedule = new Schedule(cron, timezone);
   const found: string[] = [];
-  let at: number | null = parseTime(from);
-  while (at !== null && found.length < count) {
-    at = schedule.next(at);
-    if (at !== null) found.push(formatTime(at));
+  let time: number | null = parseTime(from);
+  while (time !== null && found.length < count) {
+    time = schedule.next(time);
+    if (time !== null) found.push(formatTime(time));
   }
   return found;
 }
@@ -17,11 +17,15 @@ describe("a schedule", () => {
   test("keeps to the wall clock of its time zone when daylight saving begins and ends", () => {
     expect(ticks("0 6 * * 1-5", "America/New_York", "2026-03-05T12:00:00Z", 2)).toEqual([
       "2026-03-06T11:00:00Z",
-      "2026-03-09T10:00:00Z", // Monday, an hour earlier by UTC
+      "2026-03-09T10:00:00Z", // Monday, an hour earlier in UTC
+    ]);
+    expect(ticks("0 6 * * 1-5", "America/New_York", "2026-10-30T00:00:00Z", 2)).toEqual([
+      "2026-10-30T10:00:00Z",
+      "2026-11-02T11:00:00Z", // Monday, an hour later in UTC
     ]);
   });
 
-  test("gives a time that does not exist at the first instant after the gap, and only once", () => {
+  test("ticks once at the end of a gap for the times that the gap skips", () => {
     expect(ticks("30 2 * * *", "America/New_York", "2026-03-07T12:00:00Z", 2)).toEqual([
       "2026-03-08T07:00:00Z", // 03:00, where 02:30 should have been
       "2026-03-09T06:30:00Z",
@@ -32,7 +36,7 @@ describe("a schedule", () => {
     ]);
   });
 
-  test("gives a time that exists twice at its first", () => {
+  test("ticks at the first of two moments if a time occurs twice", () => {
     expect(ticks("30 1 * * *", "America/New_York", "2026-10-31T12:00:00Z", 2)).toEqual([
       "2026-11-01T05:30:00Z",
       "2026-11-02T06:30:00Z",
@@ -47,7 +51,7 @@ describe("a schedule", () => {
     ]);
   });
 
-  test("means elapsed time when every hour is meant", () => {
+  test("follows elapsed time if it ticks every hour", () => {
     expect(ticks("30 * * * *", "America/New_York", "2026-11-01T05:00:00Z", 3)).toEqual([
       "2026-11-01T05:30:00Z",
       "2026-11-01T06:30:00Z",
@@ -59,8 +63,8 @@ describe("a schedule", () => {
     ]);
   });
 
-  // cron-parser finds no tick at all after such a change, so that the schedule would be silent for good.
-  test("goes on every hour where clocks change by half an hour", () => {
+  // cron-parser finds no tick after such a change, so the schedule would be silent forever.
+  test("keeps ticking every hour where clocks change by half an hour", () => {
     expect(ticks("0 * * * *", "Australia/Lord_Howe", "2026-04-04T13:30:00Z", 3)).toEqual([
       "2026-04-04T14:00:00Z",
       "2026-04-04T15:30:00Z", // 02:00, half an hour after 02:00 became 01:30
@@ -73,14 +77,14 @@ describe("a schedule", () => {
     ]);
   });
 
-  test("keeps to the wall clock when the hours have a step", () => {
+  test("keeps to the wall clock if its hours have a step", () => {
     expect(ticks("30 */2 * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", 2)).toEqual([
       "2026-03-29T01:00:00Z", // 03:00, where 02:30 should have been
       "2026-03-29T02:30:00Z",
     ]);
   });
 
-  test("ticks strictly later than the instant asked for, also within a millisecond", () => {
+  test("ticks strictly later than the given time, even within a millisecond", () => {
     const schedule = new Schedule("0 0 * * *", "UTC");
     const midnight = parseTime("2026-03-02T00:00:00Z") ?? 0;
     expect(schedule.next(midnight - 1)).toBe(midnight);
@@ -94,7 +98,7 @@ test.each([
   ["0 0 30 2 *", /names a day that does not exist/],
   ["", /has 0 fields/],
   ["H * * * *", /random/],
-])("%s is refused", (cron, message) => {
+])("the cron expression %j is refused", (cron, message) => {
   expect(cronProblem(cron)).toMatch(message);
 });
 

@@ -6,21 +6,22 @@ const anySightings = fc.array(fc.record({ id: fc.constantFrom("a", "b", "c", "d"
   maxLength: 60,
 });
 
-// Were an id forgotten too early, an event sent twice would count twice; were it kept too long, a restart, which
-// reads back only so much of the log, would know less than before it.
-test("an id is known while its latest sighting lies within the span, and among the latest so many ids", () => {
+// If an id were forgotten too early, an event sent twice would count twice. If it were kept too long, a restart, which
+// reads back only a part of the log, would forget ids that were known before it.
+test("an id is known while its latest sighting is within the span and the id is among the latest", () => {
   fc.assert(
     fc.property(anySightings, fc.nat(12), fc.integer({ min: 1, max: 5 }), (sightings, span, countMax) => {
       const seen = new SeenIds(span, countMax);
-      const history: { id: string; at: number }[] = [];
+      const history: { id: string; time: number }[] = [];
       let now = 0;
       for (const { id, wait } of sightings) {
         now += wait;
         const latest = [...new Set(history.toReversed().map((sighting) => sighting.id))].slice(0, countMax);
-        const at = history.findLast((sighting) => sighting.id === id)?.at;
-        expect(seen.knows(id, now)).toBe(at !== undefined && now - at <= span && latest.includes(id));
+        const lastSeen = history.findLast((sighting) => sighting.id === id)?.time;
+        const expected = lastSeen !== undefined && now - lastSeen <= span && latest.includes(id);
+        expect(seen.knows(id, now)).toBe(expected);
         seen.see(id, now);
-        history.push({ id, at: now });
+        history.push({ id, time: now });
       }
     }),
   );

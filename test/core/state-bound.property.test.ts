@@ -1,19 +1,27 @@
 import { expect, test } from "vitest";
 import { day, formatTime, second } from "../../src/core/model/time.ts";
-import { anyCase, anyTrigger, automationWith, busy, drawnOut, start, uuidOf } from "../support/anything.ts";
+import {
+  anyCase,
+  anyTrigger,
+  automationWith,
+  busy,
+  longRunning,
+  start,
+  uuidOf,
+} from "../support/anything.ts";
 import { CoreRun, type Interruption, type Step, stepsOf } from "../support/core-runner.ts";
 import fc from "../support/fast-check.ts";
 import { expectSame } from "../support/minimal.ts";
 import type { TimelineLine } from "../support/naive/naive.ts";
 import { search, searchTimeoutMs, seed } from "../support/search.ts";
 
-type Written = Record<string, unknown>;
+type WrittenTrigger = Record<string, unknown>;
 
 /**
- * The same trigger, where it is one that keeps something without bound, or that a month of silence would keep busy,
- * made into one that is not: a window without end, a key that is expected for ever, no limit between the steps.
+ * The same trigger, but with a bound on what it keeps and on what it does in a month without events: it has no window
+ * without end, no key that is expected forever, and no steps without a limit between them.
  */
-function bounded(trigger: Written): Written {
+function bounded(trigger: WrittenTrigger): WrittenTrigger {
   if (Array.isArray(trigger["triggers"])) {
     return { ...trigger, within: trigger["within"] ?? 20, triggers: trigger["triggers"].map(bounded) };
   }
@@ -26,24 +34,26 @@ function bounded(trigger: Written): Written {
 
 const anyBusyTime = fc.oneof(
   anyCase(busy, anyTrigger.map(bounded)),
-  anyCase(drawnOut, anyTrigger.map(bounded)),
+  anyCase(longRunning, anyTrigger.map(bounded)),
 );
 
-// What can no longer matter must be dropped: otherwise each key that ever came stays for ever.
+// What can no longer matter must be dropped. Otherwise every key that ever came stays forever.
 test(
   `after a long silence the state is that of a shard that never saw an event (seed ${seed})`,
   () =>
-    search(fc.tuple(anyBusyTime, fc.constantFrom<Interruption>("none", "restart")), ([any, interruption]) =>
-      expectSame(
-        { ...any, timeline: any.timeline.map(withKeyOfItsOwn) },
-        (busyTime) => fieldsAfter(stepsOf(busyTime), interruption),
-        (busyTime) => fieldsAfter(stepsOf(busyTime).map(withoutEvent)),
-      ),
+    search(
+      fc.tuple(anyBusyTime, fc.constantFrom<Interruption>("none", "restart")),
+      ([scenario, interruption]) =>
+        expectSame(
+          { ...scenario, timeline: scenario.timeline.map(withUniqueKey) },
+          (busyTime) => fieldsAfter(stepsOf(busyTime), interruption),
+          (busyTime) => fieldsAfter(stepsOf(busyTime).map(withoutEvent)),
+        ),
     ),
   searchTimeoutMs,
 );
 
-/** Names of the state's fields 40 days after a history, and perhaps a restart at its end. */
+/** The names of the state's fields 40 days after a case, perhaps with a restart at its end. */
 function fieldsAfter(steps: readonly Step[], interruption: Interruption = "none"): string {
   const run = new CoreRun(5 * second);
   for (const step of steps) run.take(step);
@@ -57,12 +67,12 @@ function withoutEvent(step: Step): Step {
   return step.kind === "event" ? { kind: "tick", received: step.received } : step;
 }
 
-function withKeyOfItsOwn(line: TimelineLine, number: number): TimelineLine {
+function withUniqueKey(line: TimelineLine, number: number): TimelineLine {
   if (!("event" in line)) return line;
   return { ...line, resource: { ...line.resource, "prefect.resource.id": `device.${number}` } };
 }
 
-test("counts without a window are kept however long it takes", () => {
+test("counts without a window are kept for any length of time", () => {
   const run = new CoreRun(5 * second);
   const beat = {
     event: "pump.on",

@@ -2,25 +2,31 @@ import { describe, expect, test } from "vitest";
 import { firingEvent, invocationsOf, tracesOf } from "../../src/core/machine/consequence.ts";
 import type { Firing, TriggerFiring } from "../../src/core/machine/firing.ts";
 import { readStoredTrace, readTraceContext, traceHeaders } from "../../src/core/model/trace-context.ts";
-import { type AnyCase, anyCase, busy, drawnOut } from "../support/anything.ts";
-import { CoreRun, firingsOf, type Interruption, shownInFull, stepsOf } from "../support/core-runner.ts";
+import { type AnyCase, anyCase, busy, longRunning } from "../support/anything.ts";
+import {
+  CoreRun,
+  firingsOf,
+  formatFiringsInFull,
+  type Interruption,
+  stepsOf,
+} from "../support/core-runner.ts";
 import fc from "../support/fast-check.ts";
 import { expectSame } from "../support/minimal.ts";
 import { search, searchTimeoutMs, seed } from "../support/search.ts";
 
-/** A trace of its own for each event. */
+/** A different trace for each event. */
 function traceFor(eventId: string): string {
   return `00-${eventId.replaceAll("-", "")}-00000000000000aa-01 vendor=${eventId.slice(-3)}`;
 }
 
-function tracedFirings(any: AnyCase, interruptions: readonly Interruption[]): readonly Firing[] {
-  const run = new CoreRun(any.lateness);
-  for (const [index, step] of stepsOf(any).entries()) {
+function tracedFirings(scenario: AnyCase, interruptions: readonly Interruption[]): readonly Firing[] {
+  const run = new CoreRun(scenario.lateness);
+  for (const [index, step] of stepsOf(scenario).entries()) {
     const trace = step.kind === "event" ? traceFor(step.event.id) : null;
     run.take(step.kind === "event" ? { ...step, event: { ...step.event, trace } } : step);
     run.interrupt(interruptions[index % interruptions.length] ?? "none");
   }
-  run.advance(any.until);
+  run.advance(scenario.until);
   return run.fired();
 }
 
@@ -31,7 +37,7 @@ function eventTraces(firing: TriggerFiring): [id: string, trace: string | null][
 }
 
 describe(`a trace (seed ${seed})`, () => {
-  const anyHistory = fc.oneof(anyCase(busy), anyCase(drawnOut));
+  const anyHistory = fc.oneof(anyCase(busy), anyCase(longRunning));
   const anyInterruptions = fc.array(fc.constantFrom<Interruption>("none", "drain", "restart"), {
     minLength: 1,
     maxLength: 30,
@@ -42,13 +48,13 @@ describe(`a trace (seed ${seed})`, () => {
   test(
     "changes no firing and survives a restart",
     () =>
-      search(fc.tuple(anyHistory, anyInterruptions), ([any, interruptions]) => {
+      search(fc.tuple(anyHistory, anyInterruptions), ([scenario, interruptions]) => {
         expectSame(
-          any,
-          (same) => shownInFull(tracedFirings(same, interruptions)),
-          (same) => shownInFull(firingsOf(same)),
+          scenario,
+          (same) => formatFiringsInFull(tracedFirings(same, interruptions)),
+          (same) => formatFiringsInFull(firingsOf(same)),
         );
-        for (const firing of tracedFirings(any, interruptions)) {
+        for (const firing of tracedFirings(scenario, interruptions)) {
           for (const [id, trace] of eventTraces(firing)) expect(trace).toBe(traceFor(id));
         }
       }),
@@ -56,11 +62,11 @@ describe(`a trace (seed ${seed})`, () => {
   );
 
   test(
-    "changes nothing in what follows from a firing but the trace itself",
+    "changes only the trace in what follows from a firing",
     () =>
-      search(anyHistory, (any) => {
-        const plain = firingsOf(any);
-        const traced = tracedFirings(any, ["none"]);
+      search(anyHistory, (scenario) => {
+        const plain = firingsOf(scenario);
+        const traced = tracedFirings(scenario, ["none"]);
         expect(traced.map(firingEvent)).toEqual(plain.map(firingEvent));
         const invocations = traced.flatMap((firing) => invocationsOf(firing));
         expect(invocations.map(({ trace: _, ...rest }) => rest)).toEqual(
@@ -136,7 +142,7 @@ describe("trace headers", () => {
     [parent, "x".repeat(513), parent],
     [parent, `${"x".repeat(509)}=12`, `${parent} ${"x".repeat(509)}=12`],
     [parent, "a=\r\nx-evil: 1", parent],
-  ])("%j with the state %j is %j", (traceparent, tracestate, expected) => {
+  ])("%j with the state %j are read as %j", (traceparent, tracestate, expected) => {
     expect(readTraceContext(traceparent, tracestate)).toBe(expected);
   });
 
@@ -150,12 +156,12 @@ describe("trace headers", () => {
     "00-00000000000000000000000000000000-b7ad6b7169203331-01",
     "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
     `${parent}\r\nx-evil: 1`,
-  ])("%j is not a trace", (traceparent) => {
+  ])("such as %j are ignored", (traceparent) => {
     expect(readTraceContext(traceparent)).toBeNull();
     expect(readStoredTrace(traceparent ?? undefined)).toBeNull();
   });
 
-  test("come out as they went in", () => {
+  test("are sent as they were received", () => {
     for (const tracestate of [undefined, "a=1, b=2"]) {
       const trace = readTraceContext(parent, tracestate);
       expect(readStoredTrace(trace ?? "")).toBe(trace);

@@ -14,9 +14,9 @@ import { greenhouseAutomation } from "../support/greenhouse.ts";
 
 const start: Micros = parseTime("2026-03-01T00:00:00Z") ?? 0;
 
-// A key's counts are kept for a day, because an event may come late. Shown as open, they would hide what is.
+// A key's counts are kept for a day, because an event may come late. Shown as open, they would hide the open windows.
 test.each([
-  { what: "counted too few", threshold: 3 },
+  { what: "counted too few events", threshold: 3 },
   { what: "fired", threshold: 1 },
 ])("a window that has $what is open until its end has settled", ({ threshold }) => {
   const trigger = { expect: ["door.*"], for_each: ["prefect.resource.id"], threshold, within: "10m" };

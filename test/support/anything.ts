@@ -1,8 +1,8 @@
 /**
- * Anything that may happen in a little greenhouse: automations, events and time lines, drawn at random.
+ * Anything that may happen in a small greenhouse: random automations, events and timelines.
  *
- * The world is small, so that matches are frequent, and times lie on a coarse grid of seconds, so that they fall on,
- * before and after the edges of windows; now and then an event is a microsecond beside the grid.
+ * The world is small, so that matches are frequent. Times lie on a coarse grid of seconds, so that they fall on, before
+ * and after the edges of windows; sometimes an event is a microsecond off the grid.
  */
 
 import { type AutomationDefinition, AutomationSchema } from "../../src/core/model/automation.ts";
@@ -11,10 +11,10 @@ import { formatTime, type Micros, parseTime, second } from "../../src/core/model
 import fc from "./fast-check.ts";
 import type { TimelineLine } from "./naive/naive.ts";
 
-/** Where every time line starts: 2026-03-01, midnight. */
+/** Every timeline starts here: 2026-03-01, midnight. */
 export const start: Micros = parseTime("2026-03-01T00:00:00Z") as Micros;
 
-/** An automation as the log carries it, as far as triggers are concerned. */
+/** An automation with the fields that matter to triggers. */
 export type AnyAutomation = AutomationDefinition & { readonly id: string };
 
 export interface AnyCase {
@@ -84,7 +84,7 @@ const eventTriggerParts = {
 
 const anyAfter = fc.oneof(fc.constant([]), fc.array(anyNamePattern, { minLength: 1, maxLength: 2 }));
 
-// Every 20 s, every 30 s, at each full minute, and at a time that is hours away.
+// Every 20 s, every 30 s, every full minute, and at a time that is hours away.
 const anySchedule = fc.record({
   cron: fc.constantFrom("*/20 * * * * *", "*/30 * * * * *", "* * * * *", "10 0 0 * * *", "0 6 * * *"),
   timezone: fc.constantFrom("UTC", "Asia/Kolkata"),
@@ -116,7 +116,7 @@ const anyProactive = fc.record({ ...proactiveParts, after: anyAfter });
 
 const anyProactiveSchedule = fc.record({ ...proactiveParts, schedule: anySchedule });
 
-/** Any event trigger, as it is written. */
+/** Any event trigger, as written in a rule. */
 export const anyEventTrigger = fc
   .oneof(
     { weight: 5, arbitrary: anyReactive },
@@ -126,7 +126,7 @@ export const anyEventTrigger = fc
   )
   .map(withoutUndefined);
 
-/** Any composite of such triggers, nested a little. */
+/** Any composite of these triggers, with a little nesting. */
 function compositeOf(eventTriggers: fc.Arbitrary<Record<string, unknown>>) {
   return fc.letrec<{ composite: Record<string, unknown>; child: Record<string, unknown> }>((tie) => {
     const parts = {
@@ -163,10 +163,10 @@ function compositeOf(eventTriggers: fc.Arbitrary<Record<string, unknown>>) {
   }).composite;
 }
 
-/** Any composite trigger, as it is written. */
+/** Any composite trigger, as written in a rule. */
 export const anyComposite = compositeOf(anyEventTrigger);
 
-/** Any trigger that settled time alone decides: no presence, no resolution, the lateness of the server. */
+/** Any trigger that only settled time decides: Proactive, without a lateness or refire of its own. */
 export const anyProactiveTree: fc.Arbitrary<Record<string, unknown>> = (() => {
   const proactive = fc
     .oneof(anyProactive, anyProactiveSchedule)
@@ -174,13 +174,13 @@ export const anyProactiveTree: fc.Arbitrary<Record<string, unknown>> = (() => {
   return fc.oneof({ weight: 3, arbitrary: proactive }, { weight: 1, arbitrary: compositeOf(proactive) });
 })();
 
-/** Any trigger, as it is written. */
+/** Any trigger, as written in a rule. */
 export const anyTrigger: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   { weight: 3, arbitrary: anyEventTrigger },
   { weight: 2, arbitrary: anyComposite },
 );
 
-/** An automation with this trigger; its id and its name follow from its number. */
+/** An automation with this trigger. Its id and name are derived from its number. */
 export function automationWith(
   trigger: Record<string, unknown>,
   number = 0,
@@ -211,17 +211,18 @@ const anyResource = fc
   })
   .map(withoutUndefined) as fc.Arbitrary<Record<string, string>>;
 
-/** What an event says, apart from its times and its id. */
+/** An event without its id and its times. */
 export const anyEvent = fc.record({ event: anyName, resource: anyResource, related: anyRelated });
 
 interface Draft {
   readonly pause: Micros; // since the line before
-  readonly delay: Micros; // from `occurred` to `received`; below zero when the sender's clock is ahead
+  readonly delay: Micros; // from `occurred` to `received`; negative when the sender's clock is ahead
   readonly event: string;
   readonly resource: Record<string, string>;
   readonly related: readonly Record<string, string>[];
-  /** The number of another line: its id is used again; or of the line that this one follows. */
+  /** The number of the line whose id is used again. */
   readonly repeats: number | null;
+  /** The number of the line whose event this one follows. */
   readonly follows: number | null;
   readonly change: Change | null;
 }
@@ -235,7 +236,7 @@ type Change =
       readonly enabled: boolean;
     };
 
-/** What distinguishes one kind of time line from another. */
+/** How a kind of timeline is drawn. */
 export interface Setting {
   readonly pauses: fc.Arbitrary<Micros>;
   readonly delays: fc.Arbitrary<Micros>;
@@ -247,12 +248,12 @@ export interface Setting {
   readonly linesMax: number;
 }
 
-const besideTheGrid = fc.constantFrom(...Array<Micros>(12).fill(0), 1, -1);
+const offGrid = fc.constantFrom(...Array<Micros>(12).fill(0), 1, -1);
 
 function grid(...seconds: number[]): fc.Arbitrary<Micros> {
   return fc
-    .tuple(fc.constantFrom(...seconds), besideTheGrid)
-    .map(([time, aside]) => Math.max(time * second + aside, 0));
+    .tuple(fc.constantFrom(...seconds), offGrid)
+    .map(([time, offset]) => Math.max(time * second + offset, 0));
 }
 
 const anyDelay = fc.oneof(
@@ -261,12 +262,12 @@ const anyDelay = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .tuple(fc.constantFrom(5, 10, 6, 11, 20, 40, -3), besideTheGrid)
-      .map(([delay, aside]) => delay * second + aside),
+      .tuple(fc.constantFrom(5, 10, 6, 11, 20, 40, -3), offGrid)
+      .map(([delay, offset]) => delay * second + offset),
   },
 );
 
-/** Busy for a minute or two: what windows are about. */
+/** A busy minute or two, which exercises windows. */
 export const busy: Setting = {
   pauses: grid(0, 0, 1, 1, 2, 3, 5, 5, 10, 15),
   delays: anyDelay,
@@ -276,8 +277,8 @@ export const busy: Setting = {
   linesMax: 25,
 };
 
-/** Followers, repeats and changes over an hour or two: what memory is about. */
-export const drawnOut: Setting = {
+/** An hour or two of followers, repeats and changes, which exercises what is remembered. */
+export const longRunning: Setting = {
   pauses: fc.oneof(grid(0, 1, 5, 10), grid(60, 300, 600, 840, 900, 1_200, 1_800)),
   delays: fc.oneof(anyDelay, grid(60, 600, 899, 900, 901, 1_800)),
   repeatsInTwenty: 4,
@@ -320,7 +321,7 @@ function draftOf(
   }) satisfies fc.Arbitrary<Draft>;
 }
 
-/** A time line, the automations that it starts with, its end, and the lateness. */
+/** A timeline, its automations at the start, its end and the lateness. */
 export function anyCase(
   setting: Setting = busy,
   triggers: fc.Arbitrary<Record<string, unknown>> = anyTrigger,
@@ -354,7 +355,7 @@ function linesOf(drafts: readonly Draft[], automations: readonly AnyAutomation[]
     if (change === null) return eventLine(draft, number, received);
     if (change.kind === "tick") return { tick: at };
     if (change.kind === "remove") return { at, remove: uuidOf(1_000_000 + change.which) };
-    // Without a new trigger, a change is one of name only, or of being enabled.
+    // Without a new trigger, only the name and `enabled` change.
     const before = current.get(change.which);
     const fields = { name: `automation ${change.which} as of line ${number}`, enabled: change.enabled };
     const trigger = (change.trigger ?? before?.trigger) as Record<string, unknown> | undefined;

@@ -1,4 +1,4 @@
-/** Runs the core over a time line, as `tripline simulate` and the engine do, and shows its firings as simulate does. */
+/** Runs the core over a timeline, as `tripline simulate` and the engine do, and formats its firings. */
 
 import { Core } from "../../src/core/machine/core.ts";
 import type { Firing, TriggerFiring } from "../../src/core/machine/firing.ts";
@@ -13,7 +13,7 @@ import { type NaiveFiring, type TimelineLine, timeOf } from "./naive/naive.ts";
 
 export type Step = LogEntry | { readonly kind: "tick"; readonly received: Micros };
 
-/** What happens between one line and the next. */
+/** What happens between two lines. */
 export type Interruption = "none" | "drain" | "restart";
 
 export class CoreRun {
@@ -55,7 +55,7 @@ export class CoreRun {
     this.#drain();
     if (interruption === "drain") return;
     const { watermark } = this.#core;
-    // Redis returns the fields of a hash in no order; the one in which they were written would hide what relies on it.
+    // Redis returns the fields of a hash in any order. The order of writing would hide code that relies on it.
     this.#core = Core.restore([...this.state].reverse(), this.#options);
     for (const { event, received } of this.#received) {
       if (received >= watermark - seenFor) this.#core.markSeen(event.id, received);
@@ -78,36 +78,36 @@ export class CoreRun {
   }
 }
 
-/** The firings of a whole case; `interruptions` says what happens after each step, in turn, over and over. */
+/** The firings of a whole case. `interruptions` says what happens after each step; it starts over at its end. */
 export function firingsOf(
-  any: AnyCase,
+  scenario: AnyCase,
   interruptions: readonly Interruption[] = ["none"],
 ): readonly Firing[] {
-  const run = new CoreRun(any.lateness);
-  for (const [index, step] of stepsOf(any).entries()) {
+  const run = new CoreRun(scenario.lateness);
+  for (const [index, step] of stepsOf(scenario).entries()) {
     run.take(step);
     run.interrupt(interruptions[index % interruptions.length] ?? "none");
   }
-  run.advance(any.until);
+  run.advance(scenario.until);
   return run.fired();
 }
 
 /** The firings of a whole case, as simulate shows them. */
-export function coreFirings(any: AnyCase, interruptions?: readonly Interruption[]): NaiveFiring[] {
-  return firingsOf(any, interruptions).map((firing) => plain(firing.automation.name, firing));
+export function coreFirings(scenario: AnyCase, interruptions?: readonly Interruption[]): NaiveFiring[] {
+  return firingsOf(scenario, interruptions).map((firing) => plain(firing.automation.name, firing));
 }
 
 function plain(automation: string, firing: TriggerFiring): NaiveFiring {
   const { triggered, happened, labels, event, state, window, late } = firing;
-  // A silence happens when its window ends; an arrival, always before its window's end.
-  const silent = state === "Triggered" && window !== null && window.end === happened;
+  // An absence happens when its window ends, an arrival always before that.
+  const absent = state === "Triggered" && window !== null && window.end === happened;
   return {
     automation,
     triggered,
     labels,
     event: event?.id ?? null,
     state,
-    window: silent ? { start: window.start, end: happened, count: window.count } : null,
+    window: absent ? { start: window.start, end: happened, count: window.count } : null,
     late,
     firings: firing.firings.map((part) => plain(automation, part)),
   };
@@ -128,23 +128,23 @@ export function stepsOf({ automations, timeline }: Pick<AnyCase, "automations" |
 }
 
 /**
- * Firings as people read them, seconds since the start, in an order that can be compared: what different keys and
- * automations do at one instant has none of its own.
+ * Firings as text, with times in seconds since the start, sorted so that they can be compared: what different keys and
+ * automations do at the same time has no order.
  */
-export function shown(firings: readonly NaiveFiring[]): string {
+export function formatFirings(firings: readonly NaiveFiring[]): string {
   const sortKey = ({ automation, labels }: NaiveFiring) => `${automation} ${canonicalJson(labels)}`;
   return firings
     .toSorted((a, b) => {
       if (sortKey(a) !== sortKey(b)) return sortKey(a) < sortKey(b) ? -1 : 1;
       return a.triggered - b.triggered;
     })
-    .map((firing) => `${seconds(firing.triggered)}  ${firing.automation}${shownDetails(firing)}`)
+    .map((firing) => `${seconds(firing.triggered)}  ${firing.automation}${formatDetails(firing)}`)
     .join("\n");
 }
 
-function shownDetails({ labels, event, state, window, late, firings }: NaiveFiring): string {
+function formatDetails({ labels, event, state, window, late, firings }: NaiveFiring): string {
   const span = window && `${window.count} in [${seconds(window.start)}, ${seconds(window.end)})`;
-  const parts = firings.map((part) => `\n    ${seconds(part.triggered)}${shownDetails(part)}`);
+  const parts = firings.map((part) => `\n    ${seconds(part.triggered)}${formatDetails(part)}`);
   const words = ["", canonicalJson(labels), event?.slice(-3) ?? "-", state, span ?? "", late ? "late" : ""];
   return words.join("  ").trimEnd() + parts.join("").replaceAll("\n", "\n  ");
 }
@@ -153,8 +153,8 @@ function seconds(time: Micros): number {
   return (time - start) / second;
 }
 
-/** All that there is to a firing, ids and windows and what it was made of. */
-export function shownInFull(firings: readonly TriggerFiring[]): string {
+/** Firings as text with everything they have: ids, windows and the firings that they consist of. */
+export function formatFiringsInFull(firings: readonly TriggerFiring[]): string {
   return firings
     .map(({ id, triggerId, triggered, happened, event, window, late, firings: parts, ...rest }) =>
       JSON.stringify([
@@ -167,22 +167,22 @@ export function shownInFull(firings: readonly TriggerFiring[]): string {
         late,
         rest.labels,
         rest.state,
-      ]).concat(`\n${shownInFull(parts)}`.replaceAll("\n", "\n  ")),
+      ]).concat(`\n${formatFiringsInFull(parts)}`.replaceAll("\n", "\n  ")),
     )
     .join("\n");
 }
 
-export function shownCase({ automations, timeline, until, lateness }: AnyCase): string {
+export function formatCase({ automations, timeline, until, lateness }: AnyCase): string {
   const lines = timeline.map((line) => {
-    const at = seconds(timeOf(line));
-    if ("tick" in line) return `${at}  tick`;
-    if ("put" in line) return `${at}  put ${line.put.enabled ? "" : "(disabled) "}${brief(line.put)}`;
-    if ("remove" in line) return `${at}  remove ${line.remove.slice(-3)}`;
+    const time = seconds(timeOf(line));
+    if ("tick" in line) return `${time}  tick`;
+    if ("put" in line) return `${time}  put ${line.put.enabled ? "" : "(disabled) "}${brief(line.put)}`;
+    if ("remove" in line) return `${time}  remove ${line.remove.slice(-3)}`;
     const event = eventOf(line, timeOf(line));
     const occurred = event.occurred === event.received ? "" : ` (occurred ${seconds(event.occurred)})`;
     const follows = event.follows === null ? "" : ` follows ${event.follows.slice(-3)}`;
     const related = line.related.map((resource) => Object.values(resource).join("/")).join(" ");
-    return `${at}${occurred}  ${line.event}  id ${line.id.slice(-3)}${follows}  ${Object.values(line.resource).join("/")}  ${related}`;
+    return `${time}${occurred}  ${line.event}  id ${line.id.slice(-3)}${follows}  ${Object.values(line.resource).join("/")}  ${related}`;
   });
   const head = `lateness ${lateness / second} s, from ${formatTime(start)} until ${seconds(until)}`;
   return [head, ...automations.map(brief), ...lines].join("\n");

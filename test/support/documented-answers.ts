@@ -1,4 +1,4 @@
-/** Holds answers of the API to what its OpenAPI document says of them. */
+/** Checks the API's answers against its OpenAPI document. */
 
 import { Ajv, type ValidateFunction } from "ajv";
 import type { Hono } from "hono";
@@ -12,7 +12,7 @@ interface ResponseObject {
 
 const bases = /^\/api(?:\/accounts\/[^/]+\/workspaces\/[^/]+)?(?=\/)/;
 
-/** Says where an answer differs from its document. */
+/** Finds where an answer differs from the document. */
 class DocumentedAnswers {
   readonly #document: OpenApiDocument;
   readonly #ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
@@ -24,9 +24,9 @@ class DocumentedAnswers {
   }
 
   /**
-   * What is wrong with an answer; nothing when it is as documented, or the path is of no operation.
+   * The mistakes of an answer: none if it is as documented, or if no operation has this path.
    *
-   * @param pathname with the base of the API
+   * @param pathname including the base of the API
    */
   mistakes(method: string, pathname: string, status: number, type: string | null, text: string): string[] {
     const found = this.#operation(method.toLowerCase(), pathname.replace(/(?<=.)\/$/, ""));
@@ -65,14 +65,14 @@ class DocumentedAnswers {
   }
 }
 
-/** Answers as the app does; an answer that is not as documented becomes a 555 that says why, and fails its test. */
-export function holdingToDocument(app: Hono, routes: readonly Route[]): Pick<Hono, "fetch"> {
+/** The app, except that an undocumented answer becomes a 555 that says why and fails its test. */
+export function checkedAgainstDocument(app: Hono, routes: readonly Route[]): Pick<Hono, "fetch"> {
   const documented = new DocumentedAnswers(openApiDocument(routes));
   const fetch: Hono["fetch"] = async (request, ...rest) => {
     const response = await app.fetch(request, ...rest);
     const { method, url } = request;
     const { status, headers } = response;
-    // Prefect's client is shown stand-ins; a 500 is a fault, which no document promises.
+    // Prefect's client gets stand-ins, and a 500 is a fault: the document describes neither.
     const isExempt = isPrefectClient(request.headers) || status === 500;
     if (isExempt || method === "HEAD" || method === "OPTIONS") return response;
     const text = await response.clone().text();
@@ -86,7 +86,7 @@ export function holdingToDocument(app: Hono, routes: readonly Route[]): Pick<Hon
 }
 
 function patternOf(template: string): RegExp {
-  // The ids of resources may hold slashes.
+  // The ids of resources may contain slashes.
   const pattern = template.replaceAll("{resource}", ".+").replaceAll(/\{\w+\}/g, "[^/]+");
   return new RegExp(`^${pattern}$`);
 }

@@ -1,4 +1,4 @@
-/** An engine as a process of its own, to be killed. Arguments: Redis's URL, the workspace. Prints `ready`. */
+/** An engine in its own process, so that a test can kill it. Arguments: Redis's URL, the workspace. Prints `ready`. */
 
 import { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { startEngine } from "../../src/engine/engine.ts";

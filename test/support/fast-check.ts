@@ -1,10 +1,10 @@
-/** fast-check with the seed of this run. A failure says how to repeat it. Import it from here only. */
+/** fast-check with the seed of this run. A failure says how to repeat it. Always import fast-check from here. */
 
 import { relative, resolve } from "node:path";
 import fc from "fast-check";
 import { expect } from "vitest";
 
-/** What this run draws from: see seed.ts. */
+/** The seed of this run; see seed.ts. */
 export const seed = Number(process.env["TRIPLINE_TEST_SEED"]);
 
 /** The command that repeats a failure of the test file that is running. */

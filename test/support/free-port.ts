@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 
-/** A port of this machine that was free a moment ago; another may take it, so be ready to ask again. */
+/** A port that was free a moment ago. Another process may take it, so be ready to try again. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();

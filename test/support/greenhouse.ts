@@ -1,10 +1,10 @@
-/** The one little world of the tests: a greenhouse with pumps and vents. */
+/** The small world of the tests: a greenhouse with pumps and vents. */
 
 import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
 import { withTriggerIds } from "../../src/core/model/trigger.ts";
 import { triplineNamespace, uuid5 } from "../../src/core/model/uuid.ts";
 
-/** An automation with an id that its name gives it; `definition` is written as in a rule file. */
+/** An automation whose id is derived from its name; `definition` is written as in a rule file. */
 export function greenhouseAutomation(name: string, definition: object = {}): Automation {
   const id = uuid5(triplineNamespace, name);
   const parsed = AutomationSchema.parse({

@@ -7,7 +7,7 @@ import { chooseSeed } from "./seed.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
-test("every test file is in one group: fast, or real where it starts servers or processes", () => {
+test("every test file is in one group: real if it starts servers or processes, otherwise fast", () => {
   const { fast, real } = testGroups();
   expect([...fast, ...real].sort()).toEqual(globSync("test/**/*.test.ts", { cwd: root }).sort());
   expect(fast).toEqual(expect.arrayContaining(["test/tidy.test.ts", "test/core/windows.test.ts"]));

@@ -1,6 +1,6 @@
 /**
- * Two groups of test files: `fast`, which needs nothing but this process, and `real`, which starts servers, databases or
- * other processes. A file's imports decide, so that no list can go stale.
+ * Two groups of test files: `fast` files need only this process; `real` files start servers, databases or other
+ * processes. A file's imports decide, so that no list can go stale.
  */
 
 import { globSync, readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { dirname, join, relative, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "../..");
 
-/** In this process, but too slow to wait for. */
+/** These need only this process, but they are too slow for `fast`. */
 const slowFolders = ["test/simulation/", "test/history/"];
 
 export interface TestGroups {
@@ -32,7 +32,7 @@ export function testGroups(): TestGroups {
 function startsProcess(path: string, known: Map<string, boolean>): boolean {
   const answer = known.get(path);
   if (answer !== undefined) return answer;
-  known.set(path, false); // Ends circles.
+  known.set(path, false); // Ends import cycles.
   const text = readFileSync(join(root, path), "utf8");
   const imports = [...text.matchAll(/\bfrom "([^"]+)"|\bimport\("([^"]+)"\)|^import "([^"]+)"/gm)].map(
     ([, named, dynamic, bare]) => named ?? dynamic ?? bare ?? "",

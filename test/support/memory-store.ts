@@ -1,7 +1,7 @@
 /**
- * A store in memory, for the simulator: what Redis does for the engine, at virtual time.
+ * An in-memory store for the simulator: it does what Redis does for the engine, in virtual time.
  *
- * test/contract/ holds it to the same behaviour as Redis.
+ * The suite in test/contract/ checks that it behaves like Redis.
  */
 
 import type { LogEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
@@ -30,18 +30,18 @@ interface ShardCells {
   cursor: Cursor | null;
   readonly state: Map<string, string>;
   outbox: OutboxEntry[];
-  /** Each commit's cursor, for a test to look at. */
+  /** Each commit's cursor, for tests to check. */
   readonly history: Cursor[];
 }
 
-/** What all processes share. */
+/** What all simulated processes share. */
 export class MemoryWorld {
   readonly clock: VirtualClock;
   readonly log: LogEntry[] = [];
   readonly automations = new Map<string, Automation>();
   readonly shards: ShardCells[] = [];
   trimmedCount = 0;
-  /** How far the store's clock has been put forward (or back), in milliseconds. */
+  /** How far the store's clock is ahead (or behind), in milliseconds. */
   skewMs = 0;
   #lastPosition: LogPosition = startOfLog;
   #sequence = 0;
@@ -75,7 +75,7 @@ export class MemoryWorld {
   appendEvents(events: readonly NewEvent[]): void {
     for (const { event, lineage = [], trace = null } of events) {
       const place = this.#nextPlace();
-      // As Redis would give it back: a copy, through JSON.
+      // A copy, as Redis would return.
       const wire = structuredClone(event);
       this.log.push({ kind: "event", ...place, event: eventOf(wire, place.received, [...lineage], trace) });
     }
@@ -135,7 +135,7 @@ export class MemoryWorld {
     for (const wake of this.#waiting) wake();
   }
 
-  // As XADD does: never behind the newest entry, also when the clock has stepped back.
+  // Like XADD: never behind the newest entry, even if the clock has stepped back.
   #nextPlace(): { position: LogPosition; received: Micros } {
     const last = receivedAt(this.#lastPosition) / millisecond;
     const now = this.now();

@@ -1,59 +1,59 @@
-/** Compares two answers to a case; where they differ, makes the case small, so that a person sees what it is about. */
+/** Compares two results of a case. If they differ, it shrinks the case, so that a person can see why. */
 
 import { expect } from "vitest";
 import { second } from "../../src/core/model/time.ts";
 import type { TriggerDefinition } from "../../src/core/model/trigger.ts";
 import type { AnyCase } from "./anything.ts";
-import { shownCase } from "./core-runner.ts";
+import { formatCase } from "./core-runner.ts";
 import { type TimelineLine, timeOf } from "./naive/naive.ts";
 
-/** Expects the same of both; a difference is shown on the smallest case that has one. */
+/** Expects the same result from both. A failure shows the smallest case that still differs. */
 export function expectSame(
-  any: AnyCase,
-  actual: (any: AnyCase) => string,
-  expected: (any: AnyCase) => string,
+  scenario: AnyCase,
+  actual: (scenario: AnyCase) => string,
+  expected: (scenario: AnyCase) => string,
 ): void {
-  if (actual(any) === expected(any)) return;
-  const smallest = minimal(any, (smaller) => actual(smaller) !== expected(smaller));
-  expect(actual(smallest), shownCase(smallest)).toBe(expected(smallest));
+  if (actual(scenario) === expected(scenario)) return;
+  const smallest = minimal(scenario, (smaller) => actual(smaller) !== expected(smaller));
+  expect(actual(smallest), formatCase(smallest)).toBe(expected(smallest));
 }
 
-/** A smallest case that still fails: nothing more can be left out of it, or made plain, one piece at a time. */
-function minimal(any: AnyCase, fails: (any: AnyCase) => boolean): AnyCase {
-  for (const smaller of smallerCases(any)) {
+/** A smallest case that still fails: no single piece of it can be removed or simplified. */
+function minimal(scenario: AnyCase, fails: (scenario: AnyCase) => boolean): AnyCase {
+  for (const smaller of smallerCases(scenario)) {
     if (fails(smaller)) return minimal(smaller, fails);
   }
-  return any;
+  return scenario;
 }
 
-function* smallerCases(any: AnyCase): Generator<AnyCase> {
-  const { automations, timeline, until } = any;
+function* smallerCases(scenario: AnyCase): Generator<AnyCase> {
+  const { automations, timeline, until } = scenario;
   const [last] = timeline.slice(-1);
   const rest = last === undefined ? 0 : until - timeOf(last);
-  if (rest > second) yield { ...any, until: until - Math.floor(rest / 2) };
-  for (const index of automations.keys()) yield { ...any, automations: automations.toSpliced(index, 1) };
-  for (const index of timeline.keys()) yield { ...any, timeline: timeline.toSpliced(index, 1) };
+  if (rest > second) yield { ...scenario, until: until - Math.floor(rest / 2) };
+  for (const index of automations.keys()) yield { ...scenario, automations: automations.toSpliced(index, 1) };
+  for (const index of timeline.keys()) yield { ...scenario, timeline: timeline.toSpliced(index, 1) };
   for (const [index, automation] of automations.entries()) {
-    for (const trigger of plainerTriggers(automation.trigger)) {
-      yield { ...any, automations: automations.with(index, { ...automation, trigger }) };
+    for (const trigger of simplerTriggers(automation.trigger)) {
+      yield { ...scenario, automations: automations.with(index, { ...automation, trigger }) };
     }
   }
   for (const [index, line] of timeline.entries()) {
-    for (const plainer of plainerLines(line)) yield { ...any, timeline: timeline.with(index, plainer) };
+    for (const simpler of simplerLines(line)) yield { ...scenario, timeline: timeline.with(index, simpler) };
   }
 }
 
-function* plainerLines(line: TimelineLine): Generator<TimelineLine> {
+function* simplerLines(line: TimelineLine): Generator<TimelineLine> {
   if ("event" in line) {
     if (line.related.length > 0) yield { ...line, related: [] };
     if (line.follows !== null) yield { ...line, follows: null };
   }
   if ("put" in line) {
-    for (const trigger of plainerTriggers(line.put.trigger)) yield { ...line, put: { ...line.put, trigger } };
+    for (const trigger of simplerTriggers(line.put.trigger)) yield { ...line, put: { ...line.put, trigger } };
   }
 }
 
-function* plainerTriggers(trigger: TriggerDefinition): Generator<TriggerDefinition> {
+function* simplerTriggers(trigger: TriggerDefinition): Generator<TriggerDefinition> {
   if ((trigger.for_each ?? []).length > 0) yield { ...trigger, for_each: [] };
   if (trigger.type !== "event") {
     yield* trigger.triggers;
@@ -64,8 +64,8 @@ function* plainerTriggers(trigger: TriggerDefinition): Generator<TriggerDefiniti
       ) {
         yield { ...trigger, triggers: trigger.triggers.toSpliced(index, 1) };
       }
-      for (const plainer of plainerTriggers(child)) {
-        yield { ...trigger, triggers: trigger.triggers.with(index, plainer) };
+      for (const simpler of simplerTriggers(child)) {
+        yield { ...trigger, triggers: trigger.triggers.with(index, simpler) };
       }
     }
     return;

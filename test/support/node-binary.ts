@@ -11,7 +11,7 @@ const cache = resolve(import.meta.dirname, "../../node_modules/.cache/node-versi
 /**
  * The path of a Node binary.
  *
- * @param version as npm names it: `22.16.0`, or `22` for the newest of that line
+ * @param version as npm names it: `22.16.0`, or `22` for the newest release of that major version
  * @throws if it is not in the cache and cannot be downloaded
  */
 export async function nodeBinary(version: string): Promise<string> {

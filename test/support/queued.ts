@@ -1,11 +1,11 @@
-/** What BullMQ holds, looked up in Redis itself. */
+/** BullMQ's jobs, read directly from Redis. */
 
 import type { Redis } from "ioredis";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 
 /** The invocations of all jobs, whatever their state. */
 export async function queuedInvocations(redis: Redis): Promise<Invocation[]> {
-  const found = new Map<string, Invocation>(); // a scan may come by a key twice
+  const found = new Map<string, Invocation>(); // a scan may return a key twice
   for await (const keys of redis.scanStream({ match: "*:inv-*", count: 1_000 })) {
     for (const key of keys as string[]) {
       const job = await redis.hget(key, "data");

@@ -1,4 +1,4 @@
-/** A private redis-server for one suite: a free port, a directory of its own, and an end that leaves nothing behind. */
+/** A private redis-server for one suite: on a free port, with its own directory, which `stop` removes. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -44,7 +44,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   let server: ChildProcess | null = null;
   for (let attempt = 1; server === null; attempt += 1) {
     port = await freePort();
-    // Another suite may take the port between the look and the bind.
+    // Another suite may take the port before this server binds it.
     server = await launch([...common, "--port", String(port)]).catch((error: unknown) => {
       if (attempt === 5) throw error;
       return null;
@@ -76,7 +76,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   };
 }
 
-/** Resolves once the server takes commands; rejects with what it printed if it ends before. */
+/** Resolves once the server accepts commands; rejects with its output if it ends before that. */
 function launch(settings: readonly string[]): Promise<ChildProcess> {
   return new Promise((resolve, reject) => {
     const server = spawn("redis-server", settings, { stdio: ["ignore", "pipe", "pipe"] });

@@ -1,4 +1,4 @@
-/** Time for tests: it stands still until it is told to pass, and then stops at each timer on the way. */
+/** A clock for tests: it stands still until `pass`, which stops at each timer on the way. */
 
 import type { Clock } from "../../src/retry/clock.ts";
 
@@ -33,7 +33,7 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Lets so many milliseconds pass; everything that a timer sets off is done before the next one rings. */
+  /** Lets `ms` milliseconds pass. Everything that a timer starts is done before the next timer rings. */
   async pass(ms: number): Promise<void> {
     const end = this.#now + ms;
     for (;;) {

@@ -12,7 +12,7 @@ import { keepReferences, substitute } from "../../../src/templates/environment.t
 import { renderHook } from "../../../src/templates/hook-template.ts";
 import { fillReferences } from "../../../src/templates/references.ts";
 
-describe("references in a text", () => {
+describe("a reference", () => {
   test.each<[string, string[]]>([
     ["${env.A} and ${env.B_2:-x y}", ["A", "B_2"]],
     ["${env.A}${env.A:-}", ["A", "A"]],
@@ -21,11 +21,11 @@ describe("references in a text", () => {
     ["$${env.A} ${env.B}", ["B"]],
     ["${env.9} ${env.} ${env.a-b} ${env.A", []],
     ["${ENV.A} ${env A}", []],
-  ])("%s", (text, names) => {
+  ])("is found in %s unless it is escaped or malformed", (text, names) => {
     expect(referencesIn(text).map(({ name }) => name)).toEqual(names);
   });
 
-  test("that are none are found as they are written", () => {
+  test("that is malformed is reported as it is written", () => {
     expect(malformedReferenceIn("${env.A} $${env.9} ${env.9}")).toBe("${env.9}");
     expect(malformedReferenceIn("${env.A} $${env.9}")).toBe(null);
     expect(firstReferenceIn("x ${env.A")).toBe("${env.A");
@@ -39,11 +39,11 @@ describe("references in a text", () => {
     [" ${env.A}", null],
     ["${env.9}", null],
     ["${env.A}${env.B}", null],
-  ])("%j alone: %j", (text, name) => {
+  ])("is the whole of %j: %j", (text, name) => {
     expect(soleReferenceIn(text)?.name ?? null).toBe(name);
   });
 
-  test("a default stands in for a missing and for an empty value; an inherited name is no value", () => {
+  test("takes its default if the value is missing or empty, and never a property that objects inherit", () => {
     const [a, b] = [
       { name: "A", fallback: "x" },
       { name: "toString", fallback: undefined },
@@ -57,7 +57,7 @@ describe("references in a text", () => {
   });
 });
 
-// What is loaded and what is delivered must read the same text in the same way.
+// Loading a rule and delivering an action must read the same text in the same way.
 test.each([
   "${env.A}",
   "$${env.A}",
@@ -66,7 +66,7 @@ test.each([
   "a$${env.A}b${env.B:-z}",
   "$${env.A",
   "${env.B:-}",
-])("loading and delivery fill %s alike", (text) => {
+])("loading and delivery fill in %s in the same way", (text) => {
   const env = { A: "alpha" };
   const secrets = new Map<string, string>();
   const kept = keepReferences(text, env, secrets);
@@ -74,7 +74,7 @@ test.each([
   expect(fillReferences(kept.text, Object.fromEntries(secrets))).toBe(substitute(text, env).text);
 });
 
-test("an escape stands for its text, in a hook's template too", () => {
+test("an escaped reference stands for its text, also in a hook's template", () => {
   const context = { body: null, headers: {}, query: {}, method: "POST", received: "" };
   expect(renderHook("$${env.A} {{ method }}", context)).toBe("${env.A} POST");
   expect(replaceReferences("$${env.A}", { escaped: unescapeReference })).toBe("${env.A}");

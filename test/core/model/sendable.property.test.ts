@@ -1,6 +1,6 @@
 /**
- * The checks of what people write agree with the libraries that send it: what a check accepts can be sent, and what it
- * refuses could not have been.
+ * Tripline's checks agree with the libraries that send: what a check accepts can be sent, and what it refuses could not
+ * have been sent.
  */
 
 import addressparser from "nodemailer/lib/addressparser/index.js";
@@ -13,7 +13,7 @@ import { encodedKeyOf, signingSecretProblem } from "../../../src/core/model/secr
 import { hostProblem, urlProblem } from "../../../src/core/model/url.ts";
 import fc from "../../support/fast-check.ts";
 
-/** The HTTP client of deliveries, up to the connection: it gets there only with a request that can be sent. */
+/** The HTTP client that deliveries use. It tries to connect only for a request that can be sent. */
 const connecting = "connecting";
 const agent = new Agent({ connect: (_options, callback) => callback(new Error(connecting), null) });
 afterAll(() => agent.destroy());
@@ -28,7 +28,7 @@ async function isSendable(url: URL, headers: Record<string, string> = {}): Promi
   return false;
 }
 
-/** Drawn from what URLs are made of, so that valid ones are as common as others. */
+/** Drawn from the parts of URLs, so that valid ones are about as common as invalid ones. */
 const anyUrl = fc
   .tuple(
     fc.constantFrom("http://", "https://", "HTTP://", "http:/", "ftp://", "file:///", "//", ""),
@@ -65,7 +65,7 @@ describe("a URL", () => {
     );
   });
 
-  test("that the parser takes has a problem only where no request can be made", () => {
+  test("that the parser accepts has a problem only if no request can be made", () => {
     fc.assert(
       fc.property(anyUrl, (text) => {
         const url = URL.parse(text);
@@ -92,7 +92,7 @@ describe("a URL", () => {
     "ftp://example.org/",
     "localhost",
     "",
-  ])("%j has one", (text) => {
+  ])("such as %j has a problem", (text) => {
     expect(urlProblem(text)).toMatch(/^url should be /);
   });
 
@@ -102,7 +102,7 @@ describe("a URL", () => {
     "http://user:p%40ss@[::1]:8080/a?b#c",
     "https://bücher.example./",
     " https://example.org/x\n",
-  ])("%j has none", (text) => {
+  ])("such as %j has no problem", (text) => {
     expect(urlProblem(text)).toBe(null);
   });
 });
@@ -117,7 +117,7 @@ test.each([
   ["mail example.org", false],
   ["mail..example.org", false],
   ["user@mail.example.org", false],
-])("a host: %s", (host, isHost) => {
+])("%s is a host: %s", (host, isHost) => {
   expect(hostProblem(host) === null).toBe(isHost);
 });
 
@@ -131,7 +131,7 @@ describe("a header", () => {
     }
   };
 
-  test("has a problem just when it cannot be sent", async () => {
+  test("has a problem exactly when it cannot be sent", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(anyText, fc.constantFrom("x-zone", "Expect", "Upgrade")),
@@ -146,7 +146,7 @@ describe("a header", () => {
   });
 
   test.each(["Transfer-Encoding", "keep-alive", "upgrade", "expect"])(
-    "called %s is the connection's own",
+    "named %s belongs to the connection",
     async (name) => {
       expect(headerNameProblem(name)).toContain("remove it");
       expect(await isSendable(url, { [name]: "7" })).toBe(false);
@@ -157,7 +157,7 @@ describe("a header", () => {
 describe("a signing secret", () => {
   const sign = (key: string) => new Webhook(key).sign("id", new Date(0), "{}");
 
-  test("without a problem signs", () => {
+  test("without a problem can sign", () => {
     const digits = fc.string({ unit: fc.constantFrom(..."aZ+/=-_ "), maxLength: 9 });
     fc.assert(
       fc.property(fc.constantFrom("whsec_", "whsec", ""), digits, (prefix, rest) => {
@@ -168,20 +168,20 @@ describe("a signing secret", () => {
     );
   });
 
-  test("signs the same with and without its padding", () => {
+  test("signs the same with and without padding", () => {
     expect(sign(encodedKeyOf("whsec_c3VtbWVyCg") ?? "")).toBe(sign("whsec_c3VtbWVyCg=="));
   });
 
   test.each(["", "whsec_", "whsec_a", "whsec_aaaaa", "whsec_a===", "whsec_YQ=", "whsec_Y-_a", "whsec_YW Fh"])(
-    "%j has a problem",
+    "such as %j has a problem",
     (secret) => {
       expect(signingSecretProblem(secret)).not.toBe(null);
     },
   );
 });
 
-describe("an e-mail address", () => {
-  test("without a problem is one to which the mailer sends", () => {
+describe("an email address", () => {
+  test("without a problem is one that the mailer can send to", () => {
     const address = fc
       .tuple(
         fc.constantFrom("", "Ops ", '"Ops, Inc" ', "Ops, Inc ", '"Ops ', "é"),
@@ -217,7 +217,7 @@ describe("an e-mail address", () => {
     ["ops@example..org", false],
     ["a@example.org\r\nBcc: b@example.org", false],
     ["", false],
-  ])("%j", (text, isAddress) => {
+  ])("%j is valid: %s", (text, isAddress) => {
     expect(emailAddressProblem(text) === null).toBe(isAddress);
   });
 });

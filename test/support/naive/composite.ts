@@ -1,4 +1,4 @@
-/** Compound and sequence: what is remembered of the children, as a list with a place for each child. */
+/** Compound and sequence triggers: they remember the children's firings in a list with a place for each child. */
 
 import { type Micros, second } from "../../../src/core/model/time.ts";
 import type { CompositeTriggerDefinition, TriggerDefinition } from "../../../src/core/model/trigger.ts";
@@ -79,7 +79,7 @@ class CompositeNode implements Node {
 
   #compound(before: Remembered, fired: readonly ChildFiring[]): Judgement {
     let remembered = before;
-    for (const one of fired) remembered = withFiring(remembered, one);
+    for (const childFiring of fired) remembered = withFiring(remembered, childFiring);
     remembered = this.#withoutOld(remembered);
     const { type, triggers } = this.#trigger;
     const require = type === "compound" ? this.#trigger.require : "all";
@@ -89,19 +89,19 @@ class CompositeNode implements Node {
     return { remembered, completing: fired.at(-1)?.firing ?? null };
   }
 
-  /** An event that could be several steps is only one: the last that completes the sequence, if any does. */
+  /** An event that could be several steps counts as one: the last that completes the sequence, if any does. */
   #sequence(before: Remembered, fired: readonly ChildFiring[]): Judgement {
-    for (const one of fired.toReversed()) {
-      const remembered = this.#withoutOld(withFiring(before, one));
+    for (const childFiring of fired.toReversed()) {
+      const remembered = this.#withoutOld(withFiring(before, childFiring));
       if (inOrderCount(remembered) === remembered.length) {
-        return { remembered, completing: one.firing };
+        return { remembered, completing: childFiring.firing };
       }
     }
     const taken = this.#stepFor(before, fired);
     return { remembered: this.#withoutOld(withFiring(before, taken)), completing: null };
   }
 
-  /** The step that an event which completes nothing is taken for. */
+  /** The step that an event counts as if it completes nothing. */
   #stepFor(before: Remembered, fired: readonly ChildFiring[]): ChildFiring {
     const latest = fired.at(-1) as ChildFiring;
     const kept = this.#withoutOld([...before, latest.firing]).slice(0, -1);
@@ -129,7 +129,7 @@ interface Judgement {
   readonly completing: NodeFiring | null;
 }
 
-/** A newer firing of a child takes the place of an older one, never the other way round. */
+/** A newer firing of a child replaces an older one, never the reverse. */
 function withFiring(remembered: Remembered, { child, firing }: ChildFiring): Remembered {
   const older = remembered[child] ?? null;
   return older === null || isAfter(firing, older) ? remembered.with(child, firing) : remembered;

@@ -1,4 +1,4 @@
-/** Matching by the letter of the specification: recursion and loops, nothing compiled, nothing indexed. */
+/** Matching exactly as specified: recursion and loops, nothing compiled or indexed. */
 
 import type { Event, Resource } from "../../../src/core/model/event.ts";
 import type { EventTriggerDefinition, SpecificationDefinition } from "../../../src/core/model/trigger.ts";
@@ -58,7 +58,7 @@ function globMatches(pattern: readonly string[], value: readonly string[]): bool
   const [character, ...others] = value;
   if (character === undefined) return false;
   if (first === "?") return globMatches(rest, others);
-  // A `]` right after the opening bracket is one of the characters; a bracket that is never closed is just a bracket.
+  // A `]` right after the opening bracket is one of the characters; an unclosed bracket is an ordinary character.
   const negated = rest[0] === "!";
   const close = first === "[" ? rest.indexOf("]", negated ? 2 : 1) : -1;
   if (close < 0) return first === character && globMatches(rest, others);

@@ -1,8 +1,8 @@
 /**
- * A second evaluator: the specification of triggers read once more, in the plainest way that can be.
+ * A second evaluator: another implementation of what triggers mean, as simple as possible.
  *
- * It shares with the core how times, events and cron expressions are read, and nothing of what they lead to: it keeps
- * lists and goes through them, slowly, so that the core can be tested against it.
+ * It shares with the core only the parsing of times, events and cron expressions. It keeps lists and searches them
+ * slowly, so that the core can be tested against it.
  */
 
 import { isDeepStrictEqual } from "node:util";
@@ -16,7 +16,7 @@ import { earliest, type Node, type NodeFiring, type Step } from "./node.ts";
 /** An automation; without an id, its name is its id. */
 export type NaiveAutomation = AutomationDefinition & { readonly id?: string };
 
-/** What `tripline simulate` reads, line by line, and besides that automations that change on the way. Times as text. */
+/** A line as `tripline simulate` reads it, or a change of an automation. Times are text. */
 export type TimelineLine =
   | (WireEvent & { readonly received?: string })
   | { readonly tick: string }
@@ -29,18 +29,18 @@ export interface NaiveFiring {
   readonly labels: Readonly<Record<string, string>>;
   readonly event: string | null;
   readonly state: "Triggered" | "Resolved";
-  /** Of a silence: the window that ended, and how many expected events it had counted. */
+  /** For an absence: the window that ended, and how many expected events it had counted. */
   readonly window: NodeFiring["window"];
-  /** Of a resolution: the event had occurred in the window that fired. */
+  /** For a resolution: the event occurred in the window that fired. */
   readonly late: boolean;
-  /** Of a composite: its children's firings, in the order of its triggers. */
+  /** For a composite: its children's firings, in the order of its triggers. */
   readonly firings: readonly NaiveFiring[];
 }
 
 export interface NaiveOptions {
-  /** Log time is carried to here after the last line. */
+  /** Log time advances to here after the last line. */
   readonly until?: Micros;
-  /** Lateness of the triggers that name none. */
+  /** The lateness of triggers that set none. */
   readonly lateness: Micros;
 }
 
@@ -72,7 +72,7 @@ export function timeOf(line: TimelineLine): Micros {
   return parseTime(line.received ?? line.occurred) as Micros;
 }
 
-const patience = 15 * minute;
+const leaderWaitMax = 15 * minute;
 const knownFor = 30 * minute;
 
 interface Running {
@@ -113,12 +113,12 @@ class Evaluator {
     this.#running = this.#running.filter((running) => running.id !== id);
   }
 
-  /** Log time reaches `time`: what is due until then is done, in the order in which it falls due. */
+  /** Advances log time to `time` and does everything due by then, in the order in which it is due. */
   advance(time: Micros): void {
     for (;;) {
       const step = this.#nextStep();
-      const follower = this.#mostImpatient();
-      const followerDue = follower === null ? Infinity : follower.received + patience;
+      const follower = this.#nextReleased();
+      const followerDue = follower === null ? Infinity : follower.received + leaderWaitMax;
       const stepDue = step?.deadline ?? Infinity;
       if (Math.min(stepDue, followerDue) > time) break;
       this.#now = Math.max(this.#now, Math.min(stepDue, followerDue));
@@ -143,22 +143,22 @@ class Evaluator {
   }
 
   #mustWait({ id, follows, occurred, received }: Event): boolean {
-    if (follows === null || follows === id || received - occurred > patience) return false;
+    if (follows === null || follows === id || received - occurred > leaderWaitMax) return false;
     return this.#waiting.some((other) => other.id === follows) || !this.#isKnown(follows);
   }
 
-  /** The follower whose patience ends first; of several in log order, but a leader goes before its follower. */
-  #mostImpatient(): Event | null {
+  /** The follower whose wait ends first. Ties go by log order, but a leader goes before its follower. */
+  #nextReleased(): Event | null {
     const end = Math.min(...this.#waiting.map((event) => event.received));
     const due = this.#waiting.filter((event) => event.received === end);
-    return due.find((event) => isInCircle(event, due) || leaderOf(event, due) === undefined) ?? null;
+    return due.find((event) => isInCycle(event, due) || leaderOf(event, due) === undefined) ?? null;
   }
 
-  /** An event is evaluated, and right after it, in turn, those that waited for it. */
+  /** Evaluates an event and right after it, in order, those that waited for it. */
   #evaluate(event: Event): void {
     this.#waiting = this.#waiting.filter((other) => other !== event);
     this.#order += 1;
-    const arrival = { event, at: this.#now, order: this.#order };
+    const arrival = { event, logTime: this.#now, order: this.#order };
     for (const running of this.#running) this.#emit(running, running.root.arrive(arrival));
     this.#takeSettled();
     const followers = this.#waiting.filter((other) => other.follows === event.id);
@@ -167,7 +167,7 @@ class Evaluator {
     }
   }
 
-  /** What the last event made due at once: it came later than the lateness. */
+  /** Takes the steps that are due at once because the last event came later than the lateness. */
   #takeSettled(): void {
     for (let step = this.#nextStep(); step !== null && step.deadline <= this.#now; step = this.#nextStep()) {
       this.#take(step);
@@ -189,14 +189,14 @@ class Evaluator {
   }
 
   #emit({ name }: Running, firings: NodeFiring[]): NodeFiring[] {
-    this.firings.push(...firings.map((firing) => shownFiring(name, firing)));
+    this.firings.push(...firings.map((firing) => publicFiring(name, firing)));
     return firings;
   }
 }
 
-function shownFiring(automation: string, firing: NodeFiring): NaiveFiring {
+function publicFiring(automation: string, firing: NodeFiring): NaiveFiring {
   const { triggered, labels, event, state, window, late } = firing;
-  const firings = firing.firings.map((part) => shownFiring(automation, part));
+  const firings = firing.firings.map((part) => publicFiring(automation, part));
   return { automation, triggered, labels, event: event?.id ?? null, state, window, late, firings };
 }
 
@@ -204,8 +204,8 @@ function leaderOf(event: Event, among: readonly Event[]): Event | undefined {
   return among.find((other) => other.id === event.follows);
 }
 
-/** True when the event is, through its leaders, its own leader. */
-function isInCircle(event: Event, among: readonly Event[]): boolean {
+/** Whether the event is its own leader, through its leaders. */
+function isInCycle(event: Event, among: readonly Event[]): boolean {
   let leader = leaderOf(event, among);
   for (let length = 0; length < among.length && leader !== undefined && leader !== event; length += 1) {
     leader = leaderOf(leader, among);

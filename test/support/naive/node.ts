@@ -4,12 +4,12 @@ import type { Event } from "../../../src/core/model/event.ts";
 import type { Micros } from "../../../src/core/model/time.ts";
 import type { TriggerDefinition } from "../../../src/core/model/trigger.ts";
 
-/** An event at the moment at which it is evaluated. */
+/** An event when it is evaluated. */
 export interface Arrival {
   readonly event: Event;
-  /** Log time of its evaluation: of its arrival, or of its leader's when it had to wait. */
-  readonly at: Micros;
-  /** Grows with each event evaluated and each silence noticed: log order. */
+  /** Log time of its evaluation: of its arrival, or of its leader's if it had to wait. */
+  readonly logTime: Micros;
+  /** Log order: it grows with each event evaluated and each absence noticed. */
   readonly order: number;
 }
 
@@ -19,14 +19,14 @@ export interface NodeFiring {
   /** When it happened; ties go by `order`. */
   readonly happened: Micros;
   readonly order: number;
-  /** Values of the labels that separate this node's evaluations: of its own `for_each`, and of what encloses it. */
+  /** The values of the labels that separate this node's evaluations: its own and those of the enclosing composites. */
   readonly labels: Readonly<Record<string, string>>;
   readonly event: Event | null;
-  /** Of a silence: the window that ended, and how many expected events it had counted. */
+  /** For an absence: the window that ended, and how many expected events it had counted. */
   readonly window: (Window & { readonly count: number }) | null;
-  /** Of a resolution: the event had occurred in the window that fired. */
+  /** For a resolution: the event occurred in the window that fired. */
   readonly late: boolean;
-  /** Of a composite: the firings of its children that it used. */
+  /** For a composite: the firings of its children that it used. */
   readonly firings: readonly NodeFiring[];
 }
 
@@ -35,7 +35,7 @@ export interface Window {
   readonly end: Micros;
 }
 
-/** Something that time alone brings about. Steps are taken by deadline, then by time, then by kind. */
+/** Something that happens only because time passes. Steps are taken by deadline, then by time, then by kind. */
 export interface Step {
   /** Log time. */
   readonly deadline: Micros;
@@ -48,17 +48,17 @@ export interface Step {
 }
 
 export interface Node {
-  /** An event is evaluated: at most one firing, and for a Proactive trigger at most one resolution. */
+  /** Evaluates an event: at most one firing, and for a Proactive trigger at most one resolution. */
   arrive(arrival: Arrival): NodeFiring[];
   /** What is due next, or null when nothing is. */
   nextStep(): Step | null;
 }
 
-/** What a node needs to know about its place. */
+/** What a node needs to know about its place in the tree. */
 export interface Place {
-  /** Log time from which on the automation, as it is, exists. */
+  /** Log time at which the automation took its present form. */
   readonly created: Micros;
-  /** Lateness of triggers that name none. */
+  /** The lateness of triggers that set none. */
   readonly lateness: Micros;
   /** The labels of the enclosing composites. */
   readonly inherited: readonly string[];
@@ -77,7 +77,7 @@ export function allLabels(trigger: TriggerDefinition, place: Place): string[] {
   return [...new Set([...place.inherited, ...(trigger.for_each ?? [])])].sort();
 }
 
-/** The part of a tuple that some of its labels make. */
+/** The values of some labels of a tuple. */
 export function pick(
   tuple: Readonly<Record<string, string>>,
   labels: readonly string[],

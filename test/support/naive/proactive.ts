@@ -1,8 +1,8 @@
 /**
  * Proactive triggers: the absence of events, in settled time.
  *
- * An arrival only joins the events that wait to be settled. Everything else happens in steps of time, in the order of
- * event time: a window ends, a schedule ticks, an event is taken.
+ * An event that arrives only joins those that wait to be settled. Everything else happens in steps, in the order of event
+ * time: a window ends, a schedule ticks, an event is taken.
  */
 
 import type { Event } from "../../../src/core/model/event.ts";
@@ -24,7 +24,7 @@ import {
 
 interface OpenWindow extends Window {
   readonly counted: readonly Event[];
-  /** The event that opened it, or the last seen by it, or by the window that it directly follows. */
+  /** The last event seen by this window or by the one directly before it, or the event that opened it. */
   readonly lastMatching: Event | null;
 }
 
@@ -44,7 +44,7 @@ export class ProactiveNode implements Node {
   readonly #lateness: Micros;
   readonly #schedule: Schedule | null;
   #nextTick: Micros | null;
-  /** Arrived, and not yet settled. */
+  /** Arrived but not yet settled. */
   #unsettled: Arrival[] = [];
   readonly #keys = new Map<string, KeyMemory>();
 
@@ -63,7 +63,7 @@ export class ProactiveNode implements Node {
   }
 
   arrive(arrival: Arrival): NodeFiring[] {
-    const { event, at, order } = arrival;
+    const { event, logTime, order } = arrival;
     const expected = isExpected(this.#trigger, event);
     if (!expected && !isOpener(this.#trigger, event)) return [];
     this.#unsettled.push(arrival);
@@ -75,7 +75,7 @@ export class ProactiveNode implements Node {
     return [
       {
         state: "Resolved",
-        triggered: at,
+        triggered: logTime,
         happened: event.occurred,
         order,
         labels: tuple,
@@ -89,7 +89,7 @@ export class ProactiveNode implements Node {
 
   nextStep(): Step | null {
     const steps: Step[] = [];
-    // In the order of their keys, so that two windows that end together are judged in an order that can be told.
+    // In key order, so that windows that end together are judged in a defined order.
     for (const key of [...this.#keys.keys()].sort()) {
       const memory = this.#keys.get(key);
       if (memory?.window) {
@@ -126,7 +126,7 @@ export class ProactiveNode implements Node {
     memory.window = { start, end: start + this.#within, counted, lastMatching };
   }
 
-  /** A window's end is reached. */
+  /** Judges a window at its end. */
   #judge(memory: KeyMemory, order: number): NodeFiring[] {
     const { window, tuple } = memory;
     if (window === null) return [];
@@ -162,7 +162,7 @@ export class ProactiveNode implements Node {
     return [];
   }
 
-  /** An event is taken: settled time has reached it, or it came later than that. */
+  /** Takes an event that settled time has reached or passed. */
   #settle(arrival: Arrival): [] {
     this.#unsettled = this.#unsettled.filter((other) => other !== arrival);
     const { event } = arrival;

@@ -1,4 +1,4 @@
-/** Reactive triggers: at each arrival, the key's whole history is gone through again from its beginning. */
+/** Reactive triggers: each arrival goes through the key's whole history again. */
 
 import { Schedule } from "../../../src/core/model/schedule.ts";
 import { type Micros, second } from "../../../src/core/model/time.ts";
@@ -17,7 +17,7 @@ import {
 export class ReactiveNode implements Node {
   readonly #trigger: EventTriggerDefinition;
   readonly #place: Place;
-  /** Every arrival that the trigger covers, since the trigger exists. */
+  /** Every arrival that the trigger covers, since it was created. */
   readonly #history: Arrival[] = [];
 
   constructor(trigger: EventTriggerDefinition, place: Place) {
@@ -26,19 +26,19 @@ export class ReactiveNode implements Node {
   }
 
   arrive(arrival: Arrival): NodeFiring[] {
-    const { event, at, order } = arrival;
+    const { event, logTime, order } = arrival;
     const trigger = this.#trigger;
     if (!isExpected(trigger, event) && !isOpener(trigger, event)) return [];
     this.#history.push(arrival);
     const labels = allLabels(trigger, this.#place);
     const tuple = tupleOf(labels, event);
     const key = JSON.stringify(tuple);
-    const ofKey = this.#history.filter((past) => JSON.stringify(tupleOf(labels, past.event)) === key);
-    if (!this.#firesAtLast(ofKey)) return [];
+    const keyHistory = this.#history.filter((past) => JSON.stringify(tupleOf(labels, past.event)) === key);
+    if (!this.#firesAtLast(keyHistory)) return [];
     return [
       {
         state: "Triggered",
-        triggered: at,
+        triggered: logTime,
         happened: event.occurred,
         order,
         labels: tuple,
@@ -54,26 +54,26 @@ export class ReactiveNode implements Node {
     return null;
   }
 
-  #firesAtLast(ofKey: readonly Arrival[]): boolean {
+  #firesAtLast(keyHistory: readonly Arrival[]): boolean {
     const trigger = this.#trigger;
     const limits = {
       threshold: Math.max(1, trigger.threshold),
       within: Math.round(trigger.within * second),
       lateness: trigger.lateness === undefined ? this.#place.lateness : Math.round(trigger.lateness * second),
     };
-    if (trigger.schedule !== undefined) return this.#firesInScheduledWindow(ofKey, limits);
-    if (trigger.after.length > 0) return this.#firesInOpenedWindow(ofKey, limits);
-    if (limits.within === 0) return ofKey.length % limits.threshold === 0;
-    return firesInBurst(ofKey, limits);
+    if (trigger.schedule !== undefined) return this.#firesInScheduledWindow(keyHistory, limits);
+    if (trigger.after.length > 0) return this.#firesInOpenedWindow(keyHistory, limits);
+    if (limits.within === 0) return keyHistory.length % limits.threshold === 0;
+    return firesInBurst(keyHistory, limits);
   }
 
-  #firesInOpenedWindow(ofKey: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
+  #firesInOpenedWindow(keyHistory: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
     let window: CountingWindow | null = null;
     let fires = false;
-    for (const { event, at } of ofKey) {
+    for (const { event, logTime } of keyHistory) {
       fires = false;
       const { occurred } = event;
-      if (window !== null && at - lateness >= window.end) window = null;
+      if (window !== null && logTime - lateness >= window.end) window = null;
       const opens = isOpener(this.#trigger, event);
       if (opens && (window === null || occurred >= window.end || within === 0)) {
         window = { start: occurred, end: within === 0 ? Infinity : occurred + within, count: 0 };
@@ -86,18 +86,18 @@ export class ReactiveNode implements Node {
     return fires;
   }
 
-  /** A window that has ended still takes what was on its way, while the next tick's is open already. */
-  #firesInScheduledWindow(ofKey: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
+  /** A window that has ended still counts delayed events, while the next tick's window is already open. */
+  #firesInScheduledWindow(keyHistory: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
     let windows: CountingWindow[] = [];
     let ticked = this.#place.created - 1;
     let fires = false;
-    for (const { event, at } of ofKey) {
-      for (const tick of this.#ticks(ticked, at)) {
+    for (const { event, logTime } of keyHistory) {
+      for (const tick of this.#ticks(ticked, logTime)) {
         if (windows.every(({ end }) => end <= tick))
           windows.push({ start: tick, end: tick + within, count: 0 });
       }
-      ticked = Math.max(ticked, at);
-      windows = windows.filter(({ end }) => at - lateness < end);
+      ticked = Math.max(ticked, logTime);
+      windows = windows.filter(({ end }) => logTime - lateness < end);
       const window = windows.find((open) => isInside(open, event.occurred));
       if (window !== undefined) window.count += 1;
       fires = window !== undefined && window.count >= threshold;
@@ -132,12 +132,12 @@ interface Limits {
 }
 
 /** Whether the last arrival completes `threshold` events that occurred within less than `within` of each other. */
-function firesInBurst(ofKey: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
+function firesInBurst(keyHistory: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
   let counted: Micros[] = [];
   let newest = -Infinity;
   let quietUntil = -Infinity;
   let fires = false;
-  for (const { event } of ofKey) {
+  for (const { event } of keyHistory) {
     fires = false;
     const { occurred } = event;
     const late = occurred < newest - within - lateness;
