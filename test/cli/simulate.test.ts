@@ -200,7 +200,7 @@ describe("tripline explain with a timeline", () => {
       "--automation",
       "pump failed",
     ];
-    expect(run(words, timeline).lines[1]).toContain('its name is "vent.closed"; wanted is "pump.failed"');
+    expect(run(words, timeline).lines[1]).toContain('its name is "vent.closed"; expected "pump.failed"');
   });
 
   test("reports an unknown event or automation", () => {

@@ -285,14 +285,14 @@ export function sentenceOf({ condition, index, label, wanted, found }: FailedCon
       ? "nothing (the list is empty)"
       : wanted.map((text) => JSON.stringify(text)).join(" or ");
   const value = found === null ? "absent" : JSON.stringify(found);
-  if (condition === "name") return `its name is ${value}; wanted is ${list}`;
+  if (condition === "name") return `its name is ${value}; expected ${list}`;
   const where =
     condition === "match"
       ? "its resource"
       : `no related resource meets match_related[${index ?? 0}]: the closest`;
   return condition === "match"
-    ? `the label ${label} of ${where} is ${value}; wanted is ${list}`
-    : `${where} has ${label} ${value}; wanted is ${list}`;
+    ? `the label ${label} of ${where} is ${value}; expected ${list}`
+    : `${where} has ${label} ${value}; expected ${list}`;
 }
 
 /** An explanation as JSON: times as RFC 3339, and of the automation only its id, name and `enabled`. */
