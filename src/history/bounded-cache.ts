@@ -2,9 +2,12 @@
 export class BoundedCache<Value> {
   readonly #values = new Map<string, Value>();
   readonly #countMax: number;
+  readonly #release: (value: Value) => void;
 
-  constructor(countMax: number) {
+  /** @param release called with each value that is dropped */
+  constructor(countMax: number, release: (value: Value) => void = () => {}) {
     this.#countMax = countMax;
+    this.#release = release;
   }
 
   get size(): number {
@@ -15,8 +18,12 @@ export class BoundedCache<Value> {
   get(key: string, make: (key: string) => Value): Value {
     const known = this.#values.get(key);
     if (known !== undefined) return known;
-    const [oldest] = this.#values.keys();
-    if (oldest !== undefined && this.#values.size >= this.#countMax) this.#values.delete(oldest);
+    const [oldest] = this.#values;
+    if (oldest !== undefined && this.#values.size >= this.#countMax) {
+      const [oldestKey, value] = oldest;
+      this.#values.delete(oldestKey);
+      this.#release(value);
+    }
     const made = make(key);
     this.#values.set(key, made);
     return made;

@@ -68,7 +68,15 @@ function run(database: DatabaseSync, { sql, parameters }: SqliteRequest): Sqlite
   }
 }
 
-const statements = new BoundedCache<StatementSync>(cachedStatementsMax);
+const statements = new BoundedCache<StatementSync>(cachedStatementsMax, finalize);
+
+/**
+ * Frees the memory of a statement. The garbage collector does not know its size and may keep thousands for a long time.
+ * Node 22 and 24 leave it no other way.
+ */
+function finalize(statement: StatementSync & { close?(): void }): void {
+  statement.close?.();
+}
 
 function prepare(database: DatabaseSync, sql: string): StatementSync {
   const statement = database.prepare(sql);

@@ -67,7 +67,8 @@ test("connections are durable, limited in memory, and wait for locks; the one fo
 });
 
 test("a bounded cache makes each value once, and drops the oldest when it is full", () => {
-  const cache = new BoundedCache<string>(2);
+  const dropped: string[] = [];
+  const cache = new BoundedCache<string>(2, (value) => dropped.push(value));
   const made: string[] = [];
   const get = (key: string) =>
     cache.get(key, (wanted) => {
@@ -76,7 +77,22 @@ test("a bounded cache makes each value once, and drops the oldest when it is ful
     });
   expect(["a", "b", "a", "c", "b", "a"].map(get)).toEqual(["A", "B", "A", "C", "B", "A"]);
   expect(made).toEqual(["a", "b", "c", "a"]);
+  expect(dropped).toEqual(["A", "B"]);
   expect(cache.size).toBe(2);
+});
+
+// Filters of many lengths make ever new statements, and each stays prepared for as long as it is cached.
+test("the connection keeps only the latest statements in memory", async () => {
+  const db = open();
+  const sum = Array.from({ length: 500 }, (_, index) => `length('${index}')`).join("+");
+  const prepare = async (first: number, count: number) => {
+    for (let index = first; index < first + count; index++) await numbersOf(db, `select ${sum} + ${index}`);
+  };
+  await prepare(0, 300);
+  const before = process.memoryUsage().rss;
+  await prepare(300, 3_000);
+  const grownMb = (process.memoryUsage().rss - before) / 1e6;
+  expect(grownMb).toBeLessThan(200);
 });
 
 describe("pruning", () => {
