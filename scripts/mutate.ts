@@ -12,7 +12,9 @@
  * A whole part can take hours. `--share 0.1` mutates a random tenth of its lines instead; the seed comes from the commit,
  * and TRIPLINE_TEST_SEED=123 draws other lines.
  *
- * Run: npm run mutate -- PART [FILE ...] [--share SHARE]   for example: npm run mutate -- delivery endpoints.ts worker.ts
+ * Stryker changes no numbers: `--bounds` raises each limit of a part instead (mutate-bounds.ts).
+ *
+ * Run: npm run mutate -- PART [FILE ...] [--share SHARE | --bounds]   for example: npm run mutate -- delivery endpoints.ts worker.ts
  */
 
 import { spawnSync } from "node:child_process";
@@ -21,6 +23,7 @@ import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { chooseSeed } from "../test/support/seed.ts";
+import { mutateBounds } from "./mutate-bounds.ts";
 
 const root = resolve(import.meta.dirname, "..");
 // Below node_modules, so that Stryker finds the project's own vitest by walking up.
@@ -38,13 +41,17 @@ const seed = chooseSeed(process.env["TRIPLINE_TEST_SEED"]);
 
 function main(): void {
   const { values, positionals } = parseArgs({
-    options: { share: { type: "string" } },
+    options: { share: { type: "string" }, bounds: { type: "boolean", default: false } },
     allowPositionals: true,
   });
   const [part, ...files] = positionals;
   const parts = readdirSync(join(root, "src"));
   if (part === undefined || !parts.includes(part)) {
     fail(`Name a part of src/: npm run mutate -- ${parts.join("|")} [FILE ...]`);
+  }
+  if (values.bounds) {
+    mutateBounds(root, sourcesOf(part, files));
+    return;
   }
   if (part === "core") {
     run(process.execPath, join(root, "scripts", "mutate-core.ts"), ...files);

@@ -1,0 +1,75 @@
+/**
+ * Mutation testing of bounds: raises each limit of a part a thousandfold, in turn, and sees whether a test fails.
+ *
+ * Stryker changes no numbers, and a bound that no longer bounds is invisible until a machine runs out of memory. A bound is
+ * a constant at the top of a file whose name ends in `Max`. The tests that run are those of the folder that mirrors the
+ * file's, or of the nearest folder above it that has tests.
+ *
+ * A bound that survives may be a matter of taste (how many lines a table shows) or only make something slow; then a test is
+ * not worth its time. The files are changed in place, one at a time, and restored.
+ *
+ * Run: npm run mutate -- PART [FILE ...] --bounds
+ */
+
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+interface Bound {
+  readonly path: string;
+  readonly line: number;
+  readonly name: string;
+  /** The file with the bound raised. */
+  readonly mutated: string;
+}
+
+/** @param paths of sources, below `root` */
+export function mutateBounds(root: string, paths: readonly string[]): void {
+  const bounds = paths.flatMap((path) => boundsIn(root, path));
+  const survivors = bounds.filter((bound) => survives(root, bound));
+  console.log(
+    `\n${bounds.length} bounds raised: ${bounds.length - survivors.length} noticed by a test, not noticed:`,
+  );
+  for (const { path, line, name } of survivors) console.log(`  ${path}:${line} ${name}`);
+}
+
+const boundPattern = /^(?:export )?const (\w+Max)(?:: \w+)? = ([\w. *]+);/gm;
+
+function boundsIn(root: string, path: string): Bound[] {
+  const text = readFileSync(join(root, path), "utf8");
+  return [...text.matchAll(boundPattern)].map(({ 0: statement, 1: name = "", 2: value = "", index }) => ({
+    path,
+    line: text.slice(0, index).split("\n").length,
+    name,
+    mutated: text.replace(statement, statement.replace(`= ${value};`, `= 1_000 * ${value};`)),
+  }));
+}
+
+function survives(root: string, { path, line, name, mutated }: Bound): boolean {
+  const original = readFileSync(join(root, path), "utf8");
+  const restore = () => writeFileSync(join(root, path), original);
+  const stop = () => {
+    restore();
+    process.exit(130);
+  };
+  process.once("SIGINT", stop);
+  writeFileSync(join(root, path), mutated);
+  try {
+    const vitest = join(root, "node_modules", ".bin", "vitest");
+    const { status } = spawnSync(vitest, ["run", testsOf(root, path), "--bail=1"], { cwd: root });
+    console.log(`${status === 0 ? "NOT NOTICED" : "noticed    "}  ${path}:${line} ${name}`);
+    return status === 0;
+  } finally {
+    restore();
+    process.off("SIGINT", stop);
+  }
+}
+
+/** `test/api/sockets` for `src/api/sockets/peer.ts`. */
+function testsOf(root: string, path: string): string {
+  for (let folder = dirname(path).replace(/^src/, "test"); folder !== "test"; folder = dirname(folder)) {
+    if (existsSync(join(root, folder)) && globSync(`${folder}/**/*.test.ts`, { cwd: root }).length > 0)
+      return folder;
+  }
+  return "test";
+}
