@@ -1,4 +1,4 @@
-/** What docs/testing-rules.md shows is what happens. */
+/** The example of docs/testing-rules.md works as the page shows. */
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -22,13 +22,13 @@ const blocks = [...text.matchAll(/(?:^ {4}.*\n|^\n(?= {4}))+/gm)].map(([block]) 
 
 const cases = files["pump-quiet.test.yaml"] ?? "";
 
-test("the example passes, and prints what is shown", () => {
+test("the example passes and prints what the page shows", () => {
   const { exitCode, out } = run("", { files, paths: ["pump-quiet.test.yaml"] });
   expect(exitCode).toBe(0);
   expect(blocks).toContain(`$ tripline test pump-quiet.test.yaml\n${withoutTimes(out).trim()}`);
 });
 
-test("the example fails as is shown", () => {
+test("the example with a mistake fails as the page shows", () => {
   const wrong = cases.replace("at: 65s", "at: 60s");
   const changed = { ...files, "pump-quiet.test.yaml": wrong };
   const { exitCode, out } = run("", { files: changed, paths: ["pump-quiet.test.yaml"] });

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { run, runCaseText } from "./support.ts";
 
-test("every mistake in a case file is reported at once, each with its place, what was found, and the remedy", () => {
+test("all mistakes in a case file are reported at once, each with its place, what was found, and the remedy", () => {
   const { exitCode, out, err } = run(`\
 lateness: soon
 cases:
-  - name: misspelt
+  - name: misspelled
     step: []
     expect:
       - { at: 5x, state: Fired, labels: { a: 7 } }
@@ -47,7 +47,7 @@ cases:
   ]);
 });
 
-test("so are mistakes in what a case means", () => {
+test("so are mistakes in the meaning of a case", () => {
   const { exitCode, out, err } = run(`\
 start: 2026-01-05T00:00:00Z
 cases:
@@ -93,13 +93,13 @@ cases:
   ]);
 });
 
-test("until may not lie before what happens or is expected", () => {
+test("until may not be before a step or an expected firing", () => {
   expect(runCaseText("    until: 1m\n    expect: [{ automation: vent-stuck, at: 2m }]").err).toBe(
     "greenhouse.test.yaml:3:12: until: 1m is before the last step or firing, at 2m; write a later time\n",
   );
 });
 
-test("mistakes in the rules are told of with their own place, and no case is run", () => {
+test("mistakes in the rules are reported with their own place, and no case is run", () => {
   const rules =
     "name: roof\ntrigger: { expcet: [roof.open] }\n---\nname: door\ntrigger: { expect: [door.open] }\n";
   const options = { files: { "roof.yaml": rules } };
@@ -127,15 +127,15 @@ test("rules do not see the machine's environment", () => {
   );
 });
 
-test("nothing to run is a mistake, too", () => {
+test("having nothing to run is a mistake", () => {
   const files = {
     "empty/readme.md": "",
     "alone.test.yaml": "cases:\n  - name: x\n    expect: []\n",
     "none.test.yaml": "",
   };
-  const one = "cases:\n  - name: one\n    expect: []\n";
+  const caseFile = "cases:\n  - name: one\n    expect: []\n";
   const err = (path: string, filter?: string): string => {
-    const ran = run(one, { files, paths: [path], ...(filter === undefined ? {} : { filter }) });
+    const ran = run(caseFile, { files, paths: [path], ...(filter === undefined ? {} : { filter }) });
     expect(ran).toMatchObject({ exitCode: 2, out: "" });
     return ran.err;
   };

@@ -11,7 +11,7 @@ cases:
     expect: []
 `;
 
-describe("TAP", () => {
+describe("the TAP report", () => {
   const { exitCode, out } = run(cases, { reporter: "tap" });
   const lines = out.trimEnd().split("\n");
 
@@ -24,7 +24,7 @@ describe("TAP", () => {
     ]);
   });
 
-  test("tells of each case in YAML that can be read", () => {
+  test("describes each case in valid YAML", () => {
     const blocks = [...out.matchAll(/^ {2}---\n(.*?)^ {2}\.\.\.$/gms)].map(([, block = ""]) =>
       parse(block.replaceAll(/^ {2}/gm, "")),
     );
@@ -38,10 +38,10 @@ describe("TAP", () => {
   });
 });
 
-describe("JUnit", () => {
+describe("the JUnit report", () => {
   const { exitCode, out } = run(cases, { reporter: "junit" });
 
-  test("is XML with the cases of each file", () => {
+  test("is valid XML with the cases of each file", () => {
     expect(exitCode).toBe(1);
     const elements = elementsOf(out);
     expect(elements.map(({ name }) => name)).toEqual([
@@ -60,14 +60,14 @@ describe("JUnit", () => {
   });
 });
 
-test("the filter chooses cases by their file and name, in any case", () => {
+test("the filter selects cases by their file and name, ignoring case", () => {
   const tap = (filter: string) => run(cases, { reporter: "tap", filter }).out.match(/^(not )?ok .*/gm);
   expect(tap("FAIL")).toEqual(["not ok 1 - greenhouse.test.yaml › fails"]);
   expect(tap("greenhouse")).toHaveLength(2);
   expect(run(cases, { filter: "<c>" }).exitCode).toBe(0);
 });
 
-test("what events hold cannot steer the terminal", () => {
+test("text from events cannot control the terminal", () => {
   const { out } = run(cases);
   expect(out).not.toContain("\u001b");
   expect(out).toContain(String.raw`<vent> \u001b[31m`);
@@ -78,7 +78,7 @@ interface Element {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** Reads XML as strictly as is needed here: every tag closed in order, nothing unescaped, only characters of XML 1.0. */
+/** Reads XML strictly: every tag closed in order, everything escaped, only characters of XML 1.0. */
 function elementsOf(xml: string): Element[] {
   expect(xml).not.toMatch(/[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/u);
   const elements: Element[] = [];
@@ -94,7 +94,7 @@ function elementsOf(xml: string): Element[] {
     else {
       const values = [...attributes.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", value = ""]) => [
         key,
-        plain(value),
+        unescaped(value),
       ]);
       elements.push({ name, attributes: Object.fromEntries(values) });
       if (empty === "") open.push(name);
@@ -104,7 +104,7 @@ function elementsOf(xml: string): Element[] {
   return elements;
 }
 
-function plain(text: string): string {
+function unescaped(text: string): string {
   return text
     .replaceAll("&lt;", "<")
     .replaceAll("&gt;", ">")

@@ -20,69 +20,76 @@ describe("the automations in rules/", () => {
   });
 
   test.each(automations.map(({ name }) => name))(
-    "%s has a case that fires, and one that does not",
+    "include %s, which has a case that fires and one that does not",
     (name) => {
-      const own = cases.filter((one) => one.automations.some((automation) => automation.name === name));
-      const firings = own.map((one) => runCase(one).firings.filter(({ automation }) => automation === name));
+      const own = cases.filter((testCase) =>
+        testCase.automations.some((automation) => automation.name === name),
+      );
+      const firings = own.map((testCase) =>
+        runCase(testCase).firings.filter(({ automation }) => automation === name),
+      );
       expect(firings.some((ofCase) => ofCase.length > 0)).toBe(true);
       expect(firings.some((ofCase) => ofCase.length === 0)).toBe(true);
     },
   );
 
-  test("show every request that they make in some case", () => {
-    const shown = new Set(
+  test("show every request that they make in a case", () => {
+    const withRequests = new Set(
       cases.flatMap(({ expected }) =>
         expected
           .filter(({ requests }) => requests !== undefined)
           .map(({ automation, state }) => `${automation} ${state}`),
       ),
     );
-    const made = automations.flatMap(({ name, actions, actions_on_resolve: onResolve }) => [
+    const withActions = automations.flatMap(({ name, actions, actions_on_resolve: onResolve }) => [
       ...(actions.length > 0 ? [`${name} Triggered`] : []),
       ...(onResolve.length > 0 ? [`${name} Resolved`] : []),
     ]);
-    expect(made.filter((request) => !shown.has(request))).toEqual([]);
+    expect(withActions.filter((request) => !withRequests.has(request))).toEqual([]);
   });
 });
 
-// A runner that is content with less than all would pass everything above.
-describe("of a good case nothing can be changed", () => {
+// A runner that checks too little would pass everything above.
+describe("a passing case fails", () => {
   const changes: readonly { what: string; change: (firing: ExpectedFiring) => readonly ExpectedFiring[] }[] =
     [
-      { what: "a firing left out", change: () => [] },
-      { what: "a firing twice", change: (firing) => [firing, firing] },
-      { what: "a firing a microsecond earlier", change: (firing) => [{ ...firing, at: firing.at - 1 }] },
-      { what: "a firing a microsecond later", change: (firing) => [{ ...firing, at: firing.at + 1 }] },
+      { what: "without one of its firings", change: () => [] },
+      { what: "with a firing listed twice", change: (firing) => [firing, firing] },
+      { what: "with a firing a microsecond earlier", change: (firing) => [{ ...firing, at: firing.at - 1 }] },
+      { what: "with a firing a microsecond later", change: (firing) => [{ ...firing, at: firing.at + 1 }] },
       {
-        what: "its labels left out",
+        what: "without a firing's labels",
         change: (firing) => (Object.keys(firing.labels).length > 0 ? [{ ...firing, labels: {} }] : []),
       },
-      { what: "the other lateness", change: (firing) => [{ ...firing, late: firing.late !== true }] },
-      { what: "another label", change: (firing) => [{ ...firing, labels: { ...firing.labels, other: "" } }] },
+      { what: "with the opposite of late", change: (firing) => [{ ...firing, late: firing.late !== true }] },
       {
-        what: "the other state",
+        what: "with another label",
+        change: (firing) => [{ ...firing, labels: { ...firing.labels, other: "" } }],
+      },
+      {
+        what: "with the other state",
         change: (firing) => [{ ...firing, state: firing.state === "Triggered" ? "Resolved" : "Triggered" }],
       },
-      { what: "another event", change: (firing) => [{ ...firing, event: "no such event" }] },
+      { what: "with another event", change: (firing) => [{ ...firing, event: "no such event" }] },
       {
-        what: "one request more",
+        what: "with one more request",
         change: (firing) => [{ ...firing, requests: [...(firing.requests ?? [{}]), {}] }],
       },
       {
-        what: "another url",
+        what: "with another url",
         change: (firing) => [{ ...firing, requests: [{ url: "https://example.com/other" }] }],
       },
     ];
 
-  test.each(changes)("$what fails it", ({ change }) => {
+  test.each(changes)("$what", ({ change }) => {
     expect(diagnostics).toEqual([]);
-    const wrong = cases.flatMap((one): Case[] =>
-      one.expected.map((firing, index) => ({
-        ...one,
-        expected: one.expected.toSpliced(index, 1, ...change(firing)),
+    const wrong = cases.flatMap((testCase): Case[] =>
+      testCase.expected.map((firing, index) => ({
+        ...testCase,
+        expected: testCase.expected.toSpliced(index, 1, ...change(firing)),
       })),
     );
     expect(wrong.length).toBeGreaterThan(20);
-    expect(wrong.filter((one) => runCase(one).passed).map(({ name }) => name)).toEqual([]);
+    expect(wrong.filter((testCase) => runCase(testCase).passed).map(({ name }) => name)).toEqual([]);
   });
 });

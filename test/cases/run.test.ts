@@ -11,7 +11,7 @@ describe("a case passes", () => {
     expect: []`,
     },
     {
-      what: "with the very firings that it names, in any order of the list",
+      what: "with exactly the firings that it lists, in any order",
       body: `
     steps:
       - { at: 0s, event: pump.pulse, resource: pump.1, id: pulse }
@@ -31,7 +31,7 @@ describe("a case passes", () => {
     expect: [{ automation: vent-stuck, at: 2026-03-01T12:00:00Z }]`,
     },
     {
-      what: "with the lateness that it names",
+      what: "with a lateness of its own",
       body: `
     lateness: 0s
     steps: [{ at: 0s, event: pump.pulse, resource: pump.1 }]
@@ -110,7 +110,7 @@ describe("a case passes", () => {
             signed: false`,
     },
     {
-      what: "when a firing that says little is listed before one that says more",
+      what: "when a firing with fewer details is listed before one with more",
       body: `
     steps:
       - { at: 1s, event: vent.stuck, resource: vent.1, id: one }
@@ -120,7 +120,7 @@ describe("a case passes", () => {
       - { automation: vent-stuck, at: 1s, event: one }`,
     },
     {
-      what: "with firings that are repeated",
+      what: "with repeated firings",
       body: `
     steps: [{ at: 1s, event: vent.stuck, resource: vent.1, id: stuck, every: 10s, times: 3 }]
     expect: [{ automation: vent-stuck, at: 1s, every: 10s, until: 25s }]`,
@@ -141,7 +141,7 @@ describe("a case passes", () => {
     });
   });
 
-  test("with what its file says, unless it says otherwise itself", () => {
+  test("with the settings of its file, unless it has its own", () => {
     const { exitCode, out } = run(
       `
 rules: other.yaml
@@ -187,7 +187,7 @@ trigger: {}`,
     expect(exitCode, out).toBe(0);
   });
 
-  test("whatever the environment of this machine holds", () => {
+  test("whatever this machine's environment contains", () => {
     process.env["ROOM"] = "elsewhere";
     try {
       const body = `
@@ -202,7 +202,7 @@ trigger: {}`,
 });
 
 describe("a case fails", () => {
-  test("with expected beside got on one time line", () => {
+  test("and shows what was expected beside what happened on one timeline", () => {
     const { exitCode, out, err } = run(`
 start: 2026-01-05T06:00:00Z
 cases:
@@ -254,16 +254,16 @@ cases:
 `);
   });
 
-  test("when something fires that it does not name", () => {
+  test("when something fires that it does not list", () => {
     const { exitCode, out } = runCaseText(`
     steps: [{ at: 0s, event: vent.stuck, resource: vent.1, every: 1m, times: 20 }]
     expect: [{ automation: vent-stuck, at: 0s, every: 1m, times: 19 }]`);
     expect(exitCode).toBe(1);
     expect(out.match(/was not expected/g)).toHaveLength(1);
-    expect(out).toContain("… 17 more, one every 1m"); // and the one that is not expected, by itself
+    expect(out).toContain("… 17 more, one every 1m"); // and the unexpected one on its own line
   });
 
-  test("when thousands of firings are wrong, of which it shows the first ones and says how many more there are", () => {
+  test("when thousands of firings are wrong, and shows the first ones and how many more there are", () => {
     const { exitCode, out } = runCaseText(`
     steps: [{ at: 0s, event: vent.stuck, resource: vent.1, every: 1h, times: 2000 }]
     until: 100d
@@ -276,7 +276,7 @@ cases:
     expect(out).toContain("end");
   });
 
-  test("when an event is not the one that it names, or there is one", () => {
+  test("when a firing has another event than expected, or has one and should not", () => {
     const { out } = runCaseText(`
     steps:
       - { at: 0s, event: vent.stuck, resource: vent.1, id: one }
@@ -286,7 +286,7 @@ cases:
     expect(out).toContain('event: expected null, got "two"');
   });
 
-  test("when a request is more, less or other than it says", () => {
+  test("when a request differs from the expected one", () => {
     const { out } = runCaseText(`
     steps:
       - { at: 0s, event: vent.stuck, resource: vent.1 }
@@ -312,8 +312,8 @@ cases:
       expect(out).toContain(line);
   });
 
-  // Else a rule could go into production whose every delivery fails.
-  test("when an action cannot be rendered, also when no request is expected", () => {
+  // Otherwise a rule could go into production although every delivery of it fails.
+  test("when an action cannot be rendered, even if no request is expected", () => {
     const rules = `
 name: pump-counted
 trigger: { expect: [pump.pulse] }
@@ -329,15 +329,15 @@ actions: [{ type: call-webhook, url: "https://example.com/{{ event.payload.count
     expect(out).toContain("its webhook cannot be rendered:");
   });
 
-  test("in colors on a terminal", () => {
+  test("in color on a terminal", () => {
     const body = "    steps: [{ at: 0s, event: vent.stuck, resource: vent.1 }]\n    expect: []";
     expect(runCaseText(body).out).not.toContain("\u001b[");
     expect(runCaseText(body, { color: true }).out).toContain("\u001b[31m");
   });
 });
 
-/** An engine that comes back from a restart knowing its automations, and nothing else. */
-class Forgetful {
+/** An engine that keeps only its automations across a restart. */
+class ForgetfulSimulation {
   readonly #create: () => Simulation;
   #simulation: Simulation;
 
@@ -359,7 +359,7 @@ class Forgetful {
   }
 }
 
-describe("every case is run again, with a restart between every two steps", () => {
+describe("a second run of each case, with a restart between every two steps,", () => {
   const cases = `
     steps:
       - { at: 0s, event: pump.pulse, resource: pump.1 }
@@ -367,13 +367,13 @@ describe("every case is run again, with a restart between every two steps", () =
     until: 66s
     expect: [{ automation: pump-quiet, at: 65s, labels: { prefect.resource.id: pump.1 } }]`;
 
-  test("and passes when that makes no difference", () => {
+  test("passes if the restarts make no difference", () => {
     expect(runCaseText(cases).exitCode).toBe(0);
   });
 
-  test("and fails when it does, even where the firings as written are right", () => {
+  test("fails if they do, even if the first run was right", () => {
     const { exitCode, out } = runCaseText(cases, {
-      createSimulation: (automations, options) => new Forgetful(automations, options),
+      createSimulation: (automations, options) => new ForgetfulSimulation(automations, options),
     });
     expect(exitCode).toBe(1);
     expect(out).toContain("The run with a restart between every two steps fires differently.");
@@ -382,7 +382,7 @@ describe("every case is run again, with a restart between every two steps", () =
     expect(out).not.toContain("expected  got");
   });
 
-  test("and a restart that the case names is one in both runs", () => {
+  test("shares the restarts that the case itself has", () => {
     const { out } = runCaseText(
       `
     steps:
@@ -390,19 +390,20 @@ describe("every case is run again, with a restart between every two steps", () =
       - { at: 10s, restart: true }
     until: 65s
     expect: [{ automation: pump-quiet, at: 65s, labels: { prefect.resource.id: pump.1 } }]`,
-      { createSimulation: (automations, options) => new Forgetful(automations, options) },
+      { createSimulation: (automations, options) => new ForgetfulSimulation(automations, options) },
     );
     expect(out).toContain("did not happen");
     expect(out).not.toContain("fires differently");
   });
 
-  test("also after its last step", () => {
+  test("also has a restart after the last step", () => {
     const quiet = `
     steps: [{ at: 0s, event: pump.pulse, resource: pump.1 }]
     until: 66s
     expect: [{ automation: pump-quiet, at: 65s, labels: { prefect.resource.id: pump.1 } }]`;
     const options = {
-      createSimulation: (...given: ConstructorParameters<typeof Simulation>) => new Forgetful(...given),
+      createSimulation: (...given: ConstructorParameters<typeof Simulation>) =>
+        new ForgetfulSimulation(...given),
     };
     expect(runCaseText(quiet, options).exitCode).toBe(1);
     expect(runCaseText(quiet).exitCode).toBe(0);

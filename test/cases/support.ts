@@ -1,4 +1,4 @@
-/** Cases and rules of a greenhouse in a directory of their own, run as the command runs them. */
+/** Runs cases for a small greenhouse as the command does, in a temporary directory. */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import type { RunOptions } from "../../src/cases/run-case.ts";
 import { type TestOptions, testRules } from "../../src/cli/test.ts";
 
-export interface Ran {
+export interface RunResult {
   readonly exitCode: number;
   readonly out: string;
   readonly err: string;
@@ -39,12 +39,12 @@ actions:
     secret: a secret
 `;
 
-/** Runs the cases of `greenhouse.test.yaml` against the greenhouse's rules, and other files where they are given. */
+/** Runs `cases` as `greenhouse.test.yaml`, next to the greenhouse's rules and to other `files`. */
 export function run(
   cases: string,
   options: TestOptions &
     RunOptions & { files?: Record<string, string>; paths?: string[]; color?: boolean } = {},
-): Ran {
+): RunResult {
   const { files = {}, paths = ["."], color = false, createSimulation, ...testOptions } = options;
   const cwd = mkdtempSync(join(tmpdir(), "tripline-cases-"));
   const written = { "greenhouse.yaml": greenhouse, "greenhouse.test.yaml": cases, ...files };
@@ -71,12 +71,12 @@ export function run(
   }
 }
 
-/** The same with one case: `body` is what stands in it beside its name, indented by four. */
-export function runCaseText(body: string, options: Parameters<typeof run>[1] = {}): Ran {
+/** Runs a single case: `body` is what follows its name, indented by four. */
+export function runCaseText(body: string, options: Parameters<typeof run>[1] = {}): RunResult {
   return run(`cases:\n  - name: the case\n${body.replace(/^\n+/, "")}`, options);
 }
 
-/** What is printed of failures, without the milliseconds. */
+/** The output with 0 ms in place of every duration. */
 export function withoutTimes(text: string): string {
   return text.replaceAll(/\d+ ms\b/g, "0 ms");
 }

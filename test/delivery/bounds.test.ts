@@ -36,8 +36,8 @@ const requestTo = (url: string) => ({
   timeoutMs: 10_000,
 });
 
-describe("of a response", () => {
-  test("the first bytes are kept, and one that goes on is cut off", async () => {
+describe("a response", () => {
+  test("is kept only at its start, and is cut off if it goes on", async () => {
     let sentBytes = 0;
     const closed = Promise.withResolvers<void>();
     const receiver = await startReceiver((response) => {
@@ -55,7 +55,7 @@ describe("of a response", () => {
     expect(sentBytes).toBeGreaterThan(responseBytesMax);
   });
 
-  test("one that is large, but ends, costs no connection", async () => {
+  test("that is large but ends keeps its connection", async () => {
     const ports = new Set<number | undefined>();
     const receiver = await startReceiver((response) => {
       ports.add(response.socket?.remotePort);
@@ -69,7 +69,7 @@ describe("of a response", () => {
   test.each([
     [400, {}, "y".repeat(2_000)],
     [302, { location: `http://example.org/${"y".repeat(2_000)}` }, ""],
-  ])("a reason quotes little of a %i", async (status, headers, body) => {
+  ])("with status %i is quoted only briefly in the reason", async (status, headers, body) => {
     const receiver = await startReceiver((response) => void response.writeHead(status, headers).end(body));
     const outcome = await sendTo(receiver.url, startClient());
     const { reason } = outcome as { reason: string };
@@ -82,7 +82,7 @@ describe("of a response", () => {
     [503, true],
     [500, false],
     [408, false],
-  ])("Retry-After of a %i lets the whole endpoint rest: %s", async (status, rests) => {
+  ])("with status %i and Retry-After makes the whole endpoint rest: %s", async (status, rests) => {
     const receiver = await startReceiver((response) => {
       response.writeHead(status, { "retry-after": "1000000" }).end();
     });
@@ -117,14 +117,14 @@ async function sendTo(url: string, webhooks: WebhookClient) {
   });
 }
 
-test("no more connections are opened to one endpoint than its limit says", async () => {
-  let underwayCount = 0;
-  let mostUnderway = 0;
+test("an endpoint gets no more connections than its limit allows", async () => {
+  let inFlightCount = 0;
+  let inFlightCountMax = 0;
   const receiver = await startReceiver((response) => {
-    underwayCount += 1;
-    mostUnderway = Math.max(mostUnderway, underwayCount);
+    inFlightCount += 1;
+    inFlightCountMax = Math.max(inFlightCountMax, inFlightCount);
     setTimeout(() => {
-      underwayCount -= 1;
+      inFlightCount -= 1;
       response.end();
     }, 100);
   });
@@ -134,11 +134,11 @@ test("no more connections are opened to one endpoint than its limit says", async
   });
   onTestFinished(() => client.close());
   await Promise.all(Array.from({ length: 6 }, () => client.send(requestTo(receiver.url), never)));
-  expect(mostUnderway).toBe(2);
+  expect(inFlightCountMax).toBe(2);
 });
 
 describe("a delivery", () => {
-  test("keeps a reason short, however long a name in it is", async () => {
+  test("keeps its reason short, however long a name in it is", async () => {
     const actions = startActions(redis.url);
     actions.work();
     const invocation = invocationOf({ type: "pause-automation", automation: "p".repeat(10_000) });
@@ -148,7 +148,7 @@ describe("a delivery", () => {
     expect(String(payload["reason"])).toHaveLength(reasonLengthMax);
   });
 
-  test("stores its latest attempts only", () => {
+  test("stores only its latest attempts", () => {
     let state: DeliveryState = { invocation: invocationOf({ type: "do-nothing" }) };
     for (let index = 1; index <= attemptsKeptMax + 5; index++) {
       state = withAttempt(state, { at: "2026-03-01T12:00:00Z", reason: `${index}`, duration_ms: 1 });
@@ -163,7 +163,7 @@ describe("a delivery", () => {
   test.each([
     [crashCountMax, "executed"],
     [crashCountMax + 1, "failed"],
-  ])("during which the worker crashed %i times has %s", async (crashCount, kind) => {
+  ])("during which the worker crashed %i times is reported as %s", async (crashCount, kind) => {
     const actions = startActions(redis.url);
     const invocation = invocationOf({ type: "do-nothing" });
     await actions.queue.addInvocations([invocation]);
@@ -177,7 +177,7 @@ describe("a delivery", () => {
     }
   });
 
-  test("waits longer after each attempt, up to a limit, and never less than it was asked to", () => {
+  test("waits longer after each attempt, up to a limit, but never less than the endpoint asks for", () => {
     const settings = { retryMs: 100, retryMsMax: 1_000 };
     const longest = (attempt: number) => retryDelayMs(settings, attempt, null, 1);
     expect([1, 2, 3, 4, 5, 50].map(longest)).toEqual([100, 200, 400, 800, 1_000, 1_000]);
@@ -190,20 +190,20 @@ describe("a delivery", () => {
   });
 });
 
-describe("what is finished", () => {
+describe("the queue", () => {
   const keyOf = (workspace: string, id: string) => `${queuePrefix(workspace)}:${queueName}:${jobIdOf(id)}`;
 
-  // Otherwise Redis grows with every delivery that was ever made.
+  // Otherwise Redis would grow with every delivery ever made.
   test.each([
     ["a finished job", { type: "do-nothing" }, { keepFinishedSeconds: 1 }],
     ["a dead letter", { type: "pause-automation", automation: "none" }, { keepDeadLettersSeconds: 1 }],
-  ])("%s is forgotten after its time", async (_, action, settings) => {
+  ])("forgets %s after its time", async (_, action, settings) => {
     const actions = startActions(redis.url, settings);
     actions.work();
     const first = invocationOf(action);
     await actions.queue.addInvocations([first]);
     await actions.outcome(first);
-    // BullMQ forgets when the next job ends.
+    // BullMQ removes old jobs when the next job ends.
     await expect
       .poll(
         async () => {
@@ -219,7 +219,7 @@ describe("what is finished", () => {
 
   // While an engine is down its outbox keeps invocations that may have been added already. If the queue forgot them
   // sooner, the engine would deliver them a second time when it comes back.
-  test("is remembered for a day, and a dead letter for a month", async () => {
+  test("remembers a finished job for a day, and a dead letter for a month", async () => {
     const actions = startActions(redis.url);
     const invocation = invocationOf({ type: "do-nothing" });
     await actions.queue.addInvocations([invocation]);
@@ -231,8 +231,8 @@ describe("what is finished", () => {
   });
 });
 
-// A service refuses what is too long, with a status that is final: a long event must not cost the alarm.
-describe("a notification is cut to what its service takes:", () => {
+// Services refuse texts that are too long, with a status that is final. A long event must not cost the alarm.
+describe("a notification is cut to the lengths that its service accepts", () => {
   interface Sent {
     readonly text: string;
     readonly embeds: readonly { readonly title: string; readonly description: string }[];
@@ -259,7 +259,7 @@ describe("a notification is cut to what its service takes:", () => {
       ({ payload }: Sent) => [payload.summary, payload.source, payload.custom_details.body],
       [1_024, 1_024, 50_000],
     ],
-  ])("%s", async (type, fields, textsOf, lengths) => {
+  ])("for %s", async (type, fields, textsOf, lengths) => {
     const receiver = await startReceiver();
     const actions = startActions(redis.url);
     const definition = DestinationSchema.parse({ name: "ops", type, url: receiver.url, ...fields });

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis.stop());
 
-/** Delivers one action to its end. */
+/** Delivers one action and waits for its outcome. */
 async function deliver(
   action: unknown,
   given: Parameters<typeof invocationOf>[1] = {},
@@ -26,8 +26,8 @@ async function deliver(
   return { actions, invocation, outcome: await actions.outcome(invocation) };
 }
 
-describe("what is sent", () => {
-  test("without a payload is the firing as JSON, signed as Standard Webhooks has it", async () => {
+describe("a request", () => {
+  test("contains the firing as JSON if there is no payload, and is signed as Standard Webhooks specifies", async () => {
     const receiver = await startReceiver();
     const secret = "${env.SIGNING}";
     const given = { secrets: { SIGNING: "any text will do" } };
@@ -76,13 +76,13 @@ describe("what is sent", () => {
       '{"pump":["pump.stopped",7,null],"deep":{"zone":"north"}}',
       "application/json",
     ],
-  ])("a payload %j is sent as %s", async (payload, body, type) => {
+  ])("with the payload %j has the body %s", async (payload, body, type) => {
     const receiver = await startReceiver();
     await deliver(webhook(receiver.url, { payload }));
     expect(receiver.received[0]).toMatchObject({ body, headers: { "content-type": type } });
   });
 
-  test("url, headers and method are as the definition says, rendered", async () => {
+  test("has the rendered URL, headers and method of the action", async () => {
     const receiver = await startReceiver();
     const headers = {
       "X-Zone": "{{ labels.zone }}",
@@ -98,7 +98,7 @@ describe("what is sent", () => {
     });
   });
 
-  test("credentials in the address go into the Authorization header, and are not shown, nor is the secret", async () => {
+  test("carries credentials from the URL in its Authorization header, and neither they nor the secret are shown", async () => {
     const receiver = await startReceiver((response, { headers }) => {
       response.writeHead(400).end(`not you, ${headers.authorization} p@ss-word, with a-signing-key`);
     });
@@ -106,12 +106,12 @@ describe("what is sent", () => {
     const { outcome, actions } = await deliver(webhook(url, { secret: "a-signing-key" }));
     const basic = Buffer.from("gardener:p@ss-word").toString("base64");
     expect(receiver.received[0]?.headers.authorization).toBe(`Basic ${basic}`);
-    const shown = JSON.stringify([outcome, actions.logger.lines]);
-    expect(shown).toContain("not you, Basic …");
-    for (const secret of [basic, "ss-word", "a-signing-key"]) expect(shown).not.toContain(secret);
+    const output = JSON.stringify([outcome, actions.logger.lines]);
+    expect(output).toContain("not you, Basic …");
+    for (const secret of [basic, "ss-word", "a-signing-key"]) expect(output).not.toContain(secret);
   });
 
-  test("carries the trace of the event behind the firing, unless a header says otherwise", async () => {
+  test("carries the trace of the event behind the firing, unless a header replaces it", async () => {
     const receiver = await startReceiver();
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const event = { ...pumpEvent(), trace: `${traceparent} vendor=a` };
@@ -130,16 +130,18 @@ describe("what is sent", () => {
     );
   });
 
-  test("GET has no body unless one is given", async () => {
+  test("with GET has no body unless a payload is given", async () => {
     const receiver = await startReceiver();
     await deliver(webhook(receiver.url, { method: "GET" }));
+    await deliver(webhook(receiver.url, { method: "GET", payload: "on" }));
     expect(receiver.received[0]).toMatchObject({ method: "GET", body: "" });
     expect(receiver.received[0]?.headers["content-type"]).toBeUndefined();
+    expect(receiver.received[1]).toMatchObject({ method: "GET", body: "on" });
   });
 });
 
-describe("the answer decides", () => {
-  test("a failure that may pass is tried again with the same webhook-id", async () => {
+describe("a response", () => {
+  test("that reports a temporary failure leads to a retry with the same webhook-id", async () => {
     const receiver = await startReceiver((response, _request, index) => {
       if (index === 1) return void response.destroy();
       response.writeHead(index === 0 ? 503 : 204).end();
@@ -160,7 +162,7 @@ describe("the answer decides", () => {
   });
 
   test.each([408, 425, 429, 500, 502])(
-    "%i is tried again, until the attempts are used up",
+    "with status %i is retried until the attempts are used up",
     async (status) => {
       const receiver = await startReceiver((response) => void response.writeHead(status).end("busy"));
       const { outcome, actions, invocation } = await deliver(webhook(receiver.url));
@@ -180,31 +182,34 @@ describe("the answer decides", () => {
     },
   );
 
-  test.each([400, 401, 404, 410, 422])("%i is final", async (status) => {
+  test.each([400, 401, 404, 410, 422])("with status %i is final", async (status) => {
     const receiver = await startReceiver((response) => void response.writeHead(status).end());
     const { outcome } = await deliver(webhook(receiver.url));
     expect(receiver.received).toHaveLength(1);
     expect(outcome.payload).toMatchObject({ reason: `responded ${status}`, attempts: 1 });
   });
 
-  test.each([301, 302, 307, 308])("%i is final: redirects are not followed", async (status) => {
-    const target = await startReceiver();
-    const receiver = await startReceiver(
-      (response) => void response.writeHead(status, { location: target.url }).end(),
-    );
-    const { outcome } = await deliver(webhook(receiver.url));
-    expect(outcome.payload["reason"]).toContain(`a redirect to ${target.url}. Redirects are not followed`);
-    expect([receiver.received.length, target.received.length]).toEqual([1, 0]);
-  });
+  test.each([301, 302, 307, 308])(
+    "with status %i is final, and its redirect is not followed",
+    async (status) => {
+      const target = await startReceiver();
+      const receiver = await startReceiver(
+        (response) => void response.writeHead(status, { location: target.url }).end(),
+      );
+      const { outcome } = await deliver(webhook(receiver.url));
+      expect(outcome.payload["reason"]).toContain(`a redirect to ${target.url}. Redirects are not followed`);
+      expect([receiver.received.length, target.received.length]).toEqual([1, 0]);
+    },
+  );
 
-  test.each([429, 500])("Retry-After of %i is kept to", async (status) => {
+  test.each([429, 500])("with status %i and Retry-After delays the next attempt", async (status) => {
     const receiver = await startReceiver((response, _request, index) => {
       if (index === 0) response.writeHead(status, { "retry-after": "1" });
       response.end();
     });
     await deliver(webhook(receiver.url));
     const [first, second] = receiver.received;
-    expect(second!.at - first!.at).toBeGreaterThanOrEqual(1_000);
+    expect(second!.receivedMs - first!.receivedMs).toBeGreaterThanOrEqual(1_000);
   });
 
   test.each([
@@ -214,27 +219,27 @@ describe("the answer decides", () => {
     ["999999999", 3_600_000],
     ["soon", null],
     [undefined, null],
-  ])("Retry-After: %s asks for %s ms", (text, expected) => {
+  ])("with Retry-After: %s asks for a delay of %s ms", (text, expected) => {
     expect(retryAfterMs({ headers: { "retry-after": text } }, Date.parse("2026-03-01T12:00:00Z"))).toBe(
       expected,
     );
   });
 });
 
-describe("time", () => {
+describe("an attempt", () => {
   test.each([
     ["never answers", () => {}],
     [
       "never ends its answer",
       (response: import("node:http").ServerResponse) => void response.writeHead(200).write("a"),
     ],
-  ])("an endpoint that %s has failed when the timeout is over", async (_, answer) => {
+  ])("times out if its endpoint %s", async (_, answer) => {
     const receiver = await startReceiver(answer);
     const { outcome } = await deliver(webhook(receiver.url, { timeout: 0.2 }), {}, { attemptsMax: 1 });
     expect(outcome.payload).toMatchObject({ reason: "timed out: no complete response within 200 ms" });
   });
 
-  test("of a large answer little is read, and that is soon done", async () => {
+  test("reads only the start of a large response", async () => {
     const receiver = await startReceiver((response) => {
       response.writeHead(400);
       const more = () => {
@@ -248,10 +253,10 @@ describe("time", () => {
   });
 });
 
-describe("addresses that are not public", () => {
+describe("the URL of a webhook", () => {
   const refusing = { dangerouslyAllowPrivateAddresses: false };
 
-  /** Counts connections, so that one without a request is seen too. */
+  /** Counts connections, even those without a request. */
   async function startCounter(host: string) {
     let count = 0;
     const server = createServer((socket) => {
@@ -278,7 +283,7 @@ describe("addresses that are not public", () => {
     "[::ffff:127.0.0.1]",
     "[::ffff:7f00:1]",
     "[64:ff9b::7f00:1]",
-  ])("http://%s is refused before anything is connected", async (host) => {
+  ])("is refused before connecting if its address is private: http://%s", async (host) => {
     const counter = await startCounter("::");
     const { outcome } = await deliver(webhook(`http://${host}:${counter.port}/`), {}, refusing);
     expect(outcome.event).toBe("prefect-cloud.automation.action.failed");
@@ -289,14 +294,14 @@ describe("addresses that are not public", () => {
     expect(counter.count()).toBe(0);
   });
 
-  test("a name at an allowed address is connected to", async () => {
+  test("may name a host at an allowed address", async () => {
     const { address } = await lookup("localhost");
     const receiver = await startReceiver(undefined, address);
     const { outcome } = await deliver(webhook(`http://localhost:${receiver.port}/`));
     expect(outcome.payload).toMatchObject({ status_code: 200 });
   });
 
-  test("only http and https are spoken", async () => {
+  test("must begin with http or https", async () => {
     const { outcome } = await deliver(webhook("file:///etc/passwd"));
     expect(outcome.payload["reason"]).toBe(
       "the url file:///etc/passwd should be an address that begins with http:// or https://",
@@ -304,7 +309,7 @@ describe("addresses that are not public", () => {
   });
 });
 
-describe("what cannot be sent is final, with the reason", () => {
+describe("a webhook that cannot be sent", () => {
   test.each([
     [{ payload: "{{ event.payload.pressure + 'bar' }}" }, "+ cannot be applied to a number and a text"],
     [{ payload: "${env.MISSING}" }, "${env.MISSING} has no value"],
@@ -315,7 +320,7 @@ describe("what cannot be sent is final, with the reason", () => {
       { url: "{{ event.payload.pressure }} bar" },
       "the url {{ event.payload.pressure }} bar should be an address",
     ],
-  ])("%j", async (fields, reason) => {
+  ])("fails at once with the reason: %j", async (fields, reason) => {
     const receiver = await startReceiver();
     const event = pumpEvent({ payload: { pressure: 1, note: "line\r\nx-evil: yes" } });
     const secrets = { BAD: "whsec_!" };

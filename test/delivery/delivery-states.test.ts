@@ -1,4 +1,4 @@
-/** A delivery can be looked up in whatever state the queue has it. */
+/** A delivery can be looked up in every state that it has in the queue. */
 
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -14,11 +14,11 @@ afterAll(async () => {
   await redis?.stop();
 });
 
-test("waiting: no worker has taken it yet", async () => {
+test("a waiting delivery can be looked up before a worker takes it", async () => {
   const { queue } = startActions(redis.url);
   const event = invocationOf(webhook("http://user:word@127.0.0.1:1/${env.HOOK}"), { name: "pump watch" });
-  const silence = invocationOf({ type: "do-nothing" }, { event: null });
-  await queue.addInvocations([event, silence]);
+  const withoutEvent = invocationOf({ type: "do-nothing" }, { event: null });
+  await queue.addInvocations([event, withoutEvent]);
   expect(await queue.delivery(event.id)).toEqual({
     id: event.id,
     state: "waiting",
@@ -38,16 +38,16 @@ test("waiting: no worker has taken it yet", async () => {
     failed: null,
     redeliveries: 0,
   });
-  expect(await queue.delivery(silence.id)).toMatchObject({ target: null, triggering_event_id: null });
-  expect((await queue.deliveries("waiting")).map(({ id }) => id)).toEqual([event.id, silence.id]);
+  expect(await queue.delivery(withoutEvent.id)).toMatchObject({ target: null, triggering_event_id: null });
+  expect((await queue.deliveries("waiting")).map(({ id }) => id)).toEqual([event.id, withoutEvent.id]);
   expect((await queue.deliveries("waiting", { start: 1, count: 1 })).map(({ id }) => id)).toEqual([
-    silence.id,
+    withoutEvent.id,
   ]);
   expect(await queue.count("waiting")).toBe(2);
   expect(await queue.delivery(randomUUID())).toBeNull();
 });
 
-test("active, then delivered: what it was is kept, and what it sent is not", async () => {
+test("a delivery is active, then delivered, and its description is kept but not what it sent", async () => {
   const actions = startActions(redis.url);
   const { queue } = actions;
   let finish: () => void = () => {};
@@ -79,7 +79,7 @@ test("active, then delivered: what it was is kept, and what it sent is not", asy
   expect(await queue.delivery(invocation.id)).toEqual(delivered);
 });
 
-test("retrying: with the reason, and the time of the next attempt", async () => {
+test("a retrying delivery has the reason and the time of the next attempt", async () => {
   const { queue, work } = startActions(redis.url);
   const receiver = await startReceiver((response) => {
     response.writeHead(503, { "Retry-After": "600" }).end("busy with ${env.TOKEN} s3cr3t-t0k3n");
@@ -105,7 +105,7 @@ test("retrying: with the reason, and the time of the next attempt", async () => 
   expect(await queue.deliveries("retrying")).toEqual([delivery]);
 });
 
-test("deferred: nothing was sent, because the endpoint rests", async () => {
+test("a deferred delivery has sent nothing, because the endpoint rests", async () => {
   const { queue, work } = startActions(redis.url);
   const receiver = await startReceiver((response) => void response.writeHead(500).end());
   const limits = { concurrencyMax: 1, failuresMax: 1, restMs: 600_000, restMsMax: 600_000 };
@@ -123,16 +123,17 @@ test("deferred: nothing was sent, because the endpoint rests", async () => {
   });
   expect(Date.parse(delivery?.next_attempt ?? "")).toBeGreaterThan(Date.now());
   expect((await queue.deliveries("retrying")).map(({ id }) => id)).toContain(second.id);
-  // One that had failed before keeps its attempts, and says why nothing is sent now.
+  // One that failed before keeps its attempts, and says why nothing is sent now.
   await expect.poll(async () => (await queue.delivery(first.id))?.state).toBe("deferred");
   expect(await queue.delivery(first.id)).toMatchObject({
+    reason: expect.stringContaining("is resting"),
     attempt_count: 1,
     attempts: [{ status_code: 500 }],
   });
   expect(receiver.received).toHaveLength(1);
 });
 
-test("dead: with its attempts; and redelivered", async () => {
+test("a dead letter keeps its attempts, and can be redelivered", async () => {
   const actions = startActions(redis.url);
   const { queue } = actions;
   let status = 410;

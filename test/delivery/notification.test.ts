@@ -1,4 +1,4 @@
-/** Notifications, sent for real: to an HTTP receiver, and to an SMTP server. */
+/** Notifications, sent to a real HTTP receiver and a real SMTP server. */
 
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -57,7 +57,7 @@ const notify = {
 const subject = "pump.stopped in north";
 const body = "Pressure is <0.4> & falling, @everyone";
 
-describe("a notification has the form that its destination wants:", () => {
+describe("a notification", () => {
   const sentTo = async (definition: Json) => {
     const receiver = await startReceiver();
     const actions = await startWith({ url: receiver.url, ...definition });
@@ -72,14 +72,14 @@ describe("a notification has the form that its destination wants:", () => {
     return JSON.parse(request?.body ?? "") as Json;
   };
 
-  // What an event holds may come from anybody: it must not address a channel.
-  test("Slack's, with what could address a channel made harmless", async () => {
+  // The text of an event may come from anyone, so it must not address a channel.
+  test("to Slack is text that cannot address a channel", async () => {
     expect(await sentTo({ type: "slack" })).toEqual({
       text: `*${subject}*\nPressure is &lt;0.4&gt; &amp; falling, @everyone`,
     });
   });
 
-  test("Teams' card", async () => {
+  test("to Teams is a card", async () => {
     expect(await sentTo({ type: "ms-teams" })).toMatchObject({
       type: "message",
       attachments: [
@@ -91,14 +91,14 @@ describe("a notification has the form that its destination wants:", () => {
     });
   });
 
-  test("Discord's embed, which pings nobody", async () => {
+  test("to Discord is an embed that pings no one", async () => {
     expect(await sentTo({ type: "discord" })).toEqual({
       embeds: [{ title: subject, description: body }],
       allowed_mentions: { parse: [] },
     });
   });
 
-  test("a webhook's: the texts and the firing", async () => {
+  test("to a webhook has the texts and the firing", async () => {
     expect(await sentTo({ type: "webhook", secret: "signing" })).toMatchObject({
       subject,
       body,
@@ -108,7 +108,7 @@ describe("a notification has the form that its destination wants:", () => {
   });
 });
 
-test("only your own receiver gets the trace: other services have no use for it", async () => {
+test("of all destinations, only a webhook gets the trace", async () => {
   const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   const event = { ...pumpEvent(), trace: traceparent };
   for (const [type, expected] of [
@@ -122,13 +122,13 @@ test("only your own receiver gets the trace: other services have no use for it",
   }
 });
 
-// Half a character is no Unicode: a receiver that decodes strictly refuses it with a 400, which is final.
-describe("a notification is one that its receiver can read, though an event", () => {
-  const texts = async (definition: Json, event: Parameters<typeof pumpEvent>[0]) => {
+// Half a character is not valid Unicode. A strict receiver refuses it with a 400, which is final.
+describe("a notification is readable even if the event", () => {
+  const bodyFor = async (definition: Json, event: Parameters<typeof pumpEvent>[0]) => {
     const receiver = await startReceiver();
     const actions = await startWith({ url: receiver.url, ...definition });
-    const told = { ...notify, subject: "{{ event.payload.text }}", body: "{{ event.payload.text }}" };
-    await actions.deliver(invocationOf(told, { event: pumpEvent(event) }));
+    const action = { ...notify, subject: "{{ event.payload.text }}", body: "{{ event.payload.text }}" };
+    await actions.deliver(invocationOf(action, { event: pumpEvent(event) }));
     return receiver.received[0]?.body ?? "";
   };
   const halves = /\\u[dD][89a-fA-F]/;
@@ -138,30 +138,30 @@ describe("a notification is one that its receiver can read, though an event", ()
     { type: "ms-teams" },
     { type: "discord" },
     { type: "pagerduty", routing_key: "key" },
-  ])("holds half a character ($type)", async (definition) => {
-    const body = await texts(definition, { payload: { text: "fell to \uD83D" } });
+  ])("contains half a character ($type)", async (definition) => {
+    const body = await bodyFor(definition, { payload: { text: "fell to \uD83D" } });
     expect(body).toContain("fell to \uFFFD");
     expect(body).not.toMatch(halves);
   });
 
-  test.each([0, 1])("has to be cut in the middle of one (%i)", async (offset) => {
+  test.each([0, 1])("has to be cut in the middle of a character (%i)", async (offset) => {
     const text = "x".repeat(offset) + "🌱".repeat(4_000);
-    const body = await texts({ type: "discord" }, { payload: { text } });
+    const body = await bodyFor({ type: "discord" }, { payload: { text } });
     expect(body).toContain("🌱…");
     expect(body).not.toMatch(halves);
   });
 
-  test("is larger than PagerDuty takes, or names no source", async () => {
+  test("is too large for PagerDuty, or has no source", async () => {
     const definition = { type: "pagerduty", routing_key: "key" };
     const resource = { "prefect.resource.id": " " };
-    const sent = await texts(definition, { resource, payload: { text: "\u0001".repeat(600_000) } });
+    const sent = await bodyFor(definition, { resource, payload: { text: "\u0001".repeat(600_000) } });
     expect(Buffer.byteLength(sent)).toBeLessThan(512_000);
     expect(JSON.parse(sent)).toMatchObject({ payload: { source: "pump watch" } });
   });
 });
 
-// Otherwise an incident stays open after the pump is back, or every silence pages again.
-test("PagerDuty's incident is resolved by the resolution of what opened it, and by no other", async () => {
+// Otherwise an incident would stay open after the pump is back, or every absence would page again.
+test("a PagerDuty incident is resolved by the resolution of the alarm that opened it, and by no other", async () => {
   const receiver = await startReceiver((response) => void response.writeHead(202).end("{}"));
   const key = { type: "pagerduty", routing_key: "key", severity: "critical" };
   const actions = await startWith({ ...key, url: receiver.url });
@@ -190,7 +190,7 @@ test("PagerDuty's incident is resolved by the resolution of what opened it, and 
 });
 
 describe("call-webhook", () => {
-  test("goes where its destination is, by id or name, with its headers, method and signature", async () => {
+  test("goes to its destination, given by name or id, with its headers, method and signature", async () => {
     const receiver = await startReceiver();
     const actions = await startWith({
       type: "webhook",
@@ -218,7 +218,7 @@ describe("call-webhook", () => {
     }
   });
 
-  test("to PagerDuty fails at once, and says what to use", async () => {
+  test("to PagerDuty fails at once, and says what to use instead", async () => {
     const actions = await startWith({ type: "pagerduty", routing_key: "hush" });
     const { kind, payload } = await actions.deliver(
       invocationOf({ type: "call-webhook", destination: "ops" }),
@@ -234,14 +234,14 @@ describe("call-webhook", () => {
 test.each([
   { type: "send-notification", destination: "nobody", body: "a" },
   { type: "call-webhook", block_document_id: "0190a000-0000-7000-8000-000000000001" },
-])("an unknown destination is final: $type", async (action) => {
+])("an unknown destination fails the delivery at once: $type", async (action) => {
   const actions = await startWith({ type: "slack", url: "https://example.org" });
   const { kind, payload } = await actions.deliver(invocationOf(action));
   expect([kind, payload["attempts"]]).toEqual(["failed", 1]);
   expect(payload["reason"]).toContain("does not exist");
 });
 
-test("a destination is looked up at each attempt, so that a mended one is used", async () => {
+test("a destination is looked up at each attempt, so that a corrected one is used", async () => {
   const receiver = await startReceiver();
   const broken = await startReceiver(async (response) => {
     const [destination] = await actions.log.destinations.list();
@@ -255,7 +255,7 @@ test("a destination is looked up at each attempt, so that a mended one is used",
 });
 
 describe("secrets of destinations", () => {
-  test("are in no event, log line or dead letter, though the endpoint repeats them", async () => {
+  test("are in no event, log line or dead letter, even if the endpoint repeats them", async () => {
     const receiver = await startReceiver((response, request) => {
       const { authorization = "", "x-basic": basic = "" } = request.headers;
       response.writeHead(400).end(`no: ${authorization} ${String(basic)} ${request.path}`);
@@ -266,12 +266,12 @@ describe("secrets of destinations", () => {
     const { kind, payload } = await actions.deliver(invocationOf(notify));
     expect(kind).toBe("failed");
     expect(payload["reason"]).toContain("responded 400");
-    const told = [await actions.events(), await actions.queue.deliveries("dead"), actions.logger.lines];
-    expect(JSON.stringify(told)).not.toContain("hush");
+    const outputs = [await actions.events(), await actions.queue.deliveries("dead"), actions.logger.lines];
+    expect(JSON.stringify(outputs)).not.toContain("hush");
   });
 });
 
-describe("e-mail", () => {
+describe("email", () => {
   interface Mail {
     readonly from: string;
     readonly to: readonly string[];
@@ -316,7 +316,7 @@ describe("e-mail", () => {
     return { mails, destination };
   }
 
-  test("is sent once to all, with what the server wants to know", async () => {
+  test("is sent once to all recipients, with the headers that mail servers expect", async () => {
     const { mails, destination } = await startMail();
     const actions = await startWith({ ...destination, username: "me", password: "hush" });
     const invocation = invocationOf(notify);
@@ -333,7 +333,7 @@ describe("e-mail", () => {
   test.each([
     [451, "executed", 2],
     [550, "failed", 1],
-  ])("an answer of %i leads to %s after %i attempts", async (responseCode, kind, attempts) => {
+  ])("that the server answers with %i is %s after %i attempts", async (responseCode, kind, attempts) => {
     let calls = 0;
     const { destination } = await startMail({
       onRcptTo: (_address, _session, done) =>
@@ -344,25 +344,25 @@ describe("e-mail", () => {
     expect([outcome.kind, outcome.payload["attempts"]]).toEqual([kind, attempts]);
   });
 
-  test("a wrong password is final, and is not repeated", async () => {
+  test("with a wrong password fails at once, and the password is not shown", async () => {
     const { mails, destination } = await startMail({
       onAuth: ({ password }, _session, done) => done(new Error(`not ${password}`)),
     });
     const actions = await startWith({ ...destination, username: "me", password: "hush" });
     const { kind, payload } = await actions.deliver(invocationOf(notify));
     expect([kind, payload["attempts"], mails]).toEqual(["failed", 1, []]);
-    const told = [await actions.events(), await actions.queue.deliveries("dead"), actions.logger.lines];
-    expect(JSON.stringify(told)).not.toContain("hush");
+    const outputs = [await actions.events(), await actions.queue.deliveries("dead"), actions.logger.lines];
+    expect(JSON.stringify(outputs)).not.toContain("hush");
   });
 
-  test("goes over nothing but TLS unless it is told to", async () => {
+  test("is not sent without TLS unless the destination allows it", async () => {
     const { mails, destination } = await startMail();
     const actions = await startWith({ ...destination, security: "starttls" });
     const { kind } = await actions.deliver(invocationOf(notify));
     expect([kind, mails]).toEqual(["failed", []]);
   });
 
-  test("does not reach private addresses unless they are allowed", async () => {
+  test("is not sent to private addresses unless they are allowed", async () => {
     const { mails, destination } = await startMail();
     for (const host of ["127.0.0.1", "localhost"]) {
       const actions = await startWith({ ...destination, host }, { dangerouslyAllowPrivateAddresses: false });

@@ -17,7 +17,7 @@ const secrets = {
   PASSWORD: "gardeners-password",
 };
 
-/** Every form in which a receiver could hand a secret back. */
+/** Every form in which a receiver could return a secret. */
 const forms = Object.values(secrets).flatMap((secret) => [
   secret,
   encodeURIComponent(secret),
@@ -25,8 +25,8 @@ const forms = Object.values(secrets).flatMap((secret) => [
   Buffer.from(secret).toString("base64"),
 ]);
 
-// A receiver that echoes what it got is the way by which a secret comes back to where it is shown.
-test("secrets are sent, and appear in no event, no log line and no dead letter", async () => {
+// Through a receiver that echoes its request, a secret could come back to where it is shown.
+test("secrets are sent, but appear in no event, log line or dead letter", async () => {
   const actions = startActions(redis.url);
   const receiver = await startReceiver((response, { path, headers, body }, index) => {
     const status = [500, 302, 400][index % 3]!;
@@ -71,13 +71,13 @@ test("secrets are sent, and appear in no event, no log line and no dead letter",
     ),
   );
   reader.disconnect();
-  const shown = {
+  const outputs = {
     log: JSON.stringify(entries),
     lines: actions.logger.lines.join("\n"),
     deadLetters: JSON.stringify(await actions.queue.deliveries("dead")),
     jobs: JSON.stringify(jobFields),
   };
-  for (const [where, text] of Object.entries(shown)) {
+  for (const [where, text] of Object.entries(outputs)) {
     for (const form of forms) {
       expect.soft(text.toLowerCase().includes(form.toLowerCase()), `${form} in ${where}`).toBe(false);
       expect
@@ -85,7 +85,7 @@ test("secrets are sent, and appear in no event, no log line and no dead letter",
         .toBe(false);
     }
   }
-  expect(shown.deadLetters).toContain("${env.HOOK_PATH}");
+  expect(outputs.deadLetters).toContain("${env.HOOK_PATH}");
 });
 
 test("a finished job keeps no secret", async () => {

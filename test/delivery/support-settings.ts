@@ -1,8 +1,8 @@
-/** What a worker under test is given; apart from the rest, because a process without a test runner needs it too. */
+/** Settings for a worker under test, in their own file because a process without a test runner needs them too. */
 
 import type { WorkerSettings } from "../../src/delivery/worker-settings.ts";
 
-/** Everything that a logger was told, as it would be written. */
+/** A logger that records its lines as they would be written. */
 export function recordingLogger() {
   const lines: string[] = [];
   const write = (fields: object, message: string) => {

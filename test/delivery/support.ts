@@ -1,4 +1,4 @@
-/** A greenhouse's actions: a log and a queue in a real Redis, a real receiver of webhooks, and a worker. */
+/** What tests of actions need: a log and a queue in a real Redis, a real webhook receiver, and a worker. */
 
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -75,7 +75,7 @@ export function triggerFiring(event: Event | null, firings: readonly TriggerFiri
   };
 }
 
-/** The invocation of an action, as the engine hands it over. */
+/** The invocation of an action, as the engine adds it to the queue. */
 export function invocationOf(action: unknown, given: Given = {}): Invocation {
   const automation = automationOf(action, given);
   const event = given.event === undefined ? pumpEvent() : given.event;
@@ -93,7 +93,7 @@ export interface Received {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  readonly at: number;
+  readonly receivedMs: number;
 }
 
 export interface Receiver {
@@ -101,7 +101,7 @@ export interface Receiver {
   readonly port: number;
   readonly received: Received[];
   readonly server: Server;
-  /** Resolves once so many requests have arrived. */
+  /** Resolves once `count` requests have arrived. */
   arrived(count: number): Promise<void>;
 }
 
@@ -117,7 +117,7 @@ export async function startReceiver(
     const body = await buffer(message).catch(() => null);
     if (body === null) return;
     const { method = "", url = "", headers } = message;
-    const request = { method, path: url, headers, body: body.toString(), at: Date.now() };
+    const request = { method, path: url, headers, body: body.toString(), receivedMs: Date.now() };
     received.push(request);
     for (const { count, resolve } of waiting) if (received.length >= count) resolve();
     await answer(response, request, received.length - 1);
@@ -142,7 +142,7 @@ export async function startReceiver(
   };
 }
 
-/** One workspace of its own: a queue, a log, and workers on demand, all ended with the test. */
+/** A fresh workspace with a queue, a log, and workers on demand. All are closed when the test ends. */
 export function startActions(redisUrl: string, queueSettings: Partial<QueueSettings> = {}) {
   const workspace = `greenhouse-${randomUUID()}`;
   const redis = connect(redisUrl);
@@ -164,7 +164,7 @@ export function startActions(redisUrl: string, queueSettings: Partial<QueueSetti
     logger,
     work(
       settings: Partial<WorkerSettings> = {},
-      over: { log?: Log; metrics?: ActionMetrics } = {},
+      overrides: { log?: Log; metrics?: ActionMetrics } = {},
     ): ActionWorker {
       const worker = startActionWorker({
         redisUrl,
@@ -172,7 +172,7 @@ export function startActions(redisUrl: string, queueSettings: Partial<QueueSetti
         log,
         logger,
         settings: { ...quick, ...settings },
-        ...over,
+        ...overrides,
       });
       workers.push(worker);
       return worker;
@@ -184,13 +184,13 @@ export function startActions(redisUrl: string, queueSettings: Partial<QueueSetti
           /\.action\.(executed|failed)$/.test(event) && payload["invocation"] === invocation.id,
       );
     },
-    /** Reads the log until an event in it is sought. */
-    async event(isSought: (event: WireEvent) => boolean): Promise<WireEvent> {
+    /** Reads the log until an event matches. */
+    async event(matches: (event: WireEvent) => boolean): Promise<WireEvent> {
       for (let position = "0-0"; ; ) {
         const batch = await log.readBatch(position, { count: 100, blockMs: 1_000 }).catch(() => null);
         if (batch === null) continue; // Redis is being restarted
         for (const entry of batch.entries) {
-          if (entry.kind === "event" && isSought(entry.event.wire)) return entry.event.wire;
+          if (entry.kind === "event" && matches(entry.event.wire)) return entry.event.wire;
         }
         position = batch.position;
       }

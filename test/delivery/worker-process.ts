@@ -1,4 +1,4 @@
-/** A worker in a process of its own, so that it can be killed as a machine would be. */
+/** A worker in its own process, so that a test can kill it. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -53,7 +53,7 @@ test("an invocation that is added again, even after it ran, runs once", async ()
 });
 
 describe("emit-event", () => {
-  test("appends the rendered event once, in the line of the firing", async () => {
+  test("appends the rendered event once, with the firing's lineage", async () => {
     const actions = startActions(redis.url);
     actions.work();
     const invocation = invocationOf({
@@ -87,7 +87,7 @@ describe("emit-event", () => {
     });
   });
 
-  test("is about the triggering event's resource, or the automation when nothing triggered it", async () => {
+  test("is about the triggering event's resource, or about the automation if no event triggered it", async () => {
     const actions = startActions(redis.url);
     actions.work();
     const action = { type: "emit-event", event: "zone.checked" };
@@ -109,7 +109,7 @@ describe("emit-event", () => {
       { payload: { token: "${env.TOKEN}" } },
       "events are readable by everyone, so they must not contain ${env.TOKEN}",
     ],
-  ])("fails with the reason when it renders to no valid event: %j", async (fields, reason) => {
+  ])("fails with the reason if it does not render to a valid event: %j", async (fields, reason) => {
     const actions = startActions(redis.url);
     actions.work();
     const action = { type: "emit-event", event: "zone.checked", ...fields };
@@ -122,14 +122,14 @@ describe("emit-event", () => {
 });
 
 describe("pause-automation and resume-automation", () => {
-  test("change the automation that is named, by id or by name", async () => {
+  test("change the automation given by its id or name", async () => {
     const actions = startActions(redis.url);
     actions.work();
     const [vents, lamps] = ["vents", "lamps"].map((name) => automationOf({ type: "do-nothing" }, { name }));
     await actions.log.putAutomations([vents!, lamps!]);
     const enabled = async () =>
-      (await Promise.all([vents, lamps].map((one) => actions.log.automation(one!.id)))).map(
-        (one) => one?.enabled,
+      (await Promise.all([vents, lamps].map((automation) => actions.log.automation(automation!.id)))).map(
+        (automation) => automation?.enabled,
       );
 
     const pauses = [
@@ -181,7 +181,7 @@ describe("pause-automation and resume-automation", () => {
 });
 
 describe("dead letters", () => {
-  test("can be listed, and redelivered under the same webhook-id, and are reported again", async () => {
+  test("can be listed and redelivered under the same webhook-id, and are then reported again", async () => {
     const actions = startActions(redis.url);
     let status = 500;
     const receiver = await startReceiver((response) => void response.writeHead(status).end("down"));
@@ -215,10 +215,10 @@ describe("dead letters", () => {
   });
 });
 
-describe("one endpoint delays no other", () => {
-  test("not even one that never answers", async () => {
+describe("an endpoint", () => {
+  test("that never answers does not delay another", async () => {
     const actions = startActions(redis.url);
-    const silent = createServer(() => {}); // takes connections and says nothing
+    const silent = createServer(() => {}); // accepts connections and never answers
     silent.listen(0, "127.0.0.1");
     await once(silent, "listening");
     onTestFinished(() => void silent.close());
@@ -234,7 +234,7 @@ describe("one endpoint delays no other", () => {
     expect((await actions.outcome(good)).event).toMatch(/executed$/);
   }, 15_000);
 
-  test("nor one that fails: it rests, and waiting costs no attempt", async () => {
+  test("that fails rests, and waiting for it costs no attempt", async () => {
     const actions = startActions(redis.url);
     let isUp = false;
     const receiver = await startReceiver((response) => void response.writeHead(isUp ? 200 : 500).end());
@@ -254,7 +254,7 @@ describe("one endpoint delays no other", () => {
     expect(metrics.deferredCount).toBeGreaterThan(0);
   });
 
-  test("a delivery whose endpoint stays down is given up in the end", async () => {
+  test("that stays down makes a delivery give up in the end", async () => {
     const actions = startActions(redis.url);
     const receiver = await startReceiver((response) => void response.writeHead(500).end("down"));
     actions.work({
@@ -270,8 +270,8 @@ describe("one endpoint delays no other", () => {
   });
 });
 
-describe("when a part dies", () => {
-  test("a worker killed in mid-delivery: another delivers again, under the same webhook-id", async () => {
+describe("a delivery survives", () => {
+  test("a worker killed in the middle of it, and is repeated under the same webhook-id", async () => {
     const actions = startActions(redis.url);
     const receiver = await startReceiver((response, _request, index) => {
       if (index > 0) response.end(); // the first is never answered
@@ -292,12 +292,12 @@ describe("when a part dies", () => {
     expect(new Set(triggered.map(({ id }) => id)).size).toBe(1); // reported twice, counted once
   });
 
-  test("a worker that dies between the outcome and its report: it is reported, and not delivered again", async () => {
+  test("a worker that dies before it reports the outcome, and is not repeated", async () => {
     const actions = startActions(redis.url);
     const receiver = await startReceiver();
     const invocation = invocationOf(webhook(receiver.url));
     let reached: () => void = () => {};
-    const aboutToTell = new Promise<void>((resolve) => {
+    const aboutToReport = new Promise<void>((resolve) => {
       reached = resolve;
     });
     class DyingLog extends Log {
@@ -312,7 +312,7 @@ describe("when a part dies", () => {
       { log: new DyingLog(actions.redis, actions.workspace) },
     );
     await actions.queue.addInvocations([invocation]);
-    await aboutToTell;
+    await aboutToReport;
     await doomed.close(0);
 
     actions.work({ deadAfterMs: 500 });
@@ -320,7 +320,7 @@ describe("when a part dies", () => {
     expect(receiver.received).toHaveLength(1);
   });
 
-  test("Redis restarted while a webhook is in flight: it is delivered once, and reported", async () => {
+  test("a restart of Redis while the webhook is in flight, and is made and reported once", async () => {
     const ownRedis = await startRedis({ appendOnly: "always" });
     onTestFinished(() => ownRedis.stop());
     const actions = startActions(ownRedis.url);
@@ -337,7 +337,7 @@ describe("when a part dies", () => {
     await expect.poll(async () => (await actions.queue.counts()).active, { timeout: 30_000 }).toBe(0);
   });
 
-  test("Redis full while a webhook is in flight: it is delivered once, and reported when there is room", async () => {
+  test("a full Redis while the webhook is in flight, and is reported once there is room", async () => {
     const ownRedis = await startRedis({ appendOnly: "always" });
     onTestFinished(() => ownRedis.stop());
     const actions = startActions(ownRedis.url);
@@ -354,8 +354,8 @@ describe("when a part dies", () => {
     expect(receiver.received).toHaveLength(1);
   });
 
-  // The worker must keep the outcome in hand: to let go of the job would cost the time until it is taken for dead.
-  test("a log that is unavailable for a while: the outcome waits for it", async () => {
+  // The worker must hold on to the job. If it let go, the outcome would wait until the worker counts as dead.
+  test("a log that is unavailable for a while, and is reported as soon as it is back", async () => {
     const logRedis = await startRedis({ appendOnly: "always" });
     const logConnection = connect(logRedis.url);
     onTestFinished(async () => {
@@ -363,14 +363,14 @@ describe("when a part dies", () => {
       await logRedis.stop();
     });
     const actions = startActions(redis.url);
-    let tell: () => void = () => {};
+    let reportRefusal: () => void = () => {};
     const refused = new Promise<void>((resolve) => {
-      tell = resolve;
+      reportRefusal = resolve;
     });
     class WatchedLog extends Log {
       override appendEvents(events: readonly NewEvent[]) {
         return super.appendEvents(events).catch((error: unknown) => {
-          tell();
+          reportRefusal();
           throw error;
         });
       }
@@ -396,20 +396,20 @@ describe("when a part dies", () => {
     ]);
     expect(receiver.received).toHaveLength(1);
   }, 20_000);
-
-  test("a queue that cannot reach Redis says so at once", async () => {
-    const ownRedis = await startRedis();
-    onTestFinished(() => ownRedis.stop());
-    const actions = startActions(ownRedis.url);
-    await actions.queue.addInvocations([invocationOf({ type: "do-nothing" })]);
-    await ownRedis.kill9();
-    await expect(actions.queue.addInvocations([invocationOf({ type: "do-nothing" })])).rejects.toThrow(
-      expect.objectContaining({ name: "RedisUnreachable" }),
-    );
-  });
 });
 
-test("a worker that is closed finishes what is in flight and takes no more", async () => {
+test("a queue that cannot reach Redis says so at once", async () => {
+  const ownRedis = await startRedis();
+  onTestFinished(() => ownRedis.stop());
+  const actions = startActions(ownRedis.url);
+  await actions.queue.addInvocations([invocationOf({ type: "do-nothing" })]);
+  await ownRedis.kill9();
+  await expect(actions.queue.addInvocations([invocationOf({ type: "do-nothing" })])).rejects.toThrow(
+    expect.objectContaining({ name: "RedisUnreachable" }),
+  );
+});
+
+test("a closed worker finishes what is in flight and takes no more jobs", async () => {
   const actions = startActions(redis.url);
   let answer: () => void = () => {};
   const receiver = await startReceiver((response) => {
@@ -421,7 +421,7 @@ test("a worker that is closed finishes what is in flight and takes no more", asy
   await receiver.arrived(1);
   const closed = worker.close();
   await actions.queue.addInvocations([second]);
-  // By then the worker, which was waiting for a job, has been handed this one.
+  // By now the worker, which was waiting for a job, has been offered this one.
   for (let i = 0; i < 50; i++) await actions.queue.counts();
   answer();
   await closed;
@@ -430,7 +430,7 @@ test("a worker that is closed finishes what is in flight and takes no more", asy
   expect(await actions.queue.counts()).toMatchObject({ active: 0 });
 });
 
-test("a worker that was taken for dead does not wait for a job that another one has by now", async () => {
+test("a worker that lost a job to another one does not wait for it when it closes", async () => {
   const actions = startActions(redis.url);
   let answer: () => void = () => {};
   const receiver = await startReceiver((response) => {

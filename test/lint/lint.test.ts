@@ -19,7 +19,7 @@ test("the example automations get no warnings", () => {
   expect(lintRules(rules).map(formatWarning)).toEqual([]);
 });
 
-test("a warning stands where its cause is written", () => {
+test("a warning has the place of its cause", () => {
   const text = `automations:
   - name: a
     actions: [{ type: do-nothing }]
@@ -42,7 +42,7 @@ test("a warning stands where its cause is written", () => {
   ]);
 });
 
-test("a warning reads as a mistake does, with its code, reason and fix", () => {
+test("a warning is formatted like a mistake, with its code, reason and fix", () => {
   const [warning] = warningsIn(
     "name: a\ntrigger:\n  expect: [x]\n  threshold: 0\nactions: [{type: do-nothing}]\n",
   );
@@ -51,7 +51,7 @@ test("a warning reads as a mistake does, with its code, reason and fix", () => {
   );
 });
 
-test("rules that are right are looked over although others have mistakes, but no more is claimed than is known", () => {
+test("valid rules are checked even if others have mistakes, but nothing is claimed that is not certain", () => {
   const rules = loadText(`name: a
 trigger: { expect: [x], threshold: 0 }
 actions: [{ type: pause-automation, automation: b }]
@@ -67,7 +67,7 @@ trigger: { expect: [y] }
   expect(lintRules(rules).map(({ code }) => code)).toEqual(["TL501"]);
 });
 
-// What is meant, and would look like a mistake to a linter that is not careful.
+// These are intended, but would look like mistakes to a careless linter.
 describe("no warning is given for", () => {
   const inId = (pattern: string | string[]) => ({ expect: ["x"], match: { "prefect.resource.id": pattern } });
   test.each<[string, object]>([
@@ -77,7 +77,7 @@ describe("no warning is given for", () => {
     ["a name in both, beside a wider pattern", { after: ["x"], expect: ["x", "x*"], within: 60 }],
     ["a name in both, beside a wider opener", { after: ["x*", "x"], expect: ["x"], within: 60 }],
     ["a class that is a choice", inId("run.[abc]")],
-    ["a choice of digits behind a dot", inId("run.[12]")],
+    ["a choice of digits after a dot", inId("run.[12]")],
     ["a negated class", inId("run[!1]")],
     ["a choice of letters that follow each other", inId("row[abc]")],
     ["a choice of letters in the middle of a word", inId("pump.o[nf]*")],
@@ -88,10 +88,10 @@ describe("no warning is given for", () => {
         schedule: { cron: "0 6 * * 1" },
       },
     ],
-    ["a bracket that is escaped", inId("run[[]1]")],
-    ["a star that is escaped", inId("run[*]")],
-    ["a bracket that is never closed", inId("run[1")],
-    ["an exception to what is left out", inId(["!pump.*", "pump.3"])],
+    ["an escaped bracket", inId("run[[]1]")],
+    ["an escaped star", inId("run[*]")],
+    ["an unclosed bracket", inId("run[1")],
+    ["an exception to a negated pattern", inId(["!pump.*", "pump.3"])],
     ["one negated pattern", inId("!pump.*")],
     [
       "a heartbeat that opens and counts",
@@ -102,7 +102,7 @@ describe("no warning is given for", () => {
       { after: ["x"], match: { "prefect.resource.id": "p.1" }, within: 30, posture: "Proactive" },
     ],
     [
-      "a negation of what an event has one of",
+      "a negated label of a resource that an event has once",
       {
         expect: ["x"],
         match_related: { "prefect.resource.role": "flow-run", "prefect.resource.name": "!test" },
@@ -110,12 +110,12 @@ describe("no warning is given for", () => {
     ],
     ["a short burst", { expect: ["x"], threshold: 3, within: 2 }],
     [
-      "counts for keys that match names",
+      "counts for keys that match lists",
       { ...inId(["p.1", "p.2"]), for_each: ["prefect.resource.id"], threshold: 3 },
     ],
     ["one event for each key", { expect: ["x"], for_each: ["order"] }],
     [
-      "services that are expected to keep coming",
+      "services that are expected to send forever",
       { posture: "Proactive", ...inId("service.*"), for_each: ["prefect.resource.id"], within: 30 },
     ],
     [
@@ -123,7 +123,7 @@ describe("no warning is given for", () => {
       { type: "sequence", within: null, triggers: [{ expect: ["x"] }, { expect: ["y"] }] },
     ],
     [
-      "a label of its own making",
+      "custom labels",
       { expect: ["x"], match: { "resource.id": "a" }, for_each: ["related:house:name"], within: 5 },
     ],
     [
@@ -144,22 +144,14 @@ describe("a warning is given for", () => {
     ["two words in brackets", inId("backup.[job-run]"), "TL205"],
     ["a span in brackets", inId("run.[10-20]"), "TL205"],
     ["a bracket in a name", { expect: ["job[prod].failed"] }, "TL205"],
-    ["names of which one is negated", { expect: ["pump.*", "!pump.off"] }, "TL203"],
+    ["names with one negated", { expect: ["pump.*", "!pump.off"] }, "TL203"],
     ["a pattern and its negation", { expect: ["pump.*", "!pump.*"] }, "TL203"],
-    [
-      "a lateness that is longer than a burst",
-      { expect: ["x"], threshold: 3, within: 2, lateness: 10 },
-      "TL401",
-    ],
+    ["a lateness longer than a burst", { expect: ["x"], threshold: 3, within: 2, lateness: 10 }, "TL401"],
     ["two negated patterns", { expect: ["!pump.*", "!vent.*"] }, "TL203"],
-    ["wildcards that leave out nothing", { expect: ["*"], match: { "prefect.resource.id": "**" } }, "TL201"],
+    ["wildcards that match everything", { expect: ["*"], match: { "prefect.resource.id": "**" } }, "TL201"],
+    ["a negated role", { expect: ["x"], match_related: { "prefect.resource.role": "!tag" } }, "TL202"],
     [
-      "a role that is negated",
-      { expect: ["x"], match_related: { "prefect.resource.role": "!tag" } },
-      "TL202",
-    ],
-    [
-      "a negated opener that is expected",
+      "an expected negation that includes the opener",
       { after: ["x"], expect: ["!y"], within: 60, match: { house: "n" } },
       "TL204",
     ],
@@ -175,7 +167,7 @@ describe("a warning is given for", () => {
       "TL402",
     ],
     [
-      "runs of Prefect that are to keep coming",
+      "Prefect runs that are expected to send forever",
       {
         posture: "Proactive",
         expect: ["prefect.flow-run.Running"],
@@ -185,7 +177,7 @@ describe("a warning is given for", () => {
       "TL403",
     ],
     ["a short word in brackets", { expect: ["x"], match: { house: "orders[eu]" } }, "TL205"],
-    ["a word in brackets, in order of its letters", { expect: ["db[dev].failed"] }, "TL205"],
+    ["a word in brackets with its letters in order", { expect: ["db[dev].failed"] }, "TL205"],
     [
       "keys that a weekly schedule remembers for a day",
       {
@@ -199,7 +191,7 @@ describe("a warning is given for", () => {
     ],
     ["a role without a label", { expect: ["x"], for_each: ["related:flow"], within: 60 }, "TL106"],
     [
-      "a key that is written otherwise than matched",
+      "a key written differently than matched",
       { expect: ["x"], match: { House: "n" }, for_each: ["house"], within: 60 },
       "TL106",
     ],
@@ -207,12 +199,12 @@ describe("a warning is given for", () => {
     expect(warningsFor(trigger)).toEqual([code]);
   });
 
-  test("a template that needs an event, where a part of a composite may fire without", () => {
-    const silence = { posture: "Proactive", expect: ["x"], within: 60 };
+  test("a template that needs an event, if a part of the composite may fire without one", () => {
+    const absence = { posture: "Proactive", expect: ["x"], within: 60 };
     const actions = [{ type: "emit-event", event: "alarm", payload: { last: "{{ event.id }}" } }];
     const composite = (...triggers: object[]) => ({ type: "sequence", within: 60, triggers });
-    expect(warningsFor(composite({ expect: ["y"] }, silence), { actions })).toEqual(["TL601"]);
-    expect(warningsFor(composite(silence, { expect: ["y"] }), { actions })).toEqual([]);
+    expect(warningsFor(composite({ expect: ["y"] }, absence), { actions })).toEqual(["TL601"]);
+    expect(warningsFor(composite(absence, { expect: ["y"] }), { actions })).toEqual([]);
   });
 });
 
@@ -228,7 +220,7 @@ test.each([
   ["{{ event.occurred or 'never' }}", false],
   ["{{ event | tojson }}", false],
   ["{{ firing.window.start }}", false],
-])("whether %s needs an event: %s", (template, needsEvent) => {
+])("the template %s needs an event: %s", (template, needsEvent) => {
   expect(templateUses(template).needsEvent).toBe(needsEvent);
 });
 
@@ -244,7 +236,7 @@ test.each([
   ["{{ event[labels.part] }} {{ events[0].note }}", []],
   ["{% for event in event.payload.events %}{{ event.note }}{% endfor %}", []],
   ["{% set firing = event.payload %}{{ firing.note }}", []],
-])("what is never there in %s: %j", (template, absent) => {
+])("the template %s uses parts that never exist: %j", (template, absent) => {
   expect(templateUses(template).absent.map(({ owner, part }) => `${owner}.${part}`)).toEqual(absent);
 });
 
@@ -277,20 +269,22 @@ describe("a comment", () => {
     expect(codes(rule(text))).toEqual(["TL501"]);
   });
 
-  test("names several codes", () => {
+  test("may name several codes", () => {
     const text =
       '# tripline-ignore TL203, TL501: so be it\nname: a\ntrigger:\n  threshold: 0\n  expect: [x, "!y"]\n';
     expect(codes(rule(text))).toEqual([]);
   });
 
-  test("speaks of its own automation alone", () => {
-    const one = (name: string, comment = "") =>
+  test("applies only to its own automation", () => {
+    const ruleNamed = (name: string, comment = "") =>
       rule(`${comment}name: ${name}\ntrigger: { expect: [x], threshold: 0 }\n`);
-    const warnings = warningsIn(`${one("a", "# tripline-ignore TL501: so be it\n")}---\n${one("b")}`);
+    const warnings = warningsIn(
+      `${ruleNamed("a", "# tripline-ignore TL501: so be it\n")}---\n${ruleNamed("b")}`,
+    );
     expect(warnings.map(({ code, automation }) => [code, automation])).toEqual([["TL501", "b"]]);
   });
 
-  test("at any automation of a circle silences it", () => {
+  test("at any automation of a loop silences its warning", () => {
     const emitter = (name: string, expected: string, emitted: string) =>
       `name: ${name}\ntrigger: { expect: [${expected}] }\nactions: [{ type: emit-event, event: ${emitted} }]\n`;
     const files = { "a.yaml": emitter("a", "x", "y"), "b.yaml": emitter("b", "y", "x") };
@@ -303,23 +297,23 @@ describe("a comment", () => {
     ["without a reason", "# tripline-ignore TL201", "the comment gives no reason"],
     ["with an empty reason", "# tripline-ignore TL201:  ", "the comment gives no reason"],
     ["without a code", "# tripline-ignore: so be it", "the comment does not name a warning"],
-    ["with a code that there is not", "# tripline-ignore TL999: so be it", "there is no warning TL999"],
-  ])("%s silences nothing, and is told", (_what, comment, reason) => {
+    ["with an unknown code", "# tripline-ignore TL999: so be it", "there is no warning TL999"],
+  ])("%s silences nothing, and is reported", (_what, comment, reason) => {
     const warnings = warningsIn(rule(`name: a\n${comment}\ntrigger: {}\n`));
-    expect(warnings.map((one) => [one.code, one.line])).toEqual([
+    expect(warnings.map((warning) => [warning.code, warning.line])).toEqual([
       ["TL901", 2],
       ["TL201", 3],
     ]);
     expect(warnings[0]).toMatchObject({ reason, column: 1, automation: "a" });
   });
 
-  test("is none inside a text", () => {
+  test("does not count inside a text", () => {
     const text =
       "name: a\ndescription: |\n  # tripline-ignore TL201: so be it\ntrigger: {}\ntags: ['# tripline-ignore']\n";
     expect(codes(rule(text))).toEqual(["TL201"]);
   });
 
-  test("that silences nothing is told, at its place", () => {
+  test("that silences nothing is reported at its place", () => {
     const [warning] = warningsIn(
       rule("name: a\ntrigger: { expect: [x] } # tripline-ignore TL201: so be it\n"),
     );

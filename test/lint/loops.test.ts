@@ -27,12 +27,12 @@ const triggered = "prefect-cloud.automation.triggered";
 const ids = ["device.1", "device.2"];
 const echo = '{{ event.resource["prefect.resource.id"] }}';
 
-function anyAutomations(ofId: readonly (string | null)[], countMax: number) {
+function anyAutomations(resourceIds: readonly (string | null)[], countMax: number) {
   const anyRule = fc.record({
     expect: fc.oneof(fc.subarray(names, { minLength: 1, maxLength: 2 }), fc.constant([triggered])),
     match: fc.constantFrom(...ids, "device.*", null),
     watched: fc.nat(countMax - 1),
-    emits: fc.array(fc.record({ event: fc.constantFrom(...names), id: fc.constantFrom(...ofId) }), {
+    emits: fc.array(fc.record({ event: fc.constantFrom(...names), id: fc.constantFrom(...resourceIds) }), {
       maxLength: 2,
     }),
   });
@@ -55,12 +55,16 @@ function anyAutomations(ofId: readonly (string | null)[], countMax: number) {
   );
 }
 
-/** Lets each event from outside happen, and all that follows. @returns the names of those that did not react to their own doings */
+/**
+ * Runs every event from outside, and all that follows from it.
+ *
+ * @returns the names of the automations that the engine kept from reacting to their own firings
+ */
 function cutAmong(automations: readonly Automation[]): Set<string> {
   const cut = new Set<string>();
   for (const event of [...names, triggered]) {
     for (const id of ids) {
-      for (const name of event === triggered ? automations.map((one) => one.name) : [""]) {
+      for (const name of event === triggered ? automations.map((automation) => automation.name) : [""]) {
         const core = new Core({ stored: false });
         let position = 0;
         const next = () => ({ position: `${++position}-0`, received: position });
@@ -69,9 +73,9 @@ function cutAmong(automations: readonly Automation[]): Set<string> {
         const queue: { wire: WireEvent; lineage: readonly string[] }[] = [
           { wire: wireOf(first, 0), lineage: [] },
         ];
-        for (let one = queue.shift(); one !== undefined; one = queue.shift()) {
+        for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
           const entry = next();
-          core.apply({ kind: "event", ...entry, event: eventOf(one.wire, entry.received, one.lineage) });
+          core.apply({ kind: "event", ...entry, event: eventOf(item.wire, entry.received, item.lineage) });
           const { firings, loopCuts } = core.drain();
           for (const { automation } of loopCuts) cut.add(automation.name);
           for (const firing of firings) {
@@ -101,8 +105,8 @@ function wireOf(fields: Pick<WireEvent, "event" | "resource">, number: number): 
   return { ...fields, occurred: "1970-01-01T00:00:00Z", related: [], payload: {}, id, follows: null };
 }
 
-// The graph is an idea of what could happen; here it happens.
-describe("circles", () => {
+// The linter's graph says what could happen. Here it happens.
+describe("loops", () => {
   test(`are found exactly where the engine cuts one (seed ${seed})`, () => {
     const agrees = fc.property(anyAutomations(ids, 5), (automations) => {
       const inLoops = new Set(loopsAmong(automations).flat());
@@ -111,7 +115,7 @@ describe("circles", () => {
     fc.assert(agrees, { numRuns: numRuns / 5, seed });
   }, 120_000);
 
-  test(`are found where the triggering event's resource is passed on (seed ${seed})`, () => {
+  test(`are found if the triggering event's resource is passed on (seed ${seed})`, () => {
     const agrees = fc.property(anyAutomations([...ids, echo, null], 3), (automations) => {
       const loops = loopsAmong(automations);
       const cut = cutAmong(automations);
@@ -145,7 +149,7 @@ const emit = (event: string, resource?: object) => ({
   ...(resource && { resource }),
 });
 
-test("a circle is named in full, once, with the events that close it", () => {
+test("a loop is reported once, in full, with the events that close it", () => {
   const [reason, ...others] = loopWarnings({
     c: { trigger: { expect: ["y"] }, actions: [emit("z")] },
     a: { trigger: { expect: ["z"] }, actions: [emit("x")] },
@@ -190,7 +194,7 @@ test.each<[string, Readonly<Record<string, Rule>>]>([
     },
   ],
   [
-    "an event whose name begins as is expected, whatever its end",
+    "an event whose name begins as expected",
     { a: { trigger: { expect: ["x.*"] }, actions: [emit("x.{{ event.id }}")] } },
   ],
   [
@@ -218,7 +222,7 @@ test.each<[string, Readonly<Record<string, Rule>>]>([
       },
     },
   ],
-])("reacting to %s is a circle", (_what, rules) => {
+])("reacting to %s is a loop", (_what, rules) => {
   expect(loopWarnings(rules)).toHaveLength(1);
 });
 
@@ -267,12 +271,12 @@ test.each<[string, Readonly<Record<string, Rule>>]>([
       b: { trigger: { expect: ["z"] }, actions: [emit("x")] },
     },
   ],
-])("reacting to %s is surely no circle, or not surely one", (_what, rules) => {
+])("reacting to %s is not a loop, or not certainly one", (_what, rules) => {
   expect(loopWarnings(rules)).toEqual([]);
 });
 
-// The event carries the text itself, so what it reacts to is known.
-test("an escaped reference is the text that it stands for", () => {
+// The event has the text itself as its name, so it is known what reacts to it.
+test("an escaped reference is read as its text", () => {
   const rules = { name: "a", trigger: { expect: ["x$${env.HOME}"] }, actions: [emit("x$${env.HOME}")] };
   expect(warningsIn(JSON.stringify(rules)).map(({ code }) => code)).toEqual(["TL301"]);
 });

@@ -9,14 +9,14 @@ import fc from "../support/fast-check.ts";
 import { numRuns, seed } from "../support/search.ts";
 import { warningsFor } from "./support.ts";
 
-type Written = Record<string, unknown>;
+type WrittenTrigger = Record<string, unknown>;
 
-/** The same trigger, some of its parts made such that they may never fire. */
-function spoilt(trigger: Written, choices: readonly number[]): Written {
+/** The same trigger with some parts changed so that they may never fire. */
+function spoiled(trigger: WrittenTrigger, choices: readonly number[]): WrittenTrigger {
   const [choice = 0, ...rest] = choices;
   if (Array.isArray(trigger["triggers"])) {
-    const triggers = trigger["triggers"] as Written[];
-    if (choice < 4) return { ...trigger, triggers: triggers.map((child) => spoilt(child, rest)) };
+    const triggers = trigger["triggers"] as WrittenTrigger[];
+    if (choice < 4) return { ...trigger, triggers: triggers.map((child) => spoiled(child, rest)) };
     const pinned = triggers.map((child, index) =>
       Array.isArray(child["triggers"])
         ? child
@@ -35,28 +35,28 @@ function spoilt(trigger: Written, choices: readonly number[]): Written {
   return trigger;
 }
 
-const anySpoilt = fc
+const anySpoiled = fc
   .tuple(anyTrigger, fc.array(fc.nat(6), { minLength: 4, maxLength: 4 }))
-  .map(([trigger, choices]) => spoilt(trigger, choices));
+  .map(([trigger, choices]) => spoiled(trigger, choices));
 
-function isFlagged(trigger: Written): boolean {
+function isFlagged(trigger: WrittenTrigger): boolean {
   return neverFires(partOf(AutomationSchema.parse({ name: "one", trigger }).trigger, 5 * second));
 }
 
-// What is said to never fire must never fire: somebody may delete the rule because of it.
-test(`a rule that is said to never fire never does (seed ${seed})`, () => {
-  const silent = fc.property(anyCase(busy, anySpoilt.filter(isFlagged)), (scenario) => {
+// What a warning says about a rule must be true: someone may delete the rule because of it.
+test(`a rule that is said to never fire never fires (seed ${seed})`, () => {
+  const silent = fc.property(anyCase(busy, anySpoiled.filter(isFlagged)), (scenario) => {
     const firings = coreFirings(scenario);
     expect(firings, `${formatCase(scenario)}\n${formatFirings(firings)}`).toEqual([]);
   });
   fc.assert(silent, { numRuns, seed });
 }, 120_000);
 
-test("most rules drawn at random are not said to never fire, and many that were spoilt are", () => {
-  const shareOf = (triggers: fc.Arbitrary<Written>) =>
+test("few random rules are said to never fire, but many spoiled ones are", () => {
+  const shareOf = (triggers: fc.Arbitrary<WrittenTrigger>) =>
     fc.sample(triggers, { numRuns: 500, seed: 1 }).filter(isFlagged).length / 500;
   expect(shareOf(anyTrigger)).toBeLessThan(0.15);
-  expect(shareOf(anySpoilt)).toBeGreaterThan(0.2);
+  expect(shareOf(anySpoiled)).toBeGreaterThan(0.2);
 });
 
 const expectsPump = { expect: ["pump.*"], match: { "prefect.resource.id": "pump.*" } };
@@ -67,9 +67,9 @@ test.each([
     { expect: ["a"], match_related: [{ role: "x" }, { name: [] }] },
     ["TL101"],
   ],
-  ["a resource's id that is empty", { expect: ["a"], match: { "prefect.resource.id": "" } }, ["TL102"]],
+  ["an empty resource id", { expect: ["a"], match: { "prefect.resource.id": "" } }, ["TL102"]],
   ["a class without members", { expect: ["pump.[9-1]"] }, ["TL102"]],
-  ["openers that no event can be", { expect: ["a"], after: ["!*"], within: 60 }, ["TL102"]],
+  ["openers that match no event", { expect: ["a"], after: ["!*"], within: 60 }, ["TL102"]],
   [
     "expected names within a wider pattern in after",
     { expect: ["a.b", "a.c*"], after: ["a.*"] },
@@ -94,7 +94,7 @@ test.each([
     { type: "compound", within: 60, triggers: [{ expect: ["a"] }, { expect: ["!*"] }] },
     ["TL102"],
   ],
-])("%s can never fire", (_what, trigger, codes) => {
+])("a warning says that a rule never fires: %s", (_what, trigger, codes) => {
   expect(warningsFor(trigger).toSorted()).toEqual(codes.toSorted());
 });
 
@@ -102,7 +102,7 @@ test.each([
   ["with a window, a name in both after and expect counts", { expect: ["a"], after: ["a"], within: 60 }],
   ["an expected name that after leaves out counts", { expect: ["a", "b"], after: ["a"] }],
   [
-    "any of the children may fire, each with keys of its own",
+    "any of the children may fire, each with its own keys",
     {
       type: "compound",
       require: "any",
@@ -158,8 +158,8 @@ test.each([
       ],
     },
   ],
-  ["a negated name leaves others", { ...expectsPump, expect: ["!pump.on"] }],
-  ["an empty label may be asked for", { expect: ["a"], match: { house: "" } }],
-])("%s", (_what, trigger) => {
+  ["a negated name leaves other names", { ...expectsPump, expect: ["!pump.on"] }],
+  ["an empty label may be matched", { expect: ["a"], match: { house: "" } }],
+])("no warning says that a rule never fires: %s", (_what, trigger) => {
   expect(warningsFor(trigger)).toEqual([]);
 });

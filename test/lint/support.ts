@@ -1,4 +1,4 @@
-/** Warnings for the rules in a text, which have to be without mistakes. */
+/** Warnings for rules, which must have no mistakes. */
 
 import { lintRules } from "../../src/lint/lint.ts";
 import type { Warning } from "../../src/lint/warning.ts";
@@ -21,7 +21,7 @@ export function warningsInFiles(
   return lintRules(rules);
 }
 
-/** Warnings for one automation, whose fields are given as in a rule file; it does nothing unless `fields` say what. */
+/** Warning codes for one automation, with its fields as in a rule file. It does nothing unless `fields` has actions. */
 export function warningsFor(trigger: object, fields: object = {}): string[] {
   const automation = { name: "one", trigger, actions: [{ type: "do-nothing" }], ...fields };
   return warningsIn(JSON.stringify(automation)).map(({ code }) => code);

@@ -8,8 +8,8 @@ import {
 
 const limits = { concurrencyMax: 2, failuresMax: 3, restMs: 1_000, restMsMax: 3_000 };
 
-/** An endpoint and a clock that is set by hand. */
-function greenhouse() {
+/** Endpoints with a clock that the test sets. */
+function startEndpoints() {
   const clock = { now: 0 };
   const endpoints = new Endpoints(limits, () => clock.now);
   const ask = (origin = "http://pumps") => endpoints.enter(origin);
@@ -20,14 +20,14 @@ function greenhouse() {
   }
   async function refused(origin?: string): Promise<Deferral> {
     const deferred = await ask(origin);
-    if ("leave" in deferred) throw new Error("it was let in");
+    if ("leave" in deferred) throw new Error("the request was admitted");
     return deferred;
   }
   return { clock, endpoints, ask, enter, refused };
 }
 
-test("an endpoint takes so many requests at once, and another one is not held up by it", async () => {
-  const { clock, enter, refused } = greenhouse();
+test("an endpoint takes a limited number of requests at once, and does not hold up another one", async () => {
+  const { clock, enter, refused } = startEndpoints();
   const first = await enter();
   await enter();
   clock.now = 1_000;
@@ -38,9 +38,9 @@ test("an endpoint takes so many requests at once, and another one is not held up
   expect(await refused()).toMatchObject({ reason: expect.stringContaining("http://pumps") });
 });
 
-// Deferring a request costs more time than a quick endpoint needs for it.
-test("a request waits for a place that will soon be free, and gets it before one that asks later", async () => {
-  const { ask, enter } = greenhouse();
+// Deferring a request takes longer than a quick endpoint needs to answer it.
+test("a request waits for a slot that is soon free, and gets it before a later one", async () => {
+  const { ask, enter } = startEndpoints();
   const first = await enter();
   const second = await enter();
   const order: string[] = [];
@@ -53,15 +53,15 @@ test("a request waits for a place that will soon be free, and gets it before one
   expect(order).toEqual(["waiting true", "later true"]);
 });
 
-test("it does not wait forever", async () => {
-  const { enter, refused } = greenhouse();
+test("a request does not wait forever for a slot", async () => {
+  const { enter, refused } = startEndpoints();
   await enter();
   await enter();
   expect((await refused()).waitMs).toBeGreaterThan(0);
 });
 
 test("deferred requests come back one after the other", async () => {
-  const { clock, enter, refused } = greenhouse();
+  const { clock, enter, refused } = startEndpoints();
   await enter();
   await enter();
   clock.now = 500;
@@ -70,15 +70,15 @@ test("deferred requests come back one after the other", async () => {
   expect(waits).toEqual([250, 500, 750, 1_000]);
 });
 
-test("after failures in a row it rests, longer each time, until one request succeeds", async () => {
-  const { clock, enter, refused } = greenhouse();
+test("after several failures in a row an endpoint rests, longer each time, until a request succeeds", async () => {
+  const { clock, enter, refused } = startEndpoints();
   for (let i = 0; i < 3; i++) (await enter()).leave(false);
   for (const restMs of [1_000, 2_000, 3_000, 3_000]) {
     expect(await refused()).toMatchObject({ waitMs: restMs });
     clock.now += restMs;
     const probe = await enter();
     clock.now += 300;
-    await refused(); // one request finds out
+    await refused(); // only one request probes
     probe.leave(false);
   }
   clock.now += 3_000;
@@ -87,8 +87,8 @@ test("after failures in a row it rests, longer each time, until one request succ
   await enter();
 });
 
-test("those that wait when the endpoint starts to rest are deferred at once", async () => {
-  const { ask, enter, refused } = greenhouse();
+test("requests that wait when the endpoint starts to rest are deferred at once", async () => {
+  const { ask, enter, refused } = startEndpoints();
   for (let i = 0; i < 2; i++) (await enter()).leave(false);
   const last = await enter();
   await enter();
@@ -98,24 +98,24 @@ test("those that wait when the endpoint starts to rest are deferred at once", as
   await refused();
 });
 
-test("a success in between restarts the count, and an attempt that found nothing out does not count", async () => {
-  const { enter, refused } = greenhouse();
+test("a success restarts the count of failures, and an attempt without a result does not count", async () => {
+  const { enter, refused } = startEndpoints();
   for (const alive of [false, false, true, false, null, false]) (await enter()).leave(alive);
   (await enter()).leave(false);
   expect(await refused()).toMatchObject({ waitMs: 1_000 });
 });
 
 test("an endpoint that asks for a pause gets it", async () => {
-  const { clock, endpoints, enter, refused } = greenhouse();
+  const { clock, endpoints, enter, refused } = startEndpoints();
   endpoints.rest("http://pumps", 700);
   expect(await refused()).toMatchObject({ waitMs: 700 });
   clock.now = 700;
   await enter();
 });
 
-// URLs may come from templates, so an event could make a server remember endpoints without end.
-test("endpoints that are idle are forgotten above a limit, and no others", async () => {
-  const { clock, endpoints, enter, refused } = greenhouse();
+// URLs may come from templates, so events could make a server remember endpoints without end.
+test("above a limit, idle endpoints are forgotten, and only those", async () => {
+  const { clock, endpoints, enter, refused } = startEndpoints();
   const busy = await enter("http://busy");
   await enter("http://busy");
   endpoints.rest("http://resting", 500);
@@ -123,12 +123,12 @@ test("endpoints that are idle are forgotten above a limit, and no others", async
   expect(endpoints.size).toBeLessThanOrEqual(endpointCountMax);
   expect(await refused("http://resting")).toMatchObject({ waitMs: 500 });
   clock.now = 400;
-  await refused("http://busy"); // it still knows of two requests in flight
+  await refused("http://busy"); // its two requests in flight are still known
   busy.leave(true);
 });
 
 test("a wait is neither so short that it keeps the queue busy nor so long that a free slot is missed", async () => {
-  const { clock, enter, refused } = greenhouse();
+  const { clock, enter, refused } = startEndpoints();
   await enter();
   await enter();
   expect((await refused()).waitMs).toBe(50);

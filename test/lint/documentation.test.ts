@@ -1,4 +1,4 @@
-/** docs/rule-warnings.md tells of every warning, and its examples get the warnings that they are to get. */
+/** docs/rule-warnings.md explains every warning, and its examples get the warnings that it says. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ function examplesIn(part: string) {
   }));
 }
 
-test("every warning stands in the table and has a section, in the order of the codes", () => {
+test("every warning has a row in the table and a section, in the order of the codes", () => {
   const inTable = [...text.matchAll(/^\| \[(TL\d+)\]\(#tl\d+\) \| .+ \| .+ \|$/gm)].map(([, code]) => code);
   expect(inTable).toEqual(codes);
   expect(sections.map(({ code }) => code)).toEqual(codes);
@@ -38,12 +38,12 @@ test("every warning stands in the table and has a section, in the order of the c
 describe.each(sections)("$code", ({ code, examples }) => {
   const [bad, good] = examples;
 
-  test("warns of its example, and of nothing else in it", () => {
+  test("is the only warning for its example", () => {
     expect(bad?.kind).toBe("");
-    expect(warningsIn(bad?.rule ?? "").map((one) => one.code)).toEqual([code]);
+    expect(warningsIn(bad?.rule ?? "").map((warning) => warning.code)).toEqual([code]);
   });
 
-  test("does not warn of the example as it is put right", () => {
+  test("is not given for the corrected example", () => {
     expect(good?.kind).toBe("fixed");
     expect(warningsIn(good?.rule ?? "")).toEqual([]);
   });
