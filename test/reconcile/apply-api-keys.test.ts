@@ -1,4 +1,4 @@
-/** Key files against a real Redis. How they are written, and what a server does with them: test/cli/api-keys-file.test.ts. */
+/** Applies the keys of a file to a real Redis. test/cli/api-keys-file.test.ts tests the file itself and the server. */
 
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ApiKeyTaken, applyApiKeys, type WantedApiKey } from "../../src/reconcile/apply-api-keys.ts";
@@ -40,47 +40,51 @@ function wanted(digit: string, changes: Partial<WantedApiKey> = {}): WantedApiKe
   };
 }
 
-const apply = (keys: readonly WantedApiKey[], { at = noon, workspaces = ["default"] } = {}) =>
-  applyApiKeys(store, keys, workspaces, at);
+const apply = (keys: readonly WantedApiKey[], { now = noon, workspaces = ["default"] } = {}) =>
+  applyApiKeys(store, keys, workspaces, now);
 const nothing = { created: [], changed: [], revoked: [], stillRevoked: [] };
 
 test("keys are created, changed and revoked to match the file; the same file again changes nothing", async () => {
-  const [one, two] = [wanted("1"), wanted("2")];
-  expect(await apply([one, two])).toEqual({ ...nothing, created: [one.id, two.id] });
-  expect(await apply([one, two], { at: later })).toEqual(nothing);
-  expect(await store.find(one.id)).toEqual({
-    ...one,
+  const [first, second] = [wanted("1"), wanted("2")];
+  expect(await apply([first, second])).toEqual({ ...nothing, created: [first.id, second.id] });
+  expect(await apply([first, second], { now: later })).toEqual(nothing);
+  expect(await store.find(first.id)).toEqual({
+    ...first,
     created: noon.toISOString(),
     revoked: null,
     revokedBy: null,
     source: "file",
   });
 
-  const changed = { ...one, name: "another name" };
-  expect(await apply([changed], { at: later })).toEqual({
+  const changed = { ...first, name: "another name" };
+  expect(await apply([changed], { now: later })).toEqual({
     ...nothing,
-    changed: [one.id],
-    revoked: [two.id],
+    changed: [first.id],
+    revoked: [second.id],
   });
-  expect(await store.find(one.id)).toMatchObject({ name: "another name", created: noon.toISOString() });
-  expect(await store.find(two.id)).toMatchObject({ revoked: later.toISOString(), revokedBy: "file" });
-  expect(await apply([changed], { at: later })).toEqual(nothing);
+  expect(await store.find(first.id)).toMatchObject({ name: "another name", created: noon.toISOString() });
+  expect(await store.find(second.id)).toMatchObject({ revoked: later.toISOString(), revokedBy: "file" });
+  expect(await apply([changed], { now: later })).toEqual(nothing);
 });
 
-test("a key that the file names again is active again; one that was revoked by hand stays revoked", async () => {
-  const [one, two] = [wanted("1"), wanted("2")];
-  await apply([one, two]);
-  await apply([two]);
-  await store.update(two.id, (key) => ({ ...key!, revoked: noon.toISOString(), revokedBy: "command" }));
-  expect(await apply([one, two])).toEqual({ ...nothing, changed: [one.id], stillRevoked: [two.id] });
-  expect(await store.find(one.id)).toMatchObject({ revoked: null, revokedBy: null });
-  expect(await store.find(two.id)).toMatchObject({ revoked: noon.toISOString(), revokedBy: "command" });
-  // Gone from the file as well, it is still the command that revoked it.
-  expect(await apply([one], { at: later })).toEqual(nothing);
-  expect(await store.find(two.id)).toMatchObject({ revoked: noon.toISOString(), revokedBy: "command" });
+test("a key that returns to the file is active again, but one that was revoked by hand stays revoked", async () => {
+  const [first, second] = [wanted("1"), wanted("2")];
+  await apply([first, second]);
+  await apply([second]);
+  await store.update(second.id, (key) => ({ ...key!, revoked: noon.toISOString(), revokedBy: "command" }));
+  expect(await apply([first, second])).toEqual({
+    ...nothing,
+    changed: [first.id],
+    stillRevoked: [second.id],
+  });
+  expect(await store.find(first.id)).toMatchObject({ revoked: null, revokedBy: null });
+  expect(await store.find(second.id)).toMatchObject({ revoked: noon.toISOString(), revokedBy: "command" });
+  // Removing it from the file does not change that the command revoked it.
+  expect(await apply([first], { now: later })).toEqual(nothing);
+  expect(await store.find(second.id)).toMatchObject({ revoked: noon.toISOString(), revokedBy: "command" });
 });
 
-test("keys of other workspaces, and keys made by command, are not revoked", async () => {
+test("keys of other workspaces and keys made by a command are not revoked", async () => {
   const elsewhere = wanted("1", { workspace: "elsewhere" });
   await apply([elsewhere], { workspaces: ["elsewhere"] });
   const { key: byCommand } = makeKey(wanted("2"), noon);
@@ -90,7 +94,7 @@ test("keys of other workspaces, and keys made by command, are not revoked", asyn
   expect(await store.find(byCommand.id)).toEqual(byCommand);
 });
 
-test("an id that a command gave to another secret is refused before anything changes", async () => {
+test("an id that belongs to a key made by a command is refused before anything changes", async () => {
   const { key: byCommand } = makeKey(wanted("2"), noon);
   await store.put(byCommand);
   const taken = apply([wanted("1"), wanted("3", { id: byCommand.id })]);
@@ -103,9 +107,9 @@ test("an id that a command gave to another secret is refused before anything cha
 });
 
 // Between reading the keys and changing them, an operator may revoke one.
-test("a key that is revoked in the meantime stays revoked", async () => {
-  const one = wanted("1");
-  await apply([one]);
+test("a key that is revoked while the file is applied stays revoked", async () => {
+  const first = wanted("1");
+  await apply([first]);
   const revokedMeanwhile = {
     all: () => store.all(),
     update: async (id: string, change: Parameters<ApiKeyStore["update"]>[1]) => {
@@ -115,7 +119,7 @@ test("a key that is revoked in the meantime stays revoked", async () => {
     },
   };
   await applyApiKeys(revokedMeanwhile, [], ["default"], later);
-  expect(await store.find(one.id)).toMatchObject({ revoked: noon.toISOString(), revokedBy: "command" });
-  await applyApiKeys(revokedMeanwhile, [{ ...one, name: "another name" }], ["default"], later);
-  expect(await store.find(one.id)).toMatchObject({ name: "another name", revokedBy: "command" });
+  expect(await store.find(first.id)).toMatchObject({ revoked: noon.toISOString(), revokedBy: "command" });
+  await applyApiKeys(revokedMeanwhile, [{ ...first, name: "another name" }], ["default"], later);
+  expect(await store.find(first.id)).toMatchObject({ name: "another name", revokedBy: "command" });
 });

@@ -84,7 +84,7 @@ test("a different value in the environment is a change", async () => {
   expect(await apply(rule, 2)).toMatchObject({ changed: ["a"] });
 });
 
-test("automations that were created over the API are left alone", async () => {
+test("automations created through the API are left alone", async () => {
   const { log, apply } = newLog();
   await apply(list(pumps));
   const [fromFile] = await log.automations();
@@ -94,8 +94,8 @@ test("automations that were created over the API are left alone", async () => {
   expect((await log.automations()).map((automation) => automation.id)).toContain(id);
 });
 
-// Otherwise any edit in the directory, or a restart, would resume what somebody paused for a reason.
-test("a pause over the API lasts until the file changes its own enabled", async () => {
+// Otherwise any edit in the directory, or a restart, would resume what someone paused for a reason.
+test("a pause through the API lasts until the file changes `enabled`", async () => {
   const { log, apply } = newLog();
   await apply(list(pumps));
   const { id } = (await byName(log))["pumps"]!;
@@ -134,7 +134,7 @@ test("a change that has been made since planning is not made again", async () =>
   expect(await log.lastPosition()).toBe(position);
 });
 
-test("a rule that was deleted since planning starts over, not paused", async () => {
+test("a rule that was deleted since planning starts over and is not paused", async () => {
   const { log, load, apply } = newLog();
   await apply(list(pumps), 1);
   const { id } = (await byName(log))["pumps"]!;
@@ -146,7 +146,7 @@ test("a rule that was deleted since planning starts over, not paused", async () 
   expect((await byName(log))["pumps"]).toMatchObject({ enabled: true, created: 2 });
 });
 
-test("`apply` leaves alone what a watched file has defined since planning", async () => {
+test("`apply` does not change what a watched file has defined since planning", async () => {
   const { log, load, apply } = newLog();
   const applying = { from: "apply", prune: false } as const;
   const sent = (text: string) => {
@@ -162,7 +162,7 @@ test("`apply` leaves alone what a watched file has defined since planning", asyn
   expect((await byName(log))["pumps"]).toMatchObject({ description: "Watched", source: { kind: "file" } });
 });
 
-test("what `apply` changes is changed, and a plan that is refused changes nothing", async () => {
+test("`apply` changes automations, but a plan that is refused changes nothing", async () => {
   const { log, load, apply } = newLog();
   const applying = { from: "apply", prune: true } as const;
   const sent = (text: string) => {

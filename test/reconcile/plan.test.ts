@@ -1,4 +1,4 @@
-/** What a plan decides, for both sides that rules come from. That plans are carried out: carry-out.test.ts. */
+/** What a plan decides, for both sources of rules. carry-out.test.ts tests that plans are carried out. */
 
 import { describe, expect, test } from "vitest";
 import type { Automation, AutomationSource } from "../../src/core/model/automation.ts";
@@ -65,14 +65,14 @@ describe.each(sides)("rules of $side.from", ({ side, source }) => {
     expect(planned).toEqual(["delete a", "create b", "unchanged c", "create d"]);
   });
 
-  test("leave the names of others alone", () => {
+  test("do not conflict with other names", () => {
     const byHand = automation("{name: by-hand, trigger: {}}", { kind: "api" });
     const { refusals, warnings } = planChanges(holding(byHand), wanting(automation(pumps, source())), side);
     expect([refusals, warnings]).toEqual([[], []]);
   });
 
-  // Nothing is known of what a rule said before, so what it says now counts.
-  test("decide whether an automation is enabled that no rule has defined before", () => {
+  // No earlier rule is known, so the present one counts.
+  test("decide whether an automation is enabled if no rule defined it before", () => {
     const byHand = automation(pumps, { kind: "api" }, { enabled: false });
     const [change] = planChanges(holding(byHand), wanting(automation(pumps, source())), side).automations;
     expect(change).toMatchObject({ kind: "change", after: { enabled: true } });
@@ -82,13 +82,13 @@ describe.each(sides)("rules of $side.from", ({ side, source }) => {
     [pumps.replace("stopped", "stuck"), "reset"],
     [pumps.replace("trigger", "enabled: false, trigger"), "reset"],
     [pumps.replace("trigger", "description: Pumps, trigger"), "kept"],
-  ])("that become %s: windows are %s", (text, windows) => {
+  ])("that change to %s: windows are %s", (text, windows) => {
     const rule = automation(text, source(!text.includes("enabled: false")));
     const plan = planChanges(holding(automation(pumps, source())), wanting(rule), side);
     expect(plan.automations).toMatchObject([{ kind: "change", windows }]);
   });
 
-  test("delete what was removed from them, and nothing of the other side or of the API", () => {
+  test("delete automations that were removed from them, but none of the other source or the API", () => {
     const own = automation("{name: gone, trigger: {}}", source());
     const other = automation("{name: other, trigger: {}}", side === files ? fromApply() : fromFile());
     const byHand = automation("{name: by-hand, trigger: {}}", { kind: "api" });
@@ -100,7 +100,7 @@ describe.each(sides)("rules of $side.from", ({ side, source }) => {
   });
 });
 
-// Before, the pause was lost: each side looked only for what its own kind of source had said.
+// Otherwise the pause would be lost: each side would consider only rules from its own kind of source.
 test("a rule that moves from `apply` to a watched file stays paused", () => {
   const paused = automation(pumps, fromApply(), { enabled: false });
   const [change] = planChanges(holding(paused), wanting(automation(pumps, fromFile())), files).automations;
@@ -110,7 +110,7 @@ test("a rule that moves from `apply` to a watched file stays paused", () => {
 describe("a name that is taken", () => {
   const byHand = automation(pumps, { kind: "api" }, { id: "00000000-0000-4000-8000-000000000001" });
 
-  test("by the API: `apply` is refused; watched files are applied with a warning, so that their alarms do not fall silent", () => {
+  test("by the API makes `apply` fail, but watched files only warn, so that their alarms do not fall silent", () => {
     const sentence = expect.stringContaining(`"pumps" is also the name of automation ${byHand.id}`);
     const refused = planChanges(holding(byHand), wanting(automation(pumps, fromApply())), apply);
     expect([refused.refusals, refused.warnings]).toEqual([[sentence], []]);
@@ -118,7 +118,7 @@ describe("a name that is taken", () => {
     expect([warned.refusals, warned.warnings]).toEqual([[], [sentence]]);
   });
 
-  test("by a watched file: `apply` is refused", () => {
+  test("by a watched file makes `apply` fail", () => {
     const plan = planChanges(
       holding(automation(pumps, fromFile())),
       wanting(automation(pumps, fromApply())),
@@ -156,7 +156,7 @@ describe("destinations", () => {
     expect(refused.refusals).toEqual([expect.stringMatching(/^Destination "ops" is already defined in /)]);
   });
 
-  test("that nobody else defines are no conflict", () => {
+  test("that no one else defines do not conflict", () => {
     const sent = { ...ops!, source: { kind: "api" } as const };
     expect(plan(ofApi, [sent], apply).refusals).toEqual([]);
     expect(plan(ofFile, [], apply).refusals).toEqual([]);

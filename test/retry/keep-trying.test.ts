@@ -21,7 +21,7 @@ const options = () => ({
   onFailure: (failure: Failure) => void failures.push(failure),
 });
 
-/** Fails so many times, then succeeds. */
+/** Fails `times` times, then succeeds. */
 function failing(times: number, error: Error) {
   let count = 0;
   return async () => {
@@ -40,7 +40,7 @@ describe("keepTrying", () => {
     expect(failures.map(({ count, kind }) => `${count} ${kind}`).at(-1)).toBe("6 outage");
   });
 
-  // Servers that lost Redis together should not all come back in one moment.
+  // Servers that lost Redis at the same time should not all come back at the same moment.
   test("shortens each wait at random, by at most half", async () => {
     clock.random = () => 0;
     const result = keepTrying(failing(2, new Outage("gone")), options());

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type CheckOptions, checkRules } from "../../src/cli/check.ts";
 import { RuleDirectory } from "./support.ts";
 
@@ -22,71 +22,73 @@ const bad = {
   "deep/d.yaml": "name: a\ntrigger: {}\ntags: x\n",
 };
 
-test("check says how much was right, and exits with 0", () => {
-  expect(check(good)).toEqual({ exitCode: 0, printed: "2 automations in 1 file: no mistakes\n" });
-});
+describe("tripline check", () => {
+  test("prints the number of valid automations, and exits with 0", () => {
+    expect(check(good)).toEqual({ exitCode: 0, printed: "2 automations in 1 file: no mistakes\n" });
+  });
 
-test("check prints every mistake of every file, and exits with 1", () => {
-  expect(check(bad)).toEqual({
-    exitCode: 1,
-    printed: `deep/c.yaml:2:1: unknown key \`triger\`; did you mean \`trigger\`?
+  test("prints every mistake of every file, and exits with 1", () => {
+    expect(check(bad)).toEqual({
+      exitCode: 1,
+      printed: `deep/c.yaml:2:1: unknown key \`triger\`; did you mean \`trigger\`?
 deep/d.yaml:1:7: name "a" is taken by a.yaml:1:7; give one of them another name
 deep/d.yaml:3:7: tags should be a list; found "x"; write it as a list: [x]
 3 mistakes in 2 files
 `,
+    });
   });
-});
 
-test("check prints JSON for other programs", () => {
-  expect(JSON.parse(check(good, { json: true }).printed)).toEqual({
-    files: ["a.yaml"],
-    automations: ["a", "b"],
-    diagnostics: [],
-    warnings: [],
+  test("prints JSON for other programs", () => {
+    expect(JSON.parse(check(good, { json: true }).printed)).toEqual({
+      files: ["a.yaml"],
+      automations: ["a", "b"],
+      diagnostics: [],
+      warnings: [],
+    });
+    const { exitCode, printed } = check(bad, { json: true });
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(printed).diagnostics[0]).toEqual({
+      file: "deep/c.yaml",
+      line: 2,
+      column: 1,
+      message: "unknown key `triger`; did you mean `trigger`?",
+    });
   });
-  const { exitCode, printed } = check(bad, { json: true });
-  expect(exitCode).toBe(1);
-  expect(JSON.parse(printed).diagnostics[0]).toEqual({
-    file: "deep/c.yaml",
-    line: 2,
-    column: 1,
-    message: "unknown key `triger`; did you mean `trigger`?",
+
+  test("prints warnings, and exits with 1 because of them only with --strict", () => {
+    const { exitCode, printed } = check(odd);
+    expect(exitCode).toBe(0);
+    expect(printed).toMatch(
+      /^a\.yaml:2:46: warning TL501: threshold 0 means 1.*; write 1, .*\n1 automation in 1 file: no mistakes, 1 warning\n$/,
+    );
+    expect(check(odd, { strict: true })).toEqual({ exitCode: 1, printed });
+    expect(check(good, { strict: true }).exitCode).toBe(0);
   });
-});
 
-test("check prints warnings, which make the exit code 1 only when that is wanted", () => {
-  const { exitCode, printed } = check(odd);
-  expect(exitCode).toBe(0);
-  expect(printed).toMatch(
-    /^a\.yaml:2:46: warning TL501: threshold 0 means 1.*; write 1, .*\n1 automation in 1 file: no mistakes, 1 warning\n$/,
-  );
-  expect(check(odd, { strict: true })).toEqual({ exitCode: 1, printed });
-  expect(check(good, { strict: true }).exitCode).toBe(0);
-});
+  test("prints warnings among mistakes, in reading order", () => {
+    const { exitCode, printed } = check({ ...odd, "0.yaml": "name: c\n", "b.yaml": "name: d\n" });
+    expect(exitCode).toBe(1);
+    const places = printed.split("\n").map((line) => /^\S+:\d+:\d+: (warning )?/.exec(line)?.[0]);
+    expect(places.slice(0, 3)).toEqual(["0.yaml:1:1: ", "a.yaml:2:46: warning ", "b.yaml:1:1: "]);
+    expect(printed).toContain("\n2 mistakes in 2 files, 1 warning\n");
+  });
 
-test("check prints warnings among mistakes, in reading order", () => {
-  const { exitCode, printed } = check({ ...odd, "0.yaml": "name: c\n", "b.yaml": "name: d\n" });
-  expect(exitCode).toBe(1);
-  const places = printed.split("\n").map((line) => /^\S+:\d+:\d+: (warning )?/.exec(line)?.[0]);
-  expect(places.slice(0, 3)).toEqual(["0.yaml:1:1: ", "a.yaml:2:46: warning ", "b.yaml:1:1: "]);
-  expect(printed).toContain("\n2 mistakes in 2 files, 1 warning\n");
-});
+  test("prints each field of a warning as JSON", () => {
+    const [warning] = JSON.parse(check(odd, { json: true }).printed).warnings;
+    expect(Object.keys(warning).sort()).toEqual([
+      "automation",
+      "code",
+      "column",
+      "file",
+      "fix",
+      "line",
+      "reason",
+    ]);
+    expect(warning).toMatchObject({ file: "a.yaml", line: 2, column: 46, code: "TL501", automation: "a" });
+  });
 
-test("check prints warnings as JSON, field by field", () => {
-  const [warning] = JSON.parse(check(odd, { json: true }).printed).warnings;
-  expect(Object.keys(warning).sort()).toEqual([
-    "automation",
-    "code",
-    "column",
-    "file",
-    "fix",
-    "line",
-    "reason",
-  ]);
-  expect(warning).toMatchObject({ file: "a.yaml", line: 2, column: 46, code: "TL501", automation: "a" });
-});
-
-test("check colours only where that is wanted", () => {
-  expect(check(good, { color: true }).printed).toContain("\u001b[32m");
-  expect(check(bad).printed).not.toContain("\u001b");
+  test("prints colors only if they are wanted", () => {
+    expect(check(good, { color: true }).printed).toContain("\u001b[32m");
+    expect(check(bad).printed).not.toContain("\u001b");
+  });
 });

@@ -7,7 +7,7 @@ const mistakesIn = (text: string) =>
   loadText(text, { env: { SLACK: "https://hooks.slack.example/T0" } }).diagnostics.map(formatDiagnostic);
 
 describe("destinations in rule files", () => {
-  test("stand in a list beside automations, or in a document of their own", () => {
+  test("may be in a list next to automations, or in their own document", () => {
     const { destinations, automations, diagnostics } = loadText(
       [
         "destinations:",
@@ -41,18 +41,18 @@ describe("destinations in rule files", () => {
       'name "a" is taken',
     ],
     ["destination: [{name: a, type: slack, url: 'https://a'}]", "did you mean `destinations`?"],
-  ])("%s: %s", (text, message) => {
+  ])("with a mistake are refused: %s: %s", (text, message) => {
     expect(mistakesIn(text)).toEqual([expect.stringContaining(message)]);
   });
 
-  test("are named by actions, also from the environment", () => {
+  test("can be named by an action with a reference to the environment", () => {
     const rule =
       "{name: a, trigger: {}, actions: [{type: send-notification, destination: '${env.TEAM}', body: a}]}";
     const { automations } = loadText(rule, { env: { TEAM: "ops" } });
     expect(automations[0]).toMatchObject({ actions: [{ destination: "ops" }], secrets: {} });
   });
 
-  test("what is secret in them is not repeated", () => {
+  test("do not show a secret in a mistake", () => {
     const [mistake] = mistakesIn("destinations: [{name: a, type: slack, url: hush}]");
     expect(mistake).toContain("url should be an address");
     expect(mistake).not.toContain("hush");
@@ -64,7 +64,7 @@ describe("destinations in rule files", () => {
     ["{type: call-webhook, destination: ops, secret: hush}", "has its own secret"],
     ["{type: send-notification, body: a}", "destination is missing"],
     ["{type: send-notification, destination: ops, body: '{{ event.'}", "cannot be read"],
-  ])("an action says where to send once: %s", (action, message) => {
+  ])("must fit the actions that use them: %s", (action, message) => {
     expect(mistakesIn(`{name: a, trigger: {}, actions: [${action}]}`)).toEqual([
       expect.stringContaining(message),
     ]);

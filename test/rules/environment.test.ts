@@ -9,7 +9,7 @@ const webhook = (fields: string): string =>
 describe("outside actions, a reference to the environment", () => {
   const env = { PUMP: "pump.1", COUNT: "3", ON: "false", EMPTY: "" };
 
-  test("is filled in, also within a text, and read as a number or truth where one is wanted", () => {
+  test("is filled in, even within a text, and read as a number or boolean where one is expected", () => {
     const { automations, diagnostics } = loadText(
       `name: "${"${env.COUNT}"} \${env.PUMP}s"
 enabled: \${env.ON}
@@ -38,7 +38,7 @@ trigger:
     });
   });
 
-  test("without value, without sense or in a key is a mistake at its place", () => {
+  test("without a value, malformed or in a key is a mistake at its place", () => {
     expect(mistakesIn('name: a\ntrigger: {match: {"${env.PUMP}": x}}\n')).toEqual([
       "2:19: a key cannot come from the environment; write it out",
     ]);
@@ -70,7 +70,7 @@ trigger:
 });
 
 describe("in an action", () => {
-  test("the texts keep their references, without defaults, and the values are kept apart", () => {
+  test("references stay in the texts, without defaults, and the values are stored separately", () => {
     const { automations, diagnostics } = loadText(
       webhook(`url: http://\${env.HOST:-127.0.0.1}/\${env.TOKEN}
 headers: {authorization: "Bearer \${env.TOKEN:-none}"}
@@ -93,7 +93,7 @@ secret: \${env.SIGNING}`),
     expect(automation!.secrets).toEqual({ HOST: "127.0.0.1", TOKEN: "s3cret", SIGNING: "whsec_c2VjcmV0" });
   });
 
-  test("a secret that is written out goes where the values go, and a reference takes its place", () => {
+  test("a literal secret is stored with the values, and a reference takes its place", () => {
     const { automations } = loadText(
       `${webhook("url: http://x/${env.SECRET_OF_ACTIONS_0}\nsecret: watering can")}
 actions_on_resolve:
@@ -136,7 +136,7 @@ actions_on_resolve:
       "url: http://x/\ntimeout: ${env.URL}",
       "6:14: ${env.URL} is not a duration: write seconds, 90s, 30m, 2h, 1d or PT30M",
     ],
-  ])("a mistake never tells a value: %s", (fields, mistake) => {
+  ])("a mistake never shows a value: %s", (fields, mistake) => {
     const mistakes = mistakesIn(webhook(fields), { URL: "x8675309", EMPTY: "" });
     expect(mistakes).toEqual([mistake]);
     expect(mistakes.join()).not.toContain("8675309");

@@ -1,4 +1,4 @@
-/** The automations of rules/ as a newcomer meets them: with no setting at all, in the world that their comments name. */
+/** The automations of rules/ as a newcomer runs them: without settings, on the events that their comments describe. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,18 +19,18 @@ const root = join(import.meta.dirname, "../..");
 const { automations, diagnostics } = loadRules(["rules"], { ...loadOptions, cwd: root });
 const start = parseTime("2026-03-02T00:00:00Z")!;
 
-interface Told {
+interface SentWebhook {
   readonly automation: string;
   readonly state: string;
-  readonly at: Micros;
+  readonly offset: Micros;
   readonly url: string;
   readonly payload: unknown;
 }
 
-/** The server with its log and its actions, in virtual time; each webhook is answered with 404. */
+/** A server with its log and its actions, in virtual time. Every webhook is answered with 404. */
 class World {
   readonly #core = new Core();
-  readonly #told: Told[] = [];
+  readonly #sent: SentWebhook[] = [];
   #entryCount = 0;
 
   constructor() {
@@ -52,9 +52,9 @@ class World {
     this.#apply(offset, EventSchema.parse(fields));
   }
 
-  /** What was told, by one automation or by all. */
-  told(automation?: string): Told[] {
-    return this.#told.filter((one) => automation === undefined || one.automation === automation);
+  /** The webhooks that one automation sent, or all of them. */
+  sent(automation?: string): SentWebhook[] {
+    return this.#sent.filter((webhook) => automation === undefined || webhook.automation === automation);
   }
 
   wait(until: Micros): void {
@@ -77,7 +77,7 @@ class World {
         const renderer = new Renderer(invocation);
         const [automation, url] = [firing.automation.name, renderer.text(action.url ?? "")];
         const payload = renderer.tree(action.payload);
-        this.#told.push({ automation, state: firing.state, at: firing.triggered - start, url, payload });
+        this.#sent.push({ automation, state: firing.state, offset: firing.triggered - start, url, payload });
         this.#apply(offset, actionEvent(invocation, "triggered", firing.triggered), lineage);
         const result = { reason: "answered 404" };
         this.#apply(offset, actionEvent(invocation, "failed", firing.triggered, result), lineage);
@@ -93,7 +93,7 @@ class World {
 const listenUrl = "http://127.0.0.1:4300/";
 
 describe("the automations of rules/", () => {
-  test("are right without any setting, and each file points editors to the schema", () => {
+  test("are valid without any settings, and each file points editors to the schema", () => {
     expect(diagnostics).toEqual([]);
     expect(automations.length).toBeGreaterThanOrEqual(6);
     for (const file of readdirSync(join(root, "rules")).filter((name) => name.endsWith(".yaml"))) {
@@ -103,36 +103,38 @@ describe("the automations of rules/", () => {
     }
   });
 
-  test("job-failed: a failed job is told at once, with its reason", () => {
+  test("include job-failed, which reports a failed job at once, with its reason", () => {
     const world = new World();
     world.happens(minute, "job.failed", "job.invoices", { payload: { reason: "disk full" } });
     world.happens(2 * minute, "job.failed", "job.invoices");
-    expect(world.told("job-failed").map(({ automation, at, url }) => ({ automation, at, url }))).toEqual([
-      { automation: "job-failed", at: minute, url: listenUrl },
-      { automation: "job-failed", at: 2 * minute, url: listenUrl },
+    expect(
+      world.sent("job-failed").map(({ automation, offset, url }) => ({ automation, offset, url })),
+    ).toEqual([
+      { automation: "job-failed", offset: minute, url: listenUrl },
+      { automation: "job-failed", offset: 2 * minute, url: listenUrl },
     ]);
-    expect(world.told("job-failed")[0]?.payload).toEqual({
+    expect(world.sent("job-failed")[0]?.payload).toEqual({
       message: "job.invoices failed: disk full",
       job: "job.invoices",
       occurred: "2026-03-02T00:01:00Z",
       event: expect.stringMatching(/^0{8}-/),
     });
-    expect(world.told("job-failed")[1]?.payload).toMatchObject({
+    expect(world.sent("job-failed")[1]?.payload).toMatchObject({
       message: "job.invoices failed: no reason given",
     });
   });
 
-  test("daily-job-unfinished: a backup that is not there at six is told, and so is the one that comes after all", () => {
+  test("include daily-job-unfinished, which reports a backup that is missing at six, and its late completion", () => {
     const world = new World();
     world.happens(3 * hour, "job.completed", "job.nightly-backup");
     world.wait(24 * hour);
-    expect(world.told("daily-job-unfinished")).toEqual([]);
+    expect(world.sent("daily-job-unfinished")).toEqual([]);
     world.wait(31 * hour);
     world.happens(32 * hour, "job.completed", "job.nightly-backup");
-    expect(world.told("daily-job-unfinished")).toMatchObject([
+    expect(world.sent("daily-job-unfinished")).toMatchObject([
       {
         automation: "daily-job-unfinished",
-        at: 30 * hour + 5 * second,
+        offset: 30 * hour + 5 * second,
         payload: {
           message:
             "job.nightly-backup was not completed between 2026-03-03T02:00:00Z and 2026-03-03T06:00:00Z",
@@ -140,38 +142,38 @@ describe("the automations of rules/", () => {
       },
       {
         state: "Resolved",
-        at: 32 * hour,
+        offset: 32 * hour,
         payload: { message: "job.nightly-backup was completed at 2026-03-03T08:00:00Z, after all" },
       },
     ]);
   });
 
-  test("service-silent: each service that stops its heartbeats is told once, and when it is back", () => {
+  test("include service-silent, which reports each service whose heartbeats stop, once, and its return", () => {
     const world = new World();
-    for (let at = 0; at <= minute; at += 10 * second) {
-      world.happens(at, "service.heartbeat", "service.shop");
-      if (at <= 20 * second) world.happens(at, "service.heartbeat", "service.mail");
+    for (let offset = 0; offset <= minute; offset += 10 * second) {
+      world.happens(offset, "service.heartbeat", "service.shop");
+      if (offset <= 20 * second) world.happens(offset, "service.heartbeat", "service.mail");
     }
     world.happens(61 * second, "service.heartbeat", "service.shop");
     world.wait(80 * second);
     world.happens(80 * second, "service.heartbeat", "service.shop");
     world.happens(100 * second, "service.heartbeat", "service.mail");
-    expect(world.told("service-silent")).toMatchObject([
+    expect(world.sent("service-silent")).toMatchObject([
       {
         automation: "service-silent",
         state: "Triggered",
-        at: 55 * second, // its last heartbeat + 30 s, and the lateness
+        offset: 55 * second, // its last heartbeat + 30 s, and the lateness
         payload: {
           message: "service.mail is silent",
           last_heartbeat: "2026-03-02T00:00:20Z",
           noticed: "2026-03-02T00:00:55Z",
         },
       },
-      { state: "Resolved", at: 100 * second, payload: { message: "service.mail is back" } },
+      { state: "Resolved", offset: 100 * second, payload: { message: "service.mail is back" } },
     ]);
   });
 
-  test("error-burst: five errors within a minute are told once, of one service", () => {
+  test("include error-burst, which reports five errors of one service within a minute, once", () => {
     const world = new World();
     for (let count = 0; count < 8; count++) {
       world.happens(count * 5 * second, "service.error", "service.shop", {
@@ -179,16 +181,16 @@ describe("the automations of rules/", () => {
       });
       world.happens(count * 5 * second, "service.error", `service.other-${count}`);
     }
-    expect(world.told("error-burst")).toMatchObject([
+    expect(world.sent("error-burst")).toMatchObject([
       {
         automation: "error-burst",
-        at: 20 * second,
+        offset: 20 * second,
         payload: { message: "service.shop reported 5 errors within a minute", last_error: "error 4" },
       },
     ]);
   });
 
-  test("run-stuck: the one run that has not ended within an hour is told, and when it ends", () => {
+  test("include run-stuck, which reports a run that has not ended within an hour, and its end", () => {
     const world = new World();
     world.happens(0, "job.started", "job.invoices", { run: "1" });
     world.happens(minute, "job.started", "job.invoices", { run: "2" });
@@ -197,10 +199,10 @@ describe("the automations of rules/", () => {
     world.happens(50 * minute, "job.completed", "job.reports");
     world.wait(1.9 * hour);
     world.happens(1.95 * hour, "job.completed", "job.invoices", { run: "2" });
-    expect(world.told("run-stuck")).toMatchObject([
+    expect(world.sent("run-stuck")).toMatchObject([
       {
         automation: "run-stuck",
-        at: hour + minute + 5 * second,
+        offset: hour + minute + 5 * second,
         payload: {
           message: "job.invoices, run 2, has not ended within an hour",
           started: "2026-03-02T00:01:00Z",
@@ -210,19 +212,19 @@ describe("the automations of rules/", () => {
     ]);
   });
 
-  test("webhook-failed: another automation's failed webhook is told elsewhere, its own is not", () => {
+  test("include webhook-failed, which reports another automation's failed webhook, but not its own", () => {
     const world = new World();
     world.happens(0, "job.failed", "job.invoices");
     world.wait(hour);
-    expect(world.told().map(({ automation }) => automation)).toEqual(["job-failed", "webhook-failed"]);
-    expect(world.told()[1]).toMatchObject({
+    expect(world.sent().map(({ automation }) => automation)).toEqual(["job-failed", "webhook-failed"]);
+    expect(world.sent()[1]).toMatchObject({
       url: `${listenUrl}fallback`,
       payload: { message: "A webhook of job-failed could not be delivered: answered 404" },
     });
   });
 });
 
-describe("the JSON Schema beside the rules", () => {
+describe("the JSON Schema of the rules", () => {
   const validate = new Ajv2020({ strict: false, validateFormats: false, allErrors: true }).compile(
     JSON.parse(rulesSchemaText()),
   );
@@ -231,7 +233,7 @@ describe("the JSON Schema beside the rules", () => {
     expect(readFileSync(join(root, "rules/tripline.schema.json"), "utf8")).toBe(rulesSchemaText());
   });
 
-  test("agrees to every automation of rules/", () => {
+  test("accepts every automation of rules/", () => {
     for (const file of readdirSync(join(root, "rules")).filter((name) => /(?<!\.test)\.yaml$/.test(name))) {
       for (const document of parseAllDocuments(readFileSync(join(root, "rules", file), "utf8"))) {
         validate(document.toJS());
@@ -240,15 +242,15 @@ describe("the JSON Schema beside the rules", () => {
     }
   });
 
-  test.each<[says: "takes" | "refuses", what: string, rule: unknown]>([
-    ["takes", "a list", { automations: [{ name: "a", trigger: {} }] }],
+  test.each<[says: "accepts" | "refuses", what: string, rule: unknown]>([
+    ["accepts", "a list", { automations: [{ name: "a", trigger: {} }] }],
     [
-      "takes",
-      "references where no text is wanted",
+      "accepts",
+      "references in place of other values than text",
       { name: "a", enabled: "${env.ON}", trigger: { threshold: "${env.N:-3}", posture: "${env.P}" } },
     ],
     [
-      "takes",
+      "accepts",
       "composite triggers",
       {
         name: "a",
@@ -261,7 +263,7 @@ describe("the JSON Schema beside the rules", () => {
       },
     ],
     [
-      "takes",
+      "accepts",
       "both ways to name an automation",
       {
         name: "a",
@@ -297,13 +299,17 @@ describe("the JSON Schema beside the rules", () => {
     ],
     ["refuses", "a word in place of a number", { name: "a", trigger: { threshold: "many" } }],
     ["refuses", "a mistake inside a list", { automations: [{ name: "a" }] }],
-    ["takes", "a list of destinations", { destinations: [{ name: "a", type: "slack", url: "https://x/" }] }],
-    ["takes", "a destination", { name: "a", type: "discord", url: "${env.URL}" }],
+    [
+      "accepts",
+      "a list of destinations",
+      { destinations: [{ name: "a", type: "slack", url: "https://x/" }] },
+    ],
+    ["accepts", "a destination", { name: "a", type: "discord", url: "${env.URL}" }],
     ["refuses", "a destination of another type", { destinations: [{ name: "a", type: "pigeon" }] }],
     ["refuses", "a destination without an address", { name: "a", type: "slack" }],
-    ["takes", "a hook whose template is a text", { hooks: [{ name: "a", template: "{}" }] }],
+    ["accepts", "a hook whose template is a text", { hooks: [{ name: "a", template: "{}" }] }],
     [
-      "takes",
+      "accepts",
       "a hook whose template is a mapping",
       {
         hooks: [
@@ -322,10 +328,10 @@ describe("the JSON Schema beside the rules", () => {
       { hooks: [{ name: "a", template: "{}", signature: { type: "pigeon", secret: "b" } }] },
     ],
     ["refuses", "a hook whose event has no name", { hooks: [{ name: "a", template: { resource: {} } }] }],
-    ["takes", "the former name of hooks", { webhooks: [{ name: "a", template: "{}" }] }],
-    ["refuses", "something beside a list", { automations: [], name: "a" }],
+    ["accepts", "the former name of hooks", { webhooks: [{ name: "a", template: "{}" }] }],
+    ["refuses", "a key next to a list", { automations: [], name: "a" }],
   ])("%s %s", (says, _what, rule) => {
-    expect(validate(rule) ? "takes" : "refuses").toBe(says);
+    expect(validate(rule) ? "accepts" : "refuses").toBe(says);
   });
 
   test("describes every key that a person writes", () => {

@@ -5,7 +5,7 @@ const pump = "event: pump.stopped, resource: { prefect.resource.id: pump.1 }";
 const hooksWith = (text: string) => `hooks:\n  - ${text}\n`;
 
 describe("hooks of a rule file", () => {
-  test("stand beside automations, or alone, with every default filled in", () => {
+  test("may be next to automations or alone, and have every default filled in", () => {
     const text = `
 automations:
   - name: pumps
@@ -82,20 +82,20 @@ hooks:
       "name: a\n    template: a\n  - name: a\n    template: b",
       '4:11: name "a" is taken by greenhouse.yaml:2:11',
     ],
-  ])("a mistake: %s", (text, message) => {
+  ])("with a mistake are refused: %s", (text, message) => {
     expect(mistakesIn(hooksWith(text))).toEqual([expect.stringContaining(message)]);
   });
 
-  test("a misspelt list is found", () => {
-    for (const misspelt of ["hook", "hoks", "webhook"]) {
-      expect(mistakesIn(hooksWith("name: a\n    template: a").replace("hooks", misspelt))).toEqual([
+  test("are recognized in a misspelled list", () => {
+    for (const misspelled of ["hook", "hoks", "webhook"]) {
+      expect(mistakesIn(hooksWith("name: a\n    template: a").replace("hooks", misspelled))).toEqual([
         expect.stringContaining("did you mean `hooks`?"),
       ]);
     }
   });
 
-  // Hooks were called webhooks at first; rule files that say so are still in use.
-  test("the former key is read, alone and beside the new one", () => {
+  // Hooks were first called webhooks, and rule files with that key are still in use.
+  test("may use the former key, alone and next to the new one", () => {
     const item = (name: string) => `  - {name: ${name}, template: {${pump}}}\n`;
     const { hooks, diagnostics } = loadText(
       `webhooks:\n${item("a")}hooks:\n${item("b")}---\nwebhooks:\n${item("c")}`,
@@ -107,7 +107,7 @@ hooks:
     ]);
   });
 
-  test("a secret that does not fit is not shown", () => {
+  test("do not show an invalid secret in a mistake", () => {
     const text = hooksWith(
       "name: a\n    template: a\n    signature: { type: standard-webhooks, secret: '${env.S}' }",
     );

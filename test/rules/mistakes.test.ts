@@ -54,7 +54,7 @@ actions_on_resolve:
   - type: do-nothing
 `;
 
-/** Each key that a schema knows, and where it stands. Left out: keys that are labels, headers or payload. */
+/** Each key that a schema knows, with its place. Keys of labels, headers and payloads are left out. */
 const knownKeys = everyKey.split("\n").flatMap((line, index) => {
   const found = /^( *(?:- )?)([a-z_]+):/.exec(line);
   return found === null ? [] : [{ key: found[2]!, line: index + 1, column: found[1]!.length + 1 }];
@@ -63,12 +63,12 @@ const knownWords = new Set([...knownKeys.map(({ key }) => key), "id", "automatio
 
 const anyMisspelling = fc
   .record({
-    at: fc.constantFrom(...knownKeys),
+    place: fc.constantFrom(...knownKeys),
     position: fc.nat(),
-    how: fc.constantFrom("drop", "double", "swap", "replace", "capital"),
+    misspelling: fc.constantFrom("drop", "double", "swap", "replace", "capital"),
   })
-  .map(({ at, position, how }) => {
-    const { key } = at;
+  .map(({ place, position, misspelling }) => {
+    const { key } = place;
     const index = position % key.length;
     const [before, letter, after] = [key.slice(0, index), key[index]!, key.slice(index + 1)];
     const spellings = {
@@ -78,12 +78,12 @@ const anyMisspelling = fc
       replace: `${before}q${after}`,
       capital: key[0]!.toUpperCase() + key.slice(1),
     };
-    return { ...at, wrong: spellings[how] };
+    return { ...place, wrong: spellings[misspelling] };
   })
   .filter(({ wrong }) => !knownWords.has(wrong));
 
-describe("a misspelt key", () => {
-  test("is the only mistake reported, at its place, with the key that was meant", () => {
+describe("a misspelled key", () => {
+  test("is the only mistake reported, at its place, with the key that was intended", () => {
     expect(mistakesIn(everyKey)).toEqual([]);
     fc.assert(
       fc.property(anyMisspelling, ({ key, line, column, wrong }) => {
@@ -98,8 +98,8 @@ describe("a misspelt key", () => {
     );
   });
 
-  // An unknown key makes a schema stop there: the mistakes beside it would come to light one by one.
-  test("does not hide the other mistakes in its mapping, nor those under it", () => {
+  // A schema stops at an unknown key, so the other mistakes would come to light one by one.
+  test("does not hide the other mistakes in its mapping or below it", () => {
     const text = `name: pumps
 trigger:
   postur: Proactive
@@ -114,7 +114,7 @@ trigger:
     ]);
   });
 
-  test("of the list of automations is understood as well", () => {
+  test("for the list of automations is understood too", () => {
     expect(mistakesIn("automation:\n  - {name: a, trigger: {}}\n  - {nam: b, trigger: {}}\n")).toEqual([
       "1:1: unknown key `automation`; did you mean `automations`?",
       "3:6: unknown key `nam`; did you mean `name`?",
@@ -201,7 +201,7 @@ describe("a mistake", () => {
       ['4:15: A pattern should be a string; put it in quotes: "7"'],
     ],
     [
-      "a text that is no duration",
+      "a text that is not a duration",
       "name: a\ntrigger: {within: soon}\n",
       ['2:19: "soon" is not a duration: write seconds, 90s, 30m, 2h, 1d or PT30M'],
     ],
@@ -216,7 +216,7 @@ describe("a mistake", () => {
       ["4:31: there is no filter uper (did you mean upper?)"],
     ],
     [
-      "an address that is none",
+      "an invalid address",
       "name: a\ntrigger: {}\nactions:\n  - {type: call-webhook, url: localhost}\n",
       ['4:31: url should be an address that begins with http:// or https://; found "localhost"'],
     ],
@@ -261,14 +261,14 @@ describe("a mistake", () => {
       ],
     ],
     [
-      "a number beyond what JSON keeps",
+      "a number too large for JSON",
       "name: a\ntrigger: {}\nactions:\n  - {type: call-webhook, url: http://x/, payload: {n: 12345678901234567890}}\n",
       [
         '4:55: 12345678901234567890 cannot be kept exactly as a number; put it in quotes: "12345678901234567890"',
       ],
     ],
     [
-      "a YAML type of its own",
+      "a YAML tag",
       "name: !pump a\ntrigger: {}\n",
       [
         '1:7: !pump is a YAML tag, which is not supported; a pattern that begins with ! needs quotes: "!pump"',
@@ -298,7 +298,7 @@ describe("a mistake", () => {
       ['2:28: A pattern should be a string; put it in quotes: "1.10"'],
     ],
     [
-      "a composite that does not say which",
+      "a composite without a type",
       "name: a\ntrigger: {require: any, within: 1m, triggers: [{}]}\n",
       [
         "2:11: `require` belongs to type: compound; give the trigger that type",
@@ -306,7 +306,7 @@ describe("a mistake", () => {
       ],
     ],
     [
-      "a schedule that is spread over the trigger",
+      "a key of the schedule in the trigger",
       "name: a\ntrigger: {within: 1m, cron: 0 6 * * *}\n",
       ["2:23: `cron` belongs to the schedule; write schedule: {cron: …}"],
     ],
@@ -326,7 +326,7 @@ describe("a mistake", () => {
       ['4:1: a document should be an automation, or contain a list of them; found "name"'],
     ],
     [
-      "something beside a list",
+      "a key next to a list",
       "name: a\nautomations: []\n",
       ["1:1: unknown key `name` next to automations; put it into an automation, or remove it"],
     ],
@@ -336,12 +336,12 @@ describe("a mistake", () => {
       "name: *pump\ntrigger: {}\n",
       ['1:7: no anchor &pump comes before this alias; a pattern that begins with * needs quotes: "*pump"'],
     ],
-  ])("is told with its place and remedy: %s", (_what, text, mistakes) => {
+  ])("is reported with its place and a remedy: %s", (_what, text, mistakes) => {
     expect(mistakesIn(text)).toEqual(mistakes);
   });
 
-  // Where a value is wrong, a schema does not look at how the values fit together.
-  test("in one value does not hide the mistakes beside it, nor cause others", () => {
+  // If a value is wrong, a schema does not check how the values fit together.
+  test("in one value does not hide other mistakes or cause new ones", () => {
     const text = (fields: string): string => `name: a\ntrigger: {${fields}}\n`;
     expect(mistakesIn(text("posture: Proactive, threshold: many, within: 2s"))).toEqual([
       '2:42: threshold should be a number; found "many"',
@@ -355,7 +355,7 @@ describe("a mistake", () => {
     ]);
   });
 
-  test("in one document leaves no other unread", () => {
+  test("in one document does not keep the others from being read", () => {
     const { automations, diagnostics } = loadText(
       "name: a\ntrigger: 5\n---\nname: b\ntrigger: {}\n---\nnane: c\ntrigger: {}\n",
     );
@@ -363,7 +363,7 @@ describe("a mistake", () => {
     expect(diagnostics.map(({ line }) => line)).toEqual([2, 7]);
   });
 
-  test("is a name that is taken, also in another file, and both places are named", () => {
+  test("is a name that is already taken, even in another file, and both places are reported", () => {
     const directory = new RuleDirectory();
     directory.write("pumps.yaml", "name: pumps\ntrigger: {}\n");
     directory.write("more/vents.yml", "trigger: {}\nname: pumps\n");
@@ -397,12 +397,12 @@ describe("a hostile file", () => {
       `name: ${"x".repeat(1_100_000)}`,
       /has 1100006 bytes; a rule file has at most 1048576/,
     ],
-    ["bytes that are no text", Buffer.from([0x6e, 0xff]), /is not UTF-8 text/],
+    ["bytes that are not text", Buffer.from([0x6e, 0xff]), /is not UTF-8 text/],
   ])("is refused in one line: %s", (_what, text, message) => {
     expect(mistakesIn(text)).toEqual([expect.stringMatching(message)]);
   });
 
-  test("may call its keys as it likes", () => {
+  test("may have keys such as __proto__", () => {
     const { automations } = loadText("name: a\ntrigger: {match: {__proto__: x, constructor: y}}\n");
     const trigger = automations[0]!.trigger as { match: object };
     expect(Object.entries(trigger.match)).toEqual([
@@ -436,7 +436,7 @@ describe("rule files", () => {
     directory.remove();
   });
 
-  test("that are reached twice, through links, count once, and links in a circle end", () => {
+  test("that are reached twice through links count once, and circular links end", () => {
     const directory = new RuleDirectory();
     directory.write("deep/a.yaml", "name: a\ntrigger: {}\n");
     symlinkSync("deep/a.yaml", join(directory.path, "same.yaml"));
@@ -447,7 +447,7 @@ describe("rule files", () => {
     directory.remove();
   });
 
-  test("that are not there are a mistake, whether file or directory", () => {
+  test("that are missing are a mistake, whether files or directories", () => {
     const directory = new RuleDirectory();
     directory.write("empty/notes.txt", "");
     const { diagnostics } = directory.load({}, ["missing.yaml", "empty", "missing"]);
@@ -459,7 +459,7 @@ describe("rule files", () => {
     directory.remove();
   });
 
-  test("give the same ids wherever they lie, and others in another workspace", () => {
+  test("give the same ids regardless of their place, and different ones in another workspace", () => {
     const text = "name: a\ntrigger: {type: sequence, within: 5, triggers: [{}, {}]}\n";
     const [here] = loadText(text).automations;
     const [there] = loadText(`# moved\n${text}`).automations;

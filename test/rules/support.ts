@@ -1,4 +1,4 @@
-/** Rule files in a directory of their own, loaded as the server loads them. */
+/** Rule files in a temporary directory, loaded as the server loads them. */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,7 +42,7 @@ export function loadText(text: string | Buffer, options: Partial<LoadOptions> = 
 
 /** What `check` prints for this text, without the file's name. */
 export function mistakesIn(text: string | Buffer, env: LoadOptions["env"] = {}): string[] {
-  return loadText(text, { env }).diagnostics.map((one) =>
-    formatDiagnostic(one).replace("greenhouse.yaml:", ""),
+  return loadText(text, { env }).diagnostics.map((diagnostic) =>
+    formatDiagnostic(diagnostic).replace("greenhouse.yaml:", ""),
   );
 }

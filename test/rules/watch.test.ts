@@ -7,12 +7,12 @@ import { loadOptions, RuleDirectory } from "./support.ts";
 
 let directory: RuleDirectory;
 let watcher: RuleWatcher | undefined;
-let told: string[];
+let reports: string[];
 let failNext: boolean;
 
 beforeEach(() => {
   directory = new RuleDirectory();
-  told = [];
+  reports = [];
   failNext = false;
 });
 
@@ -21,8 +21,8 @@ afterEach(async () => {
   directory.remove();
 });
 
-function tell(what: string): void {
-  told.push(what);
+function report(text: string): void {
+  reports.push(text);
 }
 
 async function start(options: { lookMs?: number; paths?: string[] } = {}): Promise<void> {
@@ -31,49 +31,49 @@ async function start(options: { lookMs?: number; paths?: string[] } = {}): Promi
     now: () => 1,
     cwd: directory.path,
     quietMs: 20,
-    lookMs: options.lookMs ?? 3_600_000, // so that it is the file system that tells
+    lookMs: options.lookMs ?? 3_600_000, // so that only the file system reports changes
     apply: async ({ automations }) => {
       if (failNext) {
         failNext = false;
         throw new Error("the log cannot be reached");
       }
-      tell(`applied ${automations.map(({ name }) => name).join(" ")}`);
+      report(`applied ${automations.map(({ name }) => name).join(" ")}`);
     },
-    reject: ({ diagnostics }) => tell(`rejected ${diagnostics.map(formatDiagnostic).join(" ")}`),
-    failed: ({ error }) => tell(`failed: ${(error as Error).message}`),
+    reject: ({ diagnostics }) => report(`rejected ${diagnostics.map(formatDiagnostic).join(" ")}`),
+    failed: ({ error }) => report(`failed: ${(error as Error).message}`),
   });
 }
 
-async function expecting(change: () => unknown, what: string): Promise<void> {
-  const before = told.length;
+async function expectAfter(change: () => unknown, text: string): Promise<void> {
+  const before = reports.length;
   await change();
-  await expect.poll(() => told.slice(before)).toContain(what);
+  await expect.poll(() => reports.slice(before)).toContain(text);
 }
 
 const rule = (name: string): string => `name: ${name}\ntrigger: {}\n`;
 
 describe("watching rules", () => {
-  test("applies what is there, then each good change, also in new directories", async () => {
+  test("applies the rules at the start, then each valid change, even in new directories", async () => {
     directory.write("a.yaml", rule("a"));
-    await expecting(() => start(), "applied a");
-    await expecting(() => directory.write("a.yaml", rule("b")), "applied b");
-    await expecting(() => directory.write("deep/c.yaml", rule("c")), "applied b c");
-    await expecting(() => directory.write("deep/c.yaml", rule("d")), "applied b d");
-    await expecting(() => rmSync(join(directory.path, "a.yaml")), "applied d");
+    await expectAfter(() => start(), "applied a");
+    await expectAfter(() => directory.write("a.yaml", rule("b")), "applied b");
+    await expectAfter(() => directory.write("deep/c.yaml", rule("c")), "applied b c");
+    await expectAfter(() => directory.write("deep/c.yaml", rule("d")), "applied b d");
+    await expectAfter(() => rmSync(join(directory.path, "a.yaml")), "applied d");
   });
 
-  test("reports a bad change once, and applies again when it is mended", async () => {
+  test("reports an invalid change once, and applies rules again when it is corrected", async () => {
     directory.write("a.yaml", rule("a"));
-    await expecting(() => start({ lookMs: 30 }), "applied a");
+    await expectAfter(() => start({ lookMs: 30 }), "applied a");
     const bad = "rejected a.yaml:2:1: unknown key `triger`; did you mean `trigger`?";
-    await expecting(() => directory.write("a.yaml", rule("b").replace("trigger", "triger")), bad);
-    await expecting(() => directory.write("a.yaml", rule("c")), "applied c");
-    expect(told).toEqual(["applied a", bad, "applied c"]);
+    await expectAfter(() => directory.write("a.yaml", rule("b").replace("trigger", "triger")), bad);
+    await expectAfter(() => directory.write("a.yaml", rule("c")), "applied c");
+    expect(reports).toEqual(["applied a", bad, "applied c"]);
   });
 
-  test("follows a file through an editor that saves by renaming", async () => {
+  test("follows a file when an editor saves it by renaming", async () => {
     directory.write("a.yaml", rule("a"));
-    await expecting(() => start({ paths: ["a.yaml"] }), "applied a");
+    await expectAfter(() => start({ paths: ["a.yaml"] }), "applied a");
     for (const name of ["b", "c"]) {
       const save = (): void => {
         const file = join(directory.path, "a.yaml");
@@ -81,69 +81,69 @@ describe("watching rules", () => {
         renameSync(file, `${file}~`);
         renameSync(`${file}.new`, file);
       };
-      await expecting(save, `applied ${name}`);
-      await expecting(() => directory.write("a.yaml", rule(`${name}2`)), `applied ${name}2`);
+      await expectAfter(save, `applied ${name}`);
+      await expectAfter(() => directory.write("a.yaml", rule(`${name}2`)), `applied ${name}2`);
     }
   });
 
-  // So a directory of configuration is replaced as a whole: ..data points to another version from one moment to the next.
-  test("follows a link that is pointed elsewhere", async () => {
+  // Kubernetes replaces the files of a ConfigMap like this: the link ..data switches to a new version of all of them.
+  test("follows a link that gets a new target", async () => {
     for (const version of ["1", "2"]) {
       mkdirSync(join(directory.path, `..${version}`));
       writeFileSync(join(directory.path, `..${version}`, "a.yaml"), rule(`version-${version}`));
     }
     symlinkSync("..1", join(directory.path, "..data"));
     symlinkSync("..data/a.yaml", join(directory.path, "a.yaml"));
-    await expecting(() => start(), "applied version-1");
+    await expectAfter(() => start(), "applied version-1");
     const swap = (): void => {
       symlinkSync("..2", join(directory.path, "..new"));
       renameSync(join(directory.path, "..new"), join(directory.path, "..data"));
     };
-    await expecting(swap, "applied version-2");
+    await expectAfter(swap, "applied version-2");
   });
 
-  test("tries again when applying failed, and looks by itself where nobody tells of changes", async () => {
+  test("tries again when applying fails, and polls in case the file system reports no changes", async () => {
     directory.write("a.yaml", rule("a"));
-    await expecting(() => start({ lookMs: 20 }), "applied a");
+    await expectAfter(() => start({ lookMs: 20 }), "applied a");
     failNext = true;
-    await expecting(() => directory.write("a.yaml", rule("b")), "applied b");
-    expect(told).toEqual(["applied a", "failed: the log cannot be reached", "applied b"]);
+    await expectAfter(() => directory.write("a.yaml", rule("b")), "applied b");
+    expect(reports).toEqual(["applied a", "failed: the log cannot be reached", "applied b"]);
   });
 
-  test("reads the files once at the start, and fails when they cannot be applied then", async () => {
+  test("applies the files once at the start, and fails if that fails", async () => {
     directory.write("a.yaml", rule("a"));
     failNext = true;
     await expect(start({ lookMs: 5 })).rejects.toThrow("the log cannot be reached");
     await start();
-    expect(told).toEqual(["applied a"]);
+    expect(reports).toEqual(["applied a"]);
   });
 
-  // Node watching the tree by itself would end the process here.
-  test("goes on when its path cannot even be looked at", async () => {
+  // Node's own recursive watching would crash the process here.
+  test("continues when its path cannot be read", async () => {
     directory.write("rules/a.yaml", rule("a"));
     const path = join(directory.path, "rules");
-    await expecting(() => start({ paths: ["rules"], lookMs: 20 }), "applied a");
+    await expectAfter(() => start({ paths: ["rules"], lookMs: 20 }), "applied a");
     const bad = "rejected rules: cannot be read (ELOOP); check its permissions, or name another path";
     const loop = (): void => {
       rmSync(path, { recursive: true });
       symlinkSync(path, path);
     };
-    await expecting(loop, bad);
-    const mend = (): void => {
+    await expectAfter(loop, bad);
+    const repair = (): void => {
       rmSync(path);
       directory.write("rules/b.yaml", rule("b"));
     };
-    await expecting(mend, "applied b");
+    await expectAfter(repair, "applied b");
   });
 
-  test("tells nothing any more once it is closed", async () => {
+  test("reports nothing after it is closed", async () => {
     directory.write("a.yaml", rule("a"));
-    await expecting(() => start({ lookMs: 5 }), "applied a");
+    await expectAfter(() => start({ lookMs: 5 }), "applied a");
     directory.write("a.yaml", rule("b"));
     await watcher?.close();
-    const toldBefore = [...told];
+    const reportsBefore = [...reports];
     directory.write("a.yaml", rule("c"));
-    await new Promise((resolve) => setTimeout(resolve, 60)); // that nothing happens cannot be awaited
-    expect(told).toEqual(toldBefore);
+    await new Promise((resolve) => setTimeout(resolve, 60)); // nothing happens that could be awaited
+    expect(reports).toEqual(reportsBefore);
   });
 });

@@ -11,7 +11,7 @@ function render(template: string, payload: Record<string, unknown> = {}): string
   );
 }
 
-// invocationOf carries only the secrets that the action names; do-nothing names none.
+// invocationOf keeps only the secrets that the action names, and do-nothing names none.
 function renderWithSecrets(template: string, payload: Record<string, unknown> = {}): string {
   const invocation = invocationOf({ type: "do-nothing" }, { event: pumpEvent({ payload }) });
   return new Renderer({ ...invocation, secrets }).text(template);
@@ -24,8 +24,8 @@ describe("a reference to the environment", () => {
     expect(renderWithSecrets("{{ '${env.TOKEN}' | upper }}")).toBe("s3cr3t-{{ 7 * 7 }}");
   });
 
-  // Whoever can post an event could otherwise have the secret sent to wherever event data is sent.
-  test("in an event's data stays what it is", () => {
+  // Otherwise anyone who can post an event could have a secret sent to wherever event data goes.
+  test("in an event's data is not filled in", () => {
     const payload = { note: "${env.TOKEN}" };
     expect(renderWithSecrets("{{ event.payload.note }} ${env.TOKEN}", payload)).toBe(
       "${env.TOKEN} s3cr3t-{{ 7 * 7 }}",
@@ -37,14 +37,14 @@ describe("a reference to the environment", () => {
     expect(renderWithSecrets("{{ 1 }}$${env.TOKEN}")).toBe("1${env.TOKEN}");
   });
 
-  test("takes its default where it has no value, and is an error without one", () => {
+  test("takes its default if it has no value, and is an error without a default", () => {
     expect(renderWithSecrets("${env.EMPTY:-blue}${env.NONE:-}")).toBe("blue");
     expect(() => render("${env.NONE}")).toThrow("${env.NONE} has no value");
     expect(() => renderWithSecrets("${env.constructor}")).toThrow("has no value");
   });
 });
 
-test("a secret is taken out of a text in every form that it may have been sent in", () => {
+test("a secret is redacted in every form in which it may have been sent", () => {
   const secret = 'p"ä ss&word';
   const redact = redactionOf({ PASSWORD: secret });
   const sent = [
@@ -58,7 +58,7 @@ test("a secret is taken out of a text in every form that it may have been sent i
     expect(redact(`answered 400: ${text}!`)).toMatch(/^answered 400: "?\$\{env\.PASSWORD\}=?"?!$/);
 });
 
-test("of two secrets, one the beginning of the other, neither is left in part", () => {
+test("a secret that begins with another one is redacted as a whole", () => {
   const redact = redactionOf({ SHORT: "open", LONG: "open-sesame" });
   expect(redact("open-sesame open")).toBe("${env.LONG} ${env.SHORT}");
 });

@@ -12,7 +12,7 @@ describe("a template", () => {
   test.each([
     ["{{ automation.name }}", "pump watch"],
     ["{{ event.event }} at {{ event.resource['prefect.resource.id'] }}", "pump.stopped at greenhouse.pump.1"],
-    ["{{ event.resource.id }}{{ event.resource.role }}", "greenhouse.pump.1"], // as Prefect's templates say it
+    ["{{ event.resource.id }}{{ event.resource.role }}", "greenhouse.pump.1"], // as in Prefect's templates
     ["{{ labels.zone | upper }}", "NORTH"],
     ["{{ event.payload | tojson }}", '{"pressure":0.4}'],
     ["{{ event.payload.missing | default('none yet') }}", "none yet"],
@@ -37,7 +37,7 @@ describe("a template", () => {
     ],
     ["{% for e in [] %}{{ e }}{% else %}none{% endfor %}", "none"],
     ["{{ 'a' ~ 1 ~ none }} {{ true }} {{ [1, 'b'] }}", 'a1 true [1,"b"]'],
-    // JSON's null is none: it is there, and otherwise behaves as what is missing does.
+    // JSON's null is none: it is defined, but otherwise behaves like a missing value.
     [
       "{{ event.follows is none }} {{ event['follows'] is none }} {{ event.follows is defined }}",
       "true true true",
@@ -83,13 +83,13 @@ describe("a template is refused when it is loaded", () => {
     ["{{ event.id", "cannot be read"],
     ["{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "macros cannot be used"],
     [`{{ ${"(".repeat(9_000)}1${")".repeat(9_000)} }}`, "nested too deeply"],
-    [`{{ ${"1 + ".repeat(4_000)}1 }}`, "nested too deeply"], // the parser reads a chain without going deeper
+    [`{{ ${"1 + ".repeat(4_000)}1 }}`, "nested too deeply"], // the parser reads a chain without recursion
     [`{{ 1 }}${" ".repeat(30_000)}`, "the limit is 20000"],
-  ])("%.60s", (template, problem) => {
+  ])("if it has a mistake: %.60s", (template, problem) => {
     expect(templateProblem(template)).toContain(problem);
   });
 
-  test("with everything that is wrong with it at once", () => {
+  test("with all its mistakes at once", () => {
     expect(templateProblem("{{ evnt.id | uper }} {{ fire() }} {{ evnt.payload }}")).toBe(
       "there is no filter uper (did you mean upper?); there is no function fire; " +
         "there is no evnt (did you mean event?); a template sees automation, event, labels, firing, firings, events",
@@ -123,19 +123,19 @@ describe("a template reaches nothing but its context", () => {
     "range",
     "namespace().constructor",
     "dict().__proto__",
-  ])("%s is nothing", (expression) => {
-    let shown: string;
+  ])("so %s is empty", (expression) => {
+    let text: string;
     try {
-      shown = render(`{{ ${expression} }}`, given);
+      text = render(`{{ ${expression} }}`, given);
     } catch (error) {
-      shown = String(error);
-      expect(shown).toMatch(/there is no/);
+      text = String(error);
+      expect(text).toMatch(/there is no/);
       return;
     }
-    expect(shown).toBe("");
+    expect(text).toBe("");
   });
 
-  test("a label called __proto__ is a label like any other", () => {
+  test("but a label named __proto__ is a label like any other", () => {
     expect(render("{{ event.payload['__proto__'] }}", given)).toBe("a label like any other");
     expect(render("{{ {'__proto__': 1} | tojson }}", given)).toBe('{"__proto__":1}');
   });
@@ -144,12 +144,12 @@ describe("a template reaches nothing but its context", () => {
     "{{ event.constructor.constructor('return process')() }}",
     "{{ ''.sub.call() }}",
     "{{ [].map(1) }}",
-  ])("%s does not run", (template) => {
+  ])("and %s does not run", (template) => {
     expect(() => render(template, given)).toThrow(TemplateError);
   });
 });
 
-describe("a template cannot run away", () => {
+describe("a template that does too much is stopped", () => {
   const doubling = "{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}";
   test.each([
     "{% for i in range(1000000000) %}x{% endfor %}",
@@ -169,27 +169,27 @@ describe("a template cannot run away", () => {
     "{% for i in range(3000) %}{{ event.payload.big }}{% endfor %}",
     "{% for i in range(3000) %}{{ event.payload.big | upper | length }}{% endfor %}",
     "{% for i in range(3000) %}{% if event.payload == event.payload %}{% endif %}{% endfor %}",
-  ])("%s", (template) => {
+  ])("as in %s", (template) => {
     const given = { event: pumpEvent({ payload: { big: "b".repeat(100_000) } }) };
     const started = performance.now();
     expect(() => render(template, given)).toThrow(TemplateError);
     expect(performance.now() - started).toBeLessThan(2_000);
   });
 
-  test("nor can many small ones together", () => {
+  test("even if it consists of many small ones", () => {
     const renderer = new Renderer(invocationOf({ type: "do-nothing" }));
-    const one = "{% for i in range(20000) %}{% endfor %}";
-    expect(renderer.text(one)).toBe("");
-    expect(() => renderer.tree(Array(100).fill(one))).toThrow("the template does too much");
+    const small = "{% for i in range(20000) %}{% endfor %}";
+    expect(renderer.text(small)).toBe("");
+    expect(() => renderer.tree(Array(100).fill(small))).toThrow("the template does too much");
   });
 
-  test("while a whole large event as JSON is well within bounds", () => {
+  test("but not for a large event as JSON", () => {
     const payload = { readings: Array.from({ length: 20_000 }, (_, index) => ({ index, value: index / 7 })) };
-    const shown = render("{{ event.payload | tojson }}", { event: pumpEvent({ payload }) });
-    expect(JSON.parse(shown)).toEqual(payload);
+    const text = render("{{ event.payload | tojson }}", { event: pumpEvent({ payload }) });
+    expect(JSON.parse(text)).toEqual(payload);
   });
 
-  test("whatever is written, it ends with a text or a TemplateError, soon", () => {
+  test("so that any template soon ends with a text or a TemplateError", () => {
     const piece = fc.constantFrom(
       ..."{{ |}}|{% |%}|for i in |range(|9|)|endfor|if |endif|set x = |x|event|labels|.|[|]|(|,|'a'| ~ | + |\\|join|\\|tojson|\\|sort|\\|map(|=|not |namespace()|{|}|:|1|0|-".split(
         /(?<!\\)\|/,
