@@ -130,7 +130,7 @@ function configOf(part: string, mutated: readonly string[]): object {
     coverageAnalysis: "perTest",
     ignoreStatic: true,
     concurrency: 2,
-    reporters: ["clear-text"],
+    reporters: ["progress-append-only", "clear-text"],
     clearTextReporter: { logTests: false, reportTests: false },
     tempDirName: ".tripline/mutate",
     // Stryker would rewrite tsconfig.json with the compiler's old API, which TypeScript 7 no longer has.

@@ -74,15 +74,15 @@ async function lookUp(
   queue: DeliveryLookup | null,
   idOrName: string,
 ): Promise<LookupMatch[]> {
+  if (isUuid(idOrName)) {
+    const id = normalizeUuid(idOrName);
+    const automation = await workspace.log.automation(id);
+    const match = automation === null ? await byWholeId(workspace, queue, id) : ofAutomation(automation);
+    return match === null ? [] : [match];
+  }
   const automations = await workspace.log.automations();
   const named = automations.filter(({ name }) => name === idOrName);
   if (named.length > 0) return named.map(ofAutomation);
-  if (isUuid(idOrName)) {
-    const id = normalizeUuid(idOrName);
-    const automation = automations.find((each) => each.id === id);
-    const match = automation === undefined ? await byWholeId(workspace, queue, id) : ofAutomation(automation);
-    return match === null ? [] : [match];
-  }
   if (!idPrefix.test(idOrName)) return [];
   const prefix = idOrName.toLowerCase();
   const found = new Matches();
