@@ -15,6 +15,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
+/** A test that goes up to its bound may run forever; then it has noticed. */
+const testMsMax = 300_000;
+
 interface Bound {
   readonly path: string;
   readonly line: number;
@@ -56,7 +59,8 @@ function survives(root: string, { path, line, name, mutated }: Bound): boolean {
   writeFileSync(join(root, path), mutated);
   try {
     const vitest = join(root, "node_modules", ".bin", "vitest");
-    const { status } = spawnSync(vitest, ["run", testsOf(root, path), "--bail=1"], { cwd: root });
+    const options = { cwd: root, timeout: testMsMax, killSignal: "SIGKILL" } as const;
+    const { status } = spawnSync(vitest, ["run", testsOf(root, path), "--bail=1"], options);
     console.log(`${status === 0 ? "NOT NOTICED" : "noticed    "}  ${path}:${line} ${name}`);
     return status === 0;
   } finally {
