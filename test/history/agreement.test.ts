@@ -1,6 +1,6 @@
 /**
- * The same filter decides in memory for live feeds, and in SQL for what is past. If the two could differ, a feed would
- * show other events after a reload than before it.
+ * A filter is applied in memory to live feeds, and in SQL to past events. If the two could differ, a feed would show
+ * other events after a reload than before it.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -25,7 +25,7 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
   }
   let database: TestDatabase;
   let history: History;
-  let workspaces = 0;
+  let workspaceCount = 0;
   beforeAll(async () => {
     database = await start();
     history = await openHistory(database.options("greenhouse"));
@@ -35,10 +35,10 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
     await database.remove();
   });
 
-  /** A workspace of its own beside all others, so that what leaks from one to another is seen, too. */
+  /** Records the events in a new workspace beside all others, so that a leak between workspaces is noticed, too. */
   const recorded = async (events: readonly Event[]): Promise<History> => {
-    workspaces += 1;
-    const workspace = await history.inWorkspace(`greenhouse ${workspaces}`);
+    workspaceCount += 1;
+    const workspace = await history.inWorkspace(`greenhouse ${workspaceCount}`);
     await workspace.record(stretchOf(events));
     return workspace;
   };
@@ -73,10 +73,10 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
       ),
       runs,
     );
-    expect(foundCount).toBeGreaterThan(100); // else the filters are too strict to show anything
+    expect(foundCount).toBeGreaterThan(100); // otherwise the filters are too strict to prove anything
   });
 
-  test("counts the same as a loop over the events", async () => {
+  test("counts the same events as a loop over them", async () => {
     await fc.assert(
       fc.asyncProperty(
         someEvents,
@@ -86,7 +86,7 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
         async (events, filters, countable, { unit, length }) => {
           const workspace = await recorded(events);
           for (const filter of filters) {
-            if ((filter.until - filter.since) / length > 1_000) continue; // refused
+            if ((filter.until - filter.since) / length > 1_000) continue; // rejected: too many buckets
             const counts = await workspace.countBy(countable, filter, { unit, interval: 1, now: noon });
             const distinctOff = { ...filter, distinct: false };
             const matching = expectedEvents(events, distinctOff);
@@ -101,8 +101,8 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
   });
 });
 
-// Generators that draw empty filters would let everything above pass without showing anything.
-test("the drawn filters use every criterion, and each finds some events and not others", () => {
+// If the generators drew only empty filters, everything above would pass without proving anything.
+test("the drawn filters use every criterion, and each matches some events and not others", () => {
   const verdicts = new Map<string, Set<boolean>>();
   const samples = fc.sample(fc.tuple(someEvents, someFilter), { numRuns: 3_000, seed: 1 });
   for (const [events, filter] of samples) {
@@ -143,13 +143,13 @@ function idOf(event: Event): string {
   return comparable(event.resource.get("prefect.resource.id") ?? "");
 }
 
-/** What should be found: every event that matches, in order; ties in the order of recording. */
+/** Every event that should be found, in order; events with equal times in the order in which they were recorded. */
 function expectedEvents(events: readonly Event[], filter: EventFilter): Event[] {
   const direction = filter.order === "ASC" ? 1 : -1;
   const matching = events
-    .map((event, place) => ({ event, place, occurred: occurredOf(event) }))
+    .map((event, index) => ({ event, index, occurred: occurredOf(event) }))
     .filter(({ event }) => matchesFilter(filter, event))
-    .sort((a, b) => direction * (a.occurred - b.occurred || a.place - b.place))
+    .sort((a, b) => direction * (a.occurred - b.occurred || a.index - b.index))
     .map(({ event }) => event);
   if (!filter.distinct) return matching;
   const seen = new Set<string>();
@@ -169,11 +169,11 @@ function expectGroups(
     expect(parseTime(start_time)).toBe(Math.min(...times));
     expect(parseTime(end_time)).toBe(Math.max(...times));
   }
-  const places = counts.map(({ count, label }) => [-count, label] as const);
-  const sorted = [...places].sort(
+  const ranks = counts.map(({ count, label }) => [-count, label] as const);
+  const sorted = [...ranks].sort(
     ([countA, a], [countB, b]) => countA - countB || Buffer.compare(Buffer.from(a), Buffer.from(b)),
   );
-  expect(places).toEqual(sorted);
+  expect(ranks).toEqual(sorted);
 }
 
 function expectBuckets(counts: readonly EventCount[], matching: readonly Event[], length: Micros) {
@@ -186,14 +186,14 @@ function expectBuckets(counts: readonly EventCount[], matching: readonly Event[]
     if (end !== null) expect(start).toBe(end + 1); // no gap and no overlap
     expect(last).toBe(start + length - 1);
     const inside = matching.filter((event) => start <= occurredOf(event) && occurredOf(event) <= last);
-    expect(count).toBe(inside.filter((event) => occurredOf(event) <= cut(length)).length);
+    expect(count).toBe(inside.filter((event) => occurredOf(event) <= endOfUnit(length)).length);
     end = last;
   }
   const counted = counts.reduce((sum, { count }) => sum + count, 0);
-  expect(counted).toBe(matching.filter((event) => occurredOf(event) <= cut(length)).length);
+  expect(counted).toBe(matching.filter((event) => occurredOf(event) <= endOfUnit(length)).length);
 }
 
-/** The end of the unit that noon lies in: noon itself begins a second, a minute and an hour, and lies in a Sunday. */
-function cut(length: Micros): Micros {
+/** The end of the unit that contains noon, which starts a second, a minute and an hour, and is in the middle of a day. */
+function endOfUnit(length: Micros): Micros {
   return length < day ? noon + length - 1 : noon + day / 2 - 1;
 }

@@ -1,4 +1,4 @@
-/** The databases that the history runs on: an SQLite file, and a private PostgreSQL where its server is installed. */
+/** The databases that can hold a history: an SQLite file, and a private PostgreSQL if its server is installed. */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -9,9 +9,9 @@ import type { HistoryOptions } from "../../src/history/history.ts";
 import { freePort } from "../support/free-port.ts";
 
 export interface TestDatabase {
-  /** Options for one workspace in it. */
+  /** Options that open one workspace of this database. */
   options(workspace: string): HistoryOptions;
-  /** Ends the server, if it has one, in mid-work; `restart` brings it back on the same port and files. */
+  /** Stops the server, if there is one, in the middle of its work; `restartServer` starts it on the same port and files. */
   stopServer?(): Promise<void>;
   restartServer?(): Promise<void>;
   remove(): Promise<void>;
@@ -19,7 +19,7 @@ export interface TestDatabase {
 
 export interface DatabaseKind {
   readonly name: "SQLite" | "PostgreSQL";
-  /** Why it cannot be tested here, or null. */
+  /** Why it cannot be tested on this machine, or null. */
   readonly missing: string | null;
   start(): Promise<TestDatabase>;
 }
@@ -45,25 +45,23 @@ export const databaseKinds: readonly DatabaseKind[] = [
   },
   {
     name: "PostgreSQL",
-    missing: hasServer
-      ? null
-      : `there is no server below ${installed}; on Debian: apt-get install postgresql`,
+    missing: hasServer ? null : `no server in ${installed}; on Debian: apt-get install postgresql`,
     start: startPostgres,
   },
 ];
 
 async function startPostgres(): Promise<TestDatabase> {
   const directory = mkdtempSync(join(tmpdir(), "tripline-postgres-"));
-  const asUser: string[] = [];
-  // PostgreSQL refuses to run as root; Debian's package brings a user for it.
+  const userCommand: string[] = [];
+  // PostgreSQL refuses to run as root. Debian's package creates a user for it.
   if (process.getuid?.() === 0) {
     const [uid, gid] = ["-u", "-g"].map((flag) => Number(execFileSync("id", [flag, "postgres"])));
     chownSync(directory, uid ?? 0, gid ?? 0);
-    asUser.push("setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups");
+    userCommand.push("setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups");
   }
   const command = (name: string, ...rest: string[]): [string, string[]] => {
-    const [file = "", ...words] = [...asUser, join(binaries ?? "", name), ...rest];
-    return [file, words];
+    const [file = "", ...args] = [...userCommand, join(binaries ?? "", name), ...rest];
+    return [file, args];
   };
   const files = join(directory, "data");
   const initialized = ["-D", files, "-U", "tripline", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
@@ -111,7 +109,7 @@ async function startPostgres(): Promise<TestDatabase> {
   };
 }
 
-/** Resolves once the server answers a query; rejects with what it printed if it ends before. */
+/** Resolves once a client can connect; rejects with what the server printed if it ends before that. */
 function untilReady(server: ChildProcess, url: string): Promise<void> {
   let printed = "";
   return new Promise((resolve, reject) => {
@@ -126,7 +124,7 @@ function untilReady(server: ChildProcess, url: string): Promise<void> {
       const client = new pg.Client({ connectionString: url });
       try {
         await client.connect();
-        // Gone before anybody may stop the server: what a client throws while it leaves, nobody would catch.
+        // Disconnect before a test may stop the server: nothing would catch an error that the client raises later.
         await client.end();
         resolve();
       } catch (error) {

@@ -5,7 +5,7 @@ import { matchesFilter } from "../../src/history/matches.ts";
 import { parseTextQuery } from "../../src/history/text-query.ts";
 import { event, filter, noon } from "./greenhouse.ts";
 
-describe("a filter as clients write it", () => {
+describe("a filter from a client", () => {
   test.each([
     [{ ocurred: {} }, "unrecognized_keys", []],
     [{ occurred: { from: "2026-03-01T00:00:00Z" } }, "unrecognized_keys", ["occurred"]],
@@ -27,7 +27,7 @@ describe("a filter as clients write it", () => {
     [{ resource: { distinct: "yes" } }, "invalid_type", ["resource", "distinct"]],
     [{ order: "asc" }, "invalid_value", ["order"]],
     [{ text: { query: "🌱".repeat(201) } }, "custom", ["text", "query"]],
-  ])("is refused, with the place of the mistake: %j", (written, code, path) => {
+  ])("%j is rejected with the place of the mistake", (written, code, path) => {
     const { error } = EventFilterSchema.safeParse(written);
     expect(error?.issues).toHaveLength(1);
     expect(error?.issues[0]).toMatchObject({ code, path });
@@ -43,11 +43,11 @@ describe("a filter as clients write it", () => {
     ]);
   });
 
-  test("may have 200 characters of text, however many code units that is", () => {
+  test("may have a text query of 200 characters, however many code units that is", () => {
     expect(EventFilterSchema.safeParse({ text: { query: "🌱".repeat(200) } }).success).toBe(true);
   });
 
-  // Prefect's client sends every part that was not set as null.
+  // Prefect's client sends null for every part that is not set.
   test("means the same with nulls and empty lists as without them", () => {
     const nulls = {
       occurred: { since: null, until: null },
@@ -64,18 +64,18 @@ describe("a filter as clients write it", () => {
     expect(filter(absent)).toEqual(filter({}));
   });
 
-  test("looks back to the start of the day 180 days ago, and up to the moment it was read", () => {
+  test("covers the time from the start of the day 180 days ago until the request, unless it says otherwise", () => {
     const { since, until } = filter({}, noon + 123_456);
     expect([since, until].map(formatTime)).toEqual(["2025-09-02T00:00:00Z", "2026-03-01T12:00:00.123456Z"]);
   });
 
-  test("survives a page token", () => {
+  test("is unchanged by JSON, as in a page token", () => {
     const { resource, ...rest } = filter({ resource: { labels: { zone: [] } }, text: { query: '+"a b"' } });
     expect(JSON.parse(JSON.stringify({ resource, ...rest }))).toEqual({ resource, ...rest });
   });
 });
 
-describe("a text query", () => {
+describe("the text query", () => {
   test.each([
     ["pump vent", { any: ["pump", "vent"] }],
     ["-pump !vent +Zone", { none: ["pump", "vent"], all: ["zone"] }],
@@ -88,12 +88,12 @@ describe("a text query", () => {
     ["--x", { none: ["-x"] }],
     ['half"word" x', { any: ['half"word"', "x"] }],
     ["well-known", { any: ["well-known"] }],
-  ])("%s", (query, terms) => {
+  ])("%s is split into %j", (query, terms) => {
     expect(parseTextQuery(query)).toEqual({ any: [], all: [], none: [], ...terms });
   });
 });
 
-// The cases of the specification by hand; that SQL agrees is shown in agreement.test.ts.
+// The cases of the specification, by hand. agreement.test.ts tests that SQL gives the same answers.
 describe("an event", () => {
   const zone = (id: string, labels: Record<string, string> = {}) => ({
     "prefect.resource.id": id,
@@ -106,7 +106,7 @@ describe("an event", () => {
     resource: { "prefect.resource.id": "pump.1", hello: "world", empty: "" },
     related: [
       zone("zone.north", { light: "sun" }),
-      { ...zone("zone.south"), "prefect.resource.role": "neighbour" },
+      { ...zone("zone.south"), "prefect.resource.role": "neighbor" },
     ],
     payload: { note: "Drip 50%", nested: { depth: 3 } },
   });
@@ -117,7 +117,7 @@ describe("an event", () => {
     [{ occurred: { until: "2026-03-01T11:00:00Z" } }, false],
     [{ event: { prefix: ["pump."], name: ["pump.started", "x"] } }, true],
     [{ event: { prefix: ["vent."], name: ["pump.started"] } }, false],
-    [{ event: { prefix: ["pump*"] } }, false], // prefixes are plain
+    [{ event: { prefix: ["pump*"] } }, false], // prefixes have no wildcards
     [{ event: { exclude_prefix: ["pump."] } }, false],
     [{ event: { exclude_name: ["pump.stopped"] } }, true],
     [{ resource: { id: ["pump.1"], id_prefix: ["vent"] } }, false],
@@ -128,10 +128,10 @@ describe("an event", () => {
     [{ resource: { labels: {} } }, true],
     [{ resource: { labels: { "prefect.resource.id": "pump.*" } } }, true],
     [{ resource: { labels: { empty: "*" } } }, true],
-    [{ related: { id: ["pump.1"] } }, false], // never the primary one
-    [{ related: { id: ["zone.south"], role: ["zone"] } }, false], // by one and the same
+    [{ related: { id: ["pump.1"] } }, false], // related never means the primary resource
+    [{ related: { id: ["zone.south"], role: ["zone"] } }, false], // one resource must meet both criteria
     [{ related: [{ id: ["zone.south"] }, { role: ["zone"] }] }, true],
-    [{ related: { resources_in_roles: [["zone.south", "neighbour"]] } }, true],
+    [{ related: { resources_in_roles: [["zone.south", "neighbor"]] } }, true],
     [{ related: { resources_in_roles: [["zone.south", "zone"]] } }, false],
     [{ related: [{}] }, true],
     [{ any_resource: { id: ["pump.1"] } }, true],
@@ -140,17 +140,17 @@ describe("an event", () => {
     [{ any_resource: [{ id: ["pump.1"] }, { labels: { light: "s*" } }] }, true],
     [{ id: { id: [pump.id.toUpperCase()] } }, true],
     [{ text: { query: "WORLD" } }, true],
-    [{ text: { query: "hello" } }, false], // a label's name is not looked at
+    [{ text: { query: "hello" } }, false], // label names are not searched
     [{ text: { query: "drip -50%" } }, false],
     [{ text: { query: '+"drip 50%" absent' } }, false],
     [{ text: { query: '+"drip 50%" absent zone.s' } }, true],
     [{ text: { query: '"\\"depth\\":3"' } }, true],
     [{ resource: { distinct: true }, order: "ASC" }, true],
-  ])("under %j: %s", (written, matches) => {
+  ])("matches the filter %j: %s", (written, matches) => {
     expect(matchesFilter(filter(written), pump)).toBe(matches);
   });
 
-  test("dated in the future is found only with an explicit until", () => {
+  test("with a time in the future is found only with an explicit until", () => {
     const early = event({ occurred: "2026-03-01T12:00:01Z" }, noon);
     expect(matchesFilter(filter({}, noon), early)).toBe(false);
     expect(matchesFilter(filter({ occurred: { until: "2026-03-02T00:00:00Z" } }, noon), early)).toBe(true);

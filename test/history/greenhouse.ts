@@ -1,4 +1,4 @@
-/** Events and filters of a little greenhouse, plain ones and ones drawn at random. */
+/** Events and filters of a small greenhouse: fixed ones and random ones. */
 
 import { randomUUID } from "node:crypto";
 import type { EventEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
@@ -7,7 +7,7 @@ import { formatTime, type Micros, minute, parseTime, second } from "../../src/co
 import { type EventFilter, EventFilterSchema, resolveFilter } from "../../src/history/filter.ts";
 import fc from "../support/fast-check.ts";
 
-/** Sunday noon: all times here are near it. */
+/** Noon on a Sunday. All times here are near it. */
 export const noon: Micros = parseTime("2026-03-01T12:00:00Z") ?? 0;
 
 export function wireEvent(fields: Partial<WireEvent> = {}): WireEvent {
@@ -27,7 +27,7 @@ export function event(fields: Partial<WireEvent> = {}, received: Micros = noon):
   return eventOf(wireEvent(fields), received);
 }
 
-/** Log entries for the events, at positions that follow each other from `first` on. */
+/** Log entries for the events, at successive positions that start with `first`. */
 function entriesOf(events: readonly Event[], first = 1): EventEntry[] {
   return events.map((event, index) => ({
     kind: "event",
@@ -37,7 +37,7 @@ function entriesOf(events: readonly Event[], first = 1): EventEntry[] {
   }));
 }
 
-/** The stretch of the log that holds these events right after `after` (all in the log's first millisecond). */
+/** The stretch of the log that contains these events right after `after`, all in the log's first millisecond. */
 export function stretchOf(events: readonly Event[], after: LogPosition = "0-0") {
   const entries = entriesOf(events, Number(after.split("-")[1]) + 1);
   return { after, position: entries.at(-1)?.position ?? after, entries };
@@ -47,11 +47,11 @@ export function filter(written: unknown = {}, now: Micros = noon): EventFilter {
   return resolveFilter(EventFilterSchema.parse(written), now);
 }
 
-// Drawn from few values, so that filters often hit; and from values that databases like to get wrong: wildcards of
-// LIKE, quotes, NUL, half a surrogate pair, the last code point, letters whose case is special, texts beyond what an
-// index holds.
+// Drawn from few values, so that filters often match, and from values that databases tend to get wrong: wildcards of
+// LIKE, quotes, NUL, half a surrogate pair, the last code point, letters with unusual case rules, texts that are longer
+// than an index allows.
 const long = "x".repeat(100);
-// `pump/` is the first text after all that begin with `pump.`.
+// `pump/` sorts right after every text that begins with `pump.`.
 const oddTexts = [
   "pump/1",
   "%",
@@ -102,18 +102,18 @@ function withLabels(required: Record<string, fc.Arbitrary<string>>) {
   return fc
     .tuple(fc.record(required), fc.array(fc.tuple(label, value), { maxLength: 3 }))
     .map(([required, extra]): Record<string, string> => {
-      // `fromEntries` makes `__proto__` a label like any other.
+      // `fromEntries` makes `__proto__` an ordinary label.
       return Object.fromEntries([...Object.entries(required), ...extra]);
     });
 }
 
-// A minute either way, in steps that make ties and edges likely; the odd one far from now.
+// Within a minute of noon, in steps that make ties and edges likely; sometimes far away.
 const offset = fc.oneof(
   { weight: 9, arbitrary: fc.integer({ min: -6, max: 6 }).map((steps) => steps * 10 * second) },
   { weight: 1, arbitrary: fc.constantFrom(1, -1, -minute * 60 * 24 * 200, minute * 60 * 24 * 400_000) },
 );
 
-// After it has seen a key that ends in a backslash, Node's own JSON.parse misreads other keys: nodejs/node#63785.
+// Node's JSON.parse misreads other keys after a key that ends in a backslash: nodejs/node#63785.
 const payloadKey = value.filter((key) => !key.endsWith("\\"));
 
 const wire: fc.Arbitrary<WireEvent> = fc.record({
@@ -146,10 +146,10 @@ const pattern = fc.oneof(
     .map(([negation, parts]) => negation + parts.join("")),
 );
 
-// fast-check's `freq` is how rare null is: 2 makes it half of all, and 1 would make it all.
+// `freq: 2` makes half of the values null.
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { freq: 2, nil: undefined });
 const list = <T>(arbitrary: fc.Arbitrary<T>) => fc.array(arbitrary, { maxLength: 3 });
-/** A few of the criteria; others left out or null. */
+/** Some of the criteria; the others are null or missing. */
 const someOf = (criteria: Record<string, fc.Arbitrary<unknown>>) =>
   fc.record(
     Object.fromEntries(
@@ -177,7 +177,7 @@ const occurred = fc.record({ since: offset, until: offset }).map(({ since, until
 }));
 const wide = { since: "0001-01-01T00:00:00Z", until: "9999-12-31T00:00:00Z" };
 
-/** Filters over all criteria. Each holds one or two of them, so that something is found. */
+/** Filters that together use all criteria. Each has one or two, so that it finds something. */
 export const someFilter = fc
   .tuple(
     fc.record({

@@ -17,7 +17,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
   }
   let database: TestDatabase;
   let shared: History;
-  let workspaces = 0;
+  let workspaceCount = 0;
   beforeAll(async () => {
     database = await start();
     shared = await openHistory(database.options("shared"));
@@ -27,8 +27,8 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     await database.remove();
   });
   const emptyHistory = () => {
-    workspaces += 1;
-    return shared.inWorkspace(`workspace ${workspaces}`);
+    workspaceCount += 1;
+    return shared.inWorkspace(`workspace ${workspaceCount}`);
   };
   const historyOf = async (...events: Event[]) => {
     const history = await emptyHistory();
@@ -40,7 +40,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     return events.map(({ id }) => id);
   };
 
-  test("returns events as they were sent, whatever texts they contain", async () => {
+  test("returns events exactly as they were sent, whatever texts they contain", async () => {
     await fc.assert(
       fc.asyncProperty(someEvents, async (events) => {
         const history = await historyOf(...events);
@@ -53,7 +53,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     );
   });
 
-  test("accepts labels, names and prefixes that are much longer than the indexes", async () => {
+  test("accepts labels, names and prefixes that are much longer than an index allows", async () => {
     const long = "🌱".repeat(5_000);
     const pump = event({
       event: "n".repeat(1_024),
@@ -69,7 +69,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     expect(await ids(history, { event: { prefix: ["n".repeat(1_000)] } })).toEqual([pump.id]);
   });
 
-  test("records an event's id once, in one stretch and across stretches", async () => {
+  test("records an event once, even if a stretch or a later one repeats its id", async () => {
     const first = event({ payload: { attempt: 1 } });
     const again: Event = { ...first, wire: { ...first.wire, payload: { attempt: 2 } } };
     const history = await emptyHistory();
@@ -87,11 +87,11 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     expect(await history.recordedPosition()).toBe("1-1");
   });
 
-  // Both recorders read the same stretch; only one may write it, and the other must not fail for it.
+  // Both recorders read the same stretch. Only one may write it, and the other must not fail.
   test("lets one of two concurrent recorders win", async () => {
     const history = await emptyHistory();
     const stretch = stretchOf([event(), event()]);
-    const other = await openHistory(database.options(`workspace ${workspaces}`));
+    const other = await openHistory(database.options(`workspace ${workspaceCount}`));
     const results = await Promise.all([history.record(stretch), other.record(stretch)]);
     await other.close();
     expect(results.toSorted()).toEqual([2, null].toSorted());
@@ -100,8 +100,8 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
 
   test("writes all of a stretch or nothing", async () => {
     const history = await emptyHistory();
-    const broken = { ...event(), received: Number.NaN };
-    await expect(history.record(stretchOf([event(), broken]))).rejects.toThrow();
+    const invalid = { ...event(), received: Number.NaN };
+    await expect(history.record(stretchOf([event(), invalid]))).rejects.toThrow();
     expect(await history.recordedPosition()).toBe("0-0");
     expect((await history.queryEvents(everything, { limit: 0 })).total).toBe(0);
   });
@@ -130,7 +130,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     expect(await idsByPrefix("abcda")).toEqual([]);
   });
 
-  test("does not shift pages when events arrive in between", async () => {
+  test("does not shift pages when events arrive between two requests", async () => {
     const [first, second, third] = [event(), event(), event()];
     const history = await historyOf(first, second, third);
     const page = await history.queryEvents(filter(), { limit: 2 });
@@ -143,14 +143,14 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
   test("remembers everything when it is opened again", async () => {
     const pump = event();
     const history = await historyOf(pump);
-    const again = await openHistory(database.options(`workspace ${workspaces}`));
+    const again = await openHistory(database.options(`workspace ${workspaceCount}`));
     expect(await ids(again)).toEqual([pump.id]);
     expect(await again.recordedPosition()).toBe(await history.recordedPosition());
     await again.close();
   });
 
   describe("counting", () => {
-    const at = (occurred: Micros, name = "pump.started", labels: Record<string, string> = {}) =>
+    const eventAt = (occurred: Micros, name = "pump.started", labels: Record<string, string> = {}) =>
       event({
         occurred: formatTime(occurred),
         event: name,
@@ -159,13 +159,13 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     const within = (since: Micros, until: Micros) =>
       filter({ occurred: { since: formatTime(since), until: formatTime(until) } });
 
-    test("returns every time bucket, aligned to Monday, 2024-04-01", async () => {
-      const history = await historyOf(at(noon), at(noon + second), at(noon + 4 * hour));
+    test("returns every time bucket, counted from Monday, 2024-04-01", async () => {
+      const history = await historyOf(eventAt(noon), eventAt(noon + second), eventAt(noon + 4 * hour));
       const range = within(noon - hour, noon + 5 * hour);
       const now = noon + day;
       const counts = await history.countBy("time", range, { unit: "hour", interval: 2.5, now });
       expect(counts).toEqual([
-        // That Monday was 16,785 hours before the first of them: 6,714 times two and a half.
+        // That Monday was 16,785 hours before the first bucket: 6,714 times two and a half.
         bucket(0, "2026-03-01T09:00:00", "2026-03-01T11:29:59.999999Z", 0),
         bucket(1, "2026-03-01T11:30:00", "2026-03-01T13:59:59.999999Z", 2),
         bucket(2, "2026-03-01T14:00:00", "2026-03-01T16:29:59.999999Z", 1),
@@ -174,7 +174,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     });
 
     test("lists a bucket that starts exactly at the end only if it has an event", async () => {
-      const history = await historyOf(at(noon));
+      const history = await historyOf(eventAt(noon));
       const options = { unit: "hour", interval: 1, now: noon + day } as const;
       const counts = await history.countBy("time", within(noon - hour, noon), options);
       expect(counts.map(({ count }) => count)).toEqual([0, 1]);
@@ -182,8 +182,8 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       expect(without.map(({ count }) => count)).toEqual([0]);
     });
 
-    test("cuts an until in the future to the end of the current unit", async () => {
-      const history = await historyOf(at(noon));
+    test("ends with the current unit if until is in the future", async () => {
+      const history = await historyOf(eventAt(noon));
       const range = within(noon - hour, noon + 400 * day);
       const hours = await history.countBy("time", range, { unit: "hour", interval: 1, now: noon + second });
       expect(hours.map(({ label }) => label)).toEqual([
@@ -192,8 +192,8 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       ]);
     });
 
-    test("counts by day whatever the unit is", async () => {
-      const history = await historyOf(at(noon), at(noon - day));
+    test("by day ignores the unit", async () => {
+      const history = await historyOf(eventAt(noon), eventAt(noon - day));
       const options = { unit: "hour", interval: 1, now: noon } as const;
       const counts = await history.countBy("day", within(noon - day, noon), options);
       expect(counts.map(({ label, count }) => [label, count])).toEqual([
@@ -202,14 +202,14 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       ]);
     });
 
-    test("has no buckets if since is after until", async () => {
-      const history = await historyOf(at(noon));
+    test("returns no buckets if since is after until", async () => {
+      const history = await historyOf(eventAt(noon));
       const options = { unit: "hour", interval: 1, now: noon } as const;
       expect(await history.countBy("time", within(noon, noon - hour), options)).toEqual([]);
     });
 
     test.each(["day", "time", "event", "resource"] as const)(
-      "refuses too many buckets by %s",
+      "by %s rejects too many buckets",
       async (countable) => {
         const history = await emptyHistory();
         const tooMany = history.countBy(countable, within(noon - 10 * day, noon), {
@@ -236,10 +236,10 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
 
     test("groups by event name, most frequent first, ties in order of name", async () => {
       const history = await historyOf(
-        at(noon - 3, "vent.opened"),
-        at(noon - 2, "pump.started"),
-        at(noon - 1, "vent.opened"),
-        at(noon, "Pump.started"),
+        eventAt(noon - 3, "vent.opened"),
+        eventAt(noon - 2, "pump.started"),
+        eventAt(noon - 1, "vent.opened"),
+        eventAt(noon, "Pump.started"),
       );
       const counts = await history.countBy("event", filter(), { unit: "day", interval: 1, now: noon });
       expect(counts.map(({ value, label, count }) => [value, label, count])).toEqual([
@@ -252,9 +252,9 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
 
     test("names a resource as its latest event does", async () => {
       const history = await historyOf(
-        at(noon, "x", { "prefect.name": "Dripper" }),
-        at(noon - 1, "x", { "prefect.resource.name": "Old name" }),
-        at(noon - 2, "x"),
+        eventAt(noon, "x", { "prefect.name": "Dripper" }),
+        eventAt(noon - 1, "x", { "prefect.resource.name": "Old name" }),
+        eventAt(noon - 2, "x"),
       );
       const counts = await history.countBy("resource", filter(), { unit: "day", interval: 1, now: noon });
       expect(counts).toEqual([
@@ -273,7 +273,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     const aged = (received: Micros, id: string) =>
       event({ resource: { "prefect.resource.id": id }, event: `${id}.started` }, received);
 
-    test("forgets by age what was received before", async () => {
+    test("deletes events that were received before the maximum age", async () => {
       const [old, young] = [aged(noon - hour, "pump.1"), aged(noon, "pump.2")];
       const history = await historyOf(old, young);
       expect(await history.prune({ maxAgeMs: hour / millisecond }, noon)).toBe(0);
@@ -281,14 +281,14 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       expect(await ids(history)).toEqual([young.id]);
     });
 
-    // Names and resources are stored once for all events that they have part in, in whatever part.
-    test.each(["as its own", "as a related one"])(
-      "keeps the resource of an event that has it %s",
-      async (part) => {
-        const resource = { "prefect.resource.id": "pump.1", "prefect.resource.role": "neighbour" };
+    // A resource is stored once for all events that refer to it, as their own resource or as a related one.
+    test.each(["its own resource", "a related resource"])(
+      "keeps a resource while a remaining event has it as %s",
+      async (use) => {
+        const resource = { "prefect.resource.id": "pump.1", "prefect.resource.role": "neighbor" };
         const old = event({ resource, related: [resource] }, noon - hour);
         const kept =
-          part === "as its own"
+          use === "its own resource"
             ? event({ resource })
             : event({ resource: { "prefect.resource.id": "vent.1" }, related: [resource] });
         const history = await historyOf(old, kept);
@@ -296,13 +296,13 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
         expect(await history.prune({ maxRows: 1 }, noon)).toBe(1);
         expect(await ids(history, sought)).toEqual([kept.id]);
         expect(await history.prune({ maxRows: 0 }, noon)).toBe(1);
-        const anew = event({ resource });
-        await history.record(stretchOf([anew], "1-2"));
-        expect(await ids(history, sought)).toEqual([anew.id]);
+        const later = event({ resource });
+        await history.record(stretchOf([later], "1-2"));
+        expect(await ids(history, sought)).toEqual([later.id]);
       },
     );
 
-    test("keeps at most a given number of events, over any number of transactions", async () => {
+    test("keeps at most a given number of events, even if that takes several transactions", async () => {
       const events = Array.from({ length: 1_300 }, (_, index) => aged(noon + index, `pump.${index % 7}`));
       const history = await historyOf(...events);
       expect(await history.prune({ maxRows: 50 }, noon)).toBe(1_250);
@@ -319,20 +319,20 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       const kilobyte = (id: string) =>
         event({ resource: { "prefect.resource.id": id }, payload: { note: "x".repeat(1_000) } });
       const history = await historyOf(...Array.from({ length: 20 }, (_, index) => kilobyte(`pump.${index}`)));
-      const forgotten = await history.prune({ maxBytes: 20_000 }, noon);
-      expect(forgotten).toBeGreaterThan(10);
-      expect(forgotten).toBeLessThan(16);
+      const deletedCount = await history.prune({ maxBytes: 20_000 }, noon);
+      expect(deletedCount).toBeGreaterThan(10);
+      expect(deletedCount).toBeLessThan(16);
       expect(await history.prune({ maxBytes: 20_000 }, noon)).toBe(0);
     });
 
-    test("stops between two transactions when asked to", async () => {
+    test("stops between two transactions on request", async () => {
       const history = await historyOf(...Array.from({ length: 1_200 }, () => event()));
       expect(await history.prune({ maxRows: 0 }, noon, () => true)).toBe(500);
     });
   });
 
-  // The client library tells of a lost connection by an event; unheard, it would end the process.
-  test("survives a server that ends in the middle of its transactions", async (context) => {
+  // The client library reports a lost connection as an event. Without a listener it would end the process.
+  test("survives a server that stops in the middle of its transactions", async (context) => {
     if (database.stopServer === undefined) return context.skip("SQLite has no server to stop");
     const history = await emptyHistory();
     const recording = Array.from({ length: 20 }, (_, index) => {
@@ -345,7 +345,7 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       if (result.status === "rejected") expect(result.reason).toBeInstanceOf(HistoryUnavailable);
     }
     await database.restartServer?.();
-    // All of the stretch or nothing.
+    // Either all of the stretch is there or nothing.
     const { total } = await history.queryEvents(everything, { limit: 0 });
     expect(total).toBe((await history.recordedPosition()) === "0-0" ? 0 : 50);
   });

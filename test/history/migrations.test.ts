@@ -1,4 +1,4 @@
-/** The tables of the history: created, upgraded from what an older version made, and left alone by an older one. */
+/** The tables of the history: how they are created and upgraded, and that an older version does not touch newer ones. */
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -21,7 +21,7 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
   });
   afterEach(() => database.remove());
 
-  /** Runs SQL past the program. @returns the rows of its last statement */
+  /** Runs SQL directly on the database. @returns the rows of its last statement */
   async function execute(sql: string): Promise<unknown[]> {
     const options = database.options("greenhouse");
     if ("path" in options) {
@@ -62,7 +62,7 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
     }
   };
 
-  test("of version 0.1 are taken over with their events, and can be written to", async () => {
+  test("of version 0.1 are upgraded with their events, and can be written to", async () => {
     const file = new URL(
       `version-1/${name.toLowerCase().replace("postgresql", "postgres")}.sql`,
       import.meta.url,
@@ -101,9 +101,9 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
     );
   });
 
-  // Half a migration could be neither repeated nor undone.
-  test("stay as they were when a migration fails half-way", async () => {
-    // In the way of the last tables, not of the first ones.
+  // Half a migration could be neither repeated nor rolled back.
+  test("stay as they were when a migration fails halfway", async () => {
+    // Collides with one of the last tables, not with the first ones.
     if (name === "PostgreSQL") await execute("create schema tripline; set search_path to tripline");
     await execute(`create table ${name === "PostgreSQL" ? "tripline." : ""}related (a integer)`);
     await expect(openHistory(database.options("greenhouse"))).rejects.toThrow(/related/);

@@ -60,13 +60,13 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
   };
   const recorded = async (): Promise<ReceivedEvent[]> => {
     const events: ReceivedEvent[] = [];
-    const always = { since: "0001-01-01T00:00:00Z", until: "9999-01-01T00:00:00Z" };
-    for await (const event of history.eachEvent(filter({ occurred: always, order: "ASC" })))
+    const allTime = { since: "0001-01-01T00:00:00Z", until: "9999-01-01T00:00:00Z" };
+    for await (const event of history.eachEvent(filter({ occurred: allTime, order: "ASC" })))
       events.push(event);
     return events;
   };
 
-  test("copies the entries in the log and those that arrive later, in order", async () => {
+  test("records the events in the log and those that arrive later, in order", async () => {
     const events = Array.from({ length: 25 }, () => wireEvent());
     await log.appendEvents(events.slice(0, 20).map((event) => ({ event })));
     startRecorder({ batchSize: 7 });
@@ -75,7 +75,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     expect((await recorded()).map(({ id }) => id)).toEqual(events.map(({ id }) => id));
   });
 
-  test("continues where it was after a restart, and records nothing twice", async () => {
+  test("continues after a restart where it stopped, and records nothing twice", async () => {
     const first = startRecorder({ batchSize: 3 });
     const before = await append(10);
     await untilRecorded(before.at(-1)?.position);
@@ -86,7 +86,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     expect(await recorded()).toHaveLength(20);
   });
 
-  test("can run next to another recorder of the same workspace", async () => {
+  test("can run beside another recorder of the same workspace", async () => {
     const errors: unknown[] = [];
     const onError = (error: unknown) => errors.push(error);
     startRecorder({ batchSize: 2, onError });
@@ -98,31 +98,31 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     expect(errors).toEqual([]);
   });
 
-  test("continues from where another recorder has moved the cursor in the meantime", async () => {
+  test("continues at the cursor if another recorder has moved it in the meantime", async () => {
     const [first, second] = [wireEvent(), wireEvent()];
     await log.appendEvents([{ event: first }]);
-    const overtaken = {
-      // What is read is out of date when it is written: someone else has just recorded the first entry.
+    const overtakenLog = {
+      // The batch is out of date when it is written: another recorder has just recorded the first entry.
       readBatch: vi.fn<Log["readBatch"]>(async (after, options) => {
         const batch = await log.readBatch(after, options);
-        if (overtaken.readBatch.mock.calls.length > 1) return batch;
+        if (overtakenLog.readBatch.mock.calls.length > 1) return batch;
         await history.record({ after, position: batch.position, entries: batch.entries });
         await log.appendEvents([{ event: second }]);
         return log.readBatch(after, options);
       }),
     };
-    const recorder = new Recorder(history, overtaken, { blockMs: 100 });
+    const recorder = new Recorder(history, overtakenLog, { blockMs: 100 });
     recorder.start();
-    await vi.waitFor(() => expect(overtaken.readBatch.mock.calls.length).toBeGreaterThan(1), 20_000);
+    await vi.waitFor(() => expect(overtakenLog.readBatch.mock.calls.length).toBeGreaterThan(1), 20_000);
     await untilRecorded(await log.lastPosition());
     await recorder.stop();
     expect((await recorded()).map(({ id }) => id)).toEqual([first.id, second.id]);
   });
 
-  // Were the cursor left before it, the same entry would be read for ever.
+  // If the cursor did not move past it, the recorder would read the same entry forever.
   test("skips an entry that cannot be read", async () => {
     await append(1);
-    const broken = await redis.xadd(
+    const malformed = await redis.xadd(
       `tl:{greenhouse${workspaceCount}}:log`,
       "*",
       "kind",
@@ -131,7 +131,7 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
       "{",
     );
     startRecorder();
-    await untilRecorded(broken ?? undefined);
+    await untilRecorded(malformed ?? undefined);
     expect(await recorded()).toHaveLength(1);
   });
 

@@ -1,4 +1,4 @@
-/** What is SQLite's own: how its connections are set up, and that they wait for each other. */
+/** What only SQLite does: how its connections are set up, that they wait for each other, and how it frees space. */
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -37,36 +37,36 @@ async function numbersOf(db: Any, query: string): Promise<unknown[]> {
   return (await sql.raw<Record<string, unknown>>(query).execute(db)).rows.flatMap(Object.values);
 }
 
-// A transaction that only begins to write after it has read fails at once when another one has written in between.
-test("a transaction that reads first can still write: no other writes in between", async () => {
-  const [one, two] = [open(), open()];
-  await sql`create table numbers (number integer)`.execute(one);
-  await numbersOf(two, "select 1"); // its thread has started
+// In SQLite a transaction that reads and then writes fails at once if another transaction wrote in between.
+test("a transaction that reads first can still write, because no other transaction writes in between", async () => {
+  const [first, second] = [open(), open()];
+  await sql`create table numbers (number integer)`.execute(first);
+  await numbersOf(second, "select 1"); // now its thread has started
   let other: Promise<unknown> = Promise.resolve();
-  await one.transaction().execute(async (db) => {
+  await first.transaction().execute(async (db) => {
     await numbersOf(db as unknown as Any, "select count(*) from numbers");
-    other = two.transaction().execute((later) => sql`insert into numbers values (2)`.execute(later));
-    // The other one has its chance; that it does not take it cannot be awaited.
+    other = second.transaction().execute((later) => sql`insert into numbers values (2)`.execute(later));
+    // Gives the other transaction a chance to write. That it does not write cannot be awaited.
     await Promise.race([other, new Promise((resolve) => setTimeout(resolve, 500))]);
     await sql`insert into numbers values (1)`.execute(db);
   });
   await other;
-  expect(await numbersOf(one, "select number from numbers order by rowid")).toEqual([1, 2]);
+  expect(await numbersOf(first, "select number from numbers order by rowid")).toEqual([1, 2]);
 });
 
-test("connections are durable, limited in memory, and wait for locks; the one for queries cannot write", async () => {
+test("connections are durable, use limited memory and wait for locks, and the one for queries cannot write", async () => {
   const [writer, reader] = [open(), open(true)];
   const pragma = async (db: Any, name: string) => (await numbersOf(db, `pragma ${name}`))[0];
   for (const db of [writer, reader]) {
     expect(await pragma(db, "journal_mode")).toBe("wal");
-    expect(await pragma(db, "synchronous")).toBe(2); // full: the log is trimmed up to what is recorded
+    expect(await pragma(db, "synchronous")).toBe(2); // full: the log is trimmed as soon as events are recorded here
     expect(await pragma(db, "cache_size")).toBe(-65_536);
     expect(await pragma(db, "busy_timeout")).toBe(10_000);
   }
   await expect(sql`create table numbers (number integer)`.execute(reader)).rejects.toThrow(/readonly/);
 });
 
-test("a bounded cache makes each value once, and drops the oldest when it is full", () => {
+test("a bounded cache computes each value once, and drops the oldest when it is full", () => {
   const dropped: string[] = [];
   const cache = new BoundedCache<string>(2, (value) => dropped.push(value));
   const made: string[] = [];
@@ -105,23 +105,23 @@ describe("pruning", () => {
   test("deletes exactly the names, resources and labels that nothing refers to", async () => {
     const history = await openHistory({ path: path(), workspace: "greenhouse" });
     const related = [{ "prefect.resource.id": "vent.1", "prefect.resource.role": "neighbor" }];
-    const gone = event({ event: "pump.stopped", resource: { "prefect.resource.id": "pump.2" }, related });
+    const pruned = event({ event: "pump.stopped", resource: { "prefect.resource.id": "pump.2" }, related });
     await history.record(
-      stretchOf([gone, event({ event: "pump.started" }), event({ event: "pump.started" })]),
+      stretchOf([pruned, event({ event: "pump.started" }), event({ event: "pump.started" })]),
     );
     const db = open(true);
     expect(Object.fromEntries(await counts(db))).toMatchObject({ events: 3, names: 2, resources: 3 });
 
     expect(await history.prune({ maxRows: 2 }, noon)).toBe(1);
-    const one = { events: 2, related: 0, names: 1, resources: 1, labels: 1 };
-    expect(Object.fromEntries(await counts(db))).toEqual(one);
+    const afterFirst = { events: 2, related: 0, names: 1, resources: 1, labels: 1 };
+    expect(Object.fromEntries(await counts(db))).toEqual(afterFirst);
     expect(await history.prune({ maxRows: 0 }, noon)).toBe(2);
-    const none = { events: 0, related: 0, names: 0, resources: 0, labels: 0 };
-    expect(Object.fromEntries(await counts(db))).toEqual(none);
+    const afterSecond = { events: 0, related: 0, names: 0, resources: 0, labels: 0 };
+    expect(Object.fromEntries(await counts(db))).toEqual(afterSecond);
     await history.close();
   });
 
-  // The room would stay the database's own for good, and a bound on its size would be a bound on paper.
+  // Otherwise the file would never shrink, and a limit on its size would have no effect.
   test("returns the space to the file system", async () => {
     const history = await openHistory({ path: path(), workspace: "greenhouse" });
     const large = Array.from({ length: 600 }, () => event({ payload: { text: "x".repeat(5_000) } }));
