@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import type { AutomationView, Delivery, ReceivedEvent } from "../../src/client/index.ts";
-import { answer, misbehave } from "../client/support.ts";
+import { answer, misbehavingServer } from "../client/support.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { Sandbox, type Server } from "./support.ts";
 
@@ -296,7 +296,7 @@ describe("tripline explain ID", () => {
 
   beforeAll(async () => {
     let failuresLeft = 2;
-    const endpoint = await misbehave((response, request) => {
+    const endpoint = await misbehavingServer((response, request) => {
       webhookId = request.headers["webhook-id"] as string;
       failuresLeft -= 1;
       answer(failuresLeft >= 0 ? 500 : 200, {})(response);
@@ -381,7 +381,7 @@ describe("tripline deliveries", () => {
   test("shows a dead letter, and redelivers it under the same id", async () => {
     const ids: (string | undefined)[] = [];
     let status = 410;
-    const endpoint = await misbehave((response, request) => {
+    const endpoint = await misbehavingServer((response, request) => {
       ids.push(request.headers["webhook-id"] as string);
       answer(status, {})(response);
     });
@@ -422,7 +422,7 @@ describe("tripline deliveries", () => {
   });
 
   test("shows when and why a delivery is retried", async () => {
-    const endpoint = await misbehave(answer(503, { busy: true }, { "Retry-After": "600" }));
+    const endpoint = await misbehavingServer(answer(503, { busy: true }, { "Retry-After": "600" }));
     const rules = sandbox.write(
       "gong.yaml",
       `name: Gong\ntrigger: {expect: [gong.rang]}\nactions: [{type: call-webhook, url: '${endpoint.url}'}]\n`,
@@ -447,7 +447,7 @@ describe("tripline deliveries", () => {
 describe("every command", () => {
   test("sends the API key from the environment, and says what to do if the server rejects it", async () => {
     const keys: (string | undefined)[] = [];
-    const guarded = await misbehave((response, request) => {
+    const guarded = await misbehavingServer((response, request) => {
       keys.push(request.headers.authorization);
       answer(401, { exception_message: "Unauthorized" })(response);
     });

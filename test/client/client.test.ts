@@ -13,7 +13,7 @@ import {
   Unreachable,
 } from "../../src/client/index.ts";
 import { startApi, type TestApi } from "../api/support.ts";
-import { answer, hangUp, lineTo, misbehave } from "./support.ts";
+import { answer, hangUp, misbehavingServer, proxyTo } from "./support.ts";
 
 const WebSocket = NodeWebSocket as unknown as WebSocketMaker;
 
@@ -70,10 +70,10 @@ describe("events", () => {
     expect(counts.map(({ count }) => count)).toEqual(Array(7).fill(1));
   });
 
-  test("are followed over a broken line: none missed, none twice", async () => {
-    const line = await lineTo(`${api.url}/api`);
-    stops.push(line.stop);
-    const distant = new Tripline({ url: line.url, WebSocket });
+  test("are streamed across a broken connection, with none missed and none repeated", async () => {
+    const proxy = await proxyTo(`${api.url}/api`);
+    stops.push(proxy.stop);
+    const distant = new Tripline({ url: proxy.url, WebSocket });
     const names = { event: { prefix: ["stream."] } };
     const before = await tripline.events.emit(pump(1, "stream.before"));
     const stream = distant.events.stream(names);
@@ -83,41 +83,41 @@ describe("events", () => {
     const live = await tripline.events.emit(pump(2, "stream.live"));
     expect((await next())?.id).toBe(live[0]?.id);
 
-    line.block();
+    proxy.block();
     const meanwhile = await tripline.events.emit([pump(3, "stream.meanwhile"), pump(4, "stream.meanwhile")]);
     const waiting = next();
-    line.open();
+    proxy.open();
     const ids = [(await waiting)?.id, (await next())?.id];
     expect(ids.sort()).toEqual(meanwhile.map(({ id }) => id).sort());
-    line.cut();
+    proxy.cut();
     const after = await tripline.events.emit(pump(5, "stream.after"));
     expect((await next())?.id).toBe(after[0]?.id);
   });
 
-  test("of the past are left out of a stream that is asked for none, also after a break", async () => {
-    const line = await lineTo(`${api.url}/api`);
-    stops.push(line.stop);
+  test("of the past are left out of a stream without backfill, even after a reconnect", async () => {
+    const proxy = await proxyTo(`${api.url}/api`);
+    stops.push(proxy.stop);
     await tripline.events.emit(pump(1, "fresh"));
     const stop = new AbortController();
     const options = { backfill: false, signal: stop.signal };
-    const stream = new Tripline({ url: line.url, WebSocket }).events.stream(
+    const stream = new Tripline({ url: proxy.url, WebSocket }).events.stream(
       { event: { name: ["fresh"] } },
       options,
     );
     const first = stream.next();
-    // Nobody is told when the subscription stands; what is emitted before it does is rightly left out.
+    // Nothing says when the subscription is active. Events emitted before that are rightly left out.
     const emitted: string[] = [];
-    const pulse = setInterval(async () => {
+    const emitting = setInterval(async () => {
       for (const { id } of await tripline.events.emit(pump(2, "fresh"))) emitted.push(id);
     }, 50);
     const { value } = await first;
-    clearInterval(pulse);
-    line.cut();
+    clearInterval(emitting);
+    proxy.cut();
     const [last] = await tripline.events.emit(pump(3, "fresh"));
-    const came = [value?.id];
-    while (came.at(-1) !== last?.id) came.push((await stream.next()).value?.id);
-    expect([...emitted, last?.id]).toEqual(expect.arrayContaining(came));
-    expect(new Set(came).size).toBe(came.length);
+    const received = [value?.id];
+    while (received.at(-1) !== last?.id) received.push((await stream.next()).value?.id);
+    expect([...emitted, last?.id]).toEqual(expect.arrayContaining(received));
+    expect(new Set(received).size).toBe(received.length);
     const end = stream.next();
     stop.abort(new Error("enough"));
     await expect(end).rejects.toThrow("enough");
@@ -125,7 +125,7 @@ describe("events", () => {
 });
 
 describe("automations", () => {
-  test("live: created, read, changed, paused, explained, deleted", async () => {
+  test("can be created, read, changed, paused, explained and deleted", async () => {
     const { automations } = tripline;
     const created = await automations.create(automation);
     expect(created).toMatchObject({ name: "A pump stopped", enabled: true, trigger: { within: 3_600 } });
@@ -145,9 +145,9 @@ describe("automations", () => {
     await expect(automations.get(created.id)).rejects.toThrow(NotFound);
   });
 
-  test("that are wrong are refused with every mistake", async () => {
-    const wrong = { ...automation, name: "", actions: [{ type: "call-webhook" as const }] };
-    const refused = await tripline.automations.create(wrong).catch((error: unknown) => error);
+  test("that are invalid are rejected, and every mistake is listed", async () => {
+    const invalid = { ...automation, name: "", actions: [{ type: "call-webhook" as const }] };
+    const refused = await tripline.automations.create(invalid).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(Refused);
     const { status, mistakes, message } = refused as Refused;
     expect(status).toBe(422);
@@ -156,7 +156,7 @@ describe("automations", () => {
   });
 });
 
-test("destinations and dead letters are to be had as well", async () => {
+test("the client manages destinations and reads deliveries", async () => {
   const secret = "https://example.org/secret-path";
   const created = await tripline.destinations.create({ type: "slack", name: "ops", url: secret });
   expect(JSON.stringify(created)).not.toContain("secret-path");
@@ -173,34 +173,41 @@ test("destinations and dead letters are to be had as well", async () => {
   await expect(tripline.deliveries.redeliver(created.id)).rejects.toThrow(NotFound);
 });
 
-describe("a server that is away or busy", () => {
-  test("gets the same events again, when it said it would take them", async () => {
-    const server = await misbehave(hangUp, answer(503, {}, { "Retry-After": "1" }), answer(204, null));
+describe("a server that is unavailable or busy", () => {
+  test("receives the same events again, at the time that its Retry-After names", async () => {
+    const server = await misbehavingServer(
+      hangUp,
+      answer(503, {}, { "Retry-After": "1" }),
+      answer(204, null),
+    );
     stops.push(server.stop);
     await new Tripline({ url: server.url }).events.emit(pump(1));
     const [first, second, third] = server.requests;
     expect(server.requests).toHaveLength(3);
     expect([second?.body, third?.body]).toEqual([first?.body, first?.body]);
-    expect((third?.at ?? 0) - (second?.at ?? 0)).toBeGreaterThan(950);
+    expect((third?.receivedAt ?? 0) - (second?.receivedAt ?? 0)).toBeGreaterThan(950);
   });
 
-  // Nobody knows whether the first one was created; a second would fire as well.
-  test("is not asked twice to create an automation", async () => {
-    const server = await misbehave(hangUp);
+  // The first request may have created one, and a second automation would fire as well.
+  test("receives a request to create an automation only once", async () => {
+    const server = await misbehavingServer(hangUp);
     stops.push(server.stop);
     const creation = new Tripline({ url: server.url }).automations.create(automation);
     await expect(creation).rejects.toThrow(Unreachable);
     expect(server.requests).toHaveLength(1);
   });
 
-  test("is asked again to create one that it turned away (429)", async () => {
-    const server = await misbehave(answer(429, {}, { "Retry-After": "0" }), answer(201, { id: "new" }));
+  test("receives a request to create an automation again after it answered 429", async () => {
+    const server = await misbehavingServer(
+      answer(429, {}, { "Retry-After": "0" }),
+      answer(201, { id: "new" }),
+    );
     stops.push(server.stop);
     expect(await new Tripline({ url: server.url }).automations.create(automation)).toEqual({ id: "new" });
   });
 
-  test("is given up when patience ends, or the caller gives up", async () => {
-    const server = await misbehave(answer(503, { detail: "Not now" }, { "Retry-After": "5" }));
+  test("is retried until patienceMs has passed or the caller aborts", async () => {
+    const server = await misbehavingServer(answer(503, { detail: "Not now" }, { "Retry-After": "5" }));
     stops.push(server.stop);
     const impatient = new Tripline({ url: server.url, patienceMs: 100 });
     await expect(impatient.events.emit(pump(1))).rejects.toThrow("Not now");
@@ -210,8 +217,8 @@ describe("a server that is away or busy", () => {
     await expect(emitted).rejects.toThrow("Never mind");
   });
 
-  test("or silent, is not waited for longer than one attempt may take", async () => {
-    const server = await misbehave(() => {});
+  test("may take at most timeoutMs to answer an attempt", async () => {
+    const server = await misbehavingServer(() => {});
     stops.push(server.stop);
     const emitted = new Tripline({ url: server.url, timeoutMs: 50, patienceMs: 0 }).events.emit(pump(1));
     await expect(emitted).rejects.toThrow(/no answer within 50 ms/);
@@ -219,7 +226,7 @@ describe("a server that is away or busy", () => {
 });
 
 describe("a key", () => {
-  test("is sent with each request, and only to the server it is for", async () => {
+  test("is sent with each request, and only to its own server", async () => {
     let host = "";
     const keys: (string | undefined)[] = [];
     const page = answer(200, {
@@ -227,7 +234,7 @@ describe("a key", () => {
       total: 0,
       next_page: "http://elsewhere.invalid/api/events/filter/next?page-token=t",
     });
-    const server = await misbehave(
+    const server = await misbehavingServer(
       (response, request) => {
         host = request.headers.host ?? "";
         keys.push(request.headers.authorization);
@@ -245,8 +252,8 @@ describe("a key", () => {
     expect(server.requests[1]?.path).toBe("/api/events/filter/next?page-token=t");
   });
 
-  test("that is wrong is told at once", async () => {
-    const server = await misbehave(answer(401, { exception_message: "Unauthorized" }));
+  test("that is invalid is reported at once", async () => {
+    const server = await misbehavingServer(answer(401, { exception_message: "Unauthorized" }));
     stops.push(server.stop);
     await expect(new Tripline({ url: server.url }).automations.list()).rejects.toThrow(NotAllowed);
     const sockets = new WebSocketServer({ port: 0, host: "127.0.0.1" });
@@ -259,7 +266,7 @@ describe("a key", () => {
   });
 });
 
-test("an address that is none is refused before anything is sent", () => {
+test("an invalid URL is rejected before anything is sent", () => {
   expect(() => new Tripline({ url: "localhost:4200" })).toThrow(TriplineError);
 });
 

@@ -1,25 +1,25 @@
-/** Servers that misbehave, and a way to a good one that can be cut. */
+/** Servers that misbehave, and a proxy whose connections to a good server can be cut. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 
-export interface Misbehaving {
+export interface MisbehavingServer {
   readonly url: string;
-  /** What came, in order. */
+  /** The requests received, in order. */
   readonly requests: {
     readonly method: string;
     readonly path: string;
     readonly body: string;
-    readonly at: number;
+    readonly receivedAt: number; // milliseconds, of a monotonic clock
   }[];
   stop(): Promise<void>;
 }
 
-/** A server that answers each request as told; the last one is for all that follow. */
-export async function misbehave(
+/** Starts a server that gives each request the next of `answers`, and the last one to all requests after that. */
+export async function misbehavingServer(
   ...answers: ((response: ServerResponse, request: IncomingMessage) => void)[]
-): Promise<Misbehaving> {
-  const requests: Misbehaving["requests"] = [];
+): Promise<MisbehavingServer> {
+  const requests: MisbehavingServer["requests"] = [];
   const server = createServer((request, response) => {
     let body = "";
     request.on("data", (chunk: Buffer) => {
@@ -27,7 +27,12 @@ export async function misbehave(
     });
     request.on("end", () => {
       const answer = answers[Math.min(requests.length, answers.length - 1)];
-      requests.push({ method: request.method ?? "", path: request.url ?? "", body, at: performance.now() });
+      requests.push({
+        method: request.method ?? "",
+        path: request.url ?? "",
+        body,
+        receivedAt: performance.now(),
+      });
       answer?.(response, request);
     });
   });
@@ -50,43 +55,43 @@ export const answer =
     response.end(status === 204 ? undefined : JSON.stringify(body));
   };
 
-/** Drops the connection without a word. */
+/** Closes the connection without an answer. */
 export const hangUp = (response: ServerResponse): void => {
   response.socket?.destroy();
 };
 
-export interface Line {
+export interface TcpProxy {
   readonly url: string;
-  /** Breaks every connection there is; later ones are let through again. */
+  /** Closes every open connection. New ones work again. */
   cut(): void;
-  /** Lets nothing through until `open`. */
+  /** Closes every connection, and refuses new ones until `open`. */
   block(): void;
   open(): void;
   stop(): Promise<void>;
 }
 
-/** A line to the server at `url`, of which the path is kept. */
-export async function lineTo(url: string): Promise<Line> {
+/** Starts a proxy to the server at `url`. Its own URL has the same path. */
+export async function proxyTo(url: string): Promise<TcpProxy> {
   const { port, pathname } = new URL(url);
   const sockets = new Set<Socket>();
   let blocked = false;
-  const server = createTcpServer((near) => {
+  const server = createTcpServer((client) => {
     if (blocked) {
-      near.destroy();
+      client.destroy();
       return;
     }
-    const far = connect(Number(port), "127.0.0.1");
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
+    const upstream = connect(Number(port), "127.0.0.1");
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
     ] as const) {
-      sockets.add(one);
-      one.on("error", () => {});
-      one.on("close", () => {
-        sockets.delete(one);
-        other.destroy();
+      sockets.add(from);
+      from.on("error", () => {});
+      from.on("close", () => {
+        sockets.delete(from);
+        to.destroy();
       });
-      one.pipe(other);
+      from.pipe(to);
     }
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));

@@ -1,4 +1,4 @@
-/** The client's generated types, held to those that TypeScript derives from the server's schemas. */
+/** The client's generated types, compared with those that TypeScript derives from the server's schemas. */
 
 import { readFileSync } from "node:fs";
 import { expect, expectTypeOf, test } from "vitest";
@@ -28,14 +28,14 @@ import type { CountRequestSchema } from "../../src/history/count-by.ts";
 
 const file = new URL("../../src/client/wire-types.ts", import.meta.url);
 
-/** Without layout, which the formatter sets. */
-const bare = (text: string) => text.replaceAll(/[\s|;,()]+/g, "");
+/** Without whitespace and punctuation, which the formatter may change. */
+const withoutLayout = (text: string) => text.replaceAll(/[\s|;,()]+/g, "");
 
-test("they are those of the schemas (npm run client-types)", () => {
-  expect(bare(readFileSync(file, "utf8")) === bare(wireTypesText())).toBe(true);
+test("the generated types match the schemas (npm run client-types)", () => {
+  expect(withoutLayout(readFileSync(file, "utf8")) === withoutLayout(wireTypesText())).toBe(true);
 });
 
-test("they import nothing, so that a project needs no other package for them", () => {
+test("the generated types import nothing, so that a project needs no other package for them", () => {
   expect(readFileSync(file, "utf8")).not.toMatch(/\bimport\b/);
 });
 
@@ -44,7 +44,7 @@ type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReado
 /** A trigger refers to itself, which TypeScript cannot derive from a schema. */
 type Untriggered<T> = Omit<T, "trigger">;
 
-// The rest is for the compiler (`npm run types`), so it is not a test that runs.
+// The compiler checks the rest (`npm run types`). Nothing below runs as a test.
 
 void function whatTheClientTakesIsWhatTheServerTakes(): void {
   type Event = DeepReadonly<z.input<typeof EventSchema>>;

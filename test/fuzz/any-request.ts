@@ -1,4 +1,4 @@
-/** Requests of every kind that a stranger may send: nearly right, quite wrong, and not meant for an HTTP API at all. */
+/** Requests that anyone may send: nearly valid ones, invalid ones, and ones that are not meant for an HTTP API at all. */
 
 import { deflateSync, gzipSync } from "node:zlib";
 import { allOperations } from "../api/all-routes.ts";
@@ -21,7 +21,7 @@ const trigger = {
   threshold: 2,
   within: 30,
 };
-// Paused, so that what is let through does nothing else.
+// Paused, so that an automation that is accepted does nothing.
 const automation = {
   name: "pumps",
   enabled: false,
@@ -125,11 +125,11 @@ const anyOddValue = fc.oneof(
 );
 
 /** The same value with one part replaced, removed or added. */
-function changed(value: unknown, odd: unknown, at: number): unknown {
-  if (typeof value !== "object" || value === null || at % 7 === 0) return odd;
+function changed(value: unknown, odd: unknown, choice: number): unknown {
+  if (typeof value !== "object" || value === null || choice % 7 === 0) return odd;
   const keys = Object.keys(value);
-  const key = keys[at % (keys.length + 1)];
-  const deeper = Math.floor(at / (keys.length + 1));
+  const key = keys[choice % (keys.length + 1)];
+  const deeper = Math.floor(choice / (keys.length + 1));
   if (Array.isArray(value)) {
     if (key === undefined) return [...value, odd];
     return value.map((item, index) => (String(index) === key ? changed(item, odd, deeper) : item));
@@ -168,10 +168,10 @@ const bodyFor = (path: string): fc.Arbitrary<Buffer> => {
   const good = fc.constantFrom(...(goodBodies[path] ?? [{}]));
   const oneWrong = fc
     .tuple(good, anyOddValue, fc.nat(100_000))
-    .map(([body, odd, at]) => changed(body, odd, at));
+    .map(([body, odd, choice]) => changed(body, odd, choice));
   const twoWrong = fc
     .tuple(oneWrong, anyOddValue, fc.nat(100_000))
-    .map(([body, odd, at]) => changed(body, odd, at));
+    .map(([body, odd, choice]) => changed(body, odd, choice));
   const asJson = (value: unknown) => Buffer.from(JSON.stringify(value) ?? "");
   return fc.oneof(
     { weight: 6, arbitrary: oneWrong.map(asJson) },
@@ -180,7 +180,7 @@ const bodyFor = (path: string): fc.Arbitrary<Buffer> => {
     { weight: 1, arbitrary: anyOddValue.map(asJson) },
     { weight: 2, arbitrary: fc.constantFrom(...oddTexts).map((text) => Buffer.from(text)) },
     { weight: 1, arbitrary: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)) },
-    // Cut in the middle, also of a character.
+    // Cut off anywhere, even within a character.
     {
       weight: 1,
       arbitrary: fc.tuple(oneWrong, fc.nat(500)).map(([value, length]) => asJson(value).subarray(0, length)),
@@ -268,7 +268,7 @@ const bases = [
   "//api",
 ];
 
-/** A valid request for each operation whose body is known: whatever is drawn, these reach the handlers. */
+/** Valid requests for each operation whose body is known. They reach the handlers, whatever else is drawn. */
 export const validRequests: readonly AnyRequest[] = allOperations.flatMap(({ method, path }) =>
   (method === "get" ? [] : (goodBodies[path] ?? [])).map((body) => ({
     method: method.toUpperCase(),

@@ -1,5 +1,5 @@
 /**
- * Whatever it receives, the server answers as documented, stores nothing that it refuses, and keeps running.
+ * Whatever the server receives, it answers as documented, stores nothing that it rejects, and keeps running.
  *
  * Set TRIPLINE_TEST_SEED for other requests, and TRIPLINE_FUZZ_RUNS for more of them.
  */
@@ -81,10 +81,10 @@ async function stored(): Promise<string> {
   return JSON.stringify([last[0]?.[0], destinations, hooks]);
 }
 
-const pages =
+const pageTypes =
   /^(?:text\/html|text\/plain|text\/css|text\/javascript|application\/javascript|image\/svg\+xml)/;
 
-test("no request makes it fail, lie about what it sends, or store what it refuses", {
+test("no request makes the server fail, answer with a wrong content type, or store what it rejects", {
   timeout: 240_000,
 }, async () => {
   const seen = new Map<number, number>();
@@ -106,9 +106,9 @@ test("no request makes it fail, lie about what it sends, or store what it refuse
       if (type.startsWith("application/json")) {
         if (sent.method !== "HEAD") JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
       } else if (body.length > 0) {
-        expect({ type, isRefusal: status >= 400 }).toEqual({
-          type: expect.stringMatching(pages),
-          isRefusal: false,
+        expect({ type, isError: status >= 400 }).toEqual({
+          type: expect.stringMatching(pageTypes),
+          isError: false,
         });
       }
       if (status >= 400) expect(after).toBe(before);
@@ -116,7 +116,7 @@ test("no request makes it fail, lie about what it sends, or store what it refuse
     }),
     { seed, numRuns, endOnFailure: true, examples: validRequests.map((valid) => [valid]) },
   );
-  // If every request failed at the door, the fuzzer would test nothing.
+  // If every request were rejected at once, the fuzzer would test nothing.
   for (const status of [200, 201, 204, 404, 422])
     expect([status, seen.get(status) ?? 0]).not.toEqual([status, 0]);
   await expectHealthy();
@@ -126,24 +126,24 @@ const post = "POST /api/events HTTP/1.1\r\nHost: 127.0.0.1\r\n";
 const get = (target: string) => `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
 
 test.each([
-  { what: "another version of HTTP", text: "GET / HTTP/9.9\r\n\r\n" },
+  { what: "an unknown version of HTTP", text: "GET / HTTP/9.9\r\n\r\n" },
   { what: "a negative length", text: `${post}Content-Length: -1\r\n\r\n` },
   { what: "two lengths", text: `${post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n` },
   { what: "invalid chunks", text: `${post}Transfer-Encoding: chunked\r\n\r\nZZ\r\n` },
-  { what: "less than it promises", text: `${post}Content-Length: 10\r\n\r\n[]` },
-  { what: "another server's address", text: get("http://elsewhere.example/api/health") },
-  { what: "a null in the path", text: get("/api/\0health") },
-  { what: "an asterisk", text: get("*") },
-  { what: "no host", text: "GET /api/health HTTP/1.1\r\n\r\n" },
-  { what: "questions about the server", text: "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" },
+  { what: "a body shorter than its length", text: `${post}Content-Length: 10\r\n\r\n[]` },
+  { what: "another server's URL", text: get("http://elsewhere.example/api/health") },
+  { what: "a NUL in the path", text: get("/api/\0health") },
+  { what: "an asterisk as the path", text: get("*") },
+  { what: "no Host header", text: "GET /api/health HTTP/1.1\r\n\r\n" },
+  { what: "OPTIONS for the whole server", text: "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" },
   {
-    what: "a request for a tunnel",
+    what: "CONNECT",
     text: "CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
   },
   { what: "an endless path", text: get(`/${"x".repeat(100_000)}`) },
   { what: "TLS", text: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" },
-  { what: "nothing", text: "\r\n\r\n\r\n" },
-])("a connection made of $what does no harm", async ({ text }) => {
+  { what: "empty lines", text: "\r\n\r\n\r\n" },
+])("a connection that sends $what does no harm", async ({ text }) => {
   const before = await stored();
   const answered = await new Promise<string>((resolve) => {
     const socket = connectSocket(Number(new URL(server.api).port), "127.0.0.1");
@@ -160,7 +160,7 @@ test.each([
   await expectHealthy();
 });
 
-test("no WebSocket's frames make it fail", { timeout: 120_000 }, async () => {
+test("no WebSocket frames make the server fail", { timeout: 120_000 }, async () => {
   const frame = fc.oneof(
     fc.constantFrom<unknown>(
       { type: "auth", token: null },
@@ -204,7 +204,7 @@ test("no WebSocket's frames make it fail", { timeout: 120_000 }, async () => {
   await expectHealthy();
 });
 
-/** The server accepts an event, finds it again, and has logged no error. */
+/** Expects that the server accepts an event, finds it, and has logged no error. */
 async function expectHealthy(): Promise<void> {
   const event = pumpEvent();
   await server.emit(event);

@@ -24,7 +24,7 @@ describe.skipIf(program === null)(titled(`schemathesis ${versionOf("schemathesis
 
   test("finds no request that makes the server fail", { timeout: 600_000 }, async () => {
     const origin = new URL(server.api).origin;
-    const words = [
+    const options = [
       ...["run", `${server.api}/openapi.json`, "--origin", origin],
       ...["--checks", "not_a_server_error,content_type_conformance", "--phases", phases],
       ...[
@@ -39,8 +39,15 @@ describe.skipIf(program === null)(titled(`schemathesis ${versionOf("schemathesis
       ],
     ];
     // schemathesis writes its state into the folder that it starts in.
-    const shell = `cd "$1" && shift && exec "$@"`;
-    const run = server.sandbox.run("sh", ["-c", shell, "sh", server.sandbox.folder, program ?? "", ...words]);
+    const script = `cd "$1" && shift && exec "$@"`;
+    const run = server.sandbox.run("sh", [
+      "-c",
+      script,
+      "sh",
+      server.sandbox.folder,
+      program ?? "",
+      ...options,
+    ]);
     const { code } = await run.ended;
     expect({ code, printed: code === 0 ? "" : run.stdout + run.stderr }).toEqual({ code: 0, printed: "" });
     expect(run.stdout).toMatch(/Tested: [1-9]\d/);

@@ -1,4 +1,4 @@
-/** Prefect's own client and command line, with one setting changed: automations. */
+/** Automations in Prefect's own client and command line, with only PREFECT_API_URL changed. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,11 +9,11 @@ import { ContractServer, type Json } from "./contract-support.ts";
 
 const ruleFiles = [join(root, "rules"), join(import.meta.dirname, "greenhouse.yaml")];
 
-describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and automations`, "prefect"), () => {
+describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), () => {
   let server: ContractServer;
   let user: PrefectUser;
   let listener: Listener;
-  /** What a block is to Prefect: where webhooks go. */
+  /** The destination of webhooks, which to Prefect is a block. */
   let destinationId: string;
 
   beforeAll(async () => {
@@ -40,7 +40,7 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and auto
 
   const write = (name: string, text: string) => server.sandbox.write(name, text);
 
-  /** As a person would write it for Prefect. */
+  /** An automation as users of Prefect write it. */
   const yamlOf = (name: string) => `name: ${name}
 description: From a file
 enabled: true
@@ -67,7 +67,7 @@ actions:
   - {type: send-notification, block_document_id: ${destinationId}, subject: "{{ automation.name }}", body: hello}
 `;
 
-  test("a file of automations, YAML or JSON, of one or several, is created", async () => {
+  test("creates the automations of a YAML or JSON file, one or several", async () => {
     const one = write("one.yaml", yamlOf("cli-yaml"));
     const several = write(
       "several.yml",
@@ -76,16 +76,16 @@ actions:
         .join("\n")}\n`,
     );
     const json = write("one.json", JSON.stringify(pumpAutomation("cli-json")));
-    const wrong = {
-      ...pumpAutomation("cli-wrong"),
+    const invalid = {
+      ...pumpAutomation("cli-invalid"),
       actions: [{ type: "call-webhook", block_document_id: destinationId, payload: "{{" }],
     };
-    const mixed = write("mixed.json", JSON.stringify([wrong, pumpAutomation("cli-d")]));
-    const said = await Promise.all(
-      [one, several, json].map((file) => user.done("automation", "create", "--from-file", file)),
+    const mixed = write("mixed.json", JSON.stringify([invalid, pumpAutomation("cli-d")]));
+    const printed = await Promise.all(
+      [one, several, json].map((file) => user.prefect("automation", "create", "--from-file", file)),
     );
-    expect(said[0]).toContain(`Created automation 'cli-yaml' with id ${await idOf("cli-yaml")}`);
-    expect(said[1]).toContain("Created 2 automation(s)");
+    expect(printed[0]).toContain(`Created automation 'cli-yaml' with id ${await idOf("cli-yaml")}`);
+    expect(printed[1]).toContain("Created 2 automation(s)");
     expect(await named("cli-yaml")).toMatchObject([
       {
         description: "From a file",
@@ -93,22 +93,22 @@ actions:
       },
     ]);
     for (const name of ["cli-b", "cli-c", "cli-json"]) expect(await named(name)).toHaveLength(1);
-    const { code, stdout } = await user.prefect("automation", "create", "--from-file", mixed);
+    const { code, stdout } = await user.tryPrefect("automation", "create", "--from-file", mixed);
     expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringMatching(/payload[\s\S]*cli-d/) });
-    expect(await named("cli-wrong")).toEqual([]);
+    expect(await named("cli-invalid")).toEqual([]);
   });
 
-  test("all that there are, from files and from elsewhere, can be listed and inspected", async () => {
+  test("lists and inspects automations, including those of rule files", async () => {
     const { body } = await server.post("/automations/filter");
     const all = body as Json[];
     expect(all.length).toBeGreaterThan(9);
     const [ls, byName, byId, asJson, asYaml, unknown] = await Promise.all([
-      user.done("automation", "ls"),
-      user.done("automation", "inspect", "pump-told-on"),
-      user.done("automation", "inspect", "--id", await idOf("vents-and-pumps")),
-      user.done("automation", "inspect", "pump-checked", "--json"),
-      user.done("automation", "inspect", "cli-yaml", "--yaml"),
-      user.prefect("automation", "inspect", "nobody"),
+      user.prefect("automation", "ls"),
+      user.prefect("automation", "inspect", "pump-reported"),
+      user.prefect("automation", "inspect", "--id", await idOf("vents-and-pumps")),
+      user.prefect("automation", "inspect", "pump-checked", "--json"),
+      user.prefect("automation", "inspect", "cli-yaml", "--yaml"),
+      user.tryPrefect("automation", "inspect", "nobody"),
     ]);
     for (const { name, id } of all) {
       expect(ls).toContain(String(name));
@@ -122,24 +122,24 @@ actions:
     expect(unknown).toMatchObject({ code: 1, stdout: expect.stringContaining("not found") });
   });
 
-  test("pause and resume, by name and by id, also of an automation from a file", async () => {
+  test("pauses and resumes by name and by id, even an automation of a rule file", async () => {
     const enabled = async () =>
-      [...(await named("cli-json")), ...(await named("pump-told-on"))].map((a) => a["enabled"]);
-    const fromFile = await idOf("pump-told-on");
-    const said = await Promise.all([
-      user.done("automation", "pause", "cli-json"),
-      user.done("automation", "pause", "--id", fromFile),
+      [...(await named("cli-json")), ...(await named("pump-reported"))].map((a) => a["enabled"]);
+    const fromFile = await idOf("pump-reported");
+    const printed = await Promise.all([
+      user.prefect("automation", "pause", "cli-json"),
+      user.prefect("automation", "pause", "--id", fromFile),
     ]);
-    expect(said[0]).toContain("Paused automation");
+    expect(printed[0]).toContain("Paused automation");
     expect(await enabled()).toEqual([false, false]);
     await Promise.all([
-      user.done("automation", "resume", "--id", await idOf("cli-json")),
-      user.done("automation", "resume", "pump-told-on"),
+      user.prefect("automation", "resume", "--id", await idOf("cli-json")),
+      user.prefect("automation", "resume", "pump-reported"),
     ]);
     expect(await enabled()).toEqual([true, true]);
   });
 
-  test("update replaces what the file says and keeps the rest; a rule file's automation says where to change it", async () => {
+  test("updates what the file contains, keeps the rest, and says where to change the automation of a rule file", async () => {
     const id = await idOf("cli-yaml");
     const file = write(
       "update.yaml",
@@ -148,27 +148,27 @@ actions:
         .replace(/enabled.*\n/, ""),
     );
     await server.call("PATCH", `/automations/${id}`, { json: { enabled: false } });
-    const fromFile = await idOf("pump-told-on");
+    const fromFile = await idOf("pump-reported");
     const [, refused, deletion] = await Promise.all([
-      user.done("automation", "update", "--id", id, "--from-file", file),
-      user.prefect("automation", "update", "--id", fromFile, "--from-file", file),
-      user.prefect("automation", "delete", "--id", fromFile),
+      user.prefect("automation", "update", "--id", id, "--from-file", file),
+      user.tryPrefect("automation", "update", "--id", fromFile, "--from-file", file),
+      user.tryPrefect("automation", "delete", "--id", fromFile),
     ]);
     expect(await named("cli-yaml")).toMatchObject([{ id, enabled: false, trigger: { within: 45 } }]);
     for (const { code, stdout, stderr } of [refused, deletion]) {
       expect(code).not.toBe(0);
       expect(stdout + stderr).toMatch(/409[\s\S]*is defined in .*greenhouse\.yaml[\s\S]*change it there/);
     }
-    expect(await named("pump-told-on")).toHaveLength(1);
+    expect(await named("pump-reported")).toHaveLength(1);
   });
 
-  test("delete, by name and by id; of several by the same name none", async () => {
+  test("deletes by name and by id, but nothing if several have the name", async () => {
     await server.post("/automations/", pumpAutomation("twice"));
     await server.post("/automations/", pumpAutomation("twice"));
     const [, , twice] = await Promise.all([
-      user.done("automation", "delete", "cli-b"),
-      user.done("automation", "delete", "--id", await idOf("cli-c")),
-      user.prefect("automation", "delete", "twice"),
+      user.prefect("automation", "delete", "cli-b"),
+      user.prefect("automation", "delete", "--id", await idOf("cli-c")),
+      user.tryPrefect("automation", "delete", "twice"),
     ]);
     expect(await named("cli-b")).toEqual([]);
     expect(await named("cli-c")).toEqual([]);
@@ -176,7 +176,7 @@ actions:
     expect(await named("twice")).toHaveLength(2);
   });
 
-  test("an automation written in Python lives as it should, and fires on events emitted in Python", async () => {
+  test("creates, changes and deletes automations in Python, which fire for events emitted in Python", async () => {
     const seen = JSON.parse(await user.program("automations.py", "pump.halted", destinationId));
     expect(seen).toEqual({
       created: true,
@@ -205,10 +205,10 @@ actions:
       deliveries
         .map(({ body }) => body)
         .sort((a, b) => (String(a["stopped"]) < String(b["stopped"]) ? -1 : 1)),
-    ).toEqual([0, 1, 2].map((number) => ({ stopped: `pump.${number}`, of: "python pump.halted" })));
+    ).toEqual([0, 1, 2].map((number) => ({ stopped: `pump.${number}`, automation: "python pump.halted" })));
   });
 
-  test("the program of docs/prefect.md writes a file that create takes, and delete --all leaves none", async () => {
+  test("deletes all automations, and creates them again from the file that the program in docs/prefect.md wrote", async () => {
     const other = await ContractServer.start();
     try {
       const otherUser = new PrefectUser(other);
@@ -223,33 +223,33 @@ actions:
         };
         await other.post("/automations/", automation);
       }
-      const shown = async () =>
+      const storedAutomations = async () =>
         ((await other.post("/automations/filter")).body as Json[]).map(
           ({ id, trigger, created, updated, ...rest }) => ({
             ...rest,
             trigger: JSON.stringify(trigger).replaceAll(/"id":"[^"]*",/g, ""),
           }),
         );
-      const before = await shown();
+      const before = await storedAutomations();
       const document = readFileSync(join(root, "docs", "prefect.md"), "utf8");
       const [, program = ""] = /```python\n([\s\S]*?)```/.exec(document) ?? [];
       const exported = other.sandbox.write(
         "all.json",
         await otherUser.runFile(other.sandbox.write("export.py", program)),
       );
-      expect(await otherUser.done("automation", "delete", "--all")).toContain("Deleted 11 automations");
-      expect(await shown()).toEqual([]);
-      await otherUser.done("automation", "create", "--from-file", exported);
-      expect(await shown()).toEqual(before);
+      expect(await otherUser.prefect("automation", "delete", "--all")).toContain("Deleted 11 automations");
+      expect(await storedAutomations()).toEqual([]);
+      await otherUser.prefect("automation", "create", "--from-file", exported);
+      expect(await storedAutomations()).toEqual(before);
     } finally {
       await other.stop();
     }
   });
 
-  test("nothing of this made the server complain", () => {
-    const complaints = server.server.process.stdout
+  test("causes no errors in the log of the server", () => {
+    const errors = server.server.process.stdout
       .split("\n")
       .filter((line) => /"level":"(?:error|fatal)"/.test(line));
-    expect(complaints).toEqual([]);
+    expect(errors).toEqual([]);
   });
 });

@@ -1,10 +1,10 @@
-/** Prefect's own client and command line, with one setting changed: events. */
+/** Events in Prefect's own client and command line, with only PREFECT_API_URL changed. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PrefectUser, prefectMissing, titled, versionOf } from "./client-support.ts";
 import { ContractServer, type Json, pumpEvent } from "./contract-support.ts";
 
-describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and events`, "prefect"), () => {
+describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), () => {
   let server: ContractServer;
   let user: PrefectUser;
 
@@ -18,14 +18,14 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and even
   const find = (name: string) => server.post("/events/filter", { filter: { event: { name: [name] } } });
   const line = [{ "prefect.resource.id": "line.1", "prefect.resource.role": "line" }];
 
-  test("emit_event: thousands of events, all there when the process has ended, each once", async () => {
+  test("emits thousands of events, each stored once when the process has ended", async () => {
     await user.program("emit.py", "many", "5000");
     expect((await find("many")).body).toMatchObject({ total: 5_000 });
     const numbers = await server.post("/events/count-by/resource", { filter: { event: { name: ["many"] } } });
     expect((numbers.body as unknown[]).length).toBe(5_000);
   });
 
-  test("read_events, and the next pages of it, in both ways of the client", async () => {
+  test("reads events page by page, in its async and its sync client", async () => {
     await user.program("emit.py", "paged", "120");
     const seen = JSON.parse(await user.program("read_events.py", "paged", "50")) as {
       pages: string[][];
@@ -43,13 +43,13 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and even
     expect(second).toMatchObject({ follows: seen.pages[0]?.[0], related: line });
   });
 
-  test("prefect event emit", async () => {
+  test("emits events on the command line", async () => {
     const resource = ["--resource", "prefect.resource.id=pump.1", "--payload", '{"reason": "disk full"}'];
-    const [said] = await Promise.all([
-      user.done("event", "emit", "emitted", ...resource, "--related", JSON.stringify(line)),
-      user.done("event", "emit", "emitted.too", "--resource-id", "pump.2"),
+    const [printed] = await Promise.all([
+      user.prefect("event", "emit", "emitted", ...resource, "--related", JSON.stringify(line)),
+      user.prefect("event", "emit", "emitted.too", "--resource-id", "pump.2"),
     ]);
-    expect(said).toContain("Successfully emitted event 'emitted'");
+    expect(printed).toContain("Successfully emitted event 'emitted'");
     expect((await find("emitted")).body).toMatchObject({
       events: [
         { resource: { "prefect.resource.id": "pump.1" }, payload: { reason: "disk full" }, related: line },
@@ -58,7 +58,7 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and even
     expect((await find("emitted.too")).body).toMatchObject({ total: 1 });
   });
 
-  test("prefect event stream prints what comes, and what came shortly before", async () => {
+  test("streams recent and new events on the command line", async () => {
     const before = pumpEvent({ event: "streamed.before" });
     await server.emit(before);
     const stream = user.start("event", "stream");
@@ -70,7 +70,7 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and even
     await stream.end("SIGINT");
   });
 
-  test("get_events_subscriber sees what its filter lets through", async () => {
+  test("subscribes to the events that match a filter", async () => {
     const subscriber = user.startProgram("subscribe.py", "watched.", "3");
     await subscriber.until(() => subscriber.stdout.includes("subscribed"));
     const events = ["watched.a", "watched.no", "unwatched", "watched.b", "watched.c"].map((event) =>
@@ -82,7 +82,7 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and even
     expect(subscriber.stdout.trim().split("\n").slice(1)).toEqual(wanted.map(({ id }) => `${id} pump.1`));
   });
 
-  describe("where keys are needed", () => {
+  describe("with a server that requires keys", () => {
     let keyed: ContractServer;
     let key: string;
 
@@ -98,22 +98,22 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and even
       return (await keyed.post("/events/filter", { filter }, { Authorization: `Bearer ${key}` })).body;
     };
 
-    test("the key is the client's auth string, for events and for requests", async () => {
+    test("uses the key as its auth string, for events and for requests", async () => {
       const holder = new PrefectUser(keyed, { PREFECT_API_AUTH_STRING: key });
       await holder.program("emit.py", "keyed", "60");
       expect(await total("keyed")).toMatchObject({ total: 60 });
-      const [read, ls, stranger] = await Promise.all([
+      const [read, ls, withoutKey] = await Promise.all([
         holder.program("read_events.py", "keyed", "50"),
-        holder.done("automation", "ls"),
-        new PrefectUser(keyed, { PREFECT_API_AUTH_STRING: "wrong" }).prefect("automation", "ls"),
+        holder.prefect("automation", "ls"),
+        new PrefectUser(keyed, { PREFECT_API_AUTH_STRING: "wrong" }).tryPrefect("automation", "ls"),
       ]);
       expect(JSON.parse(read)).toMatchObject({ sizes: [50, 10] });
       expect(ls).toContain("Automations");
-      expect(stranger.code).not.toBe(0);
+      expect(withoutKey.code).not.toBe(0);
     });
 
-    // Then it speaks to the WebSockets without the subprotocol, and shows its key in the handshake.
-    test("or its API key, when it takes the server for Prefect Cloud", async () => {
+    // It then opens WebSockets without the subprotocol, and sends its key in the handshake.
+    test("uses the key as its API key if it takes the server for Prefect Cloud", async () => {
       const workspace = "00000000-0000-0000-0000-000000000001/workspaces/default";
       const holder = new PrefectUser(keyed, {
         PREFECT_CLOUD_API_URL: keyed.api,
@@ -126,10 +126,10 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")} and even
     });
   });
 
-  test("nothing of this made the server complain", () => {
-    const complaints = server.server.process.stdout
+  test("causes no errors in the log of the server", () => {
+    const errors = server.server.process.stdout
       .split("\n")
       .filter((line) => /"level":"(?:error|fatal)"/.test(line));
-    expect(complaints).toEqual([]);
+    expect(errors).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** The real `prefect` package, in a virtual environment of its own, pointed at a server of ours. */
+/** The real `prefect` package, in its own virtual environment, connected to a server of the tests. */
 
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -8,16 +8,16 @@ import type { ContractServer } from "./contract-support.ts";
 const environment = process.env["TRIPLINE_PREFECT_VENV"];
 const bin = join(resolve(root, environment ?? ".tripline/prefect-venv"), "bin");
 
-/** Where a program of the virtual environment is; null when it is not installed. */
+/** The path of a program in the virtual environment; null if it is not installed. */
 export function installed(program: string): string | null {
   const path = join(bin, program);
   return existsSync(path) ? path : null;
 }
 
-/** A title that says why its tests are skipped, when they are. */
+/** The title, with the reason if its tests are skipped. */
 export function titled(title: string, program: string): string {
   if (installed(program) !== null) return title;
-  return `${title} (skipped: there is no ${program} in ${bin}; npm run prefect:setup installs it)`;
+  return `${title} (skipped: no ${program} in ${bin}; npm run prefect:setup installs it)`;
 }
 
 export const prefectMissing = installed("prefect") === null;
@@ -27,18 +27,18 @@ export interface Output extends Finished {
   readonly stderr: string;
 }
 
-/** A person or program that knows Prefect and nothing of Tripline: only PREFECT_API_URL says where to go. */
+/** A user of Prefect who does not know Tripline: only PREFECT_API_URL names the server. */
 export class PrefectUser {
   readonly server: ContractServer;
   readonly #settings: Readonly<Record<string, string>>;
 
-  /** @param settings of Prefect's client, besides the URL */
+  /** @param settings of Prefect's client, in addition to the URL */
   constructor(server: ContractServer, settings: Readonly<Record<string, string>> = {}) {
     this.server = server;
     this.#settings = {
       PREFECT_API_URL: server.api,
       PREFECT_HOME: join(server.sandbox.folder, "prefect-home"),
-      // Not to be understood, but to be tested: no calls to elsewhere, and lines that are not broken.
+      // Only for the tests: no telemetry, and no wrapped lines.
       DO_NOT_TRACK: "1",
       COLUMNS: "400",
       ...settings,
@@ -56,13 +56,13 @@ export class PrefectUser {
   }
 
   /** Runs `prefect` to its end. */
-  async prefect(...words: string[]): Promise<Output> {
+  async tryPrefect(...words: string[]): Promise<Output> {
     return output(this.start(...words));
   }
 
   /** Runs `prefect`, and expects it to succeed. @returns what it printed */
-  async done(...words: string[]): Promise<string> {
-    return succeeded(await this.prefect(...words));
+  async prefect(...words: string[]): Promise<string> {
+    return succeeded(await this.tryPrefect(...words));
   }
 
   /** Runs a program of test/prefect/programs, and expects it to succeed. @returns what it printed */
@@ -90,7 +90,7 @@ function succeeded({ code, stdout, stderr }: Output): string {
   return stdout;
 }
 
-/** The version of a package in the virtual environment, for what is printed; "?" when it cannot be told. */
+/** The version of a package in the virtual environment, for titles; "?" if it is unknown. */
 export function versionOf(name: string): string {
   const lib = join(bin, "..", "lib");
   const sites = existsSync(lib) ? readdirSync(lib).map((python) => join(lib, python, "site-packages")) : [];

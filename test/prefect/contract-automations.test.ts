@@ -1,4 +1,4 @@
-/** The wire contract, §5: automations over bare HTTP. */
+/** The wire contract of Prefect's clients: automations over plain HTTP. */
 
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -39,7 +39,7 @@ const names = async (query?: Json): Promise<string[]> => {
 };
 
 describe("POST /automations/", () => {
-  test("answers 201 with every field and default, at both spellings of the path", async () => {
+  test("answers 201 with every field and default, with and without a trailing slash", async () => {
     for (const path of ["/automations/", "/automations"]) {
       const { status, body } = await api.post(path, {
         name: "bare",
@@ -98,7 +98,7 @@ describe("POST /automations/", () => {
     expect(new Set([...idsIn(made), id]).size).toBe(6);
   });
 
-  test("takes what Prefect's client sends: owner_resource null, and match_related as an object or a list", async () => {
+  test("accepts what Prefect's client sends: owner_resource null, and match_related as an object or a list", async () => {
     const matches = [{ a: "b" }, [{ a: ["b", "c"] }, { d: "!e" }]];
     for (const match_related of matches) {
       const made = await create({ owner_resource: null, trigger: { ...trigger, match_related } });
@@ -108,55 +108,58 @@ describe("POST /automations/", () => {
   });
 
   test.each<[string, Json, string]>([
-    ["a name", { name: undefined }, "body.name: missing"],
-    ["a trigger", { trigger: undefined }, "body.trigger: missing"],
-    ["actions", { actions: undefined }, "body.actions: missing"],
-    ["actions that are a list", { actions: {} }, "body.actions: list_type"],
-    ["no other keys", { colour: 1 }, "body.colour: extra_forbidden"],
-    ["no id", { id: randomUUID() }, "body.id: extra_forbidden"],
-    ["a posture that exists", { trigger: { ...trigger, posture: "Lazy" } }, "body.trigger.posture: enum"],
+    ["no name", { name: undefined }, "body.name: missing"],
+    ["no trigger", { trigger: undefined }, "body.trigger: missing"],
+    ["no actions", { actions: undefined }, "body.actions: missing"],
+    ["actions that are not a list", { actions: {} }, "body.actions: list_type"],
+    ["an unknown key", { color: 1 }, "body.color: extra_forbidden"],
+    ["an id", { id: randomUUID() }, "body.id: extra_forbidden"],
+    ["an unknown posture", { trigger: { ...trigger, posture: "Lazy" } }, "body.trigger.posture: enum"],
+    ["a negative within", { trigger: { ...trigger, within: -1 } }, "body.trigger.within: greater_than_equal"],
+    ["a null within", { trigger: { ...trigger, within: null } }, "body.trigger.within: "],
     [
-      "a within of 0 or more",
-      { trigger: { ...trigger, within: -1 } },
-      "body.trigger.within: greater_than_equal",
-    ],
-    ["a within", { trigger: { ...trigger, within: null } }, "body.trigger.within: "],
-    [
-      "10 seconds at least to notice absence",
+      "a Proactive trigger within 9 seconds",
       { trigger: { posture: "Proactive", within: 9 } },
       "body.trigger.within: ",
     ],
-    ["a known type of trigger", { trigger: { type: "metric" } }, "body.trigger"],
-    ["a known type of action", { actions: [{ type: "dance" }] }, "body.actions.0"],
-    ["a selected automation", { actions: [{ type: "pause-automation" }] }, "body.actions.0"],
+    ["an unknown type of trigger", { trigger: { type: "metric" } }, "body.trigger"],
+    ["an unknown type of action", { actions: [{ type: "dance" }] }, "body.actions.0"],
+    ["a selected automation without its id", { actions: [{ type: "pause-automation" }] }, "body.actions.0"],
     [
-      "no automation when it is inferred",
+      "an inferred automation with an id",
       { actions: [{ type: "pause-automation", source: "inferred", automation_id: randomUUID() }] },
       "body.actions.0",
     ],
     [
-      "templates that parse",
+      "an invalid template of a notification",
       { actions: [{ type: "send-notification", block_document_id: randomUUID(), subject: "{{", body: "" }] },
       "body.actions.0.subject",
     ],
     [
-      "templates that parse",
+      "an invalid template of a webhook",
       { actions: [{ type: "call-webhook", block_document_id: randomUUID(), payload: "{% if %}" }] },
       "body.actions.0.payload",
     ],
-    ["a require that can be met", { trigger: compound({ require: 3 }) }, "body.trigger.require"],
-    ["a require above 0", { trigger: compound({ require: 0 }) }, "body.trigger.require"],
-    ["a composite's within", { trigger: compound({ within: undefined }) }, "body.trigger.within: missing"],
-  ])("needs %s", async (_what, changes, place) => {
+    ["a require that cannot be met", { trigger: compound({ require: 3 }) }, "body.trigger.require"],
+    ["a require of 0", { trigger: compound({ require: 0 }) }, "body.trigger.require"],
+    [
+      "a composite without within",
+      { trigger: compound({ within: undefined }) },
+      "body.trigger.within: missing",
+    ],
+  ])("rejects %s", async (_what, changes, place) => {
     const answer = await api.post("/automations/", { ...pumps, ...changes });
     expect(answer.status).toBe(422);
     expect(placesOf(answer).filter((found) => found.startsWith(place))).not.toEqual([]);
   });
 
-  test.each([undefined, 0, 10])("a Proactive trigger within %s waits 10 seconds", async (within) => {
-    const made = await create({ trigger: { ...trigger, posture: "Proactive", within } });
-    expect(made.trigger["within"]).toBe(10);
-  });
+  test.each([undefined, 0, 10])(
+    "gives a Proactive trigger within %s a within of 10 seconds",
+    async (within) => {
+      const made = await create({ trigger: { ...trigger, posture: "Proactive", within } });
+      expect(made.trigger["within"]).toBe(10);
+    },
+  );
 });
 
 function compound(changes: Json): Json {
@@ -170,7 +173,7 @@ describe("PUT and PATCH", () => {
     const put = await api.call("PUT", path, { json: { ...pumps, name: "renamed" } });
     expect(put).toMatchObject({ status: 204, text: "" });
     const changed = await read(before.id);
-    // What a PUT leaves out stays: Prefect's client sends only what was set.
+    // What a PUT leaves out stays unchanged: Prefect's client sends only what was set.
     expect(changed).toMatchObject({ name: "renamed", description: "d", tags: ["t"], enabled: false });
     expect(changed).toMatchObject({ id: before.id, created: before.created });
     expect(changed.updated > before.updated).toBe(true);
@@ -195,13 +198,13 @@ describe("PUT and PATCH", () => {
     ["PATCH", { enabled: "perhaps" }],
     ["PATCH", { enabled: true, name: "a" }],
     ["PATCH", null],
-  ])("%s %j is refused and changes nothing", async (method, json) => {
+  ])("reject an invalid request and change nothing: %s %j", async (method, json) => {
     const before = await create();
     expect(await api.call(method, `/automations/${before.id}`, { json })).toMatchObject({ status: 422 });
     expect(await read(before.id)).toEqual(before);
   });
 
-  test("take a trigger without its type, as `prefect automation update` sends it", async () => {
+  test("accept a trigger without its type, as `prefect automation update` sends it", async () => {
     const { id } = await create({ trigger: compound({}) });
     const { type: _type, ...untyped } = compound({ within: 60 });
     const answer = await api.call("PUT", `/automations/${id}`, { json: { ...pumps, trigger: untyped } });
@@ -210,7 +213,7 @@ describe("PUT and PATCH", () => {
   });
 });
 
-test("DELETE answers 204, and the second time 404", async () => {
+test("DELETE answers 204, and 404 the second time", async () => {
   const { id } = await create();
   expect(await api.call("DELETE", `/automations/${id}`)).toMatchObject({ status: 204, text: "" });
   for (const method of ["DELETE", "GET"]) {
@@ -243,7 +246,7 @@ describe("POST /automations/filter", () => {
     [{ automations: { ...four, tags: { any_: ["x", "z"] } } }, ["f-a", "f-b"]],
     [{ automations: { ...four, tags: { is_null_: true } } }, ["f-c"]],
     [{ automations: { ...four, created: { before_: "2020-01-01T00:00:00Z" } } }, []],
-  ])("%j finds %j", async (query, expected) => {
+  ])("with %j finds %j", async (query, expected) => {
     expect(await names(query)).toEqual(expected);
   });
 
@@ -258,13 +261,13 @@ describe("POST /automations/filter", () => {
     { limit: -1 },
     { offset: -1 },
     { sort: "NAME" },
-    { automations: { colour: 1 } },
+    { automations: { color: 1 } },
     { automations: { tags: { some_: [] } } },
-  ])("refuses %j", async (query) => {
+  ])("rejects %j", async (query) => {
     expect(await api.post("/automations/filter", query)).toMatchObject({ status: 422 });
   });
 
-  test("says in a sentence how large a page may be", async () => {
+  test("says how large a page may be", async () => {
     expect(await api.post("/automations/filter", { limit: 201 })).toMatchObject({
       body: { detail: expect.stringContaining("200") },
     });
@@ -289,12 +292,12 @@ test("related-to finds what a resource owns and what acts on it; owned-by delete
   expect(await api.get(`/automations/${acting.id}`)).toMatchObject({ status: 200 });
 });
 
-test("an automation's life is told by events, and an event posted after its creation meets it", async () => {
+test("events report an automation's life, and an event posted after its creation triggers it", async () => {
   const event = `life.${randomUUID()}`;
   const made = await create({ name: "alive", trigger: { ...trigger, expect: [event] } });
   const cause = pumpEvent({ event });
   await api.emit(cause);
-  const told = async (count: number): Promise<Json[]> => {
+  const lifeEvents = async (count: number): Promise<Json[]> => {
     const filter = { resource: { id_prefix: [`prefect-cloud.automation.${made.id}`] }, order: "ASC" };
     for (;;) {
       const { body } = await api.post("/events/filter", { filter });
@@ -302,11 +305,11 @@ test("an automation's life is told by events, and an event posted after its crea
       if (events.length >= count) return events;
     }
   };
-  const before = await told(4);
+  const before = await lifeEvents(4);
   await api.call("PATCH", `/automations/${made.id}`, { json: { enabled: false } });
   const paused = await read(made.id);
   await api.call("DELETE", `/automations/${made.id}`);
-  const events = await told(6);
+  const events = await lifeEvents(6);
   const prefix = "prefect-cloud.automation.";
   expect(before.map(({ event }) => event).sort()).toEqual(
     ["action.executed", "action.triggered", "created", "triggered"].map((name) => prefix + name),

@@ -1,4 +1,4 @@
-/** The wire contract, §3: counts of events. */
+/** The wire contract of Prefect's clients: counts of events. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ContractServer, type Json, pumpEvent } from "./contract-support.ts";
@@ -33,7 +33,7 @@ const count = (countable: string, options: Json = {}, since = at(0), until = at(
   api.post(`/events/count-by/${countable}`, { filter: { occurred: { since, until } }, ...options });
 
 describe("counts", () => {
-  test("by event: the most frequent first, then by name, with the first and the last time", async () => {
+  test("by event list the most frequent first, then sort by name, and have the first and the last time", async () => {
     expect((await count("event")).body).toEqual([
       ...[
         {
@@ -56,7 +56,7 @@ describe("counts", () => {
     ]);
   });
 
-  test("by resource: called as the latest event calls it", async () => {
+  test("by resource have the name that the latest event gives the resource", async () => {
     expect((await count("resource")).body).toEqual([
       expect.objectContaining({ value: "pump.1", label: "last", count: 3, start_time: monday }),
       expect.objectContaining({ value: "vent.1", label: "b", count: 1 }),
@@ -64,7 +64,7 @@ describe("counts", () => {
     ]);
   });
 
-  test("by time: all buckets in order, empty ones too, aligned, and labelled by their start", async () => {
+  test("by time list every bucket in order, even empty ones, aligned and labeled by its start", async () => {
     const { body } = await count("time", { time_unit: "hour", time_interval: 6 }, at(hour), at(31 * hour));
     const buckets = body as Json[];
     expect(buckets.map((bucket) => bucket["count"])).toEqual([1, 0, 0, 0, 0, 2]);
@@ -78,7 +78,7 @@ describe("counts", () => {
     });
   });
 
-  test("by time: in fractions of a unit, with microseconds in the label", async () => {
+  test("by time may use fractions of a unit, with microseconds in the labels", async () => {
     const { body } = await count("time", { time_unit: "second", time_interval: 0.5 }, at(0), at(1.2));
     expect((body as Json[]).map(({ label, count }) => [label, count])).toEqual([
       ["2026-03-02T00:00:00+00:00", 1],
@@ -87,25 +87,25 @@ describe("counts", () => {
     ]);
   });
 
-  test("by time: a bucket that begins right at `until` is listed when it has an event", async () => {
-    const starts = async (until: number) =>
+  test("by time list a bucket that begins exactly at `until` if it has an event", async () => {
+    const countsUntil = async (until: number) =>
       ((await count("time", { time_unit: "hour" }, at(0), at(until))).body as Json[]).map(
         ({ count }) => count,
       );
-    expect(await starts(hour)).toEqual([2, 1]);
-    expect((await starts(2 * hour)).length).toBe(2);
+    expect(await countsUntil(hour)).toEqual([2, 1]);
+    expect(await countsUntil(2 * hour)).toEqual([2, 1]);
   });
 
-  test("by time: an `until` in the future is cut to the end of the present unit", async () => {
+  test("by time end with the current unit if `until` is in the future", async () => {
     const now = new Date();
     const since = new Date(now.getTime() - 2 * hour * 1_000).toISOString();
     const until = new Date(now.getTime() + 400 * 24 * hour * 1_000).toISOString();
     const { status, body } = await count("time", { time_unit: "hour" }, since, until);
     expect(status).toBe(200);
-    expect([3, 4]).toContain((body as Json[]).length); // the hour may end meanwhile
+    expect([3, 4]).toContain((body as Json[]).length); // the hour may end in between
   });
 
-  test("by day: as by time in days, whatever unit the body names", async () => {
+  test("by day use days, whatever unit the body names", async () => {
     for (const options of [{}, { time_unit: "hour" }]) {
       const { body } = await count("day", options, at(0), at(47 * hour));
       expect((body as Json[]).map(({ start_time, count }) => [start_time, count])).toEqual([
@@ -115,7 +115,7 @@ describe("counts", () => {
     }
   });
 
-  test("by time: at both ends of the calendar", async () => {
+  test("by time reach both ends of the calendar", async () => {
     for (const day of ["0001-01-01", "9999-12-31"]) {
       const [since, until] = [`${day}T00:00:00Z`, `${day}T23:59:59.999999Z`];
       for (const time_interval of [1, 36_525]) {
@@ -131,14 +131,14 @@ describe("counts", () => {
     }
   });
 
-  test("of nothing by event or resource are none", async () => {
+  test("by event or resource are empty if there are no events", async () => {
     for (const countable of ["event", "resource"]) {
       expect((await count(countable, {}, at(-10), at(-5))).body).toEqual([]);
     }
   });
 
   test.each(["day", "time", "event", "resource"])(
-    "by %s of more than 1000 buckets are refused with a sentence",
+    "by %s are rejected with an explanation if there would be more than 1000 buckets",
     async (countable) => {
       const options = { time_unit: "second" };
       const { status, body } = await count(countable, options, at(0), at(10 * 24 * hour));
@@ -155,14 +155,14 @@ describe("counts", () => {
   );
 
   test.each([
-    ["by something else", "colour", { filter: {} }],
+    ["by something unknown", "color", { filter: {} }],
     ["without a filter", "event", {}],
-    ["with no filter", "event", { filter: null }],
-    ["by the month", "time", { filter: {}, time_unit: "month" }],
-    ["by next to nothing", "time", { filter: {}, time_interval: 0.009 }],
-    ["by more than all of time", "time", { filter: {}, time_interval: 1e17 }],
-    ["by a wrong filter", "time", { filter: { colour: 1 } }],
-  ])("%s are refused", async (_what, countable, json) => {
+    ["with a null filter", "event", { filter: null }],
+    ["by month", "time", { filter: {}, time_unit: "month" }],
+    ["with an interval that is too short", "time", { filter: {}, time_interval: 0.009 }],
+    ["with an interval longer than the calendar", "time", { filter: {}, time_interval: 1e17 }],
+    ["with an invalid filter", "time", { filter: { color: 1 } }],
+  ])("%s are rejected", async (_what, countable, json) => {
     expect(await api.post(`/events/count-by/${countable}`, json)).toMatchObject({ status: 422 });
   });
 });

@@ -1,4 +1,4 @@
-/** The wire contract, §3: events in and out over bare HTTP. */
+/** The wire contract of Prefect's clients: events in and out over plain HTTP. */
 
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -28,49 +28,49 @@ const find = async (filter: Json, limit?: number): Promise<Page> =>
 
 let storyCount = 0;
 
-/** A name that no other test's events have. */
+/** The beginning of event names that no other test uses. */
 const freshName = (): string => {
   storyCount += 1;
   return `story${storyCount}.`;
 };
 
-const morning = Math.floor(Date.now() / 1_000) * 1_000 - 86_400_000;
+const start = Math.floor(Date.now() / 1_000) * 1_000 - 86_400_000;
 
-/** At some second of yesterday. */
-const at = (second: number): string => new Date(morning + second * 1_000).toISOString();
+/** A time of yesterday, `second` seconds after a fixed start. */
+const timeAt = (second: number): string => new Date(start + second * 1_000).toISOString();
 
 /** The same, some microseconds earlier or later. */
-const near = (second: number, microseconds: number): string =>
+const timeNear = (second: number, microseconds: number): string =>
   microseconds < 0
-    ? at(second - 1).replace(".000Z", `.${1_000_000 + microseconds}Z`)
-    : at(second).replace(".000Z", `.${String(microseconds).padStart(6, "0")}Z`);
+    ? timeAt(second - 1).replace(".000Z", `.${1_000_000 + microseconds}Z`)
+    : timeAt(second).replace(".000Z", `.${String(microseconds).padStart(6, "0")}Z`);
 
 describe("POST /events", () => {
-  test("takes an array, also an empty one, and answers 204 without a body", async () => {
+  test("accepts an array, even an empty one, and answers 204 without a body", async () => {
     for (const events of [[], [pumpEvent()], [pumpEvent(), pumpEvent()]]) {
       const { status, text } = await api.post("/events", events);
       expect({ status, text }).toEqual({ status: 204, text: "" });
     }
   });
 
-  test("fills in what may be left out, and shows every key, in Prefect's order, with labels in theirs", async () => {
+  test("stores defaults for missing keys, and keeps Prefect's order of keys and the sender's order of labels", async () => {
     const resource = { "prefect.resource.id": "pump.1", zebra: "z", apple: "a" };
     const related = ["b", "a"].map((id) => ({ "prefect.resource.id": id, "prefect.resource.role": "line" }));
-    const bare = pumpEvent({ resource, colour: "green" });
-    const whole = pumpEvent({ related, payload: { n: [1, { m: null }] }, follows: randomUUID() });
-    await api.emit(bare, whole);
-    const shown = (id: string) => find({ id: { id: [id] } }).then(({ events }) => events[0]);
-    const [shownBare, shownWhole] = [await shown(bare.id), await shown(whole.id)];
-    expect(Object.keys(shownBare ?? {})).toEqual([
+    const bare = pumpEvent({ resource, color: "green" });
+    const full = pumpEvent({ related, payload: { n: [1, { m: null }] }, follows: randomUUID() });
+    await api.emit(bare, full);
+    const storedEvent = (id: string) => find({ id: { id: [id] } }).then(({ events }) => events[0]);
+    const [storedBare, storedFull] = [await storedEvent(bare.id), await storedEvent(full.id)];
+    expect(Object.keys(storedBare ?? {})).toEqual([
       ...["occurred", "event", "resource", "related", "payload", "id", "follows", "received"],
     ]);
-    expect(shownBare).toMatchObject({ related: [], payload: {}, follows: null });
-    expect(Object.keys(shownBare?.resource ?? {})).toEqual(Object.keys(resource));
-    expect(shownBare?.["received"]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$/);
-    expect(shownWhole).toMatchObject({ related, payload: whole["payload"], follows: whole["follows"] });
+    expect(storedBare).toMatchObject({ related: [], payload: {}, follows: null });
+    expect(Object.keys(storedBare?.resource ?? {})).toEqual(Object.keys(resource));
+    expect(storedBare?.["received"]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$/);
+    expect(storedFull).toMatchObject({ related, payload: full["payload"], follows: full["follows"] });
   });
 
-  test("takes the same id again as the same event", async () => {
+  test("treats an event with a known id as the same event", async () => {
     const event = pumpEvent();
     await api.emit(event);
     await api.emit({ ...event, id: event.id.toUpperCase() }, event);
@@ -82,27 +82,27 @@ describe("POST /events", () => {
       ["prefect.resource.id", "p"],
       ...Array.from({ length: count - 1 }, (_, index) => [`l${index}`, "v"]),
     ]);
-  const relatedCalled = (count: number): Json[] =>
+  const relatedResources = (count: number): Json[] =>
     Array.from({ length: count }, () => ({ "prefect.resource.id": "r", "prefect.resource.role": "x" }));
 
   test.each([
-    ["an id", { id: undefined }, "id"],
-    ["an id that is a UUID", { id: "17" }, "id"],
-    ["a time", { occurred: undefined }, "occurred"],
-    ["a time that is one", { occurred: "noon" }, "occurred"],
-    ["a name", { event: undefined }, "event"],
-    ["a name of 1024 characters at most", { event: "x".repeat(1_025) }, "event"],
-    ["a resource", { resource: undefined }, "resource"],
-    ["a resource with an id", { resource: {} }, "resource.prefect.resource.id"],
-    ["a resource with an id of some length", { resource: { "prefect.resource.id": "" } }, "resource"],
-    ["labels that are strings", { resource: { "prefect.resource.id": "p", a: null } }, "resource.a"],
-    ["500 labels at most", { resource: labels(501) }, "resource"],
-    ["related resources with roles", { related: [{ "prefect.resource.id": "r" }] }, "related.0"],
-    ["100 related resources at most", { related: relatedCalled(101) }, "related"],
-    ["a list of related resources", { related: null }, "related"],
-    ["a payload that is an object", { payload: [] }, "payload"],
-    ["a UUID to follow", { follows: "x" }, "follows"],
-  ])("needs %s, and records nothing otherwise", async (_what, changes, place) => {
+    ["no id", { id: undefined }, "id"],
+    ["an id that is not a UUID", { id: "17" }, "id"],
+    ["no time", { occurred: undefined }, "occurred"],
+    ["an invalid time", { occurred: "noon" }, "occurred"],
+    ["no name", { event: undefined }, "event"],
+    ["a name of more than 1024 characters", { event: "x".repeat(1_025) }, "event"],
+    ["no resource", { resource: undefined }, "resource"],
+    ["a resource without an id", { resource: {} }, "resource.prefect.resource.id"],
+    ["a resource with an empty id", { resource: { "prefect.resource.id": "" } }, "resource"],
+    ["a label that is not a string", { resource: { "prefect.resource.id": "p", a: null } }, "resource.a"],
+    ["more than 500 labels", { resource: labels(501) }, "resource"],
+    ["a related resource without a role", { related: [{ "prefect.resource.id": "r" }] }, "related.0"],
+    ["more than 100 related resources", { related: relatedResources(101) }, "related"],
+    ["related resources that are not a list", { related: null }, "related"],
+    ["a payload that is not an object", { payload: [] }, "payload"],
+    ["a follows that is not a UUID", { follows: "x" }, "follows"],
+  ])("rejects the whole batch if one event has %s", async (_what, changes, place) => {
     const good = pumpEvent();
     const answer = await api.post("/events", [good, pumpEvent(changes)]);
     expect(answer.status).toBe(422);
@@ -110,9 +110,9 @@ describe("POST /events", () => {
     expect(await find({ id: { id: [good.id] } })).toMatchObject({ total: 0 });
   });
 
-  test("takes names, labels and related resources up to their limits", async () => {
+  test("accepts names, labels and related resources up to their limits", async () => {
     const event = "ü".repeat(1_024);
-    const emitted = pumpEvent({ event, resource: labels(500), related: relatedCalled(100) });
+    const emitted = pumpEvent({ event, resource: labels(500), related: relatedResources(100) });
     await api.emit(emitted);
     const { events } = await find({ id: { id: [emitted.id] } });
     const { resource, related } = emitted;
@@ -122,7 +122,7 @@ describe("POST /events", () => {
 
 describe("POST /events/filter", () => {
   test.each([undefined, {}, { filter: null }, { filter: {}, limit: null }, { filter: {}, limit: 50 }])(
-    "takes %j as everything",
+    "finds every event if the body is %j",
     async (json) => {
       const { events, total } = pageOf(await api.post("/events/filter", json));
       expect(events.length).toBe(Math.min(50, total));
@@ -130,10 +130,12 @@ describe("POST /events/filter", () => {
     },
   );
 
-  test("pages through all events once, with the total and the place of the first page", async () => {
+  test("pages through all events once, starting with the total and a link to the next page", async () => {
     const event = freshName();
-    // Several share their time: without a fixed order among them, pages would repeat or miss some.
-    const events = Array.from({ length: 7 }, (_, index) => pumpEvent({ event, occurred: at(index >> 1) }));
+    // Several share a time: without a fixed order among them, pages would repeat or miss some.
+    const events = Array.from({ length: 7 }, (_, index) =>
+      pumpEvent({ event, occurred: timeAt(index >> 1) }),
+    );
     await api.emit(...events);
     const first = await find({ event: { name: [event] } }, 3);
     expect(first).toMatchObject({
@@ -142,7 +144,7 @@ describe("POST /events/filter", () => {
     });
     expect(new URL(first.next_page ?? "").origin).toBe(new URL(api.api).origin);
     const seen = first.events.map(({ id }) => id);
-    await api.emit(pumpEvent({ event, occurred: at(0) }));
+    await api.emit(pumpEvent({ event, occurred: timeAt(0) }));
     let next = first.next_page;
     while (next !== null) {
       const page = pageOf(await api.get(next));
@@ -153,18 +155,18 @@ describe("POST /events/filter", () => {
     for (const { id } of events) expect(seen.filter((other) => other === id)).toEqual([id]);
   });
 
-  test("builds the next page's URL from the name that the request came in by", async () => {
+  test("builds the next page's URL from the host name of the request", async () => {
     const port = new URL(api.api).port;
     const json = { filter: {}, limit: 1 };
     const page = pageOf(await api.post(`http://localhost:${port}/api/events/filter`, json));
     expect(page.next_page).toMatch(new RegExp(`^http://localhost:${port}/api/events/filter/next`));
   });
 
-  test("a page of none is a page", async () => {
+  test("returns an empty page for a limit of 0", async () => {
     expect(await find({}, 0)).toMatchObject({ events: [], total: expect.any(Number) });
   });
 
-  test("a missing page token is 422; an empty, cut or changed one 403", async () => {
+  test("answers 422 to a missing page token, and 403 to an empty, truncated or changed one", async () => {
     const { next_page } = await find({}, 1);
     const token = new URL(next_page ?? "").searchParams.get("page-token") ?? "";
     expect(await api.get("/events/filter/next")).toMatchObject({ status: 422 });
@@ -178,11 +180,11 @@ describe("POST /events/filter", () => {
   });
 
   test.each([
-    { colour: [] },
-    { event: { colour: [] } },
+    { color: [] },
+    { event: { color: [] } },
     { resource: { role: [] } },
     { any_resource: { role: [] } },
-    { related: [{ colour: [] }] },
+    { related: [{ color: [] }] },
     { event: { name: "pump" } },
     { occurred: { since: "yesterday" } },
     { id: { id: ["17"] } },
@@ -192,7 +194,7 @@ describe("POST /events/filter", () => {
     { text: { query: "x".repeat(201) } },
     [],
     "everything",
-  ])("refuses the filter %j", async (filter) => {
+  ])("rejects the filter %j", async (filter) => {
     expect(await api.post("/events/filter", { filter })).toMatchObject({ status: 422 });
   });
 });
@@ -204,10 +206,10 @@ describe("a filter", () => {
       event: `${event}pump.stopped`,
       resource: { "prefect.resource.id": "pump.1", "prefect.name": "north", hello: "world" },
       related: [
-        { "prefect.resource.id": "line.1", "prefect.resource.role": "line", colour: "red" },
-        { "prefect.resource.id": "line.2", "prefect.resource.role": "site", colour: "green" },
+        { "prefect.resource.id": "line.1", "prefect.resource.role": "line", color: "red" },
+        { "prefect.resource.id": "line.2", "prefect.resource.role": "site", color: "green" },
       ],
-      payload: { reason: "Disk Full", depth: { of: "the well" } },
+      payload: { reason: "Disk Full", depth: { at: "the well" } },
     },
     started: {
       event: `${event}pump.started`,
@@ -221,7 +223,7 @@ describe("a filter", () => {
 
   beforeAll(async () => {
     const events = Object.entries(stories).map(([name, changes], index) => {
-      const story = pumpEvent({ ...changes, occurred: at(index) });
+      const story = pumpEvent({ ...changes, occurred: timeAt(index) });
       names.set(story.id, name);
       return story;
     });
@@ -256,15 +258,15 @@ describe("a filter", () => {
     ],
     [{ id: { id: [] }, text: { query: "" }, related: [], any_resource: {} }, all],
     // occurred: both ends inclusive
-    [{ occurred: { since: at(1), until: at(2) } }, ["started", "opened"]],
-    [{ occurred: { since: near(1, 1), until: near(2, -1) } }, []],
+    [{ occurred: { since: timeAt(1), until: timeAt(2) } }, ["started", "opened"]],
+    [{ occurred: { since: timeNear(1, 1), until: timeNear(2, -1) } }, []],
     // event
     [{ event: { name: [`${event}vent.opened`] } }, ["opened", "again"]],
     [{ event: { prefix: [`${event}pump`], name: [`${event}vent.opened`] } }, []],
     [{ event: { exclude_prefix: [`${event}pump`] } }, ["opened", "again"]],
     [{ event: { exclude_name: [`${event}vent.opened`, `${event}pump.stopped`] } }, ["started"]],
     [{ event: { prefix: [event.toUpperCase()] } }, []],
-    // resource: the primary one
+    // resource: the primary resource
     [{ resource: { id: ["pump.1", "vent.1"] } }, ["stopped", "opened", "again"]],
     [{ resource: { id: ["line.1"] } }, []],
     [{ resource: { id_prefix: ["pump."] } }, ["stopped", "started"]],
@@ -277,13 +279,13 @@ describe("a filter", () => {
     [{ resource: { labels: { hello: [] } } }, []],
     [{ resource: { labels: {} } }, all],
     [{ resource: { labels: { "prefect.resource.id": "vent.*" } } }, ["opened", "again"]],
-    // related: never the primary one; all criteria of an object by one and the same resource
+    // related: never the primary resource; one resource must meet all criteria of an object
     [{ related: { id: ["line.1"] } }, ["stopped", "started"]],
     [{ related: { id: ["pump.1"] } }, []],
     [{ related: { id: ["line.1"], role: ["site"] } }, ["started"]],
     [{ related: [{ id: ["line.1"] }, { role: ["site"] }] }, ["stopped", "started"]],
-    [{ related: [{ labels: { colour: "red" } }, { labels: { colour: "green" } }] }, ["stopped"]],
-    [{ related: { labels: { colour: ["red"], "prefect.resource.role": "site" } } }, []],
+    [{ related: [{ labels: { color: "red" } }, { labels: { color: "green" } }] }, ["stopped"]],
+    [{ related: { labels: { color: ["red"], "prefect.resource.role": "site" } } }, []],
     [
       {
         related: {
@@ -296,10 +298,10 @@ describe("a filter", () => {
       ["stopped"],
     ],
     [{ related: {} }, all],
-    // any_resource: both
+    // any_resource: primary and related resources
     [{ any_resource: { id: ["line.1", "vent.1"] } }, all],
     [{ any_resource: [{ id: ["pump.2"] }, { id_prefix: ["line."] }] }, ["started"]],
-    [{ any_resource: { labels: { colour: "*" } } }, ["stopped"]],
+    [{ any_resource: { labels: { color: "*" } } }, ["stopped"]],
     // text: name, label values, payload
     [{ text: { query: "PUMP.ST" } }, ["stopped", "started"]],
     [{ text: { query: "north vent.opened" } }, ["stopped", "opened", "again"]],
@@ -317,7 +319,7 @@ describe("a filter", () => {
   });
 });
 
-test("without an `until`, what is dated in the future is not found, and what is older than 180 days neither", async () => {
+test("without times, a filter finds no events of the future, and none that are older than 180 days", async () => {
   const event = freshName();
   const daysFromNow = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
   await api.emit(...[1, -1, -179, -182].map((days) => pumpEvent({ event, occurred: daysFromNow(days) })));

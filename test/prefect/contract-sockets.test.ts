@@ -1,4 +1,4 @@
-/** The wire contract, §4: events in and out over WebSockets. */
+/** The wire contract of Prefect's clients: events in and out over WebSockets. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SocketClient } from "../api/sockets/socket-client.ts";
@@ -23,7 +23,7 @@ const total = async (ids: readonly string[]): Promise<number> => {
 
 const minutesFromNow = (minutes: number): string => new Date(Date.now() + minutes * 60_000).toISOString();
 
-/** As Python's subscriber writes it: until next year, and everything else spelled out as nothing. */
+/** A filter as Python's subscriber sends it: until next year, and null for everything that is not set. */
 const pythonFilter = (changes: Json = {}): Json => ({
   occurred: { since: minutesFromNow(-1), until: minutesFromNow(365 * 24 * 60) },
   event: null,
@@ -52,24 +52,27 @@ describe.each([
   ["in", into],
   ["out", out],
 ])("opening /events/%s", (_direction, url) => {
-  test("selects the subprotocol, answers a ping before any message, and auth by auth_success", async () => {
+  test("selects the subprotocol, answers a ping before any message, and answers auth with auth_success", async () => {
     const client = await SocketClient.open(url());
     expect(client.socket.protocol).toBe("prefect");
     await client.ping();
-    expect(client.messages).toEqual([]); // nothing before the client has spoken
+    expect(client.messages).toEqual([]); // nothing before the client's first message
     client.send({ type: "auth", token: null });
     await client.until((messages) => messages.length > 0);
     expect(client.messages).toEqual([{ type: "auth_success" }]);
     await client.close();
   });
 
-  test.each(['{"type": "filter"}', "[]", "null", "no JSON"])("closes with 1008 at %s", async (message) => {
-    const client = await SocketClient.open(url());
-    client.send(message);
-    expect(await client.closed).toEqual({ code: 1008, reason: "Expected 'auth' message" });
-  });
+  test.each(['{"type": "filter"}', "[]", "null", "no JSON"])(
+    "fails with 1008 if the first message is %s",
+    async (message) => {
+      const client = await SocketClient.open(url());
+      client.send(message);
+      expect(await client.closed).toEqual({ code: 1008, reason: "Expected 'auth' message" });
+    },
+  );
 
-  test("is refused with 403 or 1008 without a valid token where one is needed", async () => {
+  test("fails with 403 or 1008 without a valid token if one is required", async () => {
     const keyed = await ContractServer.start();
     try {
       const token = await keyed.makeKey();
@@ -90,7 +93,7 @@ describe.each([
 });
 
 describe("/events/in", () => {
-  test("keeps everything sent before a pong, and before the closing, and answers no event", async () => {
+  test("keeps everything sent before a pong or the close, and does not reply to events", async () => {
     const client = await SocketClient.prefect(into());
     const events = Array.from({ length: 100 }, () => pumpEvent());
     for (const event of events.slice(0, 70)) client.send(event);
@@ -105,8 +108,8 @@ describe("/events/in", () => {
   test.each<[string, unknown]>([
     ["an event without a name", pumpEvent({ event: undefined })],
     ["an array", [pumpEvent()]],
-    ["no JSON", "{"],
-  ])("ends with 1011 at %s, and keeps the events before", async (_what, frame) => {
+    ["invalid JSON", "{"],
+  ])("closes with 1011 at %s, and keeps the events before it", async (_what, frame) => {
     const client = await SocketClient.prefect(into());
     const event = pumpEvent();
     client.send(event);
@@ -115,7 +118,7 @@ describe("/events/in", () => {
     expect(await total([event.id])).toBe(1);
   });
 
-  test("without the subprotocol takes events from the first frame on", async () => {
+  test("accepts events from the first frame on without the subprotocol", async () => {
     const client = await SocketClient.open(into(), { subprotocol: null });
     const event = pumpEvent();
     client.send(event);
@@ -127,7 +130,7 @@ describe("/events/in", () => {
 
 describe("/events/out", () => {
   test.each(['{"type": "auth"}', "[]", "no JSON", "{}"])(
-    "closes with 1002 when %s comes in place of a filter",
+    "closes with 1002 if it receives %s in place of a filter",
     async (message) => {
       const client = await SocketClient.prefect(out());
       client.send(message);
@@ -135,8 +138,8 @@ describe("/events/out", () => {
     },
   );
 
-  test.each([{ colour: 1 }, { order: "UP" }, { [`x${"ü".repeat(200)}`]: 1 }, [], null])(
-    "closes with 1002 at the filter %j and says what is wrong in 123 bytes",
+  test.each([{ color: 1 }, { order: "UP" }, { [`x${"ü".repeat(200)}`]: 1 }, [], null])(
+    "closes with 1002 at the filter %j, and gives the reason in at most 123 bytes",
     async (filter) => {
       const client = await SocketClient.prefect(out());
       client.send({ type: "filter", filter });
@@ -146,15 +149,15 @@ describe("/events/out", () => {
     },
   );
 
-  test("sends what is stored, oldest first, then what comes; none missed, none twice", async () => {
+  test("sends stored events, oldest first, then new ones, with none missed and none repeated", async () => {
     const event = freshName();
     const past = Array.from({ length: 20 }, (_, index) =>
       pumpEvent({ event, occurred: new Date(Date.now() - 30_000 + index).toISOString() }),
     );
     await api.emit(...past);
-    const coming = Array.from({ length: 200 }, () => pumpEvent({ event }));
+    const live = Array.from({ length: 200 }, () => pumpEvent({ event }));
     const emitting = (async () => {
-      for (const next of coming) await api.emit(next, next);
+      for (const next of live) await api.emit(next, next);
     })();
     const client = await subscribe(pythonFilter({ event: { prefix: [event] } }));
     await emitting;
@@ -162,7 +165,7 @@ describe("/events/out", () => {
     await api.emit(last);
     await client.until((messages) => messages.some(({ event }) => (event as Json)["id"] === last.id));
     expect(client.ids.slice(0, 20)).toEqual(past.map(({ id }) => id));
-    expect(client.ids).toEqual([...past, ...coming, last].map(({ id }) => id));
+    expect(client.ids).toEqual([...past, ...live, last].map(({ id }) => id));
     expect(client.messages[0]).toEqual({
       type: "event",
       event: {
@@ -177,7 +180,7 @@ describe("/events/out", () => {
     await client.close();
   });
 
-  test("sends nothing of the past without a backfill, and at most the last 15 minutes with one", async () => {
+  test("sends no past events without a backfill, and at most the last 15 minutes with one", async () => {
     const event = freshName();
     const old = pumpEvent({ event, occurred: minutesFromNow(-16) });
     const young = pumpEvent({ event, occurred: minutesFromNow(-14) });
@@ -189,7 +192,7 @@ describe("/events/out", () => {
     const without = await subscribe(filter, { backfill: false });
     const withBackfill = await subscribe(filter);
     await Promise.all([without.ping(), withBackfill.until(({ length }) => length > 0)]);
-    // The filter message of `without` may still be under way to the feed: repeat until one is seen.
+    // The filter of `without` may still be on its way to the feed: emit events until it receives one.
     const live: string[] = [];
     while (without.messages.length === 0) {
       const next = pumpEvent({ event });
@@ -202,7 +205,7 @@ describe("/events/out", () => {
     await Promise.all([without.close(), withBackfill.close()]);
   });
 
-  test("applies the whole filter to what comes: names, related resources, text, and `until`", async () => {
+  test("applies the whole filter to new events: names, related resources, text, and `until`", async () => {
     const event = freshName();
     const filter = pythonFilter({
       event: { prefix: [event], exclude_name: [`${event}no`] },
@@ -213,7 +216,7 @@ describe("/events/out", () => {
     const related = [{ "prefect.resource.id": "line.1", "prefect.resource.role": "line" }];
     const payload = { reason: "disk full" };
     const ended = await subscribe({ event: { prefix: [event] } }); // its `until` is now
-    const occurred = minutesFromNow(1); // surely later than that
+    const occurred = minutesFromNow(1); // certainly later than that
     const wanted = pumpEvent({ occurred, event: `${event}yes`, related, payload });
     await api.emit(
       pumpEvent({ occurred, event: `${event}no`, related, payload }),
@@ -228,7 +231,7 @@ describe("/events/out", () => {
     await Promise.all([client.close(), ended.close()]);
   });
 
-  test("without the subprotocol the filter comes first", async () => {
+  test("expects the filter first without the subprotocol", async () => {
     const event = freshName();
     const client = await SocketClient.open(out(), { subprotocol: null });
     client.send({ type: "filter", filter: pythonFilter({ event: { name: [event] } }) });

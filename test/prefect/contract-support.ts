@@ -1,4 +1,4 @@
-/** A whole server, `tripline serve`, and the bare requests that a client of any make may send to it. */
+/** A complete `tripline serve`, and plain HTTP requests to it, as any client may send them. */
 
 import { randomUUID } from "node:crypto";
 import { Sandbox, type Server } from "../cli/support.ts";
@@ -15,14 +15,14 @@ export interface Answer {
 }
 
 export interface Call {
-  /** Sent as JSON, with that type. */
+  /** Sent as JSON, with its Content-Type. */
   readonly json?: unknown;
-  /** Sent as it is, without a Content-Type of its own. */
+  /** Sent unchanged, without a Content-Type. */
   readonly raw?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Record<string, string>;
 }
 
-/** One mistake as a 422 lists it. */
+/** A mistake, as a 422 lists it. */
 export interface Mistake {
   readonly type: string;
   readonly loc: readonly (string | number)[];
@@ -40,15 +40,15 @@ export class ContractServer {
     this.server = server;
   }
 
-  /** @param options those of `tripline serve`, or what makes them in a sandbox */
+  /** @param options of `tripline serve`, or a function that makes them with the sandbox */
   static async start(
     options: readonly string[] | ((sandbox: Sandbox) => readonly string[]) = [],
   ): Promise<ContractServer> {
     const redis = await startRedis();
     const sandbox = new Sandbox();
-    const words = typeof options === "function" ? options(sandbox) : options;
+    const serveOptions = typeof options === "function" ? options(sandbox) : options;
     try {
-      return new ContractServer(sandbox, redis, await sandbox.serve(redis.url, words));
+      return new ContractServer(sandbox, redis, await sandbox.serve(redis.url, serveOptions));
     } catch (error) {
       await sandbox.close();
       await redis.stop();
@@ -69,7 +69,7 @@ export class ContractServer {
       method,
       redirect: "manual",
       headers: { ...type, ...headers },
-      // Bytes, because fetch gives text a type of its own.
+      // Bytes, because fetch would add a Content-Type to text.
       ...(body === undefined ? {} : { body: typeof body === "string" ? Buffer.from(body) : body }),
     });
     const text = await response.text();
@@ -90,21 +90,21 @@ export class ContractServer {
     return this.call("POST", path, { json, headers });
   }
 
-  /** Posts events, and expects them to be taken. */
+  /** Posts events, and expects the server to accept them. */
   async emit(...events: Json[]): Promise<void> {
     const { status, text } = await this.post("/events", events);
-    if (status !== 204) throw new Error(`Events were refused with ${status}: ${text}`);
+    if (status !== 204) throw new Error(`Events were rejected with ${status}: ${text}`);
   }
 
-  /** Makes the server's first key, which may do everything, and waits until nobody comes in without. */
+  /** Creates the server's first key, with all scopes, and waits until requests without a key are rejected. */
   async makeKey(): Promise<string> {
-    const words = ["keys", "create", "--name", "contract", "--scope", "admin", "--redis", this.redis.url];
-    const { stdout } = await this.sandbox.output(words);
+    const command = ["keys", "create", "--name", "contract", "--scope", "admin", "--redis", this.redis.url];
+    const { stdout } = await this.sandbox.output(command);
     while ((await this.get("/hello")).status !== 401);
     return stdout.trim();
   }
 
-  /** The lines that the server logged as an error. */
+  /** The errors that the server logged. */
   get loggedErrors(): string[] {
     return this.server.process.stdout.split("\n").filter((line) => /"level":"(?:error|fatal)"/.test(line));
   }
@@ -116,7 +116,7 @@ export class ContractServer {
   }
 }
 
-/** A valid event of the greenhouse, with whatever is changed about it. */
+/** A valid event of the greenhouse, with the given changes. */
 export function pumpEvent(changes: Json = {}): Json & { id: string } {
   return {
     id: randomUUID(),
@@ -132,7 +132,7 @@ export function mistakesOf({ body }: Answer): Mistake[] {
   return (body as { exception_detail: Mistake[] }).exception_detail;
 }
 
-/** Where the mistakes lie, as in `body.0.resource: missing`. */
+/** The place and type of each mistake, such as `body.0.resource: missing`. */
 export function placesOf(answer: Answer): string[] {
   return mistakesOf(answer).map(({ loc, type }) => `${loc.join(".")}: ${type}`);
 }

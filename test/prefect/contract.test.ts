@@ -1,4 +1,4 @@
-/** The wire contract of Prefect's clients, sentence by sentence, over bare HTTP: what holds for all requests. */
+/** The wire contract of Prefect's clients over plain HTTP: what applies to all requests. */
 
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -14,18 +14,18 @@ afterAll(() => api.stop());
 
 const unknownId = "0190a000-0000-7000-8000-000000000001";
 
-describe("the small endpoints", () => {
+describe("the server", () => {
   test.each([
     { path: "/health", status: 200, body: true },
     { path: "/ready", status: 200, body: { message: "OK" } },
     { path: "/hello", status: 200, body: "👋" },
     { path: "/version", status: 200, body: "0.8.4" },
     { path: "/csrf-token?client=x", status: 422, body: { detail: "CSRF protection is disabled." } },
-  ])("GET $path is answered with $status $body", async ({ path, status, body }) => {
+  ])("answers GET $path with $status $body", async ({ path, status, body }) => {
     expect(await api.get(path)).toMatchObject({ status, body });
   });
 
-  test("the server says to be of Prefect's major version 3, and newer than any client", async () => {
+  test("reports a version of Prefect 3 that is newer than any client", async () => {
     const { status, body } = await api.get("/admin/version");
     expect({ status, body }).toEqual({ status: 200, body: expect.stringMatching(/^3\.\d+\.\d+$/) });
     expect(Number(String(body).split(".")[1])).toBeGreaterThanOrEqual(9);
@@ -40,8 +40,8 @@ describe("every answer", () => {
     },
   );
 
-  // Prefect's server answers the other spelling of a path with 307; a script that relies on it need not notice us.
-  test("is the same with and without a slash at the end of the path", async () => {
+  // Prefect's server redirects the other spelling of a path with 307. Scripts that rely on this must work here, too.
+  test("is the same with and without a trailing slash in the path", async () => {
     const event = pumpEvent({ event: "slash.test" });
     const filter = { event: { name: ["slash.test"] } };
     const { body } = await api.post("/automations", { name: "slash", trigger: {}, actions: [] });
@@ -56,7 +56,7 @@ describe("every answer", () => {
     expect(await api.get("/nowhere/")).toMatchObject({ status: 404 });
   });
 
-  test("about an unknown automation is 404 with a message, and about an id that is no UUID 404 as well", async () => {
+  test("about an unknown automation is 404 with a message, and so is one about an id that is not a UUID", async () => {
     const put = { name: "a", trigger: {}, actions: [] };
     for (const [method, json] of [
       ["GET", undefined],
@@ -72,7 +72,7 @@ describe("every answer", () => {
     }
   });
 
-  test("to an invalid body lists every mistake with its place, a stable word and what was sent", async () => {
+  test("to an invalid body lists every mistake with its place, a stable type and what was sent", async () => {
     const sent = [{ event: "x" }, pumpEvent({ resource: { a: 1 } })];
     const answer = await api.post("/events", sent);
     expect(answer.status).toBe(422);
@@ -93,19 +93,19 @@ describe("every answer", () => {
 
   test.each([
     { path: "/events", json: {}, place: "body: list_type" },
-    { path: "/events/filter", json: { filter: { colour: 1 } }, place: "body.filter.colour: extra_forbidden" },
+    { path: "/events/filter", json: { filter: { color: 1 } }, place: "body.filter.color: extra_forbidden" },
     { path: "/events/filter", json: { filter: { order: "UP" } }, place: "body.filter.order: enum" },
     { path: "/events/filter", json: { limit: -1 }, place: "body.limit: greater_than_equal" },
     { path: "/events/filter", json: { limit: 101 }, place: "body.limit: less_than_equal" },
     { path: "/events/count-by/day", json: {}, place: "body.filter: missing" },
     { path: "/automations/", json: { trigger: {}, actions: [] }, place: "body.name: missing" },
     { path: "/automations/filter", json: { sort: "UP" }, place: "body.sort: enum" },
-  ])("to $json at $path says $place", async ({ path, json, place }) => {
+  ])("to $json at $path names $place", async ({ path, json, place }) => {
     const answer = await api.post(path, json);
     expect({ status: answer.status, places: placesOf(answer) }).toEqual({ status: 422, places: [place] });
   });
 
-  test("to invalid JSON is a 422 in the same shape", async () => {
+  test("to invalid JSON is a 422 of the same form", async () => {
     for (const raw of ["", "{", "[1,]", "\u{feff}{}", "NaN", new Uint8Array([0xff, 0xfe])]) {
       const answer = await api.call("POST", "/events", { raw });
       expect(answer).toMatchObject({
@@ -115,7 +115,7 @@ describe("every answer", () => {
     }
   });
 
-  test("to a body that is far too large is a refusal, and not an end of the connection", async () => {
+  test("to a body that is far too large is 413, not a closed connection", async () => {
     const raw = Buffer.alloc(20_000_000, 0x20);
     expect(await api.call("POST", "/events", { raw })).toMatchObject({ status: 413 });
   });
@@ -137,7 +137,7 @@ describe("a body", () => {
     expect(await api.call("POST", "/events", { raw, headers })).toMatchObject({ status: 204 });
   });
 
-  test("gives times with any offset, or none for UTC, and they come back in UTC with their microseconds", async () => {
+  test("may have times with any offset, or none for UTC; they are returned in UTC with their microseconds", async () => {
     const times = [
       ["2026-03-01T10:30:00.123456+01:00", "2026-03-01T09:30:00.123456Z"],
       ["2026-03-01T09:30:00", "2026-03-01T09:30:00Z"],
@@ -171,7 +171,7 @@ describe("the client's version of the API", () => {
   });
 
   test.each(["/health", "/ready", "/hello", "/version", "/admin/version"])(
-    "never matters to %s",
+    "does not matter to %s",
     async (path) => {
       expect(await api.get(path, version("0.1"))).toMatchObject({ status: 200 });
     },
@@ -179,7 +179,7 @@ describe("the client's version of the API", () => {
 });
 
 // Prefect Cloud's clients have a PREFECT_API_URL of this form.
-test("the same API lies below Prefect Cloud's paths", async () => {
+test("the same API is available under Prefect Cloud's paths", async () => {
   const cloud = `${api.api}/accounts/${unknownId}/workspaces/default`;
   const event = pumpEvent();
   expect(await api.post(`${cloud}/events`, [event])).toMatchObject({ status: 204 });
@@ -189,19 +189,19 @@ test("the same API lies below Prefect Cloud's paths", async () => {
   expect(await api.get(`${api.api}/accounts/a/workspaces/elsewhere/hello`)).toMatchObject({ status: 404 });
 });
 
-describe("with an auth string", () => {
-  test("every request needs it but health and readiness, and Basic and Bearer both bring it", async () => {
+describe("a server with keys", () => {
+  test("requires one for every request except health and readiness, as Basic or Bearer", async () => {
     const keyed = await ContractServer.start();
     try {
       const token = await keyed.makeKey();
-      const refused = { status: 401, body: { exception_message: "Unauthorized" } };
+      const unauthorized = { status: 401, body: { exception_message: "Unauthorized" } };
       const basic = (text: string) => ({ Authorization: `Basic ${Buffer.from(text).toString("base64")}` });
-      expect(await keyed.post("/automations/filter")).toMatchObject(refused);
-      expect(await keyed.post("/events", [])).toMatchObject(refused);
-      expect(await keyed.get("/hello")).toMatchObject(refused);
-      expect(await keyed.post("/automations/filter", {}, basic("wrong"))).toMatchObject(refused);
+      expect(await keyed.post("/automations/filter")).toMatchObject(unauthorized);
+      expect(await keyed.post("/events", [])).toMatchObject(unauthorized);
+      expect(await keyed.get("/hello")).toMatchObject(unauthorized);
+      expect(await keyed.post("/automations/filter", {}, basic("wrong"))).toMatchObject(unauthorized);
       expect(await keyed.post("/automations/filter", {}, { Authorization: "Basic !" })).toMatchObject(
-        refused,
+        unauthorized,
       );
       for (const path of ["/health", "/ready"]) expect(await keyed.get(path)).toMatchObject({ status: 200 });
       for (const headers of [basic(token), basic(`me:${token}`), { Authorization: `Bearer ${token}` }]) {

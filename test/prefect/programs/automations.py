@@ -1,4 +1,4 @@
-"""The life of an automation, written in Python; what is seen of it is printed as JSON.
+"""Creates, changes and deletes automations, and prints what it sees as JSON.
 
 automations.py EVENT BLOCK_DOCUMENT_ID
 """
@@ -35,7 +35,7 @@ made = Automation(
     actions=[
         CallWebhook(
             block_document_id=destination,
-            payload='{"stopped": "{{ event.resource.id }}", "of": "{{ automation.name }}"}',
+            payload='{"stopped": "{{ event.resource.id }}", "automation": "{{ automation.name }}"}',
         )
     ],
 ).create()
@@ -85,7 +85,7 @@ seen["nested"] = [
     [type(child).__name__ for child in read.trigger.triggers],
     read.trigger.triggers[1].triggers[1].within.total_seconds(),
 ]
-# What was read can be written back as it is.
+# What was read can be written back unchanged.
 read.update()
 seen["unchanged"] = Automation.read(id=nested.id).trigger.triggers[1].within
 seen["deleted"] = [nested.delete(), nested.delete(), nested.disable()]

@@ -1,4 +1,4 @@
-"""Emits events as any program does: nothing is waited for, the program just ends.
+"""Emits events like any program: it waits for nothing and just ends.
 
 emit.py NAME COUNT
 """

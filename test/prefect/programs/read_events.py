@@ -1,4 +1,4 @@
-"""Reads events page by page, in both of the client's ways, and prints what it found as JSON.
+"""Reads events page by page, with the async and the sync client, and prints what it found as JSON.
 
 read_events.py NAME LIMIT
 """

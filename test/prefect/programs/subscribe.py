@@ -1,4 +1,4 @@
-"""Prints the ids of events that match, and ends after some.
+"""Prints the ids of matching events, and ends after COUNT of them.
 
 subscribe.py PREFIX COUNT
 """
