@@ -1,4 +1,4 @@
-/** Every route of the API, for tests that go through all of them. None can be called: there is nothing behind them. */
+/** Every route of the API, for tests that go through all of them. None can be called, because they have no store. */
 
 import { type AppOptions, createApp, routesOf } from "../../src/api/http/app.ts";
 import { Metrics } from "../../src/api/http/metrics.ts";

@@ -1,4 +1,4 @@
-/** The API as the tests use it: a real server before a real Redis. */
+/** The API for tests: a real server with a real Redis. */
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -29,7 +29,7 @@ export interface TestApi {
   readonly history: History | null;
   /** Copies the log into the history. */
   readonly recorder: Recorder | null;
-  /** What the server had to say. */
+  /** What the server logged. */
   readonly logLines: string[];
   /** Why it is not ready; null when it is. */
   notReady: string | null;
@@ -112,7 +112,7 @@ const json = { "Content-Type": "application/json" };
 
 let counter = 0;
 
-/** A valid event of the greenhouse, with whatever is changed about it. */
+/** A valid event of the greenhouse, with the given changes. */
 export function pumpEvent(changes: Record<string, unknown> = {}): Record<string, unknown> {
   counter += 1;
   return {

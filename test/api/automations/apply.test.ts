@@ -1,4 +1,4 @@
-/** Rules applied over HTTP: what is refused, and that a refusal repeats no secret. What is done: test/cli. */
+/** Rules applied over HTTP: what is rejected, and that a rejection repeats no secret. test/cli tests what applying does. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AppliedRules } from "../../../src/api/automations/automation-answers.ts";
@@ -37,7 +37,7 @@ async function apply(automations: unknown, options: Record<string, unknown> = {}
 
 const secrets = { secrets: { PATH_PART: secret } };
 
-describe("an application is refused as a whole", () => {
+describe("an application is rejected as a whole", () => {
   test.each([
     ["an unknown key of a trigger", [rule({ trigger: { expcet: [] } }, secrets)], "trigger.expcet"],
     ["an unknown key beside a definition", [rule({}, { ...secrets, source: "x" })], "source"],
@@ -49,24 +49,28 @@ describe("an application is refused as a whole", () => {
     ],
     ["a template that does not parse", [rule(webhook({ payload: "{{ event." }), secrets)], "payload"],
     [
-      "an address that is none once it is filled in",
+      "an address that is invalid once it is filled in",
       [rule(webhook({ url: "${env.PATH_PART}" }), secrets)],
       "url should be an address",
     ],
-    ["a name twice", [rule({}, secrets), rule()], 'The name \\"Pumps\\" is used twice'],
-    ["a value that is no text", [rule({}, { secrets: { PATH_PART: { secret } } })], "secrets.PATH_PART"],
-  ])("for %s", async (_what, automations, said) => {
+    ["a duplicate name", [rule({}, secrets), rule()], 'The name \\"Pumps\\" is used twice'],
+    [
+      "a secret that is not a string",
+      [rule({}, { secrets: { PATH_PART: { secret } } })],
+      "secrets.PATH_PART",
+    ],
+  ])("for %s", async (_what, automations, message) => {
     const { status, text } = await apply([rule({ name: "Vents" }, secrets), ...automations]);
     expect(status).toBe(422);
     const { exception_detail: mistakes } = JSON.parse(text) as { exception_detail: { loc: string[] }[] };
     const places = mistakes.map(({ loc }) => loc.join("."));
-    expect(`${text} ${places.join(" ")}`).toContain(said);
+    expect(`${text} ${places.join(" ")}`).toContain(message);
     expect(text).not.toContain(secret);
     expect(await api.log.automations()).toEqual([]);
   });
 });
 
-test("two destinations of one name are refused, like two automations", async () => {
+test("two destinations with one name are rejected, like two automations", async () => {
   const ops = { name: "ops", type: "slack", url: `https://slack.example/${secret}` };
   const { status, text } = await apply([], { destinations: [ops, { ...ops, type: "discord" }] });
   expect({ status, text }).toEqual({
@@ -77,7 +81,7 @@ test("two destinations of one name are refused, like two automations", async () 
   expect(await api.log.destinations.list()).toEqual([]);
 });
 
-test("an event posted after the answer meets the applied automation, which has its secrets", async () => {
+test("an applied automation is stored with its secrets, and neither the answer nor an event repeats them", async () => {
   const { status, text } = await apply([rule(webhook(), secrets)]);
   expect(status).toBe(200);
   expect(text).not.toContain(secret);
@@ -92,7 +96,7 @@ test("an event posted after the answer meets the applied automation, which has i
   expect(JSON.stringify(events.map(({ event }) => event.wire))).not.toContain(secret);
 });
 
-test("an automation of a file that the server reads is left to that file", async () => {
+test("an automation from the server's own rule files is neither replaced nor pruned", async () => {
   const [stored] = await api.log.automations();
   const source = { kind: "file", file: "rules/own.yaml", enabled: true } as const;
   await api.log.putAutomations([{ ...stored!, source }]);

@@ -43,16 +43,16 @@ const read = async (id: string, headers = {}) =>
 const detailOf = ({ body }: { body: unknown }) =>
   (body as { exception_detail: { type: string; loc: unknown[]; msg: string }[] }).exception_detail;
 
-/** The kinds and events of the log, in order. */
+/** The kinds of entries and the names of events in the log, in order. */
 async function logged(): Promise<string[]> {
   const entries = await api.log.read(startOfLog, { count: 1_000 });
   return entries.map((entry) => (entry.kind === "event" ? entry.event.name : entry.kind));
 }
 
-const told = "prefect-cloud.automation";
+const prefix = "prefect-cloud.automation";
 
 describe("an automation that is created", () => {
-  test.each(["/", ""])("at /automations%s is answered whole, with every default", async (path) => {
+  test.each(["/", ""])("at /automations%s is returned in full, with every default", async (path) => {
     const { status, body } = await call("POST", path, { name: "pumps", trigger: {}, actions: [] });
     expect(status).toBe(201);
     expect(body).toEqual({
@@ -83,7 +83,7 @@ describe("an automation that is created", () => {
     expect(await read((body as Json)["id"] as string)).toEqual(body);
   });
 
-  test("has ids of its own at every level of its trigger, whatever was sent", async () => {
+  test("gets new ids at every level of its trigger, whatever was sent", async () => {
     const id = "0190a000-0000-7000-8000-000000000001";
     const child = { ...trigger, id };
     const nested = { type: "compound", id, within: 60, require: "all", triggers: [child, child] };
@@ -92,24 +92,24 @@ describe("an automation that is created", () => {
     expect(new Set([...ids, id]).size).toBe(4);
   });
 
-  test("ignores what it does not know of triggers and actions, and knows composites by their triggers", async () => {
+  test("ignores unknown keys of triggers and actions, and recognizes composites by their triggers", async () => {
     const created = await create({
-      trigger: { within: null, triggers: [{ ...trigger, colour: "green" }] },
-      actions: [{ type: "do-nothing", colour: "green" }],
+      trigger: { within: null, triggers: [{ ...trigger, color: "green" }] },
+      actions: [{ type: "do-nothing", color: "green" }],
     });
     expect(created["trigger"]).toMatchObject({ type: "sequence" });
     expect(JSON.stringify(created)).not.toContain("green");
   });
 
-  test("is in the log before the answer, and told of in the same step", async () => {
+  test("is in the log before the answer, together with an event that reports it", async () => {
     const created = await create();
     await api.post(JSON.stringify([pumpEvent()]));
-    expect(await logged()).toEqual(["automation-put", `${told}.created`, "pump.stopped"]);
+    expect(await logged()).toEqual(["automation-put", `${prefix}.created`, "pump.stopped"]);
     const [, event] = await api.log.read(startOfLog, { count: 2 });
     expect(event).toMatchObject({
       event: {
         wire: {
-          resource: { "prefect.resource.id": `${told}.${created.id}`, "prefect.resource.name": "pumps" },
+          resource: { "prefect.resource.id": `${prefix}.${created.id}`, "prefect.resource.name": "pumps" },
           payload: created,
         },
       },
@@ -117,14 +117,19 @@ describe("an automation that is created", () => {
   });
 });
 
-describe("what is wrong is told with its place:", () => {
+describe("POST /automations rejects", () => {
   const webhook = { type: "call-webhook", url: "https://example.org" };
   test.each<[string, unknown, string, (string | number)[]]>([
     ["a missing name", { trigger, actions: [] }, "missing", ["body", "name"]],
     ["missing actions", { name: "a", trigger }, "missing", ["body", "actions"]],
     ["an id", { ...pumps, id: "x" }, "extra_forbidden", ["body", "id"]],
-    ["an unknown key", { ...pumps, colour: "green" }, "extra_forbidden", ["body", "colour"]],
-    ["a posture", { ...pumps, trigger: { posture: "Metric" } }, "enum", ["body", "trigger", "posture"]],
+    ["an unknown key", { ...pumps, color: "green" }, "extra_forbidden", ["body", "color"]],
+    [
+      "an unknown posture",
+      { ...pumps, trigger: { posture: "Metric" } },
+      "enum",
+      ["body", "trigger", "posture"],
+    ],
     [
       "a Proactive trigger of 9 s",
       { ...pumps, trigger: { posture: "Proactive", within: 9 } },
@@ -132,19 +137,19 @@ describe("what is wrong is told with its place:", () => {
       ["body", "trigger", "within"],
     ],
     [
-      "an action that Tripline has not",
+      "an action that Tripline does not have",
       { ...pumps, actions: [{ type: "run-deployment" }] },
       "value_error",
       ["body", "actions", 0, "type"],
     ],
     [
-      "an action on no automation",
+      "a pause action without an automation",
       { ...pumps, actions: [{ type: "pause-automation" }] },
       "value_error",
       ["body", "actions", 0, "automation_id"],
     ],
     [
-      "a webhook to nowhere",
+      "a webhook without a URL",
       { ...pumps, actions: [{ type: "call-webhook" }] },
       "missing",
       ["body", "actions", 0, "url"],
@@ -168,13 +173,13 @@ describe("what is wrong is told with its place:", () => {
       ["body", "actions", 0, "secret"],
     ],
     [
-      "no address",
+      "an invalid URL",
       { ...pumps, actions: [{ ...webhook, url: "ftp://a" }] },
       "value_error",
       ["body", "actions", 0, "url"],
     ],
     ["a list", [], "object_type", ["body"]],
-  ])("%s", async (_what, body, type, loc) => {
+  ])("%s, and names its place", async (_what, body, type, loc) => {
     const answer = await call("POST", "/", body);
     expect(answer.status).toBe(422);
     expect(answer.body).toMatchObject({ exception_message: "Invalid request received." });
@@ -182,19 +187,19 @@ describe("what is wrong is told with its place:", () => {
     expect(await logged()).toEqual([]);
   });
 
-  test("which types of actions there are", async () => {
+  test("an unknown type of action, and lists the known ones", async () => {
     const [mistake] = detailOf(await call("POST", "/", { ...pumps, actions: [{ type: "run-deployment" }] }));
     expect(mistake?.msg).toContain("call-webhook, send-notification, emit-event, pause-automation");
   });
 
-  test("and no secret is repeated", async () => {
+  test("a mistake without repeating a secret", async () => {
     const wrong = { ...webhook, secret: "hush", payload: 7 };
     const answer = await call("POST", "/", { ...pumps, actions: [wrong] });
     expect(answer.status).toBe(422);
     expect(JSON.stringify(answer)).not.toContain("hush");
   });
 
-  test("and nothing nests without end", async () => {
+  test("a trigger that nests too deep", async () => {
     let deep: Json = trigger;
     for (let level = 0; level < 5_000; level++) deep = { type: "sequence", within: 1, triggers: [deep] };
     expect((await call("POST", "/", { ...pumps, trigger: deep })).status).toBe(422);
@@ -215,22 +220,22 @@ describe("a PUT", () => {
     expect((after["trigger"] as Json)["id"]).not.toBe((before["trigger"] as Json)["id"]);
     expect(await logged()).toEqual([
       "automation-put",
-      `${told}.created`,
+      `${prefix}.created`,
       "automation-put",
-      `${told}.updated`,
+      `${prefix}.updated`,
     ]);
   });
 
   test.each([
     ["lacks actions", { name: "pumps", trigger }, "missing"],
     ["has an owner", { ...pumps, owner_resource: "a" }, "extra_forbidden"],
-  ])("that %s is refused", async (_what, body, type) => {
+  ])("that %s is rejected", async (_what, body, type) => {
     const { id } = await create();
     const answer = await call("PUT", `/${id}`, body);
     expect([answer.status, detailOf(answer)[0]?.type]).toEqual([422, type]);
   });
 
-  test("of what GET gave keeps secrets that it does not show", async () => {
+  test("of what GET returned keeps the secrets that it does not show", async () => {
     const webhook = { type: "call-webhook", url: "https://example.org/{{ event.id }}" };
     const created = await create({
       actions: [{ type: "do-nothing" }, { ...webhook, secret: "first secret" }],
@@ -253,25 +258,27 @@ describe("a PUT", () => {
   });
 });
 
-test("a PATCH pauses and resumes, and takes nothing else", async () => {
+test("a PATCH pauses and resumes, and accepts nothing else", async () => {
   const { id, updated } = await create();
   expect(await call("PATCH", `/${id}`, { enabled: false })).toEqual({ status: 204, body: null });
   const paused = await read(id);
   expect(paused["enabled"]).toBe(false);
   expect(paused["updated"]).not.toBe(updated);
+  expect(await call("PATCH", `/${id}`, { enabled: true })).toEqual({ status: 204, body: null });
+  expect((await read(id))["enabled"]).toBe(true);
   for (const body of [{}, { enabled: null }, { enabled: false, name: "x" }, []]) {
     expect((await call("PATCH", `/${id}`, body)).status).toBe(422);
   }
 });
 
-test("a deletion is told of once, with what was deleted", async () => {
+test("a deletion is reported once, with the deleted automation", async () => {
   const created = await create();
   const answers = await Promise.all([1, 2, 3].map(() => call("DELETE", `/${created.id}`)));
   expect(answers.map(({ status }) => status).sort()).toEqual([204, 404, 404]);
   expect(answers.find(({ status }) => status === 404)?.body).toEqual({
     exception_message: "Automation not found",
   });
-  expect((await logged()).slice(2)).toEqual(["automation-delete", `${told}.deleted`]);
+  expect((await logged()).slice(2)).toEqual(["automation-delete", `${prefix}.deleted`]);
   expect((await api.events()).at(-1)?.event.wire.payload).toEqual(created);
 });
 
@@ -285,7 +292,7 @@ test.each(["PUT", "PATCH", "DELETE", "GET"])(
   },
 );
 
-test("automations from files are paused over HTTP, and changed in their files only", async () => {
+test("automations from files can be paused over HTTP, but changed only in their files", async () => {
   const source = { kind: "file", file: "rules/pumps.yaml", enabled: true } as const;
   const fromFile: Automation = { ...greenhouseAutomation("pumps"), source };
   await api.log.putAutomations([fromFile]);
@@ -316,7 +323,7 @@ describe("a filter", () => {
     await create({ name: "C" });
   });
 
-  test("finds all, by name, also without a body and with every key null", async () => {
+  test("finds all automations, sorted by name, even without a body or with every key null", async () => {
     const sorted = ["C", "a", "b"];
     expect(await names()).toEqual(sorted);
     expect(await names({})).toEqual(sorted);
@@ -348,26 +355,26 @@ describe("a filter", () => {
   });
 
   test.each([
-    [{ automations: { colour: {} } }, "exception_detail"],
+    [{ automations: { color: {} } }, "exception_detail"],
     [{ automations: { name: { all_: [] } } }, "exception_detail"],
     [{ automations: { created: { before_: "yesterday" } } }, "exception_detail"],
     [{ sort: "BY_COLOUR" }, "exception_detail"],
     [{ offset: -1 }, "exception_detail"],
     [{ limit: 201 }, "detail"],
     [{ limit: -1 }, "detail"],
-  ])("%j is refused", async (body, key) => {
+  ])("%j is rejected", async (body, key) => {
     const answer = await call("POST", "/filter", body);
     expect(answer.status).toBe(422);
     expect(answer.body).toHaveProperty(key);
   });
 
-  test("counts", async () => {
+  test("counts automations", async () => {
     expect((await call("POST", "/count")).body).toBe(3);
     expect((await call("POST", "/count", { automations: { tags: { is_null_: true } } })).body).toBe(1);
   });
 });
 
-test("what a resource owns, and what acts on it, is found and deleted by the resource", async () => {
+test("related-to finds what a resource owns and what acts on it, and owned-by deletes what it owns", async () => {
   const owner_resource = "greenhouse/north";
   const owned = await create({ name: "owned", owner_resource });
   expect(owned).not.toHaveProperty("owner_resource");
@@ -383,17 +390,17 @@ test("what a resource owns, and what acts on it, is found and deleted by the res
       ({ name }) => name,
     );
   expect(await related(owner_resource)).toEqual(["owned"]);
-  expect((await related(`${told}.${owned.id}`)).sort()).toEqual(["acts by id", "acts by name"]);
+  expect((await related(`${prefix}.${owned.id}`)).sort()).toEqual(["acts by id", "acts by name"]);
   expect(await related("nothing")).toEqual([]);
   // An update does not change who owns it.
   await call("PUT", `/${owned.id}`, pumps);
   const deletion = await call("DELETE", `/owned-by/${encodeURIComponent(owner_resource)}`);
   expect(deletion).toEqual({ status: 202, body: null });
   expect((await call("POST", "/count")).body).toBe(2);
-  expect((await logged()).at(-1)).toBe(`${told}.deleted`);
+  expect((await logged()).at(-1)).toBe(`${prefix}.deleted`);
 });
 
-describe("before Prefect's client, which knows only its own types,", () => {
+describe("for Prefect's client, which knows only its own types,", () => {
   const emit = { type: "emit-event", event: "pump.{{ labels.zone }}", related: [], payload: {} };
   const webhook = {
     type: "call-webhook",
@@ -413,7 +420,7 @@ describe("before Prefect's client, which knows only its own types,", () => {
     schedule: { cron: "0 6 * * *" },
   };
 
-  /** As its models keep it: the fields that they have, and no others. */
+  /** The automation as the client's models keep it: only the fields that they have. */
   const asClient = (automation: Json): Json => {
     const fields: Record<string, string[]> = {
       "do-nothing": [],
@@ -434,13 +441,13 @@ describe("before Prefect's client, which knows only its own types,", () => {
     };
   };
 
-  test("every action is of a type and shape that it can parse", async () => {
+  test("every action has a type and shape that it can parse", async () => {
     const { id } = await create({ actions: [emit, webhook, pause, notify] });
     const own = (await read(id))["actions"] as Json[];
     expect(own.map(({ type }) => type)).toEqual([emit, webhook, pause, notify].map(({ type }) => type));
     const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/);
-    const shown = (await read(id, prefect))["actions"];
-    expect(shown).toEqual([
+    const prefectActions = (await read(id, prefect))["actions"];
+    expect(prefectActions).toEqual([
       expect.objectContaining({
         type: "send-notification",
         block_document_id: uuid,
@@ -459,10 +466,10 @@ describe("before Prefect's client, which knows only its own types,", () => {
       }),
     ]);
     const [filtered] = (await call("POST", "/filter", {}, prefect)).body as Json[];
-    expect(filtered?.["actions"]).toEqual(shown);
+    expect(filtered?.["actions"]).toEqual(prefectActions);
   });
 
-  // Its models drop fields that they do not know; a rename must not cost a rule its webhook's address.
+  // Its models drop fields that they do not know. A rename must not remove the URL of a rule's webhook.
   test("a PUT of what its models keep loses nothing", async () => {
     const { id } = await create({ trigger: richTrigger, actions: [emit, webhook, pause, notify] });
     const before = await read(id);
@@ -477,7 +484,7 @@ describe("before Prefect's client, which knows only its own types,", () => {
     expect(Object.values(((await api.log.automation(id)) as Automation).secrets)).toEqual(["hush"]);
   });
 
-  test("but what it does change is changed", async () => {
+  test("a PUT still changes what the client changed", async () => {
     const { id } = await create({ trigger: richTrigger, actions: [webhook] });
     const sent = asClient(await read(id, prefect));
     (sent["trigger"] as Json)["threshold"] = 7;
@@ -489,7 +496,7 @@ describe("before Prefect's client, which knows only its own types,", () => {
     expect(after["actions"]).toMatchObject([{ url: "https://example.org", payload: "{{ event.event }}" }]);
   });
 
-  test("a PUT by another client means what it says", async () => {
+  test("a PUT by any other client removes what its trigger leaves out", async () => {
     const { id } = await create({ trigger: richTrigger });
     const { lateness: _lateness, ...rest } = richTrigger;
     await call("PUT", `/${id}`, { ...pumps, trigger: rest });

@@ -1,6 +1,6 @@
 /**
- * Values that can never be sent are refused wherever they come in: in rule files, in automations and destinations sent
- * over the API, and in rules applied over it. One that slipped in would be found by the first alarm.
+ * Values that can never be sent are rejected wherever they enter: in rule files, in automations and destinations sent
+ * over the API, and in rules applied over it. Otherwise the first alarm would reveal them, and be lost.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,7 +19,7 @@ afterAll(async () => {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The field of a webhook, a value that cannot be sent, and what is said of it. */
+/** The field of a webhook, a value that cannot be sent, and the message about it. */
 const badFields: readonly (readonly [field: string, value: unknown, message: string])[] = [
   ["url", "http://[bad", "url should be a valid address"],
   ["url", "http://host:99999/", "url should be a valid address"],
@@ -49,7 +49,7 @@ const otherDestinations: readonly (readonly [Fields, string])[] = [
   [{ ...email(), to: ["ops@exam ple.org"] }, "should be an e-mail address"],
   [{ ...email(), from: "Ops <ops@example.org" }, "should be an e-mail address"],
   [{ ...email(), host: "smtp://mail.example.org" }, "host should be a host name"],
-  // Nothing renders a destination: a template would be sent as it is written.
+  // Destinations are not rendered: a template would be sent literally.
   ...[
     { type: "webhook", url: "https://example.org/{{ event.id }}" },
     { type: "webhook", url: "{{ event.payload.url }}" },
@@ -109,30 +109,30 @@ async function expectRefused(method: string, path: string, body: unknown, messag
   expect(JSON.stringify(text)).not.toContain("hush");
 }
 
-/** JSON is YAML. Every text comes from the environment too, where that is allowed. */
+/** The messages about a rule file. JSON is valid YAML. */
 function mistakesIn(document: Fields, env: Record<string, string> = {}): string {
   return loadText(JSON.stringify(document), { env })
-    .diagnostics.map((one) => one.message)
+    .diagnostics.map(({ message }) => message)
     .join("\n");
 }
 
 const trigger = { expect: ["pump.stopped"] };
 
 describe.each(badActions)("an action %j", (action, message) => {
-  test("is refused in a rule file", () => {
+  test("is rejected in a rule file", () => {
     const mistakes = mistakesIn({ name: "a", trigger, actions: [action] });
     expect(mistakes).toContain(message);
     expect(mistakes).not.toContain("hush");
   });
 
-  test("is refused by POST and PUT", async () => {
+  test("is rejected by POST and PUT", async () => {
     const automation = { name: "a", trigger, actions: [action] };
     await expectRefused("POST", "/automations", automation, message);
     const created = await call("POST", "/automations", { ...automation, actions: [] });
     await expectRefused("PUT", `/automations/${created.text.id}`, automation, message);
   });
 
-  test("is refused when rules are applied", async () => {
+  test("is rejected when rules are applied", async () => {
     const { secret, ...rest } = action;
     const [sent, secrets] =
       secret === undefined ? [action, {}] : [{ ...rest, secret: "${env.S}" }, { S: secret }];
@@ -142,7 +142,7 @@ describe.each(badActions)("an action %j", (action, message) => {
 });
 
 test.each(badFields.filter(([field]) => field === "url" || field === "secret"))(
-  "%s %j is refused when it comes from the environment",
+  "%s %j is rejected when it comes from the environment",
   async (field, value, message) => {
     const action = { type: "call-webhook", ...webhook, [field]: "${env.VALUE}" };
     const mistakes = mistakesIn({ name: "a", trigger, actions: [action] }, { VALUE: String(value) });
@@ -162,13 +162,13 @@ test.each(badFields.filter(([field]) => field === "url" || field === "secret"))(
 describe.each(badDestinations)("a destination %j", (fields, message) => {
   const destination = { name: "d", ...fields };
 
-  test("is refused in a rule file", () => {
+  test("is rejected in a rule file", () => {
     const mistakes = mistakesIn({ destinations: [destination] });
     expect(mistakes).toContain(message);
     expect(mistakes).not.toContain("hush");
   });
 
-  test("is refused by POST, by PUT, and when rules are applied", async () => {
+  test("is rejected by POST, by PUT, and when rules are applied", async () => {
     await expectRefused("POST", "/destinations", destination, message);
     await call("POST", "/destinations", { name: "d", type: "webhook", ...webhook });
     await expectRefused("PUT", "/destinations/d", destination, message);
@@ -191,8 +191,8 @@ const references: readonly Fields[] = [
   { ...email(), username: "ops", password: "${env.TOKEN}" },
 ];
 
-// Only rule files are loaded where references can be filled in: over the API one would be sent as it is written.
-test.each(references)("a destination %j is refused over the API", async (fields) => {
+// References are filled in only when rule files are loaded. Over the API, one would be sent literally.
+test.each(references)("a destination %j with a reference is rejected over the API", async (fields) => {
   const destination = { name: "referring", ...fields };
   const message = "only in rule files";
   await expectRefused("POST", "/destinations", destination, message);
@@ -218,18 +218,21 @@ test("a value from the environment may look like a reference, or like half a tem
   expect(mistakesIn({ destinations: [destination] }, env)).toBe("");
 });
 
-test("a reference is refused in an event of a rule file: everybody can read events", () => {
+test("a reference in an emitted event is rejected, because everyone can read events", () => {
   const action = { type: "emit-event", event: "x", payload: { token: "${env.TOKEN}" } };
   expect(mistakesIn({ name: "a", trigger, actions: [action] }, { TOKEN: "hush" })).toContain(
     "events are readable by everyone",
   );
 });
 
-test.each(["${env.9}", "${env.A"])("%j is refused as a reference when rules are applied", async (text) => {
-  const action = { type: "call-webhook", ...webhook, payload: text };
-  const rule = { definition: { name: "a", trigger, actions: [action] }, file: "a.yaml", secrets: {} };
-  await expectRefused("POST", "/automations/apply", { automations: [rule] }, "is not a reference");
-});
+test.each(["${env.9}", "${env.A"])(
+  "%j is rejected as an invalid reference when rules are applied",
+  async (text) => {
+    const action = { type: "call-webhook", ...webhook, payload: text };
+    const rule = { definition: { name: "a", trigger, actions: [action] }, file: "a.yaml", secrets: {} };
+    await expectRefused("POST", "/automations/apply", { automations: [rule] }, "is not a reference");
+  },
+);
 
 test("mistakes that the schema finds and mistakes in texts are listed together", async () => {
   const badWebhook = {

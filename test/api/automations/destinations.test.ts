@@ -48,7 +48,7 @@ const email = {
 };
 
 describe("a destination", () => {
-  test("has an id that its name gives it, and is found by both", async () => {
+  test("has an id derived from its name, and is found by both", async () => {
     const created = await call("POST", "", slack);
     const id = destinationIdOf("default", "ops");
     expect(created.status).toBe(201);
@@ -59,21 +59,24 @@ describe("a destination", () => {
     expect((await call("GET", "")).body).toEqual([created.body]);
   });
 
-  test.each([slack, webhook, pagerduty, email])("keeps its secrets to itself: $type", async (destination) => {
-    const created = await call("POST", "", destination);
-    expect(created.status).toBe(201);
-    const texts = [created, await call("GET", ""), await call("GET", `/${destination.name}`)];
-    for (const { text } of texts) {
-      expect(text).toContain(secretMask);
-      expect(text).not.toContain("hush");
-    }
-    // The mask in a PUT stands for what is stored.
-    const { id, source: _source, created: _created, updated: _updated, ...shown } = created.body;
-    const changed = await call("PUT", `/${id}`, { ...shown, description: "changed" });
-    expect(changed).toMatchObject({ status: 200, body: { ...shown, description: "changed" } });
-    const stored = await api.log.destinations.getByName(destination.name);
-    expect(stored?.definition).toMatchObject({ ...destination, description: "changed" });
-  });
+  test.each([slack, webhook, pagerduty, email])(
+    "of type $type never shows its secrets",
+    async (destination) => {
+      const created = await call("POST", "", destination);
+      expect(created.status).toBe(201);
+      const texts = [created, await call("GET", ""), await call("GET", `/${destination.name}`)];
+      for (const { text } of texts) {
+        expect(text).toContain(secretMask);
+        expect(text).not.toContain("hush");
+      }
+      // The mask in a PUT stands for what is stored.
+      const { id, source: _source, created: _created, updated: _updated, ...view } = created.body;
+      const changed = await call("PUT", `/${id}`, { ...view, description: "changed" });
+      expect(changed).toMatchObject({ status: 200, body: { ...view, description: "changed" } });
+      const stored = await api.log.destinations.getByName(destination.name);
+      expect(stored?.definition).toMatchObject({ ...destination, description: "changed" });
+    },
+  );
 
   test("is deleted once", async () => {
     await call("POST", "", slack);
@@ -84,7 +87,7 @@ describe("a destination", () => {
     });
   });
 
-  test("takes no name that is taken, and keeps its own", async () => {
+  test("cannot take a name that is in use, and cannot be renamed", async () => {
     await call("POST", "", slack);
     expect((await call("POST", "", { ...pagerduty, name: "ops" })).status).toBe(409);
     const renamed = await call("PUT", "/ops", { ...slack, name: "others" });
@@ -95,19 +98,22 @@ describe("a destination", () => {
     [{ ...slack, type: "pigeon" }, ["body", "type"]],
     [{ ...slack, url: "hush" }, ["body", "url"]],
     [{ ...slack, url: secretMask }, ["body", "url"]],
-    [{ ...slack, colour: "hush" }, ["body", "colour"]],
+    [{ ...slack, color: "hush" }, ["body", "color"]],
     [{ ...pagerduty, routing_key: 7 }, ["body", "routing_key"]],
-    [{ ...email, to: ["nobody"] }, ["body", "to", 0]],
+    [{ ...email, to: ["no-address"] }, ["body", "to", 0]],
     [{ ...email, from: "a@example.org\r\nBcc: b@example.org" }, ["body", "from"]],
     [{ ...webhook, secret: secretMask }, ["body", "secret"]],
-  ])("%j is refused with its place, and nothing of it is repeated", async (destination, loc) => {
-    const refused = await call("POST", "", destination);
-    expect(refused).toMatchObject({ status: 422, body: { exception_detail: [{ loc }] } });
-    expect(refused.text).not.toContain("hush");
-  });
+  ])(
+    "%j is rejected with the place of the mistake, and the value is not repeated",
+    async (destination, loc) => {
+      const refused = await call("POST", "", destination);
+      expect(refused).toMatchObject({ status: 422, body: { exception_detail: [{ loc }] } });
+      expect(refused.text).not.toContain("hush");
+    },
+  );
 });
 
-test("destinations from files are changed in their files, and leave those of the API alone", async () => {
+test("destinations from files can be changed only in their files, which leave those of the API alone", async () => {
   await call("POST", "", pagerduty);
   const apply = async (text: string, now: number) => {
     const { diagnostics, ...rules } = loadText(text, { workspace: "default", now, env: { KEY: "hush" } });

@@ -1,4 +1,4 @@
-/** Deliveries over HTTP: any state, from the queue, and from the history once the queue has let go of them. */
+/** Deliveries over HTTP, in every state: from the queue, and from the history once the queue has removed them. */
 
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -71,17 +71,17 @@ test("a delivery is found in every state that it passes through", async () => {
   expect((await get("")).body).toEqual({ deliveries: [], total: 0 });
 });
 
-test("one that the queue has forgotten is found in the history, redeliveries included", async () => {
+test("a delivery that the queue has removed is found in the history, with its redeliveries", async () => {
   const invocation = invocationOf(webhook("https://example.org/hook"), { name: "pump watch" });
-  const at = Date.now() * millisecond;
+  const now = Date.now() * millisecond;
   const failed = { attempts: 3, duration_ms: 5, reason: "responded 500", status_code: 500 };
   const append = (...events: Parameters<typeof deliveryEvent>[]) =>
     api.log.appendEvents(
       events.map((parameters) => ({ event: deliveryEvent(...parameters), lineage: [], trace: null })),
     );
-  await append([{ invocation }, "triggered", at]);
+  await append([{ invocation }, "triggered", now]);
   expect((await get(`/${invocation.id}`)).body).toMatchObject({ state: "unknown", source: "history" });
-  await append([{ invocation }, "failed", at, failed]);
+  await append([{ invocation }, "failed", now, failed]);
   expect((await get(`/${invocation.id}`)).body).toMatchObject({
     state: "dead",
     reason: "responded 500",
@@ -97,7 +97,7 @@ test("one that the queue has forgotten is found in the history, redeliveries inc
   });
   const redelivered = { invocation, redeliveries: 1 };
   const result = { attempts: 1, duration_ms: 5, status_code: 200, url: "https://example.org/hook" };
-  await append([redelivered, "triggered", at + 1], [redelivered, "executed", at + 2, result]);
+  await append([redelivered, "triggered", now + 1], [redelivered, "executed", now + 2, result]);
   expect((await get(`/${invocation.id}`)).body).toMatchObject({
     state: "delivered",
     reason: null,
@@ -106,7 +106,7 @@ test("one that the queue has forgotten is found in the history, redeliveries inc
   });
 });
 
-test.each([randomUUID(), "not-an-id"])("%s, which nothing knows, is 404", async (id) => {
+test.each([randomUUID(), "not-an-id"])("the unknown id %s is answered with 404", async (id) => {
   expect(await get(`/${id}`)).toMatchObject({
     status: 404,
     body: { exception_message: expect.stringContaining("neither the queue nor the history") },

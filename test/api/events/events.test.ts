@@ -40,7 +40,7 @@ interface Answer<T> {
   readonly body: T;
 }
 
-/** Asks with any headers, also the Host, which `fetch` does not let be set. */
+/** Sends a request with any headers, including Host, which `fetch` does not allow. */
 async function ask<T = Page>(
   url: string,
   { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
@@ -48,9 +48,9 @@ async function ask<T = Page>(
   const method = body === undefined ? "GET" : "POST";
   const type: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const asked = request(url, { method, headers: { ...type, ...headers } }, resolve);
-    asked.once("error", reject);
-    asked.end(typeof body === "string" || body === undefined ? body : JSON.stringify(body));
+    const sent = request(url, { method, headers: { ...type, ...headers } }, resolve);
+    sent.once("error", reject);
+    sent.end(typeof body === "string" || body === undefined ? body : JSON.stringify(body));
   });
   return { status: response.statusCode ?? 0, body: (await json(response)) as T };
 }
@@ -58,7 +58,7 @@ async function ask<T = Page>(
 const filter = (body: unknown, base = api.url) => ask(`${base}/api/events/filter`, { body });
 
 describe("a query", () => {
-  test("finds an event as soon as it was acknowledged", async () => {
+  test("finds an event as soon as it is acknowledged", async () => {
     for (let round = 0; round < 20; round += 1) {
       const event = sensorEvent("acknowledged");
       await post(event);
@@ -71,18 +71,18 @@ describe("a query", () => {
     }
   });
 
-  test("is answered without what a recorder that stands still has not recorded", async () => {
-    const still = await startApi({ history: true });
+  test("is answered even if the recorder has stopped, without the events that it has not recorded", async () => {
+    const stopped = await startApi({ history: true });
     try {
-      await still.recorder?.stop();
-      await still.post(JSON.stringify([sensorEvent("unrecorded")]));
-      expect((await filter({}, still.url)).body).toEqual({ events: [], total: 0, next_page: null });
+      await stopped.recorder?.stop();
+      await stopped.post(JSON.stringify([sensorEvent("unrecorded")]));
+      expect((await filter({}, stopped.url)).body).toEqual({ events: [], total: 0, next_page: null });
     } finally {
-      await still.stop();
+      await stopped.stop();
     }
   });
 
-  test("needs no body, and no part of one", async () => {
+  test("needs no body, and no particular part of one", async () => {
     await post(sensorEvent("bodiless"));
     for (const body of ["", "null", {}, { filter: null, limit: null }, { filter: { occurred: null } }]) {
       const answer = await filter(body);
@@ -135,13 +135,13 @@ describe("a query", () => {
     [{ filter: { order: "UP" } }, ["body", "filter", "order"], "enum"],
     [{ filter: { text: { query: "x".repeat(201) } } }, ["body", "filter", "text", "query"], "value_error"],
     ["{", ["body", 1], "json_invalid"],
-  ])("with %j is refused", async (body, loc, type) => {
+  ])("with %j is rejected", async (body, loc, type) => {
     const answer = await ask<{ exception_detail: unknown }>(`${api.url}/api/events/filter`, { body });
     expect(answer.status).toBe(422);
     expect(answer.body.exception_detail).toEqual([expect.objectContaining({ loc, type })]);
   });
 
-  test("without a history says how to have one", async () => {
+  test("without a history says how to configure one", async () => {
     const bare = await startApi();
     try {
       const answer = await ask<{ detail: string }>(`${bare.url}/api/events/filter`, { body: {} });
@@ -157,7 +157,7 @@ describe("a query", () => {
 
 describe("pages", () => {
   test.each(["ASC", "DESC"])(
-    "follow each other without sliding: all events once, and the first page's total (%s)",
+    "contain every event once, even if new ones arrive, and keep the first page's total (%s)",
     async (order) => {
       const name = `paged.${order}`;
       const posted = Array.from({ length: 25 }, () => sensorEvent(name));
@@ -169,7 +169,7 @@ describe("pages", () => {
         expect(page.total).toBe(25);
         if (page.next_page === null) break;
         await post(sensorEvent(name));
-        await filter({ limit: 0 }); // from here on it is recorded
+        await filter({ limit: 0 }); // waits until the event is recorded
         const answer = await ask(page.next_page);
         expect(answer.status).toBe(200);
         page = answer.body;
@@ -178,7 +178,7 @@ describe("pages", () => {
     },
   );
 
-  test("have 50 events unless the request says otherwise, none if it wants none, and at most 100", async () => {
+  test("have 50 events by default, none for a limit of 0, and at most 100", async () => {
     await post(...Array.from({ length: 101 }, () => sensorEvent("sized")));
     const sized = { event: { name: ["sized"] } };
     const pageOf = async (limit?: number | null) => (await filter({ filter: sized, limit })).body;
@@ -187,7 +187,7 @@ describe("pages", () => {
     expect(await pageOf(0)).toEqual({ events: [], total: 101, next_page: null });
   });
 
-  test("lie where the first was asked for: the same host, and the same base", async () => {
+  test("have URLs with the host and the base path of the first request", async () => {
     await post(sensorEvent("linked"), sensorEvent("linked"));
     const body = { filter: { event: { name: ["linked"] } }, limit: 1 };
     const headers = {
@@ -203,7 +203,7 @@ describe("pages", () => {
     expect((await ask(first.body.next_page ?? "")).body.events).toHaveLength(1);
   });
 
-  test("lie where a trusted proxy says", async () => {
+  test("have URLs with the host and the protocol that a trusted proxy names", async () => {
     const behind = await startApi({ history: true, trustProxy: true });
     try {
       await behind.post(JSON.stringify([sensorEvent("proxied"), sensorEvent("proxied")]));
@@ -217,7 +217,7 @@ describe("pages", () => {
     }
   });
 
-  test("are found with a filter of a thousand ids, too", async () => {
+  test("work with a filter of a thousand ids", async () => {
     const posted = Array.from({ length: 3 }, () => sensorEvent("many"));
     await post(...posted);
     const ids = [...posted.map(({ id }) => id), ...Array.from({ length: 997 }, () => randomUUID())];
@@ -225,7 +225,7 @@ describe("pages", () => {
     expect((await ask(body.next_page ?? "")).body.events).toHaveLength(1);
   });
 
-  test("whose filter fits into no URL are refused rather than cut off", async () => {
+  test("are rejected if their filter is too long for a URL", async () => {
     await post(sensorEvent("endless"), sensorEvent("endless"));
     const ids = Array.from({ length: 4_000 }, () => randomUUID());
     const name = ["endless", ...ids];
@@ -246,7 +246,7 @@ describe("a page's token", () => {
     after: { occurred: 5, key: 6, total: 7 },
   };
 
-  test("is refused when it is empty, cut, changed anywhere, added to, or another workspace's", async () => {
+  test("is rejected if it is empty, truncated, changed, extended, or from another workspace", async () => {
     const token = sealPage(await api.log.secret("page-token"), page);
     expect((await next(token)).status).toBe(200);
     expect(await next("")).toEqual(forbidden);
@@ -261,7 +261,7 @@ describe("a page's token", () => {
     }
   });
 
-  test("is missed when it is not there", async () => {
+  test("is reported as missing if there is none", async () => {
     const answer = await ask<{ exception_detail: unknown }>(`${api.url}/api/events/filter/next`);
     expect(answer.status).toBe(422);
     expect(answer.body.exception_detail).toEqual([
@@ -269,7 +269,7 @@ describe("a page's token", () => {
     ]);
   });
 
-  test("carries its page, and its last bits count as well", () => {
+  test("contains its page, and even its last bits are checked", () => {
     const token = sealPage("secret", page);
     expect(openPage("secret", token)).toEqual(page);
     const spellings = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"].filter(
@@ -278,7 +278,7 @@ describe("a page's token", () => {
     expect(spellings).toEqual([token.at(-1)]);
   });
 
-  test("is signed with a secret that all servers of a workspace share, and that others do not", async () => {
+  test("is signed with a secret that all servers of a workspace share and that has no other use", async () => {
     const secrets = await Promise.all(Array.from({ length: 5 }, () => api.log.reader().secret("shared")));
     expect(new Set(secrets).size).toBe(1);
     expect(secrets[0]).not.toBe(await api.log.secret("page-token"));
@@ -319,7 +319,7 @@ describe("counts", () => {
         ["2026-02-02T00:00:00+00:00", 2],
       ],
     ],
-  ])("are made by %s", async (countable, counts) => {
+  ])("are grouped by %s", async (countable, counts) => {
     const wind = { "prefect.resource.id": "sensor.2", "prefect.resource.name": "Wind" };
     const id = (last: number) => ({ id: `00000000-0000-4000-8000-00000000cc0${last}` });
     await post(
@@ -334,7 +334,7 @@ describe("counts", () => {
     expect(body.map(({ label, count }) => [label, count])).toEqual(counts);
   });
 
-  test("are refused when they would be too many, with Prefect's words", async () => {
+  test("are rejected with Prefect's message if there would be too many", async () => {
     const { status, body } = await count("event", { filter: { occurred }, time_unit: "second" });
     expect(status).toBe(422);
     expect(body).toEqual({
@@ -348,7 +348,7 @@ describe("counts", () => {
     ["time", { filter: {}, time_interval: 0.001 }, ["body", "time_interval"], "greater_than_equal"],
     ["time", { filter: {}, time_unit: "year" }, ["body", "time_unit"], "enum"],
     ["time", { filter: {}, interval: 1 }, ["body", "interval"], "extra_forbidden"],
-  ])("by %s of %j are refused", async (countable, body, loc, type) => {
+  ])("by %s of %j are rejected", async (countable, body, loc, type) => {
     const answer = await count<{ exception_detail: unknown }>(countable, body);
     expect(answer.status).toBe(422);
     expect(answer.body.exception_detail).toEqual([expect.objectContaining({ loc, type })]);

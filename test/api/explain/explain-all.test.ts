@@ -1,4 +1,4 @@
-/** `POST /api/explain`: one event against all automations, by a server without engine and, first, without history. */
+/** `POST /api/explain`: one event against all automations, on a server without an engine. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AllExplanations } from "../../../src/client/index.ts";
@@ -47,7 +47,7 @@ describe.each([
     pumpEvent({ occurred: new Date().toISOString(), event: "pump.stopped", resource: resourceOf(pump) });
   const resourceOf = (pump: string) => ({ "prefect.resource.id": pump, zone: "north" });
 
-  test("those that cover it come first, of them those that fired; others are counted", async () => {
+  test("automations that fired come first, then others that cover the event, then near misses; the rest is counted", async () => {
     await api.log.putAutomations([
       automationOf("Any pump", { expect: ["pump.*"] }),
       automationOf("Every second stop", { expect: ["pump.stopped"], threshold: 2, within: 3_600 }),
@@ -90,7 +90,7 @@ describe.each([
     expect(unrelated.answer).toMatchObject({ explanations: [], not_listed: { not_covering: 6 } });
   });
 
-  test("the answer for each automation is that of the operation on it alone", async () => {
+  test("the answer for each automation equals the one for this automation alone", async () => {
     const event = stopped("pump.3");
     await api.post(JSON.stringify([event]));
     const { answer } = await explain(api, { event: event["id"] });
@@ -105,8 +105,8 @@ describe.each([
     }
   });
 
-  // What it means now says nothing of what it meant when the event came.
-  test("an automation that was changed since is judged as it was then", async () => {
+  // Its present trigger says nothing about what it did when the event arrived.
+  test("an automation that has changed since the event is judged as it was then", async () => {
     const valve = automationOf("Valve", { expect: ["valve.closed"] });
     await api.log.putAutomations([valve]);
     const event = pumpEvent({ event: "valve.closed" });
@@ -123,7 +123,7 @@ describe.each([
     expect(summariesIn(answer)).toMatchObject({ Valve: "The automation fired with this event." });
   });
 
-  test("an event that has not come is explained as if it came now", async () => {
+  test("an event that was never received is explained as if it arrived now", async () => {
     const event = stopped("pump.4");
     const { answer } = await explain(api, { event, limit: 2 });
     expect(namesIn(answer).slice(0, 2)).toContain("Any pump");
@@ -131,15 +131,15 @@ describe.each([
     expect((await api.events()).some(({ event: { id } }) => id === event["id"])).toBe(false);
   });
 
-  test("an event that the log does not hold is 404", async () => {
+  test("an event that is not in the log is 404", async () => {
     const { status, answer } = await explain(api, { event: "00000000-0000-4000-8000-0000000fffff" });
     expect(status).toBe(404);
     expect(answer).toMatchObject({ exception_message: expect.stringContaining("does not hold") });
   });
 });
 
-// With one replay for each automation, or one for all without a pause, this server would answer nothing for minutes.
-test("ten thousand automations are counted, and others are served meanwhile", async () => {
+// With one replay per automation, or one for all without a pause, the server would answer nothing else for minutes.
+test("ten thousand automations are explained while other requests are served", async () => {
   const api = await startApi();
   try {
     const many = Array.from({ length: 10_000 }, (_, index) =>
@@ -154,7 +154,7 @@ test("ten thousand automations are counted, and others are served meanwhile", as
     const event = pumpEvent({ resource: { "prefect.resource.id": "pump.77" } });
     await api.post(JSON.stringify([event]));
     let isDone = false;
-    const asked = explain(api, { event: event["id"] }).finally(() => {
+    const explaining = explain(api, { event: event["id"] }).finally(() => {
       isDone = true;
     });
     let servedCount = 0;
@@ -162,7 +162,7 @@ test("ten thousand automations are counted, and others are served meanwhile", as
       await fetch(`${api.url}/api/health`);
       if (!isDone) servedCount += 1;
     }
-    const { answer } = await asked;
+    const { answer } = await explaining;
     expect(answer.explanations[0]).toMatchObject({ automation: { name: "Pump 77" }, fired: true });
     expect(answer.explanations).toHaveLength(11);
     expect(answer.not_listed).toEqual({ covering: 0, not_covering: 9_989 });

@@ -1,4 +1,4 @@
-/** A whole server in this process, before a real Redis, and keys for it. */
+/** A complete server in this process, with a real Redis, and keys for it. */
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
@@ -18,19 +18,19 @@ export const allScopes: readonly Scope[] = scopes;
 export interface KeyedServer {
   readonly url: string;
   readonly warnings: string[];
-  /** Makes a key; the server knows it at once, because it asks Redis for a key that it has not seen. */
+  /** Creates a key. The server accepts it at once, because it looks up unknown keys in Redis. */
   key(wanted?: Partial<NewApiKey>): Promise<{ key: ApiKey; token: string }>;
   readonly keys: ApiKeyStore;
   stop(): Promise<void>;
 }
 
 /** Starts a server with the options of `tripline serve`. */
-export async function serve(redisUrl: string, words: readonly string[] = []): Promise<KeyedServer> {
+export async function serve(redisUrl: string, options: readonly string[] = []): Promise<KeyedServer> {
   const folder = mkdtempSync(join(tmpdir(), "tripline-auth-"));
   const command = addSettings(new Command()).exitOverride();
   const history = `sqlite:${join(folder, "history.sqlite")}`;
-  const given = ["--redis", redisUrl, "--history-url", history, "--port", "0", "--lateness", "0", ...words];
-  const settings = command.parse(given, { from: "user" }).opts<Settings>();
+  const args = ["--redis", redisUrl, "--history-url", history, "--port", "0", "--lateness", "0", ...options];
+  const settings = command.parse(args, { from: "user" }).opts<Settings>();
   const warnings: string[] = [];
   const logger = pino({ level: "warn" }, { write: (line: string) => void warnings.push(line) });
   const redis = connect(redisUrl);
@@ -51,8 +51,8 @@ export async function serve(redisUrl: string, words: readonly string[] = []): Pr
     warnings,
     keys,
     key: async (wanted = {}) => {
-      const whole = { name: "test", workspace: "default", scopes: [...scopes], expires: null, rate: null };
-      const made = makeKey({ ...whole, ...wanted }, new Date());
+      const defaults = { name: "test", workspace: "default", scopes: [...scopes], expires: null, rate: null };
+      const made = makeKey({ ...defaults, ...wanted }, new Date());
       await keys.put(made.key);
       return made;
     },
@@ -72,7 +72,7 @@ export interface Answer {
   readonly text: string;
 }
 
-/** A request with exactly these headers, Host among them, which `fetch` does not let anybody set. */
+/** Sends a request with exactly these headers, including Host, which `fetch` does not allow. */
 export function send(
   url: string,
   options: { method?: string; headers?: Record<string, string>; body?: string } = {},
@@ -95,11 +95,11 @@ export function send(
   });
 }
 
-/** Waits until `holds`; fails when it takes longer than it may. */
+/** Waits until `holds` returns true. @throws Error if that takes longer than `withinMs` */
 export async function until(holds: () => Promise<boolean>, withinMs: number): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`It did not come to pass within ${withinMs} ms`);
+    if (Date.now() > deadline) throw new Error(`The condition was not met within ${withinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -17,7 +17,7 @@ import {
 let redis: TestRedis;
 let databaseCount = 0;
 
-/** A database of its own: keys are those of a whole Redis. */
+/** The URL of an unused database. Keys apply to all workspaces of a database. */
 const freshDatabase = () => {
   databaseCount += 1;
   return `${redis.url}/${databaseCount}`;
@@ -48,7 +48,7 @@ describe("a server with keys", () => {
   const get = (path: string, headers: Record<string, string> = {}) =>
     send(`${server.url}${path}`, { headers });
 
-  test("answers nobody without one, but for health and readiness", async () => {
+  test("answers only health and readiness checks without one", async () => {
     for (const path of [
       "/api/automations",
       "/api/hello",
@@ -67,7 +67,7 @@ describe("a server with keys", () => {
     expect((await get("/api/accounts/a/workspaces/default/health")).status).toBe(200);
   });
 
-  test("takes a key as Bearer, and as each auth string that Prefect's client can be given", async () => {
+  test("accepts a key as Bearer, and in every form of auth string that Prefect's client can send", async () => {
     const lower = { authorization: `bearer ${token}` };
     for (const headers of [
       bearer(token),
@@ -83,7 +83,7 @@ describe("a server with keys", () => {
     }
   });
 
-  test("refuses whatever only looks like a key", async () => {
+  test("rejects everything that only looks like a key", async () => {
     const [, id = "", secret = ""] = /^tripline_([^_]+)_(.+)$/.exec(token) ?? [];
     const other = secret.startsWith("A") ? `B${secret.slice(1)}` : `A${secret.slice(1)}`;
     const refused = [
@@ -106,13 +106,13 @@ describe("a server with keys", () => {
         ...unauthorized,
       });
     }
-    // A browser must not be made to ask a person for a password, which it would then send on its own.
+    // After "Basic", a browser would ask its user for a password, and then send it on its own.
     expect((await get("/api/automations")).headers["www-authenticate"]).toBe("Bearer");
   });
 
   const scoped = allOperations.filter(({ path }) => !webSockets.includes(path));
 
-  test.each(scoped)("$method $path takes $scope, as its documentation says", async (operation) => {
+  test.each(scoped)("requires $scope for $method $path, as documented", async (operation) => {
     const { method, path, scope, outside } = operation;
     const filled = path.replaceAll(/\{\w+\}/g, unknownId);
     const ask = (credentials: Record<string, string>) =>
@@ -143,73 +143,78 @@ describe("a server with keys", () => {
   });
 
   test.each(webSockets)(
-    "%s takes its scope in the handshake of whoever does not speak Prefect",
+    "requires the scope of %s in a handshake without Prefect's subprotocol",
     async (path) => {
       const scope = path === "/events/in" ? "events:write" : "events:read";
-      const knock = (credentials: Record<string, string>) =>
+      const open = (credentials: Record<string, string>) =>
         SocketClient.open(`${server.url}/api${path}`, { subprotocol: null, headers: credentials });
       const others = allScopes.filter((other) => other !== scope && other !== "admin");
-      await expect(knock({})).rejects.toThrow("403");
-      await expect(knock(bearer((await server.key({ scopes: others })).token))).rejects.toThrow("403");
-      await (await knock(bearer((await server.key({ scopes: [scope] })).token))).close();
+      await expect(open({})).rejects.toThrow("403");
+      await expect(open(bearer((await server.key({ scopes: others })).token))).rejects.toThrow("403");
+      await (await open(bearer((await server.key({ scopes: [scope] })).token))).close();
     },
   );
 
-  test.each(webSockets)("%s takes its scope in Prefect's first message", async (path) => {
-    const scope = path === "/events/in" ? "events:write" : "events:read";
-    const others = allScopes.filter((other) => other !== scope && other !== "admin");
-    const { token: lacking } = await server.key({ scopes: others });
-    const { token: sufficient } = await server.key({ scopes: [scope] });
-    const introduce = async (text: string | null) => {
-      const client = await SocketClient.open(`${server.url}/api${path}`);
-      client.send({ type: "auth", token: text });
-      return client.closed;
-    };
-    expect(await introduce(null)).toEqual({ code: 1008, reason: "Auth required but no token provided" });
-    expect(await introduce("")).toEqual({ code: 1008, reason: "Auth required but no token provided" });
-    expect(await introduce("tripline_x\n")).toEqual({ code: 1008, reason: "Invalid token" });
-    expect(await introduce(lacking)).toEqual({ code: 1008, reason: `This key lacks the scope ${scope}` });
-    for (const text of [sufficient, `anything:${sufficient}`]) {
-      await (await SocketClient.prefect(`${server.url}/api${path}`, text)).close();
-    }
-  });
+  test.each(webSockets)(
+    "requires the scope of %s in the first message of Prefect's subprotocol",
+    async (path) => {
+      const scope = path === "/events/in" ? "events:write" : "events:read";
+      const others = allScopes.filter((other) => other !== scope && other !== "admin");
+      const { token: lacking } = await server.key({ scopes: others });
+      const { token: sufficient } = await server.key({ scopes: [scope] });
+      const answerTo = async (text: string | null) => {
+        const client = await SocketClient.open(`${server.url}/api${path}`);
+        client.send({ type: "auth", token: text });
+        return client.closed;
+      };
+      expect(await answerTo(null)).toEqual({ code: 1008, reason: "Auth required but no token provided" });
+      expect(await answerTo("")).toEqual({ code: 1008, reason: "Auth required but no token provided" });
+      expect(await answerTo("tripline_x\n")).toEqual({ code: 1008, reason: "Invalid token" });
+      expect(await answerTo(lacking)).toEqual({ code: 1008, reason: `This key lacks the scope ${scope}` });
+      for (const text of [sufficient, `anything:${sufficient}`]) {
+        await (await SocketClient.prefect(`${server.url}/api${path}`, text)).close();
+      }
+    },
+  );
 
-  // Whoever is connected would otherwise stay so for good.
-  test.each(webSockets)("%s is closed within seconds when its key is revoked", async (path) => {
-    const { key, token: doomed } = await server.key();
-    const client = await SocketClient.prefect(`${server.url}/api${path}`, doomed);
+  // Otherwise a client could stay connected forever with a revoked key.
+  test.each(webSockets)("closes %s within seconds when its key is revoked", async (path) => {
+    const { key, token: revokedToken } = await server.key();
+    const client = await SocketClient.prefect(`${server.url}/api${path}`, revokedToken);
     if (path === "/events/out") client.send({ type: "filter", filter: {} });
     await server.keys.put({ ...key, revoked: new Date().toISOString() });
-    const revoked = performance.now();
+    const revokedAt = performance.now();
     expect(await client.closed).toEqual({ code: 1008, reason: "The key is no longer valid" });
-    expect(performance.now() - revoked).toBeLessThan(4_000);
+    expect(performance.now() - revokedAt).toBeLessThan(4_000);
   });
 
-  test("keeps of a key nothing that opens anything", async () => {
+  test("stores the id of a key, but not its secret", async () => {
+    const { token: second } = await server.key();
     const connection = connect(database);
-    const kept = JSON.stringify(await connection.hgetall("tl:api-keys"));
+    const stored = JSON.stringify(await connection.hgetall("tl:api-keys"));
     connection.disconnect();
-    expect(kept).toContain(token.split("_")[1]);
-    for (const { token: each } of [{ token }, await server.key()]) {
-      expect(kept).not.toContain(each.split("_").slice(2).join("_"));
+    for (const created of [token, second]) {
+      const [, id, ...secret] = created.split("_");
+      expect(stored).toContain(id);
+      expect(stored).not.toContain(secret.join("_"));
     }
   });
 
-  test("lets a key in no more within seconds of its revocation, and none that has expired", async () => {
-    const { key, token: doomed } = await server.key();
-    expect((await get("/api/hello", bearer(doomed))).status).toBe(200);
+  test("rejects a key within seconds of its revocation, and as soon as it expires", async () => {
+    const { key, token: revokedToken } = await server.key();
+    expect((await get("/api/hello", bearer(revokedToken))).status).toBe(200);
     await server.keys.put({ ...key, revoked: new Date().toISOString() });
-    await until(async () => (await get("/api/hello", bearer(doomed))).status === 401, 2_000);
+    await until(async () => (await get("/api/hello", bearer(revokedToken))).status === 401, 2_000);
 
     const past = await server.key({ expires: new Date(Date.now() - 1).toISOString() });
     expect(await get("/api/hello", bearer(past.token))).toMatchObject(unauthorized);
     const soon = await server.key({ expires: new Date(Date.now() + 400).toISOString() });
     expect((await get("/api/hello", bearer(soon.token))).status).toBe(200);
-    // At its very instant, whatever is remembered of it.
+    // It expires on time, although the server has cached it.
     await until(async () => (await get("/api/hello", bearer(soon.token))).status === 401, 900);
   });
 
-  test("answers under any name, and changes nothing for a page of another site", async () => {
+  test("answers under any host name, and lets no page of another site change anything", async () => {
     const named = { Host: "tripline.example", ...bearer(token) };
     expect((await get("/api/hello", named)).status).toBe(200);
     const post = (site: string) =>
@@ -240,17 +245,17 @@ describe("a server without keys", () => {
       ...(method === "GET" ? {} : { body: "[]" }),
     });
 
-  test("listens to this machine alone, whatever it was told, and says how to change that", async () => {
+  test("listens only on the loopback address, whatever --host says, and logs how to change that", async () => {
     expect(new URL(server.url).hostname).toBe("127.0.0.1");
-    const said = server.warnings.join("");
-    expect(said).toContain("There are no API keys");
-    expect(said).toContain("tripline keys create");
-    expect(said).toContain("0.0.0.0");
+    const warnings = server.warnings.join("");
+    expect(warnings).toContain("There are no API keys");
+    expect(warnings).toContain("tripline keys create");
+    expect(warnings).toContain("0.0.0.0");
     expect((await ask({})).status).toBe(200);
     expect((await ask(bearer("whatever a client is set up with"))).status).toBe(200);
   });
 
-  // A page whose name its owner points at 127.0.0.1 could read everything: to the browser it is one site.
+  // Otherwise a site could point its name at 127.0.0.1 and read everything: to the browser both are the same origin.
   test("answers only to names of this machine", async () => {
     for (const host of [
       `127.0.0.1:${port}`,
@@ -277,8 +282,8 @@ describe("a server without keys", () => {
     expect((await send(`${server.url}/api/health`, { headers: { Host: "evil.example" } })).status).toBe(200);
   });
 
-  // A page may post to any address without being asked, though not read the answer.
-  test("changes nothing for a page of another site", async () => {
+  // A page may post to any address, although it cannot read the answer.
+  test("lets no page of another site change anything", async () => {
     const host = { Host: `localhost:${port}` };
     expect((await ask({ ...host, Origin: `http://localhost:${port}` }, "POST")).status).toBe(204);
     expect((await ask(host, "POST")).status).toBe(204);
@@ -301,7 +306,7 @@ describe("a server without keys", () => {
     expect(read.headers["access-control-allow-origin"]).toBeUndefined();
   });
 
-  test("asks for one as soon as the first is made, and stays shut when all are revoked", async () => {
+  test("requires one as soon as the first exists, even after all are revoked, until all are deleted", async () => {
     const early = await SocketClient.prefect(`${server.url}/api/events/in`);
     const { key, token } = await server.key();
     await until(async () => (await ask({})).status === 401, 3_000);
@@ -315,7 +320,7 @@ describe("a server without keys", () => {
   });
 });
 
-test("a server that strangers can reach stays shut when its last key is forgotten", async () => {
+test("a server that other machines can reach still requires a key after its last one is deleted", async () => {
   const database = freshDatabase();
   const before = await serve(database);
   const { key, token } = await before.key();
@@ -337,27 +342,27 @@ describe("a rate", () => {
   const post = (server: KeyedServer, token: string, count: number) =>
     send(`${server.url}/api/events`, { method: "POST", headers: bearer(token), body: pumpEvents(count) });
 
-  test("counts each request and each event, in all processes together, and says when to try again", async () => {
+  test("counts requests and events across all processes, and says when to try again", async () => {
     const database = freshDatabase();
-    const [one, other] = [await serve(database), await serve(database)];
-    const { token } = await one.key({ rate: { count: 10, seconds: 3_600 } });
-    const { token: unlimited } = await one.key();
-    expect((await post(one, token, 7)).status).toBe(204);
-    for (const server of [one, other, one]) {
+    const [first, second] = [await serve(database), await serve(database)];
+    const { token } = await first.key({ rate: { count: 10, seconds: 3_600 } });
+    const { token: unlimited } = await first.key();
+    expect((await post(first, token, 7)).status).toBe(204);
+    for (const server of [first, second, first]) {
       expect((await send(`${server.url}/api/automations`, { headers: bearer(token) })).status).toBe(200);
     }
-    const refusal = await post(other, token, 1);
+    const refusal = await post(second, token, 1);
     expect(refusal.status).toBe(429);
     const wait = Number(refusal.headers["retry-after"]);
     expect(wait).toBeGreaterThan(300);
     expect(wait).toBeLessThanOrEqual(360);
     expect(JSON.parse(refusal.text)).toEqual({ detail: expect.stringContaining(`${wait} s`) });
-    expect((await post(other, unlimited, 100)).status).toBe(204);
-    await Promise.all([one.stop(), other.stop()]);
+    expect((await post(second, unlimited, 100)).status).toBe(204);
+    await Promise.all([first.stop(), second.stop()]);
   });
 
-  // Each event counts, however they are packed; otherwise a batch of any size would cost as much as one event.
-  test("of one a second is used up for a minute and a half by a batch of a hundred", async () => {
+  // Each event of a batch counts. Otherwise a batch of any size would cost as much as one event.
+  test("of one per second is exhausted for a minute and a half by a batch of a hundred events", async () => {
     const server = await serve(freshDatabase());
     const { token } = await server.key({ rate: { count: 1, seconds: 1 } });
     expect((await post(server, token, 100)).status).toBe(204);
@@ -367,20 +372,20 @@ describe("a rate", () => {
     await server.stop();
   });
 
-  test("lets a batch pass whole, and has what was too much waited for", async () => {
+  test("accepts a batch as a whole, and makes later requests wait for the excess", async () => {
     const server = await serve(freshDatabase());
     const { token } = await server.key({ rate: { count: 20, seconds: 1 } });
     const started = performance.now();
     expect((await post(server, token, 40)).status).toBe(204);
     expect((await post(server, token, 1)).status).toBe(429);
     await until(async () => (await post(server, token, 1)).status === 204, 5_000);
-    // 40 events, of which 20 are there at the start, and one more.
+    // 41 events: 20 are allowed at the start, and the others at 20 per second.
     expect(performance.now() - started).toBeGreaterThanOrEqual(1_040);
     await server.stop();
   });
 });
 
-test("a rate makes a WebSocket wait, and loses nothing", async () => {
+test("a rate slows a WebSocket down, and no event is lost", async () => {
   const server = await serve(freshDatabase());
   const { token } = await server.key({ rate: { count: 20, seconds: 1 } });
   const started = performance.now();
@@ -401,20 +406,20 @@ test("a rate makes a WebSocket wait, and loses nothing", async () => {
   await server.stop();
 });
 
-test("while Redis is away, a key that is known still reads the metrics, and an unknown one is told to wait", async () => {
-  const own = await startRedis();
-  const server = await serve(own.url);
+test("while Redis is unavailable, a cached key can read the metrics, and another key gets 503", async () => {
+  const ownRedis = await startRedis();
+  const server = await serve(ownRedis.url);
   const { token } = await server.key();
   const { token: unseen } = await server.key();
   const metrics = (headers: Record<string, string>) => send(`${server.url}/metrics`, { headers });
   expect((await metrics(bearer(token))).status).toBe(200);
-  await own.kill9();
+  await ownRedis.kill9();
   await until(async () => (await send(`${server.url}/api/ready`)).status === 503, 10_000);
   expect((await metrics(bearer(token))).status).toBe(200);
   const refusal = await metrics(bearer(unseen));
   expect(refusal.status).toBe(503);
   expect(refusal.headers["retry-after"]).toBe("1");
-  await own.restart();
+  await ownRedis.restart();
   await server.stop();
-  await own.stop();
+  await ownRedis.stop();
 });

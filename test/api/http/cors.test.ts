@@ -1,4 +1,4 @@
-/** Web pages of other sites: whom browsers let read answers, and what such pages may change. */
+/** Web pages of other sites: which of them may read answers, and which may change something. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
@@ -63,8 +63,8 @@ describe("without keys", () => {
     expect(allowedOrigin(answer)).toBeUndefined();
   });
 
-  // An origin says nothing about the name that was asked for: DNS rebinding stays refused.
-  test("a request to another host is refused, whatever its origin", async () => {
+  // The origin says nothing about the host name of the request: DNS rebinding must stay impossible.
+  test("a request to another host name is refused, whatever its origin", async () => {
     expect((await post({ Origin: app, Host: "elsewhere.example" })).status).toBe(403);
   });
 
@@ -83,7 +83,7 @@ describe("with keys", () => {
     while ((await post({})).status !== 401);
   });
 
-  test("a page of an allowed origin needs one, and reads why", async () => {
+  test("a page of an allowed origin needs one, and can read why it was refused", async () => {
     const answer = await post({ Origin: app, "Sec-Fetch-Site": "cross-site" });
     expect([answer.status, allowedOrigin(answer)]).toEqual([401, app]);
   });

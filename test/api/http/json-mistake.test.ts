@@ -3,7 +3,7 @@ import { jsonMistake } from "../../../src/api/http/json-mistake.ts";
 import fc from "../../support/fast-check.ts";
 
 describe("the place where a text stops being JSON", () => {
-  // A scanner that is stricter or laxer than JSON.parse would point at a place where nothing is wrong, or at none.
+  // A scanner that is stricter or laxer than JSON.parse would point at a place where nothing is wrong, or at no place.
   test("is found exactly when JSON.parse refuses the text", () => {
     const edit = fc.record({
       at: fc.nat(),

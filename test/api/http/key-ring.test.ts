@@ -32,12 +32,12 @@ async function newKey() {
     expires: null,
     rate: null,
   } as const;
-  const made = makeKey({ ...wanted, scopes: [...wanted.scopes] }, new Date());
-  await new ApiKeyStore(redis).put(made.key);
-  return made;
+  const created = makeKey({ ...wanted, scopes: [...wanted.scopes] }, new Date());
+  await new ApiKeyStore(redis).put(created.key);
+  return created;
 }
 
-test("a revoked key opens nothing after a second", async () => {
+test("a revoked key is rejected after a second", async () => {
   const { key, token } = await newKey();
   const ring = new KeyRing(redis);
   expect(await ring.find(token)).toMatchObject({ id: key.id });
@@ -48,8 +48,8 @@ test("a revoked key opens nothing after a second", async () => {
   expect(await ring.find(token)).toBeNull();
 });
 
-// Without a bound a key that was revoked would open everything for as long as Redis is unavailable.
-test("what was known of a key holds for five minutes while Redis is unavailable, and no longer", async () => {
+// Without this limit, a revoked key would be accepted for as long as Redis is unavailable.
+test("a cached key is accepted for five minutes while Redis is unavailable, and no longer", async () => {
   const { key, token } = await newKey();
   const ring = new KeyRing(redis);
   expect(await ring.find(token)).toMatchObject({ id: key.id });
@@ -63,7 +63,7 @@ test("what was known of a key holds for five minutes while Redis is unavailable,
   await expect(ring.find(token)).rejects.toThrow(RedisUnreachable);
 });
 
-// A client that tries ids at random must not fill the memory of the server.
+// A client that tries random ids must not fill the server's memory.
 test("at most 10,000 ids are cached", async () => {
   const { key, token } = await newKey();
   const ring = new KeyRing(redis);

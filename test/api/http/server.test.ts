@@ -4,8 +4,8 @@ import { Hono } from "hono";
 import { expect, test } from "vitest";
 import { startServer } from "../../../src/api/http/server.ts";
 
-// A program that posts events all the time keeps its connection: without an end to that, stopping would wait for it.
-test("a client that keeps its connection busy does not hold up stopping", async () => {
+// A program that posts events all the time keeps its connection open. Stopping must not wait for it to leave.
+test("a client that keeps its connection busy does not keep the server from stopping", async () => {
   const arrived = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   let requestCount = 0;

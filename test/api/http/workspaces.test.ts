@@ -1,8 +1,8 @@
 /**
- * Two workspaces behind one server, and the key of one tried on everything of the other.
+ * Two workspaces on one server, and the key of one tried on everything in the other.
  *
- * All that is of the north carries a mark, in names, ids and texts. Whatever the south asks, no answer may hold one, and
- * nothing of the north may be different afterwards.
+ * Everything in the workspace "north" contains a mark, in names, ids or texts. Whatever "south" requests, no answer may
+ * contain the mark, and nothing in the north may change.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -28,7 +28,7 @@ let redis: TestRedis;
 let connection: Redis;
 let server: KeyedServer;
 const tokens = { north: "", south: "" };
-/** What the north has, for the south to ask for. */
+/** Ids in the north, for the south to try. */
 const known = { automation: "", destination: "", delivery: "", page: "" };
 
 const api = (path: string) => `${server.url}/api${path}`;
@@ -71,8 +71,8 @@ hooks:
     template: {event: ${mark}.hooked, resource: {prefect.resource.id: ${mark}.hook}}
 `,
   );
-  const words = ["--workspace", "north,south", "--rules", rules, "--attempts", "1"];
-  server = await serve(redis.url, words);
+  const options = ["--workspace", "north,south", "--rules", rules, "--attempts", "1"];
+  server = await serve(redis.url, options);
   for (const workspace of ["north", "south"] as const) {
     tokens[workspace] = (await server.key({ workspace, scopes: ["admin"] })).token;
   }
@@ -109,13 +109,13 @@ afterAll(async () => {
 });
 
 interface Attempt {
-  /** Below the base of the API. */
+  /** Relative to the base of the API. */
   readonly path: string;
   readonly body?: unknown;
   readonly type?: string;
-  /** What the north's own key is answered, so that the attempt is known to be a good one. */
+  /** The status for the north's own key, which shows that the attempt is valid. */
   readonly owner: number;
-  /** What the south's is. */
+  /** The status for the south's key. */
   readonly stranger: number;
 }
 
@@ -123,7 +123,7 @@ const found = { owner: 200, stranger: 404 };
 const own = { owner: 200, stranger: 200 };
 const any = { filter: { occurred: { until: "2100-01-01T00:00:00Z" } } };
 
-/** For every operation of the API, how to get at what is the north's. In this order: what deletes comes last. */
+/** For every operation of the API, an attempt to reach something in the north. The order matters: deletions come last. */
 const attempts = (): Record<string, Attempt> => ({
   "post /hooks/{name}": { path: `/hooks/inbox`, body: {}, ...found },
   "get /hooks": { path: "/hooks", ...own },
@@ -215,14 +215,14 @@ const attempts = (): Record<string, Attempt> => ({
   "delete /automations/{id}": { path: `/automations/${known.automation}`, owner: 204, stranger: 404 },
 });
 
-/** Those that tell of the server, and the WebSockets, which are tried below. */
+/** Operations that concern the server, and the WebSockets, which are tried below. */
 const elsewhere = [
   ...["/health", "/ready", "/hello", "/version", "/admin/version", "/csrf-token", "/openapi.json", "/docs"],
   ...["/metrics", "/events/in", "/events/out"],
 ].map((path) => `get ${path}`);
 
-/** All that the north has that does not change by itself. */
-async function northIs(): Promise<Json> {
+/** Everything in the north that does not change by itself. */
+async function northState(): Promise<Json> {
   const { log, automations, destinations, hooks } = workspaceKeys("north");
   const events = await connection.xrange(log, "-", "+");
   return {
@@ -236,33 +236,33 @@ async function northIs(): Promise<Json> {
 
 const methodOf = (operation: string) => operation.split(" ")[0]?.toUpperCase() ?? "";
 
-/** @param asked what the asker wrote, which an answer may repeat */
-function expectNothingOfTheNorth({ text, headers }: Answer, asked: string): void {
-  const shown = text + JSON.stringify(headers);
-  expect(shown).not.toContain(mark);
+/** @param path of the request, whose ids an answer may repeat */
+function expectNothingOfTheNorth({ text, headers }: Answer, path: string): void {
+  const answer = text + JSON.stringify(headers);
+  expect(answer).not.toContain(mark);
   for (const id of [known.automation, known.destination, known.delivery]) {
-    if (!asked.includes(id)) expect(shown).not.toContain(id);
+    if (!path.includes(id)) expect(answer).not.toContain(id);
   }
 }
 
 describe("the key of one workspace", () => {
-  test("is tried on every operation that there is", () => {
+  test("is tried on every operation of the API", () => {
     const tried = [...Object.keys(attempts()), ...elsewhere];
     expect(tried.toSorted()).toEqual(allOperations.map(({ method, path }) => `${method} ${path}`).toSorted());
   });
 
-  test("neither finds nor changes anything of another one, whatever it asks for", async () => {
-    const before = await northIs();
+  test("finds and changes nothing in another workspace", async () => {
+    const before = await northState();
     for (const [operation, { path, body, type, stranger }] of Object.entries(attempts())) {
       const answer = await ask(tokens.south, methodOf(operation), api(path), body, type);
       expect({ operation, status: answer.status }).toEqual({ operation, status: stranger });
       expectNothingOfTheNorth(answer, path);
     }
-    expect(await northIs()).toEqual(before);
+    expect(await northState()).toEqual(before);
   });
 
-  test("finds nothing at another one's address, by its name or its id, as if it were not there", async () => {
-    const before = await northIs();
+  test("gets 404 at the address of another workspace, by name or by id, as if that did not exist", async () => {
+    const before = await northState();
     const addresses = ["north", workspaceIdOf("north"), workspaceIdOf("north").toUpperCase(), "nowhere"];
     for (const [operation, { path, body }] of Object.entries(attempts())) {
       for (const workspace of addresses) {
@@ -275,17 +275,17 @@ describe("the key of one workspace", () => {
         expectNothingOfTheNorth(answer, path);
       }
     }
-    expect(await northIs()).toEqual(before);
+    expect(await northState()).toEqual(before);
   });
 
-  test("reads no metrics, which are of all workspaces, unless it is the first one's", async () => {
+  test("cannot read the metrics, which cover all workspaces, unless it belongs to the first workspace", async () => {
     expect((await ask(tokens.south, "GET", `${server.url}/metrics`)).status).toBe(404);
     const { text } = await ask(tokens.north, "GET", `${server.url}/metrics`);
     expect(text).toMatch(/^tripline_log_lag_entries\{workspace="south",shard="0"\} \d+$/m);
     expect(text).toMatch(/^tripline_action_queue\{workspace="north",state="dead_letter"\} 1$/m);
   });
 
-  test("connects to no other one's events", async () => {
+  test("cannot connect to the events of another workspace", async () => {
     for (const direction of ["in", "out"]) {
       const client = await SocketClient.open(inNorth(`/events/${direction}`));
       client.send({ type: "auth", token: tokens.south });
@@ -297,7 +297,7 @@ describe("the key of one workspace", () => {
   });
 });
 
-test("events go to the workspace of their key, and reach the subscribers of that one alone", async () => {
+test("events go to the workspace of their key, and reach only its subscribers", async () => {
   const filter = { occurred: { since: "2020-01-01T00:00:00Z", until: "2100-01-01T00:00:00Z" } };
   const subscribers = { north: await subscribe(tokens.north), south: await subscribe(tokens.south) };
   async function subscribe(token: string): Promise<SocketClient> {
@@ -308,7 +308,7 @@ test("events go to the workspace of their key, and reach the subscribers of that
   for (const [index, workspace] of (["north", "south", "north", "south"] as const).entries()) {
     const client = await SocketClient.prefect(api("/events/in"), tokens[workspace]);
     const name = workspace === "north" ? `${mark}.sent` : "vent.sent";
-    // The same id on both sides: what one workspace has seen is news to another.
+    // The same id in both: an event that one workspace has seen is new to the other.
     client.send(eventNamed(name, `00000000-0000-4000-8000-00000000010${index >> 1}`));
     await client.ping();
     await client.close();
@@ -323,16 +323,16 @@ test("events go to the workspace of their key, and reach the subscribers of that
   for (const client of Object.values(subscribers)) await client.close();
 });
 
-test("each workspace has rules, counts and deliveries of its own", async () => {
+test("each workspace has its own rules and deliveries", async () => {
   const names = async (token: string) =>
     (JSON.parse((await ask(token, "GET", api("/automations"))).text) as { name: string }[]).map(
       ({ name }) => name,
     );
-  // The rule files are the first one's.
+  // The rule files belong to the first workspace.
   expect(await names(tokens.north)).toContain(`${mark}-file`);
   expect(await names(tokens.south)).not.toContain(`${mark}-file`);
 
-  // It waits for the north's events, and meets its own alone.
+  // It expects events of both workspaces, and sees only those of its own.
   const trigger = { type: "event", expect: [`${mark}.spoke`, "vent.spoke"] };
   const listener = { ...automationNamed("listener"), trigger };
   expect((await ask(tokens.south, "POST", api("/automations/"), listener)).status).toBe(201);
@@ -349,7 +349,7 @@ test("each workspace has rules, counts and deliveries of its own", async () => {
 });
 
 // Without this, the attempts above might have failed for another reason than their key.
-test("the owner's key can do all of it, at both addresses", async () => {
+test("the key of the workspace itself can do all of this, at both addresses", async () => {
   for (const [operation, { path, body, type, owner }] of Object.entries(attempts())) {
     const method = methodOf(operation);
     if (method === "GET") {

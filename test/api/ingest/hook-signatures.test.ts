@@ -14,19 +14,19 @@ interface Signed {
   readonly signature: Signature;
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** When it was signed; by default now. */
-  readonly at?: number;
+  /** When it is received; now by default. */
+  readonly receivedAt?: number;
 }
 
 function hex(text: string, key = secret): string {
   return createHmac("sha256", key).update(text).digest("hex");
 }
 
-/** The reason of the refusal; null when there is none. */
-async function refusal({ signature, body, headers, at = now }: Signed): Promise<string | null> {
+/** The reason for which the request is refused; null if it is accepted. */
+async function refusal({ signature, body, headers, receivedAt = now }: Signed): Promise<string | null> {
   const bytes = new Uint8Array(Buffer.from(body));
   try {
-    await checkSignature(signature, new Headers(headers), bytes, at);
+    await checkSignature(signature, new Headers(headers), bytes, receivedAt);
     return null;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -46,7 +46,7 @@ function standardHeaders(prefix: string, sent = new Date(now)): Record<string, s
   };
 }
 
-const right: Readonly<Record<string, Signed>> = {
+const validRequests: Readonly<Record<string, Signed>> = {
   "Standard Webhooks, encoded secret": {
     signature: { type: "standard-webhooks", secret: whsec, tolerance: 300 },
     body,
@@ -73,7 +73,7 @@ const right: Readonly<Record<string, Signed>> = {
   // The example in Slack's documentation.
   Slack: {
     signature: { type: "slack", secret: "8f742231b10e8888abcd99yyyzzz85a5", tolerance: 300 },
-    at: 1_531_420_618_000,
+    receivedAt: 1_531_420_618_000,
     body: "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c",
     headers: {
       "X-Slack-Request-Timestamp": "1531420618",
@@ -91,7 +91,7 @@ const right: Readonly<Record<string, Signed>> = {
     headers: { "x-gitlab-token": secret },
   },
 };
-const schemes = Object.entries(right);
+const schemes = Object.entries(validRequests);
 const signedSchemes = schemes.filter(([, { signature }]) => signature.type !== "shared-secret");
 const timedSchemes = schemes.filter(([, { signature }]) => "tolerance" in signature);
 
@@ -105,7 +105,7 @@ describe("a signature", () => {
     expect(await refusal(other)).toMatch("does not match");
   });
 
-  test.each(signedSchemes)("of %s is of exactly this body", async (_, signed) => {
+  test.each(signedSchemes)("of %s covers the whole body", async (_, signed) => {
     await fc.assert(
       fc.asyncProperty(fc.nat(signed.body.length), fc.string({ minLength: 1 }), async (at, more) => {
         const changed = signed.body.slice(0, at) + more + signed.body.slice(at);
@@ -115,7 +115,7 @@ describe("a signature", () => {
     );
   });
 
-  test.each(schemes)("of %s cannot be left out, in whole or in part", async (_, signed) => {
+  test.each(schemes)("of %s cannot be left out, even in part", async (_, signed) => {
     for (const name of Object.keys(signed.headers)) {
       const { [name]: _left, ...headers } = signed.headers;
       expect(await refusal({ ...signed, headers })).toMatch(/^The header \S+ is missing$/);
@@ -123,8 +123,8 @@ describe("a signature", () => {
     }
   });
 
-  test.each(schemes)("of %s is refused when it is nonsense", async (_, signed) => {
-    for (const nonsense of [
+  test.each(schemes)("of %s is refused if it is malformed", async (_, signed) => {
+    for (const malformed of [
       "x",
       "v1,",
       "sha256=",
@@ -137,24 +137,24 @@ describe("a signature", () => {
     ]) {
       const names = Object.keys(signed.headers);
       for (const name of names) {
-        const headers = { ...signed.headers, [name]: encodeURI(nonsense) };
+        const headers = { ...signed.headers, [name]: encodeURI(malformed) };
         expect(await refusal({ ...signed, headers })).not.toBeNull();
       }
     }
   });
 
-  test.each(timedSchemes)("of %s holds for as long as its tolerance, either way", async (_, signed) => {
-    const at = signed.at ?? now;
-    expect(await refusal({ ...signed, at: at + 300_000 })).toBeNull();
-    expect(await refusal({ ...signed, at: at - 300_000 })).toBeNull();
-    expect(await refusal({ ...signed, at: at + 301_000 })).toMatch("301 s old");
-    expect(await refusal({ ...signed, at: at - 301_000 })).toMatch("301 s in the future");
+  test.each(timedSchemes)("of %s is valid within its tolerance, in both directions", async (_, signed) => {
+    const signedAt = signed.receivedAt ?? now;
+    expect(await refusal({ ...signed, receivedAt: signedAt + 300_000 })).toBeNull();
+    expect(await refusal({ ...signed, receivedAt: signedAt - 300_000 })).toBeNull();
+    expect(await refusal({ ...signed, receivedAt: signedAt + 301_000 })).toMatch("301 s old");
+    expect(await refusal({ ...signed, receivedAt: signedAt - 301_000 })).toMatch("301 s in the future");
   });
 
   // A sender that changes its secret signs with the old one and the new one for a while.
   test.each([
-    ["standard-webhooks", "webhook-signature", (one: string) => `v1,${"A".repeat(43)}= ${one} v1a,xyz`],
-    ["stripe", "Stripe-Signature", (one: string) => one.replace(",v1=", `,v1=${"0".repeat(64)},v1=`)],
+    ["standard-webhooks", "webhook-signature", (valid: string) => `v1,${"A".repeat(43)}= ${valid} v1a,xyz`],
+    ["stripe", "Stripe-Signature", (valid: string) => valid.replace(",v1=", `,v1=${"0".repeat(64)},v1=`)],
   ])("of %s may be one of several", async (type, header, several) => {
     const [, signed] = schemes.find(([, { signature }]) => signature.type === type)!;
     const headers = { ...signed.headers, [header]: several(signed.headers[header] ?? "") };

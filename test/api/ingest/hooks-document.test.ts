@@ -1,4 +1,4 @@
-/** docs/ingest.md: its rules are loaded and its commands run as they stand there. */
+/** docs/ingest.md: its rules are loaded, and its commands run as they are written there. */
 
 import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
@@ -26,20 +26,20 @@ beforeAll(async () => {
 
 afterAll(() => api.stop());
 
-test("its rules have no mistakes", () => {
+test("the rules in docs/ingest.md have no mistakes", () => {
   expect(rules.flatMap(({ diagnostics }) => diagnostics)).toEqual([]);
   expect(rules.flatMap(({ hooks }) => hooks).map(({ name }) => name)).toEqual(["github", "backup"]);
 });
 
 // They need curl and openssl, which a small machine may lack.
-describe.skipIf(!hasTools)("its commands", () => {
-  test.each(commands)("print what it says: $command", async ({ command, output }) => {
+describe.skipIf(!hasTools)("the commands in docs/ingest.md", () => {
+  test.each(commands)("print the documented output: $command", async ({ command, output }) => {
     const here = command.replaceAll("http://127.0.0.1:4200", api.url);
     const { stdout } = await promisify(execFile)("bash", ["-euc", here]);
     expect(stdout.trim()).toBe(output.trim());
   });
 
-  test("make the events that it speaks of", async () => {
+  test("create the documented events", async () => {
     const names = (await api.events()).map(({ event }) => event.name);
     expect(names).toEqual(["github.issues.opened", "tripline.webhook.failed", "pump.stopped"]);
     const [opened] = await api.events();
@@ -49,12 +49,12 @@ describe.skipIf(!hasTools)("its commands", () => {
     });
   });
 
-  test("are all of them", () => {
+  test("are all found", () => {
     expect(commands).toHaveLength(3);
   });
 });
 
-test("a template for each broken disk makes an event for each", async () => {
+test("the template of the backup hook creates an event for each broken disk", async () => {
   const body = JSON.stringify({
     disks: [{ name: "a", error: true }, { name: "b" }, { name: "c", error: true }],
   });

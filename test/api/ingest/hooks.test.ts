@@ -18,7 +18,7 @@ hooks:
   - name: pumps
     template: |
       {% if body.pumps %}[{% for pump in body.pumps %}
-        {"event": "pump.{{ pump.state }}", "resource": {"prefect.resource.id": {{ ("pump." ~ pump.id) | tojson }}, "litres": {{ pump.litres | tojson }}}}
+        {"event": "pump.{{ pump.state }}", "resource": {"prefect.resource.id": {{ ("pump." ~ pump.id) | tojson }}, "liters": {{ pump.liters | tojson }}}}
         {%- if not loop.last %},{% endif %}{% endfor %}]{% endif %}
   - name: vents
     template:
@@ -86,11 +86,11 @@ async function stored(): Promise<WireEvent[]> {
 const answerOf = async (response: Response) =>
   (await response.json()) as { events: string[]; reason?: string; detail?: string };
 
-describe("what is sent becomes", () => {
+describe("a hook turns a request into", () => {
   test("events, each valid, as the template writes them", async () => {
     const pumps = [
-      { id: 'a"b', state: "stopped", litres: 1.5 },
-      { id: 2, state: "started", litres: null },
+      { id: 'a"b', state: "stopped", liters: 1.5 },
+      { id: 2, state: "started", liters: null },
     ];
     const response = await send("pumps", { pumps });
 
@@ -98,14 +98,14 @@ describe("what is sent becomes", () => {
     const events = await stored();
     expect((await answerOf(response)).events).toEqual(events.map(({ id }) => id));
     expect(events).toMatchObject([
-      { event: "pump.stopped", resource: { "prefect.resource.id": 'pump.a"b', litres: "1.5" } },
+      { event: "pump.stopped", resource: { "prefect.resource.id": 'pump.a"b', liters: "1.5" } },
       { event: "pump.started", resource: { "prefect.resource.id": "pump.2" } },
     ]);
     for (const event of events) expect(EventSchema.parse(event)).toEqual(event);
     expect(new Set(events.map(({ id }) => id)).size).toBe(2);
   });
 
-  test("an event with everything that the request had", async () => {
+  test("an event with any part of the request", async () => {
     const body = { vent: 3, house: "north", at: "2026-03-01T09:30:00+01:00", id: "opening 17" };
     const response = await send("vents?kind=opened&tag=a&tag=b", body, {
       headers: { "User-Agent": "vent/1" },
@@ -134,34 +134,36 @@ describe("what is sent becomes", () => {
     expect((await stored())[0]?.occurred).toBe(occurred);
   });
 
-  test("an event that occurred when it was received, where nobody says when", async () => {
+  test("an event that occurred when it was received, if the template gives no time", async () => {
     await send("vents?kind=opened", { vent: 1, house: 1 });
     const [event] = await stored();
     expect(event?.occurred).toBe(event?.payload["received"]);
   });
 
   test.each([
-    ["a text", "hello ü", "text/plain", "hello ü"],
-    ["a text without a type", "hello", "", "hello"],
+    ["text", "hello ü", "text/plain", "hello ü"],
+    ["text without a type", "hello", "", "hello"],
     ["nothing", "", "text/plain", ""],
-    ["JSON that says it is text", '{"a":1}', "text/plain", '{"a": 1}'],
-    ["what only begins as JSON does", "[not json", "text/plain", "[not json"],
+    ["JSON that is declared as text", '{"a":1}', "text/plain", '{"a": 1}'],
+    ["text that only begins like JSON", "[not json", "text/plain", "[not json"],
     ["a form", "a=1&b=%C3%BC&b=2", "application/x-www-form-urlencoded", '{"a": "1", "b": ["ü", "2"]}'],
-  ])("an event of %s", async (_, body, type, text) => {
+  ])("an event for a body of %s", async (_, body, type, text) => {
     expect((await send("texts", body, { type })).status).toBe(200);
-    const shown = String((await stored())[0]?.payload["text"]);
-    const same = text.startsWith("{") ? JSON.stringify(JSON.parse(text)) : text;
-    expect(shown.startsWith("{") ? JSON.stringify(JSON.parse(shown)) : shown).toBe(same);
+    const stringified = String((await stored())[0]?.payload["text"]);
+    const expected = text.startsWith("{") ? JSON.stringify(JSON.parse(text)) : text;
+    expect(stringified.startsWith("{") ? JSON.stringify(JSON.parse(stringified)) : stringified).toBe(
+      expected,
+    );
   });
 
-  test("no event where the template writes nothing", async () => {
+  test("no event if the template writes an empty list", async () => {
     const response = await send("pumps", { pumps: [] });
     expect([response.status, await answerOf(response)]).toEqual([200, { events: [] }]);
     expect(await stored()).toEqual([]);
   });
 });
 
-describe("the same delivery again", () => {
+describe("a repeated delivery", () => {
   test.each([
     ["x-github-delivery", "pumps"],
     ["webhook-id", "pumps"],
@@ -176,7 +178,7 @@ describe("the same delivery again", () => {
     expect(await idsOf("two")).not.toEqual(first);
   });
 
-  test("has the same id when the template says what makes it the same", async () => {
+  test("has the same id if the template writes the same id", async () => {
     const idOf = async (id: string) =>
       (await answerOf(await send("vents?kind=opened", { id, vent: 1, house: 1 }))).events;
     expect(await idOf("opening 1")).toEqual(await idOf("opening 1"));
@@ -186,13 +188,13 @@ describe("the same delivery again", () => {
     ]);
   });
 
-  test("has other ids where nothing says that it is the same", async () => {
+  test("has new ids if nothing identifies it", async () => {
     const ids = async () => (await answerOf(await send("pumps", { pumps: [{ id: 1 }] }))).events;
     expect(await ids()).not.toEqual(await ids());
   });
 });
 
-describe("what becomes no event", () => {
+describe("a request that cannot become an event", () => {
   const failure = async (response: Response) => {
     const { events, reason } = await answerOf(response);
     const [event, ...others] = await stored();
@@ -203,7 +205,7 @@ describe("what becomes no event", () => {
     return { event: event as WireEvent, reason: String(reason) };
   };
 
-  test("is stored whole in an event that says why", async () => {
+  test("is stored in full in an event that says why", async () => {
     const body = '{"pumps": 7, "note": "ü\\u0000"}';
     const response = await send("pumps?from=here", body, { headers: { "X-Pump": "1" } });
     const { event, reason } = await failure(response);
@@ -223,29 +225,24 @@ describe("what becomes no event", () => {
   });
 
   test.each([
-    ["JSON that is none", "pumps", "{", /not valid JSON, although its Content-Type is application\/json/],
-    ["an event without what it needs", "svix", "{}", /0\.resource: Field required/],
-    [
-      "a key that events do not have",
-      "svix",
-      '{"event":"a","ressource":{}}',
-      /0\.ressource: an event has no/,
-    ],
-    ["a list of anything", "svix", "3", /should write an event/],
-    ["a time that is none", "vents?kind=a", '{"vent":1,"house":1,"at":"soon"}', /0\.occurred: .*RFC 3339/],
+    ["invalid JSON", "pumps", "{", /not valid JSON, although its Content-Type is application\/json/],
+    ["an event without a required key", "svix", "{}", /0\.resource: Field required/],
+    ["an unknown key", "svix", '{"event":"a","ressource":{}}', /0\.ressource: an event has no/],
+    ["a list of numbers", "svix", "3", /should write an event/],
+    ["an invalid time", "vents?kind=a", '{"vent":1,"house":1,"at":"soon"}', /0\.occurred: .*RFC 3339/],
     ["a name that is too long", "svix", JSON.stringify(eventWith({ event: "a".repeat(1_025) })), /1024/],
     [
-      "what nests too deep",
+      "a payload that nests too deep",
       "svix",
       JSON.stringify(eventWith({ payload: { a: nested(200) } })),
       /nests more than 100/,
     ],
-  ])("%s", async (_, hook, body, reason) => {
+  ])("is stored with the reason: %s", async (_, hook, body, reason) => {
     const signed = hook === "svix" ? { headers: standardHeaders(body) } : {};
     expect((await failure(await send(hook, body, signed))).reason).toMatch(reason);
   });
 
-  test("is kept as base64 when it is no text", async () => {
+  test("is stored as base64 if it is not text", async () => {
     const bytes = Uint8Array.from({ length: 300_000 }, (_, index) => index % 256);
     const { event } = await failure(await send("texts", bytes, { type: "application/octet-stream" }));
     const kept = Buffer.from(String(event.payload["body_base64"]), "base64");
@@ -254,8 +251,8 @@ describe("what becomes no event", () => {
     expect(event.payload).toMatchObject({ body_bytes: 300_000, body_is_cut: true });
   });
 
-  // An escape takes six bytes for one: what is kept must fit into an event even then.
-  test("is cut when it is too large for an event", async () => {
+  // An escape takes six bytes for one. Even then the part that is stored must fit into an event.
+  test("is truncated if it is too large for an event", async () => {
     const body = `{"pumps": 1, "x": "${"\u0001".repeat(3_000_000)}"}`;
     const { event } = await failure(
       await send("texts", body.replace("{", "{{"), { type: "application/json" }),
@@ -264,17 +261,17 @@ describe("what becomes no event", () => {
     expect(event.payload).toMatchObject({ body_is_cut: true });
   });
 
-  test("is told once for one delivery, apart from what it becomes when the template is mended", async () => {
+  test("is reported once per delivery, with another id than its events have once the template is fixed", async () => {
     const headers = { "x-github-delivery": "one" };
     const first = await answerOf(await send("pumps", { pumps: 7 }, { headers }));
     expect(await answerOf(await send("pumps", { pumps: 7 }, { headers }))).toEqual(first);
-    const mended = await answerOf(await send("pumps", { pumps: [{ id: 1 }] }, { headers }));
-    expect(mended.events).not.toEqual(first.events);
+    const later = await answerOf(await send("pumps", { pumps: [{ id: 1 }] }, { headers }));
+    expect(later.events).not.toEqual(first.events);
   });
 });
 
 describe("a signature", () => {
-  test("is what lets a request in: without it, or with another one, nothing is stored", async () => {
+  test("is required: nothing is stored without it, or with a wrong one", async () => {
     for (const name of ["github", "svix", "slack", "stripe", "shared"]) {
       const response = await send(name, {}, { headers: { "X-Pump-Token": "guess" } });
       expect([name, response.status]).toEqual([name, 401]);
@@ -284,7 +281,7 @@ describe("a signature", () => {
     expect(await api.metrics.text()).toContain('tripline_events_rejected_total{reason="signature"} 5');
   });
 
-  test("of GitHub may be of a form that holds JSON", async () => {
+  test("of GitHub may cover a form that contains JSON", async () => {
     const body = `payload=${encodeURIComponent('{"action":"opened"}')}`;
     const digest = createHmac("sha256", secret).update(body).digest("hex");
     const headers = { "X-Hub-Signature-256": `sha256=${digest}` };
@@ -293,15 +290,15 @@ describe("a signature", () => {
     expect(await stored()).toMatchObject([{ event: "repository.opened" }]);
   });
 
-  test("of Slack covers the question whether the address is right, which is answered", async () => {
+  test("of Slack also covers its verification of the URL, which is answered", async () => {
     const body = { type: "url_verification", challenge: "3eZbrw1a", token: "old" };
     const response = await send("slack", body, { headers: slackHeaders(JSON.stringify(body)) });
     expect([response.status, await response.json()]).toEqual([200, { challenge: "3eZbrw1a" }]);
     expect(await stored()).toEqual([]);
   });
 
-  // Their headers are not signed: whoever repeats a request could otherwise have it counted again.
-  test("of Slack and Stripe covers the id by which a repetition is told", async () => {
+  // Their headers are not signed. Otherwise anyone could repeat a request with another header and have it counted again.
+  test("of Slack and Stripe covers the id that identifies a repetition", async () => {
     const slack = JSON.stringify({ event_id: "Ev1", event: { type: "message" } });
     const stripe = JSON.stringify({ id: "evt_1", type: "charge.failed", created: 1_772_357_400 });
     for (const delivery of ["a", "b"]) {
@@ -337,25 +334,25 @@ test("secrets are in no event, no answer and no log line", async () => {
   }
 });
 
-test("there is no webhook but those of the rules", async () => {
+test("there are no hooks except those of the rules", async () => {
   for (const name of ["nothing", "__proto__", "a%2Fb"]) expect((await send(name, {})).status).toBe(404);
   await api.log.hooks.replaceAll(hooks.filter(({ name }) => name !== "pumps"));
   expect((await send("pumps", {})).status).toBe(404);
   expect((await send("texts", {})).status).toBe(200);
 });
 
-test("what is too large, or packed in an unknown way, is refused", async () => {
+test("a body that is too large or has an unknown encoding is rejected", async () => {
   expect((await send("texts", "x".repeat(17 * 1024 * 1024), { type: "text/plain" })).status).toBe(413);
   expect((await send("texts", "x", { headers: { "Content-Encoding": "br" } })).status).toBe(415);
 });
 
-describe("where keys are needed", () => {
+describe("with API keys", () => {
   let server: KeyedServer;
   const post = (path: string, body: string, headers: Record<string, string> = {}) =>
     fetch(`${server.url}/api/${path}`, { method: "POST", body, headers });
 
   beforeEach(async () => {
-    // Before the server starts, because it remembers for a moment that there are none.
+    // Before the server starts, because it caches for a moment that there are none.
     const wanted = { name: "first", workspace: "default", scopes: [], expires: null, rate: null };
     await new ApiKeyStore(api.connection).put(makeKey(wanted, new Date()).key);
     server = await serve(api.redis.url, ["--workspace", "default,other"]);
@@ -363,19 +360,19 @@ describe("where keys are needed", () => {
 
   afterEach(() => server.stop());
 
-  test("an unsigned webhook needs one with the right scope, and a signed one none, in its workspace", async () => {
+  test("an unsigned hook needs a key with the right scope and workspace, and a signed one needs none", async () => {
     const other = new Log(api.connection, "other");
     await other.hooks.replaceAll(hooks.filter(({ name }) => name === "texts"));
     const writer = await server.key({ scopes: ["events:write"] });
     const reader = await server.key({ scopes: ["events:read"] });
     const elsewhere = await server.key({ workspace: "other" });
-    const bearing = ({ token }: { token: string }) => ({ Authorization: `Bearer ${token}` });
+    const withKey = ({ token }: { token: string }) => ({ Authorization: `Bearer ${token}` });
 
     expect((await post("hooks/texts", "a")).status).toBe(401);
-    expect((await post("hooks/texts", "a", bearing(reader))).status).toBe(403);
-    expect((await post("hooks/texts", "a", bearing(writer))).status).toBe(200);
-    expect((await post("hooks/pumps", "a", bearing(elsewhere))).status).toBe(404);
-    expect((await post("hooks/texts", "a", bearing(elsewhere))).status).toBe(200);
+    expect((await post("hooks/texts", "a", withKey(reader))).status).toBe(403);
+    expect((await post("hooks/texts", "a", withKey(writer))).status).toBe(200);
+    expect((await post("hooks/pumps", "a", withKey(elsewhere))).status).toBe(404);
+    expect((await post("hooks/texts", "a", withKey(elsewhere))).status).toBe(200);
     expect((await post("hooks/nothing", "a")).status).toBe(404);
     expect((await fetch(`${server.url}/api/hooks`)).status).toBe(401);
 
@@ -386,8 +383,8 @@ describe("where keys are needed", () => {
     expect((await post("accounts/a/workspaces/other/hooks/svix", body, signed)).status).toBe(404);
     expect((await post("accounts/a/workspaces/none/hooks/svix", body, signed)).status).toBe(404);
 
-    const there = (await other.read("0-0", { count: 100 })).filter(({ kind }) => kind === "event");
-    expect(there).toHaveLength(1);
+    const otherEvents = (await other.read("0-0", { count: 100 })).filter(({ kind }) => kind === "event");
+    expect(otherEvents).toHaveLength(1);
     expect(await stored()).toHaveLength(3);
   });
 });

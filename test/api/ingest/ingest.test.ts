@@ -21,18 +21,18 @@ beforeEach(async () => {
 
 const post = (value: unknown) => api.post(JSON.stringify(value));
 
-async function refusalOf(response: Response, status = 422): Promise<InvalidRequest> {
+async function rejectionOf(response: Response, status = 422): Promise<InvalidRequest> {
   expect(response.status).toBe(status);
   return (await response.json()) as InvalidRequest;
 }
 
 describe("a valid batch", () => {
-  test("is in the log, in its order, when it is acknowledged with an empty 204", async () => {
+  test("is in the log, in order, when it is acknowledged with an empty 204", async () => {
     const labels = { "prefect.resource.id": "pump.1", zone: "north", ["__proto__"]: "x", a: "" };
     const first = pumpEvent({
       resource: labels,
       related: [{ "prefect.resource.id": "house.1", "prefect.resource.role": "house" }],
-      payload: { litres: 1.5, "nested ü": [null, { deep: true }] },
+      payload: { liters: 1.5, "nested ü": [null, { deep: true }] },
       follows: "00000000-0000-4000-8000-00000000ABCD",
       unknown: "ignored",
     });
@@ -50,7 +50,7 @@ describe("a valid batch", () => {
     expect(a?.event.lineage).toEqual([]);
   });
 
-  test("is stored with the trace of its request, if the request names a valid one", async () => {
+  test("is stored with the trace of its request, if that is valid", async () => {
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const body = JSON.stringify([pumpEvent(), pumpEvent()]);
     await api.post(body, { traceparent, tracestate: "vendor=a" });
@@ -67,7 +67,7 @@ describe("a valid batch", () => {
     expect(await api.entries()).toEqual([]);
   });
 
-  test("may hold as many events as there is room for in a body", { timeout: 240_000 }, async () => {
+  test("may have as many events as fit into a body", { timeout: 240_000 }, async () => {
     const events = Array.from({ length: 80_000 }, () => ({
       ...pumpEvent(),
       id: randomUUID(),
@@ -86,7 +86,7 @@ describe("a valid batch", () => {
       id: `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`,
     }));
     const attempts = await postUntilStored(batch);
-    // A refused attempt may have been stored too: its events are repeats then.
+    // An attempt that failed may have been stored, too. Its events are then repeats.
     const stored = (await api.connection.xlen("tl:{default}:log")) / count;
     expect(Number.isInteger(stored)).toBe(true);
     expect(stored).toBeGreaterThanOrEqual(1);
@@ -95,7 +95,7 @@ describe("a valid batch", () => {
 
   test.each([
     ["with a charset", { "Content-Type": "application/json; charset=utf-8" }],
-    ["as one of JSON's subtypes", { "Content-Type": "application/vnd.api+json" }],
+    ["with a JSON subtype", { "Content-Type": "application/vnd.api+json" }],
   ])("is read %s", async (_, headers) => {
     const bytes = new TextEncoder().encode(JSON.stringify([pumpEvent()]));
     expect((await api.post(bytes, headers)).status).toBe(204);
@@ -106,16 +106,16 @@ describe("a valid batch", () => {
     expect((await fetch(`${api.url}/api/events`, { method: "POST", body })).status).toBe(204);
   });
 
-  test("may come compressed, or in pieces of unknown length", async () => {
+  test("may be compressed, or sent in chunks without a length", async () => {
     const text = JSON.stringify([pumpEvent()]);
     expect((await api.post(gzipSync(text), { "Content-Encoding": "gzip" })).status).toBe(204);
-    expect(await postInPieces([text.slice(0, 20), text.slice(20)])).toBe(204);
+    expect(await postInChunks([text.slice(0, 20), text.slice(20)])).toBe(204);
     expect(await api.events()).toHaveLength(2);
   });
 });
 
-describe("a batch with a mistake", () => {
-  test("is refused whole, and each mistake is named by its place", async () => {
+describe("an invalid batch", () => {
+  test("is rejected as a whole, with the place of each mistake", async () => {
     const batch = [
       pumpEvent(),
       pumpEvent({ event: undefined, occurred: "yesterday", id: "17" }),
@@ -123,7 +123,7 @@ describe("a batch with a mistake", () => {
       7,
       pumpEvent({ event: "x".repeat(1_025), payload: [], follows: "y", related: {} }),
     ];
-    const { exception_message, exception_detail, request_body } = await refusalOf(await post(batch));
+    const { exception_message, exception_detail, request_body } = await rejectionOf(await post(batch));
 
     expect(exception_message).toBe("Invalid request received.");
     expect(exception_detail.map(({ type, loc, msg }) => `${type} ${loc.join(".")}: ${msg}`)).toEqual([
@@ -146,8 +146,8 @@ describe("a batch with a mistake", () => {
     expect(await api.entries()).toEqual([]);
   });
 
-  // The promise of all or nothing would be broken by an append that starts before the last event is checked.
-  test("leaves nothing behind, wherever the mistake is", async () => {
+  // An append that starts before the last event is checked would break the promise of all or nothing.
+  test("stores nothing, wherever the mistake is", async () => {
     const mistakes = [
       { event: 5 },
       { occurred: "2026-02-30T00:00:00Z" },
@@ -158,7 +158,7 @@ describe("a batch with a mistake", () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(5), fc.nat(5), fc.constantFrom(...mistakes), async (before, after, mistake) => {
         const good = (count: number) => Array.from({ length: count }, () => pumpEvent());
-        const { exception_detail } = await refusalOf(
+        const { exception_detail } = await rejectionOf(
           await post([...good(before), pumpEvent(mistake), ...good(after)]),
         );
         expect(exception_detail.map(({ loc }) => loc[1])).toEqual([before]);
@@ -168,16 +168,16 @@ describe("a batch with a mistake", () => {
     );
   });
 
-  test("is told in a refusal much shorter than itself", async () => {
+  test("gets an answer that is much shorter than the batch", async () => {
     const response = await post(Array.from({ length: 5_000 }, () => ({ junk: "x".repeat(300) })));
-    const { exception_detail } = await refusalOf(response);
+    const { exception_detail } = await rejectionOf(response);
     expect(exception_detail).toHaveLength(1_001);
     expect(exception_detail.at(-1)?.msg).toBe("And 19000 more mistakes");
     expect(JSON.stringify(exception_detail).length).toBeLessThan(500_000);
   });
 
-  test("says what to do with a single event", async () => {
-    const { exception_detail } = await refusalOf(await post(pumpEvent()));
+  test("that is a single event gets a hint", async () => {
+    const { exception_detail } = await rejectionOf(await post(pumpEvent()));
     expect(exception_detail).toMatchObject([
       { type: "list_type", loc: ["body"], msg: expect.stringContaining("put a single event in brackets") },
     ]);
@@ -187,37 +187,37 @@ describe("a batch with a mistake", () => {
     { body: "", loc: ["body", 0], msg: "line 1, column 1: expected a value" },
     { body: '[{"id": x}]', loc: ["body", 8], msg: "line 1, column 9: expected a value" },
     { body: '[\n{"a": 1,}\n]', loc: ["body", 10], msg: "line 2, column 9: expected a key in double quotes" },
-  ])("$body is not valid JSON, and the place is named", async ({ body, loc, msg }) => {
-    const { exception_detail } = await refusalOf(await api.post(body));
+  ])("that is not valid JSON gets the place: $body", async ({ body, loc, msg }) => {
+    const { exception_detail } = await rejectionOf(await api.post(body));
     expect(exception_detail).toMatchObject([
       { type: "json_invalid", loc, msg: expect.stringContaining(msg) },
     ]);
   });
 
-  test("is no text at all", async () => {
-    const { exception_detail } = await refusalOf(
+  test("that is not text is rejected", async () => {
+    const { exception_detail } = await rejectionOf(
       await api.post(new Uint8Array([0x5b, 0x22, 0xff, 0x22, 0x5d])),
     );
     expect(exception_detail[0]?.msg).toBe("The body is not valid UTF-8");
-    const { exception_detail: detail } = await refusalOf(
+    const { exception_detail: detail } = await rejectionOf(
       await api.post("not compressed", { "Content-Encoding": "gzip" }),
     );
     expect(detail[0]?.msg).toContain("not valid gzip");
   });
 
-  test("nests too deep for the programs that would read it", async () => {
+  test("that nests too deep for the programs that read it is rejected", async () => {
     const deep = (levels: number): unknown => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
     expect((await post([pumpEvent({ payload: deep(100) })])).status).toBe(204);
-    const { exception_detail } = await refusalOf(await post([pumpEvent({ payload: deep(101) })]));
+    const { exception_detail } = await rejectionOf(await post([pumpEvent({ payload: deep(101) })]));
     expect(exception_detail).toMatchObject([{ type: "too_deep", loc: ["body", 0, "payload"] }]);
     const levels = 200_000;
     expect((await api.post(`${"[".repeat(levels)}${"]".repeat(levels)}`)).status).toBe(422);
   });
 });
 
-describe("a body that is not for us", () => {
+describe("a body that the API does not accept:", () => {
   test.each([
-    ["another type", { "Content-Type": "text/plain" }, "send application/json"],
+    ["another media type", { "Content-Type": "text/plain" }, "send application/json"],
     ["a form", { "Content-Type": "application/x-www-form-urlencoded" }, "send application/json"],
     ["an unknown encoding", { "Content-Encoding": "br" }, "send gzip, deflate or no encoding"],
   ])("%s is answered with 415 and the remedy", async (_, headers, remedy) => {
@@ -227,48 +227,48 @@ describe("a body that is not for us", () => {
     expect(await api.entries()).toEqual([]);
   });
 
-  test("an event above 1.5 MB is answered with 413 and named, and the batch with it is not stored", async () => {
+  test("an event above 1.5 MB is answered with 413 and its place, and its batch is not stored", async () => {
     const response = await post([pumpEvent(), pumpEvent({ payload: { text: "ä".repeat(750_000) } })]);
-    const { exception_detail } = await refusalOf(response, 413);
+    const { exception_detail } = await rejectionOf(response, 413);
     expect(exception_detail).toMatchObject([{ type: "too_long", loc: ["body", 1] }]);
     expect(await api.entries()).toEqual([]);
     expect((await post([pumpEvent({ payload: { text: "x".repeat(1_499_000) } })])).status).toBe(204);
   });
 
-  test("a body too large is answered with 413, however it says how large it is", async () => {
+  test("a body that is too large is answered with 413, even if it is compressed or has no Content-Length", async () => {
     const text = " ".repeat(bodyBytesMax + 1);
     expect((await api.post(text)).status).toBe(413);
     expect((await api.post(gzipSync(text), { "Content-Encoding": "gzip" })).status).toBe(413);
-    expect(await postInPieces([text.slice(0, -1), text.slice(-1)])).toBe(413);
+    expect(await postInChunks([text.slice(0, -1), text.slice(-1)])).toBe(413);
     expect((await post([pumpEvent()])).status).toBe(204);
   });
 });
 
 describe("without Redis", () => {
-  // A client that was told 204 forgets its events: then not one of them may be missing, whatever happens to Redis.
-  test("nothing acknowledged is lost, and clients are asked to try again", async () => {
+  // A client forgets its events after a 204, so none of them may be missing, whatever happens to Redis.
+  test("no acknowledged event is lost, and clients are asked to try again", async () => {
     const acknowledged = new Set<unknown>();
-    const refused: Response[] = [];
+    const rejected: Response[] = [];
     let stopped = false;
     const client = async () => {
       while (!stopped) {
         const batch = [pumpEvent(), pumpEvent()];
         const response = await post(batch);
         if (response.status === 204) for (const { id } of batch) acknowledged.add(id);
-        else refused.push(response);
+        else rejected.push(response);
       }
     };
     const clients = [client(), client(), client()];
     await until(() => acknowledged.size > 50);
     await api.redis.kill9();
-    await until(() => refused.length > 3);
+    await until(() => rejected.length > 3);
     await api.redis.restart();
     const before = acknowledged.size;
     await until(() => acknowledged.size > before + 50);
     stopped = true;
     await Promise.all(clients);
 
-    for (const response of refused) {
+    for (const response of rejected) {
       expect(response.status).toBe(503);
       expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
     }
@@ -276,7 +276,7 @@ describe("without Redis", () => {
     expect([...acknowledged].filter((id) => !stored.has(id as string))).toEqual([]);
   });
 
-  test("a failure of another kind is a plain 500, told to the operator and not to the client", async () => {
+  test("any other failure is a plain 500, and its cause is logged but not sent", async () => {
     await api.connection.set("tl:{default}:log", "not a stream");
     const response = await post([pumpEvent()]);
     expect(response.status).toBe(500);
@@ -286,7 +286,7 @@ describe("without Redis", () => {
 });
 
 /**
- * Posts a batch as a client should: again after a 503, which says that Redis took too long, and not that nothing was stored.
+ * Posts a batch as a client should: again after each 503, which does not mean that nothing was stored.
  *
  * @returns the number of attempts
  */
@@ -302,15 +302,15 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-/** Posts without saying how long the body will be. */
-function postInPieces(pieces: readonly string[]): Promise<number | undefined> {
+/** Posts a body without a Content-Length. */
+function postInChunks(chunks: readonly string[]): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const upload = request(`${api.url}/api/events`, { method: "POST" }, (response) => {
       response.resume();
       resolve(response.statusCode);
     });
     upload.on("error", reject);
-    for (const piece of pieces) upload.write(piece);
+    for (const chunk of chunks) upload.write(chunk);
     upload.end();
   });
 }

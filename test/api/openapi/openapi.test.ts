@@ -17,8 +17,8 @@ describe("the OpenAPI document", () => {
     expect(result.valid).toBe(true);
   });
 
-  // A validator in another language refuses the whole document over one pattern that it cannot read.
-  test("has patterns that programs in every language read alike", () => {
+  // A validator in another language rejects the whole document for one pattern that it cannot read.
+  test("has only patterns that programs in every language read alike", () => {
     const patterns = [...JSON.stringify(document).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)].map(
       ([, text = ""]) => JSON.parse(text) as string,
     );
@@ -26,8 +26,8 @@ describe("the OpenAPI document", () => {
     expect(patterns.filter((pattern) => /\\[pPu]\{|\(\?<?[=!]/.test(pattern))).toEqual([]);
   });
 
-  // What generators of clients fail at: see scripts/openapi-check.ts, which runs four of them.
-  test("has no word that is new in 3.1", () => {
+  // Client generators fail at such keywords; scripts/openapi-check.ts runs four of them.
+  test("has no keyword that is new in 3.1", () => {
     const text = JSON.stringify(document);
     expect(text).not.toMatch(/"(?:const|prefixItems|propertyNames|\$defs|\$schema)":/);
     expect(text).not.toMatch(/"type":(?:\[|"null")/);
@@ -47,24 +47,24 @@ describe("the OpenAPI document", () => {
     expect(documented.toSorted()).toEqual(declared.toSorted());
   });
 
-  test("would be found lacking if a handler were added without a declaration", () => {
+  test("is compared with every handler, even with one that has no declaration", () => {
     const app = new Hono().get("/api/vents/:id{.+}", (context) => context.text(""));
     expect(pathsIn(app)).toEqual(["get /api/vents/{id}"]);
   });
 
-  test("gives every operation a name of its own", () => {
+  test("gives every operation its own id", () => {
     const ids = allOperations.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  test("refers to no component that is missing, and holds none that nothing needs", () => {
+  test("refers to no missing component, and contains no unused one", () => {
     const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(
       ([, name]) => name,
     );
     expect(new Set(references)).toEqual(new Set(Object.keys(document.components.schemas)));
   });
 
-  test("shows an example for every operation with a body, which its own schema accepts", () => {
+  test("has examples for every operation with a body, and the schema accepts them", () => {
     const ajv = new Ajv({ strict: false, validateFormats: false });
     ajv.addSchema(asJsonSchema({ components: document.components }), "document");
     const withBody = allRoutes.filter(({ operation }) => operation.body !== undefined);
@@ -91,7 +91,7 @@ function requestSchemaOf(id: string): object {
       return Object.values(operation.requestBody?.content ?? {})[0]?.schema ?? {};
     }
   }
-  throw new Error(`there is no operation ${id}`);
+  throw new Error(`No operation has the id ${id}`);
 }
 
 interface OperationObject {
@@ -99,7 +99,7 @@ interface OperationObject {
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> };
 }
 
-describe("what the API answers", () => {
+describe("the API", () => {
   let api: TestApi;
   beforeAll(async () => {
     api = await startApi({ history: true });
@@ -108,7 +108,7 @@ describe("what the API answers", () => {
     await api?.stop();
   });
 
-  test("is as the document says, of an automation with everything in it", async () => {
+  test("answers as documented about an automation with everything in it", async () => {
     const created = await send("POST", "/automations/", {
       name: "Pumps and vents",
       tags: ["greenhouse"],
@@ -149,7 +149,7 @@ describe("what the API answers", () => {
     }
   });
 
-  test("is as the document says, of events", async () => {
+  test("answers as documented about events", async () => {
     expect(
       (
         await send(
@@ -178,11 +178,11 @@ describe("what the API answers", () => {
     ["GET", "/deliveries?state=lost", undefined, 422],
     ["POST", "/explain", { event: "00000000-0000-4000-8000-000000000000" }, 404],
     ["POST", "/explain", { event: "00000000-0000-4000-8000-000000000000", limit: 1_000 }, 422],
-  ])("is as the document says when %s %s is refused", async (method, path, body, status) => {
+  ])("answers as documented when %s %s is rejected", async (method, path, body, status) => {
     expect((await send(method, path, body)).status).toBe(status);
   });
 
-  test("includes the document and a page that needs nothing from elsewhere", async () => {
+  test("serves the document, and a page that loads nothing from elsewhere", async () => {
     const served = await fetch(`${api.url}/api/openapi.json`);
     expect(await served.json()).toEqual(JSON.parse(JSON.stringify(document)));
     const page = await fetch(`${api.url}/docs`);
@@ -198,7 +198,7 @@ describe("what the API answers", () => {
   });
 
   // The examples are what people try first.
-  test("is what the examples promise", async () => {
+  test("accepts the examples in the document", async () => {
     const { body: automation } = await send(
       "POST",
       "/automations",
@@ -222,8 +222,8 @@ describe("what the API answers", () => {
     expect(Object.keys(statuses).length).toBeGreaterThan(14);
   });
 
-  // A body that the server refuses must not look allowed in the document, nor the other way round.
-  test("to an unknown key is 422 where the document allows no further ones", async () => {
+  // The document must not allow a body that the server rejects, nor the other way around.
+  test("rejects an unknown key exactly where the document allows no further keys", async () => {
     for (const { operation } of allRoutes) {
       const { method, path, body, id } = operation;
       if (body === undefined || method !== "post" || path === "/hooks/:name") continue;
@@ -237,12 +237,12 @@ describe("what the API answers", () => {
         { ...example, limits: "surplus", name: "Surplus" },
         type,
       );
-      const refused = status === 422 && JSON.stringify(answer).includes('"limits"],"msg":"Extra');
-      expect([id, refused]).toEqual([id, isClosed(requestSchemaOf(id))]);
+      const isRejected = status === 422 && JSON.stringify(answer).includes('"limits"],"msg":"Extra');
+      expect([id, isRejected]).toEqual([id, isClosed(requestSchemaOf(id))]);
     }
   });
 
-  /** Sends a request; an answer that is not as documented has the status 555. */
+  /** Sends a request. An answer that differs from the document gets the status 555. */
   async function send(
     method: string,
     path: string,
@@ -266,7 +266,7 @@ function exampleOf(id: string, name: string): unknown {
   return allRoutes.find(({ operation }) => operation.id === id)?.operation.body?.examples[name];
 }
 
-/** True when a schema allows no keys but its own: in each of its options. */
+/** Whether a schema allows no keys but its own, in each of its alternatives. */
 function isClosed(schema: object): boolean {
   const { $ref, oneOf, additionalProperties } = schema as {
     $ref?: string;
@@ -280,7 +280,7 @@ function isClosed(schema: object): boolean {
 }
 
 // The two directions differ wherever a default is filled in; a mix-up would tell clients that fields may be missing.
-test("a component has two forms where what is answered differs from what is sent", () => {
+test("a component has two forms if what is answered differs from what is sent", () => {
   const Vent = z.object({ open: z.boolean().default(false) }).meta({ id: "Vent" });
   const House = z.object({ vents: z.array(Vent) }).meta({ id: "House" });
   const Pump = z.object({ id: z.string() }).meta({ id: "Pump" });
@@ -302,7 +302,7 @@ test("a component has two forms where what is answered differs from what is sent
 
 function pathsIn(app: Hono): string[] {
   const routes = app.routes
-    // For all methods is what answers 404.
+    // The handlers for all methods answer 404.
     .filter(({ method, path }) => method !== "ALL" && !path.startsWith("/api/accounts/"))
     .map(({ method, path }) => `${method.toLowerCase()} ${path.replaceAll(/:(\w+)(?:\{[^}]*\})?/g, "{$1}")}`);
   return [...new Set(routes)];

@@ -33,24 +33,24 @@ afterEach(() => {
   log.close();
 });
 
-describe("what the feed keeps for subscribers close to the end of the log", () => {
-  // Without a bound, every event since the first subscriber came would stay in memory.
-  test("is 32 stretches: who is further back reads the log alone", async () => {
+describe("the memory of the feed for subscribers near the end of the log", () => {
+  // Without a limit, every event since the first subscriber connected would stay in memory.
+  test("is limited to 32 stretches: a subscriber further back reads the log on its own", async () => {
     const positions = await follow(40, "small");
     expect(await readsAloneFrom(positions.at(-2))).toBe(false);
     expect(await readsAloneFrom(positions.at(-33))).toBe(false);
     expect(await readsAloneFrom(positions.at(-35))).toBe(true);
   });
 
-  test("is 4 MB of text", async () => {
+  test("is limited to 4 MB of text", async () => {
     const positions = await follow(6, "x".repeat(1_000_000));
     expect(await readsAloneFrom(positions.at(-3))).toBe(false);
     expect(await readsAloneFrom(positions.at(-7))).toBe(true);
   });
 });
 
-// Each server reads this much back when its first subscriber comes, however long the log is.
-test("recalls at most 10,000 entries to know repeats", async () => {
+// Each server reads this much when its first subscriber connects, however long the log is.
+test("the feed reads back at most 10,000 entries to recognize repeats", async () => {
   for (let batch = 0; batch < 12; batch++) {
     await log.appendEvents(Array.from({ length: 1_000 }, () => ({ event: ventEvent("small") })));
   }
@@ -60,13 +60,13 @@ test("recalls at most 10,000 entries to know repeats", async () => {
   await expect.poll(() => readBack.mock.calls.length).toBe(20);
   await log.appendEvents([{ event: ventEvent("small") }]);
   expect((await following).events).toHaveLength(1);
-  const recalled = await Promise.all(
+  const batches = await Promise.all(
     readBack.mock.results.map(({ value }) => value as Promise<{ readCount: number }>),
   );
-  expect(recalled.reduce((sum, { readCount }) => sum + readCount, 0)).toBe(10_000);
+  expect(batches.reduce((sum, { readCount }) => sum + readCount, 0)).toBe(10_000);
 });
 
-/** Appends events one by one, each after the feed has given the one before to its subscriber: one stretch each. */
+/** Appends events one by one, each after the subscriber has received the one before, so that each is one stretch. */
 async function follow(count: number, note: string): Promise<LogPosition[]> {
   const positions: LogPosition[] = [startOfLog];
   for (let index = 0; index < count; index++) {

@@ -24,17 +24,17 @@ describe("a WebSocket for events", () => {
     await client.close();
   });
 
-  test("takes an event a frame, in order, and all of them before it answers the closing", async () => {
+  test("accepts one event per frame, in order, and stores all of them before it answers the close", async () => {
     const client = await SocketClient.prefect(url());
     const events = Array.from({ length: 1_200 }, () => pumpEvent());
     for (const event of events) client.send(event);
-    // Were the closing answered at once, it would overtake what still waits for Redis.
+    // If the close were answered at once, it would overtake events that still wait for Redis.
     await api.connection.client("PAUSE", 200, "WRITE");
     expect(await client.close()).toEqual({ code: 1000, reason: "" });
     expect((await idsInLog()).slice(-events.length)).toEqual(events.map(({ id }) => id));
   });
 
-  test("takes what needs no pong as well: messages, pings and the closing in one go", async () => {
+  test("accepts messages, pings and the close in one go, from a client that waits for no pong", async () => {
     const client = await SocketClient.open(url());
     const event = pumpEvent();
     client.socket.ping("a");
@@ -73,7 +73,7 @@ describe("a WebSocket for events", () => {
       reason: /^Invalid event: resource\.xü{47}…$/, // cut between characters, at 123 bytes
     },
     { frame: pumpEvent({ payload: { text: "x".repeat(1_500_000) } }), reason: /larger than 1500000 bytes/ },
-  ])("ends at $frame, with the events before it kept and none after it", async ({ frame, reason }) => {
+  ])("closes at $frame, and keeps the events before it and none after it", async ({ frame, reason }) => {
     const client = await SocketClient.prefect(url());
     const good = pumpEvent();
     const late = pumpEvent();
@@ -100,18 +100,23 @@ describe("a WebSocket for events", () => {
     expect(await tooLarge.closed).toMatchObject({ code: 1009 });
   });
 
-  test("counts what it takes and refuses", async () => {
-    const count = async () => /tripline_events_accepted_total (\d+)/.exec(await api.metrics.text())?.[1];
-    const before = Number(await count());
+  test("counts the events that it accepts and rejects", async () => {
+    const counts = async () => {
+      const text = await api.metrics.text();
+      const accepted = /tripline_events_accepted_total (\d+)/.exec(text)?.[1];
+      const rejected = /tripline_events_rejected_total\{reason="invalid"\} (\d+)/.exec(text)?.[1];
+      return { accepted: Number(accepted), rejected: Number(rejected) };
+    };
+    const before = await counts();
     const client = await SocketClient.prefect(url());
     client.send(pumpEvent());
     client.send(pumpEvent());
     client.send("no event");
     await client.closed;
-    expect(Number(await count())).toBe(before + 2);
+    expect(await counts()).toEqual({ accepted: before.accepted + 2, rejected: before.rejected + 1 });
   });
 
-  test("without the subprotocol takes events at once, with no messages about who is there", async () => {
+  test("accepts events at once without the subprotocol, and sends no messages", async () => {
     const client = await SocketClient.open(url(), { subprotocol: null });
     const event = pumpEvent();
     client.send(event);
@@ -121,7 +126,7 @@ describe("a WebSocket for events", () => {
     await client.close();
   });
 
-  test("lies below Prefect Cloud's paths as well, and there belongs to the workspace", async () => {
+  test("is also available under Prefect Cloud's paths, for the workspace in the path", async () => {
     const cloud = (workspace: string) => `${api.url}/api/accounts/a/workspaces/${workspace}/events/in`;
     const client = await SocketClient.prefect(cloud("default"));
     const event = pumpEvent();
@@ -151,12 +156,12 @@ describe("a connection is refused", () => {
     await (await SocketClient.open(url(), { origin: api.url })).close();
   });
 
-  test("where there are no WebSockets", async () => {
+  test("at a path that has no WebSocket", async () => {
     await expect(SocketClient.open(`${api.url}/api/events`)).rejects.toThrow("404");
     await expect(SocketClient.open(`${api.url}/events/in`)).rejects.toThrow("404");
   });
 
-  test("when it says nothing for too long", async () => {
+  test("when it sends nothing for too long", async () => {
     const quick = await startApi({ webSockets: { openingMs: 50 } });
     try {
       const client = await SocketClient.open(`${quick.url}/api/events/in`);
@@ -167,27 +172,27 @@ describe("a connection is refused", () => {
   });
 });
 
-test("a plain request is told that it takes a WebSocket", async () => {
+test("a plain HTTP request is answered with 426", async () => {
   const answer = await fetch(url());
   expect(answer.status).toBe(426);
   expect(answer.headers.get("upgrade")).toBe("websocket");
 });
 
-test("a request that offers to speak another protocol is answered in HTTP", async () => {
+test("a request that offers an upgrade to another protocol is answered over HTTP", async () => {
   const { request } = await import("node:http");
   const headers = { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABk" };
   const status = await new Promise((resolve, reject) => {
-    const asked = request(`${api.url}/api/health`, { headers }, (response) => {
+    const sent = request(`${api.url}/api/health`, { headers }, (response) => {
       response.resume();
       resolve(response.statusCode);
     });
-    asked.on("error", reject).end();
+    sent.on("error", reject).end();
   });
   expect(status).toBe(200);
 });
 
 describe("when things break", () => {
-  test("Redis being away ends the connection, and not as if all was well", async () => {
+  test("an outage of Redis closes the connection with an error, and no pong is sent", async () => {
     const broken = await startApi();
     try {
       const client = await SocketClient.prefect(`${broken.url}/api/events/in`);
@@ -205,7 +210,7 @@ describe("when things break", () => {
     }
   });
 
-  test("a server that stops asks its peers to come again", async () => {
+  test("a server that stops asks its clients to reconnect", async () => {
     const stopping = await startApi();
     const client = await SocketClient.prefect(`${stopping.url}/api/events/in`);
     await client.ping();
@@ -213,7 +218,7 @@ describe("when things break", () => {
     expect(await client.closed).toMatchObject({ code: 1012 });
   });
 
-  test("a peer that answers no pings is cut off, and one that does is not", async () => {
+  test("a client that answers no pings is disconnected, and one that answers them is not", async () => {
     const beating = await startApi({ webSockets: { heartbeatMs: 60 } });
     try {
       const alive = await SocketClient.prefect(`${beating.url}/api/events/in`);

@@ -1,4 +1,4 @@
-/** A WebSocket client that speaks Prefect's protocol and remembers what came. */
+/** A WebSocket client that speaks Prefect's protocol and collects the messages that it receives. */
 
 import { once } from "node:events";
 import { type ClientOptions, WebSocket } from "ws";
@@ -39,7 +39,7 @@ export class SocketClient {
     });
   }
 
-  /** Opens a connection, without any message. @throws Error that names the status when the handshake is refused */
+  /** Opens a connection without sending a message. @throws Error with the status if the handshake is refused */
   static async open(url: string, options: SocketClientOptions = {}): Promise<SocketClient> {
     const client = new SocketClient(url, options);
     await once(client.socket, "open");
@@ -74,7 +74,7 @@ export class SocketClient {
     await pong;
   }
 
-  /** Waits until enough has come. @throws Error when the connection ends before */
+  /** Waits until `enough` is true of the received messages. @throws Error if the connection ends first */
   until(enough: (messages: readonly Record<string, unknown>[]) => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const watch = () => {
@@ -88,7 +88,7 @@ export class SocketClient {
     });
   }
 
-  /** The ids of the events that came, in order. */
+  /** The ids of the received events, in order. */
   get ids(): string[] {
     return this.messages.map(({ event }) => (event as { id: string }).id);
   }

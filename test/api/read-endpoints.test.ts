@@ -1,8 +1,10 @@
+/** What can be read over the API without a history: automations, their explanations, the server's state, its metrics. */
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Automation, AutomationSchema } from "../../../src/core/model/automation.ts";
-import { secretMask } from "../../../src/core/model/automation-view.ts";
-import { withTriggerIds } from "../../../src/core/model/trigger.ts";
-import { pumpEvent, startApi, type TestApi } from "../support.ts";
+import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
+import { secretMask } from "../../src/core/model/automation-view.ts";
+import { withTriggerIds } from "../../src/core/model/trigger.ts";
+import { pumpEvent, startApi, type TestApi } from "./support.ts";
 
 let api: TestApi;
 
@@ -46,7 +48,7 @@ describe("automations", () => {
 
   beforeAll(() => api.log.putAutomations([pumpStopped, ventsOpened]));
 
-  test("are listed by name, each in full", async () => {
+  test("are listed by name, each with all its fields", async () => {
     const response = await get("/api/automations");
     expect(response.status).toBe(200);
     const [first, second] = (await response.json()) as Record<string, unknown>[];
@@ -64,7 +66,7 @@ describe("automations", () => {
     });
   });
 
-  test("never show a secret, neither the value of a reference nor one that stands in the rule", async () => {
+  test("never show a secret, neither the value of a reference nor one that is written in the rule", async () => {
     const texts = await Promise.all(
       ["/api/automations", `/api/automations/${pumpStopped.id}`].map(async (path) =>
         (await get(path)).text(),
@@ -79,13 +81,13 @@ describe("automations", () => {
     }
   });
 
-  test("are found by id in any spelling", async () => {
+  test("are found by id in upper or lower case", async () => {
     const response = await get(`/api/automations/${pumpStopped.id.toUpperCase()}`);
     expect(await response.json()).toMatchObject({ name: "A pump stopped" });
   });
 
   test.each(["0190a000-0000-7000-8000-00000000ffff", "nonsense", "%00", "__proto__"])(
-    "are not found as %s",
+    "are not found by the unknown id %s",
     async (id) => {
       const response = await get(`/api/automations/${id}`);
       expect(response.status).toBe(404);
@@ -94,7 +96,7 @@ describe("automations", () => {
   );
 });
 
-describe("asked to explain", () => {
+describe("POST /automations/{id}/explain", () => {
   const explain = async (body: unknown) => {
     const request = {
       method: "POST",
@@ -111,7 +113,7 @@ describe("asked to explain", () => {
     [{ event: "nonsense" }, ["event"], "valid UUID"],
     [{ event: { event: "pump.failed" } }, ["event", "resource"], "required"],
     [{ event: { event: 7, resource: { "prefect.resource.id": "" } } }, ["event", "event"], "string"],
-  ])("%j is refused with the place of each mistake", async (request, place, message) => {
+  ])("rejects %j with the place of the mistake", async (request, place, message) => {
     const { status, body } = await explain(request);
     expect(status).toBe(422);
     expect(body["exception_detail"]).toContainEqual(
@@ -120,7 +122,7 @@ describe("asked to explain", () => {
   });
 });
 
-describe("the small endpoints", () => {
+describe("the server", () => {
   test.each([
     ["/api/health", 200, true],
     ["/api/ready", 200, { message: "OK" }],
@@ -134,13 +136,13 @@ describe("the small endpoints", () => {
     ],
     ["/api/nothing-here", 404, { detail: "Not Found" }],
     ["/nothing-here", 404, { detail: "Not Found" }],
-  ])("%s is answered with %i %j", async (path, status, body) => {
+  ])("answers %s with %i %j", async (path, status, body) => {
     const response = await get(path);
     expect(response.status).toBe(status);
     expect(await response.json()).toEqual(body);
   });
 
-  test("ready says why it is not", async () => {
+  test("says in /ready why it is not ready", async () => {
     api.notReady = "Redis is unavailable";
     const response = await get("/api/ready");
     api.notReady = null;
@@ -156,7 +158,7 @@ describe("the small endpoints", () => {
     ["0.8", 400],
     ["new", 400],
   ])(
-    "a client of API version %s is answered with %i, and its health check always works",
+    "answers a client of API version %s with %i, and its health check always with 200",
     async (version, status) => {
       const headers = { "X-PREFECT-API-VERSION": version };
       expect((await get("/api/automations", headers)).status).toBe(status);
@@ -169,7 +171,7 @@ describe("the small endpoints", () => {
 describe("metrics", () => {
   const lines = async (): Promise<string[]> => (await (await get("/metrics")).text()).split("\n");
 
-  test("count the events that were accepted and refused, and why", async () => {
+  test("count the events that were accepted, and those that were rejected by reason", async () => {
     await api.post(JSON.stringify([pumpEvent(), pumpEvent()]));
     await api.post(JSON.stringify([pumpEvent(), pumpEvent(), {}]));
     await api.post("[");
@@ -185,21 +187,21 @@ describe("metrics", () => {
     );
   });
 
-  test("show where a shard stands while this process owns it, and no old numbers afterwards", async () => {
+  test("show the state of a shard while this process owns it, and no stale numbers afterward", async () => {
     api.metrics.owned(0, true);
     api.metrics.lag(0, 7);
     api.metrics.openWindows(0, 3);
-    const standing = ['tripline_log_lag_entries{shard="0"} 7', 'tripline_open_windows{shard="0"} 3'];
-    expect(await lines()).toEqual(expect.arrayContaining(standing));
+    const shardLines = ['tripline_log_lag_entries{shard="0"} 7', 'tripline_open_windows{shard="0"} 3'];
+    expect(await lines()).toEqual(expect.arrayContaining(shardLines));
     api.metrics.owned(0, false);
-    for (const line of standing) expect(await lines()).not.toContain(line);
+    for (const line of shardLines) expect(await lines()).not.toContain(line);
   });
 
-  test("show actions by type and outcome, how long they took, and the process itself", async () => {
+  test("show actions by type and outcome, their duration, and the memory of the process", async () => {
     api.metrics.actionFinished("call-webhook", "executed", 0.2);
-    const shown = await lines();
-    expect(shown).toContain('tripline_actions_total{type="call-webhook",outcome="executed"} 1');
-    expect(shown).toContain('tripline_action_duration_seconds_sum{type="call-webhook"} 0.2');
-    expect(shown.some((line) => line.startsWith("process_resident_memory_bytes "))).toBe(true);
+    const current = await lines();
+    expect(current).toContain('tripline_actions_total{type="call-webhook",outcome="executed"} 1');
+    expect(current).toContain('tripline_action_duration_seconds_sum{type="call-webhook"} 0.2');
+    expect(current.some((line) => line.startsWith("process_resident_memory_bytes "))).toBe(true);
   });
 });

@@ -1,4 +1,4 @@
-/** Every change of an automation is told of by an event, in the same step as the change, whoever changes it. */
+/** Every change of an automation is reported by an event, written in one step with the change, whoever makes it. */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EventEntry, LogEntry } from "../../../src/core/machine/log-entry.ts";
@@ -19,17 +19,17 @@ beforeAll(async () => {
 
 afterAll(() => redis.stop());
 
-const told = "prefect-cloud.automation";
+const prefix = "prefect-cloud.automation";
 
 const read = (log: Log): Promise<readonly LogEntry[]> => log.read(startOfLog, { count: 1_000 });
 const kinds = (entries: readonly LogEntry[]) =>
   entries.map((entry) => (entry.kind === "event" ? entry.event.name : entry.kind));
-const isTold = (entry: LogEntry): entry is EventEntry =>
-  entry.kind === "event" && entry.event.name.startsWith(`${told}.`);
+const isReport = (entry: LogEntry): entry is EventEntry =>
+  entry.kind === "event" && entry.event.name.startsWith(`${prefix}.`);
 
-test("by rule files: what is created, changed and deleted, and nothing else", async () => {
+test("rule files report what they create, change and delete, and nothing else", async () => {
   const connection = connect(redis.url);
-  const log = new Log(connection, "told-by-files");
+  const log = new Log(connection, "rule-files");
   const apply = (text: string) => applyRules(log, loadText(text), { from: "watched files", prune: true });
   await apply("automations: [{name: a, trigger: {}}, {name: b, trigger: {}}]");
   await apply("automations: [{name: a, trigger: {}}, {name: b, trigger: {}}]");
@@ -37,17 +37,17 @@ test("by rule files: what is created, changed and deleted, and nothing else", as
   const entries = await read(log);
   expect(kinds(entries)).toEqual([
     "automation-put",
-    `${told}.created`,
+    `${prefix}.created`,
     "automation-put",
-    `${told}.created`,
+    `${prefix}.created`,
     "automation-put",
-    `${told}.updated`,
+    `${prefix}.updated`,
     "automation-delete",
-    `${told}.deleted`,
+    `${prefix}.deleted`,
   ]);
-  const shown = entries.filter(isTold).map(({ event }) => [event.wire.payload["name"], event.lineage]);
-  expect(shown).toEqual(["a", "b", "b", "a"].map((name) => [name, []]));
-  const deleted = entries.filter(isTold).at(-1)?.event.wire;
+  const reported = entries.filter(isReport).map(({ event }) => [event.wire.payload["name"], event.lineage]);
+  expect(reported).toEqual(["a", "b", "b", "a"].map((name) => [name, []]));
+  const deleted = entries.filter(isReport).at(-1)?.event.wire;
   expect(deleted).toMatchObject({
     resource: { "prefect.resource.name": "a" },
     payload: { source: { kind: "file" }, trigger: { type: "event" } },
@@ -55,8 +55,8 @@ test("by rule files: what is created, changed and deleted, and nothing else", as
   connection.disconnect();
 });
 
-// Without its lineage, an automation that pauses and resumes at each such event would go on for ever.
-test("by an action: as caused by the firing, once however often it is tried, and not when nothing changes", async () => {
+// Without its lineage, an automation that pauses and resumes another on each such event would loop forever.
+test("an action reports its change once, as caused by the firing, and nothing if it changes nothing", async () => {
   const actions = startActions(redis.url);
   const vents = greenhouseAutomation("vents");
   await actions.log.putAutomations([vents]);
@@ -65,11 +65,11 @@ test("by an action: as caused by the firing, once however often it is tried, and
   actions.work();
   for (const invocation of [pause, again]) {
     await actions.queue.addInvocations([invocation]);
-    expect((await actions.outcome(invocation)).event).toBe(`${told}.action.executed`);
+    expect((await actions.outcome(invocation)).event).toBe(`${prefix}.action.executed`);
   }
   const entries = await read(actions.log);
   const [updated, ...others] = entries.filter(
-    ({ kind }, index) => kind === "event" && kinds(entries)[index] === `${told}.updated`,
+    ({ kind }, index) => kind === "event" && kinds(entries)[index] === `${prefix}.updated`,
   );
   expect(others).toEqual([]);
   expect(updated).toMatchObject({
@@ -80,26 +80,26 @@ test("by an action: as caused by the firing, once however often it is tried, and
   });
 });
 
-test("by nobody when the change did not take place", async () => {
+test("a change that does not happen is not reported, and a retried one is reported once", async () => {
   const connection = connect(redis.url);
-  const log = new Log(connection, "told-by-nobody");
+  const log = new Log(connection, "no-change");
   const vents = greenhouseAutomation("vents");
   const event = {
     id: vents.id,
     occurred: "2026-03-01T12:00:00Z",
-    event: "told",
+    event: "reported",
     resource: { "prefect.resource.id": "a" },
     related: [],
     payload: {},
     follows: null,
   };
-  const tell = () => ({ event, lineage: ["a"] });
-  expect(await log.deleteAutomations([vents.id], new Map([[vents.id, tell()]]))).toBe(0);
-  expect(await log.updateAutomation(vents.id, (current) => ({ ...current }), tell)).toBeNull();
+  const report = () => ({ event, lineage: ["a"] });
+  expect(await log.deleteAutomations([vents.id], new Map([[vents.id, report()]]))).toBe(0);
+  expect(await log.updateAutomation(vents.id, (current) => ({ ...current }), report)).toBeNull();
   await log.putAutomations([vents]);
-  expect(await log.updateAutomation(vents.id, (current) => current, tell)).toEqual(vents);
+  expect(await log.updateAutomation(vents.id, (current) => current, report)).toEqual(vents);
   expect(kinds(await read(log))).toEqual(["automation-put"]);
-  // Of changes that had to start over, only what they came to is told, and next to the change itself.
+  // A change that had to be retried is reported once, with its final result, right after the change itself.
   const changes = Array.from({ length: 10 }, (_, index) =>
     log.updateAutomation(
       vents.id,
