@@ -84,11 +84,11 @@ describe("events", () => {
     expect((await next())?.id).toBe(live[0]?.id);
 
     proxy.block();
-    const meanwhile = await tripline.events.emit([pump(3, "stream.meanwhile"), pump(4, "stream.meanwhile")]);
+    const duringOutage = await tripline.events.emit([pump(3, "stream.outage"), pump(4, "stream.outage")]);
     const waiting = next();
     proxy.open();
     const ids = [(await waiting)?.id, (await next())?.id];
-    expect(ids.sort()).toEqual(meanwhile.map(({ id }) => id).sort());
+    expect(ids.sort()).toEqual(duringOutage.map(({ id }) => id).sort());
     proxy.cut();
     const after = await tripline.events.emit(pump(5, "stream.after"));
     expect((await next())?.id).toBe(after[0]?.id);

@@ -156,7 +156,7 @@ describe("an engine", () => {
   });
 });
 
-describe("an engine in trouble", () => {
+describe("an engine during a failure", () => {
   // The cause may last, so the engine must neither retry in a tight loop nor give up.
   test("logs that its state cannot be read, and continues once it can", async () => {
     await log.putAutomations([greenhouseAutomation("presence")]);

@@ -1,4 +1,4 @@
-/** Every change of an automation is reported by an event, written in one step with the change, whoever makes it. */
+/** Every change of an automation is reported by an event, written in one step with the change, no matter who makes it. */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EventEntry, LogEntry } from "../../../src/core/machine/log-entry.ts";

@@ -1,4 +1,4 @@
-/** `GET /api/lookup`: what an id belongs to, asked of a server without an engine. */
+/** `GET /api/lookup`: what an id belongs to, on a server without an engine. */
 
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -15,7 +15,7 @@ const nothing = { matches: [], truncated: false };
 describe.each([
   ["without a history", false],
   ["with a history", true],
-])("%s", (_, history) => {
+])("GET /api/lookup %s", (_, history) => {
   let api: TestApi;
   let queue: DeliveryQueue;
   beforeAll(async () => {
@@ -79,19 +79,23 @@ describe.each([
     const automation = automationOf(webhook("http://127.0.0.1:1/"), { name: "Pump watch" });
     const firing: Firing = { ...triggerFiring(null), automation, lineage: [] };
     const [delivery] = invocationsOf(firing);
-    const about = firingEvent(firing);
-    const at = Date.now() * millisecond;
-    const steps = [actionEvent(delivery!, "triggered", at), actionEvent(delivery!, "executed", at)];
-    await api.log.appendEvents([about, ...steps].map((event) => ({ event, lineage: [], trace: null })));
+    const firingReport = firingEvent(firing);
+    const now = Date.now() * millisecond;
+    const steps = [actionEvent(delivery!, "triggered", now), actionEvent(delivery!, "executed", now)];
+    await api.log.appendEvents(
+      [firingReport, ...steps].map((event) => ({ event, lineage: [], trace: null })),
+    );
 
     const shared = {
       automation: { id: automation.id, name: "Pump watch" },
-      firing_event_id: about.id,
+      firing_event_id: firingReport.id,
       triggering_event_id: null,
     };
-    for (const id of [firing.id, ...spellingsOf(about.id)]) {
+    for (const id of [firing.id, ...spellingsOf(firingReport.id)]) {
       const { matches } = await lookUp(id);
-      expect(matches).toMatchObject([{ kind: "firing", id: about.id, ...shared, event: { id: about.id } }]);
+      expect(matches).toMatchObject([
+        { kind: "firing", id: firingReport.id, ...shared, event: { id: firingReport.id } },
+      ]);
     }
     for (const id of [delivery!.id, ...steps.map((event) => event.id)].flatMap(spellingsOf)) {
       const { matches } = await lookUp(id);
@@ -114,25 +118,25 @@ describe.each([
     }
   });
 
-  test("lists everything that a prefix fits, up to a limit", async () => {
+  test("lists everything whose id has the prefix, up to a limit", async () => {
     const idOf = (index: number) => `abcdef01-0000-4000-8000-${String(index).padStart(12, "0")}`;
     const send = async (...ids: string[]) => {
       const events = ids.map((id) => pumpEvent({ id, occurred: new Date().toISOString() }));
       expect((await api.post(JSON.stringify(events))).status).toBe(204);
     };
     await send(idOf(1), idOf(2));
-    const two = await lookUp("abcdef01");
-    expect(two.matches.map(({ id }) => id).sort()).toEqual([idOf(1), idOf(2)]);
-    // Twenty large events would make a large answer.
-    expect(two.matches.map(({ event }) => event)).toEqual([null, null]);
-    expect(two.truncated).toBe(false);
+    const answer = await lookUp("abcdef01");
+    expect(answer.matches.map(({ id }) => id).sort()).toEqual([idOf(1), idOf(2)]);
+    // Several matches do not include their events: twenty large ones would make a large answer.
+    expect(answer.matches.map(({ event }) => event)).toEqual([null, null]);
+    expect(answer.truncated).toBe(false);
     await send(...Array.from({ length: 18 }, (_, index) => idOf(3 + index)));
     expect(await lookUp("abcdef01")).toMatchObject({ matches: { length: 20 }, truncated: false });
     await send(idOf(21));
     expect(await lookUp("abcdef01")).toMatchObject({ matches: { length: 20 }, truncated: true });
   });
 
-  test("finds nothing for an unknown id, a prefix that is too short, and other text", async () => {
+  test("finds nothing for an unknown id, a prefix that is too short, or any other text", async () => {
     for (const id of [randomUUID(), "abc", "nothing is called this", "%", "zzzz"]) {
       expect(await lookUp(id)).toEqual(nothing);
     }
@@ -140,7 +144,7 @@ describe.each([
   });
 });
 
-describe("with a history", () => {
+describe("GET /api/lookup with a history", () => {
   let api: TestApi;
   beforeAll(async () => {
     api = await startApi({ history: true });

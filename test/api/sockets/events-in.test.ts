@@ -46,7 +46,7 @@ describe("a WebSocket for events", () => {
     expect(await idsInLog()).toContain(event["id"]);
   });
 
-  // Prefect's client forgets the events before a ping as soon as its pong comes.
+  // Prefect's client forgets the events before a ping as soon as its pong arrives.
   test("sends a pong when everything before the ping is in the log, and not sooner", async () => {
     const client = await SocketClient.prefect(url());
     const before = (await idsInLog()).length;

@@ -22,7 +22,7 @@ async def in_async() -> dict[str, object]:
         while page is not None:
             pages.append([str(event.id) for event in page.events])
             page = await page.get_next_page(client)
-        whole = await client.read_events(events)  # asks for 100
+        whole = await client.read_events(events)  # the client requests 100
         return {
             "pages": pages,
             "total": first.total,
