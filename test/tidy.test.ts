@@ -1,4 +1,4 @@
-/** What keeps the tree as docs and newcomers know it: who may import whom, a pure core, files that can be read. */
+/** Rules for the source tree: which part may import which, a pure core, unique names of types, short files. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -48,7 +48,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 const corePackages = ["zod", "cron-parser"];
 
-/** What makes two runs of the core differ. */
+/** What would make two runs of the core differ. */
 const impurities: readonly { pattern: RegExp; found: string; remedy: string }[] = [
   {
     pattern: /\bDate\b/,
@@ -74,7 +74,7 @@ const impurities: readonly { pattern: RegExp; found: string; remedy: string }[] 
   {
     pattern: /\bprocess\b|\bconsole\b|\bglobalThis\b/,
     found: "a global of Node",
-    remedy: "pass in what is needed, return what is to be told",
+    remedy: "pass in what is needed, and return what is to be reported",
   },
 ];
 
@@ -87,22 +87,22 @@ interface Source {
 }
 
 const sources: readonly Source[] = ["src", "test", "scripts", "bench"].flatMap(sourcesIn);
-/** Without generated files: those of the client's types repeat the names of the API's components, which mean the same. */
+/** Without generated files: the client's types repeat the names of the API's components, because they are the same. */
 const written = sources.filter(({ text }) => !/^\/\*\*[^/]*\bGenerated from\b/.test(text));
 
-describe("the tree is tidy", () => {
-  test("parts import only what lies further in", () => {
+describe("in the source tree,", () => {
+  test("parts import only parts further in", () => {
     const wrong = sources.flatMap(({ path, imports }) => {
       const part = partOf(path);
       if (part === null) return [];
       const allowed = mayImport[part];
       if (allowed === undefined)
-        return [`${path}: src/${part} is a new part; say in ${here} what it may import`];
+        return [`${path}: src/${part} is a new part; say in ${thisFile} what it may import`];
       return imports.flatMap((specifier) => {
         if (!specifier.startsWith(".")) return [];
         const target = partOf(relative(root, resolve(root, dirname(path), specifier)));
         if (target === part || (target !== null && allowed.includes(target))) return [];
-        // A fact about the program as a whole, and it needs Node.
+        // The version concerns the whole program, and reading it needs Node.
         if (specifier.endsWith("/version.ts") && !part.startsWith("core/")) return [];
         const may = allowed.length === 0 ? "nothing but itself" : `itself and ${allowed.join(", ")}`;
         return [`${path} imports ${specifier}: ${part} may import ${may}; pass the rest in from src/cli`];
@@ -120,7 +120,7 @@ describe("the tree is tidy", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("the core has no clock, no chance, no locale and no waiting", () => {
+  test("the core has no clock, no randomness, no locale and no waiting", () => {
     const wrong = inCore().flatMap(({ path, code }) =>
       code
         .split("\n")
@@ -133,7 +133,7 @@ describe("the tree is tidy", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("what takes events in needs no Node, so that it also runs at the edge", () => {
+  test("the code that receives events needs no Node, so that it also runs at the edge", () => {
     const seen = new Set<string>();
     const wrong: string[] = [];
     const visit = (path: string): void => {
@@ -151,7 +151,7 @@ describe("the tree is tidy", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("the client needs nothing but itself, so that it and its types also work in browsers", () => {
+  test("the client imports nothing but itself, so that it and its types also work in browsers", () => {
     const files = sources.filter(({ path }) => path.startsWith("src/client/"));
     expect(files.length).toBeGreaterThan(5);
     const wrong = files.flatMap(({ path, imports }) =>
@@ -162,7 +162,7 @@ describe("the tree is tidy", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("a type has a name of its own, so that one word means one thing", () => {
+  test("each type has a unique name, so that one word means one thing", () => {
     const files = new Map<string, string[]>();
     for (const { path, text } of written.filter(({ path }) => path.startsWith("src/"))) {
       for (const [, name = ""] of text.matchAll(typeDeclaration))
@@ -174,7 +174,7 @@ describe("the tree is tidy", () => {
         .filter(([name]) => !Object.hasOwn(sharedNames, name))
         .map(
           ([name, paths]) =>
-            `${name} is declared in ${paths.join(" and ")}: rename one, or say why in ${here}`,
+            `${name} is declared in ${paths.join(" and ")}: rename one, or say why in ${thisFile}`,
         ),
     ).toEqual([]);
     const names = shared.map(([name]) => name);
@@ -191,7 +191,7 @@ describe("the tree is tidy", () => {
   });
 });
 
-// A check that finds nothing because it looks at nothing would be green for ever.
+// A check that looks at nothing would always pass.
 describe("the checks themselves", () => {
   test("read the whole tree", () => {
     expect(inCore().length).toBeGreaterThan(10);
@@ -200,7 +200,7 @@ describe("the checks themselves", () => {
     );
   });
 
-  test("see through comments and strings", () => {
+  test("ignore comments and strings", () => {
     const code = withoutCommentsAndStrings(
       'const a = "new Date()"; // Date\n/* Date\n Date */ const b = `x ${Date.now()} Date`; const c = /"/; Date',
     );
@@ -216,7 +216,7 @@ describe("the checks themselves", () => {
   });
 });
 
-const here = "test/tidy.test.ts";
+const thisFile = "test/tidy.test.ts";
 
 const typeDeclaration = /^(?:export )?(?:declare )?(?:abstract )?(?:interface|type|class|enum) (\w+)/gm;
 
@@ -245,7 +245,7 @@ function sourcesIn(folder: string): Source[] {
     });
 }
 
-/** The part of src/ that a path lies in. */
+/** The part of src/ that contains a path. */
 function partOf(path: string): string | null {
   return /^src\/(core\/[^/]+|[^/]+)\//.exec(path)?.[1] ?? null;
 }
@@ -256,12 +256,12 @@ function importsOf(text: string): string[] {
   return [...text.matchAll(statements)].map((match) => match[1] ?? match[2] ?? "");
 }
 
-/** Those that remain when types are stripped. */
+/** The imports that remain when types are stripped. */
 function valueImportsOf(text: string): string[] {
   return importsOf(text.replaceAll(/^\s*(?:import|export) type\b[^;]*;/gm, ""));
 }
 
-/** The same lines, with comments and the texts of strings blanked; what is inside `${…}` stays. */
+/** The same lines with comments and strings blanked, except for what is inside `${…}`. */
 function withoutCommentsAndStrings(text: string): string {
   const token =
     /\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[\s\S])*`|(?<=[(,=:[!&|?{};\n]\s*)\/(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/g;

@@ -1,4 +1,4 @@
-/** The GitHub Action, step by step as a runner would run it, but for installing the package. */
+/** Runs the steps of the GitHub Action as a runner does, except for installing the package. */
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs a step of the action in a folder with rules, as a runner does: bash that stops at the first failure. */
 function runStep(name: string, inputs: Readonly<Record<string, string>> = {}) {
-  const step = action.runs.steps.find((one) => one.name === name);
+  const step = action.runs.steps.find((candidate) => candidate.name === name);
   const values = Object.entries(step?.env ?? {}).map(([variable, value]) => {
     const filled = value.replaceAll(/\$\{\{ inputs\.([\w-]+) \}\}/g, (_, input: string) => {
       const known = action.inputs[input];
@@ -43,7 +43,7 @@ function runStep(name: string, inputs: Readonly<Record<string, string>> = {}) {
       env: { ...Object.fromEntries(values), PATH: `${join(root, "bin")}:${process.env["PATH"]}`, CI: "true" },
     },
   );
-  return { status, said: `${stdout}${stderr}` };
+  return { status, output: `${stdout}${stderr}` };
 }
 
 interface Matcher {
@@ -52,7 +52,7 @@ interface Matcher {
   readonly pattern: readonly Readonly<Record<string, number | string>>[];
 }
 
-/** What a runner would annotate in the output of a step. */
+/** The annotations that a runner would make from the output of a step. */
 function annotationsIn(text: string): Record<string, string>[] {
   const path = join(root, "deploy", "github-action", "problem-matcher.json");
   const { problemMatcher } = JSON.parse(readFileSync(path, "utf8")) as { problemMatcher: Matcher[] };
@@ -79,31 +79,31 @@ const rule = `name: pump-stopped
 trigger: {posture: Reactive, expect: [pump.stopped], within: 0}
 actions: [{type: do-nothing}]
 `;
-const cases = (at: string): string => `cases:
+const cases = (time: string): string => `cases:
   - name: a pump that stops is reported
     steps:
       - {at: 1m, event: pump.stopped, resource: pump.1}
     expect:
-      - {at: ${at}}
+      - {at: ${time}}
 `;
 
 describe("the GitHub Action", () => {
-  test("passes rules without mistakes whose tests pass, and annotates nothing", () => {
+  test("passes valid rules whose tests pass, without annotations", () => {
     write("pump.yaml", rule);
     write("pump.test.yaml", cases("1m"));
     for (const step of ["Check rules", "Test rules"]) {
-      const { status, said } = runStep(step);
-      expect({ status, said }).toMatchObject({ status: 0 });
-      expect(annotationsIn(said)).toEqual([]);
+      const { status, output } = runStep(step);
+      expect({ status, output }).toMatchObject({ status: 0 });
+      expect(annotationsIn(output)).toEqual([]);
     }
     expect(runStep("Check rules", { rules: "\nrules/pump.yaml\nrules\n", strict: "true" }).status).toBe(0);
   });
 
   test("annotates each mistake at its line", () => {
     write("pump.yaml", rule.replace("expect", "expct"));
-    const { status, said } = runStep("Check rules");
+    const { status, output } = runStep("Check rules");
     expect(status).toBe(1);
-    expect(annotationsIn(said)).toContainEqual({
+    expect(annotationsIn(output)).toContainEqual({
       severity: "error",
       file: "rules/pump.yaml",
       line: "2",
@@ -112,22 +112,22 @@ describe("the GitHub Action", () => {
     });
   });
 
-  test("annotates warnings as such, and fails on them where that is asked for", () => {
+  test("annotates warnings, and fails because of them only if strict is set", () => {
     write("pump.yaml", rule.replace("expect: [pump.stopped], ", ""));
-    const { status, said } = runStep("Check rules");
+    const { status, output } = runStep("Check rules");
     expect(status).toBe(0);
-    const [first] = annotationsIn(said);
+    const [first] = annotationsIn(output);
     expect(first).toMatchObject({ severity: "warning", file: "rules/pump.yaml", line: "2" });
-    expect(annotationsIn(said).map(({ severity }) => severity)).not.toContain("error");
+    expect(annotationsIn(output).map(({ severity }) => severity)).not.toContain("error");
     expect(runStep("Check rules", { strict: "true" }).status).toBe(1);
   });
 
-  test("annotates a case that fails at its place", () => {
+  test("annotates a failing case at its place", () => {
     write("pump.yaml", rule);
     write("pump.test.yaml", cases("2m"));
-    const { status, said } = runStep("Test rules");
+    const { status, output } = runStep("Test rules");
     expect(status).toBe(1);
-    expect(annotationsIn(said)).toContainEqual({
+    expect(annotationsIn(output)).toContainEqual({
       severity: "error",
       file: "rules/pump.test.yaml",
       line: "2",

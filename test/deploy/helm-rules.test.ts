@@ -1,4 +1,4 @@
-/** Rules that Kubernetes mounts: links into a folder that is replaced as a whole. */
+/** Rules mounted by Kubernetes: links into a folder that is replaced as a whole. */
 
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,8 +23,8 @@ afterAll(async () => {
 
 let version = 0;
 
-/** What the kubelet does: writes a new folder, then moves the link `..data` onto it. */
-function project(files: Readonly<Record<string, string>>): void {
+/** Does what the kubelet does: writes a new folder, then switches the link `..data` to it. */
+function mountFiles(files: Readonly<Record<string, string>>): void {
   version += 1;
   const folder = join(mount, `..version-${version}`);
   mkdirSync(folder);
@@ -43,7 +43,7 @@ actions: [{type: do-nothing}]
 `;
 
 test("a changed ConfigMap applies without a restart", async () => {
-  project({ "pump.yaml": rule("pump-stopped") });
+  mountFiles({ "pump.yaml": rule("pump-stopped") });
   const server = await sandbox.serve(redis.url, ["--rules", mount]);
   const names = async () => {
     const answer = await fetch(`${server.api}/automations/filter`, {
@@ -54,7 +54,7 @@ test("a changed ConfigMap applies without a restart", async () => {
     return ((await answer.json()) as { name: string }[]).map(({ name }) => name);
   };
   expect(await names()).toEqual(["pump-stopped"]);
-  project({ "pump.yaml": rule("pump-halted") });
+  mountFiles({ "pump.yaml": rule("pump-halted") });
   await server.process.until(
     () => logLines(server.process).filter(({ msg }) => msg === "Rules applied").length === 2,
   );

@@ -1,4 +1,4 @@
-/** Dashboard and alert rules speak of metrics that a running server really has. */
+/** The dashboard and the alert rules use metrics that a running server really has. */
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -49,7 +49,7 @@ function metricsIn(text: string): Map<string, Set<string>> {
   const metrics = new Map<string, Set<string>>();
   for (const [, name = "", type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
     const names = type === "histogram" ? ["_bucket", "_count", "_sum"].map((end) => name + end) : [name];
-    for (const one of names) metrics.set(one, new Set(["job", "instance"]));
+    for (const metric of names) metrics.set(metric, new Set(["job", "instance"]));
   }
   for (const [, name = "", labels = ""] of text.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
     for (const [, label = ""] of labels.matchAll(/(\w+)="/g)) metrics.get(name)?.add(label);
@@ -57,7 +57,7 @@ function metricsIn(text: string): Map<string, Set<string>> {
   return metrics;
 }
 
-/** What an expression asks for that no server has: metrics, labels of their selectors, labels it groups by. */
+/** What an expression uses that no server has: metrics, labels in selectors, and labels it groups by. */
 function unknownIn(expression: string): string[] {
   const bare = expression.replaceAll(/"[^"]*"/g, '""');
   const found: string[] = [];
@@ -90,7 +90,7 @@ interface Panel {
   readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[];
 }
 
-test("every panel of the dashboard asks for metrics and labels that exist", () => {
+test("every panel of the dashboard uses metrics and labels that exist", () => {
   const dashboard = JSON.parse(fileText("grafana-dashboard.json")) as {
     readonly panels: readonly Panel[];
     readonly templating: { readonly list: readonly { readonly definition: string; readonly type: string }[] };
@@ -104,7 +104,7 @@ test("every panel of the dashboard asks for metrics and labels that exist", () =
       const grouped = /\bby \(([^)]*)\)/.exec(expr)?.[1]?.split(/,\s*/);
       const lost = grouped === undefined ? [] : labels.filter((label) => !grouped.includes(label ?? ""));
       return [...unknownIn(expr), ...lost.map((label) => `legend {{${label}}}`)].map(
-        (one) => `${title}: ${one}`,
+        (problem) => `${title}: ${problem}`,
       );
     });
   });
@@ -134,15 +134,17 @@ const alertRules = (): AlertRule[] =>
     ({ rules }) => rules,
   );
 
-test("every alert asks for metrics and labels that exist, and has a test", () => {
+test("every alert uses metrics and labels that exist, and has a test", () => {
   const rules = alertRules();
   expect(rules.length).toBeGreaterThan(5);
-  expect(rules.flatMap(({ alert, expr }) => unknownIn(expr).map((one) => `${alert}: ${one}`))).toEqual([]);
+  expect(
+    rules.flatMap(({ alert, expr }) => unknownIn(expr).map((problem) => `${alert}: ${problem}`)),
+  ).toEqual([]);
   const tests = fileText("prometheus-rules.test.yaml");
   for (const { alert } of rules) expect(tests).toContain(`alertname: ${alert}`);
 });
 
-test("a metric or label that does not exist is noticed", () => {
+test("a metric or label that does not exist is reported", () => {
   expect(unknownIn("sum by (shard) (rate(tripline_log_lag_entries[5m]))")).toEqual([]);
   expect(unknownIn("sum by (color) (tripline_log_lag_entries)")).toEqual(["by (color)"]);
   expect(unknownIn('tripline_log_lag{shard="0"}')).toEqual(["tripline_log_lag"]);
@@ -151,12 +153,12 @@ test("a metric or label that does not exist is noticed", () => {
 
 const promtool = spawnSync("promtool", ["--version"]).status === 0;
 
-test.skipIf(!promtool)("the alert rules pass their tests (skipped where promtool is not installed)", () => {
+test.skipIf(!promtool)("the alert rules pass their tests (skipped if promtool is not installed)", () => {
   for (const words of [
     ["check", "rules", "prometheus-rules.yaml"],
     ["test", "rules", "prometheus-rules.test.yaml"],
   ]) {
     const { status, stdout, stderr } = spawnSync("promtool", words, { cwd: folder, encoding: "utf8" });
-    expect({ status, said: `${stdout}${stderr}` }).toMatchObject({ status: 0 });
+    expect({ status, output: `${stdout}${stderr}` }).toMatchObject({ status: 0 });
   }
 });

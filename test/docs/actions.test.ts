@@ -1,4 +1,4 @@
-/** docs/actions.md: its tables list what exists, its examples render what they show, its code verifies real deliveries. */
+/** docs/actions.md: its tables are complete, its examples render as shown, and its numbers are right. */
 
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -33,7 +33,7 @@ const [event = ""] = fences.flatMap(({ language, note, text: json }) =>
   language === "json" && note === "" ? [json] : [],
 );
 
-/** The firing that the page is about, as the program makes it. */
+/** The firing of the page's example, as the program makes it. */
 function invocation() {
   const start = parseTime("2026-01-05T10:00:00Z")!;
   const { automations, diagnostics } = loadText(shopErrors);
@@ -45,40 +45,49 @@ function invocation() {
   return invocationsOf(firing!)[0]!;
 }
 
-const shown = invocation();
+const exampleInvocation = invocation();
 const defaultBody = JSON.parse(
-  renderRequest(shown.action as CallWebhookDefinition, shown, new Renderer(shown), new Date(0)).request
-    .body ?? "",
+  renderRequest(
+    exampleInvocation.action as CallWebhookDefinition,
+    exampleInvocation,
+    new Renderer(exampleInvocation),
+    new Date(0),
+  ).request.body ?? "",
 );
 
-const render = (template: string): string => new Renderer(shown).text(template);
+const render = (template: string): string => new Renderer(exampleInvocation).text(template);
 
-describe("examples of templates", () => {
+describe("an example of docs/actions.md", () => {
   const examples = fences.flatMap((fence, index) =>
     fence.language === "jinja" ? [{ fence, output: fences[index + 1] }] : [],
   );
 
-  test.each(examples)("line $fence.line", ({ fence, output }) => {
+  test.each(examples)("on line $fence.line renders as shown", ({ fence, output }) => {
     expect(output?.language).toBe("text");
     expect(render(fence.text).trimEnd()).toBe(output?.text.trimEnd());
   });
 
-  test("are many", () => expect(examples.length).toBeGreaterThan(10));
+  test("is one of many", () => expect(examples.length).toBeGreaterThan(10));
 
   const payloads = fences.flatMap((fence, index) =>
     fence.note === "payload" ? [{ fence, output: fences[index + 1] as Fence }] : [],
   );
 
-  test.each(payloads)("of payloads, line $fence.line", ({ fence, output }) => {
-    const action = { ...(shown.action as CallWebhookDefinition), payload: parse(fence.text) };
-    const { request } = renderRequest(action, shown, new Renderer(shown), new Date(0));
+  test.each(payloads)("of a payload, on line $fence.line, gives the body shown", ({ fence, output }) => {
+    const action = { ...(exampleInvocation.action as CallWebhookDefinition), payload: parse(fence.text) };
+    const { request } = renderRequest(
+      action,
+      exampleInvocation,
+      new Renderer(exampleInvocation),
+      new Date(0),
+    );
     expect(request.headers["content-type"]).toBe("application/json");
     expect(JSON.parse(request.body ?? "")).toEqual(JSON.parse(output.text));
   });
 
-  test("the default body is the one that is sent", () => {
-    const [written] = fences.filter(({ note }) => note === "body");
-    expect(JSON.parse(written?.text ?? "")).toEqual(defaultBody);
+  test("of the default body is the one that is sent", () => {
+    const [body] = fences.filter(({ note }) => note === "body");
+    expect(JSON.parse(body?.text ?? "")).toEqual(defaultBody);
   });
 });
 
@@ -94,20 +103,20 @@ describe("the tables of what templates can use", () => {
   const listed = (heading: string, table = 0) =>
     rows(heading, table).map(({ name, parameters }) => [name, parameters]);
 
-  test("every filter, in the order of the alphabet, with its parameters", () => {
+  test("list every filter in alphabetical order, with its parameters", () => {
     expect(listed("Filters")).toEqual(parametersOf(filters).sort(byName));
   });
 
-  test("every test", () => {
+  test("list every test", () => {
     expect(listed("Tests").map(([name]) => name)).toEqual([...tests.keys()].sort());
   });
 
-  test("every method", () => {
+  test("list every method", () => {
     expect(listed("Methods", 0)).toEqual(parametersOf(textMethods).sort(byName));
     expect(listed("Methods", 1)).toEqual(parametersOf(mappingMethods).sort(byName));
   });
 
-  test("every function and constant", () => {
+  test("list every function and constant", () => {
     expect(listed("Functions and constants").map(([name]) => name)).toEqual([...functions].sort());
     const [, sentence = ""] = /^The constants are (.*)\.$/m.exec(text) ?? [];
     expect([...sentence.matchAll(/`(\w+)`/g)].map(([, name]) => name)).toEqual([...constants.keys()]);
@@ -121,12 +130,12 @@ describe("the tables of what templates can use", () => {
     ...rows("Functions and constants"),
   ];
 
-  test.each(examples)("$example prints $output", ({ name, example, output }) => {
+  test.each(examples)("say that $example prints $output", ({ name, example, output }) => {
     expect(example).toMatch(new RegExp(`\\b${name}\\b|[<>]`));
     expect(render(example)).toBe(output);
   });
 
-  test("every part of every variable", () => {
+  test("list every part of every variable", () => {
     const parts = [...partsOf("event"), "labels", ...partsOf("automation"), ...partsOf("firing")];
     expect(rowsUnder(text, "Variables").map(([name]) => name)).toEqual([...parts, "firings", "events"]);
   });
@@ -147,17 +156,17 @@ function byName([a]: readonly unknown[], [b]: readonly unknown[]): number {
   return String(a) < String(b) ? -1 : 1;
 }
 
-describe("the fields of every action", () => {
+describe("docs/actions.md", () => {
   const schemas = rulesSchema.$defs.Action.allOf.map(({ then }) => then as ActionSchema);
   const headings = [...text.matchAll(/^## (.*)$/gm)].map(([, title = ""]) => title);
   const types = schemas.map(({ properties }) => properties.type.const);
 
-  test("all types are here", () => {
+  test("has a section for every type of action", () => {
     expect(types.length).toBeGreaterThanOrEqual(6);
     for (const type of types) expect(headings.join(" ")).toContain(type);
   });
 
-  test.each(types)("%s", (type) => {
+  test.each(types)("lists the fields of %s", (type) => {
     const { properties } = schemas.find((schema) => schema.properties.type.const === type)!;
     const fields = Object.keys(properties).filter((key) => key !== "type");
     if (fields.length === 0) return expect(() => rowsUnder(text, type)).toThrow("there is no table");
@@ -166,7 +175,7 @@ describe("the fields of every action", () => {
     expect(listed.sort()).toEqual(fields.sort());
   });
 
-  test("with the defaults of the schema", () => {
+  test("has the defaults of the schema", () => {
     const [subject] = rowsUnder(text, "send-notification").filter(([name]) => name === "subject");
     expect(subject?.[1]).toBe(defaultOf("send-notification", "subject"));
     const [source] = rowsUnder(text, "pause-automation and resume-automation").filter(
@@ -188,7 +197,7 @@ interface ActionSchema {
   >;
 }
 
-test("the numbers about retries are the defaults", () => {
+test("docs/actions.md has the default numbers of retries", () => {
   const { attemptsMax, retryMs, retryMsMax, giveUpAfterMs } = workerSettings;
   const { concurrencyMax, failuresMax, restMs, restMsMax } = endpointLimits;
   expect([retryMs, retryMsMax, giveUpAfterMs, restMs, restMsMax]).toEqual([
@@ -208,26 +217,26 @@ describe("the limits of templates", () => {
   const limits = new Map(rowsUnder(text, "Limits").map(([name = "", limit = ""]) => [name, limit]));
   const numberOf = (name: string) => Number(/^[\d,]+/.exec(limits.get(name) ?? "")?.[0].replaceAll(",", ""));
 
-  test("the length of a template", () => {
+  test("include the length of a template", () => {
     const max = numberOf("Length of one template");
     expect(render(`{{ 1 }}${"x".repeat(max - 7)}`)).toHaveLength(max - 6);
     expect(() => render(`{{ 1 }}${"x".repeat(max - 6)}`)).toThrow(String(max));
   });
 
-  test("the depth", () => {
+  test("include the depth of nesting", () => {
     const nested = (depth: number) => `{{ ${"(1 + ".repeat(depth)}1${")".repeat(depth)} }}`;
     const max = numberOf("Depth of nesting");
     expect(() => render(nested(max + 1))).toThrow(/nested too deep/);
     expect(render(nested(200))).toBe("201");
   });
 
-  test("the work", () => {
+  test("include the work", () => {
     const max = numberOf("Work");
     expect(() => render(`{{ range(${max}) | length }}`)).toThrow(String(max));
     expect(render(`{{ range(${max / 5}) | length }}`)).toBe(String(max / 5));
   });
 
-  test("the output", () => {
+  test("include the output", () => {
     const max = numberOf("Output");
     const writes = (count: number) =>
       `{% set x = ${JSON.stringify("x".repeat(10_000))} %}{% for i in range(${count}) %}{{ x }}{% endfor %}`;
@@ -246,33 +255,33 @@ describe("references to the environment", () => {
     const { automations, diagnostics } = loadText(JSON.stringify(rule), { env });
     if (diagnostics.length > 0) return diagnostics.map(({ message }) => message).join("; ");
     const [automation] = automations;
-    return new Renderer({ ...shown, secrets: automation!.secrets }).text(
+    return new Renderer({ ...exampleInvocation, secrets: automation!.secrets }).text(
       String((automation!.actions[0] as CallWebhookDefinition).payload),
     );
   };
-  const written = rowsUnder(text, "Secrets and `${env.NAME}`").map(
+  const forms = rowsUnder(text, "Secrets and `${env.NAME}`").map(
     ([form = ""]) => `https://example.com/${form}`,
   );
 
   test("are filled in as the table says", () => {
-    expect(written.map((form) => withText(form, { NAME: "x" }))).toEqual([
+    expect(forms.map((form) => withText(form, { NAME: "x" }))).toEqual([
       "https://example.com/x",
       "https://example.com/x",
       "https://example.com/${env.NAME}",
     ]);
-    expect(written.map((form) => withText(form))).toEqual([
+    expect(forms.map((form) => withText(form))).toEqual([
       expect.stringContaining("NAME"),
       "https://example.com/default",
       "https://example.com/${env.NAME}",
     ]);
   });
 
-  test("are not taken from what an event says", () => {
+  test("are not taken from an event", () => {
     const template = "https://example.com/{{ '$' ~ '{env.NAME}' }} ${env.NAME}";
     expect(withText(template, { NAME: "x" })).toBe("https://example.com/${env.NAME} x");
   });
 
-  test("have no place in an event", () => {
+  test("are refused in an event", () => {
     const action = { type: "emit-event", event: "c ${env.NAME}" };
     const rule = { name: "a", trigger: { expect: ["b"] }, actions: [action] };
     const { diagnostics } = loadText(JSON.stringify(rule), { env: { NAME: "x" } });

@@ -1,4 +1,4 @@
-/** Shell commands as documents show them, and whether the command line knows them. */
+/** The shell commands of documents, and whether the command line accepts them. */
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { root } from "./fences.ts";
 /** One simple command: its words, without what it is piped into. */
 export interface ShellCommand {
   readonly words: readonly string[];
-  /** As it is written, with what it is piped into. */
+  /** The command as written, with what it is piped into. */
   readonly text: string;
   /** Its first line, counted from 0 within the block. */
   readonly line: number;
@@ -25,7 +25,7 @@ export function commandsIn(block: string, language: string): ShellCommand[] {
       if (!text.startsWith("$ ")) continue;
       text = text.slice(2);
     }
-    // A command goes on after a backslash, and as long as a quote is open.
+    // A command continues after a backslash and while a quote is open.
     while ((/\\$/.test(text) || wordsOf(text) === null) && index + 1 < lines.length) {
       index += 1;
       text = `${text.replace(/\\$/, "")}\n${lines[index]}`;
@@ -52,7 +52,7 @@ function wordsOf(text: string): string[][] | null {
   });
 }
 
-/** Says what `tripline` would complain about: an unknown command or option, a value that it refuses; or null. */
+/** The mistake that `tripline` would report, such as an unknown command or option, or null. */
 export async function usageProblem(words: readonly string[]): Promise<string | null> {
   const program = new Command("tripline");
   for (const command of await subcommands()) program.addCommand(command);
@@ -83,7 +83,7 @@ async function subcommands(): Promise<Command[]> {
   return commands;
 }
 
-/** Parses and complains as ever, but prints nothing and does nothing. */
+/** Makes a command parse and report mistakes as usual, but print nothing and do nothing. */
 function quiet(command: Command): void {
   command.exitOverride().configureOutput({ writeOut: () => {}, writeErr: () => {} });
   for (const subcommand of command.commands) quiet(subcommand as Command);

@@ -1,13 +1,13 @@
 /**
- * The document as its readers see it: sections, and in them examples, each a rule and what happens to it over time.
+ * Reads docs/triggers.md: sections with examples, each of which is a rule and what happens over time.
  *
  * An example is a block marked `timeline` with the nearest `yaml` block above it in its section. Several timelines may
- * follow one rule: each begins afresh. A block marked `yaml edited` is what the rule's file says later on.
+ * follow one rule: each starts from the beginning. A block marked `yaml edited` is a later version of the rule's file.
  */
 
 export interface Block {
   readonly text: string;
-  /** Of its first line of text, as editors count. */
+  /** The number of its first line of text, counted from 1. */
   readonly line: number;
 }
 
@@ -20,12 +20,12 @@ export interface Example {
 export interface Section {
   readonly title: string;
   readonly line: number;
-  /** What stands outside of blocks, and only down to the next heading of any depth. */
+  /** The text outside of blocks, up to the next heading of any level. */
   readonly prose: string;
   readonly examples: readonly Example[];
 }
 
-/** @throws Error naming the line of a block that is out of place or of no known kind */
+/** @throws Error naming the line of a block that is out of place or of an unknown kind */
 export function sectionsOf(markdown: string, file: string): Section[] {
   const sections: { title: string; line: number; prose: string; examples: Example[] }[] = [];
   let rules: Block | null = null;
@@ -45,7 +45,7 @@ export function sectionsOf(markdown: string, file: string): Section[] {
         section?.examples.push({ rules, edited, timeline: block });
       } else if (open.kind !== "text") {
         throw new Error(
-          `${file}:${open.line}: a block marked "${open.kind}" cannot stand here: rules are yaml, then come timelines`,
+          `${file}:${open.line}: a block marked "${open.kind}" cannot be here: rules are yaml, then come timelines`,
         );
       }
       open = null;
@@ -62,7 +62,7 @@ export function sectionsOf(markdown: string, file: string): Section[] {
   return sections;
 }
 
-/** The name by which a heading is linked to. */
+/** The anchor by which links refer to a heading. */
 export function anchorOf(title: string): string {
   return title
     .toLowerCase()
@@ -70,13 +70,13 @@ export function anchorOf(title: string): string {
     .replaceAll(" ", "-");
 }
 
-/** The names of all headings of a document. */
+/** The anchors of all headings of a document. */
 export function anchorsOf(markdown: string): Set<string> {
   const text = markdown.replaceAll(/^ *```[\s\S]*?^ *```$/gm, "");
   return new Set([...text.matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) => anchorOf(title)));
 }
 
-/** Where each link leads that names a place in a document: `[text](file.md#anchor)`. */
+/** The target of each link to a heading: `[text](file.md#anchor)`. */
 export function linksIn(markdown: string): { readonly file: string; readonly anchor: string }[] {
   return [...markdown.matchAll(/\]\(([\w./-]*)#([^)\s]*)\)/g)].map(([, file = "", anchor = ""]) => ({
     file,

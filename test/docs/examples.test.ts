@@ -1,8 +1,8 @@
 /**
- * Whatever a reader can copy from a document is tried here: rules are checked, JSON is read, commands are parsed by the
- * command line itself, and requests are sent to a real server. Some pages have tests of their own that go further.
+ * Tries everything that a reader can copy from a document: rules are checked, JSON is parsed, commands are parsed by the
+ * command line itself, and requests are sent to a real server. Some pages have further tests of their own.
  *
- * A block that cannot be tried says why, after its language: ```` ```sh not run: needs an account at Cloudflare ````.
+ * A block that cannot be tried gives the reason after its language: ```` ```sh not run: needs an account at Cloudflare ````.
  */
 
 import { execFile, spawnSync } from "node:child_process";
@@ -23,22 +23,23 @@ const shells = ["sh", "bash", "console"];
 const fences = documents().flatMap((file) => fencesOf(file));
 const tried = fences.filter(({ note }) => !note.startsWith("not run:"));
 
-const of = (...languages: readonly string[]) => tried.filter(({ language }) => languages.includes(language));
+const fencesIn = (...languages: readonly string[]) =>
+  tried.filter(({ language }) => languages.includes(language));
 const placeOf = ({ file, line }: Fence, offset = 0): string => `${file}:${line + offset}`;
 
 const folder = mkdtempSync(join(tmpdir(), "tripline-examples-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("a block that is not run says why", () => {
-  const silent = fences
+  const withoutReason = fences
     .filter(({ note }) => note.startsWith("not run") && !/^not run: \S.{9,}/.test(note))
     .map((fence) => placeOf(fence));
-  expect(silent).toEqual([]);
+  expect(withoutReason).toEqual([]);
 });
 
-/** What a block may be, besides `not run: <why>`. */
+/** The notes that a block of each language may have, besides `not run: <why>`. */
 const kinds: Readonly<Record<string, readonly string[]>> = {
-  // `edited`, `fixed`, `ignored`, `payload`, `body`, `verify`: what the test of that page makes of it.
+  // `edited`, `fixed`, `ignored`, `payload`, `body` and `verify` are for the test of that page.
   yaml: ["", "edited", "fixed", "ignored", "payload"],
   json: ["", "body"],
   sh: ["", "verify"],
@@ -49,11 +50,11 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   ts: [""],
   timeline: [""],
   jinja: [""],
-  text: [""], // what is printed, and other things that nobody copies
+  text: [""], // output, and other text that no one copies
   "": [""],
 };
 
-test("every block is of a kind that is tried", () => {
+test("every block has a note that is known for its language", () => {
   const unknown = tried
     // `run: <name>`: a test of that page runs it.
     .filter(({ note }) => !/^run: [a-z-]+$/.test(note))
@@ -62,50 +63,53 @@ test("every block is of a kind that is tried", () => {
   expect(unknown).toEqual([]);
 });
 
-test("commands stand in blocks of shell", () => {
-  const wrong = of("", "text")
+test("commands are in shell blocks", () => {
+  const wrong = fencesIn("", "text")
     .filter(({ text }) => /^(?:\$ )?(?:tripline|bin\/tripline|npx|npm|curl) /m.test(text))
     .map((fence) => `${placeOf(fence)}: mark this block as sh or console`);
   expect(wrong).toEqual([]);
 });
 
-describe("YAML", () => {
+describe("the YAML block", () => {
   /** A file for another program, known by its keys. */
   const isForeign = (value: unknown): boolean =>
     typeof value === "object" &&
     value !== null &&
     ["services", "apiVersion", "jobs", "groups"].some((key) => key in value);
 
-  test.each(of("yaml").map((fence) => ({ place: placeOf(fence), fence })))("$place", ({ fence }) => {
-    const found = parseAllDocuments(fence.text);
-    expect(found.flatMap(({ errors }) => errors.map(({ message }) => message))).toEqual([]);
-    const [value] = found.map((one) => one.toJS());
-    if (isForeign(value) || fence.note === "payload") return;
-    if (typeof value === "object" && value !== null && "cases" in value) return; // run by the page's own test
-    writeFileSync(join(folder, "rules.yaml"), fence.text);
-    let printed = "";
-    const stdout = { write: (text: string) => (printed += text) };
-    const env = { [standIn]: "https://example.com/" };
-    const exitCode = checkRules(["rules.yaml"], { stdout, env, cwd: folder, color: false });
-    expect(exitCode === 0 ? "" : printed).toBe("");
-    expect(printed).not.toMatch(/^0 automations in/m);
-  });
+  test.each(fencesIn("yaml").map((fence) => ({ place: placeOf(fence), fence })))(
+    "at $place is valid",
+    ({ fence }) => {
+      const found = parseAllDocuments(fence.text);
+      expect(found.flatMap(({ errors }) => errors.map(({ message }) => message))).toEqual([]);
+      const [value] = found.map((document) => document.toJS());
+      if (isForeign(value) || fence.note === "payload") return;
+      if (typeof value === "object" && value !== null && "cases" in value) return; // run by the page's own test
+      writeFileSync(join(folder, "rules.yaml"), fence.text);
+      let printed = "";
+      const stdout = { write: (text: string) => (printed += text) };
+      const env = { [standIn]: "https://example.com/" };
+      const exitCode = checkRules(["rules.yaml"], { stdout, env, cwd: folder, color: false });
+      expect(exitCode === 0 ? "" : printed).toBe("");
+      expect(printed).not.toMatch(/^0 automations in/m);
+    },
+  );
 });
 
-describe("JSON", () => {
-  test.each(of("json").map((fence) => ({ place: placeOf(fence), text: fence.text })))(
-    "$place",
+describe("the JSON block", () => {
+  test.each(fencesIn("json").map((fence) => ({ place: placeOf(fence), text: fence.text })))(
+    "at $place is valid",
     ({ text }) => {
       expect(() => JSON.parse(text)).not.toThrow();
     },
   );
 });
 
-describe("shell", () => {
-  const blocks = of(...shells).map((fence) => ({ place: placeOf(fence), fence }));
+describe("the shell block", () => {
+  const blocks = fencesIn(...shells).map((fence) => ({ place: placeOf(fence), fence }));
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: object };
 
-  test.each(blocks)("$place is shell, and the command line knows its commands", async ({ fence }) => {
+  test.each(blocks)("at $place is valid, and the command line knows its commands", async ({ fence }) => {
     const { text, language } = fence;
     if (language !== "console") {
       const { stderr } = spawnSync("bash", ["-n"], { input: text });
@@ -127,7 +131,7 @@ describe("shell", () => {
     expect(problems).toEqual([]);
   });
 
-  test("in a clone it is bin/tripline, elsewhere tripline", () => {
+  test("uses bin/tripline in README.md, and tripline elsewhere", () => {
     const wrong = blocks.flatMap(({ fence }) =>
       commandsIn(fence.text, fence.language)
         .filter(
@@ -139,8 +143,8 @@ describe("shell", () => {
   });
 });
 
-// docs/ingest.md has a test of its own, which compares what they print.
-describe("requests", () => {
+// docs/ingest.md has its own test, which compares the output.
+describe("the request", () => {
   const hasCurl = spawnSync("curl", ["--version"]).error === undefined;
   let api: TestApi;
   beforeAll(async () => {
@@ -148,13 +152,13 @@ describe("requests", () => {
   });
   afterAll(() => api.stop());
 
-  const requests = of(...shells)
+  const requests = fencesIn(...shells)
     .filter(({ file }) => file !== "docs/ingest.md")
     .flatMap((fence) => commandsIn(fence.text, fence.language).map((command) => ({ fence, ...command })))
     .filter(({ words: [program], text }) => program === "curl" && text.includes("127.0.0.1:4200"))
     .map(({ fence, line, text }) => ({ place: placeOf(fence, line), text }));
 
-  test.skipIf(!hasCurl).each(requests)("$place is answered", async ({ text }) => {
+  test.skipIf(!hasCurl).each(requests)("at $place succeeds", async ({ text }) => {
     const here = text
       .replaceAll("http://127.0.0.1:4200", api.url)
       .replace(/ \| (?:jq|grep|head|sort) .*/, "");
@@ -167,11 +171,13 @@ describe("requests", () => {
   });
 });
 
-describe("programs", () => {
+describe("the program", () => {
   const hasPython = spawnSync("python3", ["--version"]).status === 0;
 
-  test.skipIf(!hasPython).each(of("python").map((fence) => ({ place: placeOf(fence), text: fence.text })))(
-    "$place is Python",
+  test
+    .skipIf(!hasPython)
+    .each(fencesIn("python").map((fence) => ({ place: placeOf(fence), text: fence.text })))(
+    "at $place is valid Python",
     ({ text }) => {
       const { stderr } = spawnSync("python3", ["-c", "import ast, sys; ast.parse(sys.stdin.read())"], {
         input: text,
@@ -180,8 +186,8 @@ describe("programs", () => {
     },
   );
 
-  test.each(of("ts").map((fence) => ({ place: placeOf(fence), text: fence.text })))(
-    "$place is TypeScript",
+  test.each(fencesIn("ts").map((fence) => ({ place: placeOf(fence), text: fence.text })))(
+    "at $place is valid TypeScript",
     ({ text }) => {
       expect(() => stripTypeScriptTypes(text)).not.toThrow();
     },
@@ -195,14 +201,14 @@ describe("the check of commands", () => {
     ["tripline emitt --event a", /unknown command/],
     ["tripline emit --evnt a", /unknown option/],
     ["tripline keys create --name a --rate lots", /rate/],
-  ])("%s", async (line, problem) => {
+  ])("judges %s", async (line, problem) => {
     const [command] = commandsIn(line, "sh");
     const found = await usageProblem(command?.words.slice(1) ?? []);
     if (problem === null) expect(found).toBeNull();
     else expect(found).toMatch(problem);
   });
 
-  test("reads quotes, comments, pipes and lines that go on", () => {
+  test("reads quotes, comments, pipes and continued lines", () => {
     const text = `A=1 curl -d '{"a": "b c"}' \\\n  "http://x/" | jq .  # not this\nnpm ci && npm start > log`;
     expect(commandsIn(text, "sh").map(({ words }) => words)).toEqual([
       ["curl", "-d", '{"a": "b c"}', "http://x/"],

@@ -1,4 +1,4 @@
-/** Fenced blocks of a document: what its readers copy. */
+/** The fenced blocks of documents, which readers copy. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -6,9 +6,9 @@ import { join, resolve } from "node:path";
 export const root = resolve(import.meta.dirname, "../..");
 
 export interface Fence {
-  /** The document, from the project's folder. */
+  /** The path of the document in the project. */
   readonly file: string;
-  /** Of its first line of text, as editors count. */
+  /** The number of its first line of text, counted from 1. */
   readonly line: number;
   /** The first word after the backticks: `yaml`, `sh`, …; empty for none. */
   readonly language: string;
@@ -21,11 +21,11 @@ export interface Fence {
   readonly heading: string;
 }
 
-/** README.md, CONTRIBUTING.md and the like, docs/*.md, and the README of each folder that has one for users. */
+/** The documents at the root, except the changelog, and those of docs/. */
 export function documents(): string[] {
-  const here = readdirSync(root).filter((name) => /^[A-Z-]+\.md$/.test(name) && name !== "CHANGELOG.md");
+  const atRoot = readdirSync(root).filter((name) => /^[A-Z-]+\.md$/.test(name) && name !== "CHANGELOG.md");
   const docs = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
-  return [...here, ...docs.map((name) => `docs/${name}`)];
+  return [...atRoot, ...docs.map((name) => `docs/${name}`)];
 }
 
 export function textOf(file: string): string {

@@ -1,4 +1,4 @@
-/** Plays an example: its rules in a simulation, its lines one after the other, and what came of it beside what it says. */
+/** Plays an example: runs its rules in a simulation, line by line, and compares what happens with what it says. */
 
 import type { Core } from "../../src/core/machine/core.ts";
 import type { Firing, LoopCut } from "../../src/core/machine/firing.ts";
@@ -10,12 +10,18 @@ import type { Micros } from "../../src/core/model/time.ts";
 import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
 import { readRules } from "../../src/rules/load.ts";
 import type { Block, Example } from "./document.ts";
-import { type ExpectedFiring, type Happening, readTimeline, shownTime, type Timeline } from "./timeline.ts";
+import {
+  type ExpectedFiring,
+  formatTimelineTime,
+  type Happening,
+  readTimeline,
+  type Timeline,
+} from "./timeline.ts";
 
-/** In one go; or with time stepping from deadline to deadline, and the engine started again after every step. */
+/** In one go, or with time stepping from deadline to deadline and a restart after every step. */
 export type Pace = "in one go" | "restarted at every step";
 
-/** @returns what differs from what the example says, each with its line; empty when it is true */
+/** @returns the differences from what the example says, each with its line; none if the example is true */
 export function problemsOf(example: Example, file: string, pace: Pace): string[] {
   const automations = rulesOf(example.rules, file);
   const edited = example.edited === null ? [] : rulesOf(example.edited, file);
@@ -29,7 +35,7 @@ export function problemsOf(example: Example, file: string, pace: Pace): string[]
 }
 
 function rulesOf(block: Block, file: string): readonly Automation[] {
-  const blankLines = "\n".repeat(block.line - 1); // so that mistakes name the document's own lines
+  const blankLines = "\n".repeat(block.line - 1); // so that mistakes have the line numbers of the document
   const texts = new Map([[file, blankLines + block.text]]);
   const options = { workspace: "default", env: {}, now: 0 };
   const { automations, diagnostics } = readRules({ texts, diagnostics: [] }, options);
@@ -53,7 +59,7 @@ class Play {
     { start }: Timeline,
     pace: Pace,
   ) {
-    // As `tripline simulate` runs rules: no lateness but what a rule asks for.
+    // Like `tripline simulate`: no lateness unless a rule sets one.
     this.#simulation = new Simulation(automations, { latenessDefault: 0 });
     this.#automations = automations;
     this.#edited = edited;
@@ -93,7 +99,9 @@ class Play {
     else if (happening.kind === "deleted") this.#automations = [];
     else return;
     for (const automation of this.#automations) this.firings.push(...this.#simulation.put(automation, at));
-    for (const { id } of before.filter((one) => this.#automations.every(({ id }) => id !== one.id))) {
+    for (const { id } of before.filter((automation) =>
+      this.#automations.every(({ id }) => id !== automation.id),
+    )) {
       const position = `${++this.#entryCount}-1`;
       this.#simulation.core.apply({ kind: "automation-delete", position, received: at, automationId: id });
     }
@@ -117,7 +125,7 @@ class Play {
     this.#watchLoopCuts(this.#simulation.core);
   }
 
-  /** A simulation tells of firings only: the loops that were cut are taken note of on their way. */
+  /** A simulation reports only firings, so loop cuts are collected here. */
   #watchLoopCuts(core: Core): void {
     const drain = core.drain.bind(core);
     core.drain = () => {
@@ -127,7 +135,7 @@ class Play {
     };
   }
 
-  /** Firings and loop cuts alike, in the terms of the notation. */
+  /** All firings and loop cuts, in the terms of the notation. */
   *outcomes(): Iterable<Outcome> {
     for (const firing of this.firings) {
       yield {
@@ -144,19 +152,19 @@ class Play {
     }
   }
 
-  shown({ at, verb, automation, labels, late, firing }: Outcome): string {
+  format({ at, verb, automation, labels, late, firing }: Outcome): string {
     const pairs = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
     const window = firing?.window ?? null;
     const bounds =
       window === null || window.end === null
         ? []
-        : [`window ${this.#shownTime(window.start)}..${this.#shownTime(window.end)} count ${window.count}`];
+        : [`window ${this.#formatTime(window.start)}..${this.#formatTime(window.end)} count ${window.count}`];
     const parts = [verb, `"${automation}"`, ...pairs, late ? "late" : "", ...bounds];
-    return `${this.#shownTime(at)} → ${parts.filter((part) => part !== "").join(" ")}`;
+    return `${this.#formatTime(at)} → ${parts.filter((part) => part !== "").join(" ")}`;
   }
 
-  #shownTime(at: Micros): string {
-    return shownTime(at, this.#start);
+  #formatTime(at: Micros): string {
+    return formatTimelineTime(at, this.#start);
   }
 }
 
@@ -165,19 +173,21 @@ interface Outcome extends Pick<ExpectedFiring, "at" | "verb" | "labels" | "late"
   readonly firing: Firing | null;
 }
 
-/** A closed world: what the example does not name may not happen. Within one instant, order is free. */
+/** What the example does not list must not happen. The order of what happens at the same time does not matter. */
 function compare(play: Play, { lines, expected }: Timeline, file: string): string[] {
   const outcomes = [...play.outcomes()];
   const missing: ExpectedFiring[] = [];
-  for (const one of expected) {
-    const found = outcomes.findIndex((outcome) => isAsExpected(outcome, one));
-    if (found === -1) missing.push(one);
+  for (const firing of expected) {
+    const found = outcomes.findIndex((outcome) => isAsExpected(outcome, firing));
+    if (found === -1) missing.push(firing);
     else outcomes.splice(found, 1);
   }
   const lineAt = (at: Micros): number => (lines.findLast((line) => line.at <= at) ?? lines[0])?.line ?? 0;
   return [
     ...missing.map(({ line, written }) => `${file}:${line}: it does not happen: ${written}`),
-    ...outcomes.map((outcome) => `${file}:${lineAt(outcome.at)}: it happens instead: ${play.shown(outcome)}`),
+    ...outcomes.map(
+      (outcome) => `${file}:${lineAt(outcome.at)}: it happens instead: ${play.format(outcome)}`,
+    ),
   ];
 }
 
@@ -195,7 +205,7 @@ function isAsExpected({ firing, ...outcome }: Outcome, expected: ExpectedFiring)
   );
 }
 
-/** Equal values, equal text; labels whatever their order. */
+/** The same text for equal values. The order of labels does not matter. */
 function textOf(value: unknown): string {
   const isLabels = typeof value === "object" && value !== null && !Array.isArray(value);
   return JSON.stringify(isLabels ? Object.entries(value).sort() : value);

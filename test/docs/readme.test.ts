@@ -1,4 +1,4 @@
-/** README.md: what it shows first is what happens. */
+/** The first examples of README.md work as shown. */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,14 +16,14 @@ const fences = fencesOf("README.md");
 const sandbox = new Sandbox();
 afterAll(() => sandbox.close());
 
-/** What stands there is copied first, so it must behave like the rule of rules/ that it stands for. */
-describe("the rule that it opens with", () => {
-  const [shown] = fencesOf("README.md").filter(({ language }) => language === "yaml");
+/** Readers copy this rule first, so it must behave like the full rule in rules/. */
+describe("the first rule of README.md", () => {
+  const [rule] = fencesOf("README.md").filter(({ language }) => language === "yaml");
   const folder = mkdtempSync(join(tmpdir(), "tripline-readme-"));
-  writeFileSync(join(folder, "service-silent.yaml"), shown?.text ?? "");
+  writeFileSync(join(folder, "service-silent.yaml"), rule?.text ?? "");
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test("is valid, and check has nothing to say about it", () => {
+  test("is valid and gets no warnings", () => {
     let printed = "";
     const stdout = { write: (text: string) => (printed += text) };
     const exitCode = checkRules([folder], { stdout, env: {}, cwd: root, color: false }, { strict: true });
@@ -31,17 +31,17 @@ describe("the rule that it opens with", () => {
   });
 
   test("has the trigger and the messages of rules/service-silent.yaml", () => {
-    const [mine, real] = [shown?.text ?? "", textOf("rules/service-silent.yaml")].map((text) => parse(text));
-    expect(Object.entries(real.trigger)).toEqual(expect.arrayContaining(Object.entries(mine.trigger)));
-    expect(mine.trigger).toMatchObject({ posture: "Proactive", refire: "once" });
+    const [short, full] = [rule?.text ?? "", textOf("rules/service-silent.yaml")].map((text) => parse(text));
+    expect(Object.entries(full.trigger)).toEqual(expect.arrayContaining(Object.entries(short.trigger)));
+    expect(short.trigger).toMatchObject({ posture: "Proactive", refire: "once" });
     for (const list of ["actions", "actions_on_resolve"]) {
-      expect(mine[list].map(messageOf)).toEqual(real[list].map(messageOf));
-      expect(mine[list]).toHaveLength(1);
+      expect(short[list].map(messageOf)).toEqual(full[list].map(messageOf));
+      expect(short[list]).toHaveLength(1);
     }
   });
 
   // A rule without `refire: once` would send 2,880 messages a day.
-  test("sends one message for a silence of a day, and one when the service is back", () => {
+  test("sends one message for an absence of a day, and one when the service is back", () => {
     const cases = {
       cases: [
         {
@@ -79,8 +79,8 @@ function messageOf(action: { payload: { message: string } }): string {
   return action.payload.message;
 }
 
-describe("what it prints", () => {
-  const shown = fences.filter(({ language }) => language === "console").map(({ text }) => text);
+describe("the output in README.md", () => {
+  const outputs = fences.filter(({ language }) => language === "console").map(({ text }) => text);
 
   test("is the failure of the case that it shows", () => {
     const [rule, cases] = fences.filter(({ language }) => language === "yaml");
@@ -93,14 +93,14 @@ describe("what it prints", () => {
       const io = { stdout: output, stderr: output, cwd: folder, color: false };
       expect(testRules(["service-silent.test.yaml"], io)).toBe(1);
       const expected = `$ bin/tripline test service-silent.test.yaml\n${printed}`;
-      expect(shown.map(normalized)).toContain(normalized(expected));
+      expect(outputs.map(normalized)).toContain(normalized(expected));
     } finally {
       rmSync(folder, { recursive: true });
     }
   });
 
   test("is the explanation of an event that does not match", async () => {
-    const [example = ""] = shown.filter((text) => text.includes("explain"));
+    const [example = ""] = outputs.filter((text) => text.includes("explain"));
     const [, id = ""] = /explain (\S+)/.exec(example) ?? [];
     const event = {
       id,
@@ -116,7 +116,7 @@ describe("what it prints", () => {
   });
 });
 
-test("the first event arrives as it says", async () => {
+test("the first event of README.md arrives as shown", async () => {
   const redis = await startRedis();
   try {
     const listening = sandbox.tripline(["listen", "--port", "0"]);
@@ -140,17 +140,17 @@ test("the first event arrives as it says", async () => {
   }
 });
 
-test("the messages about a silence are those of rules/service-silent.yaml", () => {
+test("the messages about an absence in README.md are those of rules/service-silent.yaml", () => {
   const rule = parse(textOf("rules/service-silent.yaml"));
   const keys = [...rule.actions, ...rule.actions_on_resolve].map(({ payload }) => Object.keys(payload));
   const outputs = fences.filter(
     ({ heading, language }) => heading === "Something fails to happen" && language === "",
   );
-  const shown = outputs.map(({ text }) => Object.keys(JSON.parse(text.slice(text.indexOf("{")))));
-  expect(shown).toEqual(keys);
+  const shownKeys = outputs.map(({ text }) => Object.keys(JSON.parse(text.slice(text.indexOf("{")))));
+  expect(shownKeys).toEqual(keys);
 });
 
-/** Times, ids and how long it took differ from run to run. */
+/** Replaces times, ids and durations, which differ from run to run. */
 function normalized(text: string): string {
   return text
     .replaceAll(/\d+ ms\b/g, "0 ms")

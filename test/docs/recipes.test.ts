@@ -1,4 +1,4 @@
-/** docs/recipes.md: every rule is one that `check` has nothing to say about, and its cases pass. */
+/** docs/recipes.md: `check` finds nothing wrong with any rule, and their cases pass. */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ const cwd = mkdtempSync(join(tmpdir(), "tripline-recipes-"));
 for (const { name, text } of files) if (name !== null) writeFileSync(join(cwd, name), text);
 afterAll(() => rmSync(cwd, { recursive: true }));
 
-const example = {
+const env = {
   SLACK_WEBHOOK_URL: "https://hooks.slack.example/T1",
   PAGERDUTY_KEY: "key",
   GITHUB_WEBHOOK_SECRET: "hush",
@@ -32,13 +32,13 @@ class Output {
   }
 }
 
-test("has at least twenty recipes, each a rule of its own with cases", () => {
+test("docs/recipes.md has at least twenty recipes, each a rule with cases", () => {
   expect(rules.length).toBeGreaterThanOrEqual(20);
   expect(files.filter(({ name }) => name === null)).toEqual([]);
   expect(cases).toEqual(rules.map((name) => name.replace(/\.yaml$/, ".test.yaml")));
 });
 
-test("lists every recipe at its top", () => {
+test("docs/recipes.md lists every recipe at its top", () => {
   const listed = new Set(linksIn(textOf(page)).map(({ anchor }) => anchor));
   const headings = [...textOf(page).matchAll(/^## (.*)$/gm)].map(([, title = ""]) => anchorOf(title));
   expect(headings.filter((anchor) => !listed.has(anchor))).toEqual([]);
@@ -54,11 +54,11 @@ describe.each(cases)("%s", (name) => {
   });
 });
 
-// A rule that is copied alone is checked alone. What a case calls `env` stands for the reader's environment.
+// A rule may be copied alone, so it is checked alone. `env` stands for the reader's environment.
 describe.each(rules)("%s", (name) => {
-  test("is a rule without mistakes and warnings", () => {
+  test("has no mistakes or warnings", () => {
     const stdout = new Output();
-    const exitCode = checkRules([name], { stdout, env: example, cwd, color: false }, { strict: true });
+    const exitCode = checkRules([name], { stdout, env, cwd, color: false }, { strict: true });
     expect(exitCode === 0 ? "" : stdout.text).toBe("");
   });
 });

@@ -1,4 +1,4 @@
-/** docs/actions.md, "Verify the signature": each piece of code accepts a real delivery, and no other. */
+/** docs/actions.md, "Verify the signature": the code in each language accepts real deliveries, and no others. */
 
 import { execFile, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -129,7 +129,7 @@ console.log(JSON.stringify(questions.map(({ secret, headers, body }) => verify(s
     toolchain: ["openssl", "version"],
     command(source) {
       writeFileSync(join(folder, "verify.sh"), source);
-      // Takes the questions apart with the Node that runs the tests; what is asked is the script.
+      // The Node that runs the tests reads the questions, and runs the script for each of them.
       const call = `
 const { spawnSync } = require("node:child_process");
 const answers = JSON.parse(require("node:fs").readFileSync(0, "utf8")).map(({ secret, headers, body }) => {
@@ -152,7 +152,7 @@ const otherSecrets = ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "a phrase that b
 
 const delivered = new Map<string, Delivered>();
 
-/** The same for all languages. Within a test, because what a delivery needs ends with one. */
+/** The same delivery for all languages. It is made within a test, because its servers stop when a test ends. */
 async function realDelivery(secret: string): Promise<Delivered> {
   const known = delivered.get(secret);
   if (known !== undefined) return known;
@@ -163,24 +163,27 @@ async function realDelivery(secret: string): Promise<Delivered> {
 
 describe.each(verifiers)("the $name code", ({ name, language, toolchain, command }) => {
   const [program, ...words] = toolchain;
-  const isThere = spawnSync(program, words).status === 0;
+  const isInstalled = spawnSync(program, words).status === 0;
   const why = `${name} is not installed: ${program} does not start`;
 
-  test.skipIf(!isThere)(isThere ? "accepts real deliveries, and no others" : `skipped: ${why}`, async () => {
-    const questions = [];
-    for (const secret of secrets) {
-      const real = await realDelivery(secret);
-      questions.push(
-        ...genuine(secret, real).map((delivery) => ({ secret, ...delivery, genuine: true })),
-        ...forged(secret, real).map((delivery) => ({ secret, ...delivery, genuine: false })),
-        ...otherSecrets.map((other) => ({ secret: other, ...real, genuine: false })),
-      );
-    }
-    const answers = await ask(command(code.get(language) ?? ""), questions);
-    const wrong = questions.filter(({ genuine }, index) => answers[index] !== genuine);
-    expect(answers).toHaveLength(questions.length);
-    expect(wrong).toEqual([]);
-  });
+  test.skipIf(!isInstalled)(
+    isInstalled ? "accepts real deliveries, and no others" : `skipped: ${why}`,
+    async () => {
+      const questions = [];
+      for (const secret of secrets) {
+        const real = await realDelivery(secret);
+        questions.push(
+          ...genuine(secret, real).map((delivery) => ({ secret, ...delivery, genuine: true })),
+          ...forged(secret, real).map((delivery) => ({ secret, ...delivery, genuine: false })),
+          ...otherSecrets.map((other) => ({ secret: other, ...real, genuine: false })),
+        );
+      }
+      const answers = await ask(command(code.get(language) ?? ""), questions);
+      const wrong = questions.filter(({ genuine }, index) => answers[index] !== genuine);
+      expect(answers).toHaveLength(questions.length);
+      expect(wrong).toEqual([]);
+    },
+  );
 });
 
 function genuine(secret: string, real: Delivered): Delivered[] {
@@ -201,7 +204,7 @@ function forged(secret: string, real: Delivered): Delivered[] {
   ];
 }
 
-/** Signed as it should be, but at another time. */
+/** Signed correctly, but at another time. */
 function signedAgo(secret: string, ms: number): Delivered {
   const sent = new Date(Date.now() - ms);
   const body = "{}";

@@ -1,10 +1,10 @@
-/** Tables of a document, as their readers see them. */
+/** The tables of a document, as readers see them. */
 
 /**
- * The cells of a table under a heading, row by row, without the row of titles. A cell that is code is the code.
+ * The cells of a table under a heading, row by row, without the header row. Code loses its backticks.
  *
  * @param table which one, counted from 0
- * @throws Error when there is none
+ * @throws Error if there is none
  */
 export function rowsUnder(markdown: string, heading: string, table = 0): string[][] {
   const section = markdown.split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`)) ?? "";
@@ -15,12 +15,12 @@ export function rowsUnder(markdown: string, heading: string, table = 0): string[
     row
       .slice(1, -1)
       .split(/(?<!\\)\|/)
-      .map((cell) => plain(cell.trim())),
+      .map((cell) => cellText(cell.trim())),
   );
 }
 
-/** As GitHub reads a cell: `\|` is a bar, also in code; code keeps the spaces inside its backticks. */
-function plain(cell: string): string {
+/** Reads a cell as GitHub does: `\|` is a bar, even in code, and code keeps the spaces inside its backticks. */
+function cellText(cell: string): string {
   const text = cell.replaceAll("\\|", "|");
   const [, code] = /^`([^`]*)`$/.exec(text) ?? [];
   return code ?? text;

@@ -1,4 +1,4 @@
-/** The notation of timelines in docs/triggers.md; the document itself explains it to its readers. */
+/** Reads the notation of timelines, which docs/triggers.md explains. */
 
 import type { WireEvent, WireResource } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, parseDuration, parseTime } from "../../src/core/model/time.ts";
@@ -18,7 +18,7 @@ export interface ExpectedFiring {
   readonly automation: string | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly late: boolean;
-  /** Ids; null where the firing has no event, left out where the example does not say. */
+  /** Ids of events: null if the firing has no event, absent if the example does not say. */
   readonly by?: string | null;
   readonly from?: readonly string[];
   readonly window?: readonly [start: Micros, end: Micros];
@@ -28,7 +28,7 @@ export interface ExpectedFiring {
 export interface TimelineLine {
   readonly line: number;
   readonly at: Micros;
-  /** Null where time alone brings about what is expected. */
+  /** Null if only time passes. */
   readonly happening: Happening | null;
 }
 
@@ -38,7 +38,7 @@ export interface Timeline {
   readonly expected: readonly ExpectedFiring[];
 }
 
-/** Monday midnight: where the offsets of timelines without dates count from. */
+/** Offsets in timelines without dates count from here: Monday, midnight. */
 const origin = parseTime("2026-03-02T00:00:00Z") ?? 0;
 
 /** @throws Error naming the line that cannot be read, and why */
@@ -190,7 +190,7 @@ class LineReader {
   #timeOf(text: string): Micros {
     const offset = text.startsWith("-") ? negative(parseDuration(text.slice(1))) : parseDuration(text);
     const time = parseTime(text) ?? (offset === null ? null : origin + offset);
-    if (time === null) throw this.mistake(`"${text}" is no time: write 90s, 1h30m or 2026-03-29T01:00Z`);
+    if (time === null) throw this.mistake(`"${text}" is not a time: write 90s, 1h30m or 2026-03-29T01:00Z`);
     return time;
   }
 
@@ -213,6 +213,6 @@ function negative(duration: Micros | null): Micros | null {
 }
 
 /** The time as timelines write it. */
-export function shownTime(at: Micros, start: Micros): string {
+export function formatTimelineTime(at: Micros, start: Micros): string {
   return start === origin ? `${(at - origin) / 1e6}s` : formatTime(at);
 }

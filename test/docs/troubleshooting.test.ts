@@ -1,4 +1,4 @@
-/** docs/troubleshooting.md quotes what the program says: readers search for the very words. */
+/** docs/troubleshooting.md quotes the program's messages exactly, because readers search for them. */
 
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,10 +8,10 @@ import { fencesOf, root, textOf } from "./fences.ts";
 const page = "docs/troubleshooting.md";
 const text = textOf(page);
 
-/** Said by Redis, by Node or by curl. */
+/** Messages of Redis, Node or curl. */
 const others = [/ECONNREFUSED/, /ENOTFOUND/, /OOM command/, /READONLY/, /NOAUTH|WRONGPASS/, /^curl/];
 
-/** Sentences in code: what is neither a command nor a setting nor a part of a rule. */
+/** Sentences in code, which are not commands, settings or parts of rules. */
 const quotes = [...text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/`([A-Za-z][^`]*? [^`]*)`/g)]
   .map(([, quote = ""]) => quote)
   .filter(
@@ -19,7 +19,7 @@ const quotes = [...text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/`([A-Za-
   )
   .filter((quote) => !others.some((pattern) => pattern.test(quote)));
 
-/** Ours, from the blocks of output. */
+/** Tripline's own messages in the blocks of output. */
 const outputs = [
   "The event is not covered",
   "The server refused the request",
@@ -35,18 +35,18 @@ const source = globSync("src/**/*.ts", { cwd: root })
   .join("\n")
   .replaceAll(/\$\{[^}]*\}/g, "…");
 
-test("quotes are what the program says", () => {
+test("the quotes in docs/troubleshooting.md are messages of the program", () => {
   expect(quotes.length).toBeGreaterThan(8);
   const parts = quotes.flatMap((quote) => quote.split("…").map((part) => part.trim().replace(/:$/, "")));
-  const gone = parts.filter((part) => part.length > 3 && !source.includes(withoutAddress(part)));
-  expect(gone).toEqual([]);
+  const missing = parts.filter((part) => part.length > 3 && !source.includes(withoutAddress(part)));
+  expect(missing).toEqual([]);
 });
 
-test("outputs are what the program says", () => {
-  const shown = fencesOf(page)
+test("the output in docs/troubleshooting.md has messages of the program", () => {
+  const blocks = fencesOf(page)
     .flatMap((fence) => (fence.language === "text" ? [fence.text] : []))
     .join("");
-  expect(outputs.filter((part) => !shown.includes(part))).toEqual([]);
+  expect(outputs.filter((part) => !blocks.includes(part))).toEqual([]);
   expect(outputs.filter((part) => !source.includes(part))).toEqual([]);
 });
 

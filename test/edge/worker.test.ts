@@ -85,26 +85,26 @@ async function connectionCount(): Promise<number> {
   return clients.split("\n").filter((line) => line.includes("name=tripline-edge")).length;
 }
 
-test("a signed webhook that the Worker takes in makes the engine fire", async () => {
-  const body = JSON.stringify({ repository: { name: "pumps" } });
-  const signature = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
-  const headers = {
-    "X-Hub-Signature-256": signature,
-    "X-GitHub-Event": "push",
-    "X-GitHub-Delivery": randomUUID(),
-  };
+describe("the Worker", () => {
+  test("receives a signed webhook, which makes an automation fire", async () => {
+    const body = JSON.stringify({ repository: { name: "pumps" } });
+    const signature = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
+    const headers = {
+      "X-Hub-Signature-256": signature,
+      "X-GitHub-Event": "push",
+      "X-GitHub-Delivery": randomUUID(),
+    };
 
-  const response = await post("hooks/repository", body, headers);
+    const response = await post("hooks/repository", body, headers);
 
-  expect(response.status).toBe(200);
-  const { events } = (await response.json()) as { events: string[] };
-  const deliveries = await listener.until((all) => all.length > 0);
-  expect(deliveries.map((delivery) => delivery.body)).toEqual([{ pushed: "repository.pumps" }]);
-  expect(await storedIds()).toContain(events[0]);
-});
+    expect(response.status).toBe(200);
+    const { events } = (await response.json()) as { events: string[] };
+    const deliveries = await listener.until((all) => all.length > 0);
+    expect(deliveries.map((delivery) => delivery.body)).toEqual([{ pushed: "repository.pumps" }]);
+    expect(await storedIds()).toContain(events[0]);
+  });
 
-describe("who may send", () => {
-  test("is whoever signs, or has a key that may write events, and nobody else", async () => {
+  test("accepts only signed requests and keys that may write events", async () => {
     const writer = { Authorization: `Bearer ${await keyWith("events:write")}` };
     const reader = { Authorization: `Bearer ${await keyWith("events:read")}` };
     const wrong = { Authorization: `Bearer ${(await keyWith("events:write")).slice(0, -4)}AAAA` };
@@ -126,7 +126,7 @@ describe("who may send", () => {
     expect((await storedIds()).size).toBe(before + 2);
   });
 
-  test("is everybody where the settings say so, in so many words", async () => {
+  test("accepts every request if it is dangerously open", async () => {
     const open = await startWorker({ TRIPLINE_REDIS: redis.url, TRIPLINE_DANGEROUSLY_OPEN: "true" });
     try {
       const event = pumpEvent();
@@ -138,56 +138,56 @@ describe("who may send", () => {
       await open.stop();
     }
   });
-});
 
-test("a CloudEvent is taken in", async () => {
-  const event = { specversion: "1.0", id: randomUUID(), source: "/pumps", type: "pump.stopped" };
-  const headers = {
-    Authorization: `Bearer ${await keyWith("events:write")}`,
-    "Content-Type": "application/cloudevents+json",
-  };
-  expect((await post("cloudevents", event, headers)).status).toBe(204);
-  expect(await storedIds()).toContain(event.id);
-});
+  test("accepts a CloudEvent", async () => {
+    const event = { specversion: "1.0", id: randomUUID(), source: "/pumps", type: "pump.stopped" };
+    const headers = {
+      Authorization: `Bearer ${await keyWith("events:write")}`,
+      "Content-Type": "application/cloudevents+json",
+    };
+    expect((await post("cloudevents", event, headers)).status).toBe(204);
+    expect(await storedIds()).toContain(event.id);
+  });
 
-// A connection that one request opened cannot serve the next: then the second request here would hang.
-test("requests after one another and at the same time each have a connection, and leave none behind", async () => {
-  const headers = { Authorization: `Bearer ${await keyWith("events:write")}` };
-  const events = Array.from({ length: 40 }, pumpEvent);
-  const [one, two, three, ...rest] = events;
-  for (const event of [one, two, three]) expect((await post("events", [event], headers)).status).toBe(204);
-  const answers = await Promise.all(rest.map((event) => post("events", [event], headers)));
-  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]));
+  // A connection that one request opened cannot serve the next: the second request would hang.
+  test("gives each request its own connection to Redis, and leaves none open", async () => {
+    const headers = { Authorization: `Bearer ${await keyWith("events:write")}` };
+    const events = Array.from({ length: 40 }, pumpEvent);
+    const [sequential, concurrent] = [events.slice(0, 3), events.slice(3)];
+    for (const event of sequential) expect((await post("events", [event], headers)).status).toBe(204);
+    const answers = await Promise.all(concurrent.map((event) => post("events", [event], headers)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]));
 
-  const stored = await storedIds();
-  expect(events.filter(({ id }) => !stored.has(id))).toEqual([]);
-  await expect.poll(connectionCount).toBe(0);
-});
+    const stored = await storedIds();
+    expect(events.filter(({ id }) => !stored.has(id))).toEqual([]);
+    await expect.poll(connectionCount).toBe(0);
+  });
 
-test("without Redis it says so, and takes events in as soon as Redis is back", async () => {
-  const headers = { Authorization: `Bearer ${await keyWith("events:write")}` };
-  const event = pumpEvent();
-  await redis.kill9();
-  const refused = await post("events", [event], headers);
-  expect(refused.status).toBe(503);
-  expect(refused.headers.get("retry-after")).toBe("1");
-  expect((await fetch(`${worker.url}/api/ready`)).status).toBe(503);
-  expect((await fetch(`${worker.url}/api/health`)).status).toBe(200);
+  test("reports that Redis is unavailable, and accepts events as soon as it is back", async () => {
+    const headers = { Authorization: `Bearer ${await keyWith("events:write")}` };
+    const event = pumpEvent();
+    await redis.kill9();
+    const refused = await post("events", [event], headers);
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get("retry-after")).toBe("1");
+    expect((await fetch(`${worker.url}/api/ready`)).status).toBe(503);
+    expect((await fetch(`${worker.url}/api/health`)).status).toBe(200);
 
-  await redis.restart();
-  expect((await fetch(`${worker.url}/api/ready`)).status).toBe(200);
-  expect((await post("events", [event], headers)).status).toBe(204);
-  expect(await storedIds()).toContain(event.id);
-});
+    await redis.restart();
+    expect((await fetch(`${worker.url}/api/ready`)).status).toBe(200);
+    expect((await post("events", [event], headers)).status).toBe(204);
+    expect(await storedIds()).toContain(event.id);
+  });
 
-test("without an address of Redis it says how to set one", async () => {
-  const unset = await startWorker({});
-  try {
-    expect((await fetch(`${unset.url}/api/health`)).status).toBe(200);
-    const answer = await fetch(`${unset.url}/api/events`, { method: "POST", body: "[]" });
-    expect(answer.status).toBe(503);
-    expect(await answer.text()).toContain("wrangler secret put TRIPLINE_REDIS");
-  } finally {
-    await unset.stop();
-  }
+  test("says how to set the URL of Redis if it is missing", async () => {
+    const unset = await startWorker({});
+    try {
+      expect((await fetch(`${unset.url}/api/health`)).status).toBe(200);
+      const answer = await fetch(`${unset.url}/api/events`, { method: "POST", body: "[]" });
+      expect(answer.status).toBe(503);
+      expect(await answer.text()).toContain("wrangler secret put TRIPLINE_REDIS");
+    } finally {
+      await unset.stop();
+    }
+  });
 });

@@ -6,14 +6,14 @@ import { join, resolve } from "node:path";
 import type { EdgeSettings } from "../../src/edge/worker.ts";
 
 export interface RunningWorker {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
   stop(): Promise<void>;
 }
 
 /** @param settings as wrangler.toml and `wrangler secret put` would set them */
 export async function startWorker(settings: EdgeSettings): Promise<RunningWorker> {
-  // Read when wrangler is loaded. Nothing is fetched, nothing reported, nothing written into anybody's home.
+  // Wrangler reads these when it is loaded. They keep it from fetching, reporting, and writing into the home folder.
   process.env["CLOUDFLARE_CF_FETCH_ENABLED"] = "false";
   process.env["WRANGLER_SEND_METRICS"] = "false";
   process.env["WRANGLER_LOG_PATH"] ??= logFolder();
@@ -23,7 +23,7 @@ export async function startWorker(settings: EdgeSettings): Promise<RunningWorker
     bindings: Object.fromEntries(
       Object.entries(settings).map(([name, value]) => [name, { type: "plain_text", value }]),
     ),
-    // What `nodejs_compat` in wrangler.toml means to `wrangler dev`, which alone reads it from there.
+    // `wrangler dev` derives this from `nodejs_compat` in wrangler.toml, but this function does not.
     build: { nodejsCompatMode: "v2" },
     dev: {
       server: { hostname: "127.0.0.1", port: 0 },

@@ -1,4 +1,4 @@
-/** What happens without redis-server: nothing is installed unless someone agreed. */
+/** Without redis-server, nothing is installed unless someone agrees. */
 
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 const script = resolve(import.meta.dirname, "../../scripts/ensure-redis.ts");
 let folder = "";
 
-// A machine with an apt-get that writes down what it is asked to do, and "installs" redis-server.
+// A machine with an apt-get that logs its arguments and "installs" redis-server.
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "tripline-ensure-"));
   const lines = [
@@ -27,7 +27,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Runs it as an ordinary user, also where the tests run as root. */
+/** Runs the script as an ordinary user, even if the tests run as root. */
 function ensure(env: Record<string, string>) {
   const user = process.getuid?.() === 0 ? { uid: 65_534 } : {};
   const options = { encoding: "utf8", input: "", env: { PATH: folder, ...env }, ...user } as const;
@@ -36,14 +36,14 @@ function ensure(env: Record<string, string>) {
 
 const install = "apt-get install -y --no-install-recommends redis-server";
 
-test("without a terminal it installs nothing, and prints the command", () => {
+test("without a terminal, ensure-redis installs nothing and prints the command", () => {
   const { status, stderr } = ensure({});
   expect(status).toBe(1);
   expect(stderr).toContain(install);
   expect(() => readFileSync(join(folder, "log"))).toThrow("ENOENT");
 });
 
-test("in CI it says what it installs and goes on", () => {
+test("in CI, ensure-redis prints what it installs and continues", () => {
   const { status, stdout } = ensure({ CI: "true" });
   expect(stdout).toContain(install);
   expect(status).toBe(0);

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { missingPlatforms, readLockFile } from "../../scripts/complete-lock.ts";
 
-// `npm ci`, the first word of the README, refuses a lock file that lacks them.
+// `npm ci`, the first command of the README, fails if the lock file lacks them.
 test("the lock file names the packages for every platform; if not, run: npm run lock", () => {
   expect(Object.keys(missingPlatforms(readLockFile()))).toEqual([]);
 });
 
-test("a package for another platform is locked for that platform alone", () => {
+test("a package for another platform is locked only for that platform", () => {
   const packages = {
     "node_modules/tool": {
       version: "2.0.0",

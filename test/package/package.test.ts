@@ -1,8 +1,8 @@
 /**
- * The package as npm publishes it, installed into someone's project: it works there, and leaves alone what it finds.
+ * The package as npm publishes it, installed into another project: it works there, and changes nothing else.
  *
- * `npm test` does this on the Node that runs the tests. `npm run package:check` does it on every Node that is
- * supported, which takes downloads and minutes.
+ * `npm test` does this on the Node that runs the tests. `npm run package:check` does it on every supported Node, which
+ * needs downloads and takes minutes.
  */
 
 import { execFile } from "node:child_process";
@@ -24,7 +24,7 @@ import { logLines, root, Sandbox } from "../cli/support.ts";
 import { nodeBinary } from "../support/node-binary.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
-/** With all its dependencies the package must not grow beyond this unnoticed. It was 53 MB when this was written. */
+/** The package with its dependencies must not grow beyond this unnoticed. It had 53 MB when this was written. */
 const installedMegabytesMax = 60;
 
 const run = promisify(execFile);
@@ -42,7 +42,7 @@ let redis: TestRedis;
 
 beforeAll(async () => {
   redis = await startRedis();
-  // Compiled here and not by npm's `prepack`, so that a failure shows what the compiler says.
+  // Compiled here and not by npm's `prepack`, so that a failure shows the compiler's messages.
   await run("npm", ["run", "build"], { cwd: root });
   await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], { cwd: root });
   tarball = join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "");
@@ -54,7 +54,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test("the package holds compiled files and no sources, tests or tools", async () => {
+test("the package contains compiled files and no sources, tests or tools", async () => {
   const { stdout } = await run("tar", ["-tzf", tarball]);
   const files = stdout.trim().split("\n");
   const unexpected = files.filter(
@@ -67,7 +67,7 @@ test("the package holds compiled files and no sources, tests or tools", async ()
   expect(files).toContain("package/dist/cli/bin.js");
 });
 
-describe.each(versions.length > 0 ? versions : ["this"])("installed on %s Node", (version) => {
+describe.each(versions.length > 0 ? versions : ["this"])("the package installed on %s Node", (version) => {
   const project = join(folder, `project-${version}`);
   const command = join(project, "node_modules", ".bin", "tripline");
   /** An environment in which `node` is the version under test. */
@@ -89,7 +89,7 @@ describe.each(versions.length > 0 ? versions : ["this"])("installed on %s Node",
     });
   }, 300_000);
 
-  test("is small, and leaves the project's own node alone", async () => {
+  test("is small, and does not replace the project's Node", async () => {
     const { stdout: own } = await run(node, ["--version"]);
     const { stdout } = await run("npm", ["run", "--silent", "which-node"], { cwd: project, env });
     expect(stdout).toBe(own);
@@ -97,14 +97,14 @@ describe.each(versions.length > 0 ? versions : ["this"])("installed on %s Node",
     expect(megabytesOf(join(project, "node_modules"))).toBeLessThan(installedMegabytesMax);
   });
 
-  test("says its version, and checks rules", async () => {
+  test("prints its version, and checks rules", async () => {
     const { stdout } = await run(command, ["--version"], { env });
     expect(stdout).toBe(`${manifest.version}\n`);
     const checked = await run(command, ["check", join(root, "rules")], { env, cwd: project });
     expect(checked.stdout).toContain("automations");
   });
 
-  // Compiled files lie elsewhere than the sources: scripts, workers and versions that they read must have come along.
+  // Compiled files are in other folders than the sources, so the files that they read must be in the package too.
   test("serves, keeps history in SQLite, and its client emits and finds events", async () => {
     await redis.restart();
     const history = `sqlite:${join(project, "history.sqlite")}`;
@@ -130,7 +130,7 @@ describe.each(versions.length > 0 ? versions : ["this"])("installed on %s Node",
     const { stdout } = await run(node, [program, `${url}/api`], { cwd: project });
     expect(stdout).toBe("found\n");
     expect((await server.end()).code).toBe(0);
-    // An experimental warning of Node in the middle of the log would stop what reads the log as JSON.
+    // An experimental warning of Node in the middle of the log would break programs that read the log as JSON.
     expect(server.stderr.split("\n").filter((line) => line !== "" && !line.startsWith("{"))).toEqual([]);
     const recorded = await run(node, [
       "-e",
@@ -141,13 +141,13 @@ describe.each(versions.length > 0 ? versions : ["this"])("installed on %s Node",
     expect(recorded.stdout).toContain("pump.stopped");
   });
 
-  // As strict as a project can be, and without the types of Node or of any other package: a browser project has none.
+  // The strictest options, and no types of Node or of other packages, as in a browser project.
   test.each([
     { moduleKind: "node16", moduleResolution: "node16" },
     { moduleKind: "nodenext", moduleResolution: "nodenext" },
     { moduleKind: "preserve", moduleResolution: "bundler" },
   ])(
-    "brings the client's types to $moduleResolution resolution, and needs no others",
+    "has types for the client that work with $moduleResolution resolution and need no others",
     async ({ moduleKind, moduleResolution }) => {
       const program = join(project, "typed.mts");
       writeFileSync(
@@ -190,7 +190,7 @@ describe.each(versions.length > 0 ? versions : ["this"])("installed on %s Node",
     },
   );
 
-  test.each(["20.19.0", "22.15.1", "23.11.0"])("refuses Node %s in one sentence", async (unsupported) => {
+  test.each(["20.19.0", "22.15.1", "23.11.0"])("refuses Node %s with one sentence", async (unsupported) => {
     const pretend = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${unsupported}" } })`;
     const failed = await run(node, ["--import", `data:text/javascript,${pretend}`, command]).catch(
       (error: { code: number; stderr: string }) => error,

@@ -1,4 +1,4 @@
-/** `npm run release`, in a repository of its own whose checks take no time. */
+/** `npm run release`, in a temporary repository whose checks take no time. */
 
 import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test("bumps, dates the changelog, commits, tags, and only prints how to publish", () => {
+test("release sets the version, dates the changelog, commits, tags, and only prints how to publish", () => {
   const { status, stdout } = release("0.2.0");
   expect(status).toBe(0);
   expect(git("log", "--format=%s")).toBe("Release 0.2.0\nBegin\n");
@@ -67,7 +67,7 @@ test.each([
       git("commit", "--quiet", "--all", "--message", "Break a test");
     },
   },
-])("refuses $reason and changes nothing", ({ refusal, prepare }) => {
+])("release refuses $reason and changes nothing", ({ refusal, prepare }) => {
   prepare();
   const before = [git("rev-parse", "HEAD"), git("status", "--porcelain"), git("tag", "--list")];
   const { status, stderr } = release("0.2.0");
@@ -76,7 +76,7 @@ test.each([
   expect([git("rev-parse", "HEAD"), git("status", "--porcelain"), git("tag", "--list")]).toEqual(before);
 });
 
-test("refuses what is not a version", () => {
+test("release refuses an invalid version", () => {
   expect(release("soon").stderr).toContain("npm run release -- 1.2.3. The current version is 0.1.0");
 });
 

@@ -1,4 +1,4 @@
-/** docs/deploy.md: its commands for backup and restore, run as they stand there. */
+/** Runs the commands for backup and restore of docs/deploy.md. */
 
 import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -43,7 +43,7 @@ async function startRedis(directory: string): Promise<{ url: string; stop(): Pro
   });
   const url = `redis://127.0.0.1:${port}`;
   const client = new Redis(url, { retryStrategy: () => 50, maxRetriesPerRequest: null });
-  client.on("error", () => {}); // it is not there yet
+  client.on("error", () => {}); // it is not ready yet
   await client.ping();
   client.disconnect();
   return {
@@ -72,7 +72,7 @@ const kinds = databaseKinds.map((kind) => {
 describe("backup and restore", () => {
   for (const kind of kinds) {
     test.skipIf(kind.missing !== null)(
-      `bring events, keys, rules and open windows back, with ${kind.name}${kind.missing === null ? "" : ` (skipped: ${kind.missing})`}`,
+      `bring back events and open windows, with ${kind.name}${kind.missing === null ? "" : ` (skipped: ${kind.missing})`}`,
       async () => {
         const database = await kind.start();
         const options = database.options("default") as { path?: string; url?: string };
