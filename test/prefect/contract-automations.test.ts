@@ -154,7 +154,7 @@ describe("POST /automations/", () => {
   });
 
   test.each([undefined, 0, 10])(
-    "gives a Proactive trigger within %s a within of 10 seconds",
+    "sets within to 10 seconds if a Proactive trigger has a within of %s",
     async (within) => {
       const made = await create({ trigger: { ...trigger, posture: "Proactive", within } });
       expect(made.trigger["within"]).toBe(10);

@@ -215,7 +215,7 @@ describe("an invalid batch", () => {
   });
 });
 
-describe("a body that the API does not accept:", () => {
+describe("unsupported bodies", () => {
   test.each([
     ["another media type", { "Content-Type": "text/plain" }, "send application/json"],
     ["a form", { "Content-Type": "application/x-www-form-urlencoded" }, "send application/json"],

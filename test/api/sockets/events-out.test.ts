@@ -335,7 +335,7 @@ describe("an event that is not recorded", () => {
 });
 
 describe("a slow subscriber", () => {
-  test("misses nothing, and delays no other", async () => {
+  test("misses nothing, and delays no other subscriber", async () => {
     const event = { prefix: ["slow"] };
     const slow = await subscribe({ ...anyTime, event }, { backfill: false });
     const quick = await subscribe({ ...anyTime, event }, { backfill: false });
