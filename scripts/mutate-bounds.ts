@@ -3,7 +3,7 @@
  *
  * Stryker changes no numbers, and a bound that no longer bounds is invisible until a machine runs out of memory. A bound is
  * a constant at the top of a file whose name ends in `Max`. The tests that run are those of the folder that mirrors the
- * file's, or of the nearest folder above it that has tests.
+ * file's; then those of the whole part.
  *
  * A bound that survives may be a matter of taste (how many lines a table shows) or only make something slow; then a test is
  * not worth its time. The files are changed in place, one at a time, and restored.
@@ -12,7 +12,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /** A test that goes up to its bound may run forever; then it has noticed. */
@@ -58,22 +58,26 @@ function survives(root: string, { path, line, name, mutated }: Bound): boolean {
   process.once("SIGINT", stop);
   writeFileSync(join(root, path), mutated);
   try {
-    const vitest = join(root, "node_modules", ".bin", "vitest");
-    const options = { cwd: root, timeout: testMsMax, killSignal: "SIGKILL" } as const;
-    const { status } = spawnSync(vitest, ["run", testsOf(root, path), "--bail=1"], options);
-    console.log(`${status === 0 ? "NOT NOTICED" : "noticed    "}  ${path}:${line} ${name}`);
-    return status === 0;
+    const isNoticed = testFoldersOf(root, path).some((folder) => !passes(root, folder));
+    console.log(`${isNoticed ? "noticed    " : "NOT NOTICED"}  ${path}:${line} ${name}`);
+    return !isNoticed;
   } finally {
     restore();
     process.off("SIGINT", stop);
   }
 }
 
-/** `test/api/sockets` for `src/api/sockets/peer.ts`. */
-function testsOf(root: string, path: string): string {
-  for (let folder = dirname(path).replace(/^src/, "test"); folder !== "test"; folder = dirname(folder)) {
-    if (existsSync(join(root, folder)) && globSync(`${folder}/**/*.test.ts`, { cwd: root }).length > 0)
-      return folder;
-  }
-  return "test";
+function passes(root: string, folder: string): boolean {
+  const vitest = join(root, "node_modules", ".bin", "vitest");
+  const options = { cwd: root, timeout: testMsMax, killSignal: "SIGKILL" } as const;
+  return spawnSync(vitest, ["run", folder, "--bail=1"], options).status === 0;
+}
+
+/** For `src/api/sockets/peer.ts`: `test/api/sockets`, then `test/api`. Those without tests are left out. */
+function testFoldersOf(root: string, path: string): string[] {
+  const folder = dirname(path).replace(/^src/, "test");
+  const [, part = ""] = folder.split("/");
+  return [...new Set([folder, join("test", part)])].filter(
+    (each) => globSync(`${each}/**/*.test.ts`, { cwd: root }).length > 0,
+  );
 }
