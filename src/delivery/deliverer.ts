@@ -35,7 +35,7 @@ import { runAction } from "./run-action.ts";
 import type { ActionLogger, ActionMetrics, WorkerSettings } from "./worker-settings.ts";
 
 /** Tripline gives up on a delivery after more worker crashes than this, because the delivery probably causes them. */
-export const crashCountMax = 10;
+const crashCountMax = 10;
 
 export interface DelivererOptions {
   readonly log: Log;

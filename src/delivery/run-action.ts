@@ -21,7 +21,7 @@ const runners: { readonly [T in ActionDefinition["type"]]: RunAction<T> } = {
 };
 
 /** In characters. Reasons are meant for people. */
-export const reasonLengthMax = 2_000;
+const reasonLengthMax = 2_000;
 
 /** Makes one attempt. @throws RedisUnreachable; any error once the worker is being stopped */
 export async function runAction(invocation: Invocation, tools: AttemptTools): Promise<AttemptOutcome> {

@@ -8,7 +8,7 @@ import type { PreparedRequest, Target } from "./request.ts";
 import type { WebhookRequest, WebhookResponse } from "./webhook-client.ts";
 
 /** How much of an unsuccessful response a reason quotes, in characters. */
-export const quotedLengthMax = 500;
+const quotedLengthMax = 500;
 
 /** An endpoint may put off the next attempt by this much, and no more. */
 const retryAfterMsMax = 3_600_000;

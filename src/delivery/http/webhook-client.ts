@@ -34,9 +34,9 @@ export interface WebhookClientOptions {
 }
 
 /** How much of a response body is kept. */
-export const excerptBytesMax = 4_096;
+const excerptBytesMax = 4_096;
 /** The rest of a body is read and dropped up to this size, so that the connection can be reused. */
-export const responseBytesMax = 131_072;
+const responseBytesMax = 131_072;
 
 export class WebhookClient {
   readonly endpoints: Endpoints;
