@@ -1,8 +1,10 @@
 /**
- * How many deliveries a second does one action worker make, and what does a webhook cost beside an action that does nothing?
+ * How many deliveries per second does one worker make, and how much more does a webhook cost than an action that does
+ * nothing?
  *
- * A private Redis (append-only file, fsync always), the real queue and worker, and an endpoint on this machine that answers
- * at once. The kinds alternate within one process, so that their ratio means something on a noisy machine.
+ * It uses a private Redis (append-only file, fsync always), the real queue and worker, and an endpoint on this machine
+ * that answers at once. Both kinds of action alternate in one process, so that their ratio is meaningful even on a noisy
+ * machine.
  *
  * Run: npx node bench/deliveries.ts [deliveries per run, default 1000] [runs of each, default 3]
  */
@@ -112,7 +114,9 @@ endpoint.closeAllConnections();
 await redis.stop();
 const median = (values: number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-const shown = (value: number): string => Math.round(value).toLocaleString("en");
-console.log(`do-nothing:    ${shown(median(idle))} a second (${idle.map(shown).join(", ")})`);
-console.log(`call-webhook:  ${shown(median(webhook))} a second (${webhook.map(shown).join(", ")})`);
+const formatRate = (value: number): string => Math.round(value).toLocaleString("en");
+console.log(`do-nothing:    ${formatRate(median(idle))} per second (${idle.map(formatRate).join(", ")})`);
+console.log(
+  `call-webhook:  ${formatRate(median(webhook))} per second (${webhook.map(formatRate).join(", ")})`,
+);
 console.log(`ratio:         ${(median(idle) / median(webhook)).toFixed(2)} times slower with a webhook`);

@@ -3,10 +3,9 @@
  *
  *     node bench/history.ts [--events 1000000] [--url postgres://… | --path FILE] [--keep]
  *
- * Records that many events (unless the database holds them already), then asks for the feed's first page under several
- * filters, and for counts. Each answer's time is printed as it is, and as a ratio to that of the unfiltered page in the
- * same run: the ratio compares from machine to machine. What the history promises is the line "name prefix and
- * resource": within 100 ms.
+ * Records that many events (unless the database already has them), then queries the feed's first page with several
+ * filters, and counts. It prints the time of each query, and its ratio to the unfiltered page in the same run, which can
+ * be compared between machines. The history promises at most 100 ms for "name prefix and resource".
  */
 
 import { mkdtempSync, rmSync, statSync } from "node:fs";
@@ -30,7 +29,7 @@ const { values } = parseArgs({
 const eventCount = Number(values.events);
 const batchSize = 2_000;
 const repetitions = 15;
-const runCount = Math.ceil(eventCount / 10); // ten events a run, each run a resource of its own
+const runCount = Math.ceil(eventCount / 10); // ten events per run; each run is a separate resource
 const start: Micros = Date.now() * millisecond - 30 * 24 * hour;
 const gap: Micros = Math.floor((30 * 24 * hour) / eventCount);
 const now: Micros = start + eventCount * gap;
@@ -47,7 +46,7 @@ try {
   if (!values.keep) rmSync(directory, { recursive: true, force: true });
 }
 
-/** A mix as it is common: nine in ten events are about runs, each of a flow and in a pool; the rest are heartbeats. */
+/** A typical mix: nine in ten events are about runs, each of a flow and in a pool; the rest are heartbeats. */
 function eventAt(index: number): WireEvent {
   const heartbeat = index % 10 === 9;
   const run = Math.floor(index / 10);
@@ -83,10 +82,10 @@ async function fill(history: History): Promise<void> {
   const done = Number(after.split("-")[1]);
   for (let index = done; index < eventCount; index += batchSize) {
     const entries: EventEntry[] = [];
-    for (let at = index; at < Math.min(index + batchSize, eventCount); at += 1) {
-      const received = start + at * gap + second;
-      const position = `1-${at + 1}`;
-      entries.push({ kind: "event", position, received, event: eventOf(eventAt(at), received) });
+    for (let next = index; next < Math.min(index + batchSize, eventCount); next += 1) {
+      const received = start + next * gap + second;
+      const position = `1-${next + 1}`;
+      entries.push({ kind: "event", position, received, event: eventOf(eventAt(next), received) });
     }
     const position = entries.at(-1)?.position ?? after;
     await history.record({ after, position, entries });
@@ -101,7 +100,7 @@ async function fill(history: History): Promise<void> {
   if (values.url === undefined) {
     const bytes = statSync(path).size;
     console.log(
-      `file: ${(bytes / 2 ** 20).toFixed(0)} MiB, ${Math.round(bytes / eventCount)} bytes an event`,
+      `file: ${(bytes / 2 ** 20).toFixed(0)} MiB, ${Math.round(bytes / eventCount)} bytes per event`,
     );
   }
 }
@@ -137,22 +136,22 @@ async function measure(history: History): Promise<void> {
     },
     text: { text: { query: "temperature" } },
   };
-  let unit = 0;
+  let baselineMs = 0;
   for (const [name, written] of Object.entries(filters)) {
     const filter = resolveFilter(EventFilterSchema.parse(written), now);
     let total = 0;
     const times = await timesOf(async () => {
       total = (await history.queryEvents(filter, { limit: 50 })).total;
     });
-    unit ||= times.median;
-    report(name, times, unit, `of ${total}`);
+    baselineMs ||= times.median;
+    report(name, times, baselineMs, `of ${total}`);
   }
   const everything = resolveFilter(null, now);
   for (const countable of ["event", "resource", "day"] as const) {
     const times = await timesOf(() =>
       history.countBy(countable, everything, { unit: "day", interval: 1, now }),
     );
-    report(`count by ${countable}`, times, unit, "");
+    report(`count by ${countable}`, times, baselineMs, "");
   }
 }
 
@@ -162,10 +161,10 @@ interface Times {
 }
 
 async function timesOf(ask: () => Promise<unknown>): Promise<Times> {
-  await ask(); // what it reads may be on disk; the feed's user asks more than once
+  await ask(); // the first query may read from disk, but users of the feed query repeatedly
   const times: number[] = [];
-  const patience = performance.now() + 10_000;
-  while (times.length < repetitions && (times.length < 3 || performance.now() < patience)) {
+  const deadline = performance.now() + 10_000;
+  while (times.length < repetitions && (times.length < 3 || performance.now() < deadline)) {
     const began = performance.now();
     await ask();
     times.push(performance.now() - began);
@@ -177,11 +176,11 @@ async function timesOf(ask: () => Promise<unknown>): Promise<Times> {
   };
 }
 
-function report(name: string, { median, p95 }: Times, unit: number, found: string): void {
+function report(name: string, { median, p95 }: Times, baselineMs: number, found: string): void {
   const columns = [
     `p50 ${median.toFixed(1)} ms`,
     `p95 ${p95.toFixed(1)} ms`,
-    `${(median / unit).toFixed(2)} × unfiltered`,
+    `${(median / baselineMs).toFixed(2)} × unfiltered`,
   ];
   console.log(`${name.padEnd(38)} ${columns.map((column) => column.padEnd(18)).join(" ")} ${found}`);
 }

@@ -1,9 +1,9 @@
 /**
- * How many events a second go through the whole pipeline, and does that fall with the number of rules?
+ * How many events per second pass through the whole pipeline, and does that drop with more rules?
  *
- * A private Redis (append-only file, fsync always, as `npm start` has it), the real engine with its dispatcher and queue.
- * Each run appends events in batches and waits until the engine has committed all of them. One in a thousand fires.
- * The runs alternate within one process, so that their ratio means something on a noisy machine.
+ * It uses a private Redis (append-only file, fsync always, like `npm start`), and the real engine with its dispatcher and
+ * queue. Each run appends events in batches and waits until the engine has committed all of them. One in a thousand
+ * fires. The runs alternate in one process, so that their ratio is meaningful even on a noisy machine.
  *
  * Run: npx node bench/pipeline.ts [events per run, default 50000] [runs of each, default 3]
  */
@@ -101,9 +101,13 @@ for (let run = 0; run < runCount; run++) {
 await redis.stop();
 const median = (values: number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-const shown = (value: number): string => Math.round(value).toLocaleString("en");
-console.log(`10 rules:      ${shown(median(few))} events a second (${few.map(shown).join(", ")})`);
-console.log(`10,000 rules:  ${shown(median(many))} events a second (${many.map(shown).join(", ")})`);
+const formatRate = (value: number): string => Math.round(value).toLocaleString("en");
+console.log(
+  `10 rules:      ${formatRate(median(few))} events per second (${few.map(formatRate).join(", ")})`,
+);
+console.log(
+  `10,000 rules:  ${formatRate(median(many))} events per second (${many.map(formatRate).join(", ")})`,
+);
 console.log(
   `ratio:         ${(median(few) / median(many)).toFixed(2)} times slower with 1,000 times the rules`,
 );

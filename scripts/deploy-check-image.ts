@@ -1,6 +1,6 @@
 /**
  * Builds the image and runs it as its configuration says: as its user, with a read-only root, a volume for /data, and
- * secrets as files. There is no container engine in this; buildah builds, and `unshare` and `chroot` run.
+ * secrets as files. It needs no container engine: buildah builds the image, and `unshare` and `chroot` run it.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -27,7 +27,7 @@ interface ImageConfig {
   readonly Healthcheck?: { readonly Test: readonly string[] };
 }
 
-/** Works without a daemon, and in a container that may not make namespaces of its own. */
+/** This works without a daemon, and in a container that may not create namespaces. */
 process.env["BUILDAH_ISOLATION"] ??= "chroot";
 
 export async function checkImage({ root, cache, scratch, run }: CheckImageOptions): Promise<void> {
@@ -66,7 +66,7 @@ export async function checkImage({ root, cache, scratch, run }: CheckImageOption
   }
 }
 
-/** Debian, with the Node of this checkout and npm: stands in for the official image, which cannot be pulled everywhere. */
+/** Debian with npm and the Node of this checkout, in place of the official image, which cannot be pulled everywhere. */
 function localBase({ root, cache, scratch, run }: CheckImageOptions): string {
   const name = "localhost/tripline-node:deploy-check";
   const folder = join(cache, "base");
@@ -82,7 +82,7 @@ function localBase({ root, cache, scratch, run }: CheckImageOptions): string {
     run("ln", ["-s", "../lib/node_modules/npm/bin/npm-cli.js", join(folder, "usr/local/bin/npm")]);
   }
   copyFileSync(join(root, "node_modules", "node", "bin", "node"), join(folder, "usr/local/bin/node"));
-  // This machine's npm may reach its registry through a proxy with a certificate of its own.
+  // This machine's npm may reach its registry through a proxy with its own certificate.
   copyFileSync("/etc/ssl/certs/ca-certificates.crt", join(folder, "etc/ssl/certs/ca-certificates.crt"));
   const tar = join(scratch, "base.tar");
   run("tar", ["-cf", tar, "-C", folder, "."]);
@@ -134,13 +134,13 @@ async function runImage(
     });
   };
   const server = inImage([...config.Entrypoint, ...config.Cmd]);
-  let said = "";
+  let output = "";
   server.stdout?.on("data", (chunk: Buffer) => {
-    said += chunk.toString();
+    output += chunk.toString();
   });
   const ended = once(server, "exit");
   try {
-    await untilRunning(() => said, ended);
+    await untilRunning(() => output, ended);
     const url = `http://127.0.0.1:${port}/api`;
     const statusOf = async (path: string, key: string | null) =>
       (await fetch(`${url}${path}`, { headers: key === null ? {} : { Authorization: `Bearer ${key}` } }))
@@ -150,7 +150,7 @@ async function runImage(
       await statusOf("/events/filter", null),
       await statusOf("/automations", token),
     ];
-    // Not found by GET, or not allowed without a key.
+    // The second is not found by GET, or not allowed without a key.
     if (statuses[0] !== 200 || statuses[1] === 200 || statuses[2] !== 200) {
       throw new Error(`The server in the image answers ${statuses.join(", ")}`);
     }
@@ -175,12 +175,13 @@ async function runImage(
   }
 }
 
-async function untilRunning(said: () => string, ended: Promise<unknown>): Promise<void> {
-  let isOver = false;
+async function untilRunning(output: () => string, ended: Promise<unknown>): Promise<void> {
+  let hasEnded = false;
   void ended.then(() => {
-    isOver = true;
+    hasEnded = true;
   });
-  for (const deadline = Date.now() + 60_000; !said().includes("Tripline is running"); await sleep(100)) {
-    if (isOver || Date.now() > deadline) throw new Error(`The server in the image did not start: ${said()}`);
+  for (const deadline = Date.now() + 60_000; !output().includes("Tripline is running"); await sleep(100)) {
+    if (hasEnded || Date.now() > deadline)
+      throw new Error(`The server in the image did not start: ${output()}`);
   }
 }

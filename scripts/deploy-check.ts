@@ -28,7 +28,7 @@ const cache = join(root, ".tripline", "deploy-check"); // not below node_modules
 const scratch = mkdtempSync(join(tmpdir(), "tripline-deploy-"));
 process.env["PATH"] = `${join(cache, "bin")}:${join(cache, "venv", "bin")}:${process.env["PATH"]}`;
 
-/** A step cannot run here. */
+/** Thrown by a step that cannot run on this machine. */
 class Skipped extends Error {}
 
 const results: { readonly name: string; readonly outcome: string }[] = [];
@@ -171,8 +171,8 @@ await step("Helm chart: lint, template, and the schemas of Kubernetes", () => {
 
 await step("Helm chart: refuses values that cannot work", () => {
   needGo("helm", "helm.sh/helm/v3/cmd/helm@v3.20.2");
-  const one = join(chart, "ci", "one-values.yaml");
-  for (const [says, ...words] of [
+  const validValues = join(chart, "ci", "one-values.yaml");
+  for (const [message, ...words] of [
     ["set secrets.redisUrl", "--set", "secrets.redisUrl="],
     ["without keys the server listens on loopback only", "--set", "secrets.apiKeys="],
     ["not allowed", "--set", "secrets.redisUr=x"],
@@ -186,10 +186,10 @@ await step("Helm chart: refuses values that cannot work", () => {
     ],
     ["set secrets.historyUrl", "--set", "history.kind=postgres"],
   ] as const) {
-    const all = ["template", "tripline", chart, "--kube-version", "1.31", "--values", one, ...words];
+    const all = ["template", "tripline", chart, "--kube-version", "1.31", "--values", validValues, ...words];
     const { status, stderr } = spawnSync("helm", all, { cwd: root, encoding: "utf8" });
-    if (status === 0 || !stderr.includes(says))
-      throw new Error(`${words.join(" ")} should say "${says}"; it output: ${stderr}`);
+    if (status === 0 || !stderr.includes(message))
+      throw new Error(`${words.join(" ")} should say "${message}"; its output: ${stderr}`);
   }
 });
 

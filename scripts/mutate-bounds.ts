@@ -1,11 +1,11 @@
 /**
- * Mutation testing of bounds: raises each limit of a part a thousandfold, in turn, and sees whether a test fails.
+ * Mutation testing of bounds: raises each limit of a part a thousandfold, in turn, and checks whether a test fails.
  *
  * Stryker changes no numbers, and a bound that no longer bounds is invisible until a machine runs out of memory. A bound is
  * a constant at the top of a file whose name ends in `Max`. The tests that run are those of the folder that mirrors the
  * file's; then those of the whole part.
  *
- * A bound that survives may be a matter of taste (how many lines a table shows) or only make something slow; then a test is
+ * A bound that survives may be a matter of taste (how many lines a table shows) or only make something slow. Then a test is
  * not worth its time. The files are changed in place, one at a time, and restored.
  *
  * Run: npm run mutate -- PART [FILE ...] --bounds
@@ -15,7 +15,7 @@ import { spawnSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** A test that goes up to its bound may run forever; then it has noticed. */
+/** A test that goes up to its bound may run forever, which counts as noticing. */
 const testMsMax = 300_000;
 
 interface Bound {

@@ -10,7 +10,7 @@
  * memory (see test/core/state-bound.property.test.ts), in guards against the impossible, and in what only saves time.
  * With fewer cases per kind, more mutants survive.
  *
- * Run: npx node scripts/mutate-core.ts [cases per kind, default 400] [only files whose path contains this text]
+ * Run: npx node scripts/mutate-core.ts [cases per kind, default 400] [only files whose path contains one of these texts ...]
  */
 
 import { readFileSync } from "node:fs";
@@ -36,8 +36,9 @@ import {
 import { formatFirings } from "../test/support/core-runner.ts";
 import { naiveFirings } from "../test/support/naive/naive.ts";
 
-const caseCount = Number(process.argv[2] ?? 400);
-const pathFilter = process.argv[3] ?? "";
+const words = process.argv.slice(2);
+const caseCount = Number(words.find((word) => /^\d+$/.test(word)) ?? 400);
+const pathFilters = words.filter((word) => !/^\d+$/.test(word));
 const timeoutMs = 10_000;
 const day = 24 * hour;
 
@@ -293,7 +294,8 @@ if (baseline !== null)
 const mutants: Mutant[] = [];
 for (const node of nodesIn(parse(source, { ecmaVersion: "latest" }))) {
   const part = parts.find(({ start, end }) => start <= node.start && node.end <= end);
-  if (part === undefined || !files.includes(part.file) || !part.file.includes(pathFilter)) continue;
+  if (part === undefined || !files.includes(part.file)) continue;
+  if (pathFilters.length > 0 && !pathFilters.some((filter) => part.file.includes(filter))) continue;
   for (const mutant of mutantsOf(node, source)) mutants.push({ ...mutant, file: part.file });
 }
 

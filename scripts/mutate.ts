@@ -1,13 +1,12 @@
 /**
- * Mutation testing: breaks the code in one place after another and sees whether a test fails.
+ * Mutation testing: breaks the code in one place after another, and checks whether a test fails.
  *
- * `core` has a method of its own (mutate-core.ts): each mutant of the core must change a firing that a naive evaluator
- * has computed. Every other part is done by StrykerJS, which runs for each mutant the tests that reach it. Stryker brings
- * some 150 packages that nothing else here needs, so it is not among the development dependencies: the first run
- * installs it below node_modules.
+ * `core` has its own method (mutate-core.ts): each mutant of the core must change a firing that a naive evaluator has
+ * computed. For every other part, StrykerJS runs the tests that reach each mutant. Stryker brings some 150 packages that
+ * nothing else here needs, so it is not a development dependency: the first run installs it below node_modules.
  *
- * A mutant that survives is printed with its place. It shows a missing test, or it changes nothing that matters: what
- * only saves time, and what only a message says. Texts are not mutated.
+ * Surviving mutants are printed with their place. A survivor shows a missing test, or a change that does not matter, such
+ * as in what only saves time or in a message. Strings are not mutated.
  *
  * A whole part can take hours. `--share 0.1` mutates a random tenth of its lines instead; the seed comes from the commit,
  * and TRIPLINE_TEST_SEED=123 draws other lines.
@@ -31,7 +30,7 @@ const toolFolder = join(root, "node_modules", ".cache", "mutate");
 const stryker = join(toolFolder, "node_modules", "@stryker-mutator", "core", "bin", "stryker.js");
 const packages = ["@stryker-mutator/core@10.1.1", "@stryker-mutator/vitest-runner@10.1.1"];
 
-/** Tests that reach a part from other folders than its own. */
+/** Tests in other folders that reach a part. */
 const furtherTests: Readonly<Record<string, readonly string[]>> = {
   engine: ["test/contract", "test/simulation"],
   delivery: ["test/contract"],
@@ -65,7 +64,7 @@ function main(): void {
   run(process.execPath, stryker, "run", config);
 }
 
-/** The files of a part to mutate: all, or those whose path ends in one of the words. */
+/** The files of a part to mutate: all of them, or those whose path ends with one of the words. */
 function sourcesOf(part: string, words: readonly string[]): string[] {
   const all = globSync(`src/${part}/**/*.ts`, { cwd: root }).sort();
   const unknown = words.filter((word) => !all.some((path) => path.endsWith(word)));
@@ -73,10 +72,10 @@ function sourcesOf(part: string, words: readonly string[]): string[] {
   return words.length === 0 ? all : all.filter((path) => words.some((word) => path.endsWith(word)));
 }
 
-/** Lines in a row that are drawn together: a mutant counts only if all of it is among them. */
+/** Lines in a row that are drawn together. A mutant counts only if all its lines are drawn. */
 const drawnLineCount = 10;
 
-/** Ranges of lines, as Stryker takes them, that hold about this share of the files. */
+/** Ranges of lines, in Stryker's notation, with about this share of the files. */
 function drawLines(paths: readonly string[], share: number): string[] {
   if (!(share > 0 && share <= 1)) fail("--share must be above 0 and at most 1.");
   return paths.flatMap((path) => {
@@ -91,7 +90,7 @@ function drawLines(paths: readonly string[], share: number): string[] {
   });
 }
 
-/** Always the same number for one place and seed. */
+/** Always gives the same number for a place and seed. */
 function drawBetween0And1(place: string): number {
   return createHash("sha256").update(`${seed} ${place}`).digest().readUInt32BE() / 2 ** 32;
 }
@@ -101,7 +100,7 @@ function installStryker(): void {
   console.log(`Installing ${packages.join(" and ")} into ${relative(root, toolFolder)}.`);
   mkdirSync(toolFolder, { recursive: true });
   writeFileSync(join(toolFolder, "package.json"), "{}");
-  // Its peer, vitest, is the project's own.
+  // Its peer dependency, vitest, is the project's own.
   run("npm", "install", "--prefix", toolFolder, "--legacy-peer-deps", "--no-audit", "--no-fund", ...packages);
 }
 

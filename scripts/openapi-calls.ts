@@ -1,6 +1,6 @@
 /** Programs that call a real server with the generated clients: part of `npm run openapi:check`. */
 
-/** Emits an event, and finds it again. */
+/** Emits an event and finds it again. */
 export const pythonCalls = `
 import sys, uuid
 from client import Client

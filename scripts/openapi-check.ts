@@ -28,15 +28,15 @@ const versions = {
 
 /** Runs a program. @throws if it fails */
 function run(program: string, words: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): void {
-  const shown = [program, ...words].join(" ").replaceAll(`${root}/`, "");
-  console.log(`$ ${shown}`);
+  const commandLine = [program, ...words].join(" ").replaceAll(`${root}/`, "");
+  console.log(`$ ${commandLine}`);
   const { status, error } = spawnSync(program, words, {
     cwd,
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, ...env },
   });
   if (error !== undefined) console.error(`${program} cannot be run (${error.message}). Install it first.`);
-  if (status !== 0) throw new Error(`Failed: ${shown}`);
+  if (status !== 0) throw new Error(`Failed: ${commandLine}`);
 }
 
 function setUp(): void {
@@ -65,7 +65,7 @@ function setUp(): void {
   if (!existsSync(join(go, "go.mod"))) run("go", ["mod", "init", "example.org/tripline"], go);
 }
 
-/** Its warnings name operations that it leaves out. */
+/** The generator warns about operations that it leaves out, so a warning fails the check. */
 function generatePython(): void {
   const program = join(folder, "venv", "bin", "openapi-python-client");
   const words = ["generate", "--path", spec, "--output-path", "client", "--overwrite", "--meta", "none"];

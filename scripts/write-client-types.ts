@@ -82,13 +82,13 @@ export function wireTypesText(): string {
 }
 
 const header = `/**
- * Generated from the schemas of the API by \`npm run client-types\`, what it takes and what it answers: change those.
+ * Generated from the schemas of the API's requests and answers by \`npm run client-types\`. Edit those instead.
  *
  * @module
  */
 `;
 
-/** These names alone would suggest what is stored. */
+/** Without these, the names would suggest the stored form. */
 const sentNames = new Map([
   ["Event", "EmittedEvent"],
   ["Destination", "NewDestination"],
@@ -134,7 +134,8 @@ function typeText(schema: JsonSchema, nameOf: NameOf): string {
   // Next to a type, `oneOf` only says which keys exclude each other.
   const options = anyOf ?? (type === undefined ? oneOf : undefined);
   if (options !== undefined) return unionOf(options.map((option) => typeText(option, nameOf)));
-  if (typeof type === "object") return unionOf(type.map((one) => typeText({ ...schema, type: one }, nameOf)));
+  if (typeof type === "object")
+    return unionOf(type.map((option) => typeText({ ...schema, type: option }, nameOf)));
   switch (type) {
     case "string":
     case "boolean":
@@ -174,7 +175,7 @@ function objectText(schema: JsonSchema, nameOf: NameOf): string {
     const name = /^[A-Za-z_]\w*$/.test(key) ? key : JSON.stringify(key);
     const isRequired = required.includes(key);
     const type = typeText(property, nameOf);
-    // JSON omits undefined, so to give it is to leave the key out.
+    // JSON omits undefined, so undefined is the same as leaving the key out.
     return `${comment(property.description)}readonly ${name}${isRequired ? "" : "?"}: ${type}${isRequired ? "" : " | undefined"};`;
   });
   return `{\n${lines.join("\n")}\n}`;

@@ -30,7 +30,7 @@ export function luaModuleText(): string {
   return [header, ...exports].join("\n");
 }
 
-const header = "/** Generated from the .lua files of this folder by `npm run lua`: change those. */\n";
+const header = "/** Generated from the .lua files of this folder by `npm run lua`. Edit those instead. */\n";
 
 // BullMQ's scripts use the same syntax. Two dashes alone would be a comment.
 const include = /^--- @include "([^"]+)"$/gm;

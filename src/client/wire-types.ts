@@ -1,5 +1,5 @@
 /**
- * Generated from the schemas of the API by `npm run client-types`, what it takes and what it answers: change those.
+ * Generated from the schemas of the API's requests and answers by `npm run client-types`. Edit those instead.
  *
  * @module
  */

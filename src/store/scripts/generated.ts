@@ -1,4 +1,4 @@
-/** Generated from the .lua files of this folder by `npm run lua`: change those. */
+/** Generated from the .lua files of this folder by `npm run lua`. Edit those instead. */
 
 export const appendEvents = `
 local function append_event(log, body, lineage, trace)
