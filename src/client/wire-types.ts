@@ -189,7 +189,7 @@ export interface Delivery {
   readonly firing_id: string | null;
   /** The event about the firing. */
   readonly firing_event_id: string;
-  /** The event that caused the firing; null when a silence did. */
+  /** The event that caused the firing; null if an absence did. */
   readonly triggering_event_id: string | null;
   /** Why the last attempt failed, or why nothing was sent. Without secrets. */
   readonly reason: string | null;
@@ -536,7 +536,7 @@ export interface LookupMatch {
   } | null;
   /** The event about the firing; null for automations and other events. */
   readonly firing_event_id: string | null;
-  /** The event that caused the firing; null when a silence did, and for automations and other events. */
+  /** The event that caused the firing; null if an absence did, and for automations and other events. */
   readonly triggering_event_id: string | null;
   /** The event, or the event about the firing. Null for others, and when there are several matches. */
   readonly event: ReceivedEvent | null;

@@ -135,7 +135,7 @@ function findInstant({ definition, requiredCount, path }: CompositePart): Trigge
   return [{ code: "TL404", path: [...path, "within"], reason, fix }];
 }
 
-/** A silence is known only when its window ends. The event that opened the window must still be remembered then. */
+/** An absence is known only when its window ends. The event that opened the window must still be remembered then. */
 function findForgettingTooSoon({
   definition,
   children,
@@ -144,9 +144,9 @@ function findForgettingTooSoon({
 }: CompositePart): TriggerFinding[] {
   const { within } = definition;
   if (within === null || requiredCount < children.length) return [];
-  for (const silence of children) {
-    if (silence.kind !== "event" || silence.definition.posture === "Reactive") continue;
-    const { after, within: window } = silence.compiled;
+  for (const absence of children) {
+    if (absence.kind !== "event" || absence.definition.posture === "Reactive") continue;
+    const { after, within: window } = absence.compiled;
     if (after.length === 0 || Math.round(within * second) >= window) continue;
     const opener = children.find(
       (child) =>
@@ -157,8 +157,8 @@ function findForgettingTooSoon({
         child.compiled.expect.every((pattern) => alwaysWithin(pattern, after)),
     );
     if (opener === undefined) continue;
-    const [first, last] = [children.indexOf(opener), children.indexOf(silence)];
-    const reason = `within (${formatDuration(within * second)}) is shorter than the silence of triggers[${last}] (${formatDuration(window)}): when the silence ends, the event of triggers[${first}] that opened its window has been forgotten`;
+    const [first, last] = [children.indexOf(opener), children.indexOf(absence)];
+    const reason = `within (${formatDuration(within * second)}) is shorter than the window of triggers[${last}] (${formatDuration(window)}): when the window ends, the event of triggers[${first}] that opened it has been forgotten`;
     const fix = `set within to at least ${formatDuration(window)}, or remove triggers[${first}], because after already names its events`;
     return [{ code: "TL405", path: [...path, "within"], reason, fix }];
   }

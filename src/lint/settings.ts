@@ -13,7 +13,7 @@ export function findIdleSettings(
   if (definition.threshold === 0) {
     const reason = "threshold 0 means 1: nothing can be counted before it happens";
     const fix =
-      "write 1, or remove it; to report something that should not happen, expect it, and to report silence, use posture: Proactive";
+      "write 1, or remove it; to report something that should not happen, expect it, and to report an absence, use posture: Proactive";
     found.push({ code: "TL501", path: [...path, "threshold"], reason, fix });
   }
   const isTimeless =

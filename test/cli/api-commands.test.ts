@@ -278,7 +278,7 @@ describe("tripline explain", () => {
     await expect
       .poll(async () => (await tripline("explain", "--event", id, "--automation", "Lamps")).stdout)
       .toMatch(
-        /^Lamps: The event was covered, but did not fire it: counted \(1 of 2\)\.\n[\s\S]*still missing: 1, until /m,
+        /^Lamps: The event was covered, but did not fire the automation: counted \(1 of 2\)\.\n[\s\S]*still missing: 1, until /m,
       );
     const all = await tripline("explain", "--event", id);
     expect(all.stdout).toMatch(

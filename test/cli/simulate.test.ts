@@ -185,7 +185,7 @@ describe("tripline explain with a timeline", () => {
       event("r", "sensor.read", "00:40"),
     ].join("\n");
     const words = ["explain", "--rules", always, "--events", "-", "--event", "r"];
-    expect(run(words, ticked).lines[1]).toContain("was resolved by this event");
+    expect(run(words, ticked).lines[1]).toContain("This event resolved the automation");
   });
 
   test("names the first condition that fails, and the value that fails it", () => {

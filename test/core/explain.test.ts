@@ -51,7 +51,7 @@ describe("an explanation", () => {
     const { summary, fired, root } = explained(leftOpen, [[0, "vent.opened"]], 0);
     expect(fired).toBe(true);
     expect(summary).toBe(
-      "The automation fired after this event: of 1 expected, 0 came until 2026-03-01T00:00:30Z.",
+      "The automation fired after this event: 0 of 1 expected event had arrived by 2026-03-01T00:00:30Z.",
     );
     expect(root?.decisions.map(({ outcome }) => outcome)).toEqual([
       "waits until its time has settled",
@@ -73,7 +73,7 @@ describe("an explanation", () => {
     ] as const;
     expect(explained(leftOpen, events, 1)).toMatchObject({
       fired: false,
-      summary: "The automation was resolved by this event: the silence that had fired ended.",
+      summary: "This event resolved the automation: the absence has ended.",
     });
   });
 

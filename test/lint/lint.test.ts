@@ -47,7 +47,7 @@ test("a warning is formatted like a mistake, with its code, reason and fix", () 
     "name: a\ntrigger:\n  expect: [x]\n  threshold: 0\nactions: [{type: do-nothing}]\n",
   );
   expect(formatWarning(warning!)).toBe(
-    "greenhouse.yaml:4:14: warning TL501: threshold 0 means 1: nothing can be counted before it happens; write 1, or remove it; to report something that should not happen, expect it, and to report silence, use posture: Proactive",
+    "greenhouse.yaml:4:14: warning TL501: threshold 0 means 1: nothing can be counted before it happens; write 1, or remove it; to report something that should not happen, expect it, and to report an absence, use posture: Proactive",
   );
 });
 

@@ -40,7 +40,7 @@ export const DeliverySchema = z
     firing_id: IdSchema.nullable().meta({ description: "Null if only the history knows the delivery." }),
     firing_event_id: IdSchema.meta({ description: "The event about the firing." }),
     triggering_event_id: IdSchema.nullable().meta({
-      description: "The event that caused the firing; null when a silence did.",
+      description: "The event that caused the firing; null if an absence did.",
     }),
     reason: z.string().nullable().meta({
       description: "Why the last attempt failed, or why nothing was sent. Without secrets.",

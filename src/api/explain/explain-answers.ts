@@ -122,7 +122,7 @@ const LookupMatchSchema = z
     }),
     triggering_event_id: IdSchema.nullable().meta({
       description:
-        "The event that caused the firing; null when a silence did, and for automations and other events.",
+        "The event that caused the firing; null if an absence did, and for automations and other events.",
     }),
     event: ReceivedEventSchema.nullable().meta({
       description:

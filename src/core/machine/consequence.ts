@@ -216,7 +216,7 @@ export interface Reported {
   /** Of the delivery, or of the event about the firing. */
   readonly id: string;
   readonly automation: { readonly id: string; readonly name: string };
-  /** The event that caused the firing; null when a silence did. */
+  /** The event that caused the firing; null if an absence did. */
   readonly triggeringEventId: string | null;
   /** The event about the firing. */
   readonly firingEventId: string;

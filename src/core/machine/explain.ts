@@ -248,14 +248,15 @@ function summaryOf({
   const root = triggers.find(({ path }) => path === "");
   const resolved = notes.some(({ path, outcome }) => path === "" && outcome === "resolved");
   if (fired) return firedSentence(root?.decisions ?? [], resolved);
-  if (resolved) return "The automation was resolved by this event: the silence that had fired ended.";
-  if (wasCut) return "The event was caused by the automation's own firing, to which it never reacts.";
+  if (resolved) return "This event resolved the automation: the absence has ended.";
+  if (wasCut)
+    return "The automation's own firing caused this event, and an automation never reacts to its own firing.";
   const last = notes.filter(({ path }) => path === "").at(-1) ?? notes.at(-1);
   if (last !== undefined) {
     const { count = 0, threshold = 0 } = last.after ?? {};
     const tally =
       last.outcome === "counted" || last.outcome === "remembered" ? ` (${count} of ${threshold})` : "";
-    return `The event was covered, but did not fire it: ${last.outcome}${tally}.`;
+    return `The event was covered, but did not fire the automation: ${last.outcome}${tally}.`;
   }
   if (triggers.some(({ covered }) => covered === true)) {
     return event.follows === null
@@ -269,13 +270,14 @@ function summaryOf({
 function firedSentence(decisions: readonly Note[], resolved: boolean): string {
   const note = decisions.find(({ outcome }) => outcome === "fires");
   const before = note?.before ?? null;
-  // Only a silence is judged at a deadline. Then this event is the last one before it.
+  // Only an absence is judged at a deadline. Then this event is the last one before it.
   if (note === undefined || before === null || before.deadline === null || before.deadline > note.at)
     return "The automation fired with this event.";
   const { count, threshold, end } = before;
-  const until = end === null ? "" : ` until ${formatTime(end)}`;
-  const fired = resolved ? "was resolved by this event, and fired again" : "fired after this event";
-  return `The automation ${fired}: of ${threshold} expected, ${count} came${until}.`;
+  const deadline = end === null ? "" : ` by ${formatTime(end)}`;
+  const fired = resolved ? "was resolved by this event, then fired again" : "fired after this event";
+  const expected = threshold === 1 ? "1 expected event" : `${threshold} expected events`;
+  return `The automation ${fired}: ${count} of ${expected} had arrived${deadline}.`;
 }
 
 /** A failed condition in words. */
