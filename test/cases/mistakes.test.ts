@@ -47,7 +47,7 @@ cases:
   ]);
 });
 
-test("so are mistakes in the meaning of a case", () => {
+test("mistakes in the meaning of a case are reported in the same way", () => {
   const { exitCode, out, err } = run(`\
 start: 2026-01-05T00:00:00Z
 cases:

@@ -94,7 +94,7 @@ describe("a server with a key file", () => {
 
   test("revokes keys removed from the file, restores them when they return, and leaves keys made by commands alone", async () => {
     const database = freshDatabase();
-    const made = await sandbox.output(
+    const created = await sandbox.output(
       ["keys", "create", "--name", "by-hand", "--scope", "admin", "--redis", database],
       {},
     );
@@ -117,7 +117,7 @@ describe("a server with a key file", () => {
     });
     expect(await start(adminEntry, pumpEntry)).toEqual(withBothEntries);
     expect((await start(adminEntry, { ...pumpEntry, scopes: ["automations:read"] })).status).toBe(200);
-    expect(made.code).toBe(0);
+    expect(created.code).toBe(0);
   });
 
   // A leaked key is revoked at once, often long before someone edits the file.
@@ -176,7 +176,7 @@ describe("a server with a key file", () => {
 
   test("does not take over an id that belongs to a key made by a command", async () => {
     const database = freshDatabase();
-    const made = await sandbox.output([
+    const created = await sandbox.output([
       "keys",
       "create",
       "--name",
@@ -186,12 +186,12 @@ describe("a server with a key file", () => {
       "--redis",
       database,
     ]);
-    const id = made.stdout.split("_")[1] ?? "";
+    const id = created.stdout.split("_")[1] ?? "";
     const file = keyFile("keys", adminEntry, { ...pumpEntry, token: `tripline_${id}_${"c".repeat(43)}` });
     const words = ["serve", "--redis", database, "--port", "0", "--api-keys-file", file];
     const { code, stderr } = await sandbox.output(words);
     expect(code).toBe(1);
-    expect(stderr).toContain(`${file}:1: the id ${id} belongs to a key made by tripline keys create`);
+    expect(stderr).toContain(`${file}:1: the id ${id} belongs to a key created by tripline keys create`);
     expect((await listKeys(database)).map(({ name }) => name)).toEqual(["x"]);
   });
 });

@@ -44,13 +44,13 @@ describe("tripline keys", () => {
     };
     expect((await emit(null)).code).toBe(0);
 
-    const made = await sandbox.output([...create, "events:write"], env);
+    const created = await sandbox.output([...create, "events:write"], env);
     // The key alone, so that a script can take it: KEY=$(tripline keys create …).
-    expect(made.stdout).toMatch(/^tripline_[0-9a-f]{12}_[\w-]{43}\n$/);
-    expect(made.stderr).toContain("gives access to workspace default: events:write.");
-    expect(made.stderr).toContain("the only time");
-    expect(made.stderr).toContain("This is the first key");
-    const key = made.stdout.trim();
+    expect(created.stdout).toMatch(/^tripline_[0-9a-f]{12}_[\w-]{43}\n$/);
+    expect(created.stderr).toContain("gives access to workspace default: events:write.");
+    expect(created.stderr).toContain("the only time");
+    expect(created.stderr).toContain("This is the first key");
+    const key = created.stdout.trim();
     await untilStatus(401, "none");
     const anonymous = await emit(null);
     expect(anonymous.code).toBe(1);

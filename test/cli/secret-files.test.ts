@@ -55,13 +55,13 @@ describe("a variable that names a file", () => {
     const file = secret(`${redis.url}/3\n`);
     const { stdout, code } = await sandbox.output(["keys", "ls"], { TRIPLINE_REDIS_FILE: file });
     expect({ stdout, code }).toMatchObject({ code: 0, stdout: expect.stringContaining("There are no keys") });
-    const made = await sandbox.output(["keys", "create", "--name", "a", "--scope", "events:write"], {
+    const created = await sandbox.output(["keys", "create", "--name", "a", "--scope", "events:write"], {
       REDIS_URL_FILE: file,
     });
     const server = await sandbox.serve(`${redis.url}/3`);
     const emit = ["emit", "-e", "pump.stopped", "-r", "pump.1", "--url", server.api];
     expect((await sandbox.output(emit)).code).toBe(1);
-    expect((await sandbox.output(emit, { TRIPLINE_API_KEY_FILE: secret(made.stdout) })).code).toBe(0);
+    expect((await sandbox.output(emit, { TRIPLINE_API_KEY_FILE: secret(created.stdout) })).code).toBe(0);
   });
 
   test.each([
