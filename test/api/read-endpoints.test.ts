@@ -147,6 +147,7 @@ describe("the server", () => {
     const response = await get("/api/ready");
     api.notReady = null;
     expect(response.status).toBe(503);
+    expect(response.headers.get("retry-after")).toBe("1");
     expect(await response.json()).toEqual({ message: "Redis is unavailable" });
   });
 

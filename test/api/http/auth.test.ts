@@ -301,9 +301,12 @@ describe("a server without keys", () => {
     for (const headers of [{ Host: `evil.example:${port}` }, { ...host, Origin: "https://evil.example" }]) {
       await expect(SocketClient.open(`${server.url}/api/events/out`, { headers })).rejects.toThrow("403");
     }
-    const read = await ask({ ...host, Origin: "https://evil.example" });
-    expect(read.status).toBe(200);
-    expect(read.headers["access-control-allow-origin"]).toBeUndefined();
+    for (const method of ["GET", "HEAD"]) {
+      const headers = { ...host, Origin: "https://evil.example" };
+      const read = await send(`${server.url}/api/automations`, { method, headers });
+      expect(read.status).toBe(200);
+      expect(read.headers["access-control-allow-origin"]).toBeUndefined();
+    }
   });
 
   test("requires one as soon as the first exists, even after all are revoked, until all are deleted", async () => {

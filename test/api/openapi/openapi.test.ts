@@ -187,7 +187,10 @@ describe("the API", () => {
     expect(await served.json()).toEqual(JSON.parse(JSON.stringify(document)));
     const page = await fetch(`${api.url}/docs`);
     expect(page.headers.get("content-type")).toMatch("text/html");
-    expect(page.headers.get("content-security-policy")).toMatch("default-src 'none'");
+    // Nothing may load or run but the page's own style and script, nothing may be sent, and no other page may frame it.
+    expect(page.headers.get("content-security-policy")).toMatch(
+      /^default-src 'none'; style-src 'sha256-\S+'; script-src 'sha256-\S+'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/,
+    );
     const html = await page.text();
     for (const { id } of allOperations) expect(html).toContain(`id="${id}"`);
     for (const name of Object.keys(document.components.schemas))
