@@ -70,6 +70,39 @@ describe("an application is rejected as a whole", () => {
   });
 });
 
+describe("an application may have at most", () => {
+  async function refusalOf(automations: unknown, options: Record<string, unknown> = {}) {
+    const { status, text } = await apply(automations, options);
+    expect(status).toBe(422);
+    const { exception_detail } = JSON.parse(text) as { exception_detail: { type: string; loc: string[] }[] };
+    return exception_detail.map(({ type, loc }) => `${type} ${loc.join(".")}`);
+  }
+
+  test("10,000 automations, and as many destinations", async () => {
+    const ops = { name: "ops", type: "slack", url: "https://slack.example" };
+    const tooMany = { destinations: Array(10_001).fill(ops) };
+    expect(await refusalOf(Array(10_001).fill(rule()))).toEqual(["too_long body.automations"]);
+    expect(await refusalOf([], tooMany)).toEqual(["too_long body.destinations"]);
+    // One fewer is refused only because of the names.
+    expect(await refusalOf([], { destinations: Array(10_000).fill(ops) })).not.toContain(
+      "too_long body.destinations",
+    );
+  });
+
+  test("50 levels in each automation", async () => {
+    const nested = (levels: number): unknown =>
+      JSON.parse(`${"[".repeat(levels - 1)}${"]".repeat(levels - 1)}`);
+    expect(await refusalOf([rule({ trigger: nested(50) })])).not.toContain("too_deep body");
+    expect(await refusalOf([rule({ trigger: nested(51) })])).toEqual(["too_deep body"]);
+  });
+
+  test("1,000 characters in the name of a file", async () => {
+    const place = "too_long body.automations.0.file";
+    expect(await refusalOf([rule({ trigger: 7 }, { file: "x".repeat(1_000) })])).not.toContain(place);
+    expect(await refusalOf([rule({ trigger: 7 }, { file: "x".repeat(1_001) })])).toContain(place);
+  });
+});
+
 test("two destinations with one name are rejected, like two automations", async () => {
   const ops = { name: "ops", type: "slack", url: `https://slack.example/${secret}` };
   const { status, text } = await apply([], { destinations: [ops, { ...ops, type: "discord" }] });
