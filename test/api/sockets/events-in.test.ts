@@ -1,4 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { DeferringSocket } from "../../../src/api/sockets/peer.ts";
+import { connect } from "../../../src/store/connection.ts";
 import { pumpEvent, startApi, type TestApi } from "../support.ts";
 import { SocketClient } from "./socket-client.ts";
 
@@ -140,6 +143,30 @@ describe("a WebSocket for events", () => {
   });
 });
 
+// Without a limit, a client that is faster than Redis would fill the server's memory.
+test.each([
+  { what: "2,000 frames", count: 5_000, length: 1 },
+  { what: "4 MB", count: 60, length: 100_000 },
+])("no more than $what wait for Redis: the connection is paused until there is room", async (frames) => {
+  const pausing = vi.spyOn(DeferringSocket.prototype, "pause");
+  const redis = connect(api.redis.url); // the server's own connection waits, too
+  const client = await SocketClient.prefect(url());
+  try {
+    await redis.client("PAUSE", 4_000, "WRITE");
+    const payload = { text: "x".repeat(frames.length) };
+    const events = Array.from({ length: frames.count }, () => pumpEvent({ payload }));
+    for (const event of events) client.send(event);
+    await vi.waitUntil(() => pausing.mock.calls.length > 0, { timeout: 3_500 });
+    await redis.client("UNPAUSE");
+    await client.ping();
+    expect((await idsInLog()).slice(-events.length)).toEqual(events.map(({ id }) => id));
+    await client.close();
+  } finally {
+    pausing.mockRestore();
+    redis.disconnect();
+  }
+});
+
 describe("a connection is refused", () => {
   test.each([{ message: { type: "event" } }, { message: "auth" }, { message: { type: "auth", token: 17 } }])(
     "when its first message is $message",
@@ -168,6 +195,91 @@ describe("a connection is refused", () => {
       expect(await client.closed).toMatchObject({ code: 1008 });
     } finally {
       await quick.stop();
+    }
+  });
+});
+
+describe("by default a peer has", () => {
+  test("30 seconds for each of its opening messages", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const client = await SocketClient.open(url());
+      await client.ping();
+      vi.advanceTimersByTime(29_999);
+      await client.ping();
+      vi.advanceTimersByTime(1);
+      expect(await client.closed).toMatchObject({ code: 1008 });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("30 seconds to show that it is alive", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const beating = await startApi();
+    try {
+      const dead = await SocketClient.open(`${beating.url}/api/events/in`, { autoPong: false });
+      let pingCount = 0;
+      dead.socket.on("ping", () => {
+        pingCount += 1;
+      });
+      vi.advanceTimersByTime(29_999);
+      await dead.ping();
+      expect(pingCount).toBe(0);
+      const pinged = once(dead.socket, "ping");
+      vi.advanceTimersByTime(1);
+      await pinged;
+      vi.advanceTimersByTime(30_000);
+      expect(await dead.closed).toMatchObject({ code: 1006 });
+    } finally {
+      vi.useRealTimers();
+      await beating.stop();
+    }
+  });
+
+  test("5 seconds to answer a close", async () => {
+    const closing = vi.spyOn(DeferringSocket.prototype, "closeNow");
+    const client = await SocketClient.prefect(url());
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      client.send("no event");
+      client.socket.pause();
+      await vi.waitUntil(() => closing.mock.calls.length > 0);
+      const socket = closing.mock.contexts[0] as DeferringSocket;
+      vi.advanceTimersByTime(4_999);
+      expect(socket.readyState).toBe(socket.CLOSING);
+      const closed = once(socket, "close");
+      vi.advanceTimersByTime(1);
+      await closed;
+    } finally {
+      vi.useRealTimers();
+      closing.mockRestore();
+      client.socket.terminate();
+    }
+  });
+
+  test("5 seconds to leave when the server stops", async () => {
+    const stopping = await startApi();
+    const redis = connect(stopping.redis.url);
+    const client = await SocketClient.prefect(`${stopping.url}/api/events/in`);
+    // The server cannot close the connection in good order while an event waits for Redis.
+    await redis.client("PAUSE", 60_000, "WRITE");
+    client.send(pumpEvent());
+    await expect.poll(async () => String(await redis.client("LIST"))).toMatch(/flags=\S*b/);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const stopped = stopping.stop();
+      vi.advanceTimersByTime(4_999);
+      // The server has had every chance to close it.
+      for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+      expect(client.socket.readyState).toBe(client.socket.OPEN);
+      vi.advanceTimersByTime(1);
+      expect(await client.closed).toMatchObject({ code: 1006 });
+      await redis.client("UNPAUSE");
+      await stopped;
+    } finally {
+      vi.useRealTimers();
+      redis.disconnect();
     }
   });
 });
