@@ -191,7 +191,7 @@ describe("a server with a key file", () => {
     const words = ["serve", "--redis", database, "--port", "0", "--api-keys-file", file];
     const { code, stderr } = await sandbox.output(words);
     expect(code).toBe(1);
-    expect(stderr).toContain(`${file}:1: the id ${id} belongs to a key created by tripline keys create`);
+    expect(stderr).toContain(`${file}:1: the id ${id} belongs to a key made by tripline keys create`);
     expect((await listKeys(database)).map(({ name }) => name)).toEqual(["x"]);
   });
 });
