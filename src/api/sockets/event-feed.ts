@@ -162,7 +162,7 @@ const recalledMax = 10_000;
 const knownMin = 50_000;
 
 /** The first position of each recent event. There are two generations, and forgetting drops the older one. */
-class FirstPositions {
+export class FirstPositions {
   #young = new Map<string, LogPosition>();
   #old = new Map<string, LogPosition>();
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { EventFeed } from "../../../src/api/sockets/event-feed.ts";
+import { EventFeed, FirstPositions } from "../../../src/api/sockets/event-feed.ts";
 import type { LogPosition } from "../../../src/core/machine/log-entry.ts";
 import type { WireEvent } from "../../../src/core/model/event.ts";
 import { connect } from "../../../src/store/connection.ts";
@@ -64,6 +64,18 @@ test("the feed reads back at most 10,000 entries to recognize repeats", async ()
     readBack.mock.results.map(({ value }) => value as Promise<{ readCount: number }>),
   );
   expect(batches.reduce((sum, { readCount }) => sum + readCount, 0)).toBe(10_000);
+});
+
+// The ids of all events since the first subscriber connected would fill the memory.
+test("the ids of the latest 50,000 events are remembered, and of no more than 100,000", () => {
+  const firsts = new FirstPositions();
+  const isFirst = (number: number, at = number) => firsts.isFirst(`vent ${number}`, `${at}-0`);
+  for (let number = 0; number < 50_000; number++) isFirst(number);
+  expect(isFirst(0, 50_000)).toBe(false);
+  for (let number = 50_000; number < 99_999; number++) isFirst(number);
+  expect(isFirst(50_000, 100_000)).toBe(false);
+  for (let number = 99_999; number <= 100_000; number++) isFirst(number);
+  expect(isFirst(0, 100_001)).toBe(true);
 });
 
 /** Appends events one by one, each after the subscriber has received the one before, so that each is one stretch. */

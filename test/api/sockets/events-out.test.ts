@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { DeferringSocket } from "../../../src/api/sockets/peer.ts";
+import { systemClock } from "../../../src/retry/clock.ts";
 import { Random } from "../../support/random.ts";
 import { startApi, type TestApi } from "../support.ts";
 import { SocketClient } from "./socket-client.ts";
@@ -223,6 +225,16 @@ describe("a subscriber", () => {
   });
 });
 
+test("a subscriber that sends no filter is disconnected", async () => {
+  const quick = await startApi({ webSockets: { openingMs: 100 } });
+  try {
+    const client = await SocketClient.prefect(`${quick.url}/api/events/out`);
+    expect(await client.closed).toEqual({ code: 1002, reason: "Expected 'filter' message" });
+  } finally {
+    await quick.stop();
+  }
+});
+
 describe("between the past and the present", () => {
   // Writers post while subscribers connect at random moments. Batches repeat earlier ones, as clients do when an answer
   // was lost. The recorder runs at its own pace, and stops halfway.
@@ -362,6 +374,48 @@ describe("a slow subscriber", () => {
     await Promise.all([slow.close(), quick.close()]);
   });
 
+  // Its pongs would fill the memory, because nothing else limits how many pings it sends.
+  test("gets no pongs while a megabyte waits for it", async () => {
+    const slow = await subscribe({ ...anyTime, event: { prefix: ["piled"] } }, { backfill: false });
+    const sending = vi.spyOn(DeferringSocket.prototype, "send");
+    const answering = vi.spyOn(DeferringSocket.prototype, "pong");
+    try {
+      await slow.ping();
+      expect(answering).toHaveBeenCalledOnce();
+      slow.socket.pause();
+      const large = () => ventEvent("piled", { payload: { text: "x".repeat(100_000) } });
+      const piled = () => (sending.mock.contexts.at(-1) as DeferringSocket | undefined)?.bufferedAmount ?? 0;
+      while (piled() < 1_048_576) await post(Array.from({ length: 10 }, large));
+      const socket = sending.mock.contexts.at(-1) as DeferringSocket;
+      const pinged = once(socket, "ping");
+      slow.socket.ping("unanswered");
+      await pinged;
+      await new Promise(setImmediate);
+      expect(answering).toHaveBeenCalledOnce();
+    } finally {
+      sending.mockRestore();
+      answering.mockRestore();
+      slow.socket.terminate();
+    }
+  });
+
+  test("is disconnected once it is 20 minutes behind, and not a minute before", async () => {
+    const client = await subscribe({ ...anyTime, event: { prefix: ["behind"] } }, { backfill: false });
+    await client.ping();
+    const minute = 60_000;
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 19 * minute });
+    try {
+      await post([ventEvent("behind")]);
+      await client.until(({ length }) => length === 1);
+      await client.ping();
+      vi.setSystemTime(Date.now() + 2 * minute);
+      await post([ventEvent("behind")]);
+      expect(await client.closed).toEqual({ code: 1013, reason: expect.stringContaining("Too slow") });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test("is disconnected if it reads nothing at all", async () => {
     const beating = await startApi({ webSockets: { heartbeatMs: 100 } });
     const cutting = vi.spyOn(DeferringSocket.prototype, "terminate");
@@ -418,6 +472,26 @@ describe("when things end", () => {
       await client.close();
     } finally {
       await shaken.stop();
+    }
+  });
+
+  test("an outage of Redis that lasts longer than five seconds disconnects subscribers", async () => {
+    const broken = await startApi();
+    const sleeping = vi.spyOn(systemClock, "sleep");
+    const now = vi.spyOn(performance, "now");
+    try {
+      const client = await subscribe(anyTime, { backfill: false, to: broken });
+      await blockedReaders(broken, 1);
+      await broken.redis.kill9();
+      await vi.waitUntil(() => sleeping.mock.calls.length > 0); // it waits for the next try
+      expect(client.socket.readyState).toBe(client.socket.OPEN);
+      const later = performance.now() + 5_000;
+      now.mockImplementation(() => later);
+      expect(await client.closed).toMatchObject({ code: 1013 });
+    } finally {
+      now.mockRestore();
+      sleeping.mockRestore();
+      await broken.stop();
     }
   });
 
