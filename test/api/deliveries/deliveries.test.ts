@@ -106,6 +106,16 @@ test("a delivery that the queue has removed is found in the history, with its re
   });
 });
 
+test.each([
+  ["limit=200", 200],
+  ["limit=201", 422],
+  ["limit=-1", 422],
+  ["offset=1000000", 200],
+  ["offset=1000001", 422],
+])("a page with %s is answered with %i", async (query, status) => {
+  expect((await get(`?${query}`)).status).toBe(status);
+});
+
 test.each([randomUUID(), "not-an-id"])("the unknown id %s is answered with 404", async (id) => {
   expect(await get(`/${id}`)).toMatchObject({
     status: 404,

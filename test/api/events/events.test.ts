@@ -278,6 +278,14 @@ describe("a page's token", () => {
     expect(spellings).toEqual([token.at(-1)]);
   });
 
+  // A short token could otherwise become a text that fills the memory.
+  test("may be at most 16 MB long once it is inflated", () => {
+    const sealed = (length: number) =>
+      sealPage("secret", { ...page, filter: resolveFilter({ event: { name: ["x".repeat(length)] } }, 0) });
+    expect(openPage("secret", sealed(16_000_000))?.limit).toBe(1);
+    expect(() => openPage("secret", sealed(17_000_000))).toThrow(RangeError);
+  });
+
   test("is signed with a secret that all servers of a workspace share and that has no other use", async () => {
     const secrets = await Promise.all(Array.from({ length: 5 }, () => api.log.reader().secret("shared")));
     expect(new Set(secrets).size).toBe(1);

@@ -131,6 +131,19 @@ describe.each([
     expect((await api.events()).some(({ event: { id } }) => id === event["id"])).toBe(false);
   });
 
+  // The state of each is read from Redis.
+  test("an event that was never received is explained for at most 20 automations that cover it", async () => {
+    const floods = Array.from({ length: 21 }, (_, index) =>
+      automationOf(`Flood ${index}`, { expect: ["flood"] }),
+    );
+    await api.log.putAutomations(floods);
+    const event = pumpEvent({ event: "flood" });
+    const { answer } = await explain(api, { event, limit: 200 });
+    expect(namesIn(answer).filter((name) => name.startsWith("Flood"))).toHaveLength(20);
+    expect(answer.not_listed.covering).toBe(1);
+    await api.log.deleteAutomations(floods.map(({ id }) => id));
+  });
+
   test("an event that is not in the log is 404", async () => {
     const { status, answer } = await explain(api, { event: "00000000-0000-4000-8000-0000000fffff" });
     expect(status).toBe(404);

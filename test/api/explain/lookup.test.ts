@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Lookup } from "../../../src/client/index.ts";
 import { actionEvent, firingEvent, invocationsOf } from "../../../src/core/machine/consequence.ts";
 import type { Firing } from "../../../src/core/machine/firing.ts";
+import { EventSchema } from "../../../src/core/model/event.ts";
 import { millisecond } from "../../../src/core/model/time.ts";
 import { DeliveryQueue } from "../../../src/delivery/queue.ts";
 import { automationOf, invocationOf, triggerFiring, webhook } from "../../delivery/support.ts";
@@ -118,6 +119,21 @@ describe.each([
     }
   });
 
+  // Nothing keeps the ids of deliveries in order, so each lookup would otherwise read the whole queue.
+  test("finds the first 200 deliveries of each state by a prefix, and any by its whole id", async () => {
+    await queue.addInvocations(
+      Array.from({ length: 201 }, () => invocationOf(webhook("http://127.0.0.1:1/"))),
+    );
+    const idAt = async (offset: number) => {
+      const page = await fetch(`${api.url}/api/deliveries?state=waiting&limit=1&offset=${offset}`);
+      return ((await page.json()) as { deliveries: { id: string }[] }).deliveries[0]!.id;
+    };
+    const [last, beyond] = [await idAt(199), await idAt(200)];
+    expect((await lookUp(last.slice(0, 13))).matches).toMatchObject([{ id: last }]);
+    expect(await lookUp(beyond.slice(0, 13))).toEqual(nothing);
+    expect((await lookUp(beyond)).matches).toMatchObject([{ id: beyond }]);
+  });
+
   test("lists everything whose id has the prefix, up to a limit", async () => {
     const idOf = (index: number) => `abcdef01-0000-4000-8000-${String(index).padStart(12, "0")}`;
     const send = async (...ids: string[]) => {
@@ -142,6 +158,22 @@ describe.each([
     }
     expect((await fetch(`${api.url}/api/lookup`)).status).toBe(422);
   });
+});
+
+test("a prefix is looked for in the newest 10,000 events of the log", async () => {
+  const api = await startApi();
+  try {
+    const ids = Array.from({ length: 10_001 }, () => randomUUID());
+    const events = ids.map((id) => ({ event: EventSchema.parse(pumpEvent({ id })) }));
+    await api.log.appendEvents(events);
+    const lookUp = async (id: string) => (await fetch(`${api.url}/api/lookup?id=${id}`)).json();
+    const [oldest = "", second = ""] = ids;
+    expect(await lookUp(second.slice(0, 18))).toMatchObject({ matches: [{ id: second }] });
+    expect(await lookUp(oldest.slice(0, 18))).toEqual(nothing);
+    expect(await lookUp(oldest)).toMatchObject({ matches: [{ id: oldest }] });
+  } finally {
+    await api.stop();
+  }
 });
 
 describe("GET /api/lookup with a history", () => {

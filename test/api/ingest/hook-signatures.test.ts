@@ -160,4 +160,18 @@ describe("a signature", () => {
     const headers = { ...signed.headers, [header]: several(signed.headers[header] ?? "") };
     expect(await refusal({ ...signed, headers })).toBeNull();
   });
+
+  // Each costs as much as the whole body takes to hash, and anyone can send thousands.
+  test.each([
+    ["standard-webhooks", "webhook-signature", `v1,${"A".repeat(43)}= `],
+    ["stripe", "Stripe-Signature", `v1=${"0".repeat(64)},`],
+  ])("of %s is found among the first ten only", async (type, header, wrong) => {
+    const [, signed] = schemes.find(([, { signature }]) => signature.type === type)!;
+    const refusalAfter = (wrongCount: number) => {
+      const headers = { ...signed.headers, [header]: wrong.repeat(wrongCount) + signed.headers[header] };
+      return refusal({ ...signed, headers });
+    };
+    expect(await refusalAfter(9)).toBeNull();
+    expect(await refusalAfter(10)).toMatch("does not match");
+  });
 });

@@ -261,6 +261,14 @@ describe("a request that cannot become an event", () => {
     expect(event.payload).toMatchObject({ body_is_cut: true });
   });
 
+  test("is stored with the first 2,000 characters of the reason", async () => {
+    const unknown = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`unknown_${index}`, 1]));
+    const body = JSON.stringify(eventWith(unknown));
+    const { reason = "" } = await answerOf(await send("svix", body, { headers: standardHeaders(body) }));
+    expect(reason.length).toBeGreaterThan(2_000);
+    expect((await stored())[0]?.payload["reason"]).toBe(reason.slice(0, 2_000));
+  });
+
   test("is reported once per delivery, with another id than its events have once the template is fixed", async () => {
     const headers = { "x-github-delivery": "one" };
     const first = await answerOf(await send("pumps", { pumps: 7 }, { headers }));
@@ -314,7 +322,19 @@ describe("a signature", () => {
 });
 
 test("secrets are in no event, no answer and no log line", async () => {
-  const headers = { "X-Pump-Token": secret, Authorization: `Bearer ${secret}`, Cookie: secret };
+  const headers = {
+    "X-Pump-Token": secret,
+    Authorization: `Bearer ${secret}`,
+    "Proxy-Authorization": secret,
+    Cookie: secret,
+    // A signature is no secret, but it lets anyone who reads it send the request again.
+    "Stripe-Signature": secret,
+    "Svix-Signature": secret,
+    "Webhook-Signature": secret,
+    "X-Hub-Signature": secret,
+    "X-Hub-Signature-256": secret,
+    "X-Slack-Signature": secret,
+  };
   expect((await send("shared", {}, { headers })).status).toBe(200);
   expect((await send("shared", "{", { headers })).status).toBe(202);
   expect((await send("shared", "{", { headers: { "X-Pump-Token": `${secret}x` } })).status).toBe(401);
