@@ -1,12 +1,10 @@
-import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { DeferringSocket } from "../../../src/api/sockets/peer.ts";
-import { systemClock } from "../../../src/retry/clock.ts";
 import { Random } from "../../support/random.ts";
 import { startApi, type TestApi } from "../support.ts";
 import { SocketClient } from "./socket-client.ts";
+import { ago, anyTime, blockedReaders, postEvents, subscribeTo, ventEvent } from "./subscriptions.ts";
 
 let api: TestApi;
 
@@ -16,27 +14,11 @@ beforeAll(async () => {
 
 afterAll(() => api.stop());
 
-const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000).toISOString();
-const anyTime = { occurred: { since: ago(3_600), until: "2200-01-01T00:00:00Z" } };
-
-/** An event that occurs now. Each test uses its own names, so that they can share a server. */
-function ventEvent(name: string, changes: Record<string, unknown> = {}) {
-  const resource = { "prefect.resource.id": "vent.1", "vent.side": "north" };
-  return { id: randomUUID(), occurred: ago(0), event: name, resource, ...changes };
-}
-
-async function post(events: readonly unknown[], to = api): Promise<void> {
-  expect((await to.post(JSON.stringify(events))).status).toBe(204);
-}
-
-async function subscribe(
+const post = (events: readonly unknown[], to = api) => postEvents(to, events);
+const subscribe = (
   filter: Record<string, unknown>,
   { backfill = true, to = api }: { backfill?: boolean; to?: TestApi } = {},
-): Promise<SocketClient> {
-  const client = await SocketClient.prefect(`${to.url}/api/events/out`);
-  client.send({ type: "filter", filter, backfill });
-  return client;
-}
+) => subscribeTo(to, filter, backfill);
 
 /** Posts one last event, waits until each client has received it, and returns the ids that each received before it. */
 async function received(clients: readonly SocketClient[], name: string, to = api): Promise<string[][]> {
@@ -225,16 +207,6 @@ describe("a subscriber", () => {
   });
 });
 
-test("a subscriber that sends no filter is disconnected", async () => {
-  const quick = await startApi({ webSockets: { openingMs: 100 } });
-  try {
-    const client = await SocketClient.prefect(`${quick.url}/api/events/out`);
-    expect(await client.closed).toEqual({ code: 1002, reason: "Expected 'filter' message" });
-  } finally {
-    await quick.stop();
-  }
-});
-
 describe("between the past and the present", () => {
   // Writers post while subscribers connect at random moments. Batches repeat earlier ones, as clients do when an answer
   // was lost. The recorder runs at its own pace, and stops halfway.
@@ -346,97 +318,6 @@ describe("an event that is not recorded", () => {
   });
 });
 
-describe("a slow subscriber", () => {
-  test("misses nothing, and delays no other subscriber", async () => {
-    const event = { prefix: ["slow"] };
-    const slow = await subscribe({ ...anyTime, event }, { backfill: false });
-    const quick = await subscribe({ ...anyTime, event }, { backfill: false });
-    await Promise.all([slow.ping(), quick.ping()]);
-    slow.socket.pause();
-    const sending = vi.spyOn(DeferringSocket.prototype, "send");
-    const events = Array.from({ length: 4_000 }, () =>
-      ventEvent("slow", { payload: { text: "x".repeat(3_000) } }),
-    );
-    for (let start = 0; start < events.length; start += 500) await post(events.slice(start, start + 500));
-    const ids = events.map(({ id }) => id);
-    await quick.until(({ length }) => length === ids.length);
-    // What the slow one has no room for waits in the log, not in memory.
-    const [slowCount, quickCount] = [...Map.groupBy(sending.mock.contexts, (socket) => socket).values()]
-      .map(({ length }) => length)
-      .toSorted((a, b) => a - b);
-    expect(quickCount).toBe(ids.length);
-    expect(slowCount).toBeLessThan(ids.length);
-    sending.mockRestore();
-    slow.socket.resume();
-    await slow.until(({ length }) => length === ids.length);
-    expect(slow.ids).toEqual(ids);
-    expect(quick.ids).toEqual(ids);
-    await Promise.all([slow.close(), quick.close()]);
-  });
-
-  // Its pongs would fill the memory, because nothing else limits how many pings it sends.
-  test("gets no pongs while a megabyte waits for it", async () => {
-    const slow = await subscribe({ ...anyTime, event: { prefix: ["piled"] } }, { backfill: false });
-    const sending = vi.spyOn(DeferringSocket.prototype, "send");
-    const answering = vi.spyOn(DeferringSocket.prototype, "pong");
-    try {
-      await slow.ping();
-      expect(answering).toHaveBeenCalledOnce();
-      slow.socket.pause();
-      const large = () => ventEvent("piled", { payload: { text: "x".repeat(100_000) } });
-      const piled = () => (sending.mock.contexts.at(-1) as DeferringSocket | undefined)?.bufferedAmount ?? 0;
-      while (piled() < 1_048_576) await post(Array.from({ length: 10 }, large));
-      const socket = sending.mock.contexts.at(-1) as DeferringSocket;
-      const pinged = once(socket, "ping");
-      slow.socket.ping("unanswered");
-      await pinged;
-      await new Promise(setImmediate);
-      expect(answering).toHaveBeenCalledOnce();
-    } finally {
-      sending.mockRestore();
-      answering.mockRestore();
-      slow.socket.terminate();
-    }
-  });
-
-  test("is disconnected once it is 20 minutes behind, and not a minute before", async () => {
-    const client = await subscribe({ ...anyTime, event: { prefix: ["behind"] } }, { backfill: false });
-    await client.ping();
-    const minute = 60_000;
-    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 19 * minute });
-    try {
-      await post([ventEvent("behind")]);
-      await client.until(({ length }) => length === 1);
-      await client.ping();
-      vi.setSystemTime(Date.now() + 2 * minute);
-      await post([ventEvent("behind")]);
-      expect(await client.closed).toEqual({ code: 1013, reason: expect.stringContaining("Too slow") });
-    } finally {
-      vi.useRealTimers();
-    }
-  });
-
-  test("is disconnected if it reads nothing at all", async () => {
-    const beating = await startApi({ webSockets: { heartbeatMs: 100 } });
-    const cutting = vi.spyOn(DeferringSocket.prototype, "terminate");
-    try {
-      const stuck = await subscribe(anyTime, { backfill: false, to: beating });
-      await stuck.ping();
-      stuck.socket.pause();
-      const large = () => ventEvent("large", { payload: { text: "x".repeat(100_000) } });
-      for (let count = 0; count < 10; count += 1) await post(Array.from({ length: 10 }, large), beating);
-      // Until then it must stay stuck: how much the kernel takes on its behalf differs between machines.
-      await vi.waitUntil(() => cutting.mock.calls.length > 0, { timeout: 10_000 });
-      await blockedReaders(beating, 0);
-      stuck.socket.resume();
-      expect(await stuck.closed).toMatchObject({ code: 1006 });
-    } finally {
-      cutting.mockRestore();
-      await beating.stop();
-    }
-  });
-});
-
 describe("when things end", () => {
   test("the last subscriber to leave leaves nothing behind", async () => {
     const quiet = await startApi();
@@ -475,26 +356,6 @@ describe("when things end", () => {
     }
   });
 
-  test("an outage of Redis that lasts longer than five seconds disconnects subscribers", async () => {
-    const broken = await startApi();
-    const sleeping = vi.spyOn(systemClock, "sleep");
-    const now = vi.spyOn(performance, "now");
-    try {
-      const client = await subscribe(anyTime, { backfill: false, to: broken });
-      await blockedReaders(broken, 1);
-      await broken.redis.kill9();
-      await vi.waitUntil(() => sleeping.mock.calls.length > 0); // it waits for the next try
-      expect(client.socket.readyState).toBe(client.socket.OPEN);
-      const later = performance.now() + 5_000;
-      now.mockImplementation(() => later);
-      expect(await client.closed).toMatchObject({ code: 1013 });
-    } finally {
-      now.mockRestore();
-      sleeping.mockRestore();
-      await broken.stop();
-    }
-  });
-
   // A Python client ends its iteration after 1000 and 1001, and reconnects after any other code.
   test("a server that stops asks its subscribers to reconnect", async () => {
     const stopping = await startApi();
@@ -519,13 +380,4 @@ describe("when things end", () => {
 
 async function connections({ connection }: TestApi): Promise<number> {
   return String(await connection.client("LIST")).split("\n").length;
-}
-
-/** Waits until exactly `count` connections are blocked in a read of the log. */
-async function blockedReaders({ connection }: TestApi, count: number): Promise<void> {
-  for (;;) {
-    const clients = String(await connection.client("LIST"));
-    if (clients.split("\n").filter((line) => /flags=\S*b/.test(line)).length === count) return;
-    await pause(10);
-  }
 }
