@@ -1,12 +1,22 @@
-/** A cache with a maximum number of values. When it is full, it drops the oldest one. */
+/** What a value costs beyond the length of its key. */
+const lengthPerValue = 100;
+
+/**
+ * A cache of values that take memory in proportion to the text they are made from: statements, patterns. It holds as many
+ * as have a limited length together, and drops the oldest when it is full.
+ */
 export class BoundedCache<Value> {
   readonly #values = new Map<string, Value>();
-  readonly #countMax: number;
+  readonly #lengthMax: number;
   readonly #release: (value: Value) => void;
+  #length = 0;
 
-  /** @param release called with each value that is dropped */
-  constructor(countMax: number, release: (value: Value) => void = () => {}) {
-    this.#countMax = countMax;
+  /**
+   * @param lengthMax of all texts together, in characters. Only the latest text may exceed it, alone
+   * @param release called with each value that is dropped
+   */
+  constructor(lengthMax: number, release: (value: Value) => void = () => {}) {
+    this.#lengthMax = lengthMax;
     this.#release = release;
   }
 
@@ -14,18 +24,19 @@ export class BoundedCache<Value> {
     return this.#values.size;
   }
 
-  /** The value for a key. A missing one is made and added. */
-  get(key: string, make: (key: string) => Value): Value {
-    const known = this.#values.get(key);
+  /** The value for a text. A missing one is made and added. */
+  get(text: string, make: (text: string) => Value): Value {
+    const known = this.#values.get(text);
     if (known !== undefined) return known;
-    const [oldest] = this.#values;
-    if (oldest !== undefined && this.#values.size >= this.#countMax) {
-      const [oldestKey, value] = oldest;
-      this.#values.delete(oldestKey);
+    const made = make(text);
+    this.#length += text.length + lengthPerValue;
+    for (const [oldest, value] of this.#values) {
+      if (this.#length <= this.#lengthMax) break;
+      this.#values.delete(oldest);
+      this.#length -= oldest.length + lengthPerValue;
       this.#release(value);
     }
-    const made = make(key);
-    this.#values.set(key, made);
+    this.#values.set(text, made);
     return made;
   }
 }

@@ -21,8 +21,9 @@ export type SqliteResponse =
 
 const busyTimeoutMs = 10_000;
 const cacheKib = 65_536;
-const cachedStatementsMax = 200;
-const cachedGlobsMax = 1_000;
+// A statement takes some 20 bytes for a character of its SQL, a compiled glob some 150 for one of its pattern.
+const cachedSqlLengthMax = 1_000_000;
+const cachedGlobLengthMax = 200_000;
 
 function open({ path, readOnly }: SqliteSettings): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs });
@@ -34,7 +35,7 @@ function open({ path, readOnly }: SqliteSettings): DatabaseSync {
   database.exec(`pragma cache_size = -${cacheKib}`);
   database.exec("pragma temp_store = memory");
   if (readOnly) database.exec("pragma query_only = on");
-  const globs = new BoundedCache<Glob>(cachedGlobsMax);
+  const globs = new BoundedCache<Glob>(cachedGlobLengthMax);
   database.function("tripline_glob", { deterministic: true }, (pattern, value) => {
     const glob = globs.get(String(pattern), compileGlob);
     return glob.matches(String(value)) ? 1 : 0;
@@ -68,7 +69,7 @@ function run(database: DatabaseSync, { sql, parameters }: SqliteRequest): Sqlite
   }
 }
 
-const statements = new BoundedCache<StatementSync>(cachedStatementsMax, finalize);
+const statements = new BoundedCache<StatementSync>(cachedSqlLengthMax, finalize);
 
 /**
  * Frees the memory of a statement. The garbage collector does not know its size and may keep thousands for a long time.

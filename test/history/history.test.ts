@@ -1,7 +1,8 @@
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Event, receivedEvent } from "../../src/core/model/event.ts";
 import { day, formatTime, hour, type Micros, millisecond, second } from "../../src/core/model/time.ts";
-import { TooManyBuckets } from "../../src/history/count-by.ts";
+import { CountRequestSchema, TooManyBuckets } from "../../src/history/count-by.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../../src/history/errors.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
 import fc from "../support/fast-check.ts";
@@ -226,6 +227,13 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       },
     );
 
+    test("rejects buckets of more than a hundred years", () => {
+      const isAccepted = (unit: string, interval: number) =>
+        CountRequestSchema.safeParse({ filter: {}, time_unit: unit, time_interval: interval }).success;
+      expect([isAccepted("day", 36_525), isAccepted("day", 36_526)]).toEqual([true, false]);
+      expect([isAccepted("week", 5_217), isAccepted("week", 5_218)]).toEqual([true, false]);
+    });
+
     test("allows a thousand buckets", async () => {
       const history = await emptyHistory();
       const options = { unit: "second", interval: 0.01, now: noon } as const;
@@ -332,6 +340,19 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
   });
 
   // The client library reports a lost connection as an event. Without a listener it would end the process.
+  // A server takes a hundred connections from all its clients by default.
+  test("opens few connections for many queries", async (context) => {
+    const { url } = database.options("shared") as { readonly url?: string };
+    if (url === undefined) return context.skip("SQLite has no server");
+    await Promise.all(Array.from({ length: 100 }, () => shared.queryEvents(everything, { limit: 1 })));
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    const query = "select count(*)::int as count from pg_stat_activity where application_name = 'tripline'";
+    const { rows } = await client.query<{ count: number }>(query);
+    await client.end();
+    expect(rows[0]?.count).toBe(8);
+  });
+
   test("survives a server that stops in the middle of its transactions", async (context) => {
     if (database.stopServer === undefined) return context.skip("SQLite has no server to stop");
     const history = await emptyHistory();

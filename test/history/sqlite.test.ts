@@ -68,17 +68,24 @@ test("connections are durable, use limited memory and wait for locks, and the on
 
 test("a bounded cache computes each value once, and drops the oldest when it is full", () => {
   const dropped: string[] = [];
-  const cache = new BoundedCache<string>(2, (value) => dropped.push(value));
+  const cache = new BoundedCache<string>(220, (value) => dropped.push(value));
   const made: string[] = [];
-  const get = (key: string) =>
-    cache.get(key, (wanted) => {
+  const get = (text: string) =>
+    cache.get(text, (wanted) => {
+      if (wanted === "bad") throw new Error("not a statement");
       made.push(wanted);
       return wanted.toUpperCase();
     });
   expect(["a", "b", "a", "c", "b", "a"].map(get)).toEqual(["A", "B", "A", "C", "B", "A"]);
   expect(made).toEqual(["a", "b", "c", "a"]);
   expect(dropped).toEqual(["A", "B"]);
+  for (let index = 0; index < 100; index++) expect(() => get("bad")).toThrow("not a statement");
   expect(cache.size).toBe(2);
+  // Long texts leave room for fewer values, and one that is longer than the limit is kept alone.
+  get("d".repeat(80));
+  get("e".repeat(80));
+  expect(cache.size).toBe(1);
+  expect([get("f".repeat(500)).length, get("f".repeat(500)).length, cache.size]).toEqual([500, 500, 1]);
 });
 
 // Filters of many lengths make ever new statements, and each stays prepared for as long as it is cached.
@@ -93,6 +100,21 @@ test("the connection keeps only the latest statements in memory", async () => {
   await prepare(300, 3_000);
   const grownMb = (process.memoryUsage().rss - before) / 1e6;
   expect(grownMb).toBeLessThan(200);
+});
+
+test("the connection keeps only the latest compiled globs in memory", async () => {
+  const db = open();
+  const pattern = "*a?".repeat(300);
+  const match = (first: number, count: number) =>
+    numbersOf(
+      db,
+      `with recursive numbers (n) as (select ${first} union all select n + 1 from numbers limit ${count})
+       select sum(tripline_glob(n || '${pattern}', 'pump')) from numbers`,
+    );
+  await match(0, 500);
+  const before = process.memoryUsage().rss;
+  expect(await match(500, 3_000)).toEqual([0]);
+  expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(200);
 });
 
 describe("pruning", () => {

@@ -447,6 +447,15 @@ describe("rule files", () => {
     directory.remove();
   });
 
+  test("are read up to a limit, so that a wrong path does not read a whole disk", () => {
+    const directory = new RuleDirectory();
+    for (let index = 0; index < 10_002; index++) directory.write(`${index}.yaml`, "");
+    const messages = directory.load().diagnostics.map(({ message }) => message);
+    const reason = "is one of more than 10000 files; name a smaller directory";
+    expect(messages.filter((message) => message === reason)).toHaveLength(2);
+    directory.remove();
+  });
+
   test("that are missing are a mistake, whether files or directories", () => {
     const directory = new RuleDirectory();
     directory.write("empty/notes.txt", "");
