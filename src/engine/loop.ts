@@ -80,7 +80,7 @@ export class Loop {
   async run(signal: AbortSignal): Promise<void> {
     let blockMs = 0;
     while (!signal.aborted) {
-      const options = { count: this.#batchCount, blockMs: this.#committing === null ? blockMs : 0 };
+      const options = { count: this.#batchCount, blockMs };
       const batch = await this.#ports.store.read(this.#position, options).catch((error: unknown) => {
         if (signal.aborted) return null; // the read was interrupted
         throw error;

@@ -1,0 +1,298 @@
+/** How the loop reads, waits, commits and reports, in virtual time and on a store that the test controls. */
+
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Core } from "../../src/core/machine/core.ts";
+import type { LogEntry } from "../../src/core/machine/log-entry.ts";
+import type { WireEvent } from "../../src/core/model/event.ts";
+import { formatTime, millisecond } from "../../src/core/model/time.ts";
+import { Loop } from "../../src/engine/loop.ts";
+import type { Commit, EngineMetrics, ReadResult } from "../../src/engine/ports.ts";
+import { startOfLog } from "../../src/store/position.ts";
+import { greenhouseAutomation } from "../support/greenhouse.ts";
+import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+
+let clock: VirtualClock;
+let world: MemoryWorld;
+let store: WatchedStore;
+let core: SlowCore;
+let stop: AbortController;
+let ended: Promise<void>;
+let dispatchCount: number;
+let eventCount = 0;
+
+beforeEach(async () => {
+  clock = new VirtualClock();
+  world = new MemoryWorld(clock);
+  world.skewMs = Date.UTC(2026, 2, 1);
+  await clock.pass(1_000); // the process has been running for a while
+  store = new WatchedStore(world, 0, "owner");
+  core = new SlowCore({ latenessDefault: 0 });
+  dispatchCount = 0;
+});
+
+afterEach(async () => {
+  stop.abort();
+  store.interrupt();
+  await clock.pass(1_000);
+  await ended;
+});
+
+async function start(metrics: EngineMetrics = {}, { readCount = 0 } = {}): Promise<void> {
+  const claim = await store.claim(1_000_000);
+  if ("heldMs" in claim) throw new Error("the shard is held");
+  stop = new AbortController();
+  const dispatch = () => void dispatchCount++;
+  const cursor = { position: startOfLog, watermark: 0, readCount, commitCount: 0 };
+  const settings = { shard: 0, shardCount: 1, epoch: claim.epoch };
+  ended = new Loop(core, cursor, { store, clock, metrics, dispatch }, settings).run(stop.signal);
+}
+
+/** Records what the loop asks for, and returns what the test wants. */
+class WatchedStore extends MemoryShardStore {
+  readonly reads: { count: number; blockMs: number; isCommitting: boolean }[] = [];
+  commitMs = 0;
+  changeRead: (result: ReadResult, index: number) => ReadResult = (result) => result;
+  #isCommitting = false;
+
+  override async read(after: string, options: { count: number; blockMs: number }): Promise<ReadResult> {
+    const index = this.reads.push({ ...options, isCommitting: this.#isCommitting }) - 1;
+    return this.changeRead(await super.read(after, options), index);
+  }
+
+  override async commit(commit: Commit) {
+    this.#isCommitting = true;
+    await clock.sleep(this.commitMs);
+    this.#isCommitting = false;
+    return super.commit(commit);
+  }
+
+  get counts(): number[] {
+    return this.reads.map(({ count }) => count);
+  }
+}
+
+/** Blocks the thread for a while with the next entry. */
+class SlowCore extends Core {
+  blockMs = 0;
+
+  override apply(entry: LogEntry): void {
+    super.apply(entry);
+    clock.block(this.blockMs);
+    this.blockMs = 0;
+  }
+}
+
+describe("the number of entries that the loop reads at a time", () => {
+  test("doubles with each full batch, from 16 up to 2,048", async () => {
+    appendEvents(8_000);
+    await start();
+    await clock.pass(1);
+    expect(store.counts.slice(0, 10)).toEqual([16, 32, 64, 128, 256, 512, 1_024, 2_048, 2_048, 2_048]);
+    expect(Math.max(...store.counts)).toBe(2_048);
+    expect(world.shard(0).cursor?.position).toBe(world.lastPosition());
+  });
+
+  test("stays the same while batches are not full", async () => {
+    await start();
+    for (let round = 0; round < 5; round += 1) {
+      appendEvents(15);
+      await clock.pass(10);
+    }
+    expect(new Set(store.counts)).toEqual(new Set([16]));
+  });
+
+  // Memory holds several copies of a batch, and nothing else runs while a batch is applied.
+  describe.each([
+    { bound: "8,000,000 characters", accepted: { length: 8_000_000 }, tooLarge: { length: 8_000_001 } },
+    { bound: "50 ms to apply", accepted: { blockMs: 50 }, tooLarge: { blockMs: 51 } },
+  ])("when the bound is $bound,", ({ accepted, tooLarge }) => {
+    const change = (
+      result: ReadResult,
+      { length = 0, blockMs = 0 }: { length?: number; blockMs?: number },
+    ) => {
+      core.blockMs = blockMs;
+      return { ...result, length };
+    };
+
+    test("is halved by a batch beyond it, and grows again with full batches", async () => {
+      const batches = [accepted, accepted, accepted, tooLarge, tooLarge, accepted, accepted];
+      store.changeRead = (result, index) => change(result, batches[index] ?? {});
+      appendEvents(500);
+      await start();
+      await clock.pass(1_000);
+      expect(store.counts.slice(0, 8)).toEqual([16, 32, 64, 128, 64, 32, 64, 128]);
+    });
+
+    test("never falls below 16", async () => {
+      store.changeRead = (result) => change(result, tooLarge);
+      appendEvents(100);
+      await start();
+      await clock.pass(1_000);
+      expect(new Set(store.counts)).toEqual(new Set([16]));
+      expect(world.shard(0).cursor?.position).toBe(world.lastPosition());
+    });
+  });
+});
+
+describe("the loop waits for entries", () => {
+  const silence = {
+    posture: "Proactive",
+    after: ["pump.started"],
+    expect: ["pump.stopped"],
+    within: 12.3456,
+  };
+
+  test("until the next deadline, but at most 5 seconds at a time", async () => {
+    world.putAutomations([greenhouseAutomation("absence", { trigger: silence })]);
+    appendEvents(1, "pump.started");
+    await start();
+    await clock.pass(12_346);
+    const waits = store.reads.map(({ blockMs }) => blockMs).filter((blockMs) => blockMs > 0);
+    expect(waits).toEqual([5_000, 5_000, 2_346, 5_000]);
+  });
+
+  // While it waits, it would not notice that the commit failed, and the firings would be late.
+  test("only when no commit is in flight", async () => {
+    world.putAutomations([greenhouseAutomation("absence", { trigger: silence })]);
+    appendEvents(1, "pump.started");
+    store.commitMs = 100;
+    await start();
+    await clock.pass(20_000);
+    const duringCommit = store.reads.filter(({ isCommitting }) => isCommitting);
+    expect(duringCommit.length).toBeGreaterThan(1);
+    expect(new Set(duringCommit.map(({ blockMs }) => blockMs))).toEqual(new Set([0]));
+    expect(firingCount()).toBe(1);
+  });
+});
+
+describe("the loop reports", () => {
+  test("how many entries it has yet to consume", async () => {
+    appendEvents(100);
+    const lags: number[] = [];
+    await start({ lag: (_shard, entriesBehind) => void lags.push(entriesBehind) });
+    await clock.pass(1);
+    expect(lags.slice(0, 4)).toEqual([84, 52, 0, 0]); // 16, 32 and 52 were read
+  });
+
+  test("no lag while the length of the log is not known", async () => {
+    appendEvents(100);
+    store.changeRead = (result) => ({ ...result, entryCount: null });
+    const lags: number[] = [];
+    await start({ lag: (_shard, entriesBehind) => void lags.push(entriesBehind) });
+    await clock.pass(10_000);
+    expect(lags).toEqual([]);
+    expect(world.shard(0).cursor?.readCount).toBe(100);
+  });
+
+  // The log is shorter than the cursor says when Redis has lost its end.
+  test("no lag below zero", async () => {
+    const lags: number[] = [];
+    await start({ lag: (_shard, entriesBehind) => void lags.push(entriesBehind) }, { readCount: 7 });
+    appendEvents(1);
+    await clock.pass(1);
+    expect(new Set(lags)).toEqual(new Set([0]));
+  });
+
+  test("entries that cannot be read as consumed, like all others", async () => {
+    store.changeRead = (result) => ({
+      ...result,
+      entries: result.entries.filter((entry) => entry.kind !== "event" || entry.event.name !== "malformed"),
+    });
+    let lag: number | null = null;
+    let consumedCount = 0;
+    await start({
+      lag: (_shard, entriesBehind) => {
+        lag = entriesBehind;
+      },
+      committed: (_shard, { entryCount }) => {
+        consumedCount += entryCount;
+      },
+    });
+    appendEvents(2, "malformed");
+    await clock.pass(1);
+    expect(world.shard(0).cursor).toMatchObject({ position: world.lastPosition(), readCount: 2 });
+    appendEvents(3, "vent.opened");
+    appendEvents(2, "malformed");
+    await clock.pass(1);
+    expect(world.shard(0).cursor).toMatchObject({ position: world.lastPosition(), readCount: 7 });
+    expect(consumedCount).toBe(7);
+    expect(lag).toBe(0);
+  });
+
+  test("how long each commit took and how many entries it consumed", async () => {
+    const commits: object[] = [];
+    store.commitMs = 7;
+    appendEvents(20);
+    await start({ committed: (_shard, commit) => void commits.push(commit) });
+    await clock.pass(100);
+    expect(commits).toEqual([
+      { ms: 7, entryCount: 16 },
+      { ms: 7, entryCount: 4 },
+    ]);
+  });
+
+  // Counting visits every window, so it must not happen with every batch.
+  test("the number of open windows every 5 seconds, however many batches there are", async () => {
+    const counted: { ms: number; count: number }[] = [];
+    const started = clock.now();
+    const twice = { expect: ["pump.failed"], for_each: ["prefect.resource.id"], threshold: 2, within: 3_600 };
+    world.putAutomations([greenhouseAutomation("twice", { trigger: twice })]);
+    appendEvents(1, "pump.failed");
+    await start({ openWindows: (_shard, count) => void counted.push({ ms: clock.now() - started, count }) });
+    for (let round = 0; round <= 100; round += 1) {
+      appendEvents(1, "vent.opened");
+      await clock.pass(100);
+    }
+    expect(counted).toEqual([
+      { ms: 0, count: 1 },
+      { ms: 5_000, count: 1 },
+      { ms: 10_000, count: 1 },
+    ]);
+  });
+});
+
+describe("the loop wakes the dispatcher", () => {
+  test("only after a commit with invocations", async () => {
+    world.putAutomations([greenhouseAutomation("presence"), greenhouseAutomation("no actions", noActions)]);
+    await start();
+    appendEvents(1, "vent.opened");
+    appendEvents(1, "vent.closed");
+    await clock.pass(1);
+    expect(firingCount()).toBe(1);
+    expect(dispatchCount).toBe(0);
+    appendEvents(1, "pump.failed");
+    await clock.pass(1);
+    expect(firingCount()).toBe(2);
+    expect(dispatchCount).toBe(1);
+  });
+
+  const noActions = {
+    trigger: { expect: ["vent.closed"] },
+    actions: [],
+    actions_on_resolve: [{ type: "do-nothing" }],
+  };
+});
+
+function firingCount(): number {
+  return world.log.filter(
+    (entry) => entry.kind === "event" && entry.event.name === "prefect-cloud.automation.triggered",
+  ).length;
+}
+
+function appendEvents(count: number, name = "vent.opened"): void {
+  world.appendEvents(Array.from({ length: count }, () => ({ event: eventNamed(name) })));
+}
+
+function eventNamed(name: string): WireEvent {
+  eventCount += 1;
+  return {
+    id: `00000000-0000-4000-8000-${String(eventCount).padStart(12, "0")}`,
+    occurred: formatTime(world.now() * millisecond),
+    event: name,
+    resource: { "prefect.resource.id": "pump.1" },
+    related: [],
+    payload: {},
+    follows: null,
+  };
+}
