@@ -2,7 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { formatTime, millisecond } from "../../src/core/model/time.ts";
+import type { Commit, ShardStore } from "../../src/engine/ports.ts";
 import { runShard } from "../../src/engine/shard.ts";
+import { shardOf } from "../../src/engine/shard-of.ts";
+import { RedisUnreachable } from "../../src/store/connection.ts";
 import { receivedAt } from "../../src/store/position.ts";
 import { passOnTracer, type SpanOptions, type Tracer } from "../../src/telemetry/tracer.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
@@ -30,20 +33,28 @@ afterEach(async () => {
   await ended;
 });
 
-function start(tracer: Tracer = passOnTracer): void {
+interface StartOptions {
+  readonly store?: ShardStore;
+  readonly shardCount?: number;
+  readonly tracer?: Tracer;
+  /** Whether the shard may log warnings. */
+  readonly mayWarn?: boolean;
+}
+
+function start(options: StartOptions = {}): void {
+  const { store = new MemoryShardStore(world, 0, "owner"), shardCount = 1, tracer = passOnTracer } = options;
   stop = new AbortController();
-  const store = new MemoryShardStore(world, 0, "owner");
   const queue = { addInvocations: async (added: readonly Invocation[]) => void invocations.push(...added) };
   const fail = (fields: object) => {
     throw new Error(`unexpected: ${JSON.stringify(fields)}`);
   };
-  const logger = { info() {}, warn: fail, error: fail };
+  const logger = { info() {}, warn: options.mayWarn ? () => {} : fail, error: fail };
   const metrics = {
     lag(_shard: number, entriesBehind: number) {
       lag = entriesBehind;
     },
   };
-  const settings = { shard: 0, shardCount: 1, leaseMs: 10_000, latenessDefault: 0 };
+  const settings = { shard: 0, shardCount, leaseMs: 10_000, latenessDefault: 0 };
   ended = runShard({ store, queue, clock, logger, metrics, tracer }, settings, stop.signal);
 }
 
@@ -71,7 +82,7 @@ describe("spans", () => {
   test("are recorded for firings only, and what follows from a firing continues its span", async () => {
     world.putAutomations([greenhouseAutomation("stopped", { trigger: { expect: ["pump.stopped"] } })]);
     const { started, ends, tracer } = recordingTracer();
-    start(tracer);
+    start({ tracer });
     await clock.pass(3);
     world.appendEvents([{ event: eventNamed("pump.started"), trace }]);
     world.appendEvents([{ event: eventNamed("pump.stopped"), trace }]);
@@ -86,6 +97,49 @@ describe("spans", () => {
     ]);
   });
 
+  test("name the automation, the firing, its event and the shard", async () => {
+    const automation = greenhouseAutomation("presence");
+    world.putAutomations([automation]);
+    const { started, tracer } = recordingTracer();
+    start({ tracer });
+    const event = eventNamed("pump.failed");
+    world.appendEvents([{ event }]);
+    await clock.pass(1);
+    expect(started.map(({ attributes }) => attributes)).toEqual([
+      {
+        "tripline.automation.id": automation.id,
+        "tripline.automation.name": "presence",
+        "tripline.firing.id": expect.stringMatching(/^[0-9a-f-]{36}$/),
+        "tripline.firing.state": "Triggered",
+        "tripline.event.id": event.id,
+        "tripline.shard": 0,
+      },
+    ]);
+  });
+
+  // The firing is derived again, with a span of its own. The failed one would otherwise never be exported.
+  test("end with an error when the commit fails", async () => {
+    class FailingStore extends MemoryShardStore {
+      failureCount = 0;
+
+      override async commit(commit: Commit) {
+        if (commit.invocations.length > 0 && this.failureCount++ === 0)
+          throw new RedisUnreachable("simulated");
+        return super.commit(commit);
+      }
+    }
+    world.putAutomations([greenhouseAutomation("presence")]);
+    const { ends, tracer } = recordingTracer();
+    start({ tracer, store: new FailingStore(world, 0, "owner"), mayWarn: true });
+    world.appendEvents([{ event: eventNamed("pump.failed"), trace }]);
+    await clock.pass(1_000);
+    expect(ends).toEqual([
+      [1, expect.stringContaining("the commit failed")],
+      [2, undefined],
+    ]);
+    expect(invocations.map((invocation) => invocation.trace)).toEqual(["span 2"]);
+  });
+
   test("start a new trace for an absence, with a link to the last event seen", async () => {
     const silence = {
       posture: "Proactive",
@@ -95,7 +149,7 @@ describe("spans", () => {
     };
     world.putAutomations([greenhouseAutomation("silence", { trigger: silence })]);
     const { started, tracer } = recordingTracer();
-    start(tracer);
+    start({ tracer });
     await clock.pass(3);
     world.appendEvents([{ event: eventNamed("pump.started"), trace }]);
     await clock.pass(11_000);
@@ -105,24 +159,26 @@ describe("spans", () => {
 });
 
 describe("the loop", () => {
-  test("fires for an absence at the millisecond when it is due, not when something happens next", async () => {
-    const silence = {
-      posture: "Proactive",
-      after: ["pump.started"],
-      expect: ["pump.stopped"],
-      within: 12.3456,
-    };
+  test.each([
+    { within: 12.3456, dueMs: 12_346 },
+    { within: 12, dueMs: 12_000 },
+  ])("fires for an absence of $within s after $dueMs ms, not when something happens next", async (times) => {
+    const { within, dueMs } = times;
+    const silence = { posture: "Proactive", after: ["pump.started"], expect: ["pump.stopped"], within };
     world.putAutomations([greenhouseAutomation("absence", { trigger: silence })]);
     start();
     await clock.pass(3);
     world.appendEvents([{ event: eventNamed("pump.started") }]);
-    await clock.pass(12_345);
+    await clock.pass(dueMs - 1);
     expect(invocations).toEqual([]);
     await clock.pass(1);
     expect(invocations).toHaveLength(1);
   });
 
-  test("commits in small steps when much is due after a long pause", async () => {
+  test.each([
+    { end: "and nothing was accepted meanwhile", events: [] },
+    { end: "and an event waits in the log", events: ["vent.opened"] },
+  ])("commits in small steps when much is due after a long pause, $end", async ({ events }) => {
     const heartbeat = { posture: "Proactive", expect: ["pump.beat"], within: 10 };
     world.putAutomations([greenhouseAutomation("heartbeat", { trigger: heartbeat })]);
     start();
@@ -132,6 +188,7 @@ describe("the loop", () => {
     await ended;
     const { history } = world.shard(0);
     const commitCount = history.length;
+    world.appendEvents(events.map((name) => ({ event: eventNamed(name) })));
     start();
     await clock.pass(1);
     expect(invocations).toHaveLength(360);
@@ -156,6 +213,35 @@ describe("the loop", () => {
     const commitCount = history.length;
     await clock.pass(600_000);
     expect(history.length).toBe(commitCount);
+  });
+
+  test("writes nothing while it waits for a deadline", async () => {
+    const silence = { posture: "Proactive", after: ["pump.started"], expect: ["pump.stopped"], within: 900 };
+    world.putAutomations([greenhouseAutomation("absence", { trigger: silence })]);
+    world.appendEvents([{ event: eventNamed("pump.started") }]);
+    start();
+    await clock.pass(1_000);
+    const { history } = world.shard(0);
+    const commitCount = history.length;
+    await clock.pass(600_000);
+    expect(history.length).toBe(commitCount);
+    await clock.pass(300_000);
+    expect(invocations).toHaveLength(1);
+  });
+
+  // The log is trimmed up to the cursor that is furthest behind.
+  test("moves its cursor past entries that concern other shards only", async () => {
+    const others = ["one", "two", "three", "four", "five", "six"]
+      .map((name) => greenhouseAutomation(name))
+      .filter(({ id }) => shardOf(id, 2) === 1);
+    expect(others.length).toBeGreaterThan(1);
+    world.putAutomations(others);
+    start({ shardCount: 2 });
+    await clock.pass(1);
+    expect(world.shard(0).cursor).toMatchObject({
+      position: world.lastPosition(),
+      readCount: others.length,
+    });
   });
 
   test("treats an entry as received at the watermark if the store's clock has stepped back", async () => {
