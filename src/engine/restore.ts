@@ -68,17 +68,19 @@ const recallCount = 1_000;
 /** Marks recent event ids as seen. They are read from the log, so the state does not have to hold them. */
 async function recallSeenIds(core: Core, cursor: Cursor, store: ShardStore, countMax: number): Promise<void> {
   const first = positionBefore(cursor.watermark - seenFor);
-  const sightings: { id: string; received: Micros }[] = [];
-  for (let last = cursor.position; sightings.length < countMax; ) {
+  // By id, because only the last sighting counts: an event that was sent many times uses up one place, as it did before.
+  const sightings = new Map<string, Micros>(); // newest first
+  for (let last = cursor.position; sightings.size < countMax; ) {
     const batch = await store.readBack(last, first, recallCount);
     for (const entry of batch.entries) {
-      if (entry.kind === "event") sightings.push({ id: entry.event.id, received: entry.received });
+      if (entry.kind === "event" && !sightings.has(entry.event.id))
+        sightings.set(entry.event.id, entry.received);
     }
     if (batch.readCount < recallCount) break;
     last = `(${batch.position}`;
   }
   let seenAt = 0; // never decreases, even where the store's clock stepped back
-  for (const { id, received } of sightings.slice(0, countMax).reverse()) {
+  for (const [id, received] of [...sightings].slice(0, countMax).reverse()) {
     seenAt = Math.max(seenAt, received);
     core.markSeen(id, seenAt);
   }
