@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Renderer } from "../../src/templates/renderer.ts";
 import { parseTemplate, TemplateError, templateProblem } from "../../src/templates/template.ts";
 import { invocationOf, pumpEvent, triggerFiring } from "../delivery/support.ts";
@@ -181,6 +181,24 @@ describe("a template that does too much is stopped", () => {
     const small = "{% for i in range(20000) %}{% endfor %}";
     expect(renderer.text(small)).toBe("");
     expect(() => renderer.tree(Array(100).fill(small))).toThrow("the template does too much");
+  });
+
+  test("when its output is longer than two million characters", () => {
+    const event = pumpEvent({ payload: { text: "t".repeat(500_000) } });
+    const times = (count: number) => render("{{ event.payload.text }}".repeat(count), { event });
+    expect(times(4)).toHaveLength(2_000_000);
+    expect(() => times(5)).toThrow("the output of the template is longer than 2000000 characters");
+  });
+
+  test("when it takes longer than a second, because the machine is overloaded", () => {
+    const template = "{% for i in range(5000) %}{% endfor %}";
+    const start = performance.now();
+    const clock = vi.spyOn(performance, "now");
+    onTestFinished(() => clock.mockRestore());
+    clock.mockReturnValueOnce(start).mockReturnValue(start + 999);
+    expect(render(template)).toBe("");
+    clock.mockReturnValueOnce(start).mockReturnValue(start + 1_001);
+    expect(() => render(template)).toThrow("the template took longer than 1000 ms");
   });
 
   test("but not for a large event as JSON", () => {
