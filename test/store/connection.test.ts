@@ -1,5 +1,9 @@
-import { describe, expect, test } from "vitest";
-import { RedisUnreachable } from "../../src/store/connection.ts";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { callRedis, connect, RedisUnreachable } from "../../src/store/connection.ts";
+import { Log } from "../../src/store/log.ts";
+import { startOfLog } from "../../src/store/position.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
 
 /** The error of a transaction that ioredis rejects. */
 function transactionError(message: string): Error & { previousErrors: Error[] } {
@@ -18,5 +22,74 @@ describe("the message of RedisUnreachable", () => {
     const error = transactionError("read ECONNRESET");
     error.previousErrors.push(error, error);
     expect(new RedisUnreachable(error).message).toMatch(/: read ECONNRESET$/);
+  });
+});
+
+describe("a connection", () => {
+  let server: TestRedis;
+  let redis: Redis;
+  beforeAll(async () => {
+    server = await startRedis();
+    redis = connect(server.url);
+    await redis.ping();
+  });
+  afterAll(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+
+  // Without a limit, every request to the API would hang while Redis is silent.
+  test("gives up a command after five seconds", async () => {
+    const other = connect(server.url);
+    await other.client("PAUSE", 60_000, "WRITE");
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      let outcome = "waiting";
+      const called = callRedis(() => redis.set("pump", "on")).catch((error: unknown) => {
+        outcome = "rejected";
+        return error;
+      });
+      vi.advanceTimersByTime(4_999);
+      await new Promise(setImmediate);
+      expect(outcome).toBe("waiting");
+      vi.advanceTimersByTime(1);
+      expect(await called).toBeInstanceOf(RedisUnreachable);
+    } finally {
+      vi.useRealTimers();
+      await other.client("UNPAUSE");
+      other.disconnect();
+    }
+  });
+
+  test("gives up an attempt to connect after two seconds, and makes the next after one at most", () => {
+    const { connectTimeout, retryStrategy } = redis.options;
+    expect(connectTimeout).toBe(2_000);
+    expect([1, 2, 20, 21, 1_000].map((attempt) => retryStrategy?.(attempt))).toEqual([
+      50, 100, 1_000, 1_000, 1_000,
+    ]);
+  });
+
+  // A connection that died without a word would otherwise be waited for forever: commands that block have no timeout.
+  test("that waits for entries asks Redis for five seconds at most, and is given up after ten of silence", async () => {
+    const log = new Log(redis, "greenhouse");
+    const duplicating = vi.spyOn(redis, "duplicate");
+    const observer = new Redis(server.url);
+    const monitor = await observer.monitor();
+    try {
+      const asked = new Promise<string[]>((resolve) => {
+        monitor.on("monitor", (_time: string, words: string[]) => {
+          if (words[0]?.toUpperCase() === "XREAD") resolve(words);
+        });
+      });
+      const read = log.readBatch(startOfLog, { count: 1, blockMs: 3_600_000 }).catch(() => {});
+      expect((await asked).join(" ")).toMatch(/ BLOCK 5000 /i);
+      expect(duplicating.mock.lastCall).toEqual([{ commandTimeout: undefined, socketTimeout: 10_000 }]);
+      log.close();
+      await read;
+    } finally {
+      duplicating.mockRestore();
+      monitor.disconnect();
+      observer.disconnect();
+    }
   });
 });

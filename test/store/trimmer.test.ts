@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { millisecond, minute } from "../../src/core/model/time.ts";
+import { systemClock } from "../../src/retry/clock.ts";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
 import { Trimmer, trimLog } from "../../src/store/trimmer.ts";
@@ -122,4 +123,14 @@ test("a trimmer continues after a failure, and ends when it is stopped", async (
   expect(await trimmed.promise).toBeGreaterThan(800);
   await trimmer.stop();
   expect(errors).toHaveLength(1);
+});
+
+test("a trimmer trims every ten seconds by default", async () => {
+  const sleeping = vi.spyOn(systemClock, "sleep");
+  const trimmer = new Trimmer(log, { margin });
+  trimmer.start();
+  await vi.waitUntil(() => sleeping.mock.calls.length > 0);
+  await trimmer.stop();
+  expect(sleeping.mock.calls.map(([ms]) => ms)).toEqual([10_000]);
+  sleeping.mockRestore();
 });
