@@ -129,7 +129,7 @@ test("a trimmer trims every ten seconds by default", async () => {
   const sleeping = vi.spyOn(systemClock, "sleep");
   const trimmer = new Trimmer(log, { margin });
   trimmer.start();
-  await vi.waitUntil(() => sleeping.mock.calls.length > 0);
+  await expect.poll(() => sleeping.mock.calls.length).toBe(1);
   await trimmer.stop();
   expect(sleeping.mock.calls.map(([ms]) => ms)).toEqual([10_000]);
   sleeping.mockRestore();

@@ -127,7 +127,7 @@ test("an outage of Redis that lasts longer than five seconds disconnects subscri
     const client = await subscribeTo(broken, anyTime, false);
     await blockedReaders(broken, 1);
     await broken.redis.kill9();
-    await vi.waitUntil(() => sleeping.mock.calls.length > 0); // it waits for the next try
+    await expect.poll(() => sleeping.mock.calls.length).toBeGreaterThan(0); // it waits for the next try
     expect(client.socket.readyState).toBe(client.socket.OPEN);
     const later = performance.now() + 5_000;
     now.mockImplementation(() => later);
