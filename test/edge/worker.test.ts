@@ -179,6 +179,17 @@ describe("the Worker", () => {
     expect(await storedIds()).toContain(event.id);
   });
 
+  // Its clients would otherwise wait for as long as Redis is silent.
+  test("waits five seconds for Redis, and then reports that it is unavailable", async () => {
+    const headers = { Authorization: `Bearer ${await keyWith("events:write")}` };
+    await connection.client("PAUSE", 30_000, "WRITE");
+    const started = performance.now();
+    expect((await post("events", [pumpEvent()], headers)).status).toBe(503);
+    expect(performance.now() - started).toBeGreaterThan(4_900);
+    expect(performance.now() - started).toBeLessThan(20_000);
+    await connection.client("UNPAUSE");
+  });
+
   test("says how to set the URL of Redis if it is missing", async () => {
     const unset = await startWorker({});
     try {

@@ -170,9 +170,12 @@ describe("POST /automations rejects", () => {
     expect(mistake?.msg).toContain("call-webhook, send-notification, emit-event, pause-automation");
   });
 
-  test("a mistake without repeating a secret", async () => {
-    const wrong = { ...webhook, secret: "hush", payload: 7 };
-    const answer = await call("POST", "/", { ...pumps, actions: [wrong] });
+  test.each([
+    ["beside it", { ...webhook, payload: 7 }],
+    // What is missing is shown by what it is missing from.
+    ["in the action as a whole", { ...webhook, url: undefined }],
+  ])("a mistake %s without repeating a secret", async (_place, wrong) => {
+    const answer = await call("POST", "/", { ...pumps, actions: [{ ...wrong, secret: "hush" }] });
     expect(answer.status).toBe(422);
     expect(JSON.stringify(answer)).not.toContain("hush");
   });
