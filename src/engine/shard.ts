@@ -104,12 +104,12 @@ async function own(
   onOwned: () => void,
 ): Promise<void> {
   const { store, queue, clock, logger, metrics, tracer = passOnTracer } = ports;
-  const { shard, shardCount, leaseMs } = settings;
+  const { shard, shardCount } = settings;
   const ended = new AbortController();
   const signal = AbortSignal.any([stop, ended.signal]);
   const interrupt = () => store.interrupt();
   signal.addEventListener("abort", interrupt);
-  const renewing = keepLease(ports, epoch, leaseMs, ended);
+  const renewing = keepLease(ports, settings, epoch, ended);
   const dispatcher = new Dispatcher(store, queue, clock, logger);
   dispatcher.start();
   try {
@@ -142,8 +142,8 @@ async function own(
 /** Renews the lease until the ownership ends. Ends the ownership if the lease is lost. */
 async function keepLease(
   { store, clock, logger }: ShardPorts,
+  { shard, leaseMs }: ShardSettings,
   epoch: number,
-  leaseMs: number,
   ended: AbortController,
 ): Promise<void> {
   for (;;) {
@@ -153,7 +153,7 @@ async function keepLease(
       if (!(await store.renew(epoch, leaseMs))) ended.abort();
     } catch (error) {
       // The ownership does not end here: the next commit shows whether this process still owns the shard.
-      logger.warn({ err: error }, "Could not renew the shard's lease; retrying");
+      logger.warn({ shard, err: error }, "Could not renew the shard's lease; retrying");
     }
   }
 }
