@@ -153,6 +153,7 @@ describe.each([
     const outbox = await store.outbox(10);
     expect(outbox.map(({ invocation }) => invocation?.id)).toEqual(["i1", "i2"]);
     await store.clearOutbox([outbox[0]!.position]);
+    await store.clearOutbox([]);
     expect((await store.outbox(10)).map(({ invocation }) => invocation?.id)).toEqual(["i2"]);
   });
 
@@ -277,6 +278,27 @@ test("no part of a commit contains half a surrogate pair", async () => {
   expect(stored.match(/cut \ufffd/g)).toHaveLength(3);
   expect(stored).not.toMatch(/\\ud/);
 });
+
+test("an entry of the outbox that holds no invocation is returned as null", async () => {
+  const { outbox } = shardKeys("greenhouse", 0);
+  for (const text of ["not JSON", "null", "[]", '{"id":1}', '{"id":"i1"}'])
+    await redis.xadd(outbox, "*", "body", text);
+  const store = redisSubject().storeOf("one");
+  const entries = await store.outbox(10);
+  expect(entries.map(({ invocation }) => invocation)).toEqual([null, null, null, null, { id: "i1" }]);
+  await store.clearOutbox(entries.map(({ position }) => position));
+  expect(await store.outbox(10)).toEqual([]);
+});
+
+// It would otherwise look as if there were nothing to read, and the shard would wait forever without a word.
+test.each(["log", "trimmed"] as const)(
+  "a read fails if the key of the %s holds something else",
+  async (name) => {
+    await redis.hset(workspaceKeys("greenhouse")[name], "something", "else");
+    const store = redisSubject().storeOf("one");
+    await expect(store.read(startOfLog, { count: 1, blockMs: 0 })).rejects.toThrow(/WRONGTYPE/);
+  },
+);
 
 async function epochOf(store: ShardStore): Promise<number> {
   const claim = await store.claim(leaseMs);

@@ -183,6 +183,11 @@ describe("an engine during a failure", () => {
       () => expect(logged.some(({ message }) => message.startsWith("Redis unavailable"))).toBe(true),
       waiting,
     );
+    expect(logged).toContainEqual({
+      level: "warn",
+      fields: { err: expect.any(Error) },
+      message: "The engine lost its connection to Redis; reconnecting",
+    });
     await engine.stop();
     await server.restart();
   });
@@ -246,6 +251,20 @@ describe("the outbox", () => {
     await start();
     await vi.waitFor(async () => expect(await queuedInvocations(redis)).toHaveLength(1), waiting);
     await vi.waitFor(async () => expect(await redis.xlen(shardKeys(workspace, 0).outbox)).toBe(0), waiting);
+  });
+
+  test("loses entries that cannot be read, and nothing else", async () => {
+    const { outbox } = shardKeys(workspace, 0);
+    await redis.xadd(outbox, "*", "body", "not JSON");
+    await start();
+    await vi.waitFor(async () => expect(await redis.xlen(outbox)).toBe(0), waiting);
+    await redis.xadd(outbox, "*", "body", "not JSON either");
+    await log.putAutomations([greenhouseAutomation("presence")]);
+    await log.appendEvents([{ event: eventNamed("pump.failed") }]);
+    await vi.waitFor(async () => expect(await queuedInvocations(redis)).toHaveLength(1), waiting);
+    await vi.waitFor(async () => expect(await redis.xlen(outbox)).toBe(0), waiting);
+    const errors = logged.filter(({ level }) => level === "error");
+    expect(errors).toMatchObject([{ fields: { count: 1 } }, { fields: { count: 1 } }]);
   });
 
   test("is dispatched again when a reply is lost, and the queue still holds each invocation once", async () => {
