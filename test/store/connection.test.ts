@@ -69,6 +69,25 @@ describe("a connection", () => {
     ]);
   });
 
+  // The caller learns that it failed, and may have done something else since.
+  test("that breaks does not send its last command again", async () => {
+    const [broken, other] = [connect(server.url), connect(server.url)];
+    try {
+      const id = await broken.client("ID");
+      await other.client("PAUSE", 30_000, "WRITE");
+      const counted = callRedis(() => broken.incr("starts")).catch((error: unknown) => error);
+      await expect.poll(async () => String(await other.client("LIST"))).toMatch(/flags=\S*b/);
+      await other.client("KILL", "ID", id);
+      await other.client("UNPAUSE");
+      expect(await counted).toBeInstanceOf(RedisUnreachable);
+      await expect.poll(() => broken.ping().catch(() => null)).toBe("PONG");
+      expect(await other.get("starts")).toBeNull();
+    } finally {
+      broken.disconnect();
+      other.disconnect();
+    }
+  });
+
   // A connection that died without a word would otherwise be waited for forever: commands that block have no timeout.
   test("that waits for entries asks Redis for five seconds at most, and is given up after ten of silence", async () => {
     const log = new Log(redis, "greenhouse");
