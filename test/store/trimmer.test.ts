@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { millisecond, minute } from "../../src/core/model/time.ts";
 import { systemClock } from "../../src/retry/clock.ts";
-import { connect } from "../../src/store/connection.ts";
+import { connect, RedisUnreachable } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
 import { Trimmer, trimLog } from "../../src/store/trimmer.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
@@ -132,5 +132,18 @@ test("a trimmer trims every ten seconds by default", async () => {
   await expect.poll(() => sleeping.mock.calls.length).toBe(1);
   await trimmer.stop();
   expect(sleeping.mock.calls.map(([ms]) => ms)).toEqual([10_000]);
+  sleeping.mockRestore();
+});
+
+// Its waits would otherwise grow with a long outage, and the log with them.
+test("during an outage, a trimmer waits no longer than usual", async () => {
+  await shardsAt(1);
+  const sleeping = vi.spyOn(systemClock, "sleep");
+  const recordedPosition = () => Promise.reject(new RedisUnreachable(new Error("gone")));
+  const trimmer = new Trimmer(log, { margin, everyMs: 10, recordedPosition });
+  trimmer.start();
+  await expect.poll(() => sleeping.mock.calls.length).toBeGreaterThan(5);
+  await trimmer.stop();
+  expect(Math.max(...sleeping.mock.calls.map(([ms]) => ms))).toBeLessThanOrEqual(10);
   sleeping.mockRestore();
 });
