@@ -47,6 +47,7 @@ describe("a request", () => {
       "webhook-id": invocation.id,
     });
     expect(request!.headers["user-agent"]).toMatch(/^Tripline\/\d/);
+    expect(request!.headers).not.toHaveProperty("authorization");
     const verifier = new Webhook(Buffer.from("any text will do").toString("base64"));
     verifier.verify(request!.body, request!.headers as Record<string, string>);
     expect(outcome.event).toBe("prefect-cloud.automation.action.executed");
@@ -109,6 +110,16 @@ describe("a request", () => {
     const output = JSON.stringify([outcome, actions.logger.lines]);
     expect(output).toContain("not you, Basic …");
     for (const secret of [basic, "ss-word", "a-signing-key"]) expect(output).not.toContain(secret);
+  });
+
+  test.each([
+    ["gardener@", "gardener:"],
+    [":p%40ss@", ":p@ss"],
+  ])("carries half of the credentials if the URL has only half: %s", async (part, credentials) => {
+    const receiver = await startReceiver();
+    await deliver(webhook(`http://${part}127.0.0.1:${receiver.port}/hook`));
+    const basic = Buffer.from(credentials).toString("base64");
+    expect(receiver.received[0]?.headers.authorization).toBe(`Basic ${basic}`);
   });
 
   test("carries the trace of the event behind the firing, unless a header replaces it", async () => {
@@ -189,7 +200,7 @@ describe("a response", () => {
     expect(outcome.payload).toMatchObject({ reason: `responded ${status}`, attempts: 1 });
   });
 
-  test.each([301, 302, 307, 308])(
+  test.each([300, 301, 302, 307, 308])(
     "with status %i is final, and its redirect is not followed",
     async (status) => {
       const target = await startReceiver();

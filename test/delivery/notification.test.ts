@@ -313,14 +313,20 @@ describe("email", () => {
       from: "Tripline <tripline@example.org>",
       to: ["a@example.org", "b@example.org"],
     };
-    return { mails, destination };
+    return { mails, destination, server };
   }
+
+  const restsAtOnce = {
+    endpoints: { concurrencyMax: 1, failuresMax: 1, restMs: 600_000, restMsMax: 600_000 },
+  };
 
   test("is sent once to all recipients, with the headers that mail servers expect", async () => {
     const { mails, destination } = await startMail();
     const actions = await startWith({ ...destination, username: "me", password: "hush" });
     const invocation = invocationOf(notify);
-    expect((await actions.deliver(invocation)).kind).toBe("executed");
+    const { kind, payload } = await actions.deliver(invocation);
+    expect([kind, payload["destination"], payload["accepted"]]).toEqual(["executed", "ops", destination.to]);
+    expect(payload).not.toHaveProperty("rejected");
     expect(mails).toHaveLength(1);
     const [mail] = mails;
     expect(mail).toMatchObject({ from: "tripline@example.org", to: destination.to, user: "me" });
@@ -342,6 +348,53 @@ describe("email", () => {
     const actions = await startWith(destination);
     const outcome = await actions.deliver(invocationOf(notify));
     expect([outcome.kind, outcome.payload["attempts"]]).toEqual([kind, attempts]);
+  });
+
+  test("is sent to the recipients that the server accepts, and names the others", async () => {
+    const { mails, destination } = await startMail({
+      onRcptTo: ({ address }, _session, done) =>
+        address === "a@example.org"
+          ? done()
+          : done(Object.assign(new Error("unknown"), { responseCode: 550 })),
+    });
+    const actions = await startWith(destination);
+    const { kind, payload } = await actions.deliver(invocationOf(notify));
+    expect([kind, payload["accepted"], payload["rejected"]]).toEqual([
+      "executed",
+      ["a@example.org"],
+      ["b@example.org"],
+    ]);
+    expect(mails.map(({ to }) => to)).toEqual([["a@example.org"]]);
+  });
+
+  test("waits while its server cannot be reached, and that costs no attempt", async () => {
+    const { destination, server } = await startMail();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    const actions = await startWith(destination, restsAtOnce);
+    const invocation = invocationOf(notify);
+    await actions.queue.addInvocations([invocation]);
+    await expect
+      .poll(() => actions.queue.delivery(invocation.id))
+      .toMatchObject({
+        state: "deferred",
+        attempt_count: 1,
+        reason: `smtp://127.0.0.1:${destination.port} is resting: nothing is sent to it for now`,
+      });
+  });
+
+  test("goes on to a server that turns one away, and leaves no connection open", async () => {
+    let calls = 0;
+    const { mails, destination, server } = await startMail({
+      onRcptTo: (_address, _session, done) =>
+        ++calls > 2 ? done() : done(Object.assign(new Error("not now"), { responseCode: 451 })),
+    });
+    const actions = await startWith(destination, restsAtOnce);
+    const invocations = [notify, notify, notify].map((action) => invocationOf(action));
+    for (const invocation of invocations) {
+      expect((await actions.deliver(invocation)).kind).toBe("executed");
+      await expect.poll(() => server.connections.size).toBe(0);
+    }
+    expect(mails).toHaveLength(3);
   });
 
   test("with a wrong password fails at once, and the password is not shown", async () => {
