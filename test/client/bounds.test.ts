@@ -24,6 +24,20 @@ test("a busy server is given up at once if it asks to wait for more than 30 seco
   expect(server.requests).toHaveLength(1);
 });
 
+test.each([
+  [408, 2],
+  [429, 2],
+  [502, 2],
+  [503, 2],
+  [504, 2],
+  [500, 1], // it would most likely fail again
+  [422, 1],
+])("a request that is answered with %i is sent %i times", async (status, count) => {
+  const server = await serverThat(answer(status, {}, { "Retry-After": "0" }), answer(204, null));
+  await new Tripline({ url: server.url }).events.emit(pump).catch(() => {});
+  expect(server.requests).toHaveLength(count);
+});
+
 test("each attempt has 30 seconds", async () => {
   const server = await serverThat(answer(204, null));
   const timing = vi.spyOn(AbortSignal, "timeout");

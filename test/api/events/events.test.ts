@@ -289,6 +289,7 @@ describe("a page's token", () => {
   test("is signed with a secret that all servers of a workspace share and that has no other use", async () => {
     const secrets = await Promise.all(Array.from({ length: 5 }, () => api.log.reader().secret("shared")));
     expect(new Set(secrets).size).toBe(1);
+    expect(Buffer.from(secrets[0] ?? "", "base64url")).toHaveLength(32); // too long to guess
     expect(secrets[0]).not.toBe(await api.log.secret("page-token"));
   });
 });
