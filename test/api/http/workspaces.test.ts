@@ -186,6 +186,7 @@ const attempts = (): Record<string, Attempt> => ({
     ...found,
   },
   "post /explain": { path: "/explain", body: { event: eventId }, ...own },
+  "get /lookup": { path: `/lookup?id=${mark}`, ...own },
   "get /deliveries": { path: "/deliveries", ...own },
   "get /deliveries/{id}": { path: `/deliveries/${known.delivery}`, ...found },
   "post /deliveries/{id}/redeliver": {
