@@ -91,8 +91,10 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
             const distinctOff = { ...filter, distinct: false };
             const matching = expectedEvents(events, distinctOff);
             if (countable === "event") expectGroups(counts, matching, ({ name }) => comparable(name));
-            else if (countable === "resource") expectGroups(counts, matching, idOf);
-            else expectBuckets(counts, matching, countable === "day" ? day : length);
+            else if (countable === "resource") {
+              expectGroups(counts, matching, idOf);
+              expectLatestTitles(counts, matching);
+            } else expectBuckets(counts, matching, countable === "day" ? day : length);
           }
         },
       ),
@@ -154,6 +156,22 @@ function expectedEvents(events: readonly Event[], filter: EventFilter): Event[] 
   if (!filter.distinct) return matching;
   const seen = new Set<string>();
   return matching.filter((event) => !seen.has(idOf(event)) && seen.add(idOf(event)));
+}
+
+/** A resource is called what its latest event calls it. */
+function expectLatestTitles(counts: readonly EventCount[], matching: readonly Event[]) {
+  const groups = Map.groupBy(matching, idOf);
+  for (const { value, label } of counts) {
+    const events = groups.get(value) ?? [];
+    const last = Math.max(...events.map(occurredOf));
+    const titles = events.filter((event) => occurredOf(event) === last).map(titleOf);
+    expect(titles).toContain(label);
+  }
+}
+
+function titleOf({ resource }: Event): string {
+  const title = resource.get("prefect.resource.name") || resource.get("prefect.name");
+  return comparable(title || (resource.get("prefect.resource.id") ?? ""));
 }
 
 function expectGroups(

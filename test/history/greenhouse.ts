@@ -2,7 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import type { EventEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
-import { type Event, eventOf, type WireEvent } from "../../src/core/model/event.ts";
+import { type Event, eventOf, type WireEvent, type WireResource } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
 import { type EventFilter, EventFilterSchema, resolveFilter } from "../../src/history/filter.ts";
 import fc from "../support/fast-check.ts";
@@ -119,7 +119,15 @@ const payloadKey = value.filter((key) => !key.endsWith("\\"));
 const wire: fc.Arbitrary<WireEvent> = fc.record({
   occurred: offset.map((offset) => formatTime(noon + offset)),
   event: name,
-  resource: withLabels({ "prefect.resource.id": id }),
+  // Half of the events share few sets of labels, so that a resource has several events, under one name and under two.
+  resource: fc.oneof(
+    withLabels({ "prefect.resource.id": id }),
+    fc.constantFrom<WireResource>(
+      { "prefect.resource.id": "pump.1" },
+      { "prefect.resource.id": "pump.1", "prefect.resource.name": "North pump" },
+      { "prefect.resource.id": "vent.1", zone: "north" },
+    ),
+  ),
   related: fc.array(withLabels({ "prefect.resource.id": id, "prefect.resource.role": role }), {
     maxLength: 3,
   }),
@@ -195,6 +203,7 @@ export const someFilter = fc
           }),
         }),
         fc.record({ resource: someOf({ ...anyResource, distinct: fc.boolean() }) }),
+        fc.record({ resource: fc.constant({ distinct: true }) }), // alone, so that it sees many events
         fc.record({ related: oneOrMany(someOf(related)) }),
         fc.record({ any_resource: oneOrMany(someOf(anyResource)) }),
         fc.record({

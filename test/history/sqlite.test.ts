@@ -1,8 +1,8 @@
 /** What only SQLite does: how its connections are set up, that they wait for each other, and how it frees space. */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { Kysely, sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { BoundedCache } from "../../src/history/bounded-cache.ts";
@@ -52,6 +52,18 @@ test("a transaction that reads first can still write, because no other transacti
   });
   await other;
   expect(await numbersOf(first, "select number from numbers order by rowid")).toEqual([1, 2]);
+});
+
+test.each([
+  ["sqlite:PATH", (file: string) => file],
+  ["sqlite://PATH", (file: string) => file],
+  ["sqlite:PATH", (file: string) => relative(process.cwd(), file)],
+])("a history's URL can be %s", async (url, pathTo) => {
+  const file = join(folder, "deep", "events.sqlite");
+  const history = await openHistory({ url: url.replace("PATH", pathTo(file)), workspace: "greenhouse" });
+  await history.close();
+  await history.close(); // once is enough, and twice is no error
+  expect(existsSync(file)).toBe(true);
 });
 
 test("connections are durable, use limited memory and wait for locks, and the one for queries cannot write", async () => {
