@@ -128,6 +128,11 @@ describe.each([
     const { answer } = await explain(api, { event, limit: 2 });
     expect(namesIn(answer).slice(0, 2)).toContain("Any pump");
     expect(answer.not_listed.covering).toBe(1);
+    const { explanations } = (await explain(api, { event })).answer;
+    const covering = explanations.filter(({ triggers }) => triggers.some(({ covered }) => covered));
+    const order = covering.map(({ fired, automation }) => `${fired ? 0 : 1} ${automation.name}`);
+    expect(order.length).toBeGreaterThan(2);
+    expect(order).toEqual(order.toSorted());
     expect((await api.events()).some(({ event: { id } }) => id === event["id"])).toBe(false);
   });
 

@@ -200,6 +200,33 @@ describe("the API", () => {
     for (const anchor of anchors) expect(html).toContain(anchor);
   });
 
+  test("serves a page that shows everything that the document says of an operation", async () => {
+    const html = await (await fetch(`${api.url}/docs`)).text();
+    const text = html.replaceAll(/&(amp|lt|gt|quot|#39);/g, (entity) => entities[entity] ?? entity);
+    for (const [path, item] of Object.entries(document.paths)) {
+      for (const [method, operation] of Object.entries(item)) {
+        const { operationId, summary, parameters = [], requestBody, responses } = operation as ShownOperation;
+        if (operationId === undefined) continue; // `servers`, not a method
+        const start = text.indexOf(`id="${operationId}"`);
+        const entry = text.slice(start, text.indexOf("</details>", start));
+        expect(entry).toContain(`>${method.toUpperCase()}</b>`);
+        expect(entry).toContain(`${path}</code> <span>${summary}</span>`);
+        expect(entry).toContain(`data-text="${method} `);
+        expect(entry.includes("<h3>Parameters</h3>")).toBe(parameters.length > 0);
+        for (const { name, in: place, required } of parameters) {
+          expect(entry).toContain(
+            `<code>${name}</code></td><td>${place}${required ? ", required" : ""}</td>`,
+          );
+        }
+        for (const type of Object.keys(requestBody?.content ?? {})) {
+          const optional = requestBody?.required === false ? ", optional" : "";
+          expect(entry).toContain(`<h3>Body <small>${type}${optional}</small></h3>`);
+        }
+        for (const status of Object.keys(responses)) expect(entry).toContain(`<code>${status}</code></td>`);
+      }
+    }
+  });
+
   // The examples are what people try first.
   test("accepts the examples in the document", async () => {
     const { body: automation } = await send(
@@ -309,4 +336,25 @@ function pathsIn(app: Hono): string[] {
     .filter(({ method, path }) => method !== "ALL" && !path.startsWith("/api/accounts/"))
     .map(({ method, path }) => `${method.toLowerCase()} ${path.replaceAll(/:(\w+)(?:\{[^}]*\})?/g, "{$1}")}`);
   return [...new Set(routes)];
+}
+
+const entities: Readonly<Record<string, string>> = {
+  "&amp;": "&",
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&#39;": "'",
+};
+
+/** The parts of an operation that the page shows. */
+interface ShownOperation {
+  readonly operationId?: string;
+  readonly summary: string;
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required?: boolean;
+  }[];
+  readonly requestBody?: { readonly required?: boolean; readonly content: object };
+  readonly responses: object;
 }
