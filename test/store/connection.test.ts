@@ -112,3 +112,28 @@ describe("a connection", () => {
     }
   });
 });
+
+// A line for every attempt to reconnect would fill the log during an outage.
+test("a connection reports each outage once", async () => {
+  const server = await startRedis();
+  const losses: string[] = [];
+  const redis = connect(server.url, { name: "pump-room", onLost: ({ message }) => losses.push(message) });
+  try {
+    await redis.ping();
+    expect(await redis.client("GETNAME")).toBe("pump-room");
+    for (const outageCount of [1, 2]) {
+      let attemptCount = 0;
+      const countAttempt = () => void attemptCount++;
+      redis.on("reconnecting", countAttempt);
+      await server.kill9();
+      await expect.poll(() => attemptCount).toBeGreaterThan(3);
+      expect(losses).toHaveLength(outageCount);
+      redis.off("reconnecting", countAttempt);
+      await server.restart();
+      await expect.poll(() => redis.status).toBe("ready");
+    }
+  } finally {
+    redis.disconnect();
+    await server.stop();
+  }
+});

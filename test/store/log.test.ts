@@ -228,6 +228,22 @@ test("a write fails quickly while Redis is unavailable and is not sent later, an
   }
 });
 
+// The engine bounds its batches by this length.
+test("a batch has the length of all its texts, and ends at its last entry", async () => {
+  const [short, long] = [eventNamed("pump.started"), eventNamed("p".repeat(1_000))];
+  const positions = [];
+  for (const event of [short, long]) {
+    await log.appendEvents([{ event, lineage: [], trace: null }]);
+    positions.push(await log.lastPosition());
+  }
+  const first = await log.readBatch(startOfLog, { count: 1 });
+  const second = await log.readBatch(first.position, { count: 10 });
+  expect([first.position, second.position]).toEqual(positions);
+  expect(first.length).toBeGreaterThan(JSON.stringify(short).length);
+  const difference = JSON.stringify(long).length - JSON.stringify(short).length;
+  expect(second.length - first.length).toBe(difference);
+});
+
 // Treated as an outage, it would get a 503 and be retried forever, and the log would not say what is wrong.
 test("a program error is not treated as an outage", async () => {
   const tooMany = () => Promise.reject(new RangeError("Maximum call stack size exceeded"));
