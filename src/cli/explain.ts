@@ -77,7 +77,11 @@ async function explain(idArgument: string | undefined, options: ExplainCommandOp
   }
   const id = idArgument ?? options.event;
   if (id === undefined) {
-    throw new CommandFailure("Give the id of an event. List events with: tripline events ls", 2);
+    throw new CommandFailure(
+      "Give the id of an event, a firing or a delivery, or the name of an automation. List some with: tripline events ls, " +
+        "tripline automations ls",
+      2,
+    );
   }
   if (rules !== undefined && events !== undefined) {
     printExplanations(await explainTimeline(id, rules, events, options), options);
@@ -161,7 +165,7 @@ async function explainAutomation(
   console.log(`\n${windowsText([windows], view)}`);
   console.log(
     firings.length === 0
-      ? "\nNo firing is in the history."
+      ? "\nNo firing is in the history, if the server keeps one."
       : `\nThe latest firings. To explain one: tripline explain <id>\n\n${consequencesText(firings, view)}`,
   );
 }

@@ -7,6 +7,9 @@ import { CommandFailure } from "./failure.ts";
 export async function findId(tripline: Tripline, idOrName: string): Promise<LookupMatch> {
   const { matches, truncated } = await tripline.lookUp(idOrName);
   const [match, ...others] = matches;
+  if (match === undefined && /^[0-9a-f]{1,3}$/i.test(idOrName)) {
+    throw new CommandFailure(`Give at least the first 4 characters of an id; ${idOrName} is too short.`);
+  }
   if (match === undefined) {
     throw new CommandFailure(
       `Nothing is known about ${JSON.stringify(idOrName)}. It is neither the name of an automation nor the id of an ` +

@@ -373,6 +373,10 @@ describe("tripline explain ID", () => {
       code: 1,
       stderr: expect.stringContaining('Nothing is known about "00000000-0000"'),
     });
+    expect(await tripline("explain", "1e3")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("Give at least the first 4 characters of an id"),
+    });
     expect(await tripline("explain")).toMatchObject({ code: 2 });
   });
 });

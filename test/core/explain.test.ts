@@ -51,8 +51,17 @@ describe("an explanation", () => {
     const { summary, fired, root } = explained(leftOpen, [[0, "vent.opened"]], 0);
     expect(fired).toBe(true);
     expect(summary).toBe(
-      "The automation fired after this event: 0 of 1 expected event had arrived by 2026-03-01T00:00:30Z.",
+      "The automation fired after this event: no expected event had arrived by 2026-03-01T00:00:30Z.",
     );
+    const tooFew = explained(
+      { ...leftOpen, threshold: 3 },
+      [
+        [0, "vent.opened"],
+        [5, "vent.closed"],
+      ],
+      0,
+    );
+    expect(tooFew.summary).toContain("only 1 of 3 expected events had arrived by");
     expect(root?.decisions.map(({ outcome }) => outcome)).toEqual([
       "waits until its time has settled",
       "opened a window",

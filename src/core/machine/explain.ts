@@ -276,8 +276,8 @@ function firedSentence(decisions: readonly Note[], resolved: boolean): string {
   const { count, threshold, end } = before;
   const deadline = end === null ? "" : ` by ${formatTime(end)}`;
   const fired = resolved ? "was resolved by this event, then fired again" : "fired after this event";
-  const expected = threshold === 1 ? "1 expected event" : `${threshold} expected events`;
-  return `The automation ${fired}: ${count} of ${expected} had arrived${deadline}.`;
+  const arrived = count === 0 ? "no expected event" : `only ${count} of ${threshold} expected events`;
+  return `The automation ${fired}: ${arrived} had arrived${deadline}.`;
 }
 
 /** A failed condition in words. */
