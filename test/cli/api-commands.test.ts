@@ -271,7 +271,8 @@ describe("tripline explain", () => {
   test("asks a running server about one automation or all of them", async () => {
     const rules = sandbox.write(
       "lamp.yaml",
-      "name: Lamps\ntrigger: {expect: [lamp.*], threshold: 2, within: 1h}\nactions: []\n",
+      "name: Lamps\ntrigger: {expect: [lamp.*], threshold: 2, within: 1h}\nactions: []\n---\n" +
+        "name: Doors\ntrigger: {expect: [door.*], match: {door: north}}\nactions: []\n",
     );
     await tripline("apply", rules);
     const id = await emit("lamp.off", "lamp.1");
