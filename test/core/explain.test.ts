@@ -59,7 +59,7 @@ describe("an explanation", () => {
         [0, "vent.opened"],
         [5, "vent.closed"],
       ],
-      0,
+      1,
     );
     expect(tooFew.summary).toContain("only 1 of 3 expected events had arrived by");
     expect(root?.decisions.map(({ outcome }) => outcome)).toEqual([
