@@ -10,11 +10,10 @@ import { type Explanation, showExplanation } from "../../core/machine/explain.ts
 import type { Automation } from "../../core/model/automation.ts";
 import { type Event, eventOf } from "../../core/model/event.ts";
 import { formatTime, minute, parseTime } from "../../core/model/time.ts";
-import { resolveFilterOfAllTime } from "../../history/filter.ts";
 import type { Log } from "../../store/log.ts";
-import { isHistoryUnavailable } from "../events/events.ts";
 import type { Workspace } from "../http/tenant.ts";
 import { eventsNewestFirst } from "./newest-first.ts";
+import { recordedEvents } from "./recorded-events.ts";
 import { Breather, type ExplainSettings, replay, suppose } from "./replay.ts";
 
 /** How many automations that come close to covering the event to explain at most, the closest first. */
@@ -132,17 +131,10 @@ async function findEvent(workspace: Workspace, id: string): Promise<Event | null
 }
 
 async function recordedEvent({ history }: Workspace, id: string): Promise<Event | null> {
-  if (history === null) return null;
-  const withId = resolveFilterOfAllTime({ id: { id: [id] } });
-  try {
-    const [found] = (await history.queryEvents(withId, { limit: 1 })).events;
-    if (found === undefined) return null;
-    const { received, ...wire } = found;
-    return eventOf(wire, parseTime(received) ?? 0);
-  } catch (error) {
-    if (isHistoryUnavailable(error)) return null; // the log may hold it
-    throw error;
-  }
+  const [found] = await recordedEvents(history, [id]);
+  if (found === undefined) return null;
+  const { received, ...wire } = found;
+  return eventOf(wire, parseTime(received) ?? 0);
 }
 
 async function loggedEvent(log: Log, id: string): Promise<Event | null> {

@@ -8,14 +8,13 @@ import {
   reportedBy,
 } from "../../core/machine/consequence.ts";
 import { isUuid, normalizeUuid, type ReceivedEvent, receivedEvent } from "../../core/model/event.ts";
-import { resolveFilterOfAllTime } from "../../history/filter.ts";
 import type { DeliveryLookup, QueuedDelivery } from "../deliveries/deliveries.ts";
-import { isHistoryUnavailable } from "../events/events.ts";
 import { untilRecorded } from "../events/until-recorded.ts";
 import { type Route, route } from "../http/route.ts";
 import type { Workspace } from "../http/tenant.ts";
 import { type LookupMatch, LookupSchema } from "./explain-answers.ts";
 import { eventsNewestFirst } from "./newest-first.ts";
+import { recordedEvents, unlessUnavailable } from "./recorded-events.ts";
 
 /** More matches than this help no one: a longer prefix does. */
 const matchCountMax = 20;
@@ -98,12 +97,14 @@ async function byWholeId(
   id: string,
 ): Promise<LookupMatch | null> {
   const ids = [id, firingEventIdOf(id), ...actionEventIdsOf(id)];
-  const recorded = await recordedEvents(workspace, ids);
+  const { log, history } = workspace;
+  if (history !== null) await unlessUnavailable(untilRecorded(log, history).then(() => []));
+  const recorded = await recordedEvents(history, ids);
   const itself = recorded.find((event) => event.id === id) ?? recorded[0];
   if (itself !== undefined) return ofEvent(itself);
   const queued = await queue?.delivery(id);
   if (queued != null) return ofDelivery(queued);
-  for await (const event of eventsNewestFirst(workspace.log)) {
+  for await (const event of eventsNewestFirst(log)) {
     if (ids.includes(event.id)) return ofEvent(receivedEvent(event));
   }
   return null;
@@ -130,30 +131,6 @@ async function addByPrefix(
   if (history === null || found.isFull) return;
   const recorded = await unlessUnavailable(history.eventsByIdPrefix(prefix, matchCountMax + 1));
   for (const event of recorded) found.add(ofEvent(event));
-}
-
-/** Empty when the server keeps no history, or its database is unavailable: the log may still hold the events. */
-async function recordedEvents(
-  { log, history }: Workspace,
-  ids: readonly string[],
-): Promise<readonly ReceivedEvent[]> {
-  if (history === null) return [];
-  const query = async () => {
-    await untilRecorded(log, history);
-    return (
-      await history.queryEvents(resolveFilterOfAllTime({ id: { id: [...ids] } }), { limit: ids.length })
-    ).events;
-  };
-  return unlessUnavailable(query());
-}
-
-async function unlessUnavailable<T>(query: Promise<readonly T[]>): Promise<readonly T[]> {
-  try {
-    return await query;
-  } catch (error) {
-    if (isHistoryUnavailable(error)) return [];
-    throw error;
-  }
 }
 
 /** Matches without repetition: several events are about one delivery. */
