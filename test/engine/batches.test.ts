@@ -3,8 +3,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Core } from "../../src/core/machine/core.ts";
 import type { LogEntry } from "../../src/core/machine/log-entry.ts";
-import type { WireEvent } from "../../src/core/model/event.ts";
-import { formatTime, millisecond } from "../../src/core/model/time.ts";
 import { Loop } from "../../src/engine/loop.ts";
 import type { Commit, EngineMetrics, ReadResult } from "../../src/engine/ports.ts";
 import { startOfLog } from "../../src/store/position.ts";
@@ -19,8 +17,6 @@ let core: SlowCore;
 let stop: AbortController;
 let ended: Promise<void>;
 let dispatchCount: number;
-let eventCount = 0;
-
 beforeEach(async () => {
   clock = new VirtualClock();
   world = new MemoryWorld(clock);
@@ -281,18 +277,5 @@ function firingCount(): number {
 }
 
 function appendEvents(count: number, name = "vent.opened"): void {
-  world.appendEvents(Array.from({ length: count }, () => ({ event: eventNamed(name) })));
-}
-
-function eventNamed(name: string): WireEvent {
-  eventCount += 1;
-  return {
-    id: `00000000-0000-4000-8000-${String(eventCount).padStart(12, "0")}`,
-    occurred: formatTime(world.now() * millisecond),
-    event: name,
-    resource: { "prefect.resource.id": "pump.1" },
-    related: [],
-    payload: {},
-    follows: null,
-  };
+  world.appendEvents(Array.from({ length: count }, () => ({ event: world.eventNamed(name) })));
 }

@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
-import { formatTime, millisecond } from "../../src/core/model/time.ts";
 import type { Commit, ShardStore } from "../../src/engine/ports.ts";
 import { runShard } from "../../src/engine/shard.ts";
 import { shardOf } from "../../src/engine/shard-of.ts";
@@ -84,8 +82,8 @@ describe("spans", () => {
     const { started, ends, tracer } = recordingTracer();
     start({ tracer });
     await clock.pass(3);
-    world.appendEvents([{ event: eventNamed("pump.started"), trace }]);
-    world.appendEvents([{ event: eventNamed("pump.stopped"), trace }]);
+    world.appendEvents([{ event: world.eventNamed("pump.started"), trace }]);
+    world.appendEvents([{ event: world.eventNamed("pump.stopped"), trace }]);
     await clock.pass(1_000);
     expect(started).toMatchObject([{ parent: trace, links: [] }]);
     expect(ends).toEqual([[1, undefined]]);
@@ -102,7 +100,7 @@ describe("spans", () => {
     world.putAutomations([automation]);
     const { started, tracer } = recordingTracer();
     start({ tracer });
-    const event = eventNamed("pump.failed");
+    const event = world.eventNamed("pump.failed");
     world.appendEvents([{ event }]);
     await clock.pass(1);
     expect(started.map(({ attributes }) => attributes)).toEqual([
@@ -131,7 +129,7 @@ describe("spans", () => {
     world.putAutomations([greenhouseAutomation("presence")]);
     const { ends, tracer } = recordingTracer();
     start({ tracer, store: new FailingStore(world, 0, "owner"), mayWarn: true });
-    world.appendEvents([{ event: eventNamed("pump.failed"), trace }]);
+    world.appendEvents([{ event: world.eventNamed("pump.failed"), trace }]);
     await clock.pass(1_000);
     expect(ends).toEqual([
       [1, expect.stringContaining("the commit failed")],
@@ -151,7 +149,7 @@ describe("spans", () => {
     const { started, tracer } = recordingTracer();
     start({ tracer });
     await clock.pass(3);
-    world.appendEvents([{ event: eventNamed("pump.started"), trace }]);
+    world.appendEvents([{ event: world.eventNamed("pump.started"), trace }]);
     await clock.pass(11_000);
     expect(started).toMatchObject([{ parent: null, links: [trace] }]);
     expect(invocations.map((invocation) => invocation.trace)).toEqual(["span 1"]);
@@ -168,7 +166,7 @@ describe("the loop", () => {
     world.putAutomations([greenhouseAutomation("absence", { trigger: silence })]);
     start();
     await clock.pass(3);
-    world.appendEvents([{ event: eventNamed("pump.started") }]);
+    world.appendEvents([{ event: world.eventNamed("pump.started") }]);
     await clock.pass(dueMs - 1);
     expect(invocations).toEqual([]);
     await clock.pass(1);
@@ -188,7 +186,7 @@ describe("the loop", () => {
     await ended;
     const { history } = world.shard(0);
     const commitCount = history.length;
-    world.appendEvents(events.map((name) => ({ event: eventNamed(name) })));
+    world.appendEvents(events.map((name) => ({ event: world.eventNamed(name) })));
     start();
     await clock.pass(1);
     expect(invocations).toHaveLength(360);
@@ -197,7 +195,7 @@ describe("the loop", () => {
 
   test("reads more at a time the further it is behind", async () => {
     world.putAutomations([greenhouseAutomation("presence")]);
-    world.appendEvents(Array.from({ length: 20_000 }, () => ({ event: eventNamed("vent.opened") })));
+    world.appendEvents(Array.from({ length: 20_000 }, () => ({ event: world.eventNamed("vent.opened") })));
     start();
     await clock.pass(1);
     expect(world.shard(0).cursor?.readCount).toBe(20_001);
@@ -218,7 +216,7 @@ describe("the loop", () => {
   test("writes nothing while it waits for a deadline", async () => {
     const silence = { posture: "Proactive", after: ["pump.started"], expect: ["pump.stopped"], within: 900 };
     world.putAutomations([greenhouseAutomation("absence", { trigger: silence })]);
-    world.appendEvents([{ event: eventNamed("pump.started") }]);
+    world.appendEvents([{ event: world.eventNamed("pump.started") }]);
     start();
     await clock.pass(1_000);
     const { history } = world.shard(0);
@@ -252,25 +250,10 @@ describe("the loop", () => {
     expect(invocations).toHaveLength(1);
     const { watermark } = world.shard(0).cursor!;
     world.skewMs -= 9_000;
-    world.appendEvents([{ event: eventNamed("vent.opened") }]);
+    world.appendEvents([{ event: world.eventNamed("vent.opened") }]);
     await clock.pass(1);
     expect(receivedAt(world.lastPosition())).toBeLessThanOrEqual(watermark);
     expect(world.shard(0).cursor?.watermark).toBe(watermark);
     expect(world.shard(0).cursor?.position).toBe(world.lastPosition());
   });
 });
-
-let eventCount = 0;
-
-function eventNamed(name: string): WireEvent {
-  eventCount += 1;
-  return {
-    id: `00000000-0000-4000-8000-${String(eventCount).padStart(12, "0")}`,
-    occurred: formatTime(world.now() * millisecond),
-    event: name,
-    resource: { "prefect.resource.id": "pump.1" },
-    related: [],
-    payload: {},
-    follows: null,
-  };
-}

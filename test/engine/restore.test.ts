@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
-import { formatTime, millisecond } from "../../src/core/model/time.ts";
 import type { RestoreSettings } from "../../src/engine/restore.ts";
 import { runShard } from "../../src/engine/shard.ts";
 import { shardOf } from "../../src/engine/shard-of.ts";
@@ -56,12 +54,12 @@ describe("a shard that starts for the first time", () => {
 
   test("takes over the automations of its own from a log that was trimmed, and warns", async () => {
     world.putAutomations(rules);
-    world.appendEvents([{ event: eventNamed("pump.failed") }]);
+    world.appendEvents([{ event: world.eventNamed("pump.failed") }]);
     const position = world.lastPosition();
     world.trim(position);
     await start({ shard: 1, shardCount });
     expect(invocations).toEqual([]); // the event was accepted before
-    world.appendEvents([{ event: eventNamed("pump.failed") }]);
+    world.appendEvents([{ event: world.eventNamed("pump.failed") }]);
     await clock.pass(1);
     const own = rules.filter(({ id }) => shardOf(id, shardCount) === 1);
     expect(own.length).toBeGreaterThan(0);
@@ -78,7 +76,7 @@ describe("a shard that starts for the first time", () => {
 
   test("reads a log that was never trimmed from its start, without a warning", async () => {
     world.putAutomations(rules);
-    world.appendEvents([{ event: eventNamed("pump.failed") }]);
+    world.appendEvents([{ event: world.eventNamed("pump.failed") }]);
     await start({ shard: 0, shardCount });
     await start({ shard: 1, shardCount });
     expect(firedRules()).toEqual(rules.map(({ name }) => name).sort());
@@ -89,7 +87,7 @@ describe("a shard that starts for the first time", () => {
 describe("a shard that starts again", () => {
   test("warns that the log ends before its cursor, and reads what is new", async () => {
     world.putAutomations([greenhouseAutomation("presence")]);
-    world.appendEvents([{ event: eventNamed("pump.failed") }]);
+    world.appendEvents([{ event: world.eventNamed("pump.failed") }]);
     await start();
     await stopAll();
     const cells = world.shard(0);
@@ -104,7 +102,7 @@ describe("a shard that starts again", () => {
         message: expect.stringMatching(/^The log ends before the shard's cursor/),
       },
     ]);
-    world.appendEvents([{ event: eventNamed("pump.failed") }]);
+    world.appendEvents([{ event: world.eventNamed("pump.failed") }]);
     await clock.pass(1);
     expect(invocations).toHaveLength(2);
   });
@@ -112,7 +110,7 @@ describe("a shard that starts again", () => {
   // The ids are read from the log, 1,000 entries at a time.
   test.each([999, 1_000, 1_001, 2_500])("knows an event that %i entries lie behind", async (distance) => {
     world.putAutomations([greenhouseAutomation("presence")]);
-    const event = eventNamed("pump.failed");
+    const event = world.eventNamed("pump.failed");
     world.appendEvents([{ event }]);
     appendEvents(distance);
     await start();
@@ -122,7 +120,7 @@ describe("a shard that starts again", () => {
     world.appendEvents([{ event }]);
     await clock.pass(1);
     expect(invocations).toHaveLength(1);
-    world.appendEvents([{ event: eventNamed("pump.failed") }]);
+    world.appendEvents([{ event: world.eventNamed("pump.failed") }]);
     await clock.pass(1);
     expect(invocations).toHaveLength(2);
   });
@@ -166,7 +164,7 @@ async function firedAfterEach(
   options: Partial<RestoreSettings>,
 ): Promise<readonly number[]> {
   startOver();
-  const events = Array.from({ length: 6 }, () => eventNamed("pump.failed"));
+  const events = Array.from({ length: 6 }, () => world.eventNamed("pump.failed"));
   world.putAutomations([greenhouseAutomation("presence")]);
   await start(options);
   const counts: number[] = [];
@@ -189,21 +187,6 @@ function firedRules(): string[] {
   return invocations.map(({ automation }) => automation.name).sort();
 }
 
-let eventCount = 0;
-
 function appendEvents(count: number): void {
-  world.appendEvents(Array.from({ length: count }, () => ({ event: eventNamed("vent.opened") })));
-}
-
-function eventNamed(name: string): WireEvent {
-  eventCount += 1;
-  return {
-    id: `00000000-0000-4000-8000-${String(eventCount).padStart(12, "0")}`,
-    occurred: formatTime(world.now() * millisecond),
-    event: name,
-    resource: { "prefect.resource.id": "pump.1" },
-    related: [],
-    payload: {},
-    follows: null,
-  };
+  world.appendEvents(Array.from({ length: count }, () => ({ event: world.eventNamed("vent.opened") })));
 }

@@ -6,8 +6,8 @@
 
 import type { LogEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
 import type { Automation } from "../../src/core/model/automation.ts";
-import { eventOf } from "../../src/core/model/event.ts";
-import { type Micros, millisecond } from "../../src/core/model/time.ts";
+import { eventOf, type WireEvent } from "../../src/core/model/event.ts";
+import { formatTime, type Micros, millisecond } from "../../src/core/model/time.ts";
 import type {
   Commit,
   CommitOutcome,
@@ -45,6 +45,7 @@ export class MemoryWorld {
   skewMs = 0;
   #lastPosition: LogPosition = startOfLog;
   #sequence = 0;
+  #namedCount = 0;
   readonly #waiting = new Set<() => void>();
 
   constructor(clock: VirtualClock) {
@@ -70,6 +71,20 @@ export class MemoryWorld {
 
   lastPosition(): LogPosition {
     return this.#lastPosition;
+  }
+
+  /** An event that occurs now, with an id of its own. */
+  eventNamed(name: string): WireEvent {
+    this.#namedCount += 1;
+    return {
+      id: `00000000-0000-4000-8000-${String(this.#namedCount).padStart(12, "0")}`,
+      occurred: formatTime(this.now() * millisecond),
+      event: name,
+      resource: { "prefect.resource.id": "pump.1" },
+      related: [],
+      payload: {},
+      follows: null,
+    };
   }
 
   appendEvents(events: readonly NewEvent[]): void {
