@@ -11,7 +11,8 @@
  * Run: npm run mutate -- PART [FILE ...] --bounds
  */
 
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -27,9 +28,10 @@ interface Bound {
 }
 
 /** @param paths of sources, below `root` */
-export function mutateBounds(root: string, paths: readonly string[]): void {
+export async function mutateBounds(root: string, paths: readonly string[]): Promise<void> {
   const bounds = paths.flatMap((path) => boundsIn(root, path));
-  const survivors = bounds.filter((bound) => survives(root, bound));
+  const survivors: Bound[] = [];
+  for (const bound of bounds) if (await survives(root, bound)) survivors.push(bound);
   console.log(
     `\n${bounds.length} bounds raised: ${bounds.length - survivors.length} noticed by a test, not noticed:`,
   );
@@ -48,29 +50,31 @@ function boundsIn(root: string, path: string): Bound[] {
   }));
 }
 
-function survives(root: string, { path, line, name, mutated }: Bound): boolean {
+async function survives(root: string, { path, line, name, mutated }: Bound): Promise<boolean> {
   const original = readFileSync(join(root, path), "utf8");
-  const restore = () => writeFileSync(join(root, path), original);
-  const stop = () => {
-    restore();
-    process.exit(130);
-  };
-  process.once("SIGINT", stop);
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  process.on("SIGINT", stop);
   writeFileSync(join(root, path), mutated);
   try {
-    const isNoticed = testFoldersOf(root, path).some((folder) => !passes(root, folder));
+    let isNoticed = false;
+    for (const folder of testFoldersOf(root, path)) {
+      isNoticed ||= !(await passes(root, folder, stopping.signal));
+    }
     console.log(`${isNoticed ? "noticed    " : "NOT NOTICED"}  ${path}:${line} ${name}`);
     return !isNoticed;
   } finally {
-    restore();
+    writeFileSync(join(root, path), original);
     process.off("SIGINT", stop);
   }
 }
 
-function passes(root: string, folder: string): boolean {
+/** @throws AbortError when it is stopped */
+async function passes(root: string, folder: string, signal: AbortSignal): Promise<boolean> {
   const vitest = join(root, "node_modules", ".bin", "vitest");
-  const options = { cwd: root, timeout: testMsMax, killSignal: "SIGKILL" } as const;
-  return spawnSync(vitest, ["run", folder, "--bail=1"], options).status === 0;
+  const options = { cwd: root, timeout: testMsMax, killSignal: "SIGKILL", signal, stdio: "ignore" } as const;
+  const [status] = await once(spawn(vitest, ["run", folder, "--bail=1"], options), "exit");
+  return status === 0;
 }
 
 /** For `src/api/sockets/peer.ts`: `test/api/sockets`, then `test/api`. Those without tests are left out. */

@@ -38,7 +38,7 @@ const furtherTests: Readonly<Record<string, readonly string[]>> = {
 
 const seed = chooseSeed(process.env["TRIPLINE_TEST_SEED"]);
 
-function main(): void {
+async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     options: { share: { type: "string" }, bounds: { type: "boolean", default: false } },
     allowPositionals: true,
@@ -49,7 +49,7 @@ function main(): void {
     fail(`Name a part of src/: npm run mutate -- ${parts.join("|")} [FILE ...]`);
   }
   if (values.bounds) {
-    mutateBounds(root, sourcesOf(part, files));
+    await mutateBounds(root, sourcesOf(part, files));
     return;
   }
   if (part === "core") {
@@ -159,4 +159,4 @@ function fail(message: string): never {
   process.exit(2);
 }
 
-main();
+await main();
