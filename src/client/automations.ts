@@ -167,7 +167,7 @@ export class Deliveries {
   }
 }
 
-/** Destinations, by id or name. Secrets are returned masked. Sending a mask back keeps the stored secret. */
+/** Destinations, by id or name. Secrets are returned masked. Sending a mask back keeps the stored secret while it goes where it went. */
 export class Destinations {
   readonly #http: Http;
 

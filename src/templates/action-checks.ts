@@ -5,7 +5,7 @@ import { fieldKind } from "../core/model/action.ts";
 import { headerValueProblem } from "../core/model/header.ts";
 import { eventNameLengthMax } from "../core/model/limits.ts";
 import { referencesIn, referenceTo } from "../core/model/reference.ts";
-import { signingSecretProblem } from "../core/model/secret.ts";
+import { maskProblem, secretMask, signingSecretProblem } from "../core/model/secret.ts";
 import { urlProblem } from "../core/model/url.ts";
 import { type Environment, substitute } from "./environment.ts";
 import { isTemplate, templateProblem } from "./template.ts";
@@ -30,7 +30,7 @@ export function actionTextProblem(
   if (!isSecret && isTemplate(text)) return null;
   const { text: filled, problems } = substitute(text, values);
   if (problems.length > 0) return null; // reported where the references are filled in
-  if (isSecret) return signingSecretProblem(filled);
+  if (isSecret) return filled === secretMask ? maskProblem : signingSecretProblem(filled);
   if (field === "url") return urlProblem(filled);
   if (field === "headers") return headerValueProblem(filled);
   if (field !== "event" || filled.length <= eventNameLengthMax) return null;

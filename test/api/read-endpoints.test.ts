@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
-import { secretMask } from "../../src/core/model/automation-view.ts";
+import { secretMask } from "../../src/core/model/secret.ts";
 import { withTriggerIds } from "../../src/core/model/trigger.ts";
 import { pumpEvent, startApi, type TestApi } from "./support.ts";
 

@@ -11,12 +11,18 @@ import {
   type AutomationDefinition,
   AutomationSchema,
   actionLists,
+  canonicalJson,
+  sameTrigger,
 } from "../../core/model/automation.ts";
-import { automationView, secretMask } from "../../core/model/automation-view.ts";
+import { automationView } from "../../core/model/automation-view.ts";
+import { isHostHeader } from "../../core/model/header.ts";
 import { isRecord } from "../../core/model/record.ts";
-import { firstReferenceIn, referenceTo, soleReferenceIn } from "../../core/model/reference.ts";
+import { firstReferenceIn, referencesIn, referenceTo, soleReferenceIn } from "../../core/model/reference.ts";
+import { secretMask } from "../../core/model/secret.ts";
 import { withTriggerIds } from "../../core/model/trigger.ts";
+import { takesHostFromTemplate } from "../../core/model/url.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
+import { isTemplate } from "../../templates/template.ts";
 import { invalidRequest, mistakesOf, type Refusal, type RequestMistake } from "../http/refusal.ts";
 import type { UncheckedBody } from "../http/request-body.ts";
 import { actionMeant } from "../prefect/action-stand-ins.ts";
@@ -191,6 +197,7 @@ type UncheckedAction = Readonly<Record<string, unknown>> & Pick<ActionDefinition
 function mistakesIn(action: UncheckedAction, loc: RequestMistake["loc"]): RequestMistake[] {
   return textsOf(action).flatMap(({ path, text }) => {
     const isSecret = fieldKind(String(path[0])) === "secret";
+    if (isSecret && text === secretMask) return []; // replaced, or refused, below
     const msg =
       sentReferenceProblem(text, "put secrets into a destination or into secret") ??
       actionTextProblem(action.type, { path, text }, {});
@@ -216,12 +223,14 @@ function withSecretsApart(
   const actions: Record<string, ActionDefinition[]> = {};
   for (const list of actionLists) {
     actions[list] = definition[list].map((action, index) => {
-      if (action.type !== "call-webhook" || action.secret === undefined) return action;
       const isKept = list in kept;
+      // What stays also keeps the values that its other texts refer to.
+      if (isKept && previous !== null) Object.assign(secrets, referencedSecrets(action, previous));
+      if (action.type !== "call-webhook" || action.secret === undefined) return action;
       const masked = isKept || action.secret === secretMask;
-      const secret = masked ? storedSecret(action, previous, list, index) : action.secret;
-      if (secret === null) {
-        const msg = "This is the mask of a stored secret, but this webhook has none; send the secret itself";
+      const secret = masked ? storedSecret(action, definition, previous, { list, index }) : action.secret;
+      if (typeof secret !== "string") {
+        const { problem: msg } = secret;
         mistakes.push({ type: "value_error", loc: ["body", list, index, "secret"], msg, input: secretMask });
         return action;
       }
@@ -233,22 +242,64 @@ function withSecretsApart(
   return { actions, secrets };
 }
 
-/** The stored secret of the webhook at the same index, or else of one with the same URL. */
+/** The stored values that the texts of an action refer to, apart from its secret. */
+function referencedSecrets(action: ActionDefinition, { secrets }: Automation): Record<string, string> {
+  const names = textsOf(action).flatMap(({ path, text }) =>
+    fieldKind(String(path[0])) === "secret" ? [] : referencesIn(text).map(({ name }) => name),
+  );
+  return Object.fromEntries(Object.entries(secrets).filter(([name]) => names.includes(name)));
+}
+
+type Webhook = Extract<ActionDefinition, { type: "call-webhook" }>;
+
+/**
+ * The stored secret of the webhook at the same index, or else of one that sends to the same place; or why a mask cannot
+ * stand for it. Otherwise whoever may write automations could have requests to any address signed with it.
+ */
 function storedSecret(
-  action: Extract<ActionDefinition, { type: "call-webhook" }>,
+  action: Webhook,
+  definition: AutomationDefinition,
   previous: Automation | null,
-  list: (typeof actionLists)[number],
-  index: number,
-): string | null {
-  if (previous === null) return null;
-  const all = actionLists.flatMap((name) => previous[name]);
-  for (const candidate of [previous[list][index], ...all]) {
-    if (candidate?.type !== "call-webhook" || candidate.url !== action.url) continue;
-    const { secret } = candidate;
+  { list, index }: { readonly list: (typeof actionLists)[number]; readonly index: number },
+): string | { readonly problem: string } {
+  const none = "This is the mask of a stored secret, but this webhook has none; send the secret itself";
+  if (previous === null) return { problem: none };
+  let changed: string | null = null;
+  for (const candidate of [previous[list][index], ...actionLists.flatMap((name) => previous[name])]) {
+    if (candidate?.type !== "call-webhook" || candidate.secret === undefined) continue;
+    const name = soleReferenceIn(candidate.secret)?.name;
+    const isStored = name !== undefined && Object.hasOwn(previous.secrets, name);
+    const secret = name === undefined ? candidate.secret : isStored ? previous.secrets[name] : undefined;
     if (secret === undefined) continue;
-    const name = soleReferenceIn(secret)?.name;
-    if (name === undefined) return secret;
-    if (Object.hasOwn(previous.secrets, name)) return previous.secrets[name] ?? null;
+    const difference = goesElsewhere(candidate, action) ?? rendersElsewhere(action, previous, definition);
+    if (difference === null) return secret;
+    changed ??= difference;
   }
-  return null;
+  if (changed === null) return { problem: none };
+  return {
+    problem: `The mask keeps a stored secret only while what decides where it goes is unchanged, and ${changed} changed; send the secret itself again`,
+  };
+}
+
+/** What makes one webhook send to another place than another; null when both send to the same. */
+function goesElsewhere(before: Webhook, after: Webhook): string | null {
+  if (before.url !== after.url) return "url";
+  return canonicalJson(hostHeadersOf(before)) === canonicalJson(hostHeadersOf(after))
+    ? null
+    : "the Host header";
+}
+
+/** What makes the template of a webhook's host render to another one, besides events; null when nothing does. */
+function rendersElsewhere(action: Webhook, before: Automation, after: AutomationDefinition): string | null {
+  const isFixed =
+    !takesHostFromTemplate(action.url ?? "") && !hostHeadersOf(action).some(([, value]) => isTemplate(value));
+  if (isFixed) return null;
+  const changed = (["name", "description", "tags"] as const).find(
+    (key) => canonicalJson(before[key]) !== canonicalJson(after[key]),
+  );
+  return changed ?? (sameTrigger(before.trigger, after.trigger) ? null : "trigger");
+}
+
+function hostHeadersOf({ headers }: Webhook): [string, string][] {
+  return Object.entries(headers).filter(([name]) => isHostHeader(name));
 }

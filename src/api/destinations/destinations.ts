@@ -2,11 +2,11 @@
  * Destinations: named places where webhooks and notifications go.
  *
  * Their secrets are never returned. Answers hold a mask instead, and a PUT that sends the mask back keeps the stored
- * secret. Refusals do not quote the body.
+ * secret. It does so only while the secret goes where it went before: otherwise whoever may write destinations could
+ * have every stored secret sent to an address of their own. Refusals do not quote the body.
  */
 
 import { z } from "zod";
-import { secretMask } from "../../core/model/automation-view.ts";
 import {
   type Destination,
   type DestinationDefinition,
@@ -14,8 +14,11 @@ import {
   destinationIdOf,
   destinationSecrets,
   destinationView,
+  secretsGoTo,
 } from "../../core/model/destination.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
+import { isRecord } from "../../core/model/record.ts";
+import { secretMask } from "../../core/model/secret.ts";
 import { millisecond } from "../../core/model/time.ts";
 import type { Log } from "../../store/log.ts";
 import { SourceSchema } from "../automations/automation-answers.ts";
@@ -130,7 +133,8 @@ export function destinationRoutes(): Route[] {
         path: "/destinations/:id",
         id: "updateDestination",
         summary: "Update a destination",
-        description: "Sending a mask back keeps the stored secret. The name cannot change.",
+        description:
+          "Sending a mask back keeps the stored secret, unless what decides where it goes changes too (type, url, a Host header; host, port or security of a mail server): then send the secret again. The name cannot change.",
         tag: "destinations",
         scope: "automations:write",
         params: byIdOrName,
@@ -192,22 +196,40 @@ function readDestination(
   { value, schema }: UncheckedBody<typeof DestinationSchema>,
   previous: DestinationDefinition | null,
 ): DestinationDefinition {
-  const parsed = schema.safeParse(withoutMasks(value, previous));
   const refuse = (mistakes: readonly RequestMistake[]) =>
     invalidRequest(
       mistakes.map((mistake) => ({ ...mistake, input: null })),
       null,
     );
+  const { unmasked, masks } = withoutMasks(value, previous);
+  if (previous !== null && masks.length > 0) {
+    const { type } = value as Json;
+    // Another type may show what is secret in this one.
+    if (type !== previous.type) throw refuse(masks.map((path) => staleMask(path, "type")));
+  }
+  const parsed = schema.safeParse(unmasked);
   if (!parsed.success) throw refuse(mistakesOf(parsed.error.issues, ["body"], value));
   const { name: _name, description: _description, ...settings } = parsed.data;
   const references = referenceMistakes(settings, ["body"]);
   if (references.length > 0) throw refuse(references);
-  const masked = destinationSecrets(parsed.data).filter((secret) => secret.value === secretMask);
-  if (masked.length === 0) return parsed.data;
-  const msg = "This is the mask of a stored secret, but no secret is stored; send the secret itself";
-  throw refuse(
-    masked.map(({ path }) => ({ type: "value_error", loc: ["body", ...path], msg, input: secretMask })),
-  );
+  if (previous !== null && masks.length > 0) {
+    const [changed] = changedPlaces(previous, parsed.data);
+    if (changed !== undefined) throw refuse(masks.map((path) => staleMask(path, changed)));
+  }
+  return parsed.data;
+}
+
+/** What differs in where the secrets of two definitions of one type go, such as `port`. */
+function changedPlaces(before: DestinationDefinition, after: DestinationDefinition): string[] {
+  const placesOf = (definition: DestinationDefinition) =>
+    new Map(secretsGoTo(definition).map(({ path, value }) => [path.join("."), value]));
+  const [old, now] = [placesOf(before), placesOf(after)];
+  return [...new Set([...now.keys(), ...old.keys()])].filter((key) => old.get(key) !== now.get(key));
+}
+
+function staleMask(path: readonly string[], changed: string): RequestMistake {
+  const msg = `The mask keeps a stored secret only while what decides where it goes is unchanged, and ${changed} changed; send the secret itself again`;
+  return { type: "value_error", loc: ["body", ...path], msg, input: null };
 }
 
 /** Every text with a reference to the environment, which would be sent as it is. */
@@ -222,18 +244,23 @@ function referenceMistakes(part: unknown, loc: RequestMistake["loc"]): RequestMi
   );
 }
 
-/** The body, with each mask replaced by the stored secret. */
-function withoutMasks(value: unknown, previous: DestinationDefinition | null): unknown {
-  if (previous === null || typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  const unmasked = structuredClone(value) as Record<string, unknown>;
-  for (const { path, value: secret } of destinationSecrets(previous)) {
+type Json = Record<string, unknown>;
+
+/** The body, with each mask replaced by the stored secret; and the places of the masks. */
+function withoutMasks(
+  value: unknown,
+  previous: DestinationDefinition | null,
+): { unmasked: unknown; masks: readonly (readonly string[])[] } {
+  if (previous === null || !isRecord(value)) return { unmasked: value, masks: [] };
+  const unmasked = structuredClone(value) as Json;
+  const masks = destinationSecrets(previous).flatMap(({ path, value: secret }) => {
     const [key = "", inner] = path;
     const owner = inner === undefined ? unmasked : unmasked[key];
-    if (typeof owner !== "object" || owner === null) continue;
-    const fields = owner as Record<string, unknown>;
-    if (fields[inner ?? key] === secretMask) fields[inner ?? key] = secret;
-  }
-  return unmasked;
+    if (!isRecord(owner) || owner[inner ?? key] !== secretMask) return [];
+    (owner as Json)[inner ?? key] = secret;
+    return [path];
+  });
+  return { unmasked, masks };
 }
 
 function notFound(): Refusal {

@@ -7,7 +7,7 @@
 
 import { z } from "zod";
 import { RelatedResourceSchema, ResourceSchema, UuidSchema } from "./event.ts";
-import { checkHeaderNames } from "./header.ts";
+import { checkHeaderNames, isHostHeader } from "./header.ts";
 import { relatedResourcesMax } from "./limits.ts";
 import { refusing } from "./problem.ts";
 import { signingSecretProblem } from "./secret.ts";
@@ -118,6 +118,12 @@ export const CallWebhookSchema = z
   })
   .superRefine((action, context) => {
     checkDestination(action, context, { key: "url", instead: "or destination: the name of one" });
+    const host = action.url === undefined ? Object.keys(action.headers).find(isHostHeader) : undefined;
+    if (host !== undefined) {
+      // Otherwise whoever may write automations could send the destination's secrets to another site behind its address.
+      const message = "a destination decides the host that its secrets go to; set this header there";
+      context.addIssue({ code: "custom", path: ["headers", host], message });
+    }
     if (action.secret === undefined || action.url !== undefined) return;
     const message = "a destination has its own secret; remove this one";
     context.addIssue({ code: "custom", path: ["secret"], message });

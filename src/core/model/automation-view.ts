@@ -8,11 +8,9 @@
 import type { ActionDefinition } from "./action.ts";
 import type { Automation, AutomationSource } from "./automation.ts";
 import type { WireEvent } from "./event.ts";
+import { secretMask } from "./secret.ts";
 import { formatTime, type Micros } from "./time.ts";
 import type { TriggerDefinition } from "./trigger.ts";
-
-/** Shown in place of a secret. */
-export const secretMask = "********";
 
 export interface AutomationView {
   readonly id: string;

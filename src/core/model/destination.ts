@@ -9,8 +9,9 @@ import { z } from "zod";
 import { RequestTimeoutSchema, SigningSecretSchema, webhookTimeoutDefault } from "./action.ts";
 import type { AutomationSource } from "./automation.ts";
 import { emailAddressProblem } from "./email-address.ts";
-import { checkHeaderNames, headerValueProblem } from "./header.ts";
+import { checkHeaderNames, headerValueProblem, isHostHeader } from "./header.ts";
 import { refusing } from "./problem.ts";
+import { maskProblem, secretMask } from "./secret.ts";
 import { formatTime, type Micros } from "./time.ts";
 import { hostProblem, urlProblem } from "./url.ts";
 import { triplineNamespace, uuid5 } from "./uuid.ts";
@@ -152,6 +153,11 @@ export const DestinationSchema = z
     ],
     { error: "A destination's type should be webhook, slack, ms-teams, discord, pagerduty or email" },
   )
+  .superRefine((definition, context) => {
+    for (const { path, value } of destinationSecrets(definition)) {
+      if (value === secretMask) context.addIssue({ code: "custom", path: [...path], message: maskProblem });
+    }
+  })
   .meta({ id: "Destination" });
 
 export const destinationTypes: ReadonlySet<string> = new Set<DestinationDefinition["type"]>([
@@ -203,6 +209,31 @@ export function destinationSecrets(definition: DestinationDefinition): readonly 
     case "email":
       return definition.password === undefined ? [] : [{ path: ["password"], value: definition.password }];
   }
+}
+
+/** Everything besides the type that decides where the secrets of a destination go, each with its path. */
+export function secretsGoTo(definition: DestinationDefinition): readonly PartOfRoute[] {
+  switch (definition.type) {
+    case "webhook": {
+      const hosts = Object.entries(definition.headers).filter(([name]) => isHostHeader(name));
+      return [
+        { path: ["url"], value: definition.url },
+        ...hosts.map(([name, value]) => ({ path: ["headers", name], value })),
+      ];
+    }
+    case "slack":
+    case "ms-teams":
+    case "discord":
+    case "pagerduty":
+      return [{ path: ["url"], value: definition.url }];
+    case "email":
+      return (["host", "port", "security"] as const).map((key) => ({ path: [key], value: definition[key] }));
+  }
+}
+
+interface PartOfRoute {
+  readonly path: readonly string[];
+  readonly value: string | number;
 }
 
 export interface DestinationSecret {

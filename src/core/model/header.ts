@@ -28,6 +28,11 @@ export function headerValueProblem(value: string): string | null {
     : "a header's value should be Latin-1 text; remove other characters, or encode them";
 }
 
+/** True for the header that chooses among the sites of one address: it decides where a request goes as the URL does. */
+export function isHostHeader(name: string): boolean {
+  return name.toLowerCase() === "host";
+}
+
 /** A zod refinement that refuses headers that no request can have. */
 export function checkHeaderNames(headers: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
   for (const name of Object.keys(headers)) {

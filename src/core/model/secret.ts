@@ -3,6 +3,12 @@
  * other text, whose bytes are the key.
  */
 
+/** Shown in place of a secret. Sent back, it stands for the stored secret, as long as that goes where it went before. */
+export const secretMask = "********";
+
+/** For a mask that stands for nothing: in a rule file, or where no secret is stored. */
+export const maskProblem = `${secretMask} is the mask of a stored secret, not a secret; write the secret itself`;
+
 const prefix = "whsec_";
 
 /** At least one byte. Padding is optional, because some services print their secrets without it. */

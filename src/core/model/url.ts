@@ -33,6 +33,12 @@ export function hostProblem(host: string): string | null {
   return "host should be a host name or an IP address, without a port, such as mail.example.org";
 }
 
+/** True when a URL's host, port or scheme is known only once its template is rendered. */
+export function takesHostFromTemplate(url: string): boolean {
+  const [, address] = /^\s*https?:\/\/((?:\{#|[^/\\?#])*)/i.exec(url) ?? [];
+  return /\{[{%#]/.test(address ?? url);
+}
+
 /** True for an address in brackets, and for a valid DNS name: labels of 1 to 63 characters, 253 in all. */
 function isHostname(host: string): boolean {
   if (host.startsWith("[")) return true;

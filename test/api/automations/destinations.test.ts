@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { secretMask } from "../../../src/core/model/automation-view.ts";
 import { destinationIdOf } from "../../../src/core/model/destination.ts";
+import { secretMask } from "../../../src/core/model/secret.ts";
 import { applyRules } from "../../../src/reconcile/carry-out.ts";
 import { loadText } from "../../rules/support.ts";
 import { startApi, type TestApi } from "../support.ts";
@@ -111,6 +111,81 @@ describe("a destination", () => {
       expect(refused.text).not.toContain("hush");
     },
   );
+});
+
+describe("a mask keeps a stored secret only while it goes where it went before", () => {
+  const secrets = (definition: object) =>
+    JSON.stringify(definition)
+      .match(/hush-[a-z]+/g)
+      ?.sort() ?? [];
+  const sited = { ...webhook, headers: { ...webhook.headers, Host: "alarms.example" } };
+
+  test.each<[string, Json, Json]>([
+    ["url", webhook, { url: "https://evil.example/hook" }],
+    ["url", webhook, { url: "https://evil.example/hook", headers: {} }],
+    ["headers.Host", webhook, { headers: { Authorization: secretMask, Host: "evil.example" } }],
+    ["headers.host", webhook, { headers: { "X-Zone": secretMask, host: "evil.example" } }],
+    ["headers.Host", sited, { headers: { Authorization: secretMask } }],
+    ["headers.Host", sited, { headers: { Authorization: secretMask, Host: "evil.example" } }],
+    ["url", pagerduty, { url: "https://evil.example/v2/enqueue" }],
+    ["host", email, { host: "evil.example" }],
+    ["port", email, { port: 2525 }],
+    ["security", email, { security: "none" }],
+    ["type", slack, { type: "discord" }],
+    // In a pagerduty destination the url is shown.
+    ["type", slack, { type: "pagerduty", routing_key: "mine" }],
+    ["type", webhook, { type: "slack" }],
+  ])("not when %s changes", async (changed, destination, change) => {
+    const { body } = await call("POST", "", destination);
+    const { id: _id, source: _source, created: _created, updated: _updated, ...view } = body;
+    const refused = await call("PUT", `/${destination["name"]}`, { ...view, ...change });
+    expect(refused.status).toBe(422);
+    expect(refused.text).toContain(`${changed} changed; send the secret itself again`);
+    expect(refused.text).not.toContain("hush");
+    const stored = await api.log.destinations.getByName(String(destination["name"]));
+    expect(stored?.definition).toMatchObject(destination);
+  });
+
+  test.each<[string, Json, Json]>([
+    ["other headers", webhook, { headers: { Authorization: secretMask, "X-New": "1" } }],
+    ["the method", webhook, { method: "PUT" }],
+    ["the recipients", email, { to: ["others@example.org"] }],
+    ["the severity", pagerduty, { severity: "info" }],
+  ])("but may stand when %s change", async (_changed, destination, change) => {
+    const { body } = await call("POST", "", destination);
+    const { id: _id, source: _source, created: _created, updated: _updated, ...view } = body;
+    expect((await call("PUT", `/${destination["name"]}`, { ...view, ...change })).status).toBe(200);
+    const stored = await api.log.destinations.getByName(String(destination["name"]));
+    expect(secrets(destination)).toEqual(expect.arrayContaining(secrets(stored?.definition ?? {})));
+    expect(JSON.stringify(stored)).not.toContain(secretMask);
+  });
+
+  test("and the place changes when every secret is sent again", async () => {
+    await call("POST", "", webhook);
+    const moved = { ...webhook, url: "https://new.example/hook", headers: { "X-Zone": "hush-again" } };
+    expect((await call("PUT", "/backend", moved)).status).toBe(200);
+    expect((await api.log.destinations.getByName("backend"))?.definition).toMatchObject(moved);
+  });
+});
+
+test.each([
+  { ...webhook, secret: secretMask },
+  { ...webhook, headers: { Authorization: secretMask } },
+  { ...pagerduty, routing_key: secretMask },
+  { ...email, password: secretMask },
+])("a mask in rules, which nothing is stored for, is refused: %j", async (destination) => {
+  const applied = await fetch(`${api.url}/api/automations/apply`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ automations: [], destinations: [destination] }),
+  });
+  expect([applied.status, await applied.text()]).toEqual([422, expect.stringContaining("is the mask of")]);
+  const { diagnostics } = loadText(JSON.stringify({ destinations: [destination] }), {
+    workspace: "default",
+    now: 0,
+    env: {},
+  });
+  expect(diagnostics.map(({ message }) => message)).toEqual([expect.stringContaining("is the mask of")]);
 });
 
 test("destinations from files can be changed only in their files, which leave those of the API alone", async () => {

@@ -1,0 +1,96 @@
+/** The mask of a webhook's secret, sent back with an automation: it stands only while requests go where they went. */
+
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Automation } from "../../../src/core/model/automation.ts";
+import { secretMask } from "../../../src/core/model/secret.ts";
+import { startApi, type TestApi } from "../support.ts";
+import { automationsOf, type Json, pumps, trigger } from "./automation-requests.ts";
+
+let api: TestApi;
+const { call, create } = automationsOf(() => api);
+
+beforeAll(async () => {
+  api = await startApi();
+});
+
+afterAll(() => api.stop());
+
+beforeEach(() => api.connection.flushall());
+
+const webhook = { type: "call-webhook", url: "https://example.org/{{ event.id }}", secret: "hush" };
+const sited = { ...webhook, headers: { Host: "a.example" } };
+const named = { ...webhook, url: "https://{{ automation.name }}.example/" };
+const commented = { ...webhook, url: "https://a{#/#}{{ automation.name }}.example/" };
+const hosted = { ...webhook, headers: { Host: "{{ automation.name }}" } };
+
+test.each<[string, Json, Json, Json]>([
+  ["url", webhook, { url: "https://evil.example/" }, {}],
+  ["url", webhook, { url: undefined, destination: "evil" }, {}],
+  ["the Host header", webhook, { headers: { host: "evil.example" } }, {}],
+  ["the Host header", sited, { headers: {} }, {}],
+  ["name", named, {}, { name: "evil" }],
+  ["name", commented, {}, { name: "evil" }],
+  ["name", hosted, {}, { name: "evil" }],
+  ["trigger", named, {}, { trigger: { ...trigger, expect: ["evil"] } }],
+])("a changed %s is refused", async (changed, action, actionChange, change) => {
+  const { id } = await create({ actions: [action] });
+  const masked = { ...action, secret: secretMask, ...actionChange };
+  const refused = await call("PUT", `/${id}`, { name: "pumps", trigger, ...change, actions: [masked] });
+  expect(refused.status).toBe(422);
+  if (!("destination" in actionChange)) {
+    expect(JSON.stringify(refused.body)).toContain(`${changed} changed; send the secret itself again`);
+    expect(refused.body).toMatchObject({ exception_detail: [{ loc: ["body", "actions", 0, "secret"] }] });
+  }
+  expect((await stored(id)).actions[0]).toMatchObject({ url: action["url"] });
+  // What is left out keeps its value, and a changed name would take the secret elsewhere as well.
+  if (Object.keys(change).length > 0) {
+    const { id: other } = await create({ actions_on_resolve: [action] });
+    expect((await call("PUT", `/${other}`, { ...pumps, ...change })).status).toBe(422);
+  }
+});
+
+test("what does not decide where requests go may change", async () => {
+  const { id } = await create({ actions: [webhook] });
+  const masked = { ...webhook, secret: secretMask, payload: "new", headers: { "X-New": "1" } };
+  expect((await call("PUT", `/${id}`, { name: "renamed", trigger, actions: [masked] })).status).toBe(204);
+  expect(Object.values((await stored(id)).secrets)).toEqual(["hush"]);
+});
+
+test("a list of actions that is left out keeps the values that it refers to", async () => {
+  const definition = {
+    ...pumps,
+    actions_on_resolve: [{ ...webhook, secret: "${env.KEY}", headers: { Authorization: "${env.TOKEN}" } }],
+  };
+  const rule = { definition, file: "rules.yaml", secrets: { KEY: "hush", TOKEN: "hush token" } };
+  const applied = await call("POST", "/apply", { automations: [rule] });
+  expect(applied.status).toBe(200);
+  const [{ id }] = (applied.body as { changes: [{ id: string }] }).changes;
+  expect((await call("PUT", `/${id}`, { ...pumps, description: "changed" })).status).toBe(204);
+  const { secrets, actions_on_resolve } = await stored(id);
+  expect(secrets).toMatchObject({ TOKEN: "hush token", SECRET_OF_ACTIONS_ON_RESOLVE_0: "hush" });
+  expect(actions_on_resolve).toMatchObject([{ headers: { Authorization: "${env.TOKEN}" } }]);
+});
+
+test("an applied rule cannot hold a mask as its secret", async () => {
+  const definition = { ...pumps, actions: [{ ...webhook, secret: "${env.KEY}" }] };
+  const rule = { definition, file: "rules.yaml", secrets: { KEY: secretMask } };
+  const refused = await call("POST", "/apply", { automations: [rule] });
+  expect([refused.status, JSON.stringify(refused.body)]).toEqual([
+    422,
+    expect.stringContaining("is the mask of a stored secret"),
+  ]);
+});
+
+// It would take the destination's secrets to another site behind the same address.
+test("an action that names a destination cannot set its Host header", async () => {
+  const action = { type: "call-webhook", destination: "ops", headers: { host: "evil.example" } };
+  const refused = await call("POST", "/", { ...pumps, actions: [action] });
+  expect([refused.status, JSON.stringify(refused.body)]).toEqual([
+    422,
+    expect.stringContaining("a destination decides the host"),
+  ]);
+});
+
+async function stored(id: string): Promise<Automation> {
+  return (await api.log.automation(id)) as Automation;
+}
