@@ -34,7 +34,10 @@ import { deferralMs, retryDelayMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
 import type { ActionLogger, ActionMetrics, WorkerSettings } from "./worker-settings.ts";
 
-/** Tripline gives up on a delivery after more worker crashes than this, because the delivery probably causes them. */
+/**
+ * After more worker crashes than this in a row, a delivery waits for its next attempt: it may be what causes them. This
+ * never ends a delivery by itself, because a worker that is paused or starved looks like one that crashed.
+ */
 const crashCountMax = 10;
 
 export interface DelivererOptions {
@@ -110,12 +113,15 @@ export class Deliverer {
     this.#metrics.attemptFinished?.(type, attempt.kind, durationMs / 1_000);
     const result = { ...attempt.result, attempts: attemptCount, duration_ms: durationMs };
     if (attempt.kind === "executed") return this.#keepOutcome(job, job.data, "executed", result);
-    const state = withAttempt(job.data, {
-      at: new Date().toISOString(),
-      reason: attempt.reason,
-      duration_ms: durationMs,
-      ...(typeof status === "number" ? { status_code: status } : {}),
-    });
+    const state = withAttempt(
+      { ...job.data, crashesSeen: job.stalledCounter },
+      {
+        at: new Date().toISOString(),
+        reason: attempt.reason,
+        duration_ms: durationMs,
+        ...(typeof status === "number" ? { status_code: status } : {}),
+      },
+    );
     if (attempt.kind === "failed" || attemptCount >= this.#settings.attemptsMax) {
       return this.#keepOutcome(job, state, "failed", { ...result, reason: attempt.reason });
     }
@@ -161,9 +167,10 @@ export class Deliverer {
     trace: TraceContext | null,
   ): Promise<AttemptOutcome> {
     const invocation = trace === null ? data.invocation : { ...data.invocation, trace };
-    if (stalledCounter > crashCountMax) {
-      const reason = `gave up: the worker crashed ${stalledCounter} times during this delivery`;
-      return { kind: "failed", reason };
+    const crashCount = stalledCounter - (data.crashesSeen ?? 0);
+    if (crashCount > crashCountMax) {
+      const reason = `workers crashed, or were paused, ${crashCount} times during this delivery`;
+      return { kind: "retry", reason, afterMs: null };
     }
     const redact = redactionOf(invocation.secrets);
     return this.#untilReached(() => {

@@ -34,6 +34,8 @@ export interface DeliveryState {
   /** When the last redelivery started, in milliseconds since the epoch. Without one, the job's own time applies. */
   readonly started?: number;
   readonly outcome?: DeliveryOutcome;
+  /** How often a worker was lost in the middle of this delivery, up to the latest failed attempt. */
+  readonly crashesSeen?: number;
   /** Why nothing was sent the last time; left out once an attempt is made. */
   readonly deferred?: { readonly reason: string };
 }

@@ -36,9 +36,10 @@ export async function runAction(invocation: Invocation, tools: AttemptTools): Pr
     return { ...outcome, reason: outcome.reason.slice(0, reasonLengthMax) };
   } catch (error) {
     if (error instanceof RedisUnreachable || tools.signal.aborted) throw error;
-    // An unexpected error would come back at every attempt: a dead letter is better than endless retries.
-    const prefix = error instanceof TemplateError ? "" : "unexpected error: ";
     const message = error instanceof Error ? error.message : String(error);
-    return { kind: "failed", reason: tools.redact(prefix + message).slice(0, reasonLengthMax) };
+    const reason = (prefix: string) => tools.redact(prefix + message).slice(0, reasonLengthMax);
+    if (error instanceof TemplateError) return { kind: "failed", reason: reason("") };
+    // It may come from the machine, such as a lack of memory or files. If it does not, the attempts run out.
+    return { kind: "retry", reason: reason("unexpected error: "), afterMs: null };
   }
 }

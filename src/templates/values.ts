@@ -29,18 +29,14 @@ const charactersPerUnit = 100;
 /** In characters: room for a whole event as JSON. */
 const outputLengthMax = 2_000_000;
 
-/** A last resort: the work is bounded, so only an overloaded machine takes this long. */
-const renderMsMax = 1_000;
-
 /**
- * The work that a rendering, or all renderings of one action together, may still do. Because work is counted and not only
- * time, a template fails in the same place on every machine. It bounds memory too: budget is spent before a value is built.
+ * The work that a rendering, or all renderings of one action together, may still do. Work is counted and time is not, so a
+ * template fails in the same place on every machine, however slow or paused, or nowhere. It bounds memory too: budget is
+ * spent before a value is built.
  */
 export class Budget {
   #left = workMax;
-  #untilClock = 0;
   #writtenLength = 0;
-  readonly #deadline = performance.now() + renderMsMax;
   readonly #weights = new WeakMap<object, number>();
 
   /** @throws TemplateError when it is used up */
@@ -50,12 +46,6 @@ export class Budget {
       throw new TemplateError(
         `the template does too much work; the limit is ${workMax} steps, where 100 characters count as one`,
       );
-    }
-    this.#untilClock -= units;
-    if (this.#untilClock > 0) return;
-    this.#untilClock = 1_000;
-    if (performance.now() > this.#deadline) {
-      throw new TemplateError(`the template took longer than ${renderMsMax} ms`);
     }
   }
 

@@ -190,15 +190,13 @@ describe("a template that does too much is stopped", () => {
     expect(() => times(5)).toThrow("the output of the template is longer than 2000000 characters");
   });
 
-  test("when it takes longer than a second, because the machine is overloaded", () => {
-    const template = "{% for i in range(5000) %}{% endfor %}";
-    const start = performance.now();
+  // A paused process or a starved CPU would otherwise count as the template's own time.
+  test("but never because the machine is slow", () => {
     const clock = vi.spyOn(performance, "now");
     onTestFinished(() => clock.mockRestore());
-    clock.mockReturnValueOnce(start).mockReturnValue(start + 999);
-    expect(render(template)).toBe("");
-    clock.mockReturnValueOnce(start).mockReturnValue(start + 1_001);
-    expect(() => render(template)).toThrow("the template took longer than 1000 ms");
+    let now = 0;
+    clock.mockImplementation(() => (now += 60_000));
+    expect(render("{% for i in range(5000) %}{% endfor %}done")).toBe("done");
   });
 
   test("but not for a large event as JSON", () => {

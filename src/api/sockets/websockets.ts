@@ -249,7 +249,10 @@ async function admitByMessage(
   { headers, workspace, direction }: Call,
   openingMs: number,
 ): Promise<Admission> {
-  const message = AuthSchema.safeParse(parsed(await peer.next(openingMs)));
+  const text = await peer.next(openingMs);
+  // Not a violation: the server itself may have been too slow to read it. Prefect's clients give up after one.
+  if (text === null) throw new Closing(closeCodes.tryAgain, "No 'auth' message came in time; connect again");
+  const message = AuthSchema.safeParse(parsed(text));
   if (!message.success) throw new Closing(closeCodes.policy, "Expected 'auth' message");
   const token = message.data.token || null;
   const renew = () =>
@@ -268,6 +271,8 @@ const SubscriptionSchema = z.object({ filter: EventFilterSchema, backfill: z.boo
 
 /** @throws Closing if the message is not a valid subscription */
 function readSubscription(text: string | null): Subscription {
+  if (text === null)
+    throw new Closing(closeCodes.tryAgain, "No 'filter' message came in time; connect again");
   const message = parsed(text);
   if (!isRecord(message) || message["type"] !== "filter") {
     throw new Closing(closeCodes.protocol, "Expected 'filter' message");

@@ -99,7 +99,7 @@ interface SmtpError extends Error {
 /** Statuses from 500 on are final (RFC 5321), and so is anything that a retry cannot change. */
 function judgeError(error: SmtpError): { readonly isFinal: boolean; readonly reason: string } {
   const { message: reason, responseCode, code } = error;
-  if (error instanceof AddressRefused) return { isFinal: true, reason };
+  if (error instanceof AddressRefused) return { isFinal: error.isFinal, reason };
   if (responseCode !== undefined) return { isFinal: responseCode >= 500, reason };
-  return { isFinal: code === "EENVELOPE" || code === "EAUTH" || code === "ETLS", reason };
+  return { isFinal: code === "EENVELOPE" || code === "EAUTH", reason };
 }

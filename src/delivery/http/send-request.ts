@@ -64,7 +64,9 @@ function judgeError(
   redact: Redact,
 ): AttemptOutcome {
   const result = { ...identity };
-  if (error instanceof AddressRefused) return { kind: "failed", reason: redact(error.message), result };
+  if (error instanceof AddressRefused && error.isFinal) {
+    return { kind: "failed", reason: redact(error.message), result };
+  }
   if (error instanceof errors.InvalidArgumentError) {
     return { kind: "failed", reason: redact(`cannot send the request: ${error.message}`), result };
   }

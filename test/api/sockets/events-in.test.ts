@@ -192,7 +192,11 @@ describe("a connection is refused", () => {
     const quick = await startApi({ webSockets: { openingMs: 50 } });
     try {
       const client = await SocketClient.open(`${quick.url}/api/events/in`);
-      expect(await client.closed).toMatchObject({ code: 1008 });
+      // Not 1008: Prefect's clients would take it for a refusal, although the server may be the one that is slow.
+      expect(await client.closed).toEqual({
+        code: 1013,
+        reason: "No 'auth' message came in time; connect again",
+      });
     } finally {
       await quick.stop();
     }
@@ -208,7 +212,7 @@ describe("by default a peer has", () => {
       vi.advanceTimersByTime(29_999);
       await client.ping();
       vi.advanceTimersByTime(1);
-      expect(await client.closed).toMatchObject({ code: 1008 });
+      expect(await client.closed).toMatchObject({ code: 1013 });
     } finally {
       vi.useRealTimers();
     }
