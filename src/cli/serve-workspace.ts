@@ -91,7 +91,6 @@ export async function serveWorkspace(
 function workerSettingsOf(settings: Settings): Partial<WorkerSettings> {
   return {
     concurrency: settings.concurrency,
-    attemptsMax: settings.attempts,
     retryMs: settings.retry / millisecond,
     retryMsMax: settings.retryMax / millisecond,
     giveUpAfterMs: settings.giveUpAfter / millisecond,

@@ -51,7 +51,6 @@ export interface Settings {
   readonly lease: Micros;
   readonly seenMax: number;
   readonly concurrency: number;
-  readonly attempts: number;
   readonly retry: Micros;
   readonly retryMax: Micros;
   readonly giveUpAfter: Micros;
@@ -169,9 +168,6 @@ export function settingsOptions(): Option[] {
     setting("--concurrency <count>", "maximum number of actions to run at the same time", "CONCURRENCY")
       .argParser(readWholeNumber(1, 10_000))
       .default(workerSettings.concurrency),
-    setting("--attempts <count>", "attempts before a delivery becomes a dead letter", "ATTEMPTS")
-      .argParser(readWholeNumber(1, 1_000))
-      .default(workerSettings.attemptsMax),
     ofMs(
       "--retry <duration>",
       "maximum wait before the second attempt; doubles with each attempt",
@@ -181,14 +177,14 @@ export function settingsOptions(): Option[] {
     ),
     ofMs(
       "--retry-max <duration>",
-      "maximum wait before any attempt",
+      "maximum wait between two attempts",
       "RETRY_MAX",
       1,
       workerSettings.retryMsMax,
     ),
     ofMs(
       "--give-up-after <duration>",
-      "how long to retry a delivery while its endpoint is down",
+      "how long to try a delivery before it becomes a dead letter",
       "GIVE_UP_AFTER",
       1,
       workerSettings.giveUpAfterMs,

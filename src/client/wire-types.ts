@@ -26,6 +26,7 @@ export type Action =
       readonly secret?: string | undefined;
       /** The time limit of one attempt. Default: the destination's, or 15s. */
       readonly timeout?: number | undefined;
+      readonly retry?: Retry | undefined;
     }
   | {
       readonly type: "send-notification";
@@ -37,6 +38,7 @@ export type Action =
       readonly subject: string;
       /** The text, as a template. */
       readonly body: string;
+      readonly retry?: Retry | undefined;
     }
   | {
       readonly type: "emit-event";
@@ -224,6 +226,7 @@ export type DestinationView =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description: string;
+      readonly retry?: Retry | undefined;
       /** The URL to send to. Secret. */
       readonly url: string;
       /** The HTTP method. */
@@ -245,6 +248,7 @@ export type DestinationView =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description: string;
+      readonly retry?: Retry | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
       readonly id: string;
@@ -258,6 +262,7 @@ export type DestinationView =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description: string;
+      readonly retry?: Retry | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
       readonly id: string;
@@ -271,6 +276,7 @@ export type DestinationView =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description: string;
+      readonly retry?: Retry | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
       readonly id: string;
@@ -284,6 +290,7 @@ export type DestinationView =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description: string;
+      readonly retry?: Retry | undefined;
       /** The integration key of an Events API v2 integration. Secret. */
       readonly routing_key: string;
       /** The severity of the incidents. */
@@ -301,6 +308,7 @@ export type DestinationView =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description: string;
+      readonly retry?: Retry | undefined;
       /** The recipients. */
       readonly to: readonly string[];
       /** The sender, such as `Tripline <tripline@example.org>`. */
@@ -564,6 +572,7 @@ export type NewAction =
       readonly secret?: string | undefined;
       /** The time limit of one attempt. Default: the destination's, or 15s. */
       readonly timeout?: number | string | undefined;
+      readonly retry?: NewRetry | undefined;
     }
   | {
       readonly type: "send-notification";
@@ -575,6 +584,7 @@ export type NewAction =
       readonly subject?: string | undefined;
       /** The text, as a template. */
       readonly body: string;
+      readonly retry?: NewRetry | undefined;
     }
   | {
       readonly type: "emit-event";
@@ -646,6 +656,7 @@ export type NewDestination =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
       /** The URL to send to. Secret. */
       readonly url: string;
       /** The HTTP method. */
@@ -663,6 +674,7 @@ export type NewDestination =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
     }
@@ -672,6 +684,7 @@ export type NewDestination =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
     }
@@ -681,6 +694,7 @@ export type NewDestination =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
     }
@@ -690,6 +704,7 @@ export type NewDestination =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
       /** The integration key of an Events API v2 integration. Secret. */
       readonly routing_key: string;
       /** The severity of the incidents. */
@@ -703,6 +718,7 @@ export type NewDestination =
       readonly name: string;
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
       /** The recipients. */
       readonly to: readonly string[];
       /** The sender, such as `Tripline <tripline@example.org>`. */
@@ -759,6 +775,16 @@ export interface NewEventTrigger {
   readonly refire?: "every-window" | "once" | undefined;
 }
 
+/** How long a delivery is tried, and which answers are final. */
+export interface NewRetry {
+  /** How long to keep trying. 0s: one attempt. Default: the server's --give-up-after (28h). */
+  readonly for?: number | string | undefined;
+  /** At most this many attempts, even if there is time left. Default: no limit. */
+  readonly attempts?: number | undefined;
+  /** Statuses that are final at once, such as [404, 4xx]. 410 always is, and disables the endpoint. */
+  readonly give_up_on?: readonly (number | string)[] | undefined;
+}
+
 export interface NewSequenceTrigger {
   readonly type: "sequence";
   /** Assigned by Tripline; ignored on input. */
@@ -786,6 +812,16 @@ export interface ReceivedEvent {
   readonly follows: string | null;
   /** When Tripline received it. */
   readonly received: string;
+}
+
+/** How long a delivery is tried, and which answers are final. */
+export interface Retry {
+  /** How long to keep trying. 0s: one attempt. Default: the server's --give-up-after (28h). */
+  readonly for?: number | undefined;
+  /** At most this many attempts, even if there is time left. Default: no limit. */
+  readonly attempts?: number | undefined;
+  /** Statuses that are final at once, such as [404, 4xx]. 410 always is, and disables the endpoint. */
+  readonly give_up_on?: readonly (number | string)[] | undefined;
 }
 
 export interface SequenceTrigger {

@@ -2,6 +2,7 @@
 
 import type { ActionDefinition } from "../core/model/action.ts";
 import type { Invocation } from "../core/model/invocation.ts";
+import { isFinalStatus, mergeRetry, type Retry } from "../core/model/retry.ts";
 import type { Log } from "../store/log.ts";
 import type { Redact } from "../templates/references.ts";
 import type { Renderer } from "../templates/renderer.ts";
@@ -18,9 +19,16 @@ export type AttemptOutcome =
       readonly reason: string;
       readonly afterMs: number | null;
       readonly result?: Readonly<Record<string, unknown>>;
+      /** How long to retry. What is left out is decided by the worker's settings. */
+      readonly retry?: Retry;
     }
   /** Nothing was sent, because the endpoint is busy or paused. This does not count as an attempt. */
-  | { readonly kind: "deferred"; readonly reason: string; readonly waitMs: number };
+  | {
+      readonly kind: "deferred";
+      readonly reason: string;
+      readonly waitMs: number;
+      readonly retry?: Retry;
+    };
 
 export interface AttemptTools {
   readonly log: Log;
@@ -69,4 +77,18 @@ export async function attemptAt(
   } finally {
     admission.leave(alive);
   }
+}
+
+/** Applies the `retry` settings of an action and of its destination to the outcome of an attempt. */
+export function underRetry(
+  outcome: AttemptOutcome,
+  ofAction: Retry | undefined,
+  ofDestination: Retry | undefined,
+): AttemptOutcome {
+  if (outcome.kind !== "retry" && outcome.kind !== "deferred") return outcome;
+  const retry = mergeRetry(ofAction, ofDestination);
+  const status = outcome.kind === "retry" ? outcome.result?.["status_code"] : undefined;
+  if (typeof status !== "number" || !isFinalStatus(retry, status)) return { ...outcome, retry };
+  const { kind: _, afterMs: __, ...rest } = outcome as Extract<AttemptOutcome, { kind: "retry" }>;
+  return { kind: "failed", ...rest };
 }

@@ -12,7 +12,8 @@
 
 import { DelayedError, type Job, UnrecoverableError } from "bullmq";
 import type { Invocation } from "../core/model/invocation.ts";
-import { millisecond } from "../core/model/time.ts";
+import type { Retry } from "../core/model/retry.ts";
+import { formatDuration, millisecond, second } from "../core/model/time.ts";
 import { type TraceContext, traceIdOf } from "../core/model/trace-context.ts";
 import { keepTrying } from "../retry/keep-trying.ts";
 import { callRedis } from "../store/connection.ts";
@@ -30,9 +31,12 @@ import {
 } from "./delivery-state.ts";
 import { summaryOf } from "./delivery-view.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
-import { deferralMs, retryDelayMs } from "./retry-delay.ts";
+import { deferralMs, retryDelayMs, triedMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
 import type { ActionLogger, ActionMetrics, WorkerSettings } from "./worker-settings.ts";
+
+/** The time for which a delivery has been tried is stored this often while nothing is sent. */
+const triedKeptMs = 300_000;
 
 /**
  * After more worker crashes than this in a row, a delivery waits for its next attempt: it may be what causes them. This
@@ -113,19 +117,24 @@ export class Deliverer {
     this.#metrics.attemptFinished?.(type, attempt.kind, durationMs / 1_000);
     const result = { ...attempt.result, attempts: attemptCount, duration_ms: durationMs };
     if (attempt.kind === "executed") return this.#keepOutcome(job, job.data, "executed", result);
-    const state = withAttempt(
-      { ...job.data, crashesSeen: job.stalledCounter },
-      {
+    const tried = this.#tried(job);
+    const state = {
+      ...withAttempt(job.data, {
         at: new Date().toISOString(),
         reason: attempt.reason,
         duration_ms: durationMs,
         ...(typeof status === "number" ? { status_code: status } : {}),
-      },
-    );
-    if (attempt.kind === "failed" || attemptCount >= this.#settings.attemptsMax) {
+      }),
+      tried,
+      crashesSeen: job.stalledCounter,
+    };
+    const leftMs = attempt.kind === "failed" ? 0 : this.#forMs(attempt.retry) - tried.ms;
+    const attemptsLeft = attempt.kind === "failed" ? 0 : (attempt.retry?.attempts ?? Infinity) - attemptCount;
+    if (attempt.kind === "failed" || leftMs <= 0 || attemptsLeft <= 0) {
       return this.#keepOutcome(job, state, "failed", { ...result, reason: attempt.reason });
     }
-    const waitMs = retryDelayMs(this.#settings, attemptCount, attempt.afterMs, Math.random());
+    const delayMs = retryDelayMs(this.#settings, attemptCount, attempt.afterMs, Math.random());
+    const waitMs = Math.min(delayMs, leftMs); // the last attempt is made when the time is up
     const fields = {
       automation: invocation.automation.name,
       invocation: invocation.id,
@@ -183,20 +192,34 @@ export class Deliverer {
   async #defer(
     job: Job<DeliveryState>,
     token: string,
-    { reason, waitMs }: Extract<AttemptOutcome, { kind: "deferred" }>,
+    { reason, waitMs, retry }: Extract<AttemptOutcome, { kind: "deferred" }>,
   ): Promise<DeliveryOutcome | null> {
-    const { giveUpAfterMs } = this.#settings;
-    const ageMs = Date.now() - (job.data.started ?? job.timestamp);
-    if (ageMs > giveUpAfterMs) {
+    const tried = this.#tried(job);
+    if (tried.ms > this.#forMs(retry)) {
       const latest = job.data.attempts?.at(-1)?.reason ?? reason;
-      const result = { attempts: job.data.attemptCount ?? 0, reason: `gave up after ${ageMs} ms: ${latest}` };
+      const length = formatDuration(Math.round(tried.ms / 1_000) * second);
+      const result = { attempts: job.data.attemptCount ?? 0, reason: `gave up after ${length}: ${latest}` };
       return this.#keepOutcome(job, job.data, "failed", result);
     }
     this.#metrics.deferred?.(job.data.invocation.action.type);
-    const isKept = job.data.announced === true && job.data.deferred?.reason === reason;
-    if (!isKept) await this.#write(job, { ...job.data, announced: true, deferred: { reason } });
+    const isKept =
+      job.data.announced === true &&
+      job.data.deferred?.reason === reason &&
+      Date.now() - (job.data.tried?.at ?? 0) < triedKeptMs;
+    if (!isKept) await this.#write(job, { ...job.data, announced: true, deferred: { reason }, tried });
     await job.moveToDelayed(Date.now() + deferralMs(waitMs, Math.random()), token);
     return null;
+  }
+
+  /** How long the delivery has been tried until now. */
+  #tried({ data, timestamp }: Job<DeliveryState>): { readonly ms: number; readonly at: number } {
+    const now = Date.now();
+    const before = data.tried ?? { ms: 0, at: data.started ?? timestamp };
+    return { ms: triedMs(before, now, 2 * Math.max(this.#settings.retryMsMax, triedKeptMs)), at: now };
+  }
+
+  #forMs(retry: Retry | undefined): number {
+    return retry?.for === undefined ? this.#settings.giveUpAfterMs : retry.for * 1_000;
   }
 
   /** Stores how the delivery ended, so that reporting it can be repeated without delivering again. */

@@ -38,6 +38,8 @@ export interface DeliveryState {
   readonly crashesSeen?: number;
   /** Why nothing was sent the last time; left out once an attempt is made. */
   readonly deferred?: { readonly reason: string };
+  /** How long it had been tried, as of a time in milliseconds since the epoch. */
+  readonly tried?: { readonly ms: number; readonly at: number };
 }
 
 /** The data of a job whose delivery has finished. */

@@ -24,3 +24,19 @@ export function retryDelayMs(
 export function deferralMs(waitMs: number, random: number): number {
   return Math.ceil(waitMs * (1 + random / 4));
 }
+
+/**
+ * How long a delivery has been tried until now, in milliseconds.
+ *
+ * Only time in which workers ran counts, so that nothing is given up because Tripline was stopped for a weekend. No wait
+ * is longer than `waitMsMax`, so what is missing beyond that was such a stop.
+ *
+ * @param tried how long it had been tried at an earlier time, in milliseconds since the epoch
+ */
+export function triedMs(
+  tried: { readonly ms: number; readonly at: number },
+  now: number,
+  waitMsMax: number,
+): number {
+  return tried.ms + Math.min(Math.max(now - tried.at, 0), waitMsMax);
+}

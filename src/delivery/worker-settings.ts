@@ -4,12 +4,10 @@ import type { AllowedPrivateAddresses } from "./http/address-policy.ts";
 import type { EndpointLimits } from "./http/endpoints.ts";
 
 export interface WorkerSettings {
-  /** Attempts at a delivery before it becomes a dead letter. */
-  readonly attemptsMax: number;
   /** The longest wait before the second attempt; doubles with each further one. The actual wait is random, below it. */
   readonly retryMs: number;
   readonly retryMsMax: number;
-  /** How long to retry a delivery while its endpoint is busy or paused, even if it has attempts left. */
+  /** How long to try a delivery before it becomes a dead letter. Time in which no worker ran does not count. */
   readonly giveUpAfterMs: number;
   /** The maximum number of concurrent deliveries in this process. */
   readonly concurrency: number;
@@ -21,10 +19,9 @@ export interface WorkerSettings {
 }
 
 export const workerSettings: WorkerSettings = {
-  attemptsMax: 8,
   retryMs: 5_000,
-  retryMsMax: 300_000,
-  giveUpAfterMs: 86_400_000,
+  retryMsMax: 600_000,
+  giveUpAfterMs: 28 * 3_600_000, // as long as Svix: a receiver that broke in the evening is mended on the next day
   concurrency: 100,
   endpoints: {},
   dangerouslyAllowPrivateAddresses: false,

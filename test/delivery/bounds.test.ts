@@ -7,7 +7,7 @@ import { prepareRequest } from "../../src/delivery/http/request.ts";
 import { sendRequest } from "../../src/delivery/http/send-request.ts";
 import { WebhookClient } from "../../src/delivery/http/webhook-client.ts";
 import { jobIdOf, queueName, queuePrefix } from "../../src/delivery/queue.ts";
-import { deferralMs, retryDelayMs } from "../../src/delivery/retry-delay.ts";
+import { deferralMs, retryDelayMs, triedMs } from "../../src/delivery/retry-delay.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
 import { Renderer } from "../../src/templates/renderer.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
@@ -195,7 +195,7 @@ describe("a delivery", () => {
     await actions.redis.set(destinations, "not a hash");
     const invocation = invocationOf({ type: "send-notification", destination: "ops", body: "low" });
     await actions.queue.addInvocations([invocation]);
-    actions.work({ attemptsMax: 1_000 });
+    actions.work();
     await expect.poll(() => actions.logger.lines.join("\n")).toContain("unexpected error: WRONGTYPE");
     const definition = DestinationSchema.parse({ name: "ops", type: "webhook", url: receiver.url });
     const id = destinationIdOf(actions.workspace, "ops");
@@ -214,6 +214,14 @@ describe("a delivery", () => {
     expect(retryDelayMs(settings, 50, 60_000, 1)).toBe(61_000);
     expect(retryDelayMs(settings, 50, 500, 1)).toBe(550);
     expect([deferralMs(1_000, 0), deferralMs(1_000, 1)]).toEqual([1_000, 1_250]);
+  });
+
+  // Otherwise a server that is stopped for a weekend would give up what it never tried.
+  test("counts only the time in which workers ran", () => {
+    const hour = 3_600_000;
+    expect(triedMs({ ms: 5_000, at: 1_000 }, 4_000, hour)).toBe(8_000);
+    expect(triedMs({ ms: 5_000, at: 1_000 }, 60 * hour, hour)).toBe(5_000 + hour);
+    expect(triedMs({ ms: 5_000, at: 1_000 }, 0, hour)).toBe(5_000); // the clock was set back
   });
 });
 

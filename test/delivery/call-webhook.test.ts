@@ -172,7 +172,8 @@ describe("a response", () => {
     expect(kinds).toEqual(["triggered", "executed"]);
   });
 
-  test.each([408, 425, 429, 500, 502])(
+  // A 404 may be a deployment, a 401 a key that is being changed, a redirect a maintenance page.
+  test.each([300, 302, 400, 401, 403, 404, 405, 408, 409, 418, 422, 425, 429, 451, 499, 500, 501, 502, 505])(
     "with status %i is retried until the attempts are used up",
     async (status) => {
       const receiver = await startReceiver((response) => void response.writeHead(status).end("busy"));
@@ -180,28 +181,35 @@ describe("a response", () => {
       expect(receiver.received).toHaveLength(3);
       expect(outcome.event).toBe("prefect-cloud.automation.action.failed");
       expect(outcome.payload).toMatchObject({
-        reason: `responded ${status}: busy`,
+        reason: expect.stringContaining(`responded ${status}`),
         attempts: 3,
         status_code: status,
       });
       await expect
         .poll(() => actions.queue.delivery(invocation.id))
         .toMatchObject({
-          reason: `responded ${status}: busy`,
+          reason: expect.stringContaining(`responded ${status}`),
           attempts: [{ status_code: status }, { status_code: status }, { status_code: status }],
         });
     },
   );
 
-  test.each([400, 401, 404, 410, 422])("with status %i is final", async (status) => {
+  test.each([
+    [410, undefined],
+    [410, [404]],
+    [404, [404]],
+    [422, ["4xx", 502]],
+    [302, ["3xx"]],
+  ])("with status %i is final if the action gives up on %j", async (status, give_up_on) => {
     const receiver = await startReceiver((response) => void response.writeHead(status).end());
-    const { outcome } = await deliver(webhook(receiver.url));
+    const { outcome } = await deliver(webhook(receiver.url, { retry: { attempts: 3, give_up_on } }));
     expect(receiver.received).toHaveLength(1);
-    expect(outcome.payload).toMatchObject({ reason: `responded ${status}`, attempts: 1 });
+    expect(outcome.payload["reason"]).toContain(`responded ${status}`);
+    expect(outcome.payload["attempts"]).toBe(1);
   });
 
   test.each([300, 301, 302, 307, 308])(
-    "with status %i is final, and its redirect is not followed",
+    "with status %i is a failure, and its redirect is not followed",
     async (status) => {
       const target = await startReceiver();
       const receiver = await startReceiver(
@@ -209,7 +217,7 @@ describe("a response", () => {
       );
       const { outcome } = await deliver(webhook(receiver.url));
       expect(outcome.payload["reason"]).toContain(`a redirect to ${target.url}. Redirects are not followed`);
-      expect([receiver.received.length, target.received.length]).toEqual([1, 0]);
+      expect([receiver.received.length, target.received.length]).toEqual([3, 0]);
     },
   );
 
@@ -246,7 +254,7 @@ describe("an attempt", () => {
     ],
   ])("times out if its endpoint %s", async (_, answer) => {
     const receiver = await startReceiver(answer);
-    const { outcome } = await deliver(webhook(receiver.url, { timeout: 0.2 }), {}, { attemptsMax: 1 });
+    const { outcome } = await deliver(webhook(receiver.url, { timeout: 0.2, retry: { attempts: 1 } }));
     expect(outcome.payload).toMatchObject({ reason: "timed out: no complete response within 200 ms" });
   });
 
@@ -301,7 +309,7 @@ describe("the URL of a webhook", () => {
     expect(outcome.payload["reason"]).toMatch(
       /is not a public address. If you trust it, allow it with --allow-private-addresses/,
     );
-    expect(outcome.payload["attempts"]).toBe(1);
+    expect(outcome.payload["attempts"]).toBe(3); // the server may be restarted with other settings
     expect(counter.count()).toBe(0);
   });
 

@@ -2,7 +2,6 @@
 
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { attemptsKeptMax } from "../../src/delivery/delivery-state.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { invocationOf, startActions, startReceiver, webhook } from "./support.ts";
 
@@ -109,8 +108,9 @@ test("a deferred delivery has sent nothing, because the endpoint rests", async (
   const { queue, work } = startActions(redis.url);
   const receiver = await startReceiver((response) => void response.writeHead(500).end());
   const limits = { concurrencyMax: 1, failuresMax: 1, restMs: 600_000, restMsMax: 600_000 };
-  work({ endpoints: limits, attemptsMax: attemptsKeptMax });
-  const [first, second] = [invocationOf(webhook(receiver.url)), invocationOf(webhook(receiver.url))];
+  work({ endpoints: limits });
+  const endless = webhook(receiver.url, { retry: {} });
+  const [first, second] = [invocationOf(endless), invocationOf(endless)];
   await queue.addInvocations([first]);
   await expect.poll(async () => (await queue.delivery(first.id))?.attempt_count).toBe(1);
   await queue.addInvocations([second]);

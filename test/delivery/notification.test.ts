@@ -53,6 +53,7 @@ const notify = {
   destination: "ops",
   subject: "{{ event.event }}\nin {{ labels.zone }}",
   body: "Pressure is <{{ event.payload.pressure }}> & falling, @everyone",
+  retry: { attempts: 3 },
 };
 const subject = "pump.stopped in north";
 const body = "Pressure is <0.4> & falling, @everyone";
@@ -234,10 +235,10 @@ describe("call-webhook", () => {
 test.each([
   { type: "send-notification", destination: "nobody", body: "a" },
   { type: "call-webhook", block_document_id: "0190a000-0000-7000-8000-000000000001" },
-])("an unknown destination fails the delivery at once: $type", async (action) => {
+])("an unknown destination is looked up again: $type", async (action) => {
   const actions = await startWith({ type: "slack", url: "https://example.org" });
-  const { kind, payload } = await actions.deliver(invocationOf(action));
-  expect([kind, payload["attempts"]]).toEqual(["failed", 1]);
+  const { kind, payload } = await actions.deliver(invocationOf({ ...action, retry: { attempts: 2 } }));
+  expect([kind, payload["attempts"]]).toEqual(["failed", 2]);
   expect(payload["reason"]).toContain("does not exist");
 });
 
@@ -397,13 +398,13 @@ describe("email", () => {
     expect(mails).toHaveLength(3);
   });
 
-  test("with a wrong password fails at once, and the password is not shown", async () => {
+  test("with a wrong password is tried again, and the password is not shown", async () => {
     const { mails, destination } = await startMail({
       onAuth: ({ password }, _session, done) => done(new Error(`not ${password}`)),
     });
     const actions = await startWith({ ...destination, username: "me", password: "hush" });
     const { kind, payload } = await actions.deliver(invocationOf(notify));
-    expect([kind, payload["attempts"], mails]).toEqual(["failed", 1, []]);
+    expect([kind, payload["attempts"], mails]).toEqual(["failed", 3, []]);
     const outputs = [await actions.events(), await actions.queue.deliveries("dead"), actions.logger.lines];
     expect(JSON.stringify(outputs)).not.toContain("hush");
   });
@@ -420,7 +421,7 @@ describe("email", () => {
     for (const host of ["127.0.0.1", "localhost"]) {
       const actions = await startWith({ ...destination, host }, { dangerouslyAllowPrivateAddresses: false });
       const { kind, payload } = await actions.deliver(invocationOf(notify));
-      expect([kind, payload["attempts"]]).toEqual(["failed", 1]);
+      expect([kind, payload["attempts"]]).toEqual(["failed", 3]);
       expect(payload["reason"]).toContain("not a public address");
     }
     expect(mails).toEqual([]);

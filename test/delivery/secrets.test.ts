@@ -55,7 +55,7 @@ test("secrets are sent, but appear in no event, log line or dead letter", async 
     invocationOf(action({ headers: { "x-other": "\n${env.TOKEN}\n\n\0" } }), { secrets }),
     invocationOf(action({ url: "http://${env.HOOK_PATH}.invalid/" }), { secrets }),
   ];
-  actions.work({ attemptsMax: 2 });
+  actions.work();
   await actions.queue.addInvocations(invocations);
   for (const invocation of invocations) {
     expect((await actions.outcome(invocation)).event).toBe("prefect-cloud.automation.action.failed");

@@ -16,6 +16,5 @@ export function recordingLogger() {
 export const quick: Partial<WorkerSettings> = {
   retryMs: 20,
   retryMsMax: 40,
-  attemptsMax: 3,
   dangerouslyAllowPrivateAddresses: ["loopback"],
 };

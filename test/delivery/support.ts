@@ -84,8 +84,9 @@ export function invocationOf(action: unknown, given: Given = {}): Invocation {
   return invocation!;
 }
 
+/** At most three attempts, unless the fields say otherwise. */
 export function webhook(url: string, fields: Readonly<Record<string, unknown>> = {}): ActionDefinition {
-  return ActionSchema.parse({ type: "call-webhook", url, ...fields });
+  return ActionSchema.parse({ type: "call-webhook", url, retry: { attempts: 3 }, ...fields });
 }
 
 export interface Received {

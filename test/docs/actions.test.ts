@@ -198,19 +198,22 @@ interface ActionSchema {
 }
 
 test("docs/actions.md has the default numbers of retries", () => {
-  const { attemptsMax, retryMs, retryMsMax, giveUpAfterMs } = workerSettings;
+  const { retryMs, retryMsMax, giveUpAfterMs } = workerSettings;
   const { concurrencyMax, failuresMax, restMs, restMsMax } = endpointLimits;
   expect([retryMs, retryMsMax, giveUpAfterMs, restMs, restMsMax]).toEqual([
-    5_000, 300_000, 86_400_000, 5_000, 60_000,
+    5_000,
+    600_000,
+    28 * 3_600_000,
+    5_000,
+    60_000,
   ]);
   const flowing = text.replaceAll(/\s+/g, " ");
-  expect(flowing).toContain(`A delivery has ${attemptsMax} attempts`);
-  expect(flowing).toContain("begins at 5 seconds (`--retry`) and doubles up to 5 minutes");
+  expect(flowing).toContain("begins at 5 seconds (`--retry`) and doubles up to 10 minutes");
   expect(flowing).toContain(`at most ${concurrencyMax} requests at a time`);
   expect(flowing).toContain(
     `After ${failuresMax} failures in a row the endpoint rests: 5 seconds at first, doubling up to a minute`,
   );
-  expect(flowing).toContain("given up after a day");
+  expect(flowing).toContain("is tried for 28 hours (`--give-up-after`)");
 });
 
 describe("the limits of templates", () => {

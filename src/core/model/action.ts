@@ -10,6 +10,7 @@ import { RelatedResourceSchema, ResourceSchema, UuidSchema } from "./event.ts";
 import { checkHeaderNames, isHostHeader } from "./header.ts";
 import { relatedResourcesMax } from "./limits.ts";
 import { refusing } from "./problem.ts";
+import { RetrySchema } from "./retry.ts";
 import { signingSecretProblem } from "./secret.ts";
 import { day, second } from "./time.ts";
 import { DurationSchema } from "./trigger.ts";
@@ -115,6 +116,7 @@ export const CallWebhookSchema = z
     timeout: RequestTimeoutSchema.optional().meta({
       description: "The time limit of one attempt. Default: the destination's, or 15s.",
     }),
+    retry: RetrySchema.optional(),
   })
   .superRefine((action, context) => {
     checkDestination(action, context, { key: "url", instead: "or destination: the name of one" });
@@ -146,6 +148,7 @@ const SendNotificationSchema = z
       description: "The subject, as a template. Default: the automation's name.",
     }),
     body: Template.meta({ description: "The text, as a template." }),
+    retry: RetrySchema.optional(),
   })
   .superRefine((action, context) => {
     checkDestination(action, context, {
@@ -243,6 +246,7 @@ const settingFields: ReadonlySet<string> = new Set([
   "type",
   "method",
   "timeout",
+  "retry",
   "source",
   "automation_id",
   "automation",

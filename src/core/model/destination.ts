@@ -11,6 +11,7 @@ import type { AutomationSource } from "./automation.ts";
 import { emailAddressProblem } from "./email-address.ts";
 import { checkHeaderNames, headerValueProblem, isHostHeader } from "./header.ts";
 import { refusing } from "./problem.ts";
+import { RetrySchema } from "./retry.ts";
 import { maskProblem, secretMask } from "./secret.ts";
 import { formatTime, type Micros } from "./time.ts";
 import { hostProblem, urlProblem } from "./url.ts";
@@ -43,6 +44,7 @@ const common = {
     .min(1, "name should not be empty")
     .meta({ description: "Unique in the workspace; actions refer to it." }),
   description: z.string().default("").meta({ description: "What it is for, in one sentence." }),
+  retry: RetrySchema.optional(),
 };
 
 const chatUrl = HttpUrl.meta({

@@ -4,7 +4,7 @@ import { type CallWebhookDefinition, webhookTimeoutDefault } from "../../core/mo
 import type { Destination } from "../../core/model/destination.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
 import type { Renderer } from "../../templates/renderer.ts";
-import type { RunAction } from "../attempt.ts";
+import { type RunAction, underRetry } from "../attempt.ts";
 import { withoutCredentials } from "../delivery-view.ts";
 import { findDestination } from "../destinations/find-destination.ts";
 import { webhookTargetOf } from "../destinations/kinds.ts";
@@ -13,9 +13,13 @@ import { sendRequest } from "../http/send-request.ts";
 
 export const callWebhook: RunAction<"call-webhook"> = async (action, invocation, tools) => {
   const destination = await findDestination(action, tools.log);
-  if (typeof destination === "string") return { kind: "failed", reason: destination };
+  // It may come back: somebody is renaming it, or applies the rules before the destinations.
+  if (typeof destination === "string") {
+    return underRetry({ kind: "retry", reason: destination, afterMs: null }, action.retry, undefined);
+  }
   const prepared = renderRequest(action, invocation, tools.renderer, new Date(), destination);
-  return sendRequest(prepared, tools);
+  const outcome = await sendRequest(prepared, tools);
+  return underRetry(outcome, action.retry, destination?.definition.retry);
 };
 
 /**

@@ -1,17 +1,19 @@
 /** `send-notification`: a subject and a body, in the format of the destination's kind. */
 
-import type { RunAction } from "../attempt.ts";
+import { type RunAction, underRetry } from "../attempt.ts";
 import { findDestination } from "../destinations/find-destination.ts";
 import { notify } from "../destinations/kinds.ts";
 
 export const sendNotification: RunAction<"send-notification"> = async (action, invocation, tools) => {
   const destination = await findDestination(action, tools.log);
   if (destination === null || typeof destination === "string") {
-    return { kind: "failed", reason: destination ?? "the action does not name a destination" };
+    const reason = destination ?? "the action does not name a destination";
+    return underRetry({ kind: "retry", reason, afterMs: null }, action.retry, undefined);
   }
   const subject = tools.renderer.text(action.subject).replaceAll(/\s+/g, " ").trim();
   const body = tools.renderer.text(action.body);
   // An event may hold half a surrogate pair. Few receivers can decode that, and most refuse it for good.
   const notification = { subject: subject.toWellFormed(), body: body.toWellFormed(), invocation };
-  return notify(destination.definition, notification, tools);
+  const outcome = await notify(destination.definition, notification, tools);
+  return underRetry(outcome, action.retry, destination.definition.retry);
 };

@@ -96,10 +96,14 @@ interface SmtpError extends Error {
   readonly code?: string;
 }
 
-/** Statuses from 500 on are final (RFC 5321), and so is anything that a retry cannot change. */
+/**
+ * Statuses from 500 on are final (RFC 5321), and so is anything that a retry cannot change. But a login, a certificate or
+ * an address may be about to be corrected, like a 401 over HTTP.
+ */
 function judgeError(error: SmtpError): { readonly isFinal: boolean; readonly reason: string } {
   const { message: reason, responseCode, code } = error;
-  if (error instanceof AddressRefused) return { isFinal: error.isFinal, reason };
+  if (error instanceof AddressRefused || code === "EAUTH" || code === "ETLS")
+    return { isFinal: false, reason };
   if (responseCode !== undefined) return { isFinal: responseCode >= 500, reason };
-  return { isFinal: code === "EENVELOPE" || code === "EAUTH", reason };
+  return { isFinal: code === "EENVELOPE", reason };
 }

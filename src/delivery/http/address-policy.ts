@@ -11,15 +11,12 @@ export type AddressPolicy = (address: string) => boolean;
 /** An address that webhooks may not be sent to. */
 export class AddressRefused extends Error {
   override readonly name = "AddressRefused";
-  /** False when a name resolved to the address, because name servers may answer differently at another time. */
-  readonly isFinal: boolean;
 
   constructor(host: string, address: string) {
     const subject = host === address ? address : `${host} resolves to ${address}, which`;
     super(
       `${subject} is not a public address. If you trust it, allow it with --allow-private-addresses ${address}`,
     );
-    this.isFinal = host === address || /(?:^|\.)localhost\.?$/i.test(host);
   }
 }
 

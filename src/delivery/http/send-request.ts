@@ -1,4 +1,10 @@
-/** Sends a prepared request and judges the response: delivered, worth a retry, or final. */
+/**
+ * Sends a prepared request and judges the response: delivered, worth a retry, or final.
+ *
+ * As Standard Webhooks and Svix have it, every response but 2xx is worth a retry: a 404 may be a deployment, a 401 a key
+ * that is being changed, a redirect a maintenance page. Only 410 Gone is final. Rules and destinations can say otherwise
+ * (`retry`).
+ */
 
 import { errors } from "undici";
 import type { Redact } from "../../templates/references.ts";
@@ -13,8 +19,8 @@ const quotedLengthMax = 500;
 /** An endpoint may put off the next attempt by this much, and no more. */
 const retryAfterMsMax = 3_600_000;
 
-/** Statuses below 500 that another attempt may change. */
-const temporaryStatuses: ReadonlySet<number> = new Set([408, 425, 429]);
+/** The receiver says that it is gone for good. */
+const goneStatus = 410;
 
 /** Makes one attempt. If the endpoint is busy or resting, nothing is sent and the attempt is deferred. */
 export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools): Promise<AttemptOutcome> {
@@ -49,12 +55,12 @@ function judgeResponse(
     const { location } = response.headers;
     const to = typeof location === "string" ? ` to ${location}` : "";
     const reason = `responded ${status}, a redirect${to}. Redirects are not followed; use the final URL`;
-    return { kind: "failed", reason: redact(reason).slice(0, quotedLengthMax), result };
+    return { kind: "retry", reason: redact(reason).slice(0, quotedLengthMax), afterMs, result };
   }
   const quoted = redact(response.excerpt).trim().slice(0, quotedLengthMax);
   const reason = quoted === "" ? `responded ${status}` : `responded ${status}: ${quoted}`;
-  if (status >= 500 || temporaryStatuses.has(status)) return { kind: "retry", reason, afterMs, result };
-  return { kind: "failed", reason, result };
+  if (status === goneStatus) return { kind: "failed", reason, result };
+  return { kind: "retry", reason, afterMs, result };
 }
 
 function judgeError(
@@ -64,8 +70,9 @@ function judgeError(
   redact: Redact,
 ): AttemptOutcome {
   const result = { ...identity };
-  if (error instanceof AddressRefused && error.isFinal) {
-    return { kind: "failed", reason: redact(error.message), result };
+  // A name may resolve to another address later, and the server may be started with other settings.
+  if (error instanceof AddressRefused) {
+    return { kind: "retry", reason: redact(error.message), afterMs: null, result };
   }
   if (error instanceof errors.InvalidArgumentError) {
     return { kind: "failed", reason: redact(`cannot send the request: ${error.message}`), result };

@@ -71,7 +71,7 @@ hooks:
     template: {event: ${mark}.hooked, resource: {prefect.resource.id: ${mark}.hook}}
 `,
   );
-  const options = ["--workspace", "north,south", "--rules", rules, "--attempts", "1"];
+  const options = ["--workspace", "north,south", "--rules", rules, "--give-up-after", "1ms"];
   server = await serve(redis.url, options);
   for (const workspace of ["north", "south"] as const) {
     tokens[workspace] = (await server.key({ workspace, scopes: ["admin"] })).token;
