@@ -1,6 +1,7 @@
 /** The server that a command talks to, and the message when it refuses or does not answer. */
 
 import { type Command, Option } from "commander";
+import { withoutTrailingSlashes } from "../client/http.ts";
 import type { AutomationView, HttpOptions } from "../client/index.ts";
 import { NotAllowed, NotFound, Refused, Tripline, TriplineError, Unreachable } from "../client/index.ts";
 import { isUuid } from "../core/model/event.ts";
@@ -47,7 +48,7 @@ function urlOf({ url, workspace }: ConnectionOptions, env: NodeJS.ProcessEnv): s
     );
   }
   // The path is that of Prefect Cloud; Tripline has no accounts, so any name stands for one.
-  return `${base.replace(/\/+$/, "")}/accounts/tripline/workspaces/${encodeURIComponent(workspace)}`;
+  return `${withoutTrailingSlashes(base)}/accounts/tripline/workspaces/${encodeURIComponent(workspace)}`;
 }
 
 /** A client for the server that the options or the environment name. @throws CommandFailure for an invalid address */
@@ -74,7 +75,7 @@ export async function withServer<T>(
   try {
     return await use(tripline);
   } catch (error) {
-    const url = urlOf(options, process.env).replace(/\/+$/, "");
+    const url = withoutTrailingSlashes(urlOf(options, process.env));
     if (error instanceof NotFound && !/\/api(?:$|\/)/.test(url)) {
       const remedy = `The address of an API contains /api. Try --url ${url}/api`;
       throw new CommandFailure(`Not found at ${url}. ${remedy}`, 1, { cause: error });

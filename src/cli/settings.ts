@@ -231,7 +231,7 @@ export function addSettings(command: Command): Command {
 
 /** A Redis URL that is safe to print. */
 export function withoutPassword(url: string): string {
-  return url.replace(/(:\/\/[^:/@]*):[^@]*@/, "$1:********@");
+  return url.replace(/^([^:/]*:\/\/[^:/@]*):[^@]*@/, "$1:********@");
 }
 
 function setting(flags: string, description: string, name: string): Option {

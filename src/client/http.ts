@@ -40,7 +40,7 @@ export class Http {
   readonly #fetch: typeof fetch;
 
   constructor(options: HttpOptions) {
-    this.url = (options.url ?? urlDefault).replace(/\/+$/, "");
+    this.url = withoutTrailingSlashes(options.url ?? urlDefault);
     if (!/^https?:\/\//.test(this.url) || !URL.canParse(this.url)) {
       throw new TriplineError(
         `${JSON.stringify(this.url)} is not the URL of an API; expected one such as ${urlDefault}`,
@@ -162,4 +162,11 @@ function reasonOf(error: unknown): string {
   if (cause instanceof Error)
     return cause.message === "" ? String((cause as { code?: string }).code) : cause.message;
   return message;
+}
+
+/** The URL without slashes at its end. */
+export function withoutTrailingSlashes(url: string): string {
+  let end = url.length;
+  while (url[end - 1] === "/") end--;
+  return url.slice(0, end);
 }

@@ -227,6 +227,25 @@ function valuesOf(text: string, { compiled, definition, labels }: EventPart): Va
 function templateGlob(text: string): Glob {
   if (text.includes("{%") || text.startsWith("!")) return anything;
   const source = replaceReferences(text, { escaped: unescapeReference });
-  const pieces = source.split(/\{\{[\s\S]*?\}\}|\{#[\s\S]*?#\}/);
-  return compileGlob(pieces.map((piece) => piece.replaceAll(/[*?[]/g, "[$&]")).join("*"));
+  return compileGlob(
+    textPieces(source)
+      .map((piece) => piece.replaceAll(/[*?[]/g, "[$&]"))
+      .join("*"),
+  );
+}
+
+/** The texts around the expressions and comments of a template. */
+function textPieces(source: string): string[] {
+  const pieces: string[] = [];
+  let start = 0;
+  for (let at = source.indexOf("{"); at !== -1; at = source.indexOf("{", at + 1)) {
+    const close = { "{": "}}", "#": "#}" }[source[at + 1] ?? ""];
+    if (close === undefined) continue;
+    const end = source.indexOf(close, at + 2);
+    if (end === -1) break;
+    pieces.push(source.slice(start, at));
+    start = end + 2;
+    at = end + 1;
+  }
+  return [...pieces, source.slice(start)];
 }

@@ -35,7 +35,8 @@ export function readIgnores(text: string): Ignores {
   for (const { place, comment } of commentsIn(text)) {
     const rest = /^#+\s*tripline-ignore\b(.*)$/.exec(comment)?.[1];
     if (rest === undefined) continue;
-    const [, list = "", reason = ""] = /^\s+([^:]*?)\s*(?::\s*(.*))?$/.exec(rest) ?? [];
+    const [list = "", ...afterColon] = rest.split(":");
+    const reason = afterColon.join(":");
     const codes = list.split(/[\s,]+/).filter((code) => code !== "");
     const unknown = codes.find((code) => !Object.hasOwn(warningCodes, code));
     const form = `write # ${keyword} TL301: followed by the reason`;

@@ -174,9 +174,15 @@ function findAccidentalClasses(part: EventPart): TriggerFinding[] {
 /** The first class in a pattern that looks like part of a name, the pattern for it as a name, and a value that matches now. */
 function accidentalClass(pattern: string): { written: string; literal: string; example: string } | null {
   if (!hasClass(pattern.startsWith("!") ? pattern.slice(1) : pattern)) return null;
-  for (const { 0: written, 1: inside = "", index } of pattern.matchAll(/\[([^\]!][^\]]*)\]/g)) {
-    const before = pattern.slice(0, index);
-    const after = pattern.slice(index + written.length);
+  for (let start = pattern.indexOf("["); start !== -1; start = pattern.indexOf("[", start + 1)) {
+    if (pattern[start + 1] === "]" || pattern[start + 1] === "!") continue;
+    const end = pattern.indexOf("]", start + 2);
+    if (end === -1) return null;
+    const written = pattern.slice(start, end + 1);
+    const inside = written.slice(1, -1);
+    const before = pattern.slice(0, start);
+    const after = pattern.slice(end + 1);
+    start = end;
     if (!looksLikeName(inside, before) && !looksLikeWord(inside, before, after)) continue;
     const example = `${before.replace(/^!/, "")}${[...inside][0]}${after}`;
     return { written, literal: `${before}[[]${inside}]${after}`, example };

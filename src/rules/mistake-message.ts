@@ -16,7 +16,7 @@ export function messageOf(issue: SchemaIssue, node: RuleNode | null): string {
   if (node === null) {
     const missing = /^(Field required|Input|Invalid|An? \w+'s type)/.test(message);
     if (!missing) return message;
-    const note = message.startsWith("Field") ? /\(.*\)/.exec(message)?.[0] : undefined;
+    const note = message.startsWith("Field") ? /\([^()]*\)/.exec(message)?.[0] : undefined;
     return `${name} is missing${note === undefined ? "" : ` ${note}`}; ${additions[name] ?? `add ${name}: …`}`;
   }
   const choices = choicesOf(issue);

@@ -229,7 +229,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
       if (text.length <= max) return text;
       const ending = textOf(end ?? "...", budget);
       const cut = text.slice(0, Math.max(0, max - ending.length));
-      return (isTrue(killWords) ? cut : cut.replace(/\s+\S*$/, "")) + ending;
+      return (isTrue(killWords) ? cut : withoutLastWord(cut)) + ending;
     }),
   ],
   [
@@ -421,4 +421,12 @@ function plainText(value: Value): string {
 
 function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** The text up to its last white space, or all of it if there is none. */
+function withoutLastWord(text: string): string {
+  for (let end = text.length; end > 0; end--) {
+    if (/\s/.test(text[end - 1] ?? "")) return text.slice(0, end).trimEnd();
+  }
+  return text;
 }

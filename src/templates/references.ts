@@ -89,5 +89,5 @@ const lengthMin = 4;
 function formsOf(value: string): string[] {
   const inJson = JSON.stringify(value).slice(1, -1);
   const base64 = Buffer.from(value).toString("base64");
-  return [value, encodeURIComponent(value), encodeURI(value), inJson, base64, base64.replace(/=+$/, "")];
+  return [value, encodeURIComponent(value), encodeURI(value), inJson, base64, base64.replace(/={1,2}$/, "")];
 }

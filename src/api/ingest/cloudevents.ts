@@ -231,7 +231,7 @@ function decodeHeader(text: string): string | null {
 
 /** Some senders do not encode non-ASCII text. Headers arrive with one character per byte, and most senders mean UTF-8. */
 function asUtf8(text: string): string {
-  if (!/^[\0-\xFF]*[\x80-\xFF][\0-\xFF]*$/.test(text)) return text;
+  if (!/[\x80-\xFF]/.test(text) || /[^\0-\xFF]/.test(text)) return text;
   try {
     const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);

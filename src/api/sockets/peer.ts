@@ -213,5 +213,5 @@ function fitting(reason: string): string {
   const bytes = Buffer.from(reason);
   if (bytes.length <= reasonBytesMax) return reason;
   const shown = bytes.subarray(0, reasonBytesMax - 3).toString();
-  return `${shown.replace(/\uFFFD+$/, "")}…`;
+  return `${shown.replace(/\uFFFD{1,3}$/, "")}…`;
 }

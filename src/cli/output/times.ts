@@ -59,7 +59,7 @@ function partsOf(time: Micros, utc: boolean) {
   const offsetMinutes = utc ? 0 : -instant.getTimezoneOffset();
   const shifted = new Date(instant.getTime() + offsetMinutes * 60_000).toISOString();
   const micros = String(((time % second) + second) % second).padStart(6, "0");
-  const fraction = micros.replace(/0+$/, "");
+  const fraction = micros.replace(/0{1,6}$/, "");
   const sign = offsetMinutes < 0 ? "-" : "+";
   const twoDigits = (number: number) => String(Math.floor(number)).padStart(2, "0");
   const offset = Math.abs(offsetMinutes);

@@ -23,7 +23,11 @@ import { triplineNamespace, uuid5 } from "./uuid.ts";
  * may look like anything.
  */
 function templateInDestinationProblem(text: string): string | null {
-  if (!/\{\{.*\}\}|\{%.*%\}/s.test(text)) return null;
+  const has = (open: string, close: string) => {
+    const start = text.indexOf(open);
+    return start !== -1 && text.includes(close, start + open.length);
+  };
+  if (!has("{{", "}}") && !has("{%", "%}")) return null;
   return "a destination takes no templates; its texts are sent as they are. Use the template in the url, headers or payload of an action";
 }
 

@@ -16,8 +16,9 @@ export function emailAddressProblem(text: string): string | null {
 }
 
 function isAddress(text: string): boolean {
-  const [, name = "", inBrackets] = /^(.*?)\s*<\s*([^<>]*?)\s*>$/s.exec(text) ?? [];
-  const address = inBrackets ?? text;
+  const open = text.endsWith(">") ? text.lastIndexOf("<") : -1;
+  const name = open === -1 ? "" : text.slice(0, open).trimEnd();
+  const address = open === -1 ? text : text.slice(open + 1, -1).trim();
   const at = address.lastIndexOf("@");
   const domain = address.slice(at + 1);
   return (

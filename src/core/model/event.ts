@@ -5,7 +5,8 @@
  */
 
 import { z } from "zod";
-import { eventNameLengthMax, labelsPerResourceMax, relatedResourcesMax } from "./limits.ts";
+import { cut } from "./cut.ts";
+import { eventNameLengthMax, labelLengthMax, labelsPerResourceMax, relatedResourcesMax } from "./limits.ts";
 import { formatTime, type Micros, parseTime } from "./time.ts";
 import type { TraceContext } from "./trace-context.ts";
 
@@ -98,6 +99,9 @@ function resourceSchema(required: readonly string[]) {
             message: "A label's value should be a string",
             input: text,
           });
+        } else if (text.length > labelLengthMax || label.length > labelLengthMax) {
+          const message = `A label and its value have at most ${labelLengthMax} characters each`;
+          context.addIssue({ code: "custom", path: [cut(label, 100)], message });
         }
       }
       for (const label of required) {

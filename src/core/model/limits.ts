@@ -8,6 +8,15 @@ export const labelsPerResourceMax = 500;
 export const relatedResourcesMax = 100;
 export const eventBytesMax = 1_500_000;
 
+/**
+ * The longest label of a resource, and the longest value of one, in characters. Patterns are matched against them, which
+ * takes time in proportion to both lengths.
+ */
+export const labelLengthMax = 32_768;
+
+/** The longest pattern of an event's name or of a label's value, in characters: as long as the longest name. */
+export const patternLengthMax = eventNameLengthMax;
+
 /** The shortest window of a Proactive trigger, and the default. */
 export const proactiveWithinMin: Micros = 10 * second;
 

@@ -28,6 +28,6 @@ export function signingSecretProblem(secret: string): string | null {
  */
 export function encodedKeyOf(secret: string): string | null {
   if (!secret.startsWith(prefix)) return null;
-  const digits = secret.slice(prefix.length).replace(/=+$/, "");
+  const digits = secret.slice(prefix.length).replace(/={1,2}$/, "");
   return digits.padEnd(Math.ceil(digits.length / 4) * 4, "=");
 }

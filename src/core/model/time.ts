@@ -89,7 +89,7 @@ export function parseDuration(value: unknown): Micros | null {
   };
   if (!/^(\d+(\.\d+)?(ms|[smhdw])\s*)+$/.test(text)) return null;
   let total = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])/g)) {
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])\s*/gy)) {
     total += Number(amount) * (units[unit ?? ""] ?? 0);
   }
   return Math.round(total);

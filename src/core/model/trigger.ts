@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { durationMax, proactiveWithinMin } from "./limits.ts";
+import { durationMax, patternLengthMax, proactiveWithinMin } from "./limits.ts";
 import { refusing } from "./problem.ts";
 import { cronProblem, timezoneProblem } from "./schedule.ts";
 import { formatDuration, parseDuration, second } from "./time.ts";
@@ -83,8 +83,10 @@ export const DurationSchema = z
   .transform((value) => (parseDuration(value) ?? 0) / second)
   .meta({ description: "A number of seconds, or a duration such as 90s, 30m, 2h, 1d or PT30M." });
 
+const patternTooLong = `A pattern should have at most ${patternLengthMax} characters; use * for a long part`;
+
 const NamesSchema = z
-  .array(z.string())
+  .array(z.string().max(patternLengthMax, patternTooLong))
   .default([])
   .transform((names) => [...new Set(names)]);
 
@@ -106,8 +108,12 @@ export const SpecificationSchema = z
     }
     for (const [label, patterns] of Object.entries(value)) {
       for (const [index, pattern] of (Array.isArray(patterns) ? patterns : [patterns]).entries()) {
-        if (typeof pattern === "string") continue;
         const path = Array.isArray(patterns) ? [label, index] : [label];
+        if (typeof pattern === "string") {
+          if (pattern.length > patternLengthMax)
+            context.addIssue({ code: "custom", path, message: patternTooLong });
+          continue;
+        }
         const remedy = ["number", "boolean"].includes(typeof pattern)
           ? `; put it in quotes: "${pattern}"`
           : "";
