@@ -60,7 +60,7 @@ export function connectTo(
   const url = urlOf(options, env);
   const key = firstSet(env["TRIPLINE_API_KEY"], env["PREFECT_API_KEY"]) ?? null;
   try {
-    return new Tripline({ url, key, awayPatienceMs, ...settings });
+    return new Tripline({ url, key, awayPatienceMs, onHistoryBehind: warnOnce(), ...settings });
   } catch (error) {
     throw failureOf(error);
   }
@@ -114,6 +114,16 @@ export async function findAutomation(tripline: Tripline, nameOrId: string): Prom
   throw new CommandFailure(
     `${JSON.stringify(nameOrId)} stands for ${found.length} automations. Give the whole id of one:\n${ids}`,
   );
+}
+
+function warnOnce(): (seconds: number) => void {
+  let hasWarned = false;
+  return (seconds) => {
+    if (hasWarned) return;
+    hasWarned = true;
+    const text = `Warning: the server's history is ${seconds} s behind; newer events are missing here. See /api/ready.`;
+    process.stderr.write(`${text}\n`);
+  };
 }
 
 function failureOf(error: unknown): unknown {

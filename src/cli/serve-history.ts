@@ -2,30 +2,73 @@
 
 import type { Logger } from "pino";
 import { millisecond } from "../core/model/time.ts";
+import { HistoryHealth } from "../history/health.ts";
 import { type History, openHistory } from "../history/history.ts";
 import { Recorder } from "../history/recorder.ts";
 import type { Log } from "../store/log.ts";
 import { Trimmer } from "../store/trimmer.ts";
 import type { Running } from "./running.ts";
-import type { Settings } from "./settings.ts";
+import { type Settings, withoutPassword } from "./settings.ts";
 
 /**
  * Opens the history that the settings name, if a role of this process needs it. Null if there is none.
  *
  * @throws HistoryUnavailable, HistoryMisconfigured
  */
-export async function openSharedHistory(settings: Settings, running: Running): Promise<History | null> {
+export async function openSharedHistory(
+  settings: Settings,
+  running: Running,
+  logger: Logger,
+): Promise<History | null> {
   const { historyUrl, roles, workspace } = settings;
   if (historyUrl === "off" || !(roles.includes("api") || roles.includes("recorder"))) return null;
-  const history = await openHistory({ url: historyUrl, workspace: workspace[0] ?? "default" });
+  const onLost = (reason: string) =>
+    logger.error(
+      { reason, history: withoutPassword(historyUrl) },
+      "The history was lost while the server ran; opening it again. It gets the events that the log still holds",
+    );
+  const history = await openHistory({ url: historyUrl, workspace: workspace[0] ?? "default", onLost });
   running.add(() => history.close());
   return history;
 }
 
-/** Counts failures of the recorder and trimmed entries. */
+/** Counts failures of the recorder and trimmed entries, and shows the health of the history. */
 export interface HistoryMeter {
   recorderFailed(): void;
   trimmed(entryCount: number): void;
+  /** @param health asked for each scrape */
+  observeHistory(health: () => Pick<HistoryHealth, "problem" | "behindMs">): void;
+}
+
+interface RecordingOptions {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly meter: HistoryMeter;
+  readonly running: Running;
+}
+
+/**
+ * Watches the history, in every process that reads or writes it.
+ *
+ * @param recorder the one of this process; null if another process records
+ */
+export function watchHistory(
+  log: Log,
+  history: History,
+  recorder: Recorder | null,
+  { logger, meter, running }: Omit<RecordingOptions, "settings">,
+): HistoryHealth {
+  const health = new HistoryHealth(history, log, {
+    recorderFailure: () => recorder?.failure ?? null,
+    onChange: (problem) => {
+      if (problem === null) logger.info({}, "The history is up to date again");
+      else logger.error({ problem }, "The history is degraded; events are still accepted and evaluated");
+    },
+  });
+  health.start();
+  running.add(() => health.stop());
+  meter.observeHistory(() => health);
+  return health;
 }
 
 /**
@@ -33,41 +76,15 @@ export interface HistoryMeter {
  * behind its readers.
  *
  * @param history null if nothing is recorded; the log is trimmed nevertheless
+ * @returns null if nothing is recorded
  */
 export function startRecording(
   log: Log,
   history: History | null,
-  {
-    settings,
-    logger,
-    meter,
-    running,
-  }: {
-    readonly settings: Settings;
-    readonly logger: Logger;
-    readonly meter: HistoryMeter;
-    readonly running: Running;
-  },
-): void {
-  if (history !== null) {
-    const reader = log.reader();
-    const recorder = new Recorder(history, reader, {
-      retention: {
-        maxAgeMs: settings.historyMaxAge / millisecond,
-        maxBytes: settings.historyMaxSize,
-      },
-      onError: (error) => {
-        meter.recorderFailed();
-        logger.warn({ err: error }, "Could not record the log in the history; retrying");
-      },
-    });
-    recorder.start();
-    running.add(async () => {
-      const stopped = recorder.stop();
-      reader.close(); // ends a read that waits for entries, so that the stop does not have to
-      await stopped;
-    });
-  }
+  { settings, logger, meter, running }: RecordingOptions,
+): Recorder | null {
+  const recorder =
+    history === null ? null : startRecorder(log, history, { settings, logger, meter, running });
   const trimmer = new Trimmer(log, {
     margin: settings.logMargin,
     ...(history === null ? {} : { recordedPosition: () => history.recordedPosition() }),
@@ -79,4 +96,30 @@ export function startRecording(
   });
   trimmer.start();
   running.add(() => trimmer.stop());
+  return recorder;
+}
+
+function startRecorder(
+  log: Log,
+  history: History,
+  { settings, logger, meter, running }: RecordingOptions,
+): Recorder {
+  const reader = log.reader();
+  const recorder = new Recorder(history, reader, {
+    retention: {
+      maxAgeMs: settings.historyMaxAge / millisecond,
+      maxBytes: settings.historyMaxSize,
+    },
+    onError: (error) => {
+      meter.recorderFailed();
+      logger.warn({ err: error }, "Could not record the log in the history; retrying");
+    },
+  });
+  recorder.start();
+  running.add(async () => {
+    const stopped = recorder.stop();
+    reader.close(); // ends a read that waits for entries, so that the stop does not have to
+    await stopped;
+  });
+  return recorder;
 }

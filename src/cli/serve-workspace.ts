@@ -9,15 +9,18 @@ import { DeliveryQueue } from "../delivery/queue.ts";
 import { startActionWorker } from "../delivery/worker.ts";
 import type { WorkerSettings } from "../delivery/worker-settings.ts";
 import { type Engine, startEngine } from "../engine/engine.ts";
+import type { HistoryHealth } from "../history/health.ts";
 import type { History } from "../history/history.ts";
 import { Log } from "../store/log.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Running } from "./running.ts";
-import { startRecording } from "./serve-history.ts";
+import { startRecording, watchHistory } from "./serve-history.ts";
 import type { Settings } from "./settings.ts";
 
 export interface ServedWorkspace extends Workspace {
   readonly queue: DeliveryQueue;
+  /** Null if this process does not use the history. */
+  readonly historyHealth: HistoryHealth | null;
   /** Null if this process does not have the role `engine`. */
   readonly engine: Engine | null;
 }
@@ -54,7 +57,9 @@ export async function serveWorkspace(
   });
   running.add(async () => log.close());
   const history = shared === null ? null : await shared.inWorkspace(workspace);
-  if (roles.includes("recorder")) startRecording(log, history, { settings, logger, meter: metrics, running });
+  const recording = { settings, logger, meter: metrics, running };
+  const recorder = roles.includes("recorder") ? startRecording(log, history, recording) : null;
+  const historyHealth = history === null ? null : watchHistory(log, history, recorder, recording);
   const queue = new DeliveryQueue(redisUrl, workspace);
   running.add(() => queue.close());
   metrics.observeQueue(() => queue.counts());
@@ -71,7 +76,7 @@ export async function serveWorkspace(
     });
     running.add(() => worker.close());
   }
-  if (!roles.includes("engine")) return { workspace, log, history, queue, engine: null };
+  if (!roles.includes("engine")) return { workspace, log, history, historyHealth, queue, engine: null };
   const engine = await startEngine({
     redisUrl,
     workspace,
@@ -85,7 +90,7 @@ export async function serveWorkspace(
     seenCountMax: settings.seenMax,
   });
   running.add(() => engine.stop());
-  return { workspace, log, history, queue, engine };
+  return { workspace, log, history, historyHealth, queue, engine };
 }
 
 function workerSettingsOf(settings: Settings): Partial<WorkerSettings> {

@@ -21,6 +21,7 @@ import { addExamples } from "./help.ts";
 import { createLogger } from "./logger.ts";
 import { Running } from "./running.ts";
 import { openSharedHistory } from "./serve-history.ts";
+import { readinessOf } from "./serve-readiness.ts";
 import { serveRules } from "./serve-rules.ts";
 import { type ServedWorkspace, serveWorkspace } from "./serve-workspace.ts";
 import {
@@ -109,7 +110,7 @@ async function startParts(
   const telemetry = await startTelemetry({ env: process.env, metrics, logger, version });
   running.add(() => telemetry.stop());
   const { tracer } = telemetry;
-  const history = await openSharedHistory(settings, running);
+  const history = await openSharedHistory(settings, running, logger);
   const served: ServedWorkspace[] = [];
   for (const workspace of settings.workspace) {
     served.push(
@@ -174,22 +175,6 @@ function addressToListenOn(host: string, needsKey: boolean, logger: Logger): str
   const remedy = `set TRIPLINE_API_KEYS_FILE (docs/security.md), or run tripline keys create --name admin --scope admin; then restart to listen on ${host}`;
   logger.warn({ host, remedy }, "There are no API keys; listening on 127.0.0.1 only");
   return "127.0.0.1";
-}
-
-function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): () => Promise<string | null> {
-  let settled = false;
-  void Promise.all(served.map(({ engine }) => engine?.ready)).then(() => {
-    settled = true;
-  });
-  return async () => {
-    try {
-      // In a transaction, because a Redis that is full rejects those, but not a plain PING.
-      await callRedis(() => redis.multi().ping().exec());
-    } catch (error) {
-      return error instanceof Error ? error.message : "Redis is unavailable";
-    }
-    return settled ? null : "The engine is waiting for a shard that has no owner yet";
-  };
 }
 
 const redisVersionMin = [6, 2] as const;

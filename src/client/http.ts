@@ -14,6 +14,8 @@ export interface HttpOptions {
   /** The timeout of one attempt, in milliseconds. Default 30 s. */
   readonly timeoutMs?: number;
   readonly fetch?: typeof fetch;
+  /** Called when an answer misses new events, because the server's history is this many seconds behind. */
+  readonly onHistoryBehind?: (seconds: number) => void;
 }
 
 export interface RequestOptions {
@@ -38,6 +40,7 @@ export class Http {
   readonly #awayPatienceMs: number;
   readonly #timeoutMs: number;
   readonly #fetch: typeof fetch;
+  readonly #onHistoryBehind: (seconds: number) => void;
 
   constructor(options: HttpOptions) {
     this.url = withoutTrailingSlashes(options.url ?? urlDefault);
@@ -50,6 +53,7 @@ export class Http {
     this.#patienceMs = options.patienceMs ?? patienceMsDefault;
     this.#awayPatienceMs = options.awayPatienceMs ?? this.#patienceMs;
     this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
+    this.#onHistoryBehind = options.onHistoryBehind ?? (() => {});
     // A browser's fetch must not be called as a method of anything else.
     const given = options.fetch ?? globalThis.fetch;
     this.#fetch = (input, init) => given(input, init);
@@ -102,6 +106,8 @@ export class Http {
       return { failure, mayRepeat: repeatable, afterMs: null };
     }
     const answer = text === "" ? undefined : jsonOr(text);
+    const behind = response.headers.get("tripline-history-behind");
+    if (behind !== null) this.#onHistoryBehind(Number(behind));
     if (response.ok) return { answer };
     const { status } = response;
     const failure = refusalOf(status, answer);

@@ -66,10 +66,10 @@ function appOver(redis: Redis | null, settings: EdgeSettings): Hono {
   answerErrors(app, console);
   const tenants = redis === null ? null : tenantsOver(redis, settings);
   const readiness = async () => {
-    if (redis === null) return notSet;
+    if (redis === null) return { unready: notSet };
     return redis.ping().then(
-      () => null,
-      () => "Redis is unavailable",
+      () => ({ unready: null }),
+      () => ({ unready: "Redis is unavailable" }),
     );
   };
   for (const base of ["/api/accounts/:account/workspaces/:workspace", "/api"]) {

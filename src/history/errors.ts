@@ -13,8 +13,8 @@ export class HistoryMisconfigured extends Error {
 }
 
 // SQLSTATE classes for problems of the server rather than the statement: connection, resources, operator intervention,
-// system; also rollbacks and lock timeouts.
-const temporaryStates = /^(?:08|53|57|58|40|55P03)/;
+// system; also rollbacks, lock timeouts, and a server that is read-only, such as a standby.
+const temporaryStates = /^(?:08|53|57|58|40|55P03|25006)/;
 
 // SQLite's codes for the same: busy, locked, out of memory, read-only, I/O, full, cannot open, protocol.
 const temporarySqliteCodes: ReadonlySet<number> = new Set([5, 6, 7, 8, 10, 13, 14, 15]);
@@ -32,4 +32,17 @@ export function asHistoryError(error: unknown): unknown {
   return isTemporary
     ? new HistoryUnavailable(`The history is unavailable: ${error.message}`, { cause: error })
     : error;
+}
+
+// PostgreSQL's codes for a table or schema that does not exist; SQLite's for a damaged file and for one of another format.
+const lostTableStates: ReadonlySet<string> = new Set(["42P01", "3F000"]);
+const damagedSqliteCodes: ReadonlySet<number> = new Set([11, 26]);
+
+/** Whether an error shows that the tables are gone or damaged, although they were there when the history was opened. */
+export function hasLostTables(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
+  if (typeof errcode === "number")
+    return damagedSqliteCodes.has(errcode & 0xff) || error.message.startsWith("no such table");
+  return typeof code === "string" && lostTableStates.has(code);
 }

@@ -8,7 +8,8 @@
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { millisecond } from "../core/model/time.ts";
 import { systemClock } from "../retry/clock.ts";
-import { keepRunning } from "../retry/keep-trying.ts";
+import { type Failure, keepRunning } from "../retry/keep-trying.ts";
+import { RedisUnreachable } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
 import type { History } from "./history.ts";
 import type { Retention } from "./prune.ts";
@@ -48,6 +49,7 @@ export class Recorder {
   readonly #log: Pick<Log, "readBatch">;
   readonly #options: RecorderOptions;
   readonly #stopping = new AbortController();
+  readonly #failures = new Map<"record" | "prune", unknown>();
   #running: Promise<unknown> | null = null;
 
   /** @param log used by this recorder alone, because it waits for entries; see `Log.reader` */
@@ -59,10 +61,10 @@ export class Recorder {
 
   start(): void {
     this.#running ??= Promise.all([
-      this.#keepRunning(() => this.#follow()),
+      this.#keepRunning("record", () => this.#follow()),
       this.#options.retention === undefined
         ? null
-        : this.#keepRunning(() => this.#pruneRegularly(this.#options.retention)),
+        : this.#keepRunning("prune", () => this.#pruneRegularly(this.#options.retention)),
     ]);
   }
 
@@ -72,13 +74,23 @@ export class Recorder {
     await this.#running;
   }
 
+  /** Why it cannot record or prune now; null if it can, or if the log is what is unavailable. */
+  get failure(): unknown {
+    for (const error of this.#failures.values()) if (!(error instanceof RedisUnreachable)) return error;
+    return null;
+  }
+
   get #isStopped(): boolean {
     return this.#stopping.signal.aborted;
   }
 
-  #keepRunning(work: () => Promise<void>): Promise<void> {
+  #keepRunning(task: "record" | "prune", work: () => Promise<void>): Promise<void> {
     const { signal } = this.#stopping;
-    return keepRunning(work, { signal, onFailure: ({ error }) => this.#options.onError?.(error) });
+    const onFailure = ({ error }: Failure) => {
+      this.#failures.set(task, error);
+      this.#options.onError?.(error);
+    };
+    return keepRunning(work, { signal, onFailure });
   }
 
   async #follow(): Promise<void> {
@@ -89,6 +101,7 @@ export class Recorder {
       if (readCount === 0) continue;
       const recorded = await this.#history.record({ after, position, entries });
       after = recorded === null ? await this.#history.recordedPosition() : position;
+      this.#failures.delete("record");
       onRecorded?.(after);
     }
   }
@@ -96,6 +109,7 @@ export class Recorder {
   async #pruneRegularly(retention: Retention = {}): Promise<void> {
     while (!this.#isStopped) {
       await this.#history.prune(retention, Date.now() * millisecond, () => this.#isStopped);
+      this.#failures.delete("prune");
       await systemClock.sleep(this.#options.pruneEveryMs ?? pruneEveryMsDefault, this.#stopping.signal);
     }
   }

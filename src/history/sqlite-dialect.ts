@@ -74,8 +74,15 @@ class SqliteDriver implements Driver {
     await connection.executeQuery(CompiledQuery.raw("commit"));
   }
 
+  // After an error such as a full disk, SQLite has rolled back by itself, and a second rollback fails. The error that led
+  // here says what is wrong, so this one must not take its place.
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw("rollback"));
+    try {
+      await connection.executeQuery(CompiledQuery.raw("rollback"));
+    } catch (error) {
+      const isOver = error instanceof Error && error.message.includes("no transaction is active");
+      if (!isOver) await (connection as SqliteConnection).close(); // the next caller gets a new connection
+    }
   }
 
   async destroy(): Promise<void> {

@@ -8,7 +8,7 @@
 import type { Redis } from "ioredis";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
-import type { Micros } from "../core/model/time.ts";
+import { type Micros, millisecond } from "../core/model/time.ts";
 import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
 import { blockMsMax, callRedis } from "./connection.ts";
@@ -227,6 +227,21 @@ export class Log {
   async lastPosition(): Promise<LogPosition> {
     const newest = await callRedis(() => this.#redis.xrevrange(this.#keys.log, "+", "-", "COUNT", 1));
     return newest[0]?.[0] ?? startOfLog;
+  }
+
+  /**
+   * For how many milliseconds the first entry after a position has been in the log; 0 if there is none.
+   *
+   * @throws RedisUnreachable
+   */
+  async waitingMs(after: LogPosition): Promise<number> {
+    const [found, [seconds, micros]] = await callRedis(() =>
+      Promise.all([this.#redis.xrange(this.#keys.log, `(${after}`, "+", "COUNT", 1), this.#redis.time()]),
+    );
+    const [first] = found;
+    if (first === undefined) return 0;
+    const now = Number(seconds) * 1_000 + Number(micros) / 1_000;
+    return Math.max(0, now - receivedAt(first[0]) / millisecond);
   }
 
   /**

@@ -9,7 +9,7 @@ const options: AppOptions = {
   deliveriesOf: () => null,
   explain: { latenessDefault: 0 },
   metrics: new Metrics(),
-  readiness: async () => null,
+  readiness: async () => ({ unready: null }),
   logger: console,
 };
 

@@ -125,7 +125,7 @@ describe("POST /automations/{id}/explain", () => {
 describe("the server", () => {
   test.each([
     ["/api/health", 200, true],
-    ["/api/ready", 200, { message: "OK" }],
+    ["/api/ready", 200, { message: "OK", status: "ok", problems: [] }],
     ["/api/hello", 200, "👋"],
     ["/api/version", 200, "0.8.4"],
     ["/api/admin/version", 200, "3.99.0"],
@@ -148,7 +148,26 @@ describe("the server", () => {
     api.notReady = null;
     expect(response.status).toBe(503);
     expect(response.headers.get("retry-after")).toBe("1");
-    expect(await response.json()).toEqual({ message: "Redis is unavailable" });
+    const body = { message: "Redis is unavailable", status: "unavailable", problems: [] };
+    expect(await response.json()).toEqual(body);
+  });
+
+  // A load balancer that took it out would make clients lose events that the log can still take.
+  test("is ready while it is degraded, except for a monitor that asks strictly", async () => {
+    const problem = { part: "history", message: "The disk is full." } as const;
+    api.problems = [problem];
+    const body = { message: "Degraded: The disk is full.", status: "degraded", problems: [problem] };
+    for (const [query, status] of [
+      ["", 200],
+      ["?strict=false", 200],
+      ["?strict=true", 503],
+    ] as const) {
+      const response = await get(`/api/ready${query}`);
+      expect(response.status).toBe(status);
+      expect(await response.json()).toEqual(body);
+    }
+    expect((await get("/api/ready?strict=maybe")).status).toBe(422);
+    api.problems = [];
   });
 
   test.each([

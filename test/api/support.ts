@@ -8,6 +8,7 @@ import type { Redis } from "ioredis";
 import { pino } from "pino";
 import { createApp, routesOf } from "../../src/api/http/app.ts";
 import { Metrics } from "../../src/api/http/metrics.ts";
+import type { PartProblem } from "../../src/api/http/probes.ts";
 import { startServer } from "../../src/api/http/server.ts";
 import { openTo } from "../../src/api/http/tenant.ts";
 import { createWebSockets, type WebSocketOptions } from "../../src/api/sockets/websockets.ts";
@@ -33,6 +34,8 @@ export interface TestApi {
   readonly logLines: string[];
   /** Why it is not ready; null when it is. */
   notReady: string | null;
+  /** What is wrong with parts that it can do without. */
+  problems: PartProblem[];
   post(body: string | Uint8Array<ArrayBuffer>, headers?: Record<string, string>): Promise<Response>;
   entries(): Promise<readonly LogEntry[]>;
   events(): Promise<EventEntry[]>;
@@ -72,7 +75,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     deliveriesOf: (workspace: string) => (workspace === "default" ? queue : null),
     explain: { latenessDefault: 0 },
     metrics,
-    readiness: async () => api.notReady,
+    readiness: async () => ({ unready: api.notReady, problems: api.problems }),
     logger,
     trustProxy: options.trustProxy ?? false,
   };
@@ -89,6 +92,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     recorder,
     logLines,
     notReady: null,
+    problems: [],
     post: (body, headers = {}) =>
       fetch(`${server.url}/api/events`, { method: "POST", body, headers: { ...json, ...headers } }),
     entries: () => log.read("0-0", { count: 100_000 }),

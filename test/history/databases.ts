@@ -5,7 +5,7 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import type { HistoryOptions } from "../../src/history/history.ts";
+import type { HistoryOptions } from "../../src/history/connections.ts";
 import { freePort } from "../support/free-port.ts";
 
 export interface TestDatabase {

@@ -36,6 +36,14 @@ const EventQuerySchema = z
   })
   .meta({ id: "EventQuery" });
 
+/** Tells clients that an answer misses events; set only then. */
+const behindHeader = "Tripline-History-Behind";
+
+const behindHeaders = {
+  [behindHeader]:
+    "Set if the history is behind the log, so that the answer misses new events: by how many seconds.",
+};
+
 const noHistory = { description: "This server keeps no history.", schema: RefusalSchema };
 
 /** The purpose of a workspace's secret that signs page tokens. */
@@ -69,11 +77,14 @@ export function eventRoutes({ trustProxy }: EventRouteSettings): Route[] {
             },
           },
         }),
-        answers: { 200: { description: "The first page.", schema: EventPageSchema }, 404: noHistory },
+        answers: {
+          200: { description: "The first page.", schema: EventPageSchema, headers: behindHeaders },
+          404: noHistory,
+        },
       },
       async ({ tenant, body }, context) => {
         const now = nowMicros();
-        const history = await recordedHistory(tenant);
+        const history = await recordedHistory(tenant, context);
         const filter = resolveFilter(body.filter, now);
         const limit = body.limit ?? pageSizeDefault;
         return answerPage(context, history, { filter, limit, after: null }, trustProxy);
@@ -128,13 +139,13 @@ export function eventRoutes({ trustProxy }: EventRouteSettings): Route[] {
           },
         }),
         answers: {
-          200: { description: "The groups.", schema: z.array(EventCountSchema) },
+          200: { description: "The groups.", schema: z.array(EventCountSchema), headers: behindHeaders },
           404: noHistory,
         },
       },
       async ({ tenant, params, body: { filter, time_unit, time_interval } }, context) => {
         const now = nowMicros();
-        const history = await recordedHistory(tenant);
+        const history = await recordedHistory(tenant, context);
         try {
           const options = { unit: time_unit, interval: time_interval, now };
           return context.json(await history.countBy(params.countable, resolveFilter(filter, now), options));
@@ -183,10 +194,11 @@ function requestUrl(context: Context<ApiEnv>, trustProxy: boolean): URL {
   return url;
 }
 
-/** The history, once it holds everything that was acknowledged before this request. */
-async function recordedHistory(tenant: Tenant): Promise<History> {
+/** The history, once it holds everything that was acknowledged before this request; or else the answer will say so. */
+async function recordedHistory(tenant: Tenant, context: Context<ApiEnv>): Promise<History> {
   const history = historyOf(tenant);
-  await untilRecorded(tenant.log, history);
+  const behindMs = await untilRecorded(tenant.log, history);
+  if (behindMs > 0) context.header(behindHeader, String(Math.ceil(behindMs / 1_000)));
   return history;
 }
 

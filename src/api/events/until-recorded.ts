@@ -14,18 +14,24 @@ const waitMsMax = 50;
 /**
  * Waits briefly until everything that is in the log now has been recorded. During a Redis outage it does not wait.
  *
+ * @returns how long the oldest event that is not recorded has been in the log, in milliseconds; 0 if there is none
  * @throws HistoryUnavailable
  */
-export async function untilRecorded(log: Log, history: History, timeoutMs = timeoutMsDefault): Promise<void> {
+export async function untilRecorded(
+  log: Log,
+  history: History,
+  timeoutMs = timeoutMsDefault,
+): Promise<number> {
   const last = await log.lastPosition().catch((error: unknown) => {
     if (isUnreachable(error)) return null;
     throw error;
   });
-  if (last === null) return;
+  if (last === null) return 0;
   const deadline = performance.now() + timeoutMs;
   for (let waitMs = waitMsMin; ; waitMs = Math.min(2 * waitMs, waitMsMax)) {
-    if (comparePositions(await history.recordedPosition(), last) >= 0) return;
-    if (performance.now() + waitMs > deadline) return;
+    const recorded = await history.recordedPosition();
+    if (comparePositions(recorded, last) >= 0) return 0;
+    if (performance.now() + waitMs > deadline) return await log.waitingMs(recorded);
     await pause(waitMs);
   }
 }

@@ -17,7 +17,7 @@ export function allowOrigins(app: Hono, origins: readonly string[]): void {
       origin: [...origins],
       allowMethods: ["GET", "POST", "PUT", "PATCH", "DELETE"],
       allowHeaders: ["Authorization", "Content-Type", "Content-Encoding", "X-Prefect-Api-Version"],
-      exposeHeaders: ["Retry-After"],
+      exposeHeaders: ["Retry-After", "Tripline-History-Behind"],
       maxAge: preflightSeconds,
     }),
   );

@@ -21,6 +21,11 @@ export interface QueueCounts {
   readonly deadLetters: number;
 }
 
+export interface HistoryHealthView {
+  readonly problem: string | null;
+  readonly behindMs: number | null;
+}
+
 /** The metrics that the engine and the delivery worker of one workspace report. */
 export type WorkspaceMeter = Pick<
   Metrics,
@@ -38,6 +43,8 @@ export type WorkspaceMeter = Pick<
 > & {
   /** @param counts called for each scrape */
   observeQueue(counts: () => Promise<QueueCounts>): void;
+  /** @param health asked for each scrape */
+  observeHistory(health: () => HistoryHealthView): void;
 };
 
 export class Metrics implements IngestMeter, MetricsSource {
@@ -112,9 +119,11 @@ export class Metrics implements IngestMeter, MetricsSource {
   );
 
   readonly #queues = new Map<string, () => Promise<QueueCounts>>();
+  readonly #histories = new Map<string, () => HistoryHealthView>();
 
   constructor() {
     this.#observeQueues();
+    this.#observeHistories();
     collectDefaultMetrics({ register: this.#registry });
     // Series start at 0, so that a rate over them sees the first increase.
     for (const reason of ["invalid", "too_large", "unsupported_type", "unreachable"]) {
@@ -145,6 +154,7 @@ export class Metrics implements IngestMeter, MetricsSource {
       deferred: (type) => this.deferred(type),
       recorderFailed: () => this.recorderFailed(),
       trimmed: (entryCount) => this.trimmed(entryCount),
+      observeHistory: (health) => void this.#histories.set(workspace, health),
       observeQueue: (counts) => void this.#queues.set(workspace, counts),
     };
   }
@@ -260,6 +270,36 @@ export class Metrics implements IngestMeter, MetricsSource {
           }
         });
         await Promise.all(asked);
+      },
+    });
+  }
+
+  #observeHistories(): void {
+    const histories = this.#histories;
+    const registers = [this.#registry];
+    const labelNames = ["workspace"] as const;
+    new Gauge({
+      name: "tripline_history_up",
+      help: "1 while the history is up to date; 0 while it is unavailable, cannot be written, or is behind.",
+      labelNames,
+      registers,
+      collect() {
+        for (const [workspace, health] of histories) {
+          this.set({ workspace }, health().problem === null ? 1 : 0);
+        }
+      },
+    });
+    new Gauge({
+      name: "tripline_history_lag_seconds",
+      help: "How long the oldest event that is not recorded has been in the log.",
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const [workspace, health] of histories) {
+          const { behindMs } = health();
+          if (behindMs !== null) this.set({ workspace }, behindMs / 1_000);
+        }
       },
     });
   }

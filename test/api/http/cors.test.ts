@@ -60,7 +60,7 @@ describe("without keys", () => {
     expect(answer.status).toBe(204);
     expect(allowedOrigin(answer)).toBe(app);
     // A page may read no header that is not named, and so could not know when to try again.
-    expect(answer.headers["access-control-expose-headers"]).toBe("Retry-After");
+    expect(answer.headers["access-control-expose-headers"]).toBe("Retry-After,Tripline-History-Behind");
   });
 
   test("a page of another origin may not", async () => {
