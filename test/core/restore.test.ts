@@ -51,3 +51,36 @@ test("an entry from before the watermark counts as received at the watermark, ev
   send(run, 3, failure(2, start + 4 * second));
   expect(run.fired().map(({ triggered }) => triggered)).toEqual([start + 10 * second]);
 });
+
+// Version 1 kept one firing, or null, where version 2 keeps a list. An upgrade must not lose what was remembered.
+test("a composite's firings that version 1 has stored still count", () => {
+  const run = new CoreRun(0);
+  const automation = greenhouseAutomation("Failed, then dry", {
+    trigger: {
+      type: "sequence",
+      within: 60,
+      triggers: [{ expect: ["pump.failed"] }, { expect: ["soil.dry"] }],
+    },
+  });
+  run.take({ kind: "automation-put", position: "1-0", received: start, automation });
+  send(run, 2, failure(1, start));
+  run.fired();
+  const field = [...run.state.keys()].find((name) => name.startsWith("k:")) ?? "";
+  const { firings } = JSON.parse(run.state.get(field) ?? "") as { firings: unknown[][] };
+  const inVersion1 = { firings: firings.map(([firing]) => firing ?? null) };
+  expect(inVersion1.firings).toEqual([expect.objectContaining({ path: "0" }), null]);
+  run.state.set(field, JSON.stringify(inVersion1));
+  run.state.set("meta", (run.state.get("meta") ?? "").replace('"version":2', '"version":1'));
+  run.interrupt("restart");
+  send(run, 3, { ...failure(2, start + second), name: "soil.dry" });
+  expect(run.fired().map(({ firings: used }) => used.map(({ event }) => event?.id))).toEqual([
+    [idOf(1), idOf(2)],
+  ]);
+});
+
+test("a state that a newer version has stored is refused", () => {
+  const run = startRun();
+  run.fired();
+  run.state.set("meta", (run.state.get("meta") ?? "").replace(/"version":\d+/, '"version":99'));
+  expect(() => run.interrupt("restart")).toThrow("version 99");
+});

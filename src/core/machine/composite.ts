@@ -25,10 +25,21 @@ import {
   type TriggerNode,
   type TriggerOutcome,
 } from "./node.ts";
+import {
+  latestOnly,
+  newestOf,
+  type Remembered,
+  withFiring,
+  withinBounds,
+  withoutOlderThan,
+  withoutUsed,
+} from "./remembered.ts";
+import { chooseInOrder, latestStart } from "./sequence.ts";
+
+type ChildFiring = readonly [childIndex: number, Fired];
 
 interface RememberedFirings {
-  /** One per child; null for a child that has not fired, or whose firing has been forgotten. */
-  firings: (Fired | null)[];
+  firings: Remembered;
 }
 
 export class CompositeTrigger extends PlacedTrigger implements Parent {
@@ -51,7 +62,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
   }
 
   evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, EventRole>): Fired | null {
-    const fired: [childIndex: number, Fired][] = [];
+    const fired: ChildFiring[] = [];
     for (const [index, child] of this.children.entries()) {
       const firing = child.evaluate(arrival, order, roles);
       if (firing !== null) fired.push([index, firing]);
@@ -64,108 +75,94 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
   }
 
   /** Remembers the firings of children that one event or one silence caused. @returns the composite's own firing */
-  #remember(fired: readonly [childIndex: number, Fired][]): Fired | null {
+  #remember(fired: readonly ChildFiring[]): Fired | null {
     const [[, first] = []] = fired;
     if (first === undefined) return null;
     const key = this.labels.map((label) => first.labels[label] ?? "");
-    const remembered = this.#states.get(key) ?? { firings: this.children.map(() => null) };
     return decide(this.#machine, this, {
       key,
       eventId: first.arrival?.event.id ?? null,
-      make: () => this.#rememberAs(key, remembered, fired),
-      outcomeOf(own): TriggerOutcome {
-        const isRemembered = fired.some(([index, firing]) => remembered.firings[index] === firing);
-        return own !== null ? "fires" : isRemembered ? "remembered" : "ignored: a newer firing is remembered";
+      make: () => this.#rememberAs(key, fired),
+      outcomeOf: ({ own, isRemembered }): TriggerOutcome | null => {
+        if (own !== null) return "fires";
+        if (isRemembered) return "remembered";
+        return this.#isSequence ? "ignored: it is late" : "ignored: a newer firing is remembered";
       },
       window: () => this.#windowOf(key),
-    });
+    }).own;
   }
 
-  #rememberAs(
-    key: Key,
-    remembered: RememberedFirings,
-    fired: readonly [childIndex: number, Fired][],
-  ): Fired | null {
-    // Hold first and release last, so that an event that moves from one place to another is not lost in between.
-    for (const [, firing] of fired) this.#hold(firing);
-    const completing =
-      this.#definition.type === "sequence"
-        ? this.#completeSequence(remembered, fired)
-        : this.#completeCompound(remembered, fired);
-    const used = remembered.firings.filter((firing) => firing !== null);
-    const own = completing === null ? null : this.#fire(key, completing, used);
-    if (own !== null) {
-      for (const firing of used) this.#release(firing);
-      this.#states.delete(key);
-    } else if (used.length === 0) this.#states.delete(key);
-    else this.#write(key, remembered);
-    for (const [, firing] of fired) this.#release(firing);
-    return own;
-  }
-
-  #completeCompound({ firings }: RememberedFirings, fired: readonly [number, Fired][]): Fired | null {
-    let completing: Fired | null = null;
-    for (const [index, firing] of fired) if (this.#place(firings, index, firing)) completing = firing;
-    this.#forgetOld(firings);
-    const count = firings.filter((firing) => firing !== null).length;
-    return count >= this.#requiredCount ? completing : null;
-  }
-
-  /**
-   * One event never counts as two steps. An event that could be several steps is tried from the last step to the first:
-   * the first try that completes the sequence counts. If none does, it counts as the step that advances the sequence
-   * furthest.
-   */
-  #completeSequence(remembered: RememberedFirings, fired: readonly [number, Fired][]): Fired | null {
-    for (const [index, firing] of fired.toReversed()) {
-      const attempt = [...remembered.firings];
-      if (!this.#wouldPlace(attempt, index, firing)) continue;
-      attempt[index] = firing;
-      this.#forget(attempt, firing.happened, () => {});
-      if (inOrderCount(attempt) < this.children.length) continue;
-      this.#place(remembered.firings, index, firing);
-      this.#forgetOld(remembered.firings);
-      return firing;
+  #rememberAs(key: Key, fired: readonly ChildFiring[]): { own: Fired | null; isRemembered: boolean } {
+    const before = this.#states.get(key)?.firings ?? this.children.map(() => []);
+    let remembered = before;
+    for (const [index, firing] of fired) {
+      this.#hold(firing);
+      remembered = withFiring(remembered, index, firing);
     }
-    // Forget what is too old compared to the new firing before deciding which step comes next.
-    this.#forgetOld(remembered.firings, Math.max(...fired.map(([, { happened }]) => happened)));
-    const reached = inOrderCount(remembered.firings);
-    const chosen =
-      fired.find(([index]) => index === reached) ??
-      fired.find(([index]) => remembered.firings[index] === null) ??
-      fired.at(-1);
-    if (chosen !== undefined) this.#place(remembered.firings, ...chosen);
-    this.#forgetOld(remembered.firings);
+    const all = remembered.flat();
+    remembered = this.#withoutOld(remembered);
+    const used = this.#isSequence ? this.#chooseSteps(remembered, fired) : this.#chooseAny(remembered, fired);
+    const completing = fired.findLast(([, firing]) => used?.includes(firing))?.[1];
+    const own = used === null || completing === undefined ? null : this.#fire(key, completing, used);
+    const isRemembered = fired.some(([index, firing]) => {
+      const latest = remembered[index]?.at(-1);
+      return (
+        remembered[index]?.includes(firing) === true &&
+        (this.#isSequence || latest?.happened === firing.happened)
+      );
+    });
+    this.#replace(key, all, own === null ? remembered : withoutUsed(remembered, used ?? []));
+    return { own, isRemembered };
+  }
+
+  /** A sequence fires when some choice of firings is in the order of its steps, and close enough together. */
+  #chooseSteps(remembered: Remembered, fired: readonly ChildFiring[]): Fired[] | null {
+    for (const [, { happened }] of fired) {
+      const chosen = chooseInOrder(remembered, this.#within, happened);
+      if (chosen !== null) return chosen;
+    }
     return null;
   }
 
-  /** Puts a firing in its child's place, unless the place holds a newer one. */
-  #place(firings: (Fired | null)[], index: number, firing: Fired): boolean {
-    if (!this.#wouldPlace(firings, index, firing)) return false;
-    const before = firings[index] ?? null;
-    this.#hold(firing);
-    firings[index] = firing;
-    if (before !== null) this.#release(before);
-    return true;
+  /**
+   * A compound fires when enough children have fired. Of a child that fired several times, the latest counts: but not one
+   * that happened at the same time as the last of all, if there is an earlier one. Otherwise it would depend on the order
+   * of their arrival which of them is left.
+   */
+  #chooseAny(remembered: Remembered, fired: readonly ChildFiring[]): Fired[] | null {
+    const present = remembered.filter((firings) => firings.length > 0);
+    if (present.length < this.#requiredCount) return null;
+    const newest = newestOf(present);
+    const completing = fired.map(([, firing]) => firing);
+    return present.flatMap((firings) => {
+      const own = firings.find((firing) => completing.includes(firing));
+      return own ?? firings.findLast(({ happened }) => happened < newest) ?? firings[0] ?? [];
+    });
   }
 
-  #wouldPlace(firings: readonly (Fired | null)[], index: number, firing: Fired): boolean {
-    const before = firings[index] ?? null;
-    return before === null || before.happened <= firing.happened;
+  /** Forgets what can no longer be part of a choice with anything that is in time. */
+  #withoutOld(remembered: Remembered): Remembered {
+    const newest = newestOf(remembered);
+    if (!this.#isSequence) {
+      return latestOnly(
+        this.#within === null ? remembered : withoutOlderThan(remembered, newest - this.#within),
+      );
+    }
+    const kept =
+      this.#within === null
+        ? remembered
+        : withoutOlderThan(remembered, newest - this.#within - this.lateness);
+    return withinBounds(kept, this.#machine.watermark - this.lateness);
   }
 
-  #forgetOld(firings: (Fired | null)[], newest: Micros = Number.NEGATIVE_INFINITY): void {
-    this.#forget(firings, newest, (firing) => this.#release(firing));
-  }
-
-  /** Forgets firings that happened more than `within` before the newest firing or before `atLeast`, whichever is later. */
-  #forget(firings: (Fired | null)[], atLeast: Micros, forgotten: (firing: Fired) => void): void {
-    if (this.#within === null) return;
-    const newest = Math.max(atLeast, newestOf(firings));
-    for (const [index, firing] of firings.entries()) {
-      if (firing === null || firing.happened >= newest - this.#within) continue;
-      firings[index] = null;
-      forgotten(firing);
+  /** Writes what is still remembered, and releases the rest. */
+  #replace(key: Key, before: readonly Fired[], after: Remembered): void {
+    const kept = new Set(after.flat());
+    for (const firing of before) if (!kept.has(firing)) this.#release(firing);
+    if (after.every((firings) => firings.length === 0)) this.#states.delete(key);
+    else {
+      this.#states.put(key, { firings: after });
+      this.#awaitForgetting(key);
     }
   }
 
@@ -175,15 +172,9 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     return firedBy(this, key, cause, { triggered, happened, order, arrival, window: null, firings: used });
   }
 
-  #write(key: Key, remembered: RememberedFirings): void {
-    this.#states.put(key, remembered);
-    this.#awaitForgetting(key);
-  }
-
   #awaitForgetting(key: Key): void {
     this.#states.awaitForgetting(key, this.#forgetAt, (forgotten, { firings }) => {
-      for (const firing of firings) if (firing !== null) this.#release(firing);
-      this.#states.delete(forgotten);
+      this.#replace(forgotten, firings.flat(), []);
     });
   }
 
@@ -201,19 +192,20 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
   }
 
   restore(_kind: string, rest: string, json: string, revive: Revive): void {
-    const { firings } = JSON.parse(json) as { firings: (StoredFired | null)[] };
+    // Version 1 remembered one firing per child.
+    const { firings } = JSON.parse(json) as { firings: (StoredFired[] | StoredFired | null)[] };
     const reviveFired = (stored: StoredFired): Fired => ({
       ...stored,
       arrival: stored.arrival === null ? null : revive(stored.arrival),
       firings: stored.firings.map(reviveFired),
     });
-    const state = { firings: firings.map((stored) => (stored === null ? null : reviveFired(stored))) };
+    const state = { firings: firings.map((stored) => [stored ?? []].flat().map(reviveFired)) };
     this.#awaitForgetting(this.#states.restore(rest, state));
   }
 
   clear(): void {
     for (const [, { firings }] of this.#states.entries()) {
-      for (const firing of firings) if (firing !== null) this.#release(firing);
+      for (const firing of firings.flat()) this.#release(firing);
     }
     this.#states.clear();
     for (const child of this.children) child.clear();
@@ -235,13 +227,12 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
 
   #windowOf(key: Key): OpenWindow | null {
     const firings = this.#states.get(key)?.firings ?? [];
-    const present = firings.filter((firing) => firing !== null);
+    const present = firings.flat();
     if (present.length === 0) return null;
-    // In a sequence, only steps in order count: a later step must happen again after an earlier one.
-    const reached = this.#definition.type === "sequence" ? firings.slice(0, inOrderCount(firings)) : firings;
+    const reached = this.#isSequence ? this.#reached(firings) : firings.map((list) => list.at(-1) ?? null);
     const counted = reached.filter((firing) => firing !== null);
     const start = Math.min(...(counted.length > 0 ? counted : present).map(({ happened }) => happened));
-    const newest = newestOf(present);
+    const newest = newestOf(firings);
     return {
       path: this.path,
       labels: labelsOf(this.labels, key),
@@ -256,6 +247,21 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     };
   }
 
+  /** The most steps that are in order, from the first. A later step must happen again after an earlier one. */
+  #reached(firings: Remembered): readonly (Fired | null)[] {
+    for (let count = firings.length; count > 0; count--) {
+      const chosen = latestStart(firings.slice(0, count));
+      const [first, last] = [chosen?.at(0), chosen?.at(-1)];
+      if (chosen === null || first === undefined || last === undefined) continue;
+      if (this.#within === null || last.happened - first.happened <= this.#within) return chosen;
+    }
+    return [];
+  }
+
+  get #isSequence(): boolean {
+    return this.#definition.type === "sequence";
+  }
+
   /** How many children must have fired. */
   get #requiredCount(): number {
     const { require = "all" } = this.#definition.type === "compound" ? this.#definition : {};
@@ -267,26 +273,3 @@ type StoredFired = Omit<Fired, "arrival" | "firings"> & {
   readonly arrival: string | null;
   readonly firings: readonly StoredFired[];
 };
-
-/** How many children have fired in order, starting with the first. */
-function inOrderCount(firings: readonly (Fired | null)[]): number {
-  let count = 0;
-  let previous: Fired | null = null;
-  for (const firing of firings) {
-    if (firing === null || (previous !== null && !isBefore(previous, firing))) break;
-    previous = firing;
-    count++;
-  }
-  return count;
-}
-
-function isBefore(a: Fired, b: Fired): boolean {
-  return a.happened < b.happened || (a.happened === b.happened && a.order < b.order);
-}
-
-function newestOf(firings: readonly (Fired | null)[]): Micros {
-  return firings.reduce(
-    (newest, firing) => Math.max(newest, firing?.happened ?? newest),
-    Number.NEGATIVE_INFINITY,
-  );
-}

@@ -92,7 +92,7 @@ export class Core {
    * The ids of recent events are not part of the state. Read them from the log and pass them to `markSeen`.
    *
    * @param fields the fields of the shard's state, in any order
-   * @throws AssertionError when the state was written by another version, or is inconsistent
+   * @throws AssertionError when the state was written by a newer version, or is inconsistent
    */
   static restore(fields: Iterable<readonly [field: string, value: string]>, options: CoreOptions = {}): Core {
     const core = new Core(options);
@@ -318,8 +318,8 @@ export class Core {
 
   #restoreMeta({ version, watermark, evaluationCount }: Meta): void {
     assert(
-      version === stateVersion,
-      `the state has version ${version}; this program reads version ${stateVersion}`,
+      version >= 1 && version <= stateVersion,
+      `the state has version ${version}; this program reads versions 1 to ${stateVersion}`,
     );
     this.#watermark = watermark;
     this.#evaluationCount = evaluationCount;

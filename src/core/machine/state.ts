@@ -11,7 +11,13 @@
  *   e:<position>                    an event that one of the above refers to
  */
 
-export const stateVersion = 1;
+/**
+ * A core reads the fields of this version and of all earlier ones, told apart by their shape: a field is written in the
+ * present form only when it changes next. An older program refuses what a newer one has written.
+ *
+ * 2: a composite remembers several firings of a child.
+ */
+export const stateVersion = 2;
 
 /** A change of one field of the shard's state; null deletes the field. */
 export interface StateChange {

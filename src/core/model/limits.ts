@@ -67,5 +67,11 @@ export const overdueWindowsMax = 1_000;
 /** How long an absence that fired can still be resolved before it is forgotten. */
 export const unresolvedFor: Micros = 30 * day;
 
+/**
+ * How many firings of one child a composite remembers for a key. A sequence needs several, because any of them may be part
+ * of the choice that fires.
+ */
+export const rememberedFiringsMax = 32;
+
 /** The longest duration of a trigger: 100 years. Beyond that, instants become inexact and clients cannot read them. */
 export const durationMax: Micros = 36_525 * day;

@@ -27,18 +27,23 @@ interface ChildFiring {
   readonly firing: NodeFiring;
 }
 
-type Remembered = readonly (NodeFiring | null)[];
+/** Everything that the children have fired and that has not been used or forgotten, in no particular order. */
+type Remembered = readonly ChildFiring[];
 
 class CompositeNode implements Node {
   readonly #trigger: CompositeTriggerDefinition;
   readonly #labels: readonly string[];
   readonly #children: readonly Node[];
+  readonly #within: Micros;
+  readonly #lateness: Micros;
   readonly #remembered = new Map<string, Remembered>();
 
   constructor(trigger: CompositeTriggerDefinition, place: Place) {
     this.#trigger = trigger;
     this.#labels = allLabels(trigger, place);
     this.#children = trigger.triggers.map((child) => nodeOf(child, { ...place, inherited: this.#labels }));
+    this.#within = trigger.within === null ? Infinity : Math.round(trigger.within * second);
+    this.#lateness = latenessOf(trigger, place);
   }
 
   /** One event may make several children fire; the composite is judged once for all of them. */
@@ -61,90 +66,122 @@ class CompositeNode implements Node {
 
   #consider(news: readonly ChildFiring[]): NodeFiring[] {
     const fired = news.filter(({ firing }) => firing.state === "Triggered");
-    const newest = fired.at(-1)?.firing;
-    if (newest === undefined) return [];
-    const labels = pick(newest.labels, this.#labels);
+    const latest = fired.at(-1)?.firing;
+    if (latest === undefined) return [];
+    const labels = pick(latest.labels, this.#labels);
     const key = JSON.stringify(labels);
-    const before = this.#remembered.get(key) ?? this.#children.map(() => null);
-    const { remembered, completing } =
-      this.#trigger.type === "compound" ? this.#compound(before, fired) : this.#sequence(before, fired);
-    if (completing === null) {
+    const remembered = this.#withoutOld([...(this.#remembered.get(key) ?? []), ...fired]);
+    const used =
+      this.#trigger.type === "compound" ? this.#compound(remembered, fired) : this.#sequence(remembered);
+    if (used === null) {
       this.#remembered.set(key, remembered);
       return [];
     }
-    this.#remembered.delete(key);
-    const firings = remembered.filter((firing) => firing !== null);
-    return [{ ...completing, labels, window: null, firings }];
+    const completing = used.findLast((childFiring) => fired.includes(childFiring))?.firing;
+    if (completing === undefined) throw new Error("what fires was not complete before");
+    this.#remembered.set(key, withoutUsed(remembered, used));
+    return [{ ...completing, labels, window: null, firings: used.map(({ firing }) => firing) }];
   }
 
-  #compound(before: Remembered, fired: readonly ChildFiring[]): Judgement {
-    let remembered = before;
-    for (const childFiring of fired) remembered = withFiring(remembered, childFiring);
-    remembered = this.#withoutOld(remembered);
+  #compound(remembered: Remembered, fired: readonly ChildFiring[]): ChildFiring[] | null {
     const { type, triggers } = this.#trigger;
     const require = type === "compound" ? this.#trigger.require : "all";
     const required = require === "any" ? 1 : require === "all" ? triggers.length : require;
-    if (remembered.filter((firing) => firing !== null).length < required)
-      return { remembered, completing: null };
-    return { remembered, completing: fired.at(-1)?.firing ?? null };
+    const children = triggers
+      .map((_, index) => sorted(remembered.filter(({ child }) => child === index)))
+      .filter((firings) => firings.length > 0);
+    if (children.length < required) return null;
+    const newest = newestOf(remembered);
+    return children.map((firings) => {
+      const [now] = firings.filter((childFiring) => fired.includes(childFiring));
+      const before = firings.filter(({ firing }) => firing.happened < newest).at(-1);
+      return now ?? before ?? (firings[0] as ChildFiring);
+    });
   }
 
-  /** An event that could be several steps counts as one: the last that completes the sequence, if any does. */
-  #sequence(before: Remembered, fired: readonly ChildFiring[]): Judgement {
-    for (const childFiring of fired.toReversed()) {
-      const remembered = this.#withoutOld(withFiring(before, childFiring));
-      if (inOrderCount(remembered) === remembered.length) {
-        return { remembered, completing: childFiring.firing };
-      }
-    }
-    const taken = this.#stepFor(before, fired);
-    return { remembered: this.#withoutOld(withFiring(before, taken)), completing: null };
-  }
-
-  /** The step that an event counts as if it completes nothing. */
-  #stepFor(before: Remembered, fired: readonly ChildFiring[]): ChildFiring {
-    const latest = fired.at(-1) as ChildFiring;
-    const kept = this.#withoutOld([...before, latest.firing]).slice(0, -1);
-    const next = inOrderCount(kept);
-    const extending = fired.find(
-      ({ child, firing }) => child === next && (next === 0 || isAfter(firing, kept[next - 1] ?? null)),
+  /** Tries every choice of one firing for each step. Of those that are complete, takes the one that docs/triggers.md names. */
+  #sequence(remembered: Remembered): ChildFiring[] | null {
+    const complete = choices(this.#trigger.triggers.length, remembered).filter(
+      (choice) => isInOrder(choice) && spanOf(choice) <= this.#within,
     );
-    return extending ?? fired.find(({ child }) => kept[child] === null) ?? latest;
+    return complete.toSorted(byPreference)[0] ?? null;
   }
 
   #withoutOld(remembered: Remembered): Remembered {
-    if (this.#trigger.within === null) return remembered;
-    const within = Math.round(this.#trigger.within * second);
-    const newest: Micros = Math.max(...remembered.map((firing) => firing?.happened ?? -Infinity));
-    return remembered.map((firing) =>
-      firing !== null && firing.happened >= newest - within ? firing : null,
-    );
+    const newest = newestOf(remembered);
+    const isSequence = this.#trigger.type === "sequence";
+    const oldest = newest - this.#within - (isSequence ? this.#lateness : 0);
+    return remembered.filter(({ firing }) => firing.happened >= oldest);
   }
 }
 
-interface Judgement {
-  /** When it fires, the firings that it uses. */
-  readonly remembered: Remembered;
-  /** The firing that completed the composite, or null when it does not fire. */
-  readonly completing: NodeFiring | null;
-}
-
-/** A newer firing of a child replaces an older one, never the reverse. */
-function withFiring(remembered: Remembered, { child, firing }: ChildFiring): Remembered {
-  const older = remembered[child] ?? null;
-  return older === null || isAfter(firing, older) ? remembered.with(child, firing) : remembered;
-}
-
-/** How many of the first steps have fired, each after the one before. */
-function inOrderCount(remembered: Remembered): number {
-  const stop = remembered.findIndex(
-    (firing, step) => firing === null || (step > 0 && !isAfter(firing, remembered[step - 1] ?? null)),
+/** Every way to choose one firing for each of the steps, each with a different cause. */
+function choices(stepCount: number, remembered: Remembered): ChildFiring[][] {
+  if (stepCount === 0) return [[]];
+  const last = remembered.filter(({ child }) => child === stepCount - 1);
+  return choices(stepCount - 1, remembered).flatMap((choice) =>
+    last
+      .filter(({ firing }) => choice.every((other) => other.firing.order !== firing.order))
+      .map((firing) => [...choice, firing])
+      .filter(isInOrder),
   );
-  return stop < 0 ? remembered.length : stop;
 }
 
-function isAfter(firing: NodeFiring, other: NodeFiring | null): boolean {
-  if (other === null) return false;
-  if (firing.happened !== other.happened) return firing.happened > other.happened;
-  return firing.order > other.order;
+/** Firings that happened at the same time are in order either way. */
+function isInOrder(choice: readonly ChildFiring[]): boolean {
+  return choice.every(({ firing }, step) => step === 0 || timeOf(choice[step - 1]) <= firing.happened);
+}
+
+function spanOf(choice: readonly ChildFiring[]): Micros {
+  return timeOf(choice.at(-1)) - timeOf(choice[0]);
+}
+
+/**
+ * The choice that ends last is preferred, then the one that uses the fewest firings of that very time, then the one with
+ * the latest firings, from the last step to the first.
+ */
+function byPreference(a: readonly ChildFiring[], b: readonly ChildFiring[]): number {
+  const [endA, endB] = [timeOf(a.at(-1)), timeOf(b.at(-1))];
+  if (endA !== endB) return endB - endA;
+  const atEnd = (choice: readonly ChildFiring[]) =>
+    choice.filter(({ firing }) => firing.happened === endA).length;
+  if (atEnd(a) !== atEnd(b)) return atEnd(a) - atEnd(b);
+  for (let step = a.length - 1; step >= 0; step--) {
+    const difference = timeOf(b[step]) - timeOf(a[step]);
+    if (difference !== 0) return difference;
+  }
+  // What happened at the same time goes in the order of arrival.
+  for (let step = a.length - 1; step >= 0; step--) {
+    const difference = (a[step]?.firing.order ?? 0) - (b[step]?.firing.order ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+function withoutUsed(remembered: Remembered, used: readonly ChildFiring[]): Remembered {
+  const newest = newestOf(used);
+  return remembered.filter(
+    ({ firing }) =>
+      firing.happened >= newest && used.every((childFiring) => childFiring.firing.order !== firing.order),
+  );
+}
+
+function newestOf(firings: readonly ChildFiring[]): Micros {
+  return Math.max(...firings.map(({ firing }) => firing.happened));
+}
+
+function timeOf(childFiring: ChildFiring | undefined): Micros {
+  return childFiring?.firing.happened ?? Number.NaN;
+}
+
+function sorted(firings: readonly ChildFiring[]): ChildFiring[] {
+  return firings.toSorted((a, b) => a.firing.happened - b.firing.happened || a.firing.order - b.firing.order);
+}
+
+/** The longest lateness of the event triggers in a tree. */
+function latenessOf(trigger: TriggerDefinition, place: Place): Micros {
+  if (trigger.type !== "event") {
+    return Math.max(...trigger.triggers.map((child) => latenessOf(child, place)));
+  }
+  return trigger.lateness === undefined ? place.lateness : Math.round(trigger.lateness * second);
 }
