@@ -9,6 +9,7 @@ const linesMax = 500;
 
 /** Which parts of src/ each part may import, besides itself: core/model innermost, cli outermost. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
+  "core/json": [],
   "core/model": [],
   "core/machine": ["core/model"],
   retry: [],
@@ -102,6 +103,8 @@ describe("in the source tree,", () => {
         if (!specifier.startsWith(".")) return [];
         const target = partOf(relative(root, resolve(root, dirname(path), specifier)));
         if (target === part || (target !== null && allowed.includes(target))) return [];
+        // Innermost: how JSON is read is the same everywhere.
+        if (target === "core/json") return [];
         // The version concerns the whole program, and reading it needs Node.
         if (specifier.endsWith("/version.ts") && !part.startsWith("core/")) return [];
         const may = allowed.length === 0 ? "nothing but itself" : `itself and ${allowed.join(", ")}`;
@@ -151,15 +154,30 @@ describe("in the source tree,", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("the client imports nothing but itself, so that it and its types also work in browsers", () => {
+  test("the client imports nothing but itself and core/json, so that it and its types also work in browsers", () => {
     const files = sources.filter(({ path }) => path.startsWith("src/client/"));
     expect(files.length).toBeGreaterThan(5);
     const wrong = files.flatMap(({ path, imports }) =>
       imports
-        .filter((specifier) => !specifier.startsWith("./"))
+        .filter((specifier) => !/^\.(?:\/|\.\/core\/json\/)/.test(specifier))
         .map((specifier) => `${path} imports ${specifier}: a browser's project does not have it`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  // JSON.parse turns 9400053101578681001 into another number.
+  test("JSON from outside is read by parseExactJson", () => {
+    const wrong = sources
+      .filter(({ path }) => path.startsWith("src/") && !Object.hasOwn(ownJson, path))
+      .flatMap(({ path, code }) =>
+        [...code.matchAll(/\bJSON\.parse\b|\.json\(\)/g)].map(
+          ([found]) =>
+            `${path} uses ${found}: use parseExactJson, or say in ${thisFile} why no number in it can be large`,
+        ),
+      );
+    expect(wrong).toEqual([]);
+    const used = sources.filter(({ code }) => /\bJSON\.parse\b/.test(code)).map(({ path }) => path);
+    expect(Object.keys(ownJson).filter((path) => !used.includes(path))).toEqual([]);
   });
 
   test("each type has a unique name, so that one word means one thing", () => {
@@ -217,6 +235,23 @@ describe("the checks themselves", () => {
 });
 
 const thisFile = "test/tidy.test.ts";
+
+/** The files that use JSON.parse, and why that changes no number. */
+const ownJson: Readonly<Record<string, string>> = {
+  "src/core/json/exact-json.ts": "this is parseExactJson",
+  "src/core/machine/composite.ts": "the core's own state",
+  "src/core/machine/core.ts": "the core's own state",
+  "src/core/machine/keyed-states.ts": "the core's own state",
+  "src/core/machine/loop-guard.ts": "the core's own state",
+  "src/core/machine/proactive.ts": "the core's own state",
+  "src/core/machine/reactive.ts": "the core's own state",
+  "src/core/machine/scheduled-reactive.ts": "the core's own state",
+  "src/api/events/page-token.ts": "a filter, which holds times beyond 2^53 as doubles",
+  "src/cli/find-redis.ts": "Tripline's own note of a port",
+  "src/cli/logger.ts": "Tripline's own log lines",
+  "src/store/api-key-store.ts": "API keys hold small numbers only",
+  "src/version.ts": "package.json",
+};
 
 const typeDeclaration = /^(?:export )?(?:declare )?(?:abstract )?(?:interface|type|class|enum) (\w+)/gm;
 

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { RelatedResourceSchema, ResourceSchema, type WireResource } from "../core/model/event.ts";
+import { isRecord } from "../core/model/record.ts";
 import { formatTime, type Micros, parseDuration, parseTime, second } from "../core/model/time.ts";
 import { DurationSchema } from "../core/model/trigger.ts";
 
@@ -52,11 +53,10 @@ const ResourceOrId = z.custom<string | WireResource>().transform((value: unknown
 const Related = z
   .custom<readonly WireResource[] | Readonly<Record<string, unknown>>>()
   .transform((value: unknown, context): WireResource[] => {
-    const isMapping = typeof value === "object" && value !== null;
     if (Array.isArray(value)) {
       return value.map((labels, index) => passOn(RelatedResourceSchema, labels, context, [index]));
     }
-    if (!isMapping) {
+    if (!isRecord(value)) {
       const message = "related should be a mapping of role to resource, or a list of labels";
       context.addIssue({ code: "custom", message });
       return z.NEVER;
@@ -215,7 +215,7 @@ export function microsOf(seconds: number): Micros {
 }
 
 function isLabels(value: unknown): value is Record<string, string> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return isRecord(value);
 }
 
 function passOn<T>(

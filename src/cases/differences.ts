@@ -1,5 +1,6 @@
 /** Compares an expected firing with the actual one, field by field. */
 
+import { parseExactJson } from "../core/json/exact-json.ts";
 import { isRecord } from "../core/model/record.ts";
 import { formatDuration, formatTime, type Micros } from "../core/model/time.ts";
 import type { ExpectedFiring } from "./case.ts";
@@ -73,7 +74,7 @@ function bodyDifferences(field: string, expected: RequestDefinition, got: string
 
 function inJson(field: string, expected: unknown, got: string | null, isPart: boolean): Difference[] {
   try {
-    return jsonDifferences(field, expected, JSON.parse(got ?? ""), isPart);
+    return jsonDifferences(field, expected, parseExactJson(got ?? ""), isPart);
   } catch {
     return [{ field, expected: "JSON", got: shownValue(got) }];
   }

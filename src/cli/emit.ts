@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
 import { Argument, Command, Option } from "commander";
 import { batchesOf, type EmittedEvent, type NewEvent, Refused, type Tripline } from "../client/index.ts";
+import { parseExactJson } from "../core/json/exact-json.ts";
 import { isUuid } from "../core/model/event.ts";
 import { parseTime } from "../core/model/time.ts";
 import { completeWith } from "./completable.ts";
@@ -116,7 +117,7 @@ function fromOptions(options: EmitOptions): Draft {
 
 function payloadOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactJson(text);
   } catch (error) {
     throw new CommandFailure(`--payload is not valid JSON: ${(error as Error).message}`, 2, { cause: error });
   }
@@ -154,7 +155,7 @@ async function readFileOr(file: string): Promise<string> {
 
 function tryJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactJson(text);
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { Command } from "commander";
 import type { Webhook } from "standardwebhooks";
+import { parseExactJson } from "../core/json/exact-json.ts";
 import { webhookOf } from "../delivery/http/request.ts";
 import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
@@ -156,7 +157,7 @@ function headerOf(request: IncomingMessage, name: string): string | null {
 
 function jsonOrText(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactJson(text);
   } catch {
     return text;
   }

@@ -8,6 +8,7 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { parseExactJson } from "../core/json/exact-json.ts";
 import type { TimelineStep } from "../core/machine/simulation.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../core/model/event.ts";
@@ -47,7 +48,7 @@ export function readTimelineLine(text: string, place: string): TimelineStep | nu
   if (text.trim() === "") return null;
   let line: unknown;
   try {
-    line = JSON.parse(text);
+    line = parseExactJson(text);
   } catch (error) {
     throw new CommandFailure(`${place}: the line is not valid JSON: ${(error as Error).message}`);
   }

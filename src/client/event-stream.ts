@@ -1,5 +1,6 @@
 /** Streams events over a WebSocket, and reconnects when the connection breaks, without missing or repeating an event. */
 
+import { parseExactJson } from "../core/json/exact-json.ts";
 import { NotAllowed, TriplineError, Unreachable } from "./errors.ts";
 import { backoffMs, pause } from "./http.ts";
 import type { EventFilter, ReceivedEvent } from "./types.ts";
@@ -122,7 +123,7 @@ class Subscription {
     this.#socket = socket;
     socket.addEventListener("open", () => socket.send(JSON.stringify({ type: "auth", token: server.key })));
     socket.addEventListener("message", ({ data }) => {
-      const message = JSON.parse(String(data)) as { type: string; event?: ReceivedEvent };
+      const message = parseExactJson(String(data)) as { type: string; event?: ReceivedEvent };
       if (message.type === "auth_success") {
         this.subscribed = Date.now();
         socket.send(JSON.stringify({ type: "filter", filter, backfill }));

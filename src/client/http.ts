@@ -1,5 +1,6 @@
 /** Sends requests, and repeats them where that is safe. */
 
+import { parseExactJson } from "../core/json/exact-json.ts";
 import { refusalOf, TriplineError, Unreachable } from "./errors.ts";
 
 export interface HttpOptions {
@@ -156,7 +157,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 
 function jsonOr(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactJson(text);
   } catch {
     return text;
   }

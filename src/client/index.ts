@@ -10,6 +10,7 @@ import { type CallOptions, Events } from "./events.ts";
 import { Http, type HttpOptions } from "./http.ts";
 import type { Lookup } from "./types.ts";
 
+export { ExactNumber } from "../core/json/exact-number.ts";
 export { NotAllowed, NotFound, Refused, type RefusedInput, TriplineError, Unreachable } from "./errors.ts";
 export type { StreamOptions, WebSocketLike, WebSocketMaker } from "./event-stream.ts";
 export { batchesOf, type CallOptions, type CountOptions } from "./events.ts";

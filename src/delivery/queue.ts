@@ -5,12 +5,13 @@
  * one node, while the queues are spread over all nodes.
  */
 
-import { type Job, type JobState, type JobType, Queue } from "bullmq";
+import type { Job, JobState, JobType } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Invocation } from "../core/model/invocation.ts";
 import { callRedis, connect } from "../store/connection.ts";
 import type { JobData } from "./delivery-state.ts";
 import { type DeliveryView, deliveryOf, dueOf, type ListedStatus } from "./delivery-view.ts";
+import { ExactQueue } from "./exact-job.ts";
 
 export const queueName = "actions";
 
@@ -42,7 +43,7 @@ const jobSets = {
 
 export class DeliveryQueue {
   readonly #redis: Redis;
-  readonly #queue: Queue<JobData>;
+  readonly #queue: ExactQueue<JobData>;
   readonly #settings: QueueSettings;
 
   /** @param options.onLost called once each time the Redis connection is lost or cannot be established */
@@ -57,7 +58,7 @@ export class DeliveryQueue {
       name: "tripline-queue",
       ...(onLost === undefined ? {} : { onLost }),
     });
-    this.#queue = new Queue<JobData>(queueName, {
+    this.#queue = new ExactQueue<JobData>(queueName, {
       connection: this.#redis,
       prefix: queuePrefix(workspace),
       skipWaitingForReady: true, // callers expect commands to fail fast

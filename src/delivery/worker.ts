@@ -1,12 +1,13 @@
 /** The worker: takes jobs from the queue, runs their actions, and lets them finish before it stops. */
 
-import { DelayedError, isNotConnectionError, type Job, type Span, Worker } from "bullmq";
+import { DelayedError, isNotConnectionError, type Job, type Span } from "bullmq";
 import { Redis } from "ioredis";
 import { systemClock } from "../retry/clock.ts";
 import type { Log } from "../store/log.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import { Deliverer } from "./deliverer.ts";
 import type { JobData } from "./delivery-state.ts";
+import { ExactWorker } from "./exact-job.ts";
 import { WebhookClient } from "./http/webhook-client.ts";
 import { queueName, queuePrefix } from "./queue.ts";
 import {
@@ -99,7 +100,7 @@ function connectWorker(
 }
 
 /** A BullMQ worker that also reports jobs whose end could not be recorded. */
-class DeliveryWorker extends Worker<JobData> {
+class DeliveryWorker extends ExactWorker<JobData> {
   /** Called if Redis rejects a job's end, because this worker was silent for too long and another one has the job. */
   onRefused: (job: Job<JobData>) => void = () => {};
 

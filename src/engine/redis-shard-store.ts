@@ -1,6 +1,7 @@
 /** The store of one shard, in Redis. */
 
 import type { Redis } from "ioredis";
+import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
@@ -99,7 +100,7 @@ export class RedisShardStore implements ShardStore {
     return {
       position,
       readCount,
-      automations: automations.map((body) => JSON.parse(body) as Automation),
+      automations: automations.map((body) => parseExactJson(body) as Automation),
       now: wholeMilliseconds(time),
       trimmed: readCount > 0,
     };

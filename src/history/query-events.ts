@@ -1,6 +1,7 @@
 /** Reads a page of the matching events, and counts them all. */
 
 import { sql } from "kysely";
+import { parseExactJson } from "../core/json/exact-json.ts";
 import type { ReceivedEvent } from "../core/model/event.ts";
 import type { Micros } from "../core/model/time.ts";
 import type { EventFilter } from "./filter.ts";
@@ -59,7 +60,7 @@ export async function eventsByIdPrefix(
     .orderBy("id")
     .limit(limit)
     .execute();
-  return rows.map(({ body }) => JSON.parse(body) as ReceivedEvent);
+  return rows.map(({ body }) => parseExactJson(body) as ReceivedEvent);
 }
 
 /** Reads one page in the filter's order by `occurred`. Events with the same time are in the order of recording. */
@@ -191,6 +192,6 @@ async function bodiesOf(
   const bodies = new Map(rows.map(({ key, body }) => [key, body]));
   return keys.flatMap((key) => {
     const body = bodies.get(key);
-    return body === undefined ? [] : [JSON.parse(body) as ReceivedEvent];
+    return body === undefined ? [] : [parseExactJson(body) as ReceivedEvent];
   });
 }

@@ -1,6 +1,7 @@
 /** Turns an issue that zod found into a message: what is wrong, what was found, and the remedy. */
 
 import type { z } from "zod";
+import { ExactNumber } from "../core/json/exact-number.ts";
 import { nearMiss } from "../core/model/near-miss.ts";
 import type { RuleNode } from "./rule-tree.ts";
 
@@ -57,7 +58,11 @@ export function shown(node: RuleNode, name = ""): string {
   if (node.written !== undefined) return `${node.written} (its value is not valid)`;
   if (node.value === null) return "nothing";
   if (name === "secret" || name === "token")
-    return typeof node.value === "string" ? "text" : `a ${typeof node.value}`;
+    return typeof node.value === "boolean"
+      ? "a boolean"
+      : typeof node.value === "string"
+        ? "text"
+        : "a number";
   const text = node.source ?? JSON.stringify(node.value);
   return text.length <= 60 ? text : `${text.slice(0, 57)}…"`;
 }
@@ -72,6 +77,8 @@ function remedyFor(expected: string, node: RuleNode): string {
   if (node.kind !== "scalar" || node.written !== undefined) return "";
   const { value } = node;
   if (expected === "string") return typeof value === "string" ? "" : `; put it in quotes`;
+  if (value instanceof ExactNumber && ["number", "int"].includes(expected))
+    return `; use a number up to ${Number.MAX_SAFE_INTEGER}`;
   if (typeof value !== "string") return "";
   if (expected === "boolean") {
     if (/^(yes|y|on|true)$/i.test(value)) return "; write true, without quotes";

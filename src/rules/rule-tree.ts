@@ -18,13 +18,14 @@ import {
   type YAMLError,
   type YAMLMap,
 } from "yaml";
+import { type AnyNumber, readDecimal, readNumber } from "../core/json/exact-number.ts";
 import { mentionsReferences } from "../core/model/reference.ts";
 import type { Place } from "./diagnostic.ts";
 
 export interface RuleScalar {
   readonly kind: "scalar";
   readonly place: Place;
-  value: string | number | boolean | null;
+  value: string | AnyNumber | boolean | null;
   /** The text as it was written, if `value` was filled in from the environment. */
   readonly written?: string;
   /** For a number: how the file writes it, such as 1.10. */
@@ -76,7 +77,7 @@ export function parseRuleText(text: string): { documents: RuleNode[]; mistakes: 
   return { documents: trees, mistakes: reader.mistakes };
 }
 
-/** The plain value of a tree, as JSON.parse would give it. */
+/** The plain value of a tree, as `parseExactJson` would give it. */
 export function plainValueOf(node: RuleNode): unknown {
   if (node.kind === "scalar") return node.value;
   if (node.kind === "list") return node.items.map(plainValueOf);
@@ -158,19 +159,10 @@ class TreeReader {
     if (!isScalar(node)) return nothing;
     const { value } = node;
     if (typeof value === "number") {
-      if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) {
-        return {
-          kind: "scalar",
-          place,
-          value,
-          ...(node.source === undefined ? {} : { source: node.source }),
-        };
-      }
-      const shown = node.source ?? String(value);
-      return this.#refuse(
-        nothing,
-        `${shown} cannot be kept exactly as a number; put it in quotes: "${shown}"`,
-      );
+      const { source = String(value) } = node;
+      const read = numberOf(source);
+      if (read !== null) return { kind: "scalar", place, value: read, source };
+      return this.#refuse(nothing, `${source} is not a number in JSON; put it in quotes: "${source}"`);
     }
     if (value === null || typeof value === "string" || typeof value === "boolean") {
       return { kind: "scalar", place, value };
@@ -244,6 +236,11 @@ class TreeReader {
     const { line, col } = this.#lineCounter.linePos(offset);
     return { line, column: col };
   }
+}
+
+/** Reads a number as YAML writes it, with all its digits; null for `.inf` and `.nan`, which JSON does not have. */
+function numberOf(source: string): AnyNumber | null {
+  return /^0[ox]/.test(source) ? readNumber(String(BigInt(source))) : readDecimal(source);
 }
 
 function keyMessage(key: Node | null): string {

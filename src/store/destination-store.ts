@@ -4,6 +4,7 @@
  */
 
 import type { Redis } from "ioredis";
+import { parseExactJson } from "../core/json/exact-json.ts";
 import { type Destination, destinationIdOf } from "../core/model/destination.ts";
 import { callRedis } from "./connection.ts";
 import { encodeJson } from "./json.ts";
@@ -24,13 +25,13 @@ export class DestinationStore {
   /** Ordered by name. */
   async list(): Promise<Destination[]> {
     const bodies = await callRedis(() => this.#redis.hvals(this.#key));
-    const destinations = bodies.map((body) => JSON.parse(body) as Destination);
+    const destinations = bodies.map((body) => parseExactJson(body) as Destination);
     return destinations.sort((a, b) => (a.definition.name < b.definition.name ? -1 : 1));
   }
 
   async get(id: string): Promise<Destination | null> {
     const body = await callRedis(() => this.#redis.hget(this.#key, id));
-    return body === null ? null : (JSON.parse(body) as Destination);
+    return body === null ? null : (parseExactJson(body) as Destination);
   }
 
   getByName(name: string): Promise<Destination | null> {

@@ -4,6 +4,7 @@
  */
 
 import type { Redis } from "ioredis";
+import { parseExactJson } from "../core/json/exact-json.ts";
 import type { Hook } from "../core/model/hook.ts";
 import { callRedis } from "./connection.ts";
 import { encodeJson } from "./json.ts";
@@ -25,13 +26,13 @@ export class HookStore {
 
   async get(name: string): Promise<Hook | null> {
     const body = await callRedis(() => this.#redis.hget(this.#key, name));
-    return body === null ? null : (JSON.parse(body) as Hook);
+    return body === null ? null : (parseExactJson(body) as Hook);
   }
 
   /** Ordered by name. */
   async list(): Promise<Hook[]> {
     const bodies = await callRedis(() => this.#redis.hvals(this.#key));
-    const hooks = bodies.map((body) => JSON.parse(body) as Hook);
+    const hooks = bodies.map((body) => parseExactJson(body) as Hook);
     return hooks.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 

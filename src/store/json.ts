@@ -6,14 +6,16 @@
  * replaced when Tripline writes JSON to Redis, and when it reads JSON that another program wrote.
  */
 
+import { parseExactJson } from "../core/json/exact-json.ts";
+
 /** As `JSON.stringify`, with each half of a surrogate pair replaced by U+FFFD. */
 export function encodeJson(value: unknown): string {
   return wellFormedJson(JSON.stringify(value));
 }
 
-/** As `JSON.parse`, with each half of a surrogate pair replaced by U+FFFD. @throws SyntaxError */
+/** As `parseExactJson`, with each half of a surrogate pair replaced by U+FFFD. @throws SyntaxError */
 export function decodeJson(text: string): unknown {
-  return JSON.parse(wellFormedJson(text));
+  return parseExactJson(wellFormedJson(text));
 }
 
 function wellFormedJson(json: string): string {

@@ -6,6 +6,7 @@
  */
 
 import type { Redis } from "ioredis";
+import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
@@ -151,7 +152,7 @@ export class Log {
     for (;;) {
       const stored = await callRedis(() => this.#redis.hget(this.#keys.automations, id));
       if (stored === null) return null;
-      const current = JSON.parse(stored) as Automation;
+      const current = parseExactJson(stored) as Automation;
       const automation = change(current);
       if (automation === current) return current;
       const parameters = [id, stored, encodeJson(automation), ...optionalEvent(announce?.(automation))];
@@ -162,13 +163,13 @@ export class Log {
   /** @throws RedisUnreachable */
   async automations(): Promise<Automation[]> {
     const bodies = await callRedis(() => this.#redis.hvals(this.#keys.automations));
-    return bodies.map((body) => JSON.parse(body) as Automation);
+    return bodies.map((body) => parseExactJson(body) as Automation);
   }
 
   /** @throws RedisUnreachable */
   async automation(id: string): Promise<Automation | null> {
     const body = await callRedis(() => this.#redis.hget(this.#keys.automations, id));
-    return body === null ? null : (JSON.parse(body) as Automation);
+    return body === null ? null : (parseExactJson(body) as Automation);
   }
 
   /**

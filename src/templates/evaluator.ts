@@ -5,6 +5,7 @@
  * step spends some of the budget, and templates can call only what is in fixed tables.
  */
 
+import { isNumber } from "../core/json/exact-number.ts";
 import type {
   Argument,
   CallNode,
@@ -25,6 +26,7 @@ import {
   tests,
   textMethods,
 } from "./filters.ts";
+import { arithmetic, negate } from "./numbers.ts";
 import {
   attributeOf,
   type Budget,
@@ -366,9 +368,8 @@ class Evaluator {
 
   #unary(operator: string, value: Value): Value {
     if (operator === "not") return !isTrue(value);
-    if (typeof value !== "number")
-      throw new TemplateError(`${operator} needs a number, not ${kindOf(value)}`);
-    return operator === "-" ? -value : value;
+    if (!isNumber(value)) throw new TemplateError(`${operator} needs a number, not ${kindOf(value)}`);
+    return operator === "-" ? negate(value) : value;
   }
 
   #binary(operator: string, leftNode: Expression, rightNode: Expression, scope: VariableScope): Value {
@@ -407,32 +408,8 @@ class Evaluator {
     if (operator === "+" && typeof left === "string" && typeof right === "string")
       return this.#built(left + right);
     if (operator === "+" && isList(left) && isList(right)) return this.#built([...left, ...right]);
-    return arithmetic(operator, left, right);
-  }
-}
-
-function arithmetic(operator: string, left: Value, right: Value): Value {
-  if (typeof left !== "number" || typeof right !== "number") {
+    if (isNumber(left) && isNumber(right)) return arithmetic(operator, left, right);
     const remedy = operator === "+" ? "; use ~ to join texts" : "";
     throw new TemplateError(`${operator} cannot be applied to ${kindOf(left)} and ${kindOf(right)}${remedy}`);
-  }
-  if (right === 0 && ["/", "//", "%"].includes(operator)) throw new TemplateError("division by zero");
-  switch (operator) {
-    case "+":
-      return left + right;
-    case "-":
-      return left - right;
-    case "*":
-      return left * right;
-    case "/":
-      return left / right;
-    case "//":
-      return Math.floor(left / right);
-    case "%":
-      return left - right * Math.floor(left / right);
-    case "**":
-      return left ** right;
-    default:
-      throw new TemplateError(`there is no operator ${operator}`);
   }
 }

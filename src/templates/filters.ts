@@ -6,6 +6,8 @@
  * sender may leave a field out or set it to `null`, and `default` and the other filters treat both alike.
  */
 
+import { type AnyNumber, ExactNumber, isInteger, isNumber } from "../core/json/exact-number.ts";
+import { absolute, arithmetic, parseNumber, truncate } from "./numbers.ts";
 import {
   type Budget,
   compare,
@@ -78,7 +80,7 @@ const replace = operation(["old", "new", "count"], (input, [old, by, count], bud
 });
 
 export const filters: ReadonlyMap<string, FilterOperation> = new Map([
-  ["abs", operation([], (input) => Math.abs(numberOf(input, "abs")))],
+  ["abs", operation([], (input) => absolute(exactly(input, "abs")))],
   ["capitalize", capitalize],
   ["count", length],
   ["d", fallback],
@@ -98,7 +100,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ["first", onList([], (list) => list[0])],
   [
     "float",
-    operation(["default"], (input, [value = 0]) => parsed(Number.parseFloat(plainText(input)), value)),
+    operation(["default"], (input, [value = 0]) => finite(Number(parsed(input) ?? Number.NaN), value)),
   ],
   [
     "indent",
@@ -113,9 +115,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ],
   [
     "int",
-    operation(["default"], (input, [value = 0]) =>
-      parsed(Math.trunc(Number.parseFloat(plainText(input))), value),
-    ),
+    operation(["default"], (input, [value = 0]) => finite(truncate(parsed(input) ?? Number.NaN), value)),
   ],
   ["items", items],
   [
@@ -167,6 +167,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   [
     "round",
     operation(["precision", "method"], (input, [precision, method]) => {
+      if (input instanceof ExactNumber && input.isInteger) return input;
       const factor = 10 ** Math.min(Math.max(numberOf(precision ?? 0, "round: precision"), 0), 15);
       const scaled = numberOf(input, "round") * factor;
       const rounded =
@@ -207,9 +208,9 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   [
     "sum",
     onList(["attribute", "start"], (list, [attribute, start], budget) =>
-      list.reduce<number>(
-        (sum, item) => sum + numberOf(attributeOf(item, attribute, budget), "sum"),
-        numberOf(start ?? 0, "sum: start"),
+      list.reduce<AnyNumber>(
+        (sum, item) => arithmetic("+", sum, exactly(attributeOf(item, attribute, budget), "sum")),
+        exactly(start ?? 0, "sum: start"),
       ),
     ),
   ],
@@ -311,17 +312,17 @@ const less = ordered((order) => order < 0);
 export const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
   ["boolean", (value) => typeof value === "boolean"],
   ["defined", (value) => value !== undefined],
-  ["divisibleby", (value, other) => numberOf(value, "divisibleby") % numberOf(other, "divisibleby") === 0],
+  ["divisibleby", (value, other) => remainder(value, other, "divisibleby") === 0],
   ["eq", equal],
   ["equalto", equal],
-  ["even", (value) => numberOf(value, "even") % 2 === 0],
+  ["even", (value) => remainder(value, 2, "even") === 0],
   ["false", (value) => value === false],
-  ["float", (value) => typeof value === "number" && !Number.isInteger(value)],
+  ["float", (value) => isNumber(value) && !isInteger(value)],
   ["ge", ordered((order) => order >= 0)],
   ["greaterthan", greater],
   ["gt", greater],
   ["in", (value, other, budget) => contains(other, value, budget)],
-  ["integer", (value) => Number.isInteger(value)],
+  ["integer", (value) => isInteger(value)],
   ["iterable", (value) => typeof value === "string" || isList(value) || isMapping(value)],
   ["le", ordered((order) => order <= 0)],
   ["lessthan", less],
@@ -330,8 +331,8 @@ export const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
   ["mapping", (value) => isMapping(value)],
   ["ne", (value, other, budget) => !isEqual(value, other, budget)],
   ["none", (value) => value === null],
-  ["number", (value) => typeof value === "number"],
-  ["odd", (value) => Math.abs(numberOf(value, "odd") % 2) === 1],
+  ["number", (value) => isNumber(value)],
+  ["odd", (value) => remainder(value, 2, "odd") === 1],
   ["sequence", (value) => typeof value === "string" || isList(value)],
   ["string", (value) => typeof value === "string"],
   ["true", (value) => value === true],
@@ -406,17 +407,29 @@ function mappingOf(value: Value): Mapping {
 }
 
 function numberOf(value: Value, what: string): number {
-  if (typeof value === "number") return value;
+  return Number(exactly(value, what));
+}
+
+function exactly(value: Value, what: string): AnyNumber {
+  if (isNumber(value)) return value;
   if (typeof value === "boolean") return Number(value);
   throw new TemplateError(`${what} needs a number, not ${kindOf(value)}; convert it with the filter int`);
 }
 
-function parsed(result: number, otherwise: Value): Value {
-  return Number.isFinite(result) ? result : otherwise;
+/** With the sign of the divisor. */
+function remainder(value: Value, divisor: Value, what: string): AnyNumber {
+  const by = exactly(divisor, what);
+  return by === 0 ? Number.NaN : arithmetic("%", exactly(value, what), by);
 }
 
-function plainText(value: Value): string {
-  return typeof value === "boolean" ? String(Number(value)) : typeof value === "object" ? "" : String(value);
+/** The number that a value is, or that a text begins with; null if there is none. */
+function parsed(value: Value): AnyNumber | null {
+  if (typeof value === "boolean") return Number(value);
+  return isNumber(value) ? value : typeof value === "string" ? parseNumber(value) : null;
+}
+
+function finite(result: AnyNumber, otherwise: Value): Value {
+  return typeof result !== "number" || Number.isFinite(result) ? result : otherwise;
 }
 
 function capitalized(text: string): string {

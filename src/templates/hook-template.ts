@@ -1,6 +1,7 @@
 /** Renders the template of a hook for a request. Runs in Node and in a Worker. */
 
 import { type HookContext, hookContextNames } from "../core/model/hook.ts";
+import { isRecord } from "../core/model/record.ts";
 import { replaceReferences, unescapeReference } from "../core/model/reference.ts";
 import { Budget, parseTemplateOver } from "./template.ts";
 
@@ -17,7 +18,7 @@ export function renderHook(template: unknown, context: HookContext): unknown {
       return parseTemplateOver(hookContextNames, source).render(context, budget);
     }
     if (Array.isArray(part)) return part.map(render);
-    if (typeof part !== "object" || part === null) return part;
+    if (!isRecord(part)) return part;
     return Object.fromEntries(Object.entries(part).map(([key, value]) => [key, render(value)]));
   };
   return render(template);

@@ -1,6 +1,7 @@
 /** Renders the texts of one action for one firing. */
 
 import type { Invocation } from "../core/model/invocation.ts";
+import { isRecord } from "../core/model/record.ts";
 import { fillReferences, type Secrets, withTokens } from "./references.ts";
 import { Budget, parseTemplate, type TemplateContext } from "./template.ts";
 
@@ -43,7 +44,7 @@ export class Renderer {
   tree(value: unknown): unknown {
     if (typeof value === "string") return this.text(value);
     if (Array.isArray(value)) return value.map((item) => this.tree(item));
-    if (typeof value !== "object" || value === null) return value;
+    if (!isRecord(value)) return value;
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.tree(item)]));
   }
 

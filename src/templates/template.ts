@@ -77,7 +77,9 @@ function read(source: string, names: readonly string[]): Program {
   }
   let program: Program;
   try {
-    program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true })) as unknown as Program;
+    program = parse(
+      withExactIntegers(tokenize(source, { lstrip_blocks: true, trim_blocks: true })),
+    ) as unknown as Program;
   } catch (error) {
     if (error instanceof RangeError) throw withoutOverflow(error);
     // The parser runs past its last token when a block or a bracket is left open.
@@ -89,6 +91,24 @@ function read(source: string, names: readonly string[]): Program {
   if (problem !== null) throw new TemplateError(problem);
   return program;
 }
+
+/** The parser reads every number as a double, so an integer that is none is replaced by `("9400053101578681001" | int)`. */
+function withExactIntegers(tokens: LexerToken[]): LexerToken[] {
+  return tokens.flatMap((token) => {
+    const { type, value } = token;
+    if (type !== "NumericLiteral" || Number.isSafeInteger(Number(value)) || value.includes("."))
+      return [token];
+    return [
+      { type: "OpenParen", value: "(" },
+      { type: "StringLiteral", value },
+      { type: "Pipe", value: "|" },
+      { type: "Identifier", value: "int" },
+      { type: "CloseParen", value: ")" },
+    ] satisfies LexerToken[];
+  });
+}
+
+type LexerToken = ReturnType<typeof tokenize>[number];
 
 function problemOf(program: Program, names: readonly string[]): string | null {
   try {

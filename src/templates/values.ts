@@ -5,8 +5,10 @@
  * its context and nothing else.
  */
 
+import { type AnyNumber, compareNumbers, ExactNumber, isNumber } from "../core/json/exact-number.ts";
+
 /** A name or label that does not exist gives `undefined`, which prints nothing. JSON's null is none, and prints nothing either. */
-export type Value = undefined | null | boolean | number | string | readonly Value[] | Namespace | Mapping;
+export type Value = undefined | null | boolean | AnyNumber | string | readonly Value[] | Namespace | Mapping;
 
 export interface Mapping {
   readonly [key: string]: Value;
@@ -69,6 +71,7 @@ export class Budget {
   /** The size of a value as a tree: a list that contains another twice counts it twice, because it would print it twice. */
   weightOf(value: Value): number {
     if (typeof value === "string") return Math.ceil(value.length / charactersPerUnit);
+    if (value instanceof ExactNumber) return Math.ceil(value.text.length / charactersPerUnit);
     if (typeof value !== "object" || value === null) return 0;
     if (value instanceof Namespace)
       throw new TemplateError("a namespace is not a value; use one of its entries");
@@ -91,7 +94,11 @@ export function isList(value: Value): value is readonly Value[] {
 
 export function isMapping(value: Value): value is Mapping {
   return (
-    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Namespace)
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Namespace) &&
+    !(value instanceof ExactNumber)
   );
 }
 
@@ -112,7 +119,7 @@ export function attributeOf(resource: Value, attribute: string): Value {
 }
 
 export function isTrue(value: Value): boolean {
-  if (value instanceof Namespace) return true;
+  if (value instanceof Namespace || value instanceof ExactNumber) return true; // zero is always a double
   if (isList(value)) return value.length > 0;
   if (isMapping(value)) return Object.keys(value).length > 0;
   return Boolean(value);
@@ -122,7 +129,9 @@ export function isTrue(value: Value): boolean {
 export function textOf(value: Value, budget: Budget): string {
   if (typeof value === "string") return value;
   if (isMissing(value)) return "";
-  return typeof value === "object" ? jsonOf(value, budget) : String(value);
+  return isList(value) || isMapping(value) || value instanceof Namespace
+    ? jsonOf(value, budget)
+    : String(value);
 }
 
 export function jsonOf(value: Value, budget: Budget, indent = 0): string {
@@ -148,12 +157,12 @@ export function isEqual(a: Value, b: Value, budget: Budget): boolean {
       keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key], budget))
     );
   }
-  return a === b;
+  return isNumber(a) && isNumber(b) ? compareNumbers(a, b) === 0 : a === b;
 }
 
 /** @throws TemplateError when the two have no order */
 export function compare(a: Value, b: Value, caseSensitive = true): number {
-  if (isOrdered(a) && isOrdered(b)) return Number(a) - Number(b);
+  if (isOrdered(a) && isOrdered(b)) return compareNumbers(numberIn(a), numberIn(b));
   if (typeof a === "string" && typeof b === "string") {
     const [left, right] = caseSensitive ? [a, b] : [a.toLowerCase(), b.toLowerCase()];
     return left < right ? -1 : left > right ? 1 : 0;
@@ -167,11 +176,15 @@ export function kindOf(value: Value): string {
   if (value === undefined) return "a missing value";
   if (value === null) return "none";
   if (isList(value)) return "a list";
+  if (isNumber(value)) return "a number";
   if (typeof value === "object") return value instanceof Namespace ? "a namespace" : "a mapping";
-  if (typeof value === "string") return "a text";
-  return typeof value === "number" ? "a number" : "a truth value";
+  return typeof value === "string" ? "a text" : "a truth value";
 }
 
-function isOrdered(value: Value): value is number | boolean {
-  return typeof value === "number" || typeof value === "boolean";
+function isOrdered(value: Value): value is AnyNumber | boolean {
+  return isNumber(value) || typeof value === "boolean";
+}
+
+function numberIn(value: AnyNumber | boolean): AnyNumber {
+  return typeof value === "boolean" ? Number(value) : value;
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { parseExactJson } from "../../src/core/json/exact-json.ts";
 import type { Event } from "../../src/core/model/event.ts";
 import { eventOf } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, second } from "../../src/core/model/time.ts";
@@ -83,4 +84,22 @@ test("a state that a newer version has stored is refused", () => {
   run.fired();
   run.state.set("meta", (run.state.get("meta") ?? "").replace(/"version":\d+/, '"version":99'));
   expect(() => run.interrupt("restart")).toThrow("version 99");
+});
+
+test("the numbers of an event and of an action keep their digits across a restart", () => {
+  const payload = '{"id":9400053101578681001,"price":0.1234567890123456789}';
+  const parsed = parseExactJson(payload) as Record<string, unknown>;
+  const run = new CoreRun(0);
+  const automation = greenhouseAutomation("Never ended", {
+    trigger: { posture: "Proactive", after: ["pump.failed"], expect: ["pump.mended"], within: 60 },
+    actions: [{ type: "emit-event", event: "pump.lost", payload: parsed }],
+  });
+  run.take({ kind: "automation-put", position: "1-0", received: start, automation });
+  const event = failure(1, start);
+  send(run, 2, { ...event, wire: { ...event.wire, payload: parsed } });
+  run.interrupt("restart");
+  run.advance(start + 61 * second);
+  const [firing] = run.fired();
+  expect(JSON.stringify(firing?.event?.wire.payload)).toBe(payload);
+  expect(JSON.stringify(firing?.automation.actions)).toContain(`"payload":${payload}`);
 });

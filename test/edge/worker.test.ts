@@ -149,6 +149,19 @@ describe("the Worker", () => {
     expect(await storedIds()).toContain(event.id);
   });
 
+  test("keeps every digit of a number", async () => {
+    const headers = { Authorization: `Bearer ${await keyWith("events:write")}` };
+    const event = JSON.stringify({ ...pumpEvent(), payload: { order: 1 } }).replace(
+      "1}",
+      "9400053101578681001}",
+    );
+    expect((await post("events", `[${event}]`, headers)).status).toBe(204);
+    expect((await post("hooks/plain", '{"pump": 9400053101578681002}', headers)).status).toBe(200);
+    const entries = JSON.stringify(await connection.xrevrange("tl:{default}:log", "+", "-", "COUNT", 2));
+    expect(entries).toContain('\\"payload\\":{\\"order\\":9400053101578681001}');
+    expect(entries).toContain("plain.9400053101578681002");
+  });
+
   // A connection that one request opened cannot serve the next: the second request would hang.
   test("gives each request its own connection to Redis, and leaves none open", async () => {
     const headers = { Authorization: `Bearer ${await keyWith("events:write")}` };

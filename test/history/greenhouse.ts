@@ -1,6 +1,7 @@
 /** Events and filters of a small greenhouse: fixed ones and random ones. */
 
 import { randomUUID } from "node:crypto";
+import { readNumber } from "../../src/core/json/exact-number.ts";
 import type { EventEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
 import { type Event, eventOf, type WireEvent, type WireResource } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
@@ -113,6 +114,8 @@ const offset = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(1, -1, -minute * 60 * 24 * 200, minute * 60 * 24 * 400_000) },
 );
 
+const largeNumber = fc.constantFrom("9400053101578681001", "0.1234567890123456789", "1e400").map(readNumber);
+
 // Node's JSON.parse misreads other keys after a key that ends in a backslash: nodejs/node#63785.
 const payloadKey = value.filter((key) => !key.endsWith("\\"));
 
@@ -131,7 +134,7 @@ const wire: fc.Arbitrary<WireEvent> = fc.record({
   related: fc.array(withLabels({ "prefect.resource.id": id, "prefect.resource.role": role }), {
     maxLength: 3,
   }),
-  payload: fc.oneof(fc.constant({}), fc.dictionary(payloadKey, value, { maxKeys: 2 })),
+  payload: fc.oneof(fc.constant({}), fc.dictionary(payloadKey, fc.oneof(value, largeNumber), { maxKeys: 2 })),
   id: fc.uuid(),
   follows: fc.constant(null),
 });

@@ -261,11 +261,14 @@ describe("a mistake", () => {
       ],
     ],
     [
-      "a number too large for JSON",
-      "name: a\ntrigger: {}\nactions:\n  - {type: call-webhook, url: http://x/, payload: {n: 12345678901234567890}}\n",
-      [
-        '4:55: 12345678901234567890 cannot be kept exactly as a number; put it in quotes: "12345678901234567890"',
-      ],
+      "a number that JSON does not have",
+      "name: a\ntrigger: {}\nactions:\n  - {type: call-webhook, url: http://x/, payload: {n: -.inf}}\n",
+      ['4:55: -.inf is not a number in JSON; put it in quotes: "-.inf"'],
+    ],
+    [
+      "a count that is too large",
+      "name: a\ntrigger: {threshold: 12345678901234567890}\n",
+      ["2:22: threshold should be a number; found 12345678901234567890; use a number up to 9007199254740991"],
     ],
     [
       "a YAML tag",

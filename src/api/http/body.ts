@@ -2,6 +2,7 @@
  * Reads the body of a request, up to a maximum size, in any encoding that a client may use. Runs in Node and in a Worker.
  */
 
+import { parseExactJson } from "../../core/json/exact-json.ts";
 import { jsonMistake } from "./json-mistake.ts";
 import { excerpt, invalidRequest, Refusal } from "./refusal.ts";
 
@@ -55,7 +56,7 @@ export function parseJson(bytes: Uint8Array): unknown {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactJson(text);
   } catch {
     throw notJson(text);
   }

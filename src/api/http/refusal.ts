@@ -5,6 +5,7 @@
  */
 
 import type { z } from "zod";
+import { ExactNumber } from "../../core/json/exact-number.ts";
 
 /** One mistake in a request: `loc` is the path to it, `type` a stable word, `msg` is for people. */
 export interface RequestMistake {
@@ -96,7 +97,9 @@ export function mistakesOf(
     }
     const type = typeOf(issue);
     const input = valueAt(value, type === "missing" ? path.slice(0, -1) : path);
-    return [{ type, loc: [...place, ...path], msg: issue.message, input }];
+    const received = "a number that is too large or has too many digits";
+    const msg = issue.message.replace("received ExactNumber", `received ${received}`);
+    return [{ type, loc: [...place, ...path], msg, input }];
   });
 }
 
@@ -161,6 +164,10 @@ const excerptDepthMax = 6;
 export function excerpt(value: unknown, depth = 0): unknown {
   if (typeof value === "string") {
     return value.length > excerptTextMax ? `${value.slice(0, excerptTextMax)}…` : value;
+  }
+  if (value instanceof ExactNumber) {
+    // Cut short, it would be another number.
+    return value.text.length > excerptTextMax ? excerpt(value.text) : value;
   }
   if (typeof value !== "object" || value === null) return value;
   if (depth === excerptDepthMax) return "…";

@@ -6,8 +6,11 @@
  */
 
 import { z } from "zod";
+import { parseExactJson } from "../../core/json/exact-json.ts";
+import { ExactNumber } from "../../core/json/exact-number.ts";
 import { isUuid, normalizeUuid, type WireEvent } from "../../core/model/event.ts";
 import { eventNameLengthMax, labelsPerResourceMax } from "../../core/model/limits.ts";
+import { isRecord } from "../../core/model/record.ts";
 import { formatTime, millisecond, parseTime } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { base64Of } from "../http/base64.ts";
@@ -26,6 +29,11 @@ const UriReference = NonEmpty.refine(
   (text) => !/[\s\p{Cc}]/u.test(text),
   "Input should be a URI reference, without spaces",
 ).meta({ pattern: "^\\S*$" }); // a pattern that every language reads alike
+
+/** Beyond the range that CloudEvents allows, but some senders have such ids. */
+const ExactInteger = z
+  .custom<ExactNumber>((value) => value instanceof ExactNumber && value.isInteger)
+  .meta({ type: "integer" });
 
 /** A CloudEvent in JSON. Attributes beyond these are extensions. */
 const CloudEventSchema = z
@@ -48,7 +56,7 @@ const CloudEventSchema = z
     ).nullish(),
   })
   .catchall(
-    z.union([z.string(), z.boolean(), z.int(), z.null()], {
+    z.union([z.string(), z.boolean(), z.int(), ExactInteger, z.null()], {
       error: "An extension attribute should be a string, a boolean or an integer",
     }),
   )
@@ -154,7 +162,7 @@ function read(
   place: RequestMistake["loc"],
   nameAt: (name: string) => RequestMistake["loc"] = (name) => [...place, name],
 ): ReadCloudEvent {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isRecord(value)) {
     const msg = "Input should be a CloudEvent: a JSON object";
     return { event: null, mistakes: [{ type: "object_type", loc: place, msg, input: value }] };
   }
@@ -170,8 +178,7 @@ function read(
     const msg = `A CloudEvent has at most ${extensionCountMax} extension attributes; this one has ${extensionCount}`;
     mistakes.push({ type: "too_long", loc: place, msg, input: null });
   }
-  const attributes = value as Record<string, unknown>;
-  if ((attributes["data"] ?? null) !== null && (attributes["data_base64"] ?? null) !== null) {
+  if ((value["data"] ?? null) !== null && (value["data_base64"] ?? null) !== null) {
     const msg = "Send either data or data_base64, not both";
     mistakes.push({ type: "value_error", loc: nameAt("data_base64"), msg, input: null });
   }
@@ -261,7 +268,7 @@ async function readData(request: Request, type: string): Promise<Pick<CloudEvent
 function valueOfUntyped(text: string): unknown {
   if (!/^\s*[[{]/.test(text)) return text;
   try {
-    return JSON.parse(text);
+    return parseExactJson(text);
   } catch {
     return text;
   }
@@ -301,7 +308,7 @@ function resourceIdOf(source: string, subject: string | null): string {
 function payloadOf(data: unknown, base64: string | null): Record<string, unknown> {
   if (base64 !== null) return { data_base64: base64 };
   if ((data ?? null) === null) return {};
-  return typeof data === "object" && !Array.isArray(data) ? (data as Record<string, unknown>) : { data };
+  return isRecord(data) ? data : { data };
 }
 
 function mediaTypeOf(request: Request): string {

@@ -3,8 +3,10 @@
  * Runs in Node and in a Worker.
  */
 
+import { parseExactJson } from "../../core/json/exact-json.ts";
 import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../../core/model/event.ts";
 import type { Hook } from "../../core/model/hook.ts";
+import { isRecord } from "../../core/model/record.ts";
 import { formatTime, millisecond, second } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { base64Of } from "../http/base64.ts";
@@ -48,7 +50,7 @@ export function eventsOfHook(rendered: unknown, place: HookPlace, request: HookR
 function readWritten(text: string): unknown {
   if (text.trim() === "") return null;
   try {
-    return JSON.parse(text) as unknown;
+    return parseExactJson(text) as unknown;
   } catch {
     const mistake = jsonMistake(text);
     const where =
@@ -69,11 +71,11 @@ function filledIn(
   request: HookRequest,
   mistakes: string[],
 ): unknown {
-  if (typeof draft !== "object" || draft === null || Array.isArray(draft)) {
+  if (!isRecord(draft)) {
     mistakes.push(`${index}: the template should write an event, a list of events, or nothing`);
     return draft;
   }
-  const { id, occurred, follows, payload, resource, related, ...rest } = draft as Record<string, unknown>;
+  const { id, occurred, follows, payload, resource, related, ...rest } = draft;
   for (const key of Object.keys(rest)) {
     if (!Object.hasOwn(EventSchema.shape, key)) mistakes.push(`${index}.${key}: an event has no such key`);
   }
@@ -94,17 +96,17 @@ function isEmpty(value: unknown): value is undefined | null | "" {
 
 /** Labels are strings: numbers and booleans are converted, nulls are left out. */
 function labelsOf(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  if (!isRecord(value)) return value;
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, label]) => label !== null)
-      .map(([name, label]) => [name, typeof label === "object" ? label : String(label)]),
+      .map(([name, label]) => [name, isRecord(label) || Array.isArray(label) ? label : String(label)]),
   );
 }
 
 function readPayload(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseExactJson(text) as unknown;
   } catch {
     return text; // not an object, which the schema will report
   }

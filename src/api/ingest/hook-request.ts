@@ -1,6 +1,8 @@
 /** Requests to hooks, as templates see them. Runs in Node and in a Worker. */
 
+import { parseExactJson } from "../../core/json/exact-json.ts";
 import type { HookContext, Signature } from "../../core/model/hook.ts";
+import { isRecord } from "../../core/model/record.ts";
 import { jsonType } from "../http/body.ts";
 import { standardWebhooksPrefixes } from "./hook-signatures.ts";
 
@@ -51,7 +53,7 @@ function readBody(text: string | null, contentType: string): { body: unknown; pr
   // Some services send JSON as text/plain, or without a type.
   if (!saysJson && !/^\s*[[{]/.test(text)) return { body: text, problem: null };
   try {
-    return { body: JSON.parse(text) as unknown, problem: null };
+    return { body: parseExactJson(text) as unknown, problem: null };
   } catch {
     return {
       body: text,
@@ -68,7 +70,7 @@ function readForm(text: string): Record<string, unknown> {
   const field = form[jsonField];
   if (typeof field !== "string" || !field.startsWith("{")) return form;
   try {
-    return { ...form, [jsonField]: JSON.parse(field) as unknown };
+    return { ...form, [jsonField]: parseExactJson(field) as unknown };
   } catch {
     return form;
   }
@@ -128,7 +130,7 @@ function deliveryIdOf(headers: Headers, body: unknown, signature: Signature | un
 }
 
 function textAt(body: unknown, key: string): string | null {
-  if (typeof body !== "object" || body === null || !Object.hasOwn(body, key)) return null;
-  const value = (body as Record<string, unknown>)[key];
+  if (!isRecord(body) || !Object.hasOwn(body, key)) return null;
+  const value = body[key];
   return typeof value === "string" && value !== "" ? value : null;
 }

@@ -6,6 +6,7 @@
  * beyond Prefect's types has a stand-in, from which the original action can be recovered.
  */
 
+import { parseExactJson } from "../../core/json/exact-json.ts";
 import { type ActionDefinition, ActionSchema } from "../../core/model/action.ts";
 import { canonicalJson } from "../../core/model/automation.ts";
 import type { AutomationView } from "../../core/model/automation-view.ts";
@@ -110,7 +111,7 @@ export function actionMeant(sent: unknown, known: readonly ActionDefinition[], w
 function carriedBy({ block_document_id: id, body }: Readonly<Record<string, unknown>>): unknown {
   if (id !== standInId || typeof body !== "string") return undefined;
   try {
-    return JSON.parse(body) as unknown;
+    return parseExactJson(body) as unknown;
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 /** `/events/in`: one event per frame, appended to the log in order, in the batches in which the frames arrive. */
 
 import { setTimeout as pause } from "node:timers/promises";
+import { parseExactJson } from "../../core/json/exact-json.ts";
 import type { WireEvent } from "../../core/model/event.ts";
 import { jsonMistake } from "../http/json-mistake.ts";
 import { firstMistake, Refusal } from "../http/refusal.ts";
@@ -52,7 +53,7 @@ function readFrames(frames: readonly string[]): { events: WireEvent[]; mistake: 
   const events: WireEvent[] = [];
   for (const frame of frames) {
     try {
-      events.push(...readEvents(EventsSchema, [JSON.parse(frame)], Buffer.byteLength(frame)));
+      events.push(...readEvents(EventsSchema, [parseExactJson(frame)], Buffer.byteLength(frame)));
     } catch (error) {
       if (error instanceof SyntaxError) return { events, mistake: notJson(frame) };
       if (error instanceof Refusal) return { events, mistake: firstMistake(error, 2) };

@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import { WebSocketServer } from "ws";
 import { z } from "zod";
+import { parseExactJson } from "../../core/json/exact-json.ts";
 import { eventBytesMax } from "../../core/model/limits.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { millisecond } from "../../core/model/time.ts";
@@ -286,7 +287,7 @@ function readSubscription(text: string | null): Subscription {
 
 function parsed(text: string | null): unknown {
   try {
-    return text === null ? null : JSON.parse(text);
+    return text === null ? null : parseExactJson(text);
   } catch {
     return null;
   }

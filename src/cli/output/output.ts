@@ -1,7 +1,8 @@
 /** How every command prints: tables for people, JSON and YAML for programs. */
 
 import { type Command, Option } from "commander";
-import { stringify } from "yaml";
+import { type ScalarTag, stringify } from "yaml";
+import { ExactNumber } from "../../core/json/exact-number.ts";
 import { wantsColor } from "./style.ts";
 import { type View, type ViewOptions, viewOf } from "./view.ts";
 
@@ -43,15 +44,28 @@ export function addJson(command: Command, description: string): Command {
 /** Prints a value as JSON or YAML, or else the text that is made from it. */
 export function print(value: unknown, options: OutputOptions, asText: (view: View) => string): void {
   if (options.output === "json") console.log(JSON.stringify(value, null, 2));
-  else if (options.output === "yaml") process.stdout.write(stringify(value));
+  else if (options.output === "yaml") process.stdout.write(asYaml(value));
   else console.log(asText(stdoutView(options)));
 }
 
 /** Prints one of a stream of values: one line of JSON, one YAML document, or one line of text. */
 export function printNext(value: unknown, options: OutputOptions, asText: (view: View) => string): void {
   if (options.output === "json") console.log(JSON.stringify(value));
-  else if (options.output === "yaml") process.stdout.write(`---\n${stringify(value)}`);
+  else if (options.output === "yaml") process.stdout.write(`---\n${asYaml(value)}`);
   else console.log(asText(stdoutView(options)));
+}
+
+/** Writes numbers with all their digits. */
+const exactNumberTag: ScalarTag = {
+  tag: "tag:yaml.org,2002:float",
+  default: true,
+  identify: (value) => value instanceof ExactNumber,
+  stringify: ({ value }) => String(value),
+  resolve: (text) => text,
+};
+
+function asYaml(value: unknown): string {
+  return stringify(value, { customTags: [exactNumberTag] });
 }
 
 export function stdoutView(options: ViewOptions): View {

@@ -4,6 +4,7 @@
  * State refers to an event by its log position. The event itself is kept as long as anything refers to it.
  */
 
+import { parseExactJson } from "../json/exact-json.ts";
 import { assert } from "../model/assert.ts";
 import { type Event, eventOf, type WireEvent } from "../model/event.ts";
 import type { Micros } from "../model/time.ts";
@@ -66,7 +67,7 @@ export class Arrivals {
 
   /** Restores a stored event. The state that refers to it then calls `restored`. */
   restore(position: LogPosition, json: string): void {
-    const { wire, received, lineage, trace = null } = JSON.parse(json) as StoredEvent;
+    const { wire, received, lineage, trace = null } = parseExactJson(json) as StoredEvent;
     const arrival = new Arrival(eventOf(wire, received, lineage, trace), position);
     this.#held.set(position, { arrival, referenceCount: 0 });
   }

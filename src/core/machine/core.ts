@@ -5,6 +5,7 @@
  * machine is stopped, stored and restored in between.
  */
 
+import { parseExactJson } from "../json/exact-json.ts";
 import { assert } from "../model/assert.ts";
 import { type Automation, sameTrigger } from "../model/automation.ts";
 import { type Event, eventOf } from "../model/event.ts";
@@ -99,7 +100,7 @@ export class Core {
     const states: [kind: string, rest: string, value: string][] = [];
     for (const [field, value] of fields) {
       if (field === "meta") core.#restoreMeta(JSON.parse(value) as Meta);
-      else if (field.startsWith("a:")) core.#restoreAutomation(JSON.parse(value) as Automation);
+      else if (field.startsWith("a:")) core.#restoreAutomation(parseExactJson(value) as Automation);
       else if (field.startsWith("e:")) core.#arrivals.restore(field.slice(2), value);
       else states.push([field.slice(0, 1), field.slice(2), value]);
     }

@@ -10,6 +10,7 @@ import { RelatedResourceSchema, ResourceSchema, UuidSchema } from "./event.ts";
 import { checkHeaderNames, isHostHeader } from "./header.ts";
 import { relatedResourcesMax } from "./limits.ts";
 import { refusing } from "./problem.ts";
+import { isRecord } from "./record.ts";
 import { RetrySchema } from "./retry.ts";
 import { signingSecretProblem } from "./secret.ts";
 import { day, second } from "./time.ts";
@@ -24,7 +25,7 @@ type TemplateMapping = Readonly<Record<string, unknown>>;
 /** JSON whose strings are templates. */
 function templateTree<T = TemplateMapping | readonly unknown[]>() {
   return z.custom<T>(
-    (value) => typeof value === "object" && value !== null,
+    (value) => isRecord(value) || Array.isArray(value),
     "Input should be a template string, or a mapping or list whose strings are templates",
   );
 }
@@ -275,7 +276,6 @@ export function textsOf(action: Readonly<Record<string, unknown>>): ActionText[]
 
 function textsIn(value: unknown, path: ActionText["path"]): ActionText[] {
   if (typeof value === "string") return [{ path, text: value }];
-  if (typeof value !== "object" || value === null) return [];
-  const items = Array.isArray(value) ? value.entries() : Object.entries(value);
+  const items = Array.isArray(value) ? value.entries() : isRecord(value) ? Object.entries(value) : [];
   return [...items].flatMap(([key, item]) => textsIn(item, [...path, key]));
 }

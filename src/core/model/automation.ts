@@ -1,7 +1,9 @@
 /** Automations: a trigger, and the actions to run when it fires. */
 
 import { z } from "zod";
+import { isRawJson } from "../json/exact-number.ts";
 import { type ActionDefinition, ActionSchema } from "./action.ts";
+import { isRecord } from "./record.ts";
 import type { Micros } from "./time.ts";
 import { type TriggerDefinition, TriggerSchema } from "./trigger.ts";
 
@@ -87,7 +89,7 @@ export function sameTrigger(a: TriggerDefinition, b: TriggerDefinition): boolean
 /** JSON with the keys of every object sorted, so that equal values have equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
-    if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
+    if (!isRecord(part) || isRawJson(part)) return part;
     return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 }

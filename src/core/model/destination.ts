@@ -6,6 +6,7 @@
  */
 
 import { z } from "zod";
+import { parseExactJson } from "../json/exact-json.ts";
 import { RequestTimeoutSchema, SigningSecretSchema, webhookTimeoutDefault } from "./action.ts";
 import type { AutomationSource } from "./automation.ts";
 import { emailAddressProblem } from "./email-address.ts";
@@ -265,7 +266,7 @@ function withSecrets(
   replace: (secret: DestinationSecret) => string,
 ): DestinationDefinition {
   // The core has no structuredClone.
-  const changed = JSON.parse(JSON.stringify(definition)) as Record<string, unknown>;
+  const changed = parseExactJson(JSON.stringify(definition)) as Record<string, unknown>;
   for (const secret of destinationSecrets(definition)) {
     const [key = "", inner] = secret.path;
     if (inner === undefined) changed[key] = replace(secret);

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { cut } from "./cut.ts";
 import { eventNameLengthMax, labelLengthMax, labelsPerResourceMax, relatedResourcesMax } from "./limits.ts";
+import { isRecord } from "./record.ts";
 import { formatTime, type Micros, parseTime } from "./time.ts";
 import type { TraceContext } from "./trace-context.ts";
 
@@ -79,7 +80,7 @@ function resourceSchema(required: readonly string[]) {
         context.addIssue({ code: "custom", message: "Field required", params: { type: "missing" } });
         return;
       }
-      if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      if (!isRecord(value)) {
         context.addIssue({
           code: "custom",
           message: "Input should be an object of labels, string to string",
@@ -105,7 +106,7 @@ function resourceSchema(required: readonly string[]) {
         }
       }
       for (const label of required) {
-        const text = (value as Record<string, unknown>)[label];
+        const text = value[label];
         if (text === undefined || text === "") {
           const message = `Resources must include a non-empty ${label} label`;
           context.addIssue({ code: "custom", path: [label], message, input: text });
@@ -143,8 +144,7 @@ export const EventSchema = z
       .default([]),
     payload: z
       .custom<Record<string, unknown>>(
-        (value) =>
-          value === undefined || (typeof value === "object" && value !== null && !Array.isArray(value)),
+        (value) => value === undefined || isRecord(value),
         "Input should be a JSON object",
       )
       .default({})

@@ -10,6 +10,7 @@ import { RelatedResourceSchema, ResourceSchema } from "./event.ts";
 import { headerNameProblem, headerValueProblem } from "./header.ts";
 import { relatedResourcesMax } from "./limits.ts";
 import { refusing } from "./problem.ts";
+import { isRecord } from "./record.ts";
 import { signingSecretProblem } from "./secret.ts";
 import { DurationSchema } from "./trigger.ts";
 
@@ -23,7 +24,7 @@ const Template = z.string().meta({ description: `A Jinja template over ${hookCon
 
 /** JSON whose strings are templates. */
 const TemplateTree = z.custom<Readonly<Record<string, unknown>>>(
-  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  isRecord,
   "payload should be a mapping whose strings are templates, or a template that writes a JSON object",
 );
 

@@ -1,5 +1,6 @@
 /** `call-webhook`: sends an HTTP request to a URL or a destination, signed per Standard Webhooks. */
 
+import { parseExactJson } from "../../core/json/exact-json.ts";
 import { type CallWebhookDefinition, webhookTimeoutDefault } from "../../core/model/action.ts";
 import type { Destination } from "../../core/model/destination.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
@@ -79,7 +80,7 @@ function renderBody(
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    parseExactJson(text);
     return true;
   } catch {
     return false;
