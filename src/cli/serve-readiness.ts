@@ -2,12 +2,13 @@
 
 import type { Redis } from "ioredis";
 import type { PartProblem, Readiness } from "../api/http/probes.ts";
-import { callRedis } from "../store/connection.ts";
+import { callRedis, RedisUnreachable } from "../store/connection.ts";
 import type { ServedWorkspace } from "./serve-workspace.ts";
 
 /**
- * A server without Redis, or whose engine has not started, is not ready. Without the history it is: it accepts events, and
- * the log keeps them. Taken out of a load balancer, it would refuse the events that it can still save.
+ * A server without Redis, or whose own engine has not started, is not ready. If the history cannot be used, or no engine
+ * runs anywhere, it is: it accepts events, and the log keeps them. Taken out of a load balancer, it would refuse the
+ * events that it can still save.
  */
 export function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): Readiness {
   let settled = false;
@@ -22,8 +23,32 @@ export function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): R
       return { unready: error instanceof Error ? error.message : "Redis is unavailable" };
     }
     if (!settled) return { unready: "The engine is waiting for a shard that has no owner yet" };
-    return { unready: null, problems: distinct(served.flatMap(historyProblems)) };
+    try {
+      const problems = (await Promise.all(served.map(engineProblems))).flat();
+      return { unready: null, problems: distinct([...problems, ...served.flatMap(historyProblems)]) };
+    } catch (error) {
+      if (error instanceof RedisUnreachable) return { unready: error.message };
+      throw error;
+    }
   };
+}
+
+/** An engine that is this far behind is not just busy with a burst. */
+const delayMsMax = 60_000;
+
+async function engineProblems({ log }: ServedWorkspace): Promise<PartProblem[]> {
+  const shards = await log.shardStatus();
+  const problem = (message: string): PartProblem[] => [{ part: "engine", message }];
+  const remedy =
+    "Events are accepted, but no automation sees them before a process with the role engine is started.";
+  if (shards.length === 0) return problem(`No engine has ever run here. ${remedy}`);
+  const unowned = shards.filter(({ owned }) => !owned);
+  if (unowned.length === shards.length) return problem(`No engine is running. ${remedy}`);
+  if (unowned.length > 0)
+    return problem(`No engine runs ${unowned.length} of ${shards.length} shards. ${remedy}`);
+  const delayMs = Math.max(...shards.map((shard) => shard.delayMs));
+  if (delayMs <= delayMsMax) return [];
+  return problem(`The engine is ${Math.round(delayMs / 1_000)} s behind, so alarms are late.`);
 }
 
 function historyProblems({ historyHealth }: ServedWorkspace): PartProblem[] {

@@ -62,6 +62,7 @@ export async function serveWorkspace(
   const historyHealth = history === null ? null : watchHistory(log, history, recorder, recording);
   const queue = new DeliveryQueue(redisUrl, workspace);
   running.add(() => queue.close());
+  metrics.observeShards(() => log.shardStatus());
   metrics.observeQueue(() => queue.counts());
 
   if (roles.includes("actions")) {

@@ -62,12 +62,20 @@ function columnsFor(view: View): TableColumn<Row>[] {
     { heading: "KEY", cell: ({ window }) => keyText(window.labels) || "-", widthMin: 14 },
     {
       heading: "COUNT",
-      cell: ({ window: { count, threshold, unresolved } }) =>
-        `${count} of ${threshold}${unresolved ? ", unresolved" : ""}`,
+      cell: ({ window }) => countText(window, view),
       style: ({ window }) => (window.unresolved ? "red" : null),
     },
     { heading: "START", cell: ({ window }) => timeText(window.start, view), widthMin: 8 },
     ...(view.brief ? [] : [{ heading: "END", cell: ({ window }: Row) => timeText(window.end, view) }]),
     { heading: "JUDGED", cell: ({ window }) => timeAndDistance(window.deadline, view), widthMin: 8 },
   ];
+}
+
+function countText(window: Window, view: View): string {
+  const { count, threshold, unresolved, quiet_until: quietUntil, settling } = window;
+  if (quietUntil !== null) return `quiet until ${timeText(quietUntil, view)}`;
+  const parts = [`${count} of ${threshold}`];
+  if (settling > 0) parts.push(`${settling} settling`);
+  if (unresolved) parts.push("unresolved");
+  return parts.join(", ");
 }

@@ -870,6 +870,10 @@ export interface Window {
   readonly last_event: string | null;
   /** True: an absence has fired and has not ended. */
   readonly unresolved: boolean;
+  /** The trigger has fired, and events that occur before this time do not count. */
+  readonly quiet_until: string | null;
+  /** Events of the key that have arrived and wait out the lateness before they are counted. */
+  readonly settling: number;
   /** For a composite: the paths of the triggers that have yet to fire. */
   readonly awaited: readonly string[];
 }
@@ -888,6 +892,10 @@ export interface WindowChange {
   readonly last_event: string | null;
   /** True: an absence has fired and has not ended. */
   readonly unresolved: boolean;
+  /** The trigger has fired, and events that occur before this time do not count. */
+  readonly quiet_until: string | null;
+  /** Events of the key that have arrived and wait out the lateness before they are counted. */
+  readonly settling: number;
   /** For a composite: the paths of the triggers that have yet to fire. */
   readonly awaited: readonly string[];
   readonly becomes: "kept" | "reset";

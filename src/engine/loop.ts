@@ -90,7 +90,7 @@ export class Loop {
         await this.#consume(batch);
         blockMs = 0; // there may be more
       } else blockMs = await this.#idle(batch.now);
-      this.#report(batch);
+      this.#report();
     }
     await this.#committing;
   }
@@ -192,6 +192,7 @@ export class Loop {
         readCount: this.#readCount,
         commitCount: this.#commitCount,
       },
+      nextDeadline: this.#core.nextDeadline(),
     };
     this.#committing = this.#send(commit, firings, entryCount);
     const endSpans = (error?: string) => {
@@ -232,10 +233,9 @@ export class Loop {
     if (commit.invocations.length > 0) dispatch();
   }
 
-  #report({ entryCount }: ReadResult): void {
+  #report(): void {
     const { metrics, clock } = this.#ports;
     const { shard } = this.#settings;
-    if (entryCount !== null) metrics.lag?.(shard, Math.max(entryCount - this.#readCount, 0));
     const now = clock.now();
     if (metrics.openWindows === undefined || now < this.#nextCountAt) return;
     this.#nextCountAt = now + countWindowsEveryMs;

@@ -31,6 +31,8 @@ export interface Commit {
   readonly invocations: readonly Invocation[];
   /** The new cursor. Its commit count must be one above the stored one. */
   readonly cursor: Cursor;
+  /** The next time at which time alone changes something, so that others can see when an engine is late. */
+  readonly nextDeadline?: Micros | null;
 }
 
 /**
@@ -47,8 +49,6 @@ export interface ReadResult extends LogBatch {
    * time or after it, unless the store's clock steps back.
    */
   readonly now: Micros;
-  /** How many entries the log has had in total; null if not known. */
-  readonly entryCount: number | null;
 }
 
 export interface StoredShard {
@@ -121,8 +121,6 @@ export interface EngineLogger {
 export interface EngineMetrics {
   /** The shard was taken over or given up. */
   owned?(shard: number, owned: boolean): void;
-  /** How many entries the shard has yet to consume. */
-  lag?(shard: number, entriesBehind: number): void;
   openWindows?(shard: number, count: number): void;
   /** A commit has succeeded. @param commit.entryCount how many log entries it consumed */
   committed?(shard: number, commit: { readonly ms: number; readonly entryCount: number }): void;

@@ -116,7 +116,7 @@ export class RedisShardStore implements ShardStore {
   ): Promise<ReadResult> {
     if (blockMs > 0) {
       const batch = await this.#log.readBatch(after, { count, blockMs });
-      if (batch.readCount > 0) return { ...batch, now: 0, entryCount: null };
+      if (batch.readCount > 0) return { ...batch, now: 0 };
     }
     // One transaction, so that no entry can arrive after the read and before the time is read.
     const replies = await callRedis(async () => {
@@ -124,8 +124,6 @@ export class RedisShardStore implements ShardStore {
         .multi()
         .xread("COUNT", count, "STREAMS", this.#keys.log, after)
         .time()
-        .xlen(this.#keys.log)
-        .get(this.#keys.trimmed)
         .exec();
       if (results === null) throw new Error("connection lost");
       return results.map(([error, reply]) => {
@@ -133,21 +131,23 @@ export class RedisShardStore implements ShardStore {
         return reply;
       });
     });
-    const [found, time, length, trimmed] = replies as [
-      [key: string, entries: StoredEntry[]][] | null,
-      [string, string],
-      number,
-      string | null,
-    ];
+    const [found, time] = replies as [[key: string, entries: StoredEntry[]][] | null, [string, string]];
     const batch = this.#log.batchOf(found?.[0]?.[1] ?? [], after);
-    return { ...batch, now: wholeMilliseconds(time), entryCount: length + Number(trimmed ?? 0) };
+    return { ...batch, now: wholeMilliseconds(time) };
   }
 
   readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {
     return this.#log.readBack(last, first, count);
   }
 
-  async commit({ epoch, changes, events, invocations, cursor }: Commit): Promise<CommitOutcome> {
+  async commit({
+    epoch,
+    changes,
+    events,
+    invocations,
+    cursor,
+    nextDeadline = null,
+  }: Commit): Promise<CommitOutcome> {
     const set: string[] = [];
     const deleted: string[] = [];
     for (const { field, value } of changes) {
@@ -160,6 +160,7 @@ export class RedisShardStore implements ShardStore {
       cursor.position,
       cursor.watermark,
       cursor.readCount,
+      nextDeadline ?? "",
       set.length / 2,
       deleted.length,
       events.length,

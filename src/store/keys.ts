@@ -29,7 +29,7 @@ export interface ShardKeys {
   readonly epoch: string;
   /** Hash: the state of the core. */
   readonly state: string;
-  /** Hash: position, watermark, number of commits and number of entries read. */
+  /** Hash: position, watermark, number of commits, number of entries read, and the next deadline. */
   readonly cursor: string;
   /** Stream: committed invocations that are not yet in the queue. */
   readonly outbox: string;

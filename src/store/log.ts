@@ -21,6 +21,7 @@ import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
 import { receivedAt, startOfLog } from "./position.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
+import { readShardStatus, type ShardStatus } from "./shard-status.ts";
 import { workspaceSecret } from "./workspace-secret.ts";
 
 export type { NewEvent } from "./entry.ts";
@@ -283,6 +284,15 @@ export class Log {
       (_, shard) => shardKeys(this.#workspace, shard).cursor,
     );
     return callRedis(() => Promise.all(cursors.map((cursor) => this.#redis.hget(cursor, "position"))));
+  }
+
+  /**
+   * How far each shard has come; an empty list if no engine has ever run.
+   *
+   * @throws RedisUnreachable
+   */
+  shardStatus(): Promise<ShardStatus[]> {
+    return readShardStatus(this.#redis, this.#workspace);
   }
 
   /**

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
 import { secretMask } from "../../src/core/model/secret.ts";
 import { withTriggerIds } from "../../src/core/model/trigger.ts";
+import { RedisUnreachable } from "../../src/store/connection.ts";
 import { pumpEvent, startApi, type TestApi } from "./support.ts";
 
 let api: TestApi;
@@ -207,14 +208,32 @@ describe("metrics", () => {
     );
   });
 
-  test("show the state of a shard while this process owns it, and no stale numbers afterward", async () => {
+  test("show the windows of a shard while this process owns it, and no stale numbers afterward", async () => {
     api.metrics.owned(0, true);
-    api.metrics.lag(0, 7);
     api.metrics.openWindows(0, 3);
-    const shardLines = ['tripline_log_lag_entries{shard="0"} 7', 'tripline_open_windows{shard="0"} 3'];
-    expect(await lines()).toEqual(expect.arrayContaining(shardLines));
+    const line = 'tripline_open_windows{shard="0"} 3';
+    expect(await lines()).toContain(line);
     api.metrics.owned(0, false);
-    for (const line of shardLines) expect(await lines()).not.toContain(line);
+    expect(await lines()).not.toContain(line);
+  });
+
+  test("show how far each shard is, whoever owns it, and nothing while that is not known", async () => {
+    const status = { shard: 0, owned: false, entriesBehind: 7, delayMs: 1_500 };
+    let known = true;
+    api.metrics.inWorkspace("default").observeShards(async () => {
+      if (!known) throw new RedisUnreachable("away");
+      return [status];
+    });
+    const place = '{workspace="default",shard="0"}';
+    expect(await lines()).toEqual(
+      expect.arrayContaining([
+        `tripline_log_lag_entries${place} 7`,
+        `tripline_detection_delay_seconds${place} 1.5`,
+        `tripline_shard_has_owner${place} 0`,
+      ]),
+    );
+    known = false;
+    expect((await lines()).filter((line) => line.includes(place))).toEqual([]);
   });
 
   test("show actions by type and outcome, their duration, and the memory of the process", async () => {

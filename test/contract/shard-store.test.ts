@@ -206,7 +206,7 @@ describe.each([
     await world.append("e1", "e2", "e3");
     const firstRead = await store.read(startOfLog, { count: 2, blockMs: 0 });
     expect(firstRead.entries).toMatchObject([{ event: { id: "e1" } }, { event: { id: "e2" } }]);
-    expect(firstRead).toMatchObject({ readCount: 2, entryCount: 3 });
+    expect(firstRead).toMatchObject({ readCount: 2 });
     const secondRead = await store.read(firstRead.position, { count: 2, blockMs: 0 });
     expect(secondRead.entries).toMatchObject([{ event: { id: "e3" } }]);
     const emptyRead = await store.read(secondRead.position, { count: 2, blockMs: 0 });
@@ -258,8 +258,8 @@ describe.each([
     await world.trimAll();
     const origin = await store.origin();
     expect(origin).toMatchObject({ automations: [{ name: "pump" }], trimmed: true });
+    expect(origin.readCount).toBeGreaterThan(1);
     expect(comparePositions(origin.position, await store.lastPosition())).toBe(0);
-    expect((await store.read(origin.position, { count: 1, blockMs: 0 })).entryCount).toBe(origin.readCount);
   });
 });
 
@@ -291,14 +291,11 @@ test("an entry of the outbox that holds no invocation is returned as null", asyn
 });
 
 // It would otherwise look as if there were nothing to read, and the shard would wait forever without a word.
-test.each(["log", "trimmed"] as const)(
-  "a read fails if the key of the %s holds something else",
-  async (name) => {
-    await redis.hset(workspaceKeys("greenhouse")[name], "something", "else");
-    const store = redisSubject().storeOf("one");
-    await expect(store.read(startOfLog, { count: 1, blockMs: 0 })).rejects.toThrow(/WRONGTYPE/);
-  },
-);
+test("a read fails if the key of the log holds something else", async () => {
+  await redis.hset(workspaceKeys("greenhouse").log, "something", "else");
+  const store = redisSubject().storeOf("one");
+  await expect(store.read(startOfLog, { count: 1, blockMs: 0 })).rejects.toThrow(/WRONGTYPE/);
+});
 
 async function epochOf(store: ShardStore): Promise<number> {
   const claim = await store.claim(leaseMs);

@@ -148,4 +148,69 @@ describe("open windows", () => {
     expect(windowsAt(both, [[0, "pump.failed"]], 65)).toEqual([[0, 1]]);
     expect(windowsAt(both, [[0, "pump.failed"]], 66)).toEqual([]);
   });
+
+  function viewsAt(trigger: object, events: readonly (readonly [number, string])[], seconds: number) {
+    const { automation, entries } = logOf(trigger, events);
+    const core = new Core({ latenessDefault: 5 * second });
+    for (const entry of entries) core.apply(entry);
+    core.advance(start + seconds * second);
+    const since = (time: number | null) => (time === null ? null : (time - start) / second);
+    return [...core.windowsOf(automation.id)].map((window) => ({
+      start: since(window.start),
+      deadline: since(window.deadline),
+      quietUntil: since(window.quietUntil),
+      count: window.count,
+      settling: window.settlingCount,
+    }));
+  }
+
+  // Who has just sent a heartbeat looks whether it arrived. For the five seconds of lateness there was nothing to see.
+  test("of an absence show a new key at once, and events that are not counted yet", () => {
+    const beats = { posture: "Proactive", expect: ["pump.beat"], within: 30, threshold: 3 };
+    const events = [
+      [0, "pump.beat"],
+      [1, "pump.beat"],
+    ] as const;
+    const opened = { start: 0, deadline: 35, quietUntil: null };
+    expect(viewsAt(beats, events, 2)).toEqual([{ ...opened, count: 0, settling: 2 }]);
+    expect(viewsAt(beats, events, 5)).toEqual([{ ...opened, count: 1, settling: 1 }]);
+    expect(viewsAt(beats, events, 6)).toEqual([{ ...opened, count: 2, settling: 0 }]);
+  });
+
+  test("of an absence that another event begins show what begins it, and nothing for what would end it", () => {
+    const closes = { posture: "Proactive", after: ["vent.opened"], expect: ["vent.closed"], within: 30 };
+    expect(viewsAt(closes, [[0, "vent.closed"]], 1)).toEqual([]);
+    expect(viewsAt(closes, [[0, "vent.opened"]], 1)).toEqual([
+      { start: 0, deadline: 35, quietUntil: null, count: 0, settling: 1 },
+    ]);
+  });
+
+  test("of a schedule show a new key at once, before the next tick opens its window", () => {
+    const nightly = {
+      posture: "Proactive",
+      expect: ["pump.beat"],
+      within: 60,
+      schedule: { cron: "0 3 * * *" },
+    };
+    const keyed = { ...nightly, for_each: ["prefect.resource.id"] };
+    expect(viewsAt(keyed, [[0, "pump.beat"]], 1)).toEqual([
+      { start: null, deadline: null, quietUntil: null, count: 0, settling: 1 },
+    ]);
+  });
+
+  test("say until when a trigger that has fired is quiet", () => {
+    const burst = { expect: ["pump.failed"], within: 60 };
+    const quiet = { start: 0, deadline: null, quietUntil: 60, count: 0, settling: 0 };
+    expect(viewsAt(burst, [[0, "pump.failed"]], 10)).toEqual([quiet]);
+    // An event that is delayed by less than the lateness may still fall into the quiet time.
+    expect(viewsAt(burst, [[0, "pump.failed"]], 64)).toEqual([quiet]);
+    expect(viewsAt(burst, [[0, "pump.failed"]], 65)).toEqual([]);
+  });
+
+  test("of a schedule say that the window has fired, until the next one", () => {
+    const daily = { expect: ["pump.failed"], within: 60, schedule: { cron: "0 0 * * *" } };
+    expect(viewsAt(daily, [[1, "pump.failed"]], 2)).toEqual([
+      { start: null, deadline: null, quietUntil: 86_400, count: 0, settling: 0 },
+    ]);
+  });
 });

@@ -163,44 +163,13 @@ describe("the loop waits for entries", () => {
 });
 
 describe("the loop reports", () => {
-  test("how many entries it has yet to consume", async () => {
-    appendEvents(100);
-    const lags: number[] = [];
-    await start({ lag: (_shard, entriesBehind) => void lags.push(entriesBehind) });
-    await clock.pass(1);
-    expect(lags.slice(0, 4)).toEqual([84, 52, 0, 0]); // 16, 32 and 52 were read
-  });
-
-  test("no lag while the length of the log is not known", async () => {
-    appendEvents(100);
-    store.changeRead = (result) => ({ ...result, entryCount: null });
-    const lags: number[] = [];
-    await start({ lag: (_shard, entriesBehind) => void lags.push(entriesBehind) });
-    await clock.pass(10_000);
-    expect(lags).toEqual([]);
-    expect(world.shard(0).cursor?.readCount).toBe(100);
-  });
-
-  // The log is shorter than the cursor says when Redis has lost its end.
-  test("no lag below zero", async () => {
-    const lags: number[] = [];
-    await start({ lag: (_shard, entriesBehind) => void lags.push(entriesBehind) }, { readCount: 7 });
-    appendEvents(1);
-    await clock.pass(1);
-    expect(new Set(lags)).toEqual(new Set([0]));
-  });
-
   test("entries that cannot be read as consumed, like all others", async () => {
     store.changeRead = (result) => ({
       ...result,
       entries: result.entries.filter((entry) => entry.kind !== "event" || entry.event.name !== "malformed"),
     });
-    let lag: number | null = null;
     let consumedCount = 0;
     await start({
-      lag: (_shard, entriesBehind) => {
-        lag = entriesBehind;
-      },
       committed: (_shard, { entryCount }) => {
         consumedCount += entryCount;
       },
@@ -213,7 +182,6 @@ describe("the loop reports", () => {
     await clock.pass(1);
     expect(world.shard(0).cursor).toMatchObject({ position: world.lastPosition(), readCount: 7 });
     expect(consumedCount).toBe(7);
-    expect(lag).toBe(0);
   });
 
   test("how long each commit took and how many entries it consumed", async () => {

@@ -231,7 +231,6 @@ export class MemoryShardStore implements ShardStore {
     return {
       ...batchOf(entries, after),
       now: this.#world.now() * millisecond,
-      entryCount: this.#world.log.length + this.#world.trimmedCount,
     };
   }
 

@@ -25,6 +25,12 @@ export const WindowSchema = z
     }),
     last_event: IdSchema.nullable(),
     unresolved: z.boolean().meta({ description: "True: an absence has fired and has not ended." }),
+    quiet_until: TimeSchema.nullable().meta({
+      description: "The trigger has fired, and events that occur before this time do not count.",
+    }),
+    settling: z.int().meta({
+      description: "Events of the key that have arrived and wait out the lateness before they are counted.",
+    }),
     awaited: AwaitedSchema,
   })
   .meta({ id: "Window" });

@@ -21,6 +21,13 @@ export interface QueueCounts {
   readonly deadLetters: number;
 }
 
+export interface ShardStatusView {
+  readonly shard: number;
+  readonly owned: boolean;
+  readonly entriesBehind: number;
+  readonly delayMs: number;
+}
+
 export interface HistoryHealthView {
   readonly problem: string | null;
   readonly behindMs: number | null;
@@ -30,7 +37,6 @@ export interface HistoryHealthView {
 export type WorkspaceMeter = Pick<
   Metrics,
   | "owned"
-  | "lag"
   | "openWindows"
   | "committed"
   | "fired"
@@ -45,6 +51,8 @@ export type WorkspaceMeter = Pick<
   observeQueue(counts: () => Promise<QueueCounts>): void;
   /** @param health asked for each scrape */
   observeHistory(health: () => HistoryHealthView): void;
+  /** @param status called for each scrape */
+  observeShards(status: () => Promise<readonly ShardStatusView[]>): void;
 };
 
 export class Metrics implements IngestMeter, MetricsSource {
@@ -109,20 +117,18 @@ export class Metrics implements IngestMeter, MetricsSource {
     [],
   );
   readonly #owned = this.#shardGauge("tripline_shard_owned", "1 while this process owns the shard.");
-  readonly #lag = this.#shardGauge(
-    "tripline_log_lag_entries",
-    "Log entries not yet consumed, by workspace and shard.",
-  );
   readonly #openWindows = this.#shardGauge(
     "tripline_open_windows",
     "Windows open now, by workspace and shard.",
   );
 
   readonly #queues = new Map<string, () => Promise<QueueCounts>>();
+  readonly #shards = new Map<string, () => Promise<readonly ShardStatusView[]>>();
   readonly #histories = new Map<string, () => HistoryHealthView>();
 
   constructor() {
     this.#observeQueues();
+    this.#observeShards();
     this.#observeHistories();
     collectDefaultMetrics({ register: this.#registry });
     // Series start at 0, so that a rate over them sees the first increase.
@@ -144,7 +150,7 @@ export class Metrics implements IngestMeter, MetricsSource {
   inWorkspace(workspace: string): WorkspaceMeter {
     return {
       owned: (shard, owned) => this.owned(shard, owned, workspace),
-      lag: (shard, entriesBehind) => this.lag(shard, entriesBehind, workspace),
+      observeShards: (status) => void this.#shards.set(workspace, status),
       openWindows: (shard, count) => this.openWindows(shard, count, workspace),
       committed: (shard, commit) => this.committed(shard, commit),
       fired: (shard, firing) => this.fired(shard, firing),
@@ -163,13 +169,8 @@ export class Metrics implements IngestMeter, MetricsSource {
     const place = placeOf(shard, workspace);
     this.#owned.set(place, owned ? 1 : 0);
     if (owned) return;
-    // The new owner reports these now.
-    this.#lag.remove(place);
+    // The new owner reports them now.
     this.#openWindows.remove(place);
-  }
-
-  lag(shard: number, entriesBehind: number, workspace?: string): void {
-    this.#lag.set(placeOf(shard, workspace), entriesBehind);
   }
 
   openWindows(shard: number, count: number, workspace?: string): void {
@@ -274,6 +275,44 @@ export class Metrics implements IngestMeter, MetricsSource {
     });
   }
 
+  /** Read from Redis, so that they exist while no engine runs, which is when they matter most. */
+  #observeShards(): void {
+    const shards = this.#shards;
+    const status = shared(async () =>
+      Promise.all(
+        // During a Redis outage nothing is known, and an old number would mislead.
+        [...shards].map(async ([workspace, read]) => [workspace, await read().catch(() => [])] as const),
+      ),
+    );
+    const gauge = (name: string, help: string, measure: (shard: ShardStatusView) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ["workspace", "shard"] as const,
+        registers: [this.#registry],
+        async collect() {
+          const workspaces = await status();
+          this.reset();
+          for (const [workspace, found] of workspaces) {
+            for (const each of found) this.set({ workspace, shard: each.shard }, measure(each));
+          }
+        },
+      });
+    gauge(
+      "tripline_log_lag_entries",
+      "Log entries not yet consumed, by workspace and shard.",
+      ({ entriesBehind }) => entriesBehind,
+    );
+    gauge(
+      "tripline_detection_delay_seconds",
+      "How long the oldest event that is not evaluated, or the earliest window that is overdue, has been waiting.",
+      ({ delayMs }) => delayMs / 1_000,
+    );
+    gauge("tripline_shard_has_owner", "1 while an engine owns the shard, in any process.", ({ owned }) =>
+      owned ? 1 : 0,
+    );
+  }
+
   #observeHistories(): void {
     const histories = this.#histories;
     const registers = [this.#registry];
@@ -307,6 +346,17 @@ export class Metrics implements IngestMeter, MetricsSource {
   #shardGauge(name: string, help: string): Gauge<"workspace" | "shard"> {
     return new Gauge({ name, help, labelNames: ["workspace", "shard"], registers: [this.#registry] });
   }
+}
+
+/** Calls that come while one is under way share its result. */
+function shared<T>(read: () => Promise<T>): () => Promise<T> {
+  let reading: Promise<T> | null = null;
+  return () => {
+    reading ??= read().finally(() => {
+      reading = null;
+    });
+    return reading;
+  };
 }
 
 function placeOf(shard: number, workspace: string | undefined) {

@@ -243,6 +243,8 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
       deadline: null,
       lastEventId: present.find(({ happened }) => happened === newest)?.arrival?.event.id ?? null,
       unresolved: false,
+      quietUntil: null,
+      settlingCount: 0,
       awaited: this.children.filter((_, index) => (reached[index] ?? null) === null).map(({ path }) => path),
     };
   }

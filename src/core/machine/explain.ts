@@ -338,6 +338,8 @@ export function showWindow({ path, labels, start, end, count, threshold, ...rest
     deadline: time(rest.deadline),
     last_event: rest.lastEventId,
     unresolved: rest.unresolved,
+    quiet_until: time(rest.quietUntil),
+    settling: rest.settlingCount,
     awaited: [...rest.awaited],
   };
 }

@@ -143,6 +143,10 @@ export interface OpenWindow {
   readonly lastEventId: string | null;
   /** An absence fired and has not been resolved. */
   readonly unresolved: boolean;
+  /** After a firing: events that occur before this time do not count. Null when the trigger is not quiet. */
+  readonly quietUntil: Micros | null;
+  /** How many events of the key wait until their time has settled, and are not counted yet. */
+  readonly settlingCount: number;
   /** For a composite: the paths of the children that have yet to fire. */
   readonly awaited: readonly string[];
 }

@@ -18,6 +18,7 @@ import {
   decide,
   type EventRole,
   firedBy,
+  keyText,
   type Machine,
   type NodePlace,
   type OpenWindow,
@@ -160,8 +161,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       this.#keep(key, watched);
     }
     if (watched.window === null) {
-      const opens = this.#schedule === null && (this.#isAlwaysOpen ? role.expected : role.after);
-      if (!opens) return "ignored: no window is open";
+      if (this.#schedule !== null || !this.#opensFirst(role)) return "ignored: no window is open";
       this.#remember(watched, arrival);
       const start = this.#isAlwaysOpen ? this.#firstStart(at) : at;
       this.#open(key, watched, start, arrival.position);
@@ -183,6 +183,11 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     }
     this.#close(key, watched);
     return "met the expectation";
+  }
+
+  /** Whether an event with this role makes a new key known. */
+  #opensFirst(role: EventRole): boolean {
+    return this.compiled.after.length === 0 ? role.expected : role.after;
   }
 
   /** The start of a key's first window: its first event, unless too many windows since then have already ended. */
@@ -369,16 +374,53 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   }
 
   *openWindows(): Iterable<OpenWindow> {
+    const settlingEvents = this.#settlingEvents();
     for (const [key] of this.#states.entries()) {
       const window = this.#windowOf(key);
-      if (window !== null) yield window;
+      const settlingCount = settlingEvents.get(keyText(key))?.length ?? 0;
+      if (window !== null) yield { ...window, settlingCount };
     }
+    for (const settling of settlingEvents.values()) {
+      const key = keyOf(this.labels, settling[0].arrival.event);
+      if (this.#states.get(key) === undefined) yield* this.#comingWindow(key, settling);
+    }
+  }
+
+  /** The events that wait for their time to settle, by key, in the order in which they occurred. */
+  #settlingEvents(): Map<string, [Waiting, ...Waiting[]]> {
+    const byKey = new Map<string, [Waiting, ...Waiting[]]>();
+    const inOrder = [...this.#waiting.values()].sort(
+      (a, b) => a.arrival.event.occurred - b.arrival.event.occurred,
+    );
+    for (const waiting of inOrder) {
+      const text = keyText(keyOf(this.labels, waiting.arrival.event));
+      const known = byKey.get(text);
+      if (known === undefined) byKey.set(text, [waiting]);
+      else known.push(waiting);
+    }
+    return byKey;
+  }
+
+  /** A key that is new: the window that its first event is about to open, so that people see that the event arrived. */
+  *#comingWindow(key: Key, settling: readonly Waiting[]): Iterable<OpenWindow> {
+    const opener = settling.find(({ role }) => this.#opensFirst(role));
+    if (opener === undefined) return;
+    const start = this.#schedule === null ? opener.arrival.event.occurred : null; // with a schedule, a tick opens it
+    yield {
+      ...this.#shown(key, nothingWatched),
+      ...(start === null ? {} : { start, end: start + this.compiled.within }),
+      deadline: start === null ? null : start + this.compiled.within + this.compiled.lateness,
+      lastEventId: settling.at(-1)?.arrival.event.id ?? null,
+      settlingCount: settling.length,
+    };
   }
 
   #windowOf(key: Key): OpenWindow | null {
     const watched = this.#states.get(key);
-    if (watched === undefined) return null;
-    const { window, last, unresolved } = watched;
+    return watched === undefined ? null : this.#shown(key, watched);
+  }
+
+  #shown(key: Key, { window, last, unresolved }: Watched): OpenWindow {
     return {
       path: this.path,
       labels: labelsOf(this.labels, key),
@@ -389,6 +431,8 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       deadline: window === null ? null : window.end + this.compiled.lateness,
       lastEventId: last?.event.id ?? null,
       unresolved: unresolved !== null,
+      quietUntil: null,
+      settlingCount: 0,
       awaited: [],
     };
   }

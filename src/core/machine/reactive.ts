@@ -83,7 +83,7 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
   *openWindows(): Iterable<OpenWindow> {
     for (const [key] of this.states.entries()) {
       const window = this.#windowOf(key);
-      if (window !== null && window.start !== null) yield window;
+      if (window !== null && (window.start !== null || window.quietUntil !== null)) yield window;
     }
   }
 
@@ -96,6 +96,8 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
       labels: labelsOf(this.labels, key),
       threshold,
       unresolved: false,
+      quietUntil: null,
+      settlingCount: 0,
       awaited: [],
       ...this.shown(state),
     };
@@ -103,7 +105,7 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
 
   protected abstract shown(
     state: S,
-  ): Pick<OpenWindow, "start" | "end" | "count" | "deadline" | "lastEventId">;
+  ): Pick<OpenWindow, "start" | "end" | "count" | "deadline" | "lastEventId"> & Partial<OpenWindow>;
 }
 
 export interface Counted {
@@ -208,9 +210,17 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
     // From the viewpoint of the next event that is on time: the window slides on even while no events arrive.
     const now = Math.max(newest, this.machine.watermark - lateness);
     const recent = times.filter((time) => time > now - within);
-    const [start = null] = recent.length > 0 ? recent : [quietUntil > now ? quietUntil - within : null];
+    const isQuiet = recent.length === 0 && quietUntil > now;
+    const start = isQuiet ? quietUntil - within : (recent[0] ?? null);
     const end = start === null ? null : start + within;
-    return { start, end, count: Math.min(recent.length, threshold), deadline: null, lastEventId };
+    return {
+      start,
+      end,
+      count: Math.min(recent.length, threshold),
+      deadline: null,
+      lastEventId,
+      quietUntil: isQuiet ? quietUntil : null,
+    };
   }
 }
 

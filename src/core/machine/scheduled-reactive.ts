@@ -156,8 +156,11 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     return `s:${this.automationId}:${this.path}`;
   }
 
-  protected shown({ windows: [window], lastEventId }: KeyWindows) {
-    if (window === undefined) return { start: null, end: null, count: 0, deadline: null, lastEventId };
+  protected shown({ windows: [window], apart, lastEventId }: KeyWindows) {
+    if (window === undefined) {
+      const quietUntil = apart ? this.#shared.nextTick : null; // its window has fired
+      return { start: null, end: null, count: 0, deadline: null, lastEventId, quietUntil };
+    }
     const { start, count } = window;
     return { start, end: start + this.compiled.within, count, deadline: this.#deadline(start), lastEventId };
   }

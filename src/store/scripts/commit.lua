@@ -4,8 +4,9 @@
 -- ARGV  1 the owner's epoch
 --       2 the number of this commit: one above the last one
 --       3 position   4 watermark   5 number of entries read
---       6 number of fields to set   7 number of fields to delete   8 number of events to append
---       9 and following: field and value of each field to set; each field to delete; body, lineage and trace of each event
+--       6 the next time at which time alone changes something; empty if there is none
+--       7 number of fields to set   8 number of fields to delete   9 number of events to append
+--       10 and following: field and value of each field to set; each field to delete; body, lineage and trace of each event
 --             (lineage and trace may be empty); JSON of each invocation
 -- Returns 'committed', 'fenced' (the shard has another owner now) or 'out of step' (the last commit is not the one before
 --   this one).
@@ -16,7 +17,7 @@ if commit_count + 1 ~= tonumber(ARGV[2]) then return 'out of step' end
 
 --- @include "append-event"
 
-local next_arg = 9
+local next_arg = 10
 
 -- Lua accepts about 8000 arguments per call.
 local function in_chunks(count, command, key)
@@ -28,9 +29,9 @@ local function in_chunks(count, command, key)
   end
 end
 
-in_chunks(2 * tonumber(ARGV[6]), 'HSET', KEYS[3])
-in_chunks(tonumber(ARGV[7]), 'HDEL', KEYS[3])
-for _ = 1, tonumber(ARGV[8]) do
+in_chunks(2 * tonumber(ARGV[7]), 'HSET', KEYS[3])
+in_chunks(tonumber(ARGV[8]), 'HDEL', KEYS[3])
+for _ = 1, tonumber(ARGV[9]) do
   append_event(KEYS[4], ARGV[next_arg], ARGV[next_arg + 1], ARGV[next_arg + 2])
   next_arg = next_arg + 3
 end
@@ -39,5 +40,6 @@ while next_arg <= #ARGV do
   next_arg = next_arg + 1
 end
 redis.call('HSET', KEYS[2],
-  'position', ARGV[3], 'watermark', ARGV[4], 'read-count', ARGV[5], 'commit-count', ARGV[2])
+  'position', ARGV[3], 'watermark', ARGV[4], 'read-count', ARGV[5], 'commit-count', ARGV[2],
+  'next-deadline', ARGV[6])
 return 'committed'

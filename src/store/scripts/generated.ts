@@ -57,7 +57,7 @@ local function append_event(log, body, lineage, trace)
   return redis.call('XADD', log, '*', unpack(fields))
 end
 
-local next_arg = 9
+local next_arg = 10
 
 local function in_chunks(count, command, key)
   local last = next_arg + count - 1
@@ -68,9 +68,9 @@ local function in_chunks(count, command, key)
   end
 end
 
-in_chunks(2 * tonumber(ARGV[6]), 'HSET', KEYS[3])
-in_chunks(tonumber(ARGV[7]), 'HDEL', KEYS[3])
-for _ = 1, tonumber(ARGV[8]) do
+in_chunks(2 * tonumber(ARGV[7]), 'HSET', KEYS[3])
+in_chunks(tonumber(ARGV[8]), 'HDEL', KEYS[3])
+for _ = 1, tonumber(ARGV[9]) do
   append_event(KEYS[4], ARGV[next_arg], ARGV[next_arg + 1], ARGV[next_arg + 2])
   next_arg = next_arg + 3
 end
@@ -79,7 +79,8 @@ while next_arg <= #ARGV do
   next_arg = next_arg + 1
 end
 redis.call('HSET', KEYS[2],
-  'position', ARGV[3], 'watermark', ARGV[4], 'read-count', ARGV[5], 'commit-count', ARGV[2])
+  'position', ARGV[3], 'watermark', ARGV[4], 'read-count', ARGV[5], 'commit-count', ARGV[2],
+  'next-deadline', ARGV[6])
 return 'committed'
 `;
 

@@ -1,0 +1,52 @@
+/** How far each shard of a workspace has come, as any process can see it. */
+
+import type { Redis } from "ioredis";
+import { type Micros, millisecond, second } from "../core/model/time.ts";
+import { callRedis } from "./connection.ts";
+import { shardKeys, workspaceKeys } from "./keys.ts";
+import { receivedAt, startOfLog } from "./position.ts";
+
+export interface ShardStatus {
+  readonly shard: number;
+  /** Whether an engine owns it, in any process. */
+  readonly owned: boolean;
+  /** How many entries of the log it has yet to consume. */
+  readonly entriesBehind: number;
+  /** For how long the oldest of those, or the earliest overdue deadline, has been waiting; 0 if nothing waits. */
+  readonly delayMs: number;
+}
+
+/**
+ * Reads the status of every shard.
+ *
+ * @returns an empty list if no engine has ever run
+ * @throws RedisUnreachable
+ */
+export async function readShardStatus(redis: Redis, workspace: string): Promise<ShardStatus[]> {
+  const keys = workspaceKeys(workspace);
+  const [shardCount, length, trimmed, time] = await callRedis(() =>
+    Promise.all([redis.get(keys.shardCount), redis.xlen(keys.log), redis.get(keys.trimmed), redis.time()]),
+  );
+  const entryCount = length + Number(trimmed ?? 0);
+  const now = Number(time[0]) * second + Number(time[1]);
+  const shards = Array.from({ length: Number(shardCount ?? 0) }, (_, shard) => shard);
+  return callRedis(() =>
+    Promise.all(
+      shards.map(async (shard) => {
+        const { cursor: cursorKey, lease } = shardKeys(workspace, shard);
+        const [cursor, leaseCount] = await Promise.all([redis.hgetall(cursorKey), redis.exists(lease)]);
+        const { position = startOfLog, "read-count": readCount, "next-deadline": deadline } = cursor;
+        const [unread] = await redis.xrange(keys.log, `(${position}`, "+", "COUNT", 1);
+        const waitingSince: Micros[] = [now];
+        if (unread !== undefined) waitingSince.push(receivedAt(unread[0]));
+        if (deadline !== undefined && deadline !== "") waitingSince.push(Number(deadline));
+        return {
+          shard,
+          owned: leaseCount > 0,
+          entriesBehind: Math.max(0, entryCount - Number(readCount ?? 0)),
+          delayMs: (now - Math.min(...waitingSince)) / millisecond,
+        };
+      }),
+    ),
+  );
+}

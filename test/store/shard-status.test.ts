@@ -1,0 +1,77 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { millisecond } from "../../src/core/model/time.ts";
+import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
+import { workspaceKeys } from "../../src/store/keys.ts";
+import { Log } from "../../src/store/log.ts";
+import { receivedAt } from "../../src/store/position.ts";
+import { wireEvent } from "../history/greenhouse.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+
+let server: TestRedis;
+let redis: Redis;
+let log: Log;
+let store: RedisShardStore;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = new Redis(server.url);
+});
+beforeEach(async () => {
+  await redis.flushall();
+  log = new Log(redis, "greenhouse");
+  store = new RedisShardStore(redis, { workspace: "greenhouse", shard: 0, owner: "one" });
+});
+afterAll(async () => {
+  await redis.quit();
+  await server.stop();
+});
+
+const append = async () => (await log.appendEvents([{ event: wireEvent() }]))[0]?.position ?? "";
+
+async function commit(fields: { position: string; readCount: number; nextDeadline?: number | null }) {
+  const claim = await store.claim(10_000);
+  const { position, readCount, nextDeadline = null } = fields;
+  return store.commit({
+    epoch: "epoch" in claim ? claim.epoch : 0,
+    changes: [],
+    events: [],
+    invocations: [],
+    cursor: { position, watermark: receivedAt(position), readCount, commitCount: 1 },
+    nextDeadline,
+  });
+}
+
+test("there is no status before an engine has run", async () => {
+  await append();
+  expect(await log.shardStatus()).toEqual([]);
+});
+
+test("a shard without an owner is behind by what it has not read, for as long as that has been waiting", async () => {
+  await redis.set(workspaceKeys("greenhouse").shardCount, "1");
+  await append();
+  await append();
+  await pause(30);
+  const [status] = await log.shardStatus();
+  expect(status).toMatchObject({ shard: 0, owned: false, entriesBehind: 2 });
+  expect(status?.delayMs).toBeGreaterThanOrEqual(30);
+});
+
+test("a shard with an owner that has read everything is not behind, and its delay does not grow while it is idle", async () => {
+  await redis.set(workspaceKeys("greenhouse").shardCount, "1");
+  const position = await append();
+  await commit({ position, readCount: 1, nextDeadline: receivedAt(position) + 3_600_000 * millisecond });
+  await pause(30);
+  expect(await log.shardStatus()).toEqual([{ shard: 0, owned: true, entriesBehind: 0, delayMs: 0 }]);
+});
+
+// No event is unread when all senders have died as well, and the window of an absence has ended.
+test("a window that is overdue counts as a delay, even if every event was read", async () => {
+  await redis.set(workspaceKeys("greenhouse").shardCount, "1");
+  const position = await append();
+  await commit({ position, readCount: 1, nextDeadline: receivedAt(position) - 5_000 * millisecond });
+  const [status] = await log.shardStatus();
+  expect(status?.entriesBehind).toBe(0);
+  expect(status?.delayMs).toBeGreaterThanOrEqual(5_000);
+});
