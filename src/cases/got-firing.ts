@@ -51,7 +51,11 @@ function requestsOf(firing: Firing): GotRequest[] {
     // Only the server knows the address of a destination.
     if (action.type !== "call-webhook" || action.url === undefined) return [];
     try {
-      const { request } = renderRequest(action, invocation, new Renderer(invocation), sent);
+      const renderer = new Renderer(invocation);
+      const { request } = renderRequest(action, invocation, renderer, sent);
+      const [failure] = renderer.failures;
+      // In production something plain would be sent; in a case, that is a mistake.
+      if (failure !== undefined) return [{ problem: `${failure.field}: ${failure.reason}` }];
       const { method, url, headers, body } = request;
       return [{ method, url: url.href, headers, body }];
     } catch (error) {

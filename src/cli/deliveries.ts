@@ -80,13 +80,18 @@ function columnsFor(state: ListedState, view: View): TableColumn<Delivery>[] {
     style: () => "red",
     widthMin: 10,
   };
+  const plain: TableColumn<Delivery> = {
+    heading: "MESSAGE",
+    cell: ({ template_failures: failures = [] }) => (failures.length === 0 ? "-" : "plain: template failed"),
+    style: ({ template_failures: failures = [] }) => (failures.length === 0 ? "dim" : "yellow"),
+  };
   return [
     ...(first[state] ?? []),
     { heading: "AUTOMATION", cell: ({ automation }) => automation.name, widthMin: 14 },
     { heading: "ACTION", cell: actionText, widthMin: 8 },
     { heading: "ATTEMPTS", cell: ({ attempt_count: count }) => String(count), alignRight: true },
     { heading: "ID", cell: ({ id }) => (view.brief ? shortId(id) : id) },
-    ...(state === "delivered" ? [] : [reason]),
+    ...(state === "delivered" ? [plain] : [reason]),
   ];
 }
 
@@ -163,6 +168,8 @@ function deliveryText(delivery: Delivery, view: View): string {
   if (next !== null) rows.push(["next attempt", timeAndDistance(next, view)]);
   if (delivery.status_code !== null) rows.push(["status", String(delivery.status_code)]);
   if (delivery.reason !== null) rows.push(["reason", delivery.reason]);
+  for (const { field, reason } of delivery.template_failures ?? [])
+    rows.push(["template failed", `${field}: ${reason}`, "yellow"]);
   if (delivery.firing_id !== null) rows.push(["firing", delivery.firing_id]);
   rows.push(["event", eventId ?? "none: what was expected did not come in time"]);
   if (delivery.redeliveries > 0) rows.push(["redelivered", `${delivery.redeliveries} ×`]);

@@ -30,6 +30,7 @@ function consequenceText({ event, payload }: ReceivedEvent): string {
     ...(status === undefined || reason !== undefined ? [] : [`status ${status}`]),
     ...(attempts === undefined ? [] : [attempts === 1 ? "1 attempt" : `${attempts} attempts`]),
     ...(reason === undefined ? [] : [String(reason)]),
+    ...(payload["template_failures"] === undefined ? [] : ["plain, because its template failed"]),
   ].join(", ");
   const state = { triggered: "started", executed: "delivered", failed: "failed" }[
     what.slice("action.".length)

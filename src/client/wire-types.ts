@@ -208,6 +208,8 @@ export interface Delivery {
   /** When Tripline gave up. */
   readonly failed: string | null;
   readonly redeliveries: number;
+  /** The templates of the action that failed. A plain message that says what fired and why it is plain was sent in their place. Missing if none failed, and until the delivery has ended. */
+  readonly template_failures?: readonly TemplateFailure[] | undefined;
   /** `history`: the queue no longer keeps it, so it cannot be redelivered. */
   readonly source: "queue" | "history";
 }
@@ -849,6 +851,13 @@ export interface Source {
         readonly enabled: boolean;
       }
     | undefined;
+}
+
+export interface TemplateFailure {
+  /** Where it is in the action, such as `payload.text`. */
+  readonly field: string;
+  /** Why it failed, without secrets. */
+  readonly reason: string;
 }
 
 export type Trigger = EventTrigger | CompoundTrigger | SequenceTrigger;

@@ -246,6 +246,8 @@ export class Deliverer {
       invocation: id,
       ...traceFields(job.data.invocation),
     };
+    const isPlain = result["template_failures"] !== undefined;
+    if (isPlain) this.#logger.warn(fields, "A template failed; the message is plain");
     if (kind === "executed") this.#logger.info(fields, "Action executed");
     else this.#logger.error(fields, "Action failed; no retries left");
     const seconds = (Date.now() - (job.data.started ?? job.timestamp)) / 1_000;

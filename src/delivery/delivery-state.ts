@@ -5,6 +5,7 @@ import type { WireEvent } from "../core/model/event.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Micros } from "../core/model/time.ts";
 import { uuid5 } from "../core/model/uuid.ts";
+import type { TemplateFailure } from "../templates/renderer.ts";
 
 /** One attempt that did not succeed. */
 export interface FailedAttempt {
@@ -68,6 +69,8 @@ export interface FinishedDelivery {
   /** The status that the receiver last responded with. */
   readonly status_code: number | null;
   readonly redeliveries: number;
+  /** Templates that failed, in the order of the action; a plain message was sent. Missing if none did. */
+  readonly template_failures?: readonly TemplateFailure[];
 }
 
 export type JobData = DeliveryState | FinishedState;

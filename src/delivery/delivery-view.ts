@@ -75,6 +75,7 @@ export function summaryOf({ invocation, ...state }: DeliveryState): FinishedDeli
   const { action, automation, firing } = invocation;
   const attemptCount = state.outcome?.result["attempts"];
   const status = state.outcome?.result["status_code"] ?? state.attempts?.at(-1)?.status_code;
+  const templateFailures = state.outcome?.result["template_failures"];
   return {
     id: invocation.id,
     automation: { id: automation.id, name: automation.name },
@@ -87,6 +88,9 @@ export function summaryOf({ invocation, ...state }: DeliveryState): FinishedDeli
     attempt_count: typeof attemptCount === "number" ? attemptCount : (state.attemptCount ?? 0),
     status_code: typeof status === "number" ? status : null,
     redeliveries: state.redeliveries ?? 0,
+    ...(Array.isArray(templateFailures) && templateFailures.length > 0
+      ? { template_failures: templateFailures }
+      : {}),
   };
 }
 

@@ -3,6 +3,7 @@
 import type { ActionDefinition } from "../core/model/action.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { RedisUnreachable } from "../store/connection.ts";
+import type { TemplateFailure } from "../templates/renderer.ts";
 import { TemplateError } from "../templates/template.ts";
 import { callWebhook } from "./actions/call-webhook.ts";
 import { doNothing } from "./actions/do-nothing.ts";
@@ -31,7 +32,7 @@ export async function runAction(invocation: Invocation, tools: AttemptTools): Pr
     return { kind: "failed", reason: `unknown action type ${JSON.stringify(action.type)}` };
   }
   try {
-    const outcome = await run(action, invocation, tools);
+    const outcome = withFailures(await run(action, invocation, tools), tools.renderer.failures);
     if (outcome.kind === "executed") return outcome;
     return { ...outcome, reason: outcome.reason.slice(0, reasonLengthMax) };
   } catch (error) {
@@ -42,4 +43,10 @@ export async function runAction(invocation: Invocation, tools: AttemptTools): Pr
     // It may come from the machine, such as a lack of memory or files. If it does not, the attempts run out.
     return { kind: "retry", reason: reason("unexpected error: "), afterMs: null };
   }
+}
+
+/** Marks what was sent although a template failed. */
+function withFailures(outcome: AttemptOutcome, failures: readonly TemplateFailure[]): AttemptOutcome {
+  if (failures.length === 0 || outcome.kind === "deferred") return outcome;
+  return { ...outcome, result: { ...outcome.result, template_failures: failures } };
 }

@@ -151,6 +151,7 @@ function actionEvent(
     "prefect.resource.id": `${id}.action.${index}`,
     "prefect.resource.name": automation.name,
     "prefect-cloud.action.type": action.type,
+    ...(outcome === "triggered" ? {} : { "prefect-cloud.action.template": "failed" }),
   });
   const owner = resourceOf({
     "prefect.resource.id": id,

@@ -2,8 +2,20 @@
 
 import type { Invocation } from "../core/model/invocation.ts";
 import { isRecord } from "../core/model/record.ts";
-import { fillReferences, type Secrets, withTokens } from "./references.ts";
-import { Budget, parseTemplate, type TemplateContext } from "./template.ts";
+import { fillReferences, redactionOf, type Secrets, withTokens } from "./references.ts";
+import { Budget, parseTemplate, type TemplateContext, TemplateError } from "./template.ts";
+
+/** A text of an action that could not be rendered. */
+export interface TemplateFailure {
+  /** Where it is in the action, such as `payload.text`. */
+  readonly field: string;
+  /** Why, without secrets. */
+  readonly reason: string;
+}
+
+/** In characters, and of failures; the rest would say the same again. */
+const reasonLengthMax = 500;
+const failureCountMax = 20;
 
 /** The variables for the templates of an action. */
 function contextOf(invocation: Pick<Invocation, "automation" | "firing">): TemplateContext {
@@ -23,10 +35,34 @@ export class Renderer {
   readonly #context: TemplateContext;
   readonly #secrets: Secrets;
   readonly #budget = new Budget(); // shared by all texts, so that many small templates together stay within it
+  readonly #failures: TemplateFailure[] = [];
 
   constructor(invocation: Pick<Invocation, "automation" | "firing" | "secrets">) {
     this.#context = contextOf(invocation);
     this.#secrets = invocation.secrets;
+  }
+
+  /** What could not be rendered so far, and was replaced. Never holds secrets. */
+  get failures(): readonly TemplateFailure[] {
+    return this.#failures;
+  }
+
+  /** Records that a text was replaced, because it could not be rendered. */
+  fail(field: string, error: TemplateError): TemplateFailure {
+    const reason = redactionOf(this.#secrets)(error.message).slice(0, reasonLengthMax);
+    const failure = { field, reason };
+    if (this.#failures.length < failureCountMax) this.#failures.push(failure);
+    return failure;
+  }
+
+  /** Renders a text. If that fails, records it and takes something else. */
+  textOr<T>(field: string, template: string, otherwise: (failure: TemplateFailure) => T): string | T {
+    try {
+      return this.text(template);
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      return otherwise(this.fail(field, error));
+    }
   }
 
   /** @throws TemplateError */
@@ -39,13 +75,15 @@ export class Renderer {
    * Renders every string in a list or mapping. A template always renders to a string, even if it is a single expression.
    * Keys stay as they are.
    *
-   * @throws TemplateError
+   * @param field where the value is in the action
+   * @param otherwise what to take for a string that cannot be rendered
    */
-  tree(value: unknown): unknown {
-    if (typeof value === "string") return this.text(value);
-    if (Array.isArray(value)) return value.map((item) => this.tree(item));
+  tree(value: unknown, field: string, otherwise: (failure: TemplateFailure) => unknown): unknown {
+    if (typeof value === "string") return this.textOr(field, value, otherwise);
+    const inner = (key: string | number, item: unknown) => this.tree(item, `${field}.${key}`, otherwise);
+    if (Array.isArray(value)) return value.map((item, index) => inner(index, item));
     if (!isRecord(value)) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.tree(item)]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inner(key, item)]));
   }
 
   /** Fills in the references of a text that is not a template. */

@@ -1,23 +1,13 @@
 /** Notifications, sent to a real HTTP receiver and a real SMTP server. */
 
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
-import { buffer } from "node:stream/consumers";
-import { SMTPServer, type SMTPServerOptions } from "smtp-server";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { invocationsOf } from "../../src/core/machine/consequence.ts";
 import type { Firing } from "../../src/core/machine/firing.ts";
-import { DestinationSchema, destinationIdOf } from "../../src/core/model/destination.ts";
+import { DestinationSchema } from "../../src/core/model/destination.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import {
-  automationOf,
-  invocationOf,
-  pumpEvent,
-  startActions,
-  startReceiver,
-  triggerFiring,
-} from "./support.ts";
+import { automationOf, invocationOf, pumpEvent, startReceiver, triggerFiring } from "./support.ts";
+import { startMail, startWithDestination } from "./support-destinations.ts";
 
 let redis: TestRedis;
 
@@ -29,24 +19,8 @@ afterAll(() => redis.stop());
 
 type Json = Record<string, unknown>;
 
-/** A workspace with this destination, and a worker that may reach this machine. */
-async function startWith(definition: Json, settings: object = {}) {
-  const actions = startActions(redis.url);
-  const id = destinationIdOf(actions.workspace, "ops");
-  const parsed = DestinationSchema.parse({ name: "ops", ...definition });
-  const source = { kind: "api" } as const;
-  await actions.log.destinations.put([{ id, definition: parsed, source, created: 0, updated: 0 }]);
-  actions.work({ dangerouslyAllowPrivateAddresses: ["loopback"], ...settings });
-  return {
-    ...actions,
-    id,
-    async deliver(invocation: Invocation) {
-      await actions.queue.addInvocations([invocation]);
-      const { event, payload } = await actions.outcome(invocation);
-      return { kind: event.replace(/.*\./, ""), payload };
-    },
-  };
-}
+const startWith = (definition: Json, settings: object = {}) =>
+  startWithDestination(redis.url, definition, settings);
 
 const notify = {
   type: "send-notification",
@@ -273,50 +247,6 @@ describe("secrets of destinations", () => {
 });
 
 describe("email", () => {
-  interface Mail {
-    readonly from: string;
-    readonly to: readonly string[];
-    readonly text: string;
-    readonly user: unknown;
-  }
-
-  /** A real SMTP server on loopback. */
-  async function startMail(options: SMTPServerOptions = {}) {
-    const mails: Mail[] = [];
-    const server = new SMTPServer({
-      disabledCommands: ["STARTTLS"],
-      authOptional: true,
-      onAuth: ({ username, password }, _session, done) =>
-        password === "hush" ? done(null, { user: username }) : done(new Error("no: hush")),
-      onData: async (stream, { envelope, user }, done) => {
-        const text = (await buffer(stream)).toString();
-        const { mailFrom, rcptTo } = envelope;
-        mails.push({
-          from: mailFrom === false ? "" : mailFrom.address,
-          to: rcptTo.map(({ address }) => address),
-          text,
-          user,
-        });
-        done();
-      },
-      ...options,
-    });
-    server.on("error", () => {});
-    server.listen(0, "127.0.0.1");
-    await once(server.server, "listening");
-    onTestFinished(() => new Promise((resolve) => server.close(() => resolve())));
-    const { port } = server.server.address() as AddressInfo;
-    const destination = {
-      type: "email",
-      host: "127.0.0.1",
-      port,
-      security: "none",
-      from: "Tripline <tripline@example.org>",
-      to: ["a@example.org", "b@example.org"],
-    };
-    return { mails, destination, server };
-  }
-
   const restsAtOnce = {
     endpoints: { concurrencyMax: 1, failuresMax: 1, restMs: 600_000, restMsMax: 600_000 },
   };

@@ -76,7 +76,7 @@ class World {
         const action = invocation.action as CallWebhookDefinition;
         const renderer = new Renderer(invocation);
         const [automation, url] = [firing.automation.name, renderer.text(action.url ?? "")];
-        const payload = renderer.tree(action.payload);
+        const payload = renderer.tree(action.payload, "payload", ({ reason }) => expect.fail(reason));
         this.#sent.push({ automation, state: firing.state, offset: firing.triggered - start, url, payload });
         this.#apply(offset, actionEvent(invocation, "triggered", firing.triggered), lineage);
         const result = { reason: "answered 404" };

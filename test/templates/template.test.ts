@@ -180,7 +180,10 @@ describe("a template that does too much is stopped", () => {
     const renderer = new Renderer(invocationOf({ type: "do-nothing" }));
     const small = "{% for i in range(20000) %}{% endfor %}";
     expect(renderer.text(small)).toBe("");
-    expect(() => renderer.tree(Array(100).fill(small))).toThrow("the template does too much");
+    const reasons = renderer.tree(Array(100).fill(small), "payload", ({ reason }) => reason) as string[];
+    expect(reasons.at(-1)).toContain("the template does too much");
+    expect(renderer.failures[0]).toMatchObject({ field: expect.stringMatching(/^payload\.\d+$/) });
+    expect(renderer.failures).toHaveLength(20);
   });
 
   test("when its output is longer than two million characters", () => {

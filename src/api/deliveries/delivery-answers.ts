@@ -12,6 +12,13 @@ const FailedAttemptSchema = z
   })
   .meta({ id: "FailedAttempt" });
 
+export const TemplateFailureSchema = z
+  .object({
+    field: z.string().meta({ description: "Where it is in the action, such as `payload.text`." }),
+    reason: z.string().meta({ description: "Why it failed, without secrets." }),
+  })
+  .meta({ id: "TemplateFailure" });
+
 const states = ["waiting", "active", "retrying", "deferred", "delivered", "dead", "unknown"] as const;
 
 /** The lists of the queue. Those that wait for a busy or resting endpoint are among the `retrying` ones. */
@@ -61,6 +68,14 @@ export const DeliverySchema = z
     delivered: TimeSchema.nullable().meta({ description: "When it was delivered." }),
     failed: TimeSchema.nullable().meta({ description: "When Tripline gave up." }),
     redeliveries: z.int(),
+    template_failures: z
+      .array(TemplateFailureSchema)
+      .optional()
+      .meta({
+        description:
+          "The templates of the action that failed. A plain message that says what fired and why it is plain was sent in their " +
+          "place. Missing if none failed, and until the delivery has ended.",
+      }),
     source: z.enum(["queue", "history"]).meta({
       description: "`history`: the queue no longer keeps it, so it cannot be redelivered.",
     }),

@@ -1,10 +1,11 @@
 /** Deliveries that the queue has forgotten, put together from the events about them. */
 
+import { z } from "zod";
 import { actionEventIdsOf, relatedEventIdOf } from "../../core/machine/consequence.ts";
 import type { ReceivedEvent } from "../../core/model/event.ts";
 import { resolveFilterOfAllTime, type WrittenFilter } from "../../history/filter.ts";
 import type { History } from "../../history/history.ts";
-import type { Delivery } from "./delivery-answers.ts";
+import { type Delivery, TemplateFailureSchema } from "./delivery-answers.ts";
 
 /** More events than this are about one delivery only after 100 redeliveries. */
 const eventCountMax = 200;
@@ -37,6 +38,11 @@ function fromEvents(id: string, firingEventId: string, events: readonly Received
   const automation = last.related.find((resource) => resource["prefect.resource.role"] === "automation");
   const kind = last.event.split(".").at(-1);
   const { action_type: type, action_index: index, attempts, status_code: status, reason } = payload;
+  const failures = z
+    .array(TemplateFailureSchema)
+    .optional()
+    .catch(undefined)
+    .parse(payload["template_failures"]);
   const target = payload["destination"] ?? payload["url"];
   const startCount = events.filter(({ event }) => event.endsWith(".action.triggered")).length;
   return {
@@ -60,6 +66,7 @@ function fromEvents(id: string, firingEventId: string, events: readonly Received
     delivered: kind === "executed" ? occurred : null,
     failed: kind === "failed" ? occurred : null,
     redeliveries: Math.max(0, startCount - 1),
+    ...(failures === undefined ? {} : { template_failures: failures }),
     source: "history",
   };
 }

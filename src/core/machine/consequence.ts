@@ -131,6 +131,8 @@ export function actionEvent(
       "prefect.resource.id": `${automationId}.action.${actionIndex}`,
       "prefect.resource.name": automation.name,
       "prefect-cloud.action.type": action.type,
+      // A label, because triggers can match it.
+      ...(result["template_failures"] === undefined ? {} : { "prefect-cloud.action.template": "failed" }),
     },
     related: [
       {

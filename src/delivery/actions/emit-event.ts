@@ -1,10 +1,13 @@
 /** `emit-event`: appends an event to the log, with the firing as its cause. */
 
+import type { EmitEventDefinition } from "../../core/model/action.ts";
 import { EventSchema } from "../../core/model/event.ts";
 import { eventBytesMax } from "../../core/model/limits.ts";
 import { formatTime, millisecond } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { emitEventProblem } from "../../templates/action-checks.ts";
+import type { Renderer } from "../../templates/renderer.ts";
+import { TemplateError } from "../../templates/template.ts";
 import type { RunAction } from "../attempt.ts";
 
 export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { log, renderer }) => {
@@ -15,16 +18,18 @@ export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { l
     // Derived from the invocation: a repeated attempt appends the same event, which counts once.
     id: uuid5(triplineNamespace, `emitted ${invocation.id}`),
     occurred: formatTime(Date.now() * millisecond),
-    event: renderer.text(action.event),
+    event: renderNeeded("event", action.event, renderer),
     resource:
       action.resource !== undefined
-        ? renderer.tree(action.resource)
+        ? renderLabels(action.resource, "resource", ["prefect.resource.id"], renderer)
         : (firing.triggering_event?.resource ?? {
             "prefect.resource.id": `prefect-cloud.automation.${automation.id}`,
             "prefect-cloud.name": automation.name,
           }),
-    related: renderer.tree(action.related),
-    payload: renderer.tree(action.payload),
+    related: action.related.map((labels, index) =>
+      renderLabels(labels, `related.${index}`, ["prefect.resource.id", "prefect.resource.role"], renderer),
+    ),
+    payload: renderPayload(action.payload, renderer),
     follows: invocation.firingEventId,
   });
   if (!rendered.success) {
@@ -41,3 +46,39 @@ export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { l
   await log.appendEvents([{ event, lineage: invocation.lineage, trace: invocation.trace }]);
   return { kind: "executed", result: { event: event.event, event_id: event.id } };
 };
+
+/** Nothing can take the place of an event's name or of an id: other automations match them. @throws TemplateError */
+function renderNeeded(field: string, template: string, renderer: Renderer): string {
+  try {
+    return renderer.text(template);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    throw new TemplateError(
+      `no event was emitted, because the template of ${field} failed: ${error.message}`,
+    );
+  }
+}
+
+/** Renders labels. One that cannot be rendered is left out, unless it is needed. @throws TemplateError */
+function renderLabels(
+  labels: Readonly<Record<string, string>>,
+  field: string,
+  needed: readonly string[],
+  renderer: Renderer,
+): Record<string, string> {
+  const rendered = Object.entries(labels).flatMap(([label, template]): [string, string][] => {
+    const place = `${field}.${label}`;
+    if (needed.includes(label)) return [[label, renderNeeded(place, template, renderer)]];
+    const text = renderer.textOr(place, template, () => null);
+    return text === null ? [] : [[label, text]];
+  });
+  return Object.fromEntries(rendered);
+}
+
+/** A part that cannot be rendered is null, and the payload itself says why, for whoever reads the event. */
+function renderPayload(payload: EmitEventDefinition["payload"], renderer: Renderer): object {
+  const before = renderer.failures.length;
+  const rendered = renderer.tree(payload, "payload", () => null) as object;
+  const failures = renderer.failures.slice(before);
+  return failures.length === 0 ? rendered : { ...rendered, template_failures: failures };
+}

@@ -10,7 +10,7 @@ import type { DefinitionOf, DestinationKind, Notification } from "./kind.ts";
 /** Covers everything: the DNS lookup, connecting, sending, and the response. */
 const timeoutMs = 30_000;
 
-export const email: DestinationKind<"email"> = { notify: sendEmail, webhookTarget: null };
+export const email: DestinationKind<"email"> = { notify: sendEmail, messageOf: null, webhookTarget: null };
 
 async function sendEmail(
   definition: DefinitionOf<"email">,

@@ -26,6 +26,8 @@ export interface DestinationKind<T extends DestinationType> {
     notification: Notification,
     tools: AttemptTools,
   ): Promise<AttemptOutcome>;
+  /** The message of a chat service, which takes no other JSON; null for the other kinds. */
+  readonly messageOf: ((notification: Notification) => object) | null;
   /** Where `call-webhook` sends to; null for a kind that takes only notifications. */
   readonly webhookTarget: ((definition: DefinitionOf<T>) => Target) | null;
 }
@@ -67,6 +69,7 @@ export function chatKind(messageOf: (notification: Notification) => object) {
   return {
     notify: (definition: ChatDefinition, notification: Notification, tools: AttemptTools) =>
       postJson(webhookTarget(definition), messageOf(notification), notification, tools),
+    messageOf,
     webhookTarget,
   };
 }

@@ -1,9 +1,12 @@
 /** Every kind of destination, by its type. */
 
 import type { DestinationDefinition } from "../../core/model/destination.ts";
+import type { Invocation } from "../../core/model/invocation.ts";
+import type { TemplateFailure } from "../../templates/renderer.ts";
 import { TemplateError } from "../../templates/template.ts";
 import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
 import type { Target } from "../http/request.ts";
+import { plainMessage } from "../plain-message.ts";
 import { discord } from "./discord.ts";
 import { email } from "./email.ts";
 import type { DestinationKind, DestinationType, Notification } from "./kind.ts";
@@ -38,6 +41,16 @@ export function webhookTargetOf(definition: DestinationDefinition): Target {
   throw new TemplateError(
     `destination ${JSON.stringify(name)} (${type}) takes only notifications; use send-notification instead of call-webhook`,
   );
+}
+
+/** A plain message in the form of a chat service; null for a kind that takes any JSON. */
+export function chatMessageOf(
+  definition: DestinationDefinition,
+  failures: readonly TemplateFailure[],
+  invocation: Invocation,
+): object | null {
+  const body = plainMessage(invocation, failures);
+  return kindOf(definition).messageOf?.({ subject: invocation.automation.name, body, invocation }) ?? null;
 }
 
 // The type of a definition chooses its kind, which the compiler cannot follow.

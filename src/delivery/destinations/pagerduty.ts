@@ -16,6 +16,7 @@ export const pagerDuty: DestinationKind<"pagerduty"> = {
     const message = eventOf(definition, notification);
     return postJson(targetAt(definition.url, definition), message, notification, tools);
   },
+  messageOf: null,
   webhookTarget: null,
 };
 

@@ -12,6 +12,7 @@ export const webhook: DestinationKind<"webhook"> = {
     const message = { subject, body, automation, firing };
     return postJson(target, message, notification, tools, invocation.trace);
   },
+  messageOf: null,
   webhookTarget,
 };
 
