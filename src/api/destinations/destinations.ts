@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { parseExactJson } from "../../core/json/exact-json.ts";
 import {
   type Destination,
   type DestinationDefinition,
@@ -252,7 +253,7 @@ function withoutMasks(
   previous: DestinationDefinition | null,
 ): { unmasked: unknown; masks: readonly (readonly string[])[] } {
   if (previous === null || !isRecord(value)) return { unmasked: value, masks: [] };
-  const unmasked = structuredClone(value) as Json;
+  const unmasked = parseExactJson(JSON.stringify(value)) as Json;
   const masks = destinationSecrets(previous).flatMap(({ path, value: secret }) => {
     const [key = "", inner] = path;
     const owner = inner === undefined ? unmasked : unmasked[key];
