@@ -150,6 +150,7 @@ const stateStyles = {
   deferred: "yellow",
   delivered: "green",
   dead: "red",
+  cancelled: "red",
   unknown: "red",
 } as const;
 
@@ -186,7 +187,7 @@ function attemptColumns(view: View): TableColumn<DeliveryAttempt>[] {
     { heading: "ATTEMPT", cell: ({ at }) => timeText(at, view) },
     { heading: "STATUS", cell: ({ status_code: status }) => String(status ?? "-") },
     { heading: "TOOK", cell: ({ duration_ms: ms }) => `${Math.round(ms)} ms`, alignRight: true },
-    { heading: "REASON", cell: ({ reason }) => reason, widthMin: 20 },
+    { heading: "ANSWER", cell: ({ reason, answer }) => reason ?? answer ?? "-", widthMin: 20 },
   ];
 }
 

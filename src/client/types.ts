@@ -55,4 +55,4 @@ export interface Application {
 }
 
 /** The states that deliveries can be listed by. Deferred ones are listed as `retrying`. */
-export type ListedState = Exclude<Delivery["state"], "deferred" | "unknown">;
+export type ListedState = Exclude<Delivery["state"], "deferred" | "cancelled" | "unknown">;

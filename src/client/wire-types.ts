@@ -177,8 +177,16 @@ export interface Decision {
 export interface Delivery {
   /** Also its `webhook-id`. */
   readonly id: string;
-  /** `waiting`: a worker takes it next. `active`: an attempt is being made. `retrying`: the last attempt failed; the next one is made at `next_attempt`. `deferred`: nothing was sent, because the endpoint is busy or rests. `delivered`: done. `dead`: failed for good. `unknown`: it started, and neither queue nor history knows more. */
-  readonly state: "waiting" | "active" | "retrying" | "deferred" | "delivered" | "dead" | "unknown";
+  /** `waiting`: a worker takes it next. `active`: an attempt is being made. `retrying`: the last attempt failed; the next one is made at `next_attempt`. `deferred`: nothing was sent, because the endpoint is busy or rests, or because an earlier delivery about the same thing comes first. `delivered`: done. `dead`: failed for good. `cancelled`: by a person. `unknown`: it started, and neither queue nor history knows more. */
+  readonly state:
+    | "waiting"
+    | "active"
+    | "retrying"
+    | "deferred"
+    | "delivered"
+    | "dead"
+    | "cancelled"
+    | "unknown";
   readonly automation: {
     readonly id: string;
     readonly name: string;
@@ -197,8 +205,8 @@ export interface Delivery {
   readonly reason: string | null;
   /** Attempts made since the start, or since the last redelivery. */
   readonly attempt_count: number;
-  /** The latest failed attempts, oldest first. Kept until it is delivered. */
-  readonly attempts: readonly FailedAttempt[];
+  /** The latest attempts, oldest first. Empty if only the history knows the delivery. */
+  readonly attempts: readonly DeliveryAttempt[];
   /** When a delivery that is `retrying` or `deferred` comes back to a worker. */
   readonly next_attempt: string | null;
   /** The status that the receiver last responded with. */
@@ -212,6 +220,18 @@ export interface Delivery {
   readonly template_failures?: readonly TemplateFailure[] | undefined;
   /** `history`: the queue no longer keeps it, so it cannot be redelivered. */
   readonly source: "queue" | "history";
+}
+
+export interface DeliveryAttempt {
+  /** When it ended. */
+  readonly at: string;
+  /** Why it failed; left out if it succeeded. */
+  readonly reason?: string | undefined;
+  readonly duration_ms: number;
+  /** The status of the response, if there was one. */
+  readonly status_code?: number | undefined;
+  /** The beginning of the response, if it succeeded. The reason quotes any other. */
+  readonly answer?: string | undefined;
 }
 
 export interface DeliveryPage {
@@ -510,13 +530,6 @@ export interface Explanation {
   readonly triggers: readonly ExplainedTrigger[];
   /** False: the log does not reach back to the automation's creation. */
   readonly complete: boolean;
-}
-
-export interface FailedAttempt {
-  readonly at: string;
-  readonly reason: string;
-  readonly duration_ms: number;
-  readonly status_code?: number | undefined;
 }
 
 /** The condition of a trigger that an event did not meet. */

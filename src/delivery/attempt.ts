@@ -6,13 +6,23 @@ import { isFinalStatus, mergeRetry, type Retry } from "../core/model/retry.ts";
 import type { Log } from "../store/log.ts";
 import type { Redact } from "../templates/references.ts";
 import type { Renderer } from "../templates/renderer.ts";
-import type { Endpoints } from "./http/endpoints.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
 
 export type AttemptOutcome =
-  | { readonly kind: "executed"; readonly result: Readonly<Record<string, unknown>> }
+  | {
+      readonly kind: "executed";
+      readonly result: Readonly<Record<string, unknown>>;
+      /** The beginning of the receiver's answer. */
+      readonly answer?: string;
+      readonly endpoint?: string;
+    }
   /** Final: another attempt would fail in the same way. */
-  | { readonly kind: "failed"; readonly reason: string; readonly result?: Readonly<Record<string, unknown>> }
+  | {
+      readonly kind: "failed";
+      readonly reason: string;
+      readonly result?: Readonly<Record<string, unknown>>;
+      readonly endpoint?: string;
+    }
   /** Another attempt may succeed. `afterMs` is the wait that the receiver asked for, if any. */
   | {
       readonly kind: "retry";
@@ -21,6 +31,7 @@ export type AttemptOutcome =
       readonly result?: Readonly<Record<string, unknown>>;
       /** How long to retry. What is left out is decided by the worker's settings. */
       readonly retry?: Retry;
+      readonly endpoint?: string;
     }
   /** Nothing was sent, because the endpoint is busy or paused. This does not count as an attempt. */
   | {
@@ -28,6 +39,7 @@ export type AttemptOutcome =
       readonly reason: string;
       readonly waitMs: number;
       readonly retry?: Retry;
+      readonly endpoint?: string;
     };
 
 export interface AttemptTools {
@@ -38,6 +50,8 @@ export interface AttemptTools {
   readonly redact: Redact;
   /** Aborted when the worker must stop at once. */
   readonly signal: AbortSignal;
+  /** Call this right before something is sent. @throws JobLost if another worker has the delivery by now */
+  readonly checkHeld: () => Promise<void>;
 }
 
 /** Makes one attempt at an action of type `T`. May throw TemplateError, which is final, and RedisUnreachable, which is not. */
@@ -57,23 +71,25 @@ export interface EndpointAttempt {
  * Makes an attempt at an endpoint, unless it is busy or resting: then nothing is sent, and the attempt is deferred.
  *
  * @param origin identifies the endpoint
- * @throws whatever `attempt` throws, which says nothing about the endpoint
+ * @throws JobLost; whatever `attempt` throws, which says nothing about the endpoint
  */
 export async function attemptAt(
-  endpoints: Endpoints,
+  { webhooks: { endpoints }, checkHeld }: Pick<AttemptTools, "webhooks" | "checkHeld">,
   origin: string,
   redact: Redact,
   attempt: () => Promise<EndpointAttempt>,
 ): Promise<AttemptOutcome> {
   const admission = await endpoints.enter(origin);
   if ("waitMs" in admission) {
-    return { kind: "deferred", reason: redact(admission.reason), waitMs: admission.waitMs };
+    const { reason, waitMs } = admission;
+    return { kind: "deferred", reason: redact(reason), waitMs, endpoint: origin };
   }
   let alive: boolean | null = null;
   try {
+    await checkHeld();
     const made = await attempt();
     alive = made.alive;
-    return made.outcome;
+    return { ...made.outcome, endpoint: origin };
   } finally {
     admission.leave(alive);
   }

@@ -1,5 +1,6 @@
 /**
- * The steps of one delivery: announce it, make an attempt, store the outcome, report it in the log.
+ * The steps of one delivery: wait for its turn, announce it, make an attempt, store the outcome, report it in the log, and
+ * let the next one in its lane go on.
  *
  * A delivery happens at least once, always under the same id. The process may die between any two steps; BullMQ then
  * gives the job to another worker:
@@ -11,27 +12,33 @@
  */
 
 import { DelayedError, type Job, UnrecoverableError } from "bullmq";
+import type { Redis } from "ioredis";
+import { parseExactJson } from "../core/json/exact-json.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Retry } from "../core/model/retry.ts";
 import { formatDuration, millisecond, second } from "../core/model/time.ts";
 import { type TraceContext, traceIdOf } from "../core/model/trace-context.ts";
 import { keepTrying } from "../retry/keep-trying.ts";
-import { callRedis } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
 import { redactionOf } from "../templates/references.ts";
 import { Renderer } from "../templates/renderer.ts";
 import type { AttemptOutcome } from "./attempt.ts";
 import {
+  type Attempt,
   type DeliveryOutcome,
+  type DeliveryRequest,
   type DeliveryState,
   deliveryEvent,
   type JobData,
   withAttempt,
 } from "./delivery-state.ts";
 import { summaryOf } from "./delivery-view.ts";
+import { HeldJob, JobLost } from "./held-job.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
-import { deferralMs, retryDelayMs, triedMs } from "./retry-delay.ts";
+import { type LanePlace, Lanes, type Leave } from "./lanes.ts";
+import { type QueueKeys, queueKeys } from "./queue-keys.ts";
+import { deferralMs, parkMs, retryDelayMs, triedMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
 import type { ActionLogger, ActionMetrics, WorkerSettings } from "./worker-settings.ts";
 
@@ -45,6 +52,11 @@ const triedKeptMs = 300_000;
 const crashCountMax = 10;
 
 export interface DelivererOptions {
+  /** Its commands wait for Redis to come back. */
+  readonly redis: Redis;
+  readonly workspace: string;
+  /** Lets a worker take a delivery that is to come back later; does nothing if it is not one of those. */
+  readonly promote: (id: string) => Promise<void>;
   readonly log: Log;
   readonly logger: ActionLogger;
   readonly metrics?: ActionMetrics;
@@ -57,6 +69,10 @@ export interface DelivererOptions {
 }
 
 export class Deliverer {
+  readonly #redis: Redis;
+  readonly #keys: QueueKeys;
+  readonly #lanes: Lanes;
+  readonly #promote: (id: string) => Promise<void>;
   readonly #log: Log;
   readonly #logger: ActionLogger;
   readonly #metrics: ActionMetrics;
@@ -66,7 +82,12 @@ export class Deliverer {
   readonly #stop: AbortSignal;
 
   constructor(options: DelivererOptions) {
-    const { log, logger, metrics = {}, tracer = passOnTracer, settings, webhooks, stop } = options;
+    const { redis, workspace, promote, log, logger, metrics = {}, tracer = passOnTracer } = options;
+    const { settings, webhooks, stop } = options;
+    this.#redis = redis;
+    this.#keys = queueKeys(workspace);
+    this.#lanes = new Lanes(redis, workspace);
+    this.#promote = promote;
     this.#log = log;
     this.#logger = logger;
     this.#metrics = metrics;
@@ -83,76 +104,129 @@ export class Deliverer {
    */
   async deliver(job: Job<JobData>, token: string): Promise<void> {
     if ("finished" in job.data) return;
-    let outcome = job.data.outcome;
+    const held = new HeldJob(job, token, this.#redis, this.#keys, this.#settings.deadAfterMs);
+    let { outcome } = held.state;
     try {
-      outcome ??= (await this.#attempt(job as Job<DeliveryState>, token)) ?? undefined;
+      outcome ??= (await this.#takeTurn(held)) ?? undefined;
       if (outcome === undefined) throw new DelayedError();
-      await this.#report(job as Job<DeliveryState>, outcome);
+      await this.#report(held, outcome);
     } catch (error) {
       if (error instanceof DelayedError) throw error;
       // The job's lock is no longer renewed, so BullMQ gives the job to another worker once the lock expires.
       if (!this.#stop.aborted) {
-        this.#logger.error({ err: error, job: job.id }, "Delivery interrupted; another worker will retry it");
+        this.#logger.error(
+          { err: error, job: held.id },
+          "Delivery interrupted; another worker will retry it",
+        );
       }
       throw new DelayedError();
     }
     if (outcome.kind === "failed") throw new UnrecoverableError(String(outcome.result["reason"]));
   }
 
+  /** Makes an attempt if it is the delivery's turn in its lane. @returns the outcome; null if the job was delayed */
+  async #takeTurn(held: HeldJob): Promise<DeliveryOutcome | null> {
+    const place = placeOf(held.state);
+    if (place === null) return this.#attempt(held);
+    const insists = held.state.insists === true;
+    const turn = await this.#untilReached(() => this.#lanes.claim(place, held.token, insists));
+    if (turn.state === "lost") throw new JobLost();
+    held.markHeld();
+    if (turn.request !== null) {
+      const ended = await this.#followRequest(held, parseExactJson(turn.request) as DeliveryRequest);
+      if (ended !== null) return ended;
+    }
+    if (turn.state === "wait") return this.#park(held, place, turn.other);
+    if (turn.state === "turn") return this.#attempt(held);
+    const reason = "not sent: the target has accepted a later delivery about the same thing";
+    return this.#keepOutcome(held, held.state, "failed", { ...attemptsOf(held.state), reason });
+  }
+
+  /** Does what a person asked for while the delivery was waiting. @returns the outcome, if that ends it */
+  async #followRequest(held: HeldJob, request: DeliveryRequest): Promise<DeliveryOutcome | null> {
+    if ("cancelledBy" in request) {
+      const reason = `cancelled by ${request.cancelledBy}`;
+      const result = { ...attemptsOf(held.state), reason, cancelled: true };
+      return this.#keepOutcome(held, held.state, "failed", result, { cancelled: true });
+    }
+    return null;
+  }
+
+  /** Lets the delivery wait for an earlier one, which wakes it up at its end. */
+  async #park(held: HeldJob, { id, ordering }: LanePlace, other: string): Promise<null> {
+    const reason = `waits for the delivery ${other}, an earlier one about the same thing to the same target`;
+    const now = Date.now();
+    const before = held.state.deferred;
+    const since = before?.reason === reason ? (before.since ?? now) : now;
+    await this.#keepWaiting(held, { reason, since });
+    const waitedMs = now - since;
+    // The end of the other one may have been lost with Redis's last second.
+    if (waitedMs > 0) await this.#untilReached(() => this.#lanes.evict(ordering, other));
+    await held.delay(parkMs(waitedMs));
+    // The other one may have ended before this one could be woken up.
+    const first = await this.#untilReached(() => this.#lanes.first(ordering));
+    if (first === id) await this.#promote(id);
+    return null;
+  }
+
   /** Makes one attempt, if the endpoint allows it. @returns the outcome; null if the job was delayed */
-  async #attempt(job: Job<DeliveryState>, token: string): Promise<DeliveryOutcome | null> {
-    const { invocation } = job.data;
+  async #attempt(held: HeldJob): Promise<DeliveryOutcome | null> {
+    const { invocation } = held.state;
     const { type } = invocation.action;
-    await this.#announce(job);
-    const attemptCount = (job.data.attemptCount ?? 0) + 1;
+    await this.#announce(held);
+    const attemptCount = (held.state.attemptCount ?? 0) + 1;
     const span = this.#startSpan(invocation, attemptCount);
     const started = performance.now();
-    const attempt = await this.#run(job, span.trace);
+    const outcome = await this.#run(held, span.trace);
     const durationMs = Math.round(performance.now() - started);
     // Nothing was sent, so the span does not end and is not exported.
-    if (attempt.kind === "deferred") return this.#defer(job, token, attempt);
-    const status = attempt.result?.["status_code"];
+    if (outcome.kind === "deferred") return this.#defer(held, outcome);
+    const status = outcome.result?.["status_code"];
     if (typeof status === "number") span.set({ "http.response.status_code": status });
-    span.end(attempt.kind === "executed" ? undefined : attempt.reason);
-    this.#metrics.attemptFinished?.(type, attempt.kind, durationMs / 1_000);
-    const result = { ...attempt.result, attempts: attemptCount, duration_ms: durationMs };
-    if (attempt.kind === "executed") return this.#keepOutcome(job, job.data, "executed", result);
-    const tried = this.#tried(job);
-    const state = {
-      ...withAttempt(job.data, {
-        at: new Date().toISOString(),
-        reason: attempt.reason,
-        duration_ms: durationMs,
-        ...(typeof status === "number" ? { status_code: status } : {}),
-      }),
-      tried,
-      crashesSeen: job.stalledCounter,
+    span.end(outcome.kind === "executed" ? undefined : outcome.reason);
+    this.#metrics.attemptFinished?.(type, outcome.kind, durationMs / 1_000);
+    const tried = this.#tried(held);
+    const attempt: Attempt = {
+      at: new Date().toISOString(),
+      ...(outcome.kind === "executed" ? {} : { reason: outcome.reason }),
+      duration_ms: durationMs,
+      ...(typeof status === "number" ? { status_code: status } : {}),
+      ...(outcome.kind === "executed" && outcome.answer !== undefined ? { answer: outcome.answer } : {}),
     };
-    const leftMs = attempt.kind === "failed" ? 0 : this.#forMs(attempt.retry) - tried.ms;
-    const attemptsLeft = attempt.kind === "failed" ? 0 : (attempt.retry?.attempts ?? Infinity) - attemptCount;
-    if (attempt.kind === "failed" || leftMs <= 0 || attemptsLeft <= 0) {
-      return this.#keepOutcome(job, state, "failed", { ...result, reason: attempt.reason });
+    const state = {
+      ...withAttempt(held.state, attempt),
+      tried,
+      crashesSeen: held.crashCount,
+      ...(outcome.endpoint === undefined ? {} : { endpoint: outcome.endpoint }),
+    };
+    const result = { ...outcome.result, attempts: attemptCount, duration_ms: durationMs };
+    if (outcome.kind === "executed") return this.#keepOutcome(held, state, "executed", result);
+    const leftMs = outcome.kind === "failed" ? 0 : this.#forMs(outcome.retry) - tried.ms;
+    const attemptsLeft = outcome.kind === "failed" ? 0 : (outcome.retry?.attempts ?? Infinity) - attemptCount;
+    if (outcome.kind === "failed" || leftMs <= 0 || attemptsLeft <= 0) {
+      return this.#keepOutcome(held, state, "failed", { ...result, reason: outcome.reason });
     }
-    const delayMs = retryDelayMs(this.#settings, attemptCount, attempt.afterMs, Math.random());
+    const delayMs = retryDelayMs(this.#settings, attemptCount, outcome.afterMs, Math.random());
     const waitMs = Math.min(delayMs, leftMs); // the last attempt is made when the time is up
     const fields = {
       automation: invocation.automation.name,
       invocation: invocation.id,
-      reason: attempt.reason,
+      reason: outcome.reason,
       attempt: attemptCount,
       waitMs,
     };
     this.#logger.warn({ ...fields, ...traceFields(invocation) }, "Delivery failed; retrying");
-    await this.#write(job, state);
-    await job.moveToDelayed(Date.now() + waitMs, token);
+    await this.#untilReached(() => held.write(state));
+    await this.#leaveForLater(held);
+    await held.delay(waitMs);
     return null;
   }
 
   /** Appends the event that says the delivery has started, before the first attempt. */
-  async #announce({ data }: Job<DeliveryState>): Promise<void> {
-    if (data.announced === true) return;
-    const event = deliveryEvent(data, "triggered", Date.now() * millisecond);
-    const { lineage, trace } = data.invocation;
+  async #announce({ state }: HeldJob): Promise<void> {
+    if (state.announced === true) return;
+    const event = deliveryEvent(state, "triggered", Date.now() * millisecond);
+    const { lineage, trace } = state.invocation;
     await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
   }
 
@@ -171,50 +245,67 @@ export class Deliverer {
   }
 
   /** @param trace what the attempt passes on */
-  async #run(
-    { data, stalledCounter }: Job<DeliveryState>,
-    trace: TraceContext | null,
-  ): Promise<AttemptOutcome> {
-    const invocation = trace === null ? data.invocation : { ...data.invocation, trace };
-    const crashCount = stalledCounter - (data.crashesSeen ?? 0);
+  async #run(held: HeldJob, trace: TraceContext | null): Promise<AttemptOutcome> {
+    const { state } = held;
+    const invocation = trace === null ? state.invocation : { ...state.invocation, trace };
+    const crashCount = held.crashCount - (state.crashesSeen ?? 0);
     if (crashCount > crashCountMax) {
       const reason = `workers crashed, or were paused, ${crashCount} times during this delivery`;
       return { kind: "retry", reason, afterMs: null };
     }
     const redact = redactionOf(invocation.secrets);
+    const checkHeld = () => held.check();
     return this.#untilReached(() => {
       const renderer = new Renderer(invocation);
       const tools = { log: this.#log, webhooks: this.#webhooks, renderer, redact, signal: this.#stop };
-      return runAction(invocation, tools);
+      return runAction(invocation, { ...tools, checkHeld });
     });
   }
 
   async #defer(
-    job: Job<DeliveryState>,
-    token: string,
-    { reason, waitMs, retry }: Extract<AttemptOutcome, { kind: "deferred" }>,
+    held: HeldJob,
+    { reason, waitMs, retry, endpoint }: Extract<AttemptOutcome, { kind: "deferred" }>,
   ): Promise<DeliveryOutcome | null> {
-    const tried = this.#tried(job);
+    const { state } = held;
+    const tried = this.#tried(held);
     if (tried.ms > this.#forMs(retry)) {
-      const latest = job.data.attempts?.at(-1)?.reason ?? reason;
+      const latest = state.attempts?.at(-1)?.reason ?? reason;
       const length = formatDuration(Math.round(tried.ms / 1_000) * second);
-      const result = { attempts: job.data.attemptCount ?? 0, reason: `gave up after ${length}: ${latest}` };
-      return this.#keepOutcome(job, job.data, "failed", result);
+      const result = { ...attemptsOf(state), reason: `gave up after ${length}: ${latest}` };
+      return this.#keepOutcome(held, state, "failed", result);
     }
-    this.#metrics.deferred?.(job.data.invocation.action.type);
-    const isKept =
-      job.data.announced === true &&
-      job.data.deferred?.reason === reason &&
-      Date.now() - (job.data.tried?.at ?? 0) < triedKeptMs;
-    if (!isKept) await this.#write(job, { ...job.data, announced: true, deferred: { reason }, tried });
-    await job.moveToDelayed(Date.now() + deferralMs(waitMs, Math.random()), token);
+    this.#metrics.deferred?.(state.invocation.action.type);
+    await this.#keepWaiting(held, { reason }, endpoint);
+    await this.#leaveForLater(held);
+    await held.delay(deferralMs(waitMs, Math.random()));
     return null;
   }
 
+  /** Stores why nothing is sent, unless that is stored already. */
+  async #keepWaiting(
+    held: HeldJob,
+    deferred: NonNullable<DeliveryState["deferred"]>,
+    endpoint = held.state.endpoint,
+  ): Promise<void> {
+    const { state } = held;
+    const isKept =
+      state.deferred?.reason === deferred.reason &&
+      state.endpoint === endpoint &&
+      Date.now() - (state.tried?.at ?? 0) < triedKeptMs;
+    if (isKept) return;
+    const changed = {
+      ...state,
+      deferred,
+      tried: this.#tried(held),
+      ...(endpoint === undefined ? {} : { endpoint }),
+    };
+    await this.#untilReached(() => held.write(changed));
+  }
+
   /** How long the delivery has been tried until now. */
-  #tried({ data, timestamp }: Job<DeliveryState>): { readonly ms: number; readonly at: number } {
+  #tried({ state, added }: HeldJob): { readonly ms: number; readonly at: number } {
     const now = Date.now();
-    const before = data.tried ?? { ms: 0, at: data.started ?? timestamp };
+    const before = state.tried ?? { ms: 0, at: state.started ?? added };
     return { ms: triedMs(before, now, 2 * Math.max(this.#settings.retryMsMax, triedKeptMs)), at: now };
   }
 
@@ -224,46 +315,71 @@ export class Deliverer {
 
   /** Stores how the delivery ended, so that reporting it can be repeated without delivering again. */
   async #keepOutcome(
-    job: Job<DeliveryState>,
+    held: HeldJob,
     state: DeliveryState,
     kind: DeliveryOutcome["kind"],
     result: Readonly<Record<string, unknown>>,
+    fields: Pick<DeliveryOutcome, "cancelled"> = {},
   ): Promise<DeliveryOutcome> {
-    const outcome: DeliveryOutcome = { kind, at: Date.now() * millisecond, result };
-    await this.#write(job, { ...state, announced: true, outcome });
+    const outcome: DeliveryOutcome = { kind, at: Date.now() * millisecond, result, ...fields };
+    await this.#untilReached(() => held.write({ ...state, outcome }));
     return outcome;
   }
 
   /** Appends the event that says how the delivery ended. */
-  async #report(job: Job<DeliveryState>, { kind, at, result }: DeliveryOutcome): Promise<void> {
-    const { id, automation, action, lineage, trace } = job.data.invocation;
-    const event = deliveryEvent(job.data, kind, at, result);
+  async #report(held: HeldJob, outcome: DeliveryOutcome): Promise<void> {
+    const { state } = held;
+    const { kind, at, result } = outcome;
+    const { id, automation, action, lineage, trace } = state.invocation;
+    const event = deliveryEvent(state, kind, at, result);
     await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
     const fields = {
       automation: automation.name,
       action: action.type,
       ...result,
       invocation: id,
-      ...traceFields(job.data.invocation),
+      ...traceFields(state.invocation),
     };
     const isPlain = result["template_failures"] !== undefined;
     if (isPlain) this.#logger.warn(fields, "A template failed; the message is plain");
     if (kind === "executed") this.#logger.info(fields, "Action executed");
+    else if (outcome.cancelled) this.#logger.info(fields, "Delivery cancelled");
     else this.#logger.error(fields, "Action failed; no retries left");
-    const seconds = (Date.now() - (job.data.started ?? job.timestamp)) / 1_000;
+    const seconds = (Date.now() - (state.started ?? held.added)) / 1_000;
     this.#metrics.actionFinished?.(action.type, kind, seconds);
+    await this.#leave(held, kind === "executed" ? "accepted" : "dead");
+    if (kind !== "executed") return;
     // From now on people may look the job up, but its secrets are not needed.
-    if (kind === "executed") await this.#write(job, { finished: true, delivery: summaryOf(job.data) });
+    const finished: JobData = { finished: true, delivery: summaryOf(state), attempts: state.attempts ?? [] };
+    await this.#untilReached(() => held.write(finished));
   }
 
-  async #write(job: Job<DeliveryState> | Job<JobData>, state: JobData): Promise<void> {
-    await this.#untilReached(() => callRedis(() => (job as Job<JobData>).updateData(state)));
+  async #leaveForLater(held: HeldJob): Promise<void> {
+    await this.#leave(held, "later");
+  }
+
+  /** Ends the delivery's turn in its lane, and wakes up those that waited for that. */
+  async #leave({ state }: HeldJob, outcome: Leave["outcome"]): Promise<void> {
+    const place = placeOf(state);
+    if (place === null) return;
+    const endpoint = state.endpoint ?? null;
+    for (const id of await this.#untilReached(() => this.#lanes.leave(place, { outcome, endpoint }))) {
+      await this.#promote(id);
+    }
   }
 
   /** Repeats a step until Redis accepts it or the worker is stopped. */
   #untilReached<T>(step: () => Promise<T>): Promise<T> {
     return keepTrying(step, { signal: this.#stop });
   }
+}
+
+function placeOf({ invocation: { id, ordering }, place }: DeliveryState): LanePlace | null {
+  return ordering === undefined || place === undefined ? null : { id, ordering, place };
+}
+
+function attemptsOf({ attemptCount = 0 }: DeliveryState): { attempts: number } {
+  return { attempts: attemptCount };
 }
 
 /** Connects a log line with its trace. */

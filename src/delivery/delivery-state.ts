@@ -7,13 +7,16 @@ import type { Micros } from "../core/model/time.ts";
 import { uuid5 } from "../core/model/uuid.ts";
 import type { TemplateFailure } from "../templates/renderer.ts";
 
-/** One attempt that did not succeed. */
-export interface FailedAttempt {
+/** One attempt, for people who look the delivery up. Contains no secrets. */
+export interface Attempt {
   /** When it ended, RFC 3339. */
   readonly at: string;
-  readonly reason: string;
+  /** Why it failed; left out if it succeeded. */
+  readonly reason?: string;
   readonly duration_ms: number;
   readonly status_code?: number;
+  /** The beginning of the answer, if it succeeded; the reason quotes any other. */
+  readonly answer?: string;
 }
 
 /** How a delivery ended. Stored before it is reported, so that reporting can be repeated without delivering again. */
@@ -21,14 +24,16 @@ export interface DeliveryOutcome {
   readonly kind: "executed" | "failed";
   readonly at: Micros;
   readonly result: Readonly<Record<string, unknown>>;
+  /** A person cancelled it. */
+  readonly cancelled?: true;
 }
 
 export interface DeliveryState {
   readonly invocation: Invocation;
   /** Whether the event that reports the start of the delivery is in the log. */
   readonly announced?: boolean;
-  /** The latest failed attempts, including those before a redelivery. */
-  readonly attempts?: readonly FailedAttempt[];
+  /** The latest attempts, including those before a redelivery. */
+  readonly attempts?: readonly Attempt[];
   /** Failed attempts since the delivery started, or since its last redelivery. */
   readonly attemptCount?: number;
   readonly redeliveries?: number;
@@ -37,17 +42,27 @@ export interface DeliveryState {
   readonly outcome?: DeliveryOutcome;
   /** How often a worker was lost in the middle of this delivery, up to the latest failed attempt. */
   readonly crashesSeen?: number;
-  /** Why nothing was sent the last time; left out once an attempt is made. */
-  readonly deferred?: { readonly reason: string };
+  /** Why nothing was sent the last time, and since when, in milliseconds; left out once an attempt is made. */
+  readonly deferred?: { readonly reason: string; readonly since?: number };
+  /** Its place in its lane; missing if the order makes no difference. */
+  readonly place?: number;
+  /** A person wants it to be sent even if the target has accepted a later one. */
+  readonly insists?: true;
+  /** The endpoint of the latest attempt. */
+  readonly endpoint?: string;
   /** How long it had been tried, as of a time in milliseconds since the epoch. */
   readonly tried?: { readonly ms: number; readonly at: number };
 }
+
+/** What a person asked for while a delivery waited. */
+export type DeliveryRequest = { readonly cancelledBy: string };
 
 /** The data of a job whose delivery has finished. */
 export interface FinishedState {
   readonly finished: true;
   /** Missing in jobs of old versions, which kept only the id. */
   readonly delivery?: FinishedDelivery;
+  readonly attempts?: readonly Attempt[];
 }
 
 /** A summary of a delivery, so that people can look it up. It contains neither secrets nor what was sent. */
@@ -78,8 +93,8 @@ export type JobData = DeliveryState | FinishedState;
 /** A job stores only the latest attempts, to limit its size. */
 export const attemptsKeptMax = 50;
 
-/** Adds a failed attempt to the state. */
-export function withAttempt(state: DeliveryState, attempt: FailedAttempt): DeliveryState {
+/** Adds an attempt to the state. */
+export function withAttempt(state: DeliveryState, attempt: Attempt): DeliveryState {
   const { attempts = [], attemptCount = 0, deferred: _, ...rest } = state;
   return {
     ...rest,

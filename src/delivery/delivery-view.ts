@@ -3,7 +3,7 @@
 import { cut } from "../core/model/cut.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { redactionOf } from "../templates/references.ts";
-import type { DeliveryState, FailedAttempt, FinishedDelivery, JobData } from "./delivery-state.ts";
+import type { Attempt, DeliveryState, FinishedDelivery, JobData } from "./delivery-state.ts";
 
 /**
  * Where a delivery stands:
@@ -11,21 +11,23 @@ import type { DeliveryState, FailedAttempt, FinishedDelivery, JobData } from "./
  * - `waiting`: the next free worker will take it
  * - `active`: a worker is making an attempt
  * - `retrying`: an attempt failed, and another one follows
- * - `deferred`: nothing was sent, because the endpoint is busy or paused; an attempt follows
+ * - `deferred`: nothing was sent, because the endpoint is busy or paused, or because it waits for an earlier delivery
+ *   about the same thing; an attempt follows
  * - `delivered`: done
  * - `dead`: failed for good
+ * - `cancelled`: a person cancelled it
  */
-export type DeliveryStatus = "waiting" | "active" | "retrying" | "deferred" | "delivered" | "dead";
+export type DeliveryStatus = ListedStatus | "deferred" | "cancelled";
 
-/** The sets in which the queue keeps deliveries. `retrying` includes those that are deferred. */
-export type ListedStatus = Exclude<DeliveryStatus, "deferred">;
+/** The sets in which the queue keeps deliveries. `retrying` includes those that are deferred, `dead` those that are cancelled. */
+export type ListedStatus = "waiting" | "active" | "retrying" | "delivered" | "dead";
 
 export interface DeliveryView extends FinishedDelivery {
   readonly state: DeliveryStatus;
   /** Why the last attempt failed, or why nothing was sent; null if nothing went wrong. */
   readonly reason: string | null;
-  /** The latest failed attempts, oldest first, including those before a redelivery. */
-  readonly attempts: readonly FailedAttempt[];
+  /** The latest attempts, oldest first, including those before a redelivery. */
+  readonly attempts: readonly Attempt[];
   /** When the next attempt is due, RFC 3339; null unless it is retrying or deferred. */
   readonly next_attempt: string | null;
   /** RFC 3339; null unless it was delivered. */
@@ -57,9 +59,9 @@ export function deliveryOf(data: JobData, facts: JobFacts): DeliveryView | null 
   const reason = status === "dead" ? facts.failedReason : (deferral?.reason ?? last?.reason);
   return {
     ...finished,
-    state: deferral === undefined ? status : "deferred",
+    state: state?.outcome?.cancelled ? "cancelled" : deferral === undefined ? status : "deferred",
     reason: status === "delivered" ? null : (reason ?? null),
-    attempts: state?.attempts ?? [],
+    attempts: data.attempts ?? [],
     next_attempt: due === null ? null : new Date(due).toISOString(),
     delivered: status === "delivered" ? ended : null,
     failed: status === "dead" ? ended : null,

@@ -9,16 +9,12 @@ import type { Job, JobState, JobType } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Invocation } from "../core/model/invocation.ts";
 import { callRedis, connect } from "../store/connection.ts";
-import type { JobData } from "./delivery-state.ts";
+import type { DeliveryState, JobData } from "./delivery-state.ts";
 import { type DeliveryView, deliveryOf, dueOf, type ListedStatus } from "./delivery-view.ts";
 import { ExactQueue } from "./exact-job.ts";
 
-export const queueName = "actions";
-
-/** The queue has its own hash tag, so it may be on a different node than the workspace's other keys. */
-export function queuePrefix(workspace: string): string {
-  return `{tripline:${workspace}}`;
-}
+import { Lanes } from "./lanes.ts";
+import { jobIdOf, queueName, queuePrefix } from "./queue-keys.ts";
 
 export interface QueueSettings {
   /**
@@ -45,6 +41,7 @@ export class DeliveryQueue {
   readonly #redis: Redis;
   readonly #queue: ExactQueue<JobData>;
   readonly #settings: QueueSettings;
+  readonly #lanes: Lanes;
 
   /** @param options.onLost called once each time the Redis connection is lost or cannot be established */
   constructor(
@@ -64,6 +61,7 @@ export class DeliveryQueue {
       skipWaitingForReady: true, // callers expect commands to fail fast
     });
     this.#queue.on("error", () => {}); // the connection reports it
+    this.#lanes = new Lanes(this.#redis, workspace);
   }
 
   /**
@@ -74,9 +72,11 @@ export class DeliveryQueue {
   async addInvocations(invocations: readonly Invocation[]): Promise<void> {
     if (invocations.length === 0) return;
     const { keepFinishedSeconds, keepDeadLettersSeconds } = this.#settings;
-    const jobs = invocations.map((invocation) => ({
+    // First the places: a delivery that the queue has, but no lane, would be first in its lane.
+    const places = await this.#lanes.join(invocations);
+    const jobs = invocations.map((invocation, index) => ({
       name: invocation.action.type,
-      data: { invocation },
+      data: { invocation, ...placeField(places[index]) },
       opts: {
         jobId: jobIdOf(invocation.id),
         attempts: 1, // the job's data has the real count, because a deferral does not count as an attempt
@@ -137,9 +137,10 @@ export class DeliveryQueue {
   async redeliver(id: string): Promise<boolean> {
     const job = await this.#failedJob(id);
     if (job === null || "finished" in job.data) return false;
-    const { invocation, attempts = [], redeliveries = 0 } = job.data;
+    const { invocation, attempts = [], redeliveries = 0, place } = job.data;
     await callRedis(async () => {
-      await job.updateData({ invocation, attempts, redeliveries: redeliveries + 1, started: Date.now() });
+      const state = { invocation, attempts, redeliveries: redeliveries + 1, started: Date.now() };
+      await job.updateData({ ...state, ...placeField(place) });
       await job.retry("failed");
     });
     return true;
@@ -179,9 +180,8 @@ export class DeliveryQueue {
   }
 }
 
-/** BullMQ forbids `:` and ids of digits only. */
-export function jobIdOf(invocationId: string): string {
-  return `inv-${invocationId}`;
+function placeField(place: number | null | undefined): Pick<DeliveryState, "place"> {
+  return place == null ? {} : { place };
 }
 
 /** A job is between two states only for a moment. */

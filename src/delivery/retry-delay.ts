@@ -40,3 +40,14 @@ export function triedMs(
 ): number {
   return tried.ms + Math.min(Math.max(now - tried.at, 0), waitMsMax);
 }
+
+const parkMsMin = 1_000;
+const parkMsMax = 600_000;
+
+/**
+ * How long a delivery that waits for another one stays away, in milliseconds. The other one wakes it up at its end. This is
+ * for the case that it could not, so it grows with the time that the delivery has waited.
+ */
+export function parkMs(waitedMs: number): number {
+  return Math.min(Math.max(waitedMs, parkMsMin), parkMsMax);
+}

@@ -11,6 +11,7 @@ import { emitEvent } from "./actions/emit-event.ts";
 import { pauseAutomation, resumeAutomation } from "./actions/pause-automation.ts";
 import { sendNotification } from "./actions/send-notification.ts";
 import type { AttemptOutcome, AttemptTools, RunAction } from "./attempt.ts";
+import { JobLost } from "./held-job.ts";
 
 const runners: { readonly [T in ActionDefinition["type"]]: RunAction<T> } = {
   "call-webhook": callWebhook,
@@ -24,7 +25,7 @@ const runners: { readonly [T in ActionDefinition["type"]]: RunAction<T> } = {
 /** In characters. Reasons are meant for people. */
 const reasonLengthMax = 2_000;
 
-/** Makes one attempt. @throws RedisUnreachable; any error once the worker is being stopped */
+/** Makes one attempt. @throws RedisUnreachable, JobLost; any error once the worker is being stopped */
 export async function runAction(invocation: Invocation, tools: AttemptTools): Promise<AttemptOutcome> {
   const { action } = invocation;
   const run = runners[action.type] as RunAction<ActionDefinition["type"]> | undefined;
@@ -36,7 +37,7 @@ export async function runAction(invocation: Invocation, tools: AttemptTools): Pr
     if (outcome.kind === "executed") return outcome;
     return { ...outcome, reason: outcome.reason.slice(0, reasonLengthMax) };
   } catch (error) {
-    if (error instanceof RedisUnreachable || tools.signal.aborted) throw error;
+    if (error instanceof RedisUnreachable || error instanceof JobLost || tools.signal.aborted) throw error;
     const message = error instanceof Error ? error.message : String(error);
     const reason = (prefix: string) => tools.redact(prefix + message).slice(0, reasonLengthMax);
     if (error instanceof TemplateError) return { kind: "failed", reason: reason("") };

@@ -1,6 +1,6 @@
 /** The worker: takes jobs from the queue, runs their actions, and lets them finish before it stops. */
 
-import { DelayedError, isNotConnectionError, type Job, type Span } from "bullmq";
+import { DelayedError, isNotConnectionError, Job, type Span } from "bullmq";
 import { Redis } from "ioredis";
 import { systemClock } from "../retry/clock.ts";
 import type { Log } from "../store/log.ts";
@@ -9,7 +9,7 @@ import { Deliverer } from "./deliverer.ts";
 import type { JobData } from "./delivery-state.ts";
 import { ExactWorker } from "./exact-job.ts";
 import { WebhookClient } from "./http/webhook-client.ts";
-import { queueName, queuePrefix } from "./queue.ts";
+import { jobIdOf, queueName, queuePrefix } from "./queue-keys.ts";
 import {
   type ActionLogger,
   type ActionMetrics,
@@ -44,9 +44,14 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     limits: settings.endpoints,
   });
   const stop = new AbortController();
-  const deliverer = new Deliverer({ ...options, settings, webhooks, stop: stop.signal });
-  const jobs = new JobsInFlight(deliverer);
   const { redis, reportLoss } = connectWorker(options.redisUrl, options.logger, stop.signal);
+  const promote = async (id: string) => {
+    const job = await Job.fromId(worker, jobIdOf(id));
+    // It fails if the job is not delayed, or no longer. Then it is looked at anyway.
+    await job?.promote().catch(() => {});
+  };
+  const deliverer = new Deliverer({ ...options, redis, promote, settings, webhooks, stop: stop.signal });
+  const jobs = new JobsInFlight(deliverer);
   const worker = new DeliveryWorker(queueName, (job, token) => jobs.run(job, token ?? ""), {
     connection: redis,
     prefix: queuePrefix(options.workspace),

@@ -6,7 +6,7 @@ import { type DeliveryState, withAttempt } from "../../src/delivery/delivery-sta
 import { prepareRequest } from "../../src/delivery/http/request.ts";
 import { sendRequest } from "../../src/delivery/http/send-request.ts";
 import { WebhookClient } from "../../src/delivery/http/webhook-client.ts";
-import { jobIdOf, queueName, queuePrefix } from "../../src/delivery/queue.ts";
+import { jobIdOf, queueName, queuePrefix } from "../../src/delivery/queue-keys.ts";
 import { deferralMs, retryDelayMs, triedMs } from "../../src/delivery/retry-delay.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
 import { Renderer } from "../../src/templates/renderer.ts";
@@ -111,6 +111,7 @@ async function sendTo(url: string, webhooks: WebhookClient) {
   return sendRequest(prepareRequest(target, body, invocation.id, new Date(), null), {
     log: actions.log,
     webhooks,
+    checkHeld: async () => {},
     renderer: new Renderer(invocation),
     redact: (text) => text,
     signal: never,

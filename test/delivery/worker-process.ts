@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { startActionWorker } from "../../src/delivery/worker.ts";
 import { connect } from "../../src/store/connection.ts";
@@ -21,12 +22,21 @@ if (process.argv[1] === ownPath) {
 export async function startWorkerProcess(
   redisUrl: string,
   workspace: string,
-): Promise<{ kill9(): Promise<void> }> {
+): Promise<{
+  kill9(): Promise<void>;
+  /** Lets it do nothing for a while, as on a machine without memory. */
+  pause(ms: number): Promise<void>;
+}> {
   const worker: ChildProcess = spawn(process.execPath, [ownPath, redisUrl, workspace], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(worker.stdout!, "data");
   return {
+    async pause(ms) {
+      worker.kill("SIGSTOP");
+      await sleep(ms);
+      worker.kill("SIGCONT");
+    },
     async kill9() {
       const exited = once(worker, "exit");
       worker.kill("SIGKILL");

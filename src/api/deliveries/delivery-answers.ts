@@ -3,14 +3,18 @@
 import { z } from "zod";
 import { IdSchema, TimeSchema } from "../http/answers.ts";
 
-const FailedAttemptSchema = z
+const DeliveryAttemptSchema = z
   .object({
-    at: TimeSchema,
-    reason: z.string(),
+    at: TimeSchema.meta({ description: "When it ended." }),
+    reason: z.string().optional().meta({ description: "Why it failed; left out if it succeeded." }),
     duration_ms: z.number(),
-    status_code: z.int().optional(),
+    status_code: z.int().optional().meta({ description: "The status of the response, if there was one." }),
+    answer: z
+      .string()
+      .optional()
+      .meta({ description: "The beginning of the response, if it succeeded. The reason quotes any other." }),
   })
-  .meta({ id: "FailedAttempt" });
+  .meta({ id: "DeliveryAttempt" });
 
 export const TemplateFailureSchema = z
   .object({
@@ -19,7 +23,16 @@ export const TemplateFailureSchema = z
   })
   .meta({ id: "TemplateFailure" });
 
-const states = ["waiting", "active", "retrying", "deferred", "delivered", "dead", "unknown"] as const;
+const states = [
+  "waiting",
+  "active",
+  "retrying",
+  "deferred",
+  "delivered",
+  "dead",
+  "cancelled",
+  "unknown",
+] as const;
 
 /** The lists of the queue. Those that wait for a busy or resting endpoint are among the `retrying` ones. */
 export const ListedStateSchema = z.enum(["waiting", "active", "retrying", "delivered", "dead"]);
@@ -30,8 +43,9 @@ export const DeliverySchema = z
     state: z.enum(states).meta({
       description:
         "`waiting`: a worker takes it next. `active`: an attempt is being made. `retrying`: the last attempt failed; the " +
-        "next one is made at `next_attempt`. `deferred`: nothing was sent, because the endpoint is busy or rests. " +
-        "`delivered`: done. `dead`: failed for good. `unknown`: it started, and neither queue nor history knows more.",
+        "next one is made at `next_attempt`. `deferred`: nothing was sent, because the endpoint is busy or rests, or because " +
+        "an earlier delivery about the same thing comes first. `delivered`: done. `dead`: failed for good. `cancelled`: by " +
+        "a person. `unknown`: it started, and neither queue nor history knows more.",
     }),
     automation: z.object({ id: IdSchema, name: z.string() }),
     action_type: z.string(),
@@ -55,9 +69,9 @@ export const DeliverySchema = z
     attempt_count: z
       .int()
       .meta({ description: "Attempts made since the start, or since the last redelivery." }),
-    attempts: z
-      .array(FailedAttemptSchema)
-      .meta({ description: "The latest failed attempts, oldest first. Kept until it is delivered." }),
+    attempts: z.array(DeliveryAttemptSchema).meta({
+      description: "The latest attempts, oldest first. Empty if only the history knows the delivery.",
+    }),
     next_attempt: TimeSchema.nullable().meta({
       description: "When a delivery that is `retrying` or `deferred` comes back to a worker.",
     }),

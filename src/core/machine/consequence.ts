@@ -10,6 +10,7 @@ import type { TraceContext } from "../model/trace-context.ts";
 import { uuid5 } from "../model/uuid.ts";
 import type { Firing, LoopCut, TriggerFiring } from "./firing.ts";
 import { automationsIn } from "./loop-guard.ts";
+import { orderingOf, thingOf } from "./ordering.ts";
 
 /** The event `prefect-cloud.automation.triggered` or `….resolved`. */
 export function firingEvent(firing: Firing): WireEvent {
@@ -55,17 +56,22 @@ export function invocationsOf(firing: Firing, trace = tracesOf(firing).parent): 
   const [actions, firstIndex] =
     firing.state === "Triggered" ? [onTrigger, 0] : [automation.actions_on_resolve, onTrigger.length];
   const shownFiring = showFiring(firing);
-  return actions.map((action, index) => ({
-    id: uuid5(firing.id, `action ${firstIndex + index}`),
-    actionIndex: firstIndex + index,
-    action,
-    secrets: secretsOf(action, automation),
-    automation: showAutomation(automation),
-    firing: shownFiring,
-    lineage: firing.lineage,
-    firingEventId: firingEventIdOf(firing.id),
-    ...(trace === null ? {} : { trace }),
-  }));
+  const thing = thingOf(firing);
+  return actions.map((action, index) => {
+    const ordering = orderingOf(action, automation, thing);
+    return {
+      id: uuid5(firing.id, `action ${firstIndex + index}`),
+      actionIndex: firstIndex + index,
+      action,
+      secrets: secretsOf(action, automation),
+      automation: showAutomation(automation),
+      firing: shownFiring,
+      lineage: firing.lineage,
+      firingEventId: firingEventIdOf(firing.id),
+      ...(ordering === null ? {} : { ordering }),
+      ...(trace === null ? {} : { trace }),
+    };
+  });
 }
 
 export interface FiringTraces {

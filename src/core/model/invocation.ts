@@ -36,6 +36,14 @@ export interface ShownAutomation {
   readonly posture: "Reactive" | "Proactive" | null;
 }
 
+/** Deliveries of the same ordering are made one after the other, in the order of their firings. */
+export interface Ordering {
+  /** What they are about: an automation and a key. A UUID. */
+  readonly thing: string;
+  /** Where they go. A UUID. */
+  readonly target: string;
+}
+
 /** One action of one firing, with everything needed to run it. Stored in the outbox and in a job. */
 export interface Invocation {
   /** Derived from the firing and the action's index. The same at every attempt, and sent as `webhook-id`. */
@@ -49,6 +57,8 @@ export interface Invocation {
   readonly lineage: readonly string[];
   /** The id of the event that reports the firing. */
   readonly firingEventId: string;
+  /** Left out if the order makes no difference, and in invocations of old versions. */
+  readonly ordering?: Ordering;
   /** The trace that the delivery continues, if any. Passed on to webhooks. */
   readonly trace?: TraceContext;
 }

@@ -21,7 +21,7 @@ async function sendEmail(
   const redactPassword = redactionOf({}, password === undefined ? {} : { [password]: "…" });
   const redact = (text: string) => redactPassword(tools.redact(text));
   const result = { destination: definition.name };
-  return attemptAt(tools.webhooks.endpoints, `smtp://${host}:${port}`, redact, async () => {
+  return attemptAt(tools, `smtp://${host}:${port}`, redact, async () => {
     try {
       const { accepted, rejected } = await deliver(definition, notification, tools);
       const rejections = rejected.length > 0 ? { rejected } : {};

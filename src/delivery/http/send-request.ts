@@ -13,7 +13,7 @@ import { AddressRefused } from "./address-policy.ts";
 import type { PreparedRequest, Target } from "./request.ts";
 import type { WebhookRequest, WebhookResponse } from "./webhook-client.ts";
 
-/** How much of an unsuccessful response a reason quotes, in characters. */
+/** How much of a response is kept for people, in characters. */
 const quotedLengthMax = 500;
 
 /** An endpoint may put off the next attempt by this much, and no more. */
@@ -28,7 +28,7 @@ export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools
   const redact: Redact = (text) => prepared.redact(tools.redact(text));
   const { endpoints } = tools.webhooks;
   const { origin } = request.url;
-  return attemptAt(endpoints, origin, redact, async () => {
+  return attemptAt(tools, origin, redact, async () => {
     try {
       const response = await tools.webhooks.send(request, tools.signal);
       const afterMs = retryAfterMs(response, Date.now());
@@ -50,14 +50,16 @@ function judgeResponse(
 ): AttemptOutcome {
   const { status } = response;
   const result = { status_code: status, ...identity };
-  if (status >= 200 && status < 300) return { kind: "executed", result };
+  const quoted = redact(response.excerpt).trim().slice(0, quotedLengthMax);
+  if (status >= 200 && status < 300) {
+    return { kind: "executed", result, ...(quoted === "" ? {} : { answer: quoted }) };
+  }
   if (status >= 300 && status < 400) {
     const { location } = response.headers;
     const to = typeof location === "string" ? ` to ${location}` : "";
     const reason = `responded ${status}, a redirect${to}. Redirects are not followed; use the final URL`;
     return { kind: "retry", reason: redact(reason).slice(0, quotedLengthMax), afterMs, result };
   }
-  const quoted = redact(response.excerpt).trim().slice(0, quotedLengthMax);
   const reason = quoted === "" ? `responded ${status}` : `responded ${status}: ${quoted}`;
   if (status === goneStatus) return { kind: "failed", reason, result };
   return { kind: "retry", reason, afterMs, result };

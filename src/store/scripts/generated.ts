@@ -37,6 +37,23 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return { text, 0 }
 `;
 
+export const claimTurn = `
+if redis.call('GET', KEYS[4]) ~= ARGV[5] then return { 'lost', '', '' } end
+local request = redis.call('HGET', KEYS[3], ARGV[1]) or ''
+if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
+  redis.call('HINCRBY', KEYS[2], 'waiting', 1)
+end
+local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
+if ARGV[4] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then
+  return { 'outdated', '', request }
+end
+local first = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+if first == '=' .. ARGV[1] then return { 'turn', '', request } end
+if first ~= ARGV[1] then return { 'wait', string.gsub(first, '^=', ''), request } end
+redis.call('ZADD', KEYS[1], -1, '=' .. ARGV[1])
+return { 'turn', '', request }
+`;
+
 export const commit = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
 local commit_count = tonumber(redis.call('HGET', KEYS[2], 'commit-count') or 0)
@@ -111,6 +128,82 @@ end
 return count
 `;
 
+export const evictFromLane = `
+local place = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not place then return 1 end
+if tonumber(place) >= tonumber(ARGV[3]) then return 0 end
+local is_known = redis.call('EXISTS', KEYS[3]) == 1
+  and not redis.call('ZSCORE', KEYS[4], ARGV[2])
+  and not redis.call('ZSCORE', KEYS[5], ARGV[2])
+if is_known then return 0 end
+redis.call('ZREM', KEYS[1], ARGV[1], '=' .. ARGV[1])
+redis.call('HINCRBY', KEYS[2], 'waiting', -1)
+return 1
+`;
+
+export const joinLanes = `
+local time = redis.call('TIME')
+local place = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), time[1] * 1000000 + time[2])
+local places = {}
+for i = 1, #ARGV - 1 do
+  local job, lane, thing = KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1]
+  local id = ARGV[i + 1]
+  places[i] = ''
+  if redis.call('EXISTS', job) == 0 then
+    local known = redis.call('ZSCORE', lane, id)
+    if known then
+      places[i] = known
+    else
+      place = place + 1
+      places[i] = string.format('%.0f', place)
+      redis.call('ZADD', lane, places[i], id)
+      redis.call('HINCRBY', thing, 'waiting', 1)
+    end
+    redis.call('EXPIRE', lane, ARGV[1])
+    redis.call('EXPIRE', thing, ARGV[1])
+  end
+end
+redis.call('SET', KEYS[1], string.format('%.0f', place))
+return places
+`;
+
+export const leaveTurn = `
+local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] == '1'
+redis.call('ZREM', KEYS[1], '=' .. id)
+local woken = {}
+if outcome == 'later' then
+  if has_endpoint then
+    redis.call('ZADD', KEYS[4], ARGV[2], id)
+    redis.call('EXPIRE', KEYS[4], ARGV[7])
+  end
+else
+  redis.call('HDEL', KEYS[3], id)
+  if redis.call('ZREM', KEYS[1], id) == 1 then
+    if outcome == 'dead' then
+      redis.call('HINCRBY', KEYS[2], 'dead', 1)
+    else
+      local field = 'accepted:' .. ARGV[3]
+      local before = tonumber(redis.call('HGET', KEYS[2], field) or 0)
+      if tonumber(ARGV[2]) > before then redis.call('HSET', KEYS[2], field, ARGV[2]) end
+    end
+    local waiting = redis.call('HINCRBY', KEYS[2], 'waiting', -1)
+    local dead = tonumber(redis.call('HGET', KEYS[2], 'dead') or 0)
+    local is_over = waiting <= 0 and dead <= 0
+    redis.call('EXPIRE', KEYS[2], is_over and ARGV[8] or ARGV[7])
+  end
+  if has_endpoint then
+    redis.call('ZREM', KEYS[4], id)
+    if outcome == 'accepted' then
+      local popped = redis.call('ZPOPMIN', KEYS[4], ARGV[5])
+      for i = 1, #popped, 2 do woken[#woken + 1] = popped[i] end
+    end
+  end
+end
+local first = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+if first and first ~= id and string.sub(first, 1, 1) ~= '=' then table.insert(woken, 1, first) end
+return woken
+`;
+
 export const origin = `
 local time = redis.call('TIME')
 local trimmed = tonumber(redis.call('GET', KEYS[2]) or 0)
@@ -141,6 +234,18 @@ for i = 1, #ARGV, 5 do
   redis.call('XADD', KEYS[2], '*', 'kind', 'automation-put', 'body', ARGV[i + 1])
   append_event(KEYS[2], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
 end
+`;
+
+export const rejoinLane = `
+local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
+if ARGV[5] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return 0 end
+if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
+  redis.call('HINCRBY', KEYS[2], 'waiting', 1)
+  if tonumber(redis.call('HGET', KEYS[2], 'dead') or 0) > 0 then redis.call('HINCRBY', KEYS[2], 'dead', -1) end
+end
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+return 1
 `;
 
 export const releaseLease = `
@@ -205,4 +310,10 @@ export const trimLog = `
 local count = redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1])
 if count > 0 then redis.call('INCRBY', KEYS[2], count) end
 return count
+`;
+
+export const writeJob = `
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'data', ARGV[2])
+return 1
 `;

@@ -1,0 +1,91 @@
+/** A job that this worker has taken from the queue. Nothing is stored once another worker has taken it over. */
+
+import type { Job } from "bullmq";
+import type { Redis } from "ioredis";
+import { callRedis } from "../store/connection.ts";
+import { Script } from "../store/script.ts";
+import * as scripts from "../store/scripts/generated.ts";
+import type { DeliveryState, JobData } from "./delivery-state.ts";
+import type { QueueKeys } from "./queue-keys.ts";
+
+/** Another worker has the job, because this one was silent for too long. */
+export class JobLost extends Error {
+  override readonly name = "JobLost";
+
+  constructor() {
+    super("another worker has taken this delivery over, because this one was silent for too long");
+  }
+}
+
+const writeJob = new Script(scripts.writeJob);
+
+export class HeldJob {
+  readonly token: string;
+  readonly #job: Job<JobData>;
+  readonly #redis: Redis;
+  readonly #keys: QueueKeys;
+  readonly #lockMs: number;
+  #checked = performance.now();
+
+  /** @param lockMs how long a lock lives; BullMQ renews it at half of that */
+  constructor(job: Job<JobData>, token: string, redis: Redis, keys: QueueKeys, lockMs: number) {
+    this.#job = job;
+    this.token = token;
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#lockMs = lockMs;
+  }
+
+  get id(): string {
+    return this.#job.id ?? "";
+  }
+
+  /** What the job is about, as last stored. */
+  get state(): DeliveryState {
+    return this.#job.data as DeliveryState;
+  }
+
+  /** When it was added to the queue, in milliseconds since the epoch. */
+  get added(): number {
+    return this.#job.timestamp;
+  }
+
+  /** How often a worker was lost in the middle of it. */
+  get crashCount(): number {
+    return this.#job.stalledCounter;
+  }
+
+  /** @throws RedisUnreachable, JobLost */
+  async write(data: JobData): Promise<void> {
+    const { id } = this.state.invocation;
+    const keys = [this.#keys.job(id), this.#keys.lock(id)];
+    const parameters = [this.token, JSON.stringify(data)];
+    const written = await callRedis(() => writeJob.run(this.#redis, keys, parameters));
+    if (written !== 1) throw new JobLost();
+    this.#job.data = data;
+    this.#checked = performance.now();
+  }
+
+  /** Gives the job back, to come again later. */
+  async delay(ms: number): Promise<void> {
+    await this.#job.moveToDelayed(Date.now() + ms, this.token);
+  }
+
+  /** The job was seen to be this worker's a moment ago. */
+  markHeld(): void {
+    this.#checked = performance.now();
+  }
+
+  /**
+   * Makes sure, before something is sent, that a worker that was paused does not send it after another one has taken over
+   * and gone on.
+   *
+   * @throws RedisUnreachable, JobLost
+   */
+  async check(): Promise<void> {
+    if (performance.now() - this.#checked < this.#lockMs / 4) return;
+    const holder = await callRedis(() => this.#redis.get(this.#keys.lock(this.state.invocation.id)));
+    if (holder !== this.token) throw new JobLost();
+    this.markHeld();
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Lanes keep deliveries about one thing to one target in order.
+ *
+ * A delivery gets its place when it is dispatched, and is attempted only when it is first in its lane; the others wait
+ * outside the workers. The next one is woken up once the first was delivered or given up. Nothing is sent that is older
+ * than what the target accepted last, so that the last thing it heard is true; a person can insist.
+ *
+ * Workers may die between any two steps: a delivery keeps its turn until it ends, a step may be repeated, and those that
+ * wait look again by themselves now and then.
+ */
+
+import type { Redis } from "ioredis";
+import type { Invocation, Ordering } from "../core/model/invocation.ts";
+import { callRedis } from "../store/connection.ts";
+import { Script, type ScriptArgument } from "../store/script.ts";
+import * as scripts from "../store/scripts/generated.ts";
+import { jobIdOf, type QueueKeys, queueKeys } from "./queue-keys.ts";
+
+/** A delivery in its lane. */
+export interface LanePlace {
+  /** The delivery's id. */
+  readonly id: string;
+  readonly ordering: Ordering;
+  /** Its place in the lane: when it was dispatched, in microseconds since the epoch; unique. */
+  readonly place: number;
+}
+
+/** Whose turn it is, and what a person asked for in the meantime. */
+export interface Turn {
+  /** `outdated`: the target has accepted a later delivery. `lost`: another worker has the job. */
+  readonly state: "turn" | "wait" | "outdated" | "lost";
+  /** The delivery that it waits for. */
+  readonly other: string;
+  readonly request: string | null;
+}
+
+export interface Leave {
+  /** `later`: its turn comes again. */
+  readonly outcome: "later" | "accepted" | "dead";
+  /** Where it was sent, or will be; null if nowhere. */
+  readonly endpoint: string | null;
+}
+
+export interface LaneSettings {
+  /** How long the last place that a target accepted is remembered after everything about the thing was delivered. */
+  readonly keepAcceptedSeconds: number;
+}
+
+const join = new Script(scripts.joinLanes);
+const rejoin = new Script(scripts.rejoinLane);
+const claim = new Script(scripts.claimTurn);
+const leave = new Script(scripts.leaveTurn);
+const evict = new Script(scripts.evictFromLane);
+
+/** Longer than the longest retries and the life of a dead letter together. */
+const keepSeconds = 62 * 86_400;
+
+/**
+ * When an endpoint accepts a delivery, so many of those that wait for it are woken up. Each that is accepted wakes up as
+ * many again: what waits goes out at a growing speed, which ends as soon as the endpoint fails.
+ */
+const wokenCount = 2;
+
+/** What the queue does not have although it has a place is being added to it at the moment, for so long. */
+const addingMs = 60_000;
+
+/** Every method may throw `RedisUnreachable`. */
+export class Lanes {
+  readonly #redis: Redis;
+  readonly #keys: QueueKeys;
+  readonly #settings: LaneSettings;
+
+  constructor(redis: Redis, workspace: string, settings: LaneSettings = { keepAcceptedSeconds: 25 * 3_600 }) {
+    this.#redis = redis;
+    this.#keys = queueKeys(workspace);
+    this.#settings = settings;
+  }
+
+  /** Gives each invocation its place. @returns null for one that needs none, or that the queue already knows */
+  async join(invocations: readonly Invocation[]): Promise<(number | null)[]> {
+    const ordered = invocations.flatMap(({ id, ordering }) =>
+      ordering === undefined ? [] : [{ id, ordering }],
+    );
+    if (ordered.length === 0) return invocations.map(() => null);
+    const { clock, job, lane, thing } = this.#keys;
+    const keys = ordered.flatMap(({ id, ordering }) => [job(id), lane(ordering), thing(ordering)]);
+    const parameters = [keepSeconds, ...ordered.map(({ id }) => id)];
+    const places = (await callRedis(() => join.run(this.#redis, [clock, ...keys], parameters))) as string[];
+    let next = 0;
+    return invocations.map(({ ordering }) => {
+      const place = ordering === undefined ? "" : (places[next++] ?? "");
+      return place === "" ? null : Number(place);
+    });
+  }
+
+  /**
+   * Puts a delivery that has ended back at its old place.
+   *
+   * @param insists even if the target has accepted a later one
+   * @returns false, with nothing done, if the target has accepted a later one
+   */
+  async rejoin({ id, ordering, place }: LanePlace, insists: boolean): Promise<boolean> {
+    const keys = [this.#keys.lane(ordering), this.#keys.thing(ordering)];
+    const parameters = [id, place, ordering.target, keepSeconds, insists ? 1 : 0];
+    return (await callRedis(() => rejoin.run(this.#redis, keys, parameters))) === 1;
+  }
+
+  /** Begins a delivery's turn, if it is. @param token of the job's lock */
+  async claim({ id, ordering, place }: LanePlace, token: string, insists: boolean): Promise<Turn> {
+    const { lane, thing, requests, lock } = this.#keys;
+    const keys = [lane(ordering), thing(ordering), requests, lock(id)];
+    const parameters = [id, place, ordering.target, insists ? 1 : 0, token];
+    const answer = await callRedis(() => claim.run(this.#redis, keys, parameters));
+    const [state, other, request] = answer as [Turn["state"], string, string];
+    return { state, other, request: request === "" ? null : request };
+  }
+
+  /** Ends its turn. @returns the deliveries to wake up */
+  async leave({ id, ordering, place }: LanePlace, { outcome, endpoint }: Leave): Promise<string[]> {
+    const { lane, thing, requests } = this.#keys;
+    const endpointKey = endpoint === null ? lane(ordering) : this.#keys.endpoint(endpoint);
+    const keys = [lane(ordering), thing(ordering), requests, endpointKey];
+    const parameters: ScriptArgument[] = [
+      ...[id, place, ordering.target, outcome, wokenCount, endpoint === null ? "" : 1],
+      ...[keepSeconds, this.#settings.keepAcceptedSeconds],
+    ];
+    return (await callRedis(() => leave.run(this.#redis, keys, parameters))) as string[];
+  }
+
+  /** The delivery that is first in a lane, whether or not its turn has begun. */
+  async first(ordering: Ordering): Promise<string | null> {
+    const [first] = await callRedis(() => this.#redis.zrange(this.#keys.lane(ordering), 0, "0"));
+    return first?.replace(/^=/, "") ?? null;
+  }
+
+  /** Removes a delivery from a lane if the queue does not have it any more. @returns whether it is gone */
+  async evict(ordering: Ordering, id: string): Promise<boolean> {
+    const { lane, thing, job, completed, failed } = this.#keys;
+    const keys = [lane(ordering), thing(ordering), job(id), completed, failed];
+    const parameters: ScriptArgument[] = [id, jobIdOf(id), (Date.now() - addingMs) * 1_000];
+    return (await callRedis(() => evict.run(this.#redis, keys, parameters))) === 1;
+  }
+}

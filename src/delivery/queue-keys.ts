@@ -1,0 +1,52 @@
+/** The names of BullMQ's queue, and the keys that Tripline keeps beside it. */
+
+import type { Ordering } from "../core/model/invocation.ts";
+
+export const queueName = "actions";
+
+/** The queue has its own hash tag, so it may be on a different node than the workspace's other keys. */
+export function queuePrefix(workspace: string): string {
+  return `{tripline:${workspace}}`;
+}
+
+/** BullMQ forbids `:` and ids of digits only. */
+export function jobIdOf(invocationId: string): string {
+  return `inv-${invocationId}`;
+}
+
+export interface QueueKeys {
+  /** String: the last place that was given to a delivery. */
+  readonly clock: string;
+  /** Hash: delivery id to what a person asked for, as JSON. */
+  readonly requests: string;
+  /** BullMQ's sorted sets of jobs that have ended. */
+  readonly completed: string;
+  readonly failed: string;
+  /** BullMQ's hash of a job. */
+  job(id: string): string;
+  /** BullMQ's lock of a job: the token of the worker that has it. */
+  lock(id: string): string;
+  /** Sorted set: the deliveries that are about one thing and go to one target, by their places. */
+  lane(ordering: Ordering): string;
+  /** Hash: how many deliveries about a thing wait or are dead letters, and the place last accepted by each target. */
+  thing(ordering: Ordering): string;
+  /** Sorted set: the deliveries that will try an endpoint again, by their places. */
+  endpoint(name: string): string;
+}
+
+/** All of them share the queue's hash tag, so that one script can use several. */
+export function queueKeys(workspace: string): QueueKeys {
+  const prefix = queuePrefix(workspace);
+  const job = (id: string) => `${prefix}:${queueName}:${jobIdOf(id)}`;
+  return {
+    clock: `${prefix}:clock`,
+    requests: `${prefix}:requests`,
+    completed: `${prefix}:${queueName}:completed`,
+    failed: `${prefix}:${queueName}:failed`,
+    job,
+    lock: (id) => `${job(id)}:lock`,
+    lane: ({ thing, target }) => `${prefix}:lane:${thing}:${target}`,
+    thing: ({ thing }) => `${prefix}:thing:${thing}`,
+    endpoint: (name) => `${prefix}:endpoint:${name}`,
+  };
+}

@@ -1,0 +1,42 @@
+-- Ends a delivery's turn. Doing it twice does no harm.
+--
+-- KEYS  1 lane   2 thing   3 requests of people, by id   4 what waits for the endpoint   (the lane, where 6 is '')
+-- ARGV  1 id   2 place   3 target   4 outcome: 'later' (its turn comes again), 'accepted' or 'dead'
+--       5 how many of those that wait for the endpoint to wake up   6 '1' if there is an endpoint
+--       7 seconds to keep what nobody touches   8 seconds to keep what is known of a thing after its last delivery
+-- Returns the ids to wake up: the next in the lane, and those that wait for the endpoint, in the order of their places.
+
+local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] == '1'
+redis.call('ZREM', KEYS[1], '=' .. id)
+local woken = {}
+if outcome == 'later' then
+  if has_endpoint then
+    redis.call('ZADD', KEYS[4], ARGV[2], id)
+    redis.call('EXPIRE', KEYS[4], ARGV[7])
+  end
+else
+  redis.call('HDEL', KEYS[3], id)
+  if redis.call('ZREM', KEYS[1], id) == 1 then
+    if outcome == 'dead' then
+      redis.call('HINCRBY', KEYS[2], 'dead', 1)
+    else
+      local field = 'accepted:' .. ARGV[3]
+      local before = tonumber(redis.call('HGET', KEYS[2], field) or 0)
+      if tonumber(ARGV[2]) > before then redis.call('HSET', KEYS[2], field, ARGV[2]) end
+    end
+    local waiting = redis.call('HINCRBY', KEYS[2], 'waiting', -1)
+    local dead = tonumber(redis.call('HGET', KEYS[2], 'dead') or 0)
+    local is_over = waiting <= 0 and dead <= 0
+    redis.call('EXPIRE', KEYS[2], is_over and ARGV[8] or ARGV[7])
+  end
+  if has_endpoint then
+    redis.call('ZREM', KEYS[4], id)
+    if outcome == 'accepted' then
+      local popped = redis.call('ZPOPMIN', KEYS[4], ARGV[5])
+      for i = 1, #popped, 2 do woken[#woken + 1] = popped[i] end
+    end
+  end
+end
+local first = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+if first and first ~= id and string.sub(first, 1, 1) ~= '=' then table.insert(woken, 1, first) end
+return woken
