@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { z } from "zod";
+import { parseRate, rateProblem } from "../core/model/rate.ts";
 import { scopes } from "../core/model/scope.ts";
 import { formatTime, parseTime } from "../core/model/time.ts";
 import {
@@ -18,7 +19,7 @@ import {
 import { type Diagnostic, diagnosticAt, formatDiagnostic, wholeFile } from "../rules/diagnostic.ts";
 import { parseRuleText, type RuleMapping, type RuleMistake, type RuleNode } from "../rules/rule-tree.ts";
 import { validate } from "../rules/validate.ts";
-import { hashOf, parseRate, readToken } from "../store/api-key.ts";
+import { hashOf, readToken } from "../store/api-key.ts";
 import { ApiKeyStore } from "../store/api-key-store.ts";
 import { CommandFailure } from "./failure.ts";
 import { isWorkspaceName } from "./settings.ts";
@@ -113,9 +114,8 @@ function keyOf(entry: Entry): { key: WantedApiKey | null; problems: readonly Pro
     problem("workspace", "workspace should be letters, digits, dots, hyphens and underscores");
   }
   const rate = entry.rate === undefined ? null : parseRate(entry.rate);
-  if (entry.rate !== undefined && rate === null) {
-    problem("rate", "rate should be a count per time, such as 100/s, 5000/h or 10/30s");
-  }
+  const mistake = entry.rate === undefined ? null : rateProblem(entry.rate);
+  if (mistake !== null) problem("rate", mistake);
   const expires = entry.expires === undefined ? null : parseTime(entry.expires);
   if (entry.expires !== undefined && expires === null) {
     problem("expires", "expires should be a time with a time zone, such as 2027-01-01T00:00:00Z");

@@ -1,9 +1,10 @@
 /** `tripline keys`: creates, lists and revokes API keys. It needs only Redis, so it can also create the first key. */
 
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { formatRate, parseRate, type Rate } from "../core/model/rate.ts";
 import { type Scope, scopes } from "../core/model/scope.ts";
 import { millisecond, parseDuration } from "../core/model/time.ts";
-import { type ApiKey, formatRate, makeKey, parseRate, type Rate, stateOf } from "../store/api-key.ts";
+import { type ApiKey, makeKey, stateOf } from "../store/api-key.ts";
 import { ApiKeyStore } from "../store/api-key-store.ts";
 import { connect, RedisUnreachable } from "../store/connection.ts";
 import { completeWith } from "./completable.ts";

@@ -27,6 +27,7 @@ export type Action =
       /** The time limit of one attempt. Default: the destination's, or 15s. */
       readonly timeout?: number | undefined;
       readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
     }
   | {
       readonly type: "send-notification";
@@ -249,6 +250,7 @@ export type DestinationView =
       /** What it is for, in one sentence. */
       readonly description: string;
       readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
       /** The URL to send to. Secret. */
       readonly url: string;
       /** The HTTP method. */
@@ -271,6 +273,7 @@ export type DestinationView =
       /** What it is for, in one sentence. */
       readonly description: string;
       readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
       readonly id: string;
@@ -285,6 +288,7 @@ export type DestinationView =
       /** What it is for, in one sentence. */
       readonly description: string;
       readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
       readonly id: string;
@@ -299,6 +303,7 @@ export type DestinationView =
       /** What it is for, in one sentence. */
       readonly description: string;
       readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
       readonly id: string;
@@ -313,6 +318,7 @@ export type DestinationView =
       /** What it is for, in one sentence. */
       readonly description: string;
       readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
       /** The integration key of an Events API v2 integration. Secret. */
       readonly routing_key: string;
       /** The severity of the incidents. */
@@ -331,6 +337,7 @@ export type DestinationView =
       /** What it is for, in one sentence. */
       readonly description: string;
       readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
       /** The recipients. */
       readonly to: readonly string[];
       /** The sender, such as `Tripline <tripline@example.org>`. */
@@ -588,6 +595,7 @@ export type NewAction =
       /** The time limit of one attempt. Default: the destination's, or 15s. */
       readonly timeout?: number | string | undefined;
       readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
     }
   | {
       readonly type: "send-notification";
@@ -672,6 +680,7 @@ export type NewDestination =
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
       readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
       /** The URL to send to. Secret. */
       readonly url: string;
       /** The HTTP method. */
@@ -690,6 +699,7 @@ export type NewDestination =
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
       readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
     }
@@ -700,6 +710,7 @@ export type NewDestination =
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
       readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
     }
@@ -710,6 +721,7 @@ export type NewDestination =
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
       readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
       /** The incoming-webhook URL from the chat service. Secret. */
       readonly url: string;
     }
@@ -720,6 +732,7 @@ export type NewDestination =
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
       readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
       /** The integration key of an Events API v2 integration. Secret. */
       readonly routing_key: string;
       /** The severity of the incidents. */
@@ -734,6 +747,7 @@ export type NewDestination =
       /** What it is for, in one sentence. */
       readonly description?: string | undefined;
       readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
       /** The recipients. */
       readonly to: readonly string[];
       /** The sender, such as `Tripline <tripline@example.org>`. */
@@ -790,6 +804,14 @@ export interface NewEventTrigger {
   readonly refire?: "every-window" | "once" | undefined;
 }
 
+/** Limits on requests, over all processes. Requests beyond them wait. */
+export interface NewRequestLimits {
+  /** How many requests may be in flight at a time, over all processes. */
+  readonly concurrency?: number | undefined;
+  /** How many requests may be sent in any period of that length, over all processes: 5/s, 30/m, 10/30s. */
+  readonly rate?: string | undefined;
+}
+
 /** How long a delivery is tried, and which answers are final. */
 export interface NewRetry {
   /** How long to keep trying. 0s: one attempt. Default: the server's --give-up-after (28h). */
@@ -827,6 +849,14 @@ export interface ReceivedEvent {
   readonly follows: string | null;
   /** When Tripline received it. */
   readonly received: string;
+}
+
+/** Limits on requests, over all processes. Requests beyond them wait. */
+export interface RequestLimits {
+  /** How many requests may be in flight at a time, over all processes. */
+  readonly concurrency?: number | undefined;
+  /** How many requests may be sent in any period of that length, over all processes: 5/s, 30/m, 10/30s. */
+  readonly rate?: string | undefined;
 }
 
 /** How long a delivery is tried, and which answers are final. */

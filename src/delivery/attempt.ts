@@ -6,6 +6,8 @@ import { isFinalStatus, mergeRetry, type Retry } from "../core/model/retry.ts";
 import type { Log } from "../store/log.ts";
 import type { Redact } from "../templates/references.ts";
 import type { Renderer } from "../templates/renderer.ts";
+import type { Deferral } from "./http/endpoints.ts";
+import { enterLimit, type RequestLimit } from "./http/request-limit.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
 
 export type AttemptOutcome =
@@ -34,13 +36,7 @@ export type AttemptOutcome =
       readonly endpoint?: string;
     }
   /** Nothing was sent, because the endpoint is busy or paused. This does not count as an attempt. */
-  | {
-      readonly kind: "deferred";
-      readonly reason: string;
-      readonly waitMs: number;
-      readonly retry?: Retry;
-      readonly endpoint?: string;
-    };
+  | ({ readonly kind: "deferred"; readonly retry?: Retry; readonly endpoint?: string } & Deferral);
 
 export interface AttemptTools {
   readonly log: Log;
@@ -48,6 +44,8 @@ export interface AttemptTools {
   readonly renderer: Renderer;
   /** Removes the automation's secrets from a text. Every reason and result must go through it. */
   readonly redact: Redact;
+  /** Lets a worker take a deferred delivery now. @returns false if it is not deferred, or not yet */
+  readonly wake: (deliveryId: string) => Promise<boolean>;
   /** Aborted when the worker must stop at once. */
   readonly signal: AbortSignal;
   /** Call this right before something is sent. @throws JobLost if another worker has the delivery by now */
@@ -67,22 +65,44 @@ export interface EndpointAttempt {
   readonly alive: boolean | null;
 }
 
+/** Where an attempt is made, and for which delivery. */
+export interface AttemptPlace {
+  /** Identifies the endpoint. */
+  readonly origin: string;
+  /** The limits that all processes share; null if there are none. */
+  readonly limit: RequestLimit | null;
+  /** The delivery's id. */
+  readonly deliveryId: string;
+}
+
 /**
- * Makes an attempt at an endpoint, unless it is busy or resting: then nothing is sent, and the attempt is deferred.
+ * Makes an attempt at an endpoint, unless it is busy or resting, or a limit is reached: then nothing is sent, and the
+ * attempt is deferred.
  *
- * @param origin identifies the endpoint
- * @throws JobLost; whatever `attempt` throws, which says nothing about the endpoint
+ * @throws RedisUnreachable, JobLost; whatever `attempt` throws, which says nothing about the endpoint
  */
 export async function attemptAt(
-  { webhooks: { endpoints }, checkHeld }: Pick<AttemptTools, "webhooks" | "checkHeld">,
-  origin: string,
+  { origin, limit, deliveryId }: AttemptPlace,
+  { webhooks, log, wake, checkHeld, signal }: Omit<AttemptTools, "renderer" | "redact">,
   redact: Redact,
   attempt: () => Promise<EndpointAttempt>,
 ): Promise<AttemptOutcome> {
-  const admission = await endpoints.enter(origin);
-  if ("waitMs" in admission) {
-    const { reason, waitMs } = admission;
-    return { kind: "deferred", reason: redact(reason), waitMs, endpoint: origin };
+  const deferred = (deferral: Deferral): AttemptOutcome => ({
+    kind: "deferred",
+    ...deferral,
+    reason: redact(deferral.reason),
+  });
+  const admission = await webhooks.endpoints.enter(origin);
+  if ("waitMs" in admission) return { ...deferred(admission), endpoint: origin };
+  // Last, so that nothing of a limit is used up for an endpoint that rests.
+  const entering = limit === null ? null : enterLimit(limit, deliveryId, { store: log.limits, wake, signal });
+  const limited = await entering?.catch((error: unknown) => {
+    admission.giveBack();
+    throw error;
+  });
+  if (limited !== undefined && "waitMs" in limited) {
+    admission.giveBack();
+    return deferred(limited);
   }
   let alive: boolean | null = null;
   try {
@@ -91,6 +111,7 @@ export async function attemptAt(
     alive = made.alive;
     return { ...made.outcome, endpoint: origin };
   } finally {
+    limited?.leave();
     admission.leave(alive);
   }
 }

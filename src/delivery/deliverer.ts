@@ -64,6 +64,8 @@ export interface DelivererOptions {
   readonly tracer?: Tracer;
   readonly settings: WorkerSettings;
   readonly webhooks: WebhookClient;
+  /** Lets a worker take a deferred delivery now. @returns false if it is not deferred, or not yet */
+  readonly wake: (deliveryId: string) => Promise<boolean>;
   /** Aborted when the worker must stop at once. */
   readonly stop: AbortSignal;
 }
@@ -79,11 +81,12 @@ export class Deliverer {
   readonly #tracer: Tracer;
   readonly #settings: WorkerSettings;
   readonly #webhooks: WebhookClient;
+  readonly #wake: DelivererOptions["wake"];
   readonly #stop: AbortSignal;
 
   constructor(options: DelivererOptions) {
     const { redis, workspace, promote, log, logger, metrics = {}, tracer = passOnTracer } = options;
-    const { settings, webhooks, stop } = options;
+    const { settings, webhooks, wake, stop } = options;
     this.#redis = redis;
     this.#keys = queueKeys(workspace);
     this.#lanes = new Lanes(redis, workspace);
@@ -94,6 +97,7 @@ export class Deliverer {
     this.#tracer = tracer;
     this.#settings = settings;
     this.#webhooks = webhooks;
+    this.#wake = wake;
     this.#stop = stop;
   }
 
@@ -257,14 +261,22 @@ export class Deliverer {
     const checkHeld = () => held.check();
     return this.#untilReached(() => {
       const renderer = new Renderer(invocation);
-      const tools = { log: this.#log, webhooks: this.#webhooks, renderer, redact, signal: this.#stop };
-      return runAction(invocation, { ...tools, checkHeld });
+      const tools = {
+        log: this.#log,
+        webhooks: this.#webhooks,
+        renderer,
+        redact,
+        wake: this.#wake,
+        checkHeld,
+        signal: this.#stop,
+      };
+      return runAction(invocation, tools);
     });
   }
 
   async #defer(
     held: HeldJob,
-    { reason, waitMs, retry, endpoint }: Extract<AttemptOutcome, { kind: "deferred" }>,
+    { reason, waitMs, isTurn, retry, endpoint }: Extract<AttemptOutcome, { kind: "deferred" }>,
   ): Promise<DeliveryOutcome | null> {
     const { state } = held;
     const tried = this.#tried(held);
@@ -277,7 +289,7 @@ export class Deliverer {
     this.#metrics.deferred?.(state.invocation.action.type);
     await this.#keepWaiting(held, { reason }, endpoint);
     await this.#leaveForLater(held);
-    await held.delay(deferralMs(waitMs, Math.random()));
+    await held.delay(deferralMs(waitMs, isTurn ? 0 : Math.random()));
     return null;
   }
 

@@ -50,7 +50,16 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     // It fails if the job is not delayed, or no longer. Then it is looked at anyway.
     await job?.promote().catch(() => {});
   };
-  const deliverer = new Deliverer({ ...options, redis, promote, settings, webhooks, stop: stop.signal });
+  const wake = async (deliveryId: string) => {
+    const job = await Job.fromId<JobData>(worker, jobIdOf(deliveryId));
+    if (job === undefined || !("deferred" in job.data)) return false;
+    return job.promote().then(
+      () => true,
+      () => false, // it is not in the queue's set of delayed jobs
+    );
+  };
+  const parts = { redis, promote, wake, settings, webhooks, stop: stop.signal };
+  const deliverer = new Deliverer({ ...options, ...parts });
   const jobs = new JobsInFlight(deliverer);
   const worker = new DeliveryWorker(queueName, (job, token) => jobs.run(job, token ?? ""), {
     connection: redis,

@@ -9,7 +9,6 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { scopes } from "../core/model/scope.ts";
-import { formatDuration, parseDuration, second } from "../core/model/time.ts";
 
 /** At most `count` requests and events in `seconds`, both on average and in one burst. */
 const RateSchema = z.object({ count: z.int().min(1), seconds: z.number().positive() });
@@ -33,7 +32,6 @@ export const ApiKeySchema = z.object({
   source: z.enum(["command", "file"]).default("command"),
 });
 
-export type Rate = z.infer<typeof RateSchema>;
 /** The stored form of a key: enough to recognize a token, not enough to make one. */
 export type ApiKey = z.infer<typeof ApiKeySchema>;
 
@@ -85,19 +83,6 @@ export function unlocks(secret: string, key: ApiKey, now: number): boolean {
   const presented = sha256(secret);
   const isMatch = hash.length === presented.length && timingSafeEqual(hash, presented);
   return isMatch && stateOf(key, now) === "active";
-}
-
-/** Parses a rate such as `100/s`, `5000/h` or `10/30s`; null if it is invalid. */
-export function parseRate(text: string): Rate | null {
-  const [, count, unit = ""] = /^(\d{1,9})\/(\d*[smhd])$/.exec(text) ?? [];
-  const length = parseDuration(/^\d/.test(unit) ? unit : `1${unit}`);
-  if (length === null || length <= 0 || !(Number(count) > 0)) return null;
-  return { count: Number(count), seconds: length / second };
-}
-
-/** The inverse of `parseRate`. */
-export function formatRate({ count, seconds }: Rate): string {
-  return `${count}/${formatDuration(seconds * second).replace(/^1(?=[a-z]$)/, "")}`;
 }
 
 function sha256(text: string): Buffer {

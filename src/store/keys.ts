@@ -66,3 +66,22 @@ export const apiKeysKey = "tl:api-keys";
 export function rateKey(workspace: string, keyId: string): string {
   return `tl:{${workspace}}:rate:${keyId}`;
 }
+
+export interface LimitKeys {
+  /** Sorted set: holder of each slot by when the slot frees itself, in microseconds since the epoch. */
+  readonly slots: string;
+  /** Sorted set: the requests of the last period by when they were sent, and waiting deliveries by when it is their turn. */
+  readonly times: string;
+  /** Sorted set: deliveries that wait for a slot, by since when. */
+  readonly waiting: string;
+}
+
+/** @param id of what is limited; without characters of its name, which may be any */
+export function limitKeys(workspace: string, id: string): LimitKeys {
+  const prefix = `tl:{${workspace}}:limit:${id}`;
+  return {
+    slots: `${prefix}:slots`,
+    times: `${prefix}:times`,
+    waiting: `${prefix}:waiting`,
+  };
+}

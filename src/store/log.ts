@@ -19,6 +19,7 @@ import { HookStore } from "./hook-store.ts";
 import { encodeJson } from "./json.ts";
 import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
 import { receivedAt, startOfLog } from "./position.ts";
+import { RequestLimitStore } from "./request-limits.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
 import { readShardStatus, type ShardStatus } from "./shard-status.ts";
@@ -68,6 +69,8 @@ export class Log {
   readonly destinations: DestinationStore;
   /** Named endpoints that turn requests of other services into events. */
   readonly hooks: HookStore;
+  /** Limits on the requests of deliveries, over all processes. */
+  readonly limits: RequestLimitStore;
   readonly #redis: Redis;
   readonly #workspace: string;
   readonly #keys: WorkspaceKeys;
@@ -81,6 +84,7 @@ export class Log {
     this.#keys = workspaceKeys(workspace);
     this.destinations = new DestinationStore(redis, workspace);
     this.hooks = new HookStore(redis, workspace);
+    this.limits = new RequestLimitStore(redis, workspace);
     this.#onMalformed = options.onMalformed ?? (() => {});
   }
 

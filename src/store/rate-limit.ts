@@ -6,7 +6,8 @@
  */
 
 import type { Redis } from "ioredis";
-import type { ApiKey, Rate } from "./api-key.ts";
+import type { Rate } from "../core/model/rate.ts";
+import type { ApiKey } from "./api-key.ts";
 import { callRedis } from "./connection.ts";
 import { rateKey } from "./keys.ts";
 import { Script } from "./script.ts";

@@ -104,6 +104,7 @@ async function sendTo(url: string, webhooks: WebhookClient) {
     headers: {},
     secret: undefined,
     timeout: 10,
+    limit: null,
     identity: { url },
     hidden: [],
   };
@@ -114,6 +115,7 @@ async function sendTo(url: string, webhooks: WebhookClient) {
     checkHeld: async () => {},
     renderer: new Renderer(invocation),
     redact: (text) => text,
+    wake: async () => false,
     signal: never,
   });
 }

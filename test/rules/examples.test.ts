@@ -336,6 +336,8 @@ describe("the JSON Schema of the rules", () => {
 
   test("describes every key that a person writes", () => {
     const undescribed: string[] = [];
+    const schemaOfRules = JSON.parse(rulesSchemaText());
+    const definitions: Record<string, { description?: string }> = schemaOfRules.$defs;
     const look = (part: unknown, path: string): void => {
       if (typeof part !== "object" || part === null) return;
       const { properties } = part as {
@@ -343,13 +345,14 @@ describe("the JSON Schema of the rules", () => {
       };
       const isCondition = path.includes(".if");
       for (const [key, schema] of Object.entries(properties ?? {})) {
-        const isReference = "$ref" in schema && schema["$ref"] === "#/$defs/Triggers"; // described there
-        if (schema.description === undefined && !isReference && key !== "type" && !isCondition)
+        const named = "$ref" in schema ? String(schema["$ref"]).replace("#/$defs/", "") : "";
+        const isDescribedThere = named === "Triggers" || definitions[named]?.description !== undefined;
+        if (schema.description === undefined && !isDescribedThere && key !== "type" && !isCondition)
           undescribed.push(`${path} ${key}`);
       }
       for (const [key, child] of Object.entries(part)) look(child, `${path}.${key}`);
     };
-    look(JSON.parse(rulesSchemaText()), "");
+    look(schemaOfRules, "");
     expect(undescribed).toEqual([]);
   });
 });

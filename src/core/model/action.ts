@@ -11,6 +11,7 @@ import { checkHeaderNames, isHostHeader } from "./header.ts";
 import { relatedResourcesMax } from "./limits.ts";
 import { refusing } from "./problem.ts";
 import { isRecord } from "./record.ts";
+import { RequestLimitsSchema } from "./request-limits.ts";
 import { RetrySchema } from "./retry.ts";
 import { signingSecretProblem } from "./secret.ts";
 import { day, second } from "./time.ts";
@@ -118,6 +119,7 @@ export const CallWebhookSchema = z
       description: "The time limit of one attempt. Default: the destination's, or 15s.",
     }),
     retry: RetrySchema.optional(),
+    limits: RequestLimitsSchema.optional(),
   })
   .superRefine((action, context) => {
     checkDestination(action, context, { key: "url", instead: "or destination: the name of one" });
@@ -127,9 +129,12 @@ export const CallWebhookSchema = z
       const message = "a destination decides the host that its secrets go to; set this header there";
       context.addIssue({ code: "custom", path: ["headers", host], message });
     }
-    if (action.secret === undefined || action.url !== undefined) return;
-    const message = "a destination has its own secret; remove this one";
-    context.addIssue({ code: "custom", path: ["secret"], message });
+    if (action.url !== undefined) return;
+    const refuse = (field: "secret" | "limits", message: string) => {
+      if (action[field] !== undefined) context.addIssue({ code: "custom", path: [field], message });
+    };
+    refuse("secret", "a destination has its own secret; remove this one");
+    refuse("limits", "a destination has its own limits; set these there");
   })
   .transform((action) =>
     action.url === undefined
@@ -248,6 +253,7 @@ const settingFields: ReadonlySet<string> = new Set([
   "method",
   "timeout",
   "retry",
+  "limits",
   "source",
   "automation_id",
   "automation",

@@ -12,6 +12,7 @@ import type { AutomationSource } from "./automation.ts";
 import { emailAddressProblem } from "./email-address.ts";
 import { checkHeaderNames, headerValueProblem, isHostHeader } from "./header.ts";
 import { refusing } from "./problem.ts";
+import { RequestLimitsSchema } from "./request-limits.ts";
 import { RetrySchema } from "./retry.ts";
 import { maskProblem, secretMask } from "./secret.ts";
 import { formatTime, type Micros } from "./time.ts";
@@ -50,6 +51,7 @@ const common = {
     .meta({ description: "Unique in the workspace; actions refer to it." }),
   description: z.string().default("").meta({ description: "What it is for, in one sentence." }),
   retry: RetrySchema.optional(),
+  limits: RequestLimitsSchema.optional(),
 };
 
 const chatUrl = HttpUrl.meta({

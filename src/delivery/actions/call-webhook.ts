@@ -5,6 +5,7 @@ import { type CallWebhookDefinition, webhookTimeoutDefault } from "../../core/mo
 import type { Destination } from "../../core/model/destination.ts";
 import { headerValueProblem } from "../../core/model/header.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
+import { uuid5 } from "../../core/model/uuid.ts";
 import type { Renderer, TemplateFailure } from "../../templates/renderer.ts";
 import { TemplateError } from "../../templates/template.ts";
 import { type RunAction, underRetry } from "../attempt.ts";
@@ -44,7 +45,9 @@ export function renderRequest(
   destination: Destination | null = null,
 ): PreparedRequest {
   const target =
-    destination === null ? actionTarget(action, renderer) : webhookTargetOf(destination.definition);
+    destination === null
+      ? actionTarget(action, invocation, renderer)
+      : webhookTargetOf(destination.definition);
   const headers = { ...target.headers, ...renderHeaders(action.headers, renderer) };
   const plainBody = (failures: readonly TemplateFailure[]) =>
     (destination === null ? null : chatMessageOf(destination.definition, failures, invocation)) ?? {
@@ -58,14 +61,17 @@ export function renderRequest(
 }
 
 /** The target of an action with its own url. @throws TemplateError */
-function actionTarget(action: CallWebhookDefinition, renderer: Renderer): Target {
-  const { url = "", method = "POST", secret, timeout = webhookTimeoutDefault } = action;
+function actionTarget(action: CallWebhookDefinition, { automation }: Invocation, renderer: Renderer): Target {
+  const { url = "", method = "POST", secret, timeout = webhookTimeoutDefault, limits } = action;
+  // Whatever the template makes of the URL, so that an automation's alarm and its end share the limits.
+  const limitId = uuid5(automation.id, `limits of ${url}`);
   return {
     url: renderUrl(url, renderer),
     method,
     headers: {},
     secret: secret === undefined ? undefined : renderer.literal(secret),
     timeout,
+    limit: limits === undefined ? null : { id: limitId, name: "this action", limits },
     identity: { url: withoutCredentials(url) },
     hidden: [],
   };

@@ -5,7 +5,7 @@ import { createTransport } from "nodemailer";
 import { redactionOf } from "../../templates/references.ts";
 import { type AttemptOutcome, type AttemptTools, attemptAt } from "../attempt.ts";
 import { AddressRefused } from "../http/address-policy.ts";
-import type { DefinitionOf, DestinationKind, Notification } from "./kind.ts";
+import { type DefinitionOf, type DestinationKind, limitOf, type Notification } from "./kind.ts";
 
 /** Covers everything: the DNS lookup, connecting, sending, and the response. */
 const timeoutMs = 30_000;
@@ -21,7 +21,12 @@ async function sendEmail(
   const redactPassword = redactionOf({}, password === undefined ? {} : { [password]: "…" });
   const redact = (text: string) => redactPassword(tools.redact(text));
   const result = { destination: definition.name };
-  return attemptAt(tools, `smtp://${host}:${port}`, redact, async () => {
+  const place = {
+    origin: `smtp://${host}:${port}`,
+    limit: limitOf(definition),
+    deliveryId: notification.invocation.id,
+  };
+  return attemptAt(place, tools, redact, async () => {
     try {
       const { accepted, rejected } = await deliver(definition, notification, tools);
       const rejections = rejected.length > 0 ? { rejected } : {};

@@ -4,8 +4,10 @@ import { webhookTimeoutDefault } from "../../core/model/action.ts";
 import { type DestinationDefinition, destinationSecrets } from "../../core/model/destination.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
 import type { TraceContext } from "../../core/model/trace-context.ts";
+import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
 import { prepareRequest, type Target } from "../http/request.ts";
+import type { RequestLimit } from "../http/request-limit.ts";
 import { sendRequest } from "../http/send-request.ts";
 
 export type DestinationType = DestinationDefinition["type"];
@@ -40,9 +42,17 @@ export function targetAt(url: string, definition: DestinationDefinition): Target
     headers: {},
     secret: undefined,
     timeout: webhookTimeoutDefault,
+    limit: limitOf(definition),
     identity: { destination: definition.name },
     hidden: destinationSecrets(definition).flatMap(({ value }) => formsOf(value)),
   };
+}
+
+/** The limits of a destination; null if it has none. */
+export function limitOf({ name, limits }: DestinationDefinition): RequestLimit | null {
+  if (limits === undefined) return null;
+  const id = uuid5(triplineNamespace, `limits of destination ${name}`);
+  return { id, name: `destination ${JSON.stringify(name)}`, limits };
 }
 
 /**

@@ -27,12 +27,16 @@ export interface Deferral {
   readonly waitMs: number;
   /** Does not change while the cause lasts, so that it need not be stored again for every wait. */
   readonly reason: string;
+  /** Whether the end of the wait is this request's own turn. Otherwise others may wait for the same moment. */
+  readonly isTurn: boolean;
 }
 
-/** The right to send one request. Call `leave` exactly once. */
+/** The right to send one request. Call either method exactly once. */
 export interface EndpointAdmission {
   /** @param alive whether the endpoint responded like a working one; null when the request did not find out */
   leave(alive: boolean | null): void;
+  /** Gives the right back: nothing was sent. */
+  giveBack(): void;
 }
 
 interface Endpoint {
@@ -122,25 +126,33 @@ export class Endpoints {
   #defer(origin: string, endpoint: Endpoint): Deferral {
     const now = this.#now();
     const restMs = endpoint.restsUntil - now;
-    if (restMs > 0) return { waitMs: restMs, reason: `${origin} is resting: nothing is sent to it for now` };
+    if (restMs > 0)
+      return { waitMs: restMs, reason: `${origin} is resting: nothing is sent to it for now`, isTurn: false };
     // Each comes back when a slot should be free for it, rather than all at once.
     const [oldest = now] = endpoint.inFlight.values();
     const requestMs = Math.max(endpoint.meanMs, now - oldest);
     endpoint.nextSlot = Math.max(endpoint.nextSlot, now) + requestMs / this.#slotCount(endpoint);
     const waitMs = Math.min(Math.max(endpoint.nextSlot - now, deferredMsMin), deferredMsMax);
-    return { waitMs, reason: `${origin} is busy: it has as many requests in flight as are allowed` };
+    const reason = `${origin} is busy: it has as many requests in flight as are allowed`;
+    return { waitMs, reason, isTurn: false };
   }
 
   #admit(origin: string, endpoint: Endpoint): EndpointAdmission {
     const request = Symbol(origin);
     endpoint.inFlight.set(request, this.#now());
-    return { leave: (alive) => this.#leave(origin, endpoint, request, alive) };
+    return {
+      leave: (alive) => {
+        const started = endpoint.inFlight.get(request) ?? this.#now();
+        endpoint.meanMs += (this.#now() - started - endpoint.meanMs) / 8;
+        this.#leave(origin, endpoint, request, alive);
+      },
+      giveBack: () => this.#leave(origin, endpoint, request, null),
+    };
   }
 
   #leave(origin: string, endpoint: Endpoint, request: symbol, alive: boolean | null): void {
     const { failuresMax, restMs, restMsMax } = this.#limits;
     const now = this.#now();
-    endpoint.meanMs += (now - (endpoint.inFlight.get(request) ?? now) - endpoint.meanMs) / 8;
     endpoint.inFlight.delete(request);
     if (alive === true) endpoint.failureCount = 0;
     if (alive === false) {

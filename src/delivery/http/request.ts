@@ -8,6 +8,7 @@ import { urlProblem } from "../../core/model/url.ts";
 import { type Redact, redactionOf } from "../../templates/references.ts";
 import { TemplateError } from "../../templates/template.ts";
 import { version } from "../../version.ts";
+import type { RequestLimit } from "./request-limit.ts";
 import type { WebhookRequest } from "./webhook-client.ts";
 
 /** Where a request goes, as literal texts. */
@@ -18,6 +19,8 @@ export interface Target {
   readonly secret: string | undefined;
   /** Seconds. */
   readonly timeout: number;
+  /** The limits that all processes share; null if there are none. */
+  readonly limit: RequestLimit | null;
   /** What results and errors may say about the target: its `url` or its `destination`. */
   readonly identity: Readonly<Record<string, string>>;
   /** Texts that results and errors must not contain. */
@@ -32,6 +35,9 @@ export interface RenderedBody {
 /** A request that is ready to send. */
 export interface PreparedRequest {
   readonly request: WebhookRequest;
+  /** The id of the delivery that it belongs to. */
+  readonly deliveryId: string;
+  readonly limit: Target["limit"];
   readonly identity: Target["identity"];
   /** Removes the target's secrets from a text. The automation's own secrets are removed elsewhere. */
   readonly redact: Redact;
@@ -83,7 +89,8 @@ export function prepareRequest(
     body,
     timeoutMs: Math.max(1, Math.round(target.timeout * 1_000)),
   };
-  return { request, identity: target.identity, redact: redactionOf({}, hidden) };
+  const { limit, identity } = target;
+  return { request, deliveryId: id, limit, identity, redact: redactionOf({}, hidden) };
 }
 
 function parseHttpUrl(text: string, name: string): URL {

@@ -22,13 +22,13 @@ const retryAfterMsMax = 3_600_000;
 /** The receiver says that it is gone for good. */
 const goneStatus = 410;
 
-/** Makes one attempt. If the endpoint is busy or resting, nothing is sent and the attempt is deferred. */
+/** Makes one attempt. If the endpoint is busy or resting, or a limit is reached, it is deferred and nothing is sent. */
 export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools): Promise<AttemptOutcome> {
-  const { request, identity } = prepared;
+  const { request, deliveryId, limit, identity } = prepared;
   const redact: Redact = (text) => prepared.redact(tools.redact(text));
   const { endpoints } = tools.webhooks;
   const { origin } = request.url;
-  return attemptAt(tools, origin, redact, async () => {
+  return attemptAt({ origin, limit, deliveryId }, tools, redact, async () => {
     try {
       const response = await tools.webhooks.send(request, tools.signal);
       const afterMs = retryAfterMs(response, Date.now());

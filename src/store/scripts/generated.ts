@@ -128,6 +128,61 @@ end
 return count
 `;
 
+export const enterLimit = `
+local holder, delivery = ARGV[1], ARGV[2]
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local function text(micros) return string.format('%.0f', micros) end
+local function expire(key, micros) redis.call('PEXPIRE', key, math.ceil(micros / 1000) + 1000) end
+local function hold_slot()
+  redis.call('ZADD', KEYS[1], text(now + ARGV[4]), holder)
+  expire(KEYS[1], ARGV[4])
+end
+
+if ARGV[3] ~= '' then
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now))
+  if redis.call('ZSCORE', KEYS[1], holder) then
+    hold_slot()
+    return { 0, 0 }
+  end
+  if delivery == '' then return { 0, 0 } end
+  if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
+    local since = redis.call('ZSCORE', KEYS[3], delivery) or now
+    redis.call('ZADD', KEYS[3], text(since), delivery)
+    expire(KEYS[3], 4 * ARGV[8])
+    return { 1, math.min(math.max(now - since, ARGV[7]), ARGV[8]) }
+  end
+end
+
+if ARGV[5] ~= '' then
+  local count, period = tonumber(ARGV[5]), tonumber(ARGV[6])
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now - period))
+  local place = redis.call('ZSCORE', KEYS[2], delivery)
+  local last = '+inf'
+  if place then
+    last = text(math.max(now, tonumber(place)))
+    redis.call('ZREM', KEYS[2], delivery)
+  end
+  local ahead = redis.call('ZCOUNT', KEYS[2], '-inf', last)
+  local newest = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2] or 0
+  local turn = now
+  if ahead >= count then
+    local nth = redis.call('ZRANGE', KEYS[2], ahead - count, ahead - count, 'WITHSCORES')[2]
+    turn = nth + period
+    if not place then turn = math.max(turn, newest + 1) end
+  end
+  redis.call('ZADD', KEYS[2], text(turn), turn > now and delivery or holder)
+  expire(KEYS[2], math.max(turn, newest) + period - now)
+  if turn > now then return { 2, math.ceil(turn - now) } end
+end
+
+if ARGV[3] ~= '' then
+  redis.call('ZREM', KEYS[3], delivery)
+  hold_slot()
+end
+return { 0, 0 }
+`;
+
 export const evictFromLane = `
 local place = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not place then return 1 end
@@ -165,6 +220,11 @@ for i = 1, #ARGV - 1 do
 end
 redis.call('SET', KEYS[1], string.format('%.0f', place))
 return places
+`;
+
+export const leaveLimit = `
+redis.call('ZREM', KEYS[1], ARGV[1])
+return redis.call('ZPOPMIN', KEYS[2])[1] or false
 `;
 
 export const leaveTurn = `

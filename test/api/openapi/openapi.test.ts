@@ -264,10 +264,10 @@ describe("the API", () => {
       const { status, body: answer } = await send(
         "POST",
         filled,
-        { ...example, limits: "surplus", name: "Surplus" },
+        { ...example, surplus: "key", name: "Surplus" },
         type,
       );
-      const isRejected = status === 422 && JSON.stringify(answer).includes('"limits"],"msg":"Extra');
+      const isRejected = status === 422 && JSON.stringify(answer).includes('"surplus"],"msg":"Extra');
       expect([id, isRejected]).toEqual([id, isClosed(requestSchemaOf(id))]);
     }
   });
