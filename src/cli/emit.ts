@@ -3,9 +3,10 @@
 import { readFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
 import { Argument, Command, Option } from "commander";
-import { batchesOf, type EmittedEvent, type NewEvent, Refused, type Tripline } from "../client/index.ts";
+import { batchesOf, type EmittedEvent, type NewEvent, type RefusedInput } from "../client/index.ts";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { isUuid } from "../core/model/event.ts";
+import { isRecord } from "../core/model/record.ts";
 import { parseTime } from "../core/model/time.ts";
 import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, withServer } from "./connection.ts";
@@ -14,7 +15,7 @@ import { addExamples } from "./help.ts";
 import { hiddenAlias } from "./option-values.ts";
 import { printable } from "./output/text.ts";
 
-interface EmitOptions extends ConnectionOptions {
+interface EmitCommandOptions extends ConnectionOptions {
   readonly event?: string;
   readonly name?: string;
   readonly resourceId?: string;
@@ -63,19 +64,30 @@ export function emitCommand(): Command {
     ["tripline emit events.ndjson", "the events of a file"],
     ["my-program | tripline emit -", "the events that a program prints"],
   ]);
-  return command.action(async (file: string | undefined, options: EmitOptions) => {
-    const drafts = file === undefined ? [fromOptions(options)] : await fromFile(file, options);
+  return command.action(async (file: string | undefined, options: EmitCommandOptions) => {
+    const { drafts, unreadable } =
+      file === undefined ? { drafts: [fromOptions(options)], unreadable: [] } : await fromFile(file, options);
+    const refusals: string[] = [...unreadable];
     await withServer(options, async (tripline) => {
       // The server checks the events; nothing is checked twice.
       for (const batch of batchesOf(drafts as unknown as NewEvent[])) {
-        const sent = await send(tripline, batch);
+        const sent = await tripline.events.emit(batch, {
+          onRefused: (event, mistakes) => refusals.push(refusalLine(event, mistakes)),
+        });
         if (options.quiet !== true) for (const event of sent) console.log(lineOf(event));
       }
     });
+    if (refusals.length === 0) return;
+    const all = drafts.length + unreadable.length;
+    const summary =
+      refusals.length === all
+        ? `${all === 1 ? "The event was" : `All ${all} events were`} refused; nothing was stored:`
+        : `${refusals.length} of ${all} events were refused; the others are stored:`;
+    throw new CommandFailure([summary, ...refusals.map((line) => `  ${line}`)].join("\n"));
   });
 }
 
-function fromOptions(options: EmitOptions): Draft {
+function fromOptions(options: EmitCommandOptions): Draft {
   const name = options.event ?? options.name;
   if (name === undefined) {
     throw new CommandFailure(
@@ -123,7 +135,13 @@ function payloadOf(text: string): unknown {
   }
 }
 
-async function fromFile(file: string, options: EmitOptions): Promise<Draft[]> {
+/** The events of a file, and what is wrong with the lines that hold none: one bad line harms only itself. */
+interface FileEvents {
+  readonly drafts: readonly Draft[];
+  readonly unreadable: readonly string[];
+}
+
+async function fromFile(file: string, options: EmitCommandOptions): Promise<FileEvents> {
   if (
     options.event !== undefined ||
     options.name !== undefined ||
@@ -133,16 +151,24 @@ async function fromFile(file: string, options: EmitOptions): Promise<Draft[]> {
   }
   const text = file === "-" ? await readAll(process.stdin) : await readFileOr(file);
   const whole = tryJson(text);
-  if (whole !== undefined)
-    return (Array.isArray(whole) ? whole : [whole]).map((draft) => asDraft(draft, file));
-  return text.split("\n").flatMap((line, index) => {
-    if (line.trim() === "") return [];
-    const place = `${file}:${index + 1}`;
-    const draft = tryJson(line);
-    if (draft === undefined)
-      throw new CommandFailure(`${place}: this line is not valid JSON. Nothing was sent.`);
-    return [asDraft(draft, place)];
-  });
+  const items =
+    whole === undefined
+      ? text.split("\n").flatMap((line, index) => {
+          const place = `${file}:${index + 1}`;
+          return line.trim() === "" ? [] : [{ place, value: tryJson(line) }];
+        })
+      : (Array.isArray(whole) ? whole : [whole]).map((value: unknown, index) => ({
+          place: Array.isArray(whole) ? `${file}[${index}]` : file,
+          value,
+        }));
+  const drafts: Draft[] = [];
+  const unreadable: string[] = [];
+  for (const { place, value } of items) {
+    if (value === undefined) unreadable.push(`${place}: this line is not valid JSON`);
+    else if (isRecord(value)) drafts.push(value);
+    else unreadable.push(`${place}: an event must be a JSON object`);
+  }
+  return { drafts, unreadable };
 }
 
 async function readFileOr(file: string): Promise<string> {
@@ -161,24 +187,9 @@ function tryJson(text: string): unknown {
   }
 }
 
-function asDraft(value: unknown, place: string): Draft {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Draft;
-  throw new CommandFailure(`${place}: an event must be a JSON object. Nothing was sent.`);
-}
-
-/** @throws CommandFailure */
-async function send(tripline: Tripline, events: readonly NewEvent[]): Promise<EmittedEvent[]> {
-  try {
-    return await tripline.events.emit(events);
-  } catch (error) {
-    if (!(error instanceof Refused) || error.mistakes.length === 0) throw error;
-    const lines = error.message.split("\n").map((line) => `  ${line}`);
-    throw new CommandFailure(
-      `The server refused the events (${error.status}) and stored none of this batch:\n${lines.join("\n")}`,
-      1,
-      { cause: error },
-    );
-  }
+function refusalLine({ id, event }: EmittedEvent, mistakes: readonly RefusedInput[]): string {
+  const found = mistakes.map(({ loc, msg }) => `${loc.slice(2).join(".") || "event"}: ${msg}`).join("; ");
+  return printable(`${String(event).slice(0, 100)}  ${id}  ${found || "the server refused it"}`);
 }
 
 function lineOf({ event, resource, id }: EmittedEvent): string {

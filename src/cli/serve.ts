@@ -150,7 +150,10 @@ async function startParts(
       corsOrigins: settings.corsOrigin,
       logger,
     });
-    const webSockets = has("api") ? createWebSockets({ tenants, meter: metrics, logger }) : undefined;
+    const { trustProxy } = settings;
+    const webSockets = has("api")
+      ? createWebSockets({ tenants, meter: metrics, logger, trustProxy })
+      : undefined;
     const started = await startServer(app, host, settings.port, webSockets);
     running.add(() => started.stop());
     server = started;

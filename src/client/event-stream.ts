@@ -104,6 +104,15 @@ export async function* streamEvents(
 
 const closeCodes = { done: 1000, protocol: 1002, policy: 1008 } as const;
 
+/** A message of the server; without a type if it cannot be read, which must not end the program. */
+function readMessage(data: unknown): { type?: string; event?: ReceivedEvent } {
+  try {
+    return (parseExactJson(String(data)) as ReturnType<typeof readMessage> | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
 /** One connection. */
 class Subscription {
   closed = { code: 1006, reason: "" };
@@ -123,7 +132,7 @@ class Subscription {
     this.#socket = socket;
     socket.addEventListener("open", () => socket.send(JSON.stringify({ type: "auth", token: server.key })));
     socket.addEventListener("message", ({ data }) => {
-      const message = parseExactJson(String(data)) as { type: string; event?: ReceivedEvent };
+      const message = readMessage(data);
       if (message.type === "auth_success") {
         this.subscribed = Date.now();
         socket.send(JSON.stringify({ type: "filter", filter, backfill }));

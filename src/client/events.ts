@@ -1,6 +1,6 @@
 /** Emits, finds, counts and streams events. */
 
-import { TriplineError } from "./errors.ts";
+import { Refused, type RefusedInput, TriplineError } from "./errors.ts";
 import { type StreamOptions, streamEvents, type WebSocketMaker } from "./event-stream.ts";
 import type { Http } from "./http.ts";
 import type { EmittedEvent, EventCount, EventFilter, EventPage, NewEvent, ReceivedEvent } from "./types.ts";
@@ -8,6 +8,14 @@ import type { EventCountRequest } from "./wire-types.ts";
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+}
+
+export interface EmitOptions extends CallOptions {
+  /**
+   * Called for each event that the server refuses, with its mistakes. The others are stored. Left out, one refused event
+   * makes `emit` throw, and nothing of its batch is stored.
+   */
+  readonly onRefused?: (event: EmittedEvent, mistakes: readonly RefusedInput[]) => void;
 }
 
 export interface CountOptions extends CallOptions {
@@ -35,15 +43,38 @@ export class Events {
    * Each event gets an id before it is first sent, so it counts once even if it has to be sent again. Up to 1,000 events
    * are stored as one batch, all or none. More are sent as several batches, in order.
    *
-   * @returns the events as they were sent. It is safe to emit these again.
+   * @returns the events as they were sent, without those that were refused. It is safe to emit these again.
    * @throws Refused, Unreachable
    */
-  async emit(events: NewEvent | readonly NewEvent[], options: CallOptions = {}): Promise<EmittedEvent[]> {
-    const sent = ("event" in events ? [events] : events).map(withIdentity);
-    for (const body of batchesOf(sent)) {
-      await this.#http.request("POST", "/events", { body, repeatable: true, ...options });
+  async emit(events: NewEvent | readonly NewEvent[], options: EmitOptions = {}): Promise<EmittedEvent[]> {
+    const stored: EmittedEvent[] = [];
+    for (const batch of batchesOf(("event" in events ? [events] : events).map(withIdentity))) {
+      stored.push(...(await this.#store(batch, options)));
     }
-    return sent;
+    return stored;
+  }
+
+  /** Stores a batch; or, if the caller wants to hear of refused events, all of it but those. */
+  async #store(batch: readonly EmittedEvent[], options: EmitOptions): Promise<readonly EmittedEvent[]> {
+    const { onRefused, ...call } = options;
+    let left = batch;
+    while (left.length > 0) {
+      try {
+        await this.#http.request("POST", "/events", { body: left, repeatable: true, ...call });
+        return left;
+      } catch (error) {
+        if (onRefused === undefined || !(error instanceof Refused) || ![413, 422].includes(error.status))
+          throw error;
+        const refused = left.length === 1 ? new Map([[0, error.mistakes]]) : mistakesByEvent(error.mistakes);
+        if (refused.size === 0) throw error;
+        for (const [index, mistakes] of refused) {
+          const event = left[index];
+          if (event !== undefined) onRefused(event, mistakes);
+        }
+        left = left.filter((_, index) => !refused.has(index));
+      }
+    }
+    return left;
   }
 
   /** Yields all matching events. Pages are requested as they are needed. */
@@ -117,6 +148,16 @@ export class Events {
     }
     return streamEvents({ url: this.#http.url, key: this.#http.key, WebSocket }, filter, options);
   }
+}
+
+/** The mistakes in the events of a batch, by their index. */
+function mistakesByEvent(mistakes: readonly RefusedInput[]): Map<number, RefusedInput[]> {
+  const found = new Map<number, RefusedInput[]>();
+  for (const mistake of mistakes) {
+    const index = mistake.loc[1];
+    if (typeof index === "number") found.set(index, [...(found.get(index) ?? []), mistake]);
+  }
+  return found;
 }
 
 function withIdentity(event: NewEvent): EmittedEvent {

@@ -13,7 +13,7 @@ import type { Lookup } from "./types.ts";
 export { ExactNumber } from "../core/json/exact-number.ts";
 export { NotAllowed, NotFound, Refused, type RefusedInput, TriplineError, Unreachable } from "./errors.ts";
 export type { StreamOptions, WebSocketLike, WebSocketMaker } from "./event-stream.ts";
-export { batchesOf, type CallOptions, type CountOptions } from "./events.ts";
+export { batchesOf, type CallOptions, type CountOptions, type EmitOptions } from "./events.ts";
 export type { HttpOptions } from "./http.ts";
 export type * from "./types.ts";
 

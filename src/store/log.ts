@@ -44,6 +44,10 @@ export interface LogBatch {
   readonly length: number;
 }
 
+/** How many events one step appends, and about how many characters. */
+const eventsPerStep = 1_000;
+const stepLengthMax = 1_000_000;
+
 const appendEventsScript = new Script(scripts.appendEvents);
 const putAutomationsScript = new Script(scripts.putAutomations);
 const deleteAutomationsScript = new Script(scripts.deleteAutomations);
@@ -94,16 +98,27 @@ export class Log {
   }
 
   /**
-   * Appends events, all or none.
+   * Appends events, in order. Up to 1,000 events and 1 MB of them are one step, all or none; more are several steps, so
+   * that a large batch keeps neither Redis nor this process from everything else, and no step outlives the timeout.
    *
    * @returns each event's position and log time, in order
-   * @throws RedisUnreachable
+   * @throws RedisUnreachable; the first of them may have been appended, and appending all of them again is harmless
    */
   async appendEvents(events: readonly NewEvent[]): Promise<{ position: LogPosition; received: Micros }[]> {
-    if (events.length === 0) return [];
-    const parameters = events.flatMap(encodeEvent);
-    const positions = (await this.#run(appendEventsScript, [this.#keys.log], parameters)) as LogPosition[];
-    return positions.map((position) => ({ position, received: receivedAt(position) }));
+    const appended: { position: LogPosition; received: Micros }[] = [];
+    for (let next = 0; next < events.length; ) {
+      const parameters: string[] = [];
+      let length = 0;
+      const end = Math.min(events.length, next + eventsPerStep);
+      for (; next < end && length < stepLengthMax; next++) {
+        const encoded = encodeEvent(events[next] as NewEvent);
+        parameters.push(...encoded);
+        length += encoded[0].length;
+      }
+      const positions = (await this.#run(appendEventsScript, [this.#keys.log], parameters)) as LogPosition[];
+      for (const position of positions) appended.push({ position, received: receivedAt(position) });
+    }
+    return appended;
   }
 
   /**

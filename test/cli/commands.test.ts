@@ -90,6 +90,26 @@ describe("tripline emit", () => {
     expect(events[4]?.occurred).toBe("2026-03-01T00:00:00Z");
   });
 
+  test("sends the good events of a file, and says which others the server or it refused", async () => {
+    const draft = (name: string, more = {}) =>
+      JSON.stringify({ event: name, resource: { "prefect.resource.id": "pump.1" }, ...more });
+    const input = [draft("f"), "not JSON", draft("x", { id: "17" }), "[]", draft("g"), '{"event": "y"}'].join(
+      "\n",
+    );
+    const { code, stdout, stderr } = await emit(["-"], input);
+    expect({ code, sent: stdout.match(/sent/g) }).toEqual({ code: 1, sent: ["sent", "sent"] });
+    for (const reason of [
+      "4 of 6 events were refused; the others are stored",
+      "-:2: this line is not valid JSON",
+      "-:4: an event must be a JSON object",
+      "x  17  id: Input should be a valid UUID",
+      "resource: Field required",
+    ]) {
+      expect(stderr).toContain(reason);
+    }
+    expect((await lastEvents(2)).map(({ event }) => event)).toEqual(["f", "g"]);
+  });
+
   test.each([
     { words: ["--resource-id", "pump.1"], says: "--event NAME", misuse: true },
     { words: ["--event", "a"], says: "--resource-id ID", misuse: true },
@@ -105,8 +125,9 @@ describe("tripline emit", () => {
     },
     { words: ["--event", "a", "--resource-id", "b", "--label", "c"], says: "key=value", misuse: true },
     { words: ["no-such-file.json"], says: "Cannot read no-such-file.json" },
-    { words: ["-"], input: '{"event":"a"}\nx\n', says: "-:2: this line is not valid JSON" },
-    { words: ["-"], input: '{"event":"a"}\n', says: "0.resource: Field required" },
+    { words: ["-"], input: "x\n7\n", says: "-:1: this line is not valid JSON" },
+    { words: ["-"], input: "x\n7\n", says: "-:2: an event must be a JSON object" },
+    { words: ["-"], input: '{"event":"a"}\n', says: "resource: Field required" },
     {
       words: ["--event", "a", "--resource-id", "b", "--url", "http://127.0.0.1:1/api"],
       says: "tripline serve",

@@ -54,6 +54,23 @@ describe("events", () => {
     expect(total).toBe(2);
   });
 
+  test("are all stored but those that the server refuses, if the caller wants to hear of those", async () => {
+    const refused: [string, string | undefined][] = [];
+    const events = Array.from({ length: 1_500 }, (_, index) => ({
+      ...pump(index, "picked"),
+      ...(index % 5 === 0 ? { id: `bad ${index}` } : {}),
+    }));
+    const stored = await tripline.events.emit(events, {
+      onRefused: ({ id }, [mistake]) => refused.push([id, mistake?.msg]),
+    });
+    expect(stored.length).toBe(1_200);
+    const bad = events.flatMap((event) =>
+      "id" in event ? [[event.id, "Input should be a valid UUID"]] : [],
+    );
+    expect(refused).toEqual(bad);
+    expect((await tripline.events.page({ event: { name: ["picked"] } })).total).toBe(1_200);
+  });
+
   test("are found page by page, each once and in order", async () => {
     const start = Date.now() - 60_000;
     const sent = await tripline.events.emit(

@@ -25,6 +25,32 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefe
     expect((numbers.body as unknown[]).length).toBe(5_000);
   });
 
+  // One event that the server refuses used to end the stream, and the client sent it first after each reconnection.
+  test("emits all good events, whatever bad ones are among them", async () => {
+    // With its default limits, the client refuses most of them itself.
+    const careless = new PrefectUser(server, {
+      PREFECT_SERVER_EVENTS_MAXIMUM_LABELS_PER_RESOURCE: "10000",
+      PREFECT_SERVER_EVENTS_MAXIMUM_RELATED_RESOURCES: "10000",
+      PREFECT_SERVER_EVENTS_MAXIMUM_SIZE_BYTES: "10000000",
+    });
+    expect(await careless.program("emit_bad.py", "good", "23")).toBe("5\n");
+    expect((await find("good")).body).toMatchObject({ total: 23 });
+    const { total, events } = (await find("tripline.event.rejected")).body as {
+      total: number;
+      events: Json[];
+    };
+    expect(total).toBe(5);
+    expect(events.map(({ payload }) => (payload as Json)["reason"])).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining("nests more than 100 levels deep"),
+        expect.stringContaining("larger than 1500000 bytes"),
+        expect.stringContaining("at most 1024 characters"),
+        expect.stringContaining("at most 100 related resources"),
+        expect.stringContaining("at most 500 labels"),
+      ]),
+    );
+  });
+
   test("reads events page by page, in its async and its sync client", async () => {
     await user.program("emit.py", "paged", "120");
     const seen = JSON.parse(await user.program("read_events.py", "paged", "50")) as {

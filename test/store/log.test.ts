@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import { callRedis, connect, RedisUnreachable } from "../../src/store/connection.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
@@ -99,14 +99,37 @@ describe("events", () => {
     expect(await log.read(startOfLog, { count: 10 })).toMatchObject([{ event: { wire: { payload } } }]);
   });
 
-  test("are appended in batches of thousands, with no other event in between", async () => {
+  // A batch of any size in one step would keep Redis from everything else, and might outlive its timeout.
+  test("are appended in order, a thousand in each step, with no other event in between", async () => {
     const batch = () => Array.from({ length: 3_000 }, () => ({ event: eventNamed("pump.started") }));
-    const [first, second] = [batch(), batch()];
-    await Promise.all([log.appendEvents(first), new Log(redis, "greenhouse").appendEvents(second)]);
+    const batches = [batch(), batch()] as const;
+    const positions = await Promise.all([
+      log.appendEvents(batches[0]),
+      new Log(redis, "greenhouse").appendEvents(batches[1]),
+    ]);
     const ids = (await log.read(startOfLog, { count: 10_000 })).map((entry) =>
       entry.kind === "event" ? entry.event.id : null,
     );
-    expect(ids).toEqual([...first, ...second].map(({ event }) => event.id));
+    expect(positions.map(({ length }) => length)).toEqual([3_000, 3_000]);
+    for (const sent of batches) {
+      for (let start = 0; start < 3_000; start += 1_000) {
+        const step = sent.slice(start, start + 1_000).map(({ event }) => event.id);
+        const at = ids.indexOf(step[0] ?? "");
+        expect(ids.slice(at, at + 1_000)).toEqual(step);
+      }
+    }
+  });
+
+  test("are appended in steps of about a megabyte, so that no step takes long", async () => {
+    const payload = { text: "x".repeat(300_000) };
+    const events = Array.from({ length: 10 }, () => ({ event: { ...eventNamed("pump.started"), payload } }));
+    const steps = vi.spyOn(redis, "evalsha");
+    try {
+      await log.appendEvents(events);
+      expect(steps).toHaveBeenCalledTimes(3);
+    } finally {
+      steps.mockRestore();
+    }
   });
 
   test("are all rejected when Redis is full", async () => {

@@ -2,8 +2,8 @@
  * Reads the body of a request, up to a maximum size, in any encoding that a client may use. Runs in Node and in a Worker.
  */
 
-import { parseExactJson } from "../../core/json/exact-json.ts";
-import { jsonMistake } from "./json-mistake.ts";
+import { jsonMistakeInSlices } from "./json-mistake.ts";
+import { type JsonBounds, JsonTooComplex, parseInSlices } from "./parse-json.ts";
 import { excerpt, invalidRequest, Refusal } from "./refusal.ts";
 
 export interface Body {
@@ -15,6 +15,14 @@ export interface Body {
 /** A larger body is refused. Split large batches. */
 export const bodyBytesMax = 16 * 1024 * 1024;
 
+/** What a body of JSON may hold, so that everything that is done with it takes little time. */
+export interface JsonLimits extends JsonBounds {
+  readonly bytesMax: number;
+}
+
+/** For events and the data of other services, whose every part is looked at in slices. */
+export const dataLimits: JsonLimits = { bytesMax: bodyBytesMax, depthMax: 1_000, valuesMax: 10_000_000 };
+
 /** A media type whose bodies are JSON. */
 export const jsonType = /^application\/(?:[\w.+-]+\+)?json$/i;
 
@@ -23,10 +31,10 @@ export const jsonType = /^application\/(?:[\w.+-]+\+)?json$/i;
  *
  * @throws Refusal 415 for another type or encoding, 413 if it is too large, 422 if it is not valid JSON
  */
-export async function readJson(request: Request, bytesMax = bodyBytesMax): Promise<Body> {
+export async function readJson(request: Request, limits = dataLimits): Promise<Body> {
   checkType(request);
-  const bytes = await readBytes(request, bytesMax);
-  return { value: parse(decode(bytes)), bytes: bytes.byteLength };
+  const bytes = await readBytes(request, limits.bytesMax);
+  return { value: await parseJson(bytes, limits), bytes: bytes.byteLength };
 }
 
 /**
@@ -34,11 +42,11 @@ export async function readJson(request: Request, bytesMax = bodyBytesMax): Promi
  *
  * @throws Refusal like `readJson`
  */
-export async function readOptionalJson(request: Request, bytesMax = bodyBytesMax): Promise<Body> {
-  const bytes = await readBytes(request, bytesMax);
+export async function readOptionalJson(request: Request, limits = dataLimits): Promise<Body> {
+  const bytes = await readBytes(request, limits.bytesMax);
   if (bytes.byteLength === 0) return { value: null, bytes: 0 };
   checkType(request);
-  return { value: parse(decode(bytes)), bytes: bytes.byteLength };
+  return { value: await parseJson(bytes, limits), bytes: bytes.byteLength };
 }
 
 function checkType(request: Request): void {
@@ -50,15 +58,14 @@ function checkType(request: Request): void {
 }
 
 /** Parses JSON. @throws Refusal 422 that says where the mistake is */
-export function parseJson(bytes: Uint8Array): unknown {
-  return parse(decode(bytes));
-}
-
-function parse(text: string): unknown {
+export async function parseJson(bytes: Uint8Array, bounds: JsonBounds = dataLimits): Promise<unknown> {
+  const text = decode(bytes);
   try {
-    return parseExactJson(text);
-  } catch {
-    throw notJson(text);
+    return await parseInSlices(text, bounds);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw await notJson(text);
+    if (!(error instanceof JsonTooComplex)) throw error;
+    throw invalidRequest([{ type: error.type, loc: ["body"], msg: error.message, input: null }], null);
   }
 }
 
@@ -139,8 +146,8 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-function notJson(text: string): Refusal {
-  const mistake = jsonMistake(text);
+async function notJson(text: string): Promise<Refusal> {
+  const mistake = await jsonMistakeInSlices(text);
   const around =
     mistake === null ? "" : text.slice(Math.max(0, mistake.position - 20), mistake.position + 20);
   const msg =

@@ -1,4 +1,4 @@
-/** Limits how deep JSON nests, for code that recurses into it. */
+/** Limits how deep JSON nests and how long it is, for code that would recurse into it or copy it. */
 
 import { ExactNumber } from "../../core/json/exact-number.ts";
 
@@ -6,8 +6,34 @@ import { ExactNumber } from "../../core/json/exact-number.ts";
 export function nestsDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null || value instanceof ExactNumber) return false;
   if (levels === 0) return true;
+  if (Array.isArray(value)) return value.some((item) => nestsDeeper(item, levels - 1));
   for (const key in value) {
     if (nestsDeeper((value as Record<string, unknown>)[key], levels - 1)) return true;
   }
   return false;
+}
+
+/**
+ * True if a JSON value is certainly longer than `length` characters as JSON. Looks no further than that, so it is quick
+ * for the longest value.
+ */
+export function isLongerThan(value: unknown, length: number): boolean {
+  let left = length;
+  const visit = (part: unknown): boolean => {
+    if (typeof part === "string") left -= part.length + 2;
+    else if (part instanceof ExactNumber) left -= part.text.length;
+    else if (typeof part !== "object" || part === null) left -= 1;
+    else if (Array.isArray(part)) {
+      left -= 2 + Math.max(part.length - 1, 0);
+      return left < 0 || part.some(visit);
+    } else {
+      left -= 2;
+      for (const key in part) {
+        left -= key.length + 3;
+        if (left < 0 || visit((part as Record<string, unknown>)[key])) return true;
+      }
+    }
+    return left < 0;
+  };
+  return visit(value);
 }

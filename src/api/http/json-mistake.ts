@@ -3,6 +3,8 @@
  * after a failure, so it need not be fast.
  */
 
+import { breathe } from "./slices.ts";
+
 export interface JsonMistake {
   /** Characters from the start. */
   readonly position: number;
@@ -19,6 +21,25 @@ const escapedCharacter = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
 /** The first place where `text` is not valid JSON; null if it is valid. */
 export function jsonMistake(text: string): JsonMistake | null {
+  for (const search = findMistake(text); ; ) {
+    const { done, value } = search.next();
+    if (done === true) return value;
+  }
+}
+
+/** As `jsonMistake`, for a text of any length, in slices. */
+export async function jsonMistakeInSlices(text: string): Promise<JsonMistake | null> {
+  for (const search = findMistake(text); ; ) {
+    await breathe();
+    const { done, value } = search.next();
+    if (done === true) return value;
+  }
+}
+
+/** How many values are looked at in one step. */
+const valuesPerStep = 1_000;
+
+function* findMistake(text: string): Generator<undefined, JsonMistake | null> {
   const open: ("[" | "{")[] = [];
   let position = 0;
   const take = (pattern: RegExp): boolean => {
@@ -47,8 +68,14 @@ export function jsonMistake(text: string): JsonMistake | null {
   };
   const mistake = (expected: string): JsonMistake => {
     take(space);
-    const before = text.slice(0, position).split("\n");
-    return { position, line: before.length, column: (before.at(-1) ?? "").length + 1, expected };
+    let line = 1;
+    let lineStart = 0;
+    for (let index = 0; index < position; index++) {
+      if (text.charCodeAt(index) !== 0x0a) continue;
+      line += 1;
+      lineStart = index + 1;
+    }
+    return { position, line, column: position - lineStart + 1, expected };
   };
   /** Reads `"key":`. Returns what is missing, or null. */
   const missingOfKey = (): string | null => {
@@ -58,7 +85,8 @@ export function jsonMistake(text: string): JsonMistake | null {
     return takeChar(":") ? null : "a colon after the key";
   };
 
-  for (;;) {
+  for (let valueCount = 1; ; valueCount++) {
+    if (valueCount % valuesPerStep === 0) yield;
     // A value starts here.
     if (takeChar("[")) {
       if (!takeChar("]")) {

@@ -63,16 +63,16 @@ export function invalidRequest(mistakes: readonly RequestMistake[], requestBody:
   return new Refusal(422, "invalid", body);
 }
 
-/**
- * The first mistake that a 422 lists, as one line: where there is little room.
- *
- * @param skipped how many steps of its place go without saying
- */
+/** The first mistake that a 422 lists, as one line. @param skipped how many steps of its place go without saying */
 export function firstMistake({ body }: Refusal, skipped: number): string {
   const mistake = (body as Partial<InvalidRequest>).exception_detail?.[0];
-  if (mistake === undefined) return "it cannot be read";
-  const place = mistake.loc.slice(skipped).join(".");
-  return place === "" ? mistake.msg : `${place}: ${mistake.msg}`;
+  return mistake === undefined ? "it cannot be read" : mistakeText(mistake, skipped);
+}
+
+/** A mistake as one line: where there is little room. @param skipped how many steps of its place go without saying */
+export function mistakeText({ loc, msg }: RequestMistake, skipped = 0): string {
+  const place = loc.slice(skipped).join(".");
+  return place === "" ? msg : `${place}: ${msg}`;
 }
 
 /** Zod's issues as mistakes in `value`, which was found at `place` (`["body"]`). */

@@ -6,7 +6,6 @@
  */
 
 import { z } from "zod";
-import { parseExactJson } from "../../core/json/exact-json.ts";
 import { ExactNumber } from "../../core/json/exact-number.ts";
 import { isUuid, normalizeUuid, type WireEvent } from "../../core/model/event.ts";
 import { eventNameLengthMax, labelsPerResourceMax } from "../../core/model/limits.ts";
@@ -14,11 +13,20 @@ import { isRecord } from "../../core/model/record.ts";
 import { formatTime, millisecond, parseTime } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { base64Of } from "../http/base64.ts";
-import { jsonType, parseJson, readBytes, readJson } from "../http/body.ts";
+import { dataLimits, jsonType, parseJson, readBytes, readJson } from "../http/body.ts";
+import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
 import { excerpt, invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { bodyForHandler, type UnreadBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
-import { checkLimits, type IngestMeter, ingest } from "./ingest.ts";
+import { breathe } from "../http/slices.ts";
+import {
+  batchMistakesMax,
+  type IngestMeter,
+  ingest,
+  limitMistake,
+  type ReadEvents,
+  refusalOf,
+} from "./ingest.ts";
 
 /** A string attribute. Null is treated as absent. */
 const Text = z.string({
@@ -92,7 +100,8 @@ export function cloudEventRoutes(meter: IngestMeter): Route[] {
         answers: { 204: { description: "All of them are stored." } },
       },
       async ({ tenant, body }, context) => {
-        await ingest(tenant, meter, (batch) => readCloudEvents(body, batch));
+        const { refused } = await ingest(tenant, meter, (batch) => readCloudEvents(body, batch));
+        if (refused !== null) throw refused;
         return context.body(null, 204);
       },
     ),
@@ -103,18 +112,19 @@ type Schema = typeof CloudEventSchema;
 type CloudEvent = z.infer<Schema>;
 
 /**
- * Reads the CloudEvents of a request, and turns them into events.
+ * Reads the CloudEvents of a request, and turns them into events. Those of a batch that are not valid harm only
+ * themselves: the sender learns which they are, and the others are stored.
  *
- * @throws Refusal that lists every mistake of every CloudEvent
+ * @throws Refusal if there is nothing to store
  */
 async function readCloudEvents(
   { request, schema }: UnreadBody<Schema>,
   batch: { length: number },
-): Promise<WireEvent[]> {
+): Promise<ReadEvents> {
   const type = mediaTypeOf(request);
   if (type === "application/cloudevents+json") {
     const { value } = await readJson(request);
-    return eventsOf([read(schema, value, ["body"])], value);
+    return eventsOf([value], value, (item) => read(schema, item, ["body"]));
   }
   if (type === "application/cloudevents-batch+json") {
     const { value } = await readJson(request);
@@ -123,10 +133,7 @@ async function readCloudEvents(
       throw invalidRequest([{ type: "list_type", loc: ["body"], msg, input: value }], value);
     }
     batch.length = value.length;
-    return eventsOf(
-      value.map((item, index) => read(schema, item, ["body", index])),
-      value,
-    );
+    return eventsOf(value, value, (item, index) => read(schema, item, ["body", index]));
   }
   if (type.startsWith("application/cloudevents")) {
     const known = "application/cloudevents+json, application/cloudevents-batch+json, or binary mode";
@@ -134,7 +141,7 @@ async function readCloudEvents(
     throw new Refusal(415, "unsupported_type", { detail });
   }
   const binary = await readBinary(schema, request, type);
-  return eventsOf([binary], binary.value);
+  return eventsOf([binary.value], binary.value, () => binary);
 }
 
 /** A CloudEvent, or what is wrong with it. */
@@ -143,13 +150,49 @@ interface ReadCloudEvent {
   readonly mistakes: readonly RequestMistake[];
 }
 
-function eventsOf(results: readonly ReadCloudEvent[], value: unknown): WireEvent[] {
-  const mistakes = results.flatMap((result) => result.mistakes);
-  if (mistakes.length > 0) throw invalidRequest(mistakes, value);
+/** @param value the request, for refusals */
+async function eventsOf(
+  items: readonly unknown[],
+  value: unknown,
+  readItem: (item: unknown, index: number) => ReadCloudEvent,
+): Promise<ReadEvents> {
   const received = formatTime(Date.now() * millisecond);
-  const events = results.flatMap(({ event }) => (event === null ? [] : [eventOfCloudEvent(event, received)]));
-  checkLimits(events, Number.POSITIVE_INFINITY, value, "data");
-  return events;
+  const events: WireEvent[] = [];
+  const mistakes: RequestMistake[] = [];
+  let refusedCount = 0;
+  for (const [index, item] of items.entries()) {
+    await breathe();
+    const checked = eventOf(
+      readItem(item, index),
+      received,
+      item,
+      items.length > 1 ? ["body", index] : ["body"],
+    );
+    if ("event" in checked) {
+      events.push(checked.event);
+      continue;
+    }
+    refusedCount += 1;
+    if (mistakes.length < batchMistakesMax) mistakes.push(...checked.mistakes);
+  }
+  if (mistakes.length === 0) return { events, refused: null, refusedCount };
+  const refused = refusalOf(mistakes, value);
+  if (events.length === 0) throw refused;
+  const message = `${refusedCount} of ${items.length} CloudEvents are refused; the others are stored.`;
+  const body = { ...refused.body, exception_message: message };
+  return { events, refused: new Refusal(refused.status, refused.reason, body), refusedCount };
+}
+
+function eventOf(
+  { event, mistakes }: ReadCloudEvent,
+  received: string,
+  value: unknown,
+  place: RequestMistake["loc"],
+): { readonly event: WireEvent } | { readonly mistakes: readonly RequestMistake[] } {
+  if (event === null) return { mistakes };
+  const made = eventOfCloudEvent(event, received);
+  const mistake = limitMistake(made, Number.POSITIVE_INFINITY, { value, place, payloadName: "data" });
+  return mistake === null ? { event: made } : { mistakes: [mistake] };
 }
 
 /** Leaves room for the labels that the resource of every CloudEvent has. */
@@ -168,17 +211,18 @@ function read(
   }
   const mistakes: RequestMistake[] = [];
   const names = Object.keys(value);
+  const extensionCount = names.filter((name) => !Object.hasOwn(schema.shape, name)).length;
+  if (extensionCount > extensionCountMax) {
+    const msg = `A CloudEvent has at most ${extensionCountMax} extension attributes; this one has ${extensionCount}`;
+    return { event: null, mistakes: [{ type: "too_long", loc: place, msg, input: null }] };
+  }
   for (const name of names) {
     if (/^[a-z0-9]+$/.test(name) || name === "data_base64") continue;
     const msg = "The name of an attribute may have only lowercase letters and digits";
     mistakes.push({ type: "value_error", loc: nameAt(name), msg, input: name });
   }
-  const extensionCount = names.filter((name) => !Object.hasOwn(schema.shape, name)).length;
-  if (extensionCount > extensionCountMax) {
-    const msg = `A CloudEvent has at most ${extensionCountMax} extension attributes; this one has ${extensionCount}`;
-    mistakes.push({ type: "too_long", loc: place, msg, input: null });
-  }
-  if ((value["data"] ?? null) !== null && (value["data_base64"] ?? null) !== null) {
+  const attributes = value as Record<string, unknown>;
+  if ((attributes["data"] ?? null) !== null && (attributes["data_base64"] ?? null) !== null) {
     const msg = "Send either data or data_base64, not both";
     mistakes.push({ type: "value_error", loc: nameAt("data_base64"), msg, input: null });
   }
@@ -251,12 +295,12 @@ function asUtf8(text: string): string {
 async function readData(request: Request, type: string): Promise<Pick<CloudEvent, "data" | "data_base64">> {
   const bytes = await readBytes(request);
   if (bytes.byteLength === 0) return {};
-  if (jsonType.test(type) || type === "text/json") return { data: parseJson(bytes) };
+  if (jsonType.test(type) || type === "text/json") return { data: await parseJson(bytes) };
   const isText = type === "" || type.startsWith("text/") || /^application\/(?:.*\+)?(?:xml|yaml)$/.test(type);
   if (isText) {
     try {
       const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-      return { data: type === "" ? valueOfUntyped(text) : text };
+      return { data: type === "" ? await valueOfUntyped(text) : text };
     } catch {
       // Not UTF-8: keep the bytes.
     }
@@ -265,12 +309,13 @@ async function readData(request: Request, type: string): Promise<Pick<CloudEvent
 }
 
 /** Some senders, such as the Python SDK by default, send JSON without a type. */
-function valueOfUntyped(text: string): unknown {
+async function valueOfUntyped(text: string): Promise<unknown> {
   if (!/^\s*[[{]/.test(text)) return text;
   try {
-    return parseExactJson(text);
-  } catch {
-    return text;
+    return await parseInSlices(text, dataLimits);
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof JsonTooComplex) return text;
+    throw error;
   }
 }
 

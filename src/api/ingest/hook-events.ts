@@ -10,10 +10,13 @@ import { isRecord } from "../../core/model/record.ts";
 import { formatTime, millisecond, second } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { base64Of } from "../http/base64.ts";
-import { jsonMistake } from "../http/json-mistake.ts";
-import { type InvalidRequest, Refusal } from "../http/refusal.ts";
+import { dataLimits } from "../http/body.ts";
+import { jsonMistakeInSlices } from "../http/json-mistake.ts";
+import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
+import { mistakeText } from "../http/refusal.ts";
+import { breathe } from "../http/slices.ts";
 import type { HookRequest } from "./hook-request.ts";
-import { EventsSchema, readEvents } from "./ingest.ts";
+import { batchMistakesMax, checkEvent } from "./ingest.ts";
 
 /** A hook could not turn a request into events. */
 export class HookFailure extends Error {
@@ -26,33 +29,47 @@ export interface HookPlace {
   readonly hook: Hook;
 }
 
+/** The events that a request became; and what is wrong with those that are not valid. */
+export interface MadeEvents {
+  readonly events: readonly WireEvent[];
+  readonly mistakes: readonly string[];
+}
+
 /**
  * @param rendered the hook's template, rendered
- * @throws HookFailure that lists every mistake
+ * @throws HookFailure if it is not JSON
  */
-export function eventsOfHook(rendered: unknown, place: HookPlace, request: HookRequest): WireEvent[] {
-  const value = typeof rendered === "string" ? readWritten(rendered) : rendered;
-  if (value === null) return [];
-  const drafts = Array.isArray(value) ? value : [value];
+export async function eventsOfHook(
+  rendered: unknown,
+  place: HookPlace,
+  request: HookRequest,
+): Promise<MadeEvents> {
+  const value = typeof rendered === "string" ? await readWritten(rendered) : rendered;
+  const drafts = value === null ? [] : Array.isArray(value) ? value : [value];
+  const events: WireEvent[] = [];
   const mistakes: string[] = [];
-  const filled = drafts.map((draft, index) => filledIn(draft, index, place, request, mistakes));
-  if (mistakes.length > 0) throw new HookFailure(mistakes.join("; "));
-  try {
-    return readEvents(EventsSchema, filled, Number.POSITIVE_INFINITY);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    const { exception_detail: found } = error.body as InvalidRequest;
-    throw new HookFailure(found.map(({ loc, msg }) => `${loc.slice(1).join(".")}: ${msg}`).join("; "));
+  for (const [index, draft] of drafts.entries()) {
+    await breathe();
+    const { filled, found } = filledIn(draft, index, place, request);
+    const checked = checkEvent(EventSchema, filled, Number.POSITIVE_INFINITY, [index]);
+    if ("mistakes" in checked) found.push(...checked.mistakes.map((mistake) => mistakeText(mistake)));
+    if (found.length > 0) mistakes.push(...found);
+    else if ("event" in checked) events.push(checked.event);
+    if (mistakes.length >= batchMistakesMax) break;
   }
+  return { events, mistakes };
 }
 
 /** JSON text; an empty text means no event. */
-function readWritten(text: string): unknown {
+async function readWritten(text: string): Promise<unknown> {
   if (text.trim() === "") return null;
   try {
-    return parseExactJson(text) as unknown;
-  } catch {
-    const mistake = jsonMistake(text);
+    return await parseInSlices(text, dataLimits);
+  } catch (error) {
+    if (error instanceof JsonTooComplex)
+      throw new HookFailure(`the template wrote too much: ${error.message}`);
+    if (!(error instanceof SyntaxError)) throw error;
+    const mistake = await jsonMistakeInSlices(text);
     const where =
       mistake === null
         ? ""
@@ -69,17 +86,16 @@ function filledIn(
   index: number,
   place: HookPlace,
   request: HookRequest,
-  mistakes: string[],
-): unknown {
+): { readonly filled: unknown; readonly found: string[] } {
   if (!isRecord(draft)) {
-    mistakes.push(`${index}: the template should write an event, a list of events, or nothing`);
-    return draft;
+    return {
+      filled: draft,
+      found: [`${index}: the template should write an event, a list of events, or nothing`],
+    };
   }
   const { id, occurred, follows, payload, resource, related, ...rest } = draft;
-  for (const key of Object.keys(rest)) {
-    if (!Object.hasOwn(EventSchema.shape, key)) mistakes.push(`${index}.${key}: an event has no such key`);
-  }
-  return {
+  const unknownKeys = Object.keys(rest).filter((key) => !Object.hasOwn(EventSchema.shape, key));
+  const filled = {
     ...rest,
     ...(resource === undefined ? {} : { resource: labelsOf(resource) }),
     ...(isEmpty(related) ? {} : { related: Array.isArray(related) ? related.map(labelsOf) : related }),
@@ -87,6 +103,12 @@ function filledIn(
     ...(isEmpty(follows) ? {} : { follows }),
     occurred: isEmpty(occurred) ? request.context.received : timeOf(occurred),
     id: idOf(id, index, place, request),
+  };
+  return {
+    filled,
+    found: unknownKeys
+      .slice(0, batchMistakesMax)
+      .map((key) => `${index}.${key.slice(0, 100)}: an event has no such key`),
   };
 }
 

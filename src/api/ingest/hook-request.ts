@@ -1,9 +1,9 @@
 /** Requests to hooks, as templates see them. Runs in Node and in a Worker. */
 
-import { parseExactJson } from "../../core/json/exact-json.ts";
 import type { HookContext, Signature } from "../../core/model/hook.ts";
 import { isRecord } from "../../core/model/record.ts";
-import { jsonType } from "../http/body.ts";
+import { dataLimits, jsonType } from "../http/body.ts";
+import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
 import { standardWebhooksPrefixes } from "./hook-signatures.ts";
 
 /** A request to a hook. */
@@ -19,15 +19,15 @@ export interface HookRequest {
 }
 
 /** @param received when the request came, RFC 3339 */
-export function readHookRequest(
+export async function readHookRequest(
   request: Request,
   bytes: Uint8Array,
   signature: Signature | undefined,
   received: string,
-): HookRequest {
+): Promise<HookRequest> {
   const { method, headers } = request;
   const text = textOf(bytes);
-  const { body, problem } = readBody(text, headers.get("content-type") ?? "");
+  const { body, problem } = await readBody(text, headers.get("content-type") ?? "");
   const query = valuesOf(new URL(request.url).searchParams);
   const context = { body, headers: shownHeaders(headers, signature), query, method, received };
   return { context, id: deliveryIdOf(headers, body, signature), text, bytes, problem };
@@ -42,19 +42,24 @@ function textOf(bytes: Uint8Array): string | null {
 }
 
 /** A form as a mapping, JSON as its value, and anything else as text. */
-function readBody(text: string | null, contentType: string): { body: unknown; problem: string | null } {
+async function readBody(
+  text: string | null,
+  contentType: string,
+): Promise<{ body: unknown; problem: string | null }> {
   if (text === null) return { body: null, problem: "the body is not UTF-8 text" };
   const type = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
   if (type === "application/x-www-form-urlencoded") {
-    return { body: readForm(text), problem: null };
+    return { body: await readForm(text), problem: null };
   }
   if (text.trim() === "") return { body: text, problem: null };
   const saysJson = jsonType.test(type);
   // Some services send JSON as text/plain, or without a type.
   if (!saysJson && !/^\s*[[{]/.test(text)) return { body: text, problem: null };
   try {
-    return { body: parseExactJson(text) as unknown, problem: null };
-  } catch {
+    return { body: await parseInSlices(text, dataLimits), problem: null };
+  } catch (error) {
+    if (error instanceof JsonTooComplex) return { body: text, problem: error.message };
+    if (!(error instanceof SyntaxError)) throw error;
     return {
       body: text,
       problem: saysJson ? `the body is not valid JSON, although its Content-Type is ${type}` : null,
@@ -65,12 +70,12 @@ function readBody(text: string | null, contentType: string): { body: unknown; pr
 /** The forms of GitHub and Slack hold everything as JSON in this one field. */
 const jsonField = "payload";
 
-function readForm(text: string): Record<string, unknown> {
+async function readForm(text: string): Promise<Record<string, unknown>> {
   const form: Record<string, unknown> = valuesOf(new URLSearchParams(text));
   const field = form[jsonField];
   if (typeof field !== "string" || !field.startsWith("{")) return form;
   try {
-    return { ...form, [jsonField]: parseExactJson(field) as unknown };
+    return { ...form, [jsonField]: await parseInSlices(field, dataLimits) };
   } catch {
     return form;
   }

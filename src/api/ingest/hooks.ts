@@ -19,10 +19,16 @@ import { bodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import { type ApiEnv, enter, requireScope, type Tenants } from "../http/tenant.ts";
 import { traceOf } from "../http/trace.ts";
-import { eventsOfHook, HookFailure, type HookPlace, hookFailedEvent } from "./hook-events.ts";
+import {
+  eventsOfHook,
+  HookFailure,
+  type HookPlace,
+  hookFailedEvent,
+  type MadeEvents,
+} from "./hook-events.ts";
 import { type HookRequest, readHookRequest } from "./hook-request.ts";
 import { checkSignature } from "./hook-signatures.ts";
-import { type IngestMeter, ingest } from "./ingest.ts";
+import { type IngestMeter, ingest, type ReadEvents } from "./ingest.ts";
 
 /** One object, so that every client generator can express it. */
 const HookAnswerSchema = z
@@ -106,6 +112,8 @@ export function hookRoutes(tenants: Tenants, meter: IngestMeter): Route[] {
   ];
 }
 
+const nothing: ReadEvents = { events: [], refused: null, refusedCount: 0 };
+
 interface HookParts {
   readonly tenants: Tenants;
   readonly meter: IngestMeter;
@@ -121,18 +129,18 @@ async function callHook(
   const now = Date.now();
   let reason: string | null = null;
   let challenge: string | null = null;
-  const events = await ingest(context.var.tenant, meter, async (batch) => {
+  const { events } = await ingest(context.var.tenant, meter, async (batch) => {
     const { signature } = hook;
     const bytes = await readBytes(context.req.raw);
     if (signature !== undefined) await checkSignature(signature, context.req.raw.headers, bytes, now);
     const received = formatTime(now * millisecond);
-    const request = readHookRequest(context.req.raw, bytes, signature, received);
+    const request = await readHookRequest(context.req.raw, bytes, signature, received);
     if (signature?.type === "slack") challenge = challengeIn(request);
-    if (challenge !== null) return [];
-    const made = makeEvents({ workspace, hook }, request);
+    if (challenge !== null) return nothing;
+    const made = await makeEvents({ workspace, hook }, request);
     reason = made.reason;
     batch.length = made.events.length;
-    return made.events;
+    return { ...nothing, events: made.events };
   });
   if (challenge !== null) return context.json({ challenge });
   const ids = events.map(({ id }) => id);
@@ -175,15 +183,25 @@ function noSuchHook(name: string): Refusal {
   return new Refusal(404, "not_found", { detail: `There is no hook ${shown}; add it to the rule files` });
 }
 
-/** The events that a template makes of a request, or the one that reports why there are none. */
-function makeEvents(place: HookPlace, request: HookRequest): { events: WireEvent[]; reason: string | null } {
+/** The events that a template makes of a request, and one that reports what is wrong with the others, if there are any. */
+async function makeEvents(
+  place: HookPlace,
+  request: HookRequest,
+): Promise<{ events: WireEvent[]; reason: string | null }> {
+  const { events, mistakes } = await madeOf(place, request);
+  if (mistakes.length === 0) return { events: [...events], reason: null };
+  const reason = mistakes.join("; ");
+  return { events: [...events, hookFailedEvent(reason, place, request)], reason };
+}
+
+async function madeOf(place: HookPlace, request: HookRequest): Promise<MadeEvents> {
   try {
     if (request.problem !== null) throw new HookFailure(request.problem);
     const rendered = renderHook(place.hook.template, request.context);
-    return { events: eventsOfHook(rendered, place, request), reason: null };
+    return await eventsOfHook(rendered, place, request);
   } catch (error) {
     if (!(error instanceof HookFailure || error instanceof TemplateError)) throw error;
-    return { events: [hookFailedEvent(error.message, place, request)], reason: error.message };
+    return { events: [], mistakes: [error.message] };
   }
 }
 

@@ -1,18 +1,21 @@
 /**
  * Events in. This also runs at the edge, so nothing here may need Node.
  *
- * An event is acknowledged only once the log holds it. A batch is stored whole or not at all, so a client may send it
- * again: the ids make repeats harmless.
+ * An event is acknowledged only once the log holds it. Of a batch with a mistake nothing is stored. If Redis fails in the
+ * middle of a large batch, its beginning is; so a client sends all of it again: the ids make repeats harmless.
  */
 
 import { z } from "zod";
+import { assert } from "../../core/model/assert.ts";
 import { EventSchema, type WireEvent } from "../../core/model/event.ts";
-import { eventBytesMax } from "../../core/model/limits.ts";
+import { eventBytesMax, relatedResourcesMax } from "../../core/model/limits.ts";
+import { isRecord } from "../../core/model/record.ts";
 import { readJson } from "../http/body.ts";
-import { nestsDeeper } from "../http/json-depth.ts";
+import { isLongerThan, nestsDeeper } from "../http/json-depth.ts";
 import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { bodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
+import { breathe } from "../http/slices.ts";
 import { chargeEvents, type Tenant } from "../http/tenant.ts";
 
 /** Counts the events that come in. */
@@ -39,7 +42,7 @@ export function ingestRoutes(meter: IngestMeter): Route[] {
         id: "emitEvents",
         summary: "Post events",
         description:
-          "A batch is stored whole or not at all, and acknowledged only once it is stored. The same id is the same event, so repeating a batch is harmless.",
+          "Of a batch with a mistake nothing is stored, and a batch is acknowledged only once all of it is stored. The same id is the same event, so repeating a batch is harmless.",
         tag: "events",
         scope: "events:write",
         body: bodyForHandler("application/json", EventsSchema, {
@@ -62,12 +65,19 @@ export function ingestRoutes(meter: IngestMeter): Route[] {
         await ingest(tenant, meter, async (batch) => {
           const { value, bytes } = await readJson(request);
           if (Array.isArray(value)) batch.length = value.length;
-          return readEvents(schema, value, bytes);
+          return { events: await readEvents(schema, value, bytes), refused: null, refusedCount: 0 };
         });
         return context.body(null, 204);
       },
     ),
   ];
+}
+
+/** What a request holds: events to store, and why others of it are refused, if some are. */
+export interface ReadEvents {
+  readonly events: readonly WireEvent[];
+  readonly refused: Refusal | null;
+  readonly refusedCount: number;
 }
 
 /**
@@ -79,64 +89,135 @@ export function ingestRoutes(meter: IngestMeter): Route[] {
 export async function ingest(
   tenant: Tenant,
   meter: IngestMeter,
-  read: (batch: { length: number }) => Promise<readonly WireEvent[]>,
-): Promise<readonly WireEvent[]> {
+  read: (batch: { length: number }) => Promise<ReadEvents>,
+): Promise<ReadEvents> {
   const batch = { length: 1 };
   try {
-    const events = await read(batch);
-    await chargeEvents(tenant, events.length);
+    const found = await read(batch);
+    const { events, refused, refusedCount } = found;
+    batch.length = events.length;
+    await chargeEvents(tenant, events.length + refusedCount);
     const { log, trace } = tenant;
     if (events.length > 0) await log.appendEvents(events.map((event) => ({ event, trace })));
     meter.eventsAccepted(events.length);
-    return events;
+    if (refused !== null) meter.eventsRejected(refusedCount, refused.reason);
+    return found;
   } catch (error) {
     meter.eventsRejected(batch.length, reasonOf(error));
     throw error;
   }
 }
 
+/** A check of a batch stops after this many mistakes: a sender needs only a few to see what is wrong. */
+export const batchMistakesMax = 100;
+
 /**
- * Checks a batch of events as it was posted.
+ * Checks a batch of events as it was posted, one after the other.
  *
  * @param bytes the size of the batch as JSON
- * @throws Refusal that lists every mistake of every event
+ * @throws Refusal that lists the mistakes of all events, up to `batchMistakesMax`
  */
-export function readEvents(schema: typeof EventsSchema, value: unknown, bytes: number): WireEvent[] {
+export async function readEvents(
+  schema: typeof EventsSchema,
+  value: unknown,
+  bytes: number,
+): Promise<WireEvent[]> {
+  if (!Array.isArray(value)) {
+    const { error } = schema.safeParse(value);
+    throw invalidRequest(mistakesOf(error?.issues ?? [], ["body"], value), value);
+  }
+  const events: WireEvent[] = [];
+  const mistakes: RequestMistake[] = [];
+  for (const [index, item] of value.entries()) {
+    await breathe();
+    const checked = checkEvent(schema.element, item, bytes, ["body", index]);
+    if ("event" in checked) events.push(checked.event);
+    else mistakes.push(...checked.mistakes);
+    if (mistakes.length >= batchMistakesMax) break;
+  }
+  if (mistakes.length > 0) throw refusalOf(mistakes, value);
+  return events;
+}
+
+/** An event, or what is wrong with it. */
+export type CheckedEvent =
+  | { readonly event: WireEvent }
+  | { readonly mistakes: readonly [RequestMistake, ...RequestMistake[]] };
+
+/**
+ * Checks one event.
+ *
+ * @param bytes at least its size as JSON
+ * @param place where it was found
+ */
+export function checkEvent(
+  schema: typeof EventSchema,
+  value: unknown,
+  bytes: number,
+  place: RequestMistake["loc"],
+): CheckedEvent {
+  const [first, ...others] = sizeMistakes(value, bytes, place);
+  if (first !== undefined) return { mistakes: [first, ...others] };
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw invalidRequest(mistakesOf(parsed.error.issues, ["body"], value), value);
-  checkLimits(parsed.data, bytes, value);
-  return parsed.data;
+  if (!parsed.success) {
+    const [mistake, ...more] = mistakesOf(parsed.error.issues, place, value);
+    assert(mistake !== undefined, "an event that is refused has a mistake");
+    return { mistakes: [mistake, ...more] };
+  }
+  const limit = limitMistake(parsed.data, bytes, { value, place });
+  return limit === null ? { event: parsed.data } : { mistakes: [limit] };
+}
+
+/** Checks the size before the schema does, which looks at every part of a list before it counts them. */
+function sizeMistakes(value: unknown, bytes: number, place: RequestMistake["loc"]): RequestMistake[] {
+  if (!isRecord(value)) return [];
+  const related = value["related"];
+  if (Array.isArray(related) && related.length > relatedResourcesMax) {
+    const msg = `An event has at most ${relatedResourcesMax} related resources; this one has ${related.length}`;
+    return [{ type: "too_long", loc: [...place, "related"], msg, input: null }];
+  }
+  return bytes > eventBytesMax && isLongerThan(value, eventBytesMax) ? [tooLarge(value, place)] : [];
 }
 
 /**
- * Checks what a schema cannot: how deep each event nests, and how large it is.
+ * Checks what a schema cannot: how deep an event nests, and how large it is.
  *
- * @param bytes at least the size of the largest event as JSON
- * @param value what the events were read from
- * @param payloadName the key of a payload in that
- * @throws Refusal that lists every mistake
+ * @param bytes at least the size of the event as JSON
+ * @param found what the event was read from, where, and the key of its payload there
  */
-export function checkLimits(
-  events: readonly WireEvent[],
+export function limitMistake(
+  event: WireEvent,
   bytes: number,
-  value: unknown,
-  payloadName = "payload",
-): void {
-  const tooBig = (event: WireEvent): boolean => bytes > eventBytesMax && bytesOf(event) > eventBytesMax;
-  const mistakes = events.flatMap((event, index): RequestMistake[] => {
-    if (nestsDeeper(event.payload, payloadDepthMax)) {
-      const msg = `The payload nests more than ${payloadDepthMax} levels deep`;
-      return [{ type: "too_deep", loc: ["body", index, payloadName], msg, input: event.payload }];
-    }
-    if (!tooBig(event)) return [];
-    const msg = `The event is larger than ${eventBytesMax} bytes as JSON; store large data elsewhere and send a link`;
-    return [{ type: "too_long", loc: ["body", index], msg, input: event }];
-  });
-  if (mistakes.length === 0) return;
-  const refusal = invalidRequest(mistakes, value);
-  throw mistakes.some(({ type }) => type === "too_deep")
-    ? refusal
-    : new Refusal(413, "too_large", refusal.body);
+  found: { readonly value: unknown; readonly place: RequestMistake["loc"]; readonly payloadName?: string },
+): RequestMistake | null {
+  const { value, place, payloadName = "payload" } = found;
+  if (nestsDeeper(event.payload, payloadDepthMax)) {
+    const msg = `The payload nests more than ${payloadDepthMax} levels deep`;
+    return { type: "too_deep", loc: [...place, payloadName], msg, input: event.payload };
+  }
+  const isTooLarge =
+    bytes > eventBytesMax && (isLongerThan(event, eventBytesMax) || bytesOf(event) > eventBytesMax);
+  return isTooLarge ? tooLarge(value, place) : null;
+}
+
+const tooLargeMessage = `The event is larger than ${eventBytesMax} bytes as JSON; store large data elsewhere and send a link`;
+
+function tooLarge(value: unknown, place: RequestMistake["loc"]): RequestMistake {
+  return { type: "too_long", loc: place, msg: tooLargeMessage, input: value };
+}
+
+/** The refusal of a request for its mistakes: 413 if it only holds too much. */
+export function refusalOf(mistakes: readonly RequestMistake[], value: unknown): Refusal {
+  const stopped: RequestMistake = {
+    type: "too_many_errors",
+    loc: ["body"],
+    msg: `The check stopped after ${batchMistakesMax} mistakes; there may be more`,
+    input: null,
+  };
+  const shown = mistakes.slice(0, batchMistakesMax);
+  const refusal = invalidRequest(mistakes.length < batchMistakesMax ? shown : [...shown, stopped], value);
+  const isTooLarge = mistakes.every(({ msg }) => msg === tooLargeMessage);
+  return isTooLarge ? new Refusal(413, "too_large", refusal.body) : refusal;
 }
 
 const encoder = new TextEncoder();

@@ -1,40 +1,54 @@
-/** `/events/in`: one event per frame, appended to the log in order, in the batches in which the frames arrive. */
+/**
+ * `/events/in`: one event per frame, appended to the log in order, in the batches in which the frames arrive.
+ *
+ * A frame that is not a valid event is dropped and reported. If it ended the connection, as it does in Prefect, a client
+ * that sends everything again that no pong confirmed would send it first, and never get past it.
+ */
 
 import { setTimeout as pause } from "node:timers/promises";
-import { parseExactJson } from "../../core/json/exact-json.ts";
-import type { WireEvent } from "../../core/model/event.ts";
-import { jsonMistake } from "../http/json-mistake.ts";
-import { firstMistake, Refusal } from "../http/refusal.ts";
+import { EventSchema, type WireEvent } from "../../core/model/event.ts";
+import { dataLimits } from "../http/body.ts";
+import { jsonMistakeInSlices } from "../http/json-mistake.ts";
+import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
+import { mistakeText } from "../http/refusal.ts";
 import { chargeEvents, type Tenant } from "../http/tenant.ts";
-import { EventsSchema, type IngestMeter, isUnreachable, readEvents } from "../ingest/ingest.ts";
-import { Closing, closeCodes, type Peer } from "./peer.ts";
+import { checkEvent, type IngestMeter, isUnreachable } from "../ingest/ingest.ts";
+import { type RejectedEvent, type RejectionReports, rejectedEvent } from "../ingest/rejected-events.ts";
+import type { Frame, Peer } from "./peer.ts";
 
 /** The most events that one step appends. */
 const eventsPerAppend = 500;
 
+/** The largest event, if each of its characters were a Chinese one, written as an escape, or twice that for others. */
+const frameBytesMax = 4_500_000;
+
 /**
  * Takes events until the peer closes.
  *
- * @throws Closing at the first frame that is not a valid event; the events before it are appended
  * @throws RedisUnreachable
  */
-export async function takeEvents(peer: Peer, tenant: Tenant, meter: IngestMeter): Promise<void> {
+export async function takeEvents(
+  peer: Peer,
+  tenant: Tenant,
+  { meter, reports }: { readonly meter: IngestMeter; readonly reports: RejectionReports },
+): Promise<void> {
+  const { workspace, log } = tenant;
   for (;;) {
     const frames = await peer.take(eventsPerAppend);
-    if (frames === null) return;
-    const { events, mistake } = readFrames(frames);
-    await untilAllowed(peer, tenant, events.length);
+    if (frames === null) break;
+    const { events, rejected } = await readFrames(frames);
+    await untilAllowed(peer, tenant, frames.length);
+    const reported = reports.report(workspace, "events-in", rejected);
     try {
-      await tenant.log.appendEvents(events.map((event) => ({ event })));
+      await log.appendEvents([...events, ...reported].map((event) => ({ event })));
     } catch (error) {
       meter.eventsRejected(events.length, isUnreachable(error) ? "unreachable" : "error");
       throw error;
     }
     meter.eventsAccepted(events.length);
-    if (mistake === null) continue;
-    meter.eventsRejected(1, "invalid");
-    throw new Closing(closeCodes.failed, `Invalid event: ${mistake}`);
+    if (rejected.length > 0) meter.eventsRejected(rejected.length, "invalid");
   }
+  await log.appendEvents(reports.flush(workspace, "events-in").map((event) => ({ event })));
 }
 
 /** A key that has used up its rate is not refused here. It waits, and so do its pongs and its next events. */
@@ -48,23 +62,49 @@ async function untilAllowed(peer: Peer, tenant: Tenant, eventCount: number): Pro
   await chargeEvents(tenant, eventCount);
 }
 
-/** The events before the first invalid frame, and what is wrong with that frame. */
-function readFrames(frames: readonly string[]): { events: WireEvent[]; mistake: string | null } {
+async function readFrames(
+  frames: readonly Frame[],
+): Promise<{ readonly events: WireEvent[]; readonly rejected: RejectedEvent[] }> {
   const events: WireEvent[] = [];
+  const rejected: RejectedEvent[] = [];
   for (const frame of frames) {
-    try {
-      events.push(...readEvents(EventsSchema, [parseExactJson(frame)], Buffer.byteLength(frame)));
-    } catch (error) {
-      if (error instanceof SyntaxError) return { events, mistake: notJson(frame) };
-      if (error instanceof Refusal) return { events, mistake: firstMistake(error, 2) };
-      throw error;
-    }
+    const read = await readFrame(frame);
+    if ("reason" in read) rejected.push(read);
+    else events.push(read);
   }
-  return { events, mistake: null };
+  return { events, rejected };
 }
 
-function notJson(text: string): string {
-  const mistake = jsonMistake(text);
+async function readFrame({ bytes }: Frame): Promise<WireEvent | RejectedEvent> {
+  const size = bytes.byteLength;
+  if (size > frameBytesMax)
+    return rejectedEvent(null, `the frame has ${size} bytes; store large data elsewhere`, size);
+  const text = textOf(bytes);
+  if (text === null) return rejectedEvent(null, "the frame is not UTF-8 text", size);
+  let value: unknown;
+  try {
+    value = await parseInSlices(text, dataLimits);
+  } catch (error) {
+    if (error instanceof JsonTooComplex) return rejectedEvent(null, error.message, size);
+    if (error instanceof SyntaxError) return rejectedEvent(null, await notJson(text), size);
+    throw error;
+  }
+  const checked = checkEvent(EventSchema, value, size, []);
+  return "event" in checked ? checked.event : rejectedEvent(value, mistakeText(checked.mistakes[0]), size);
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+function textOf(bytes: Uint8Array): string | null {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+async function notJson(text: string): Promise<string> {
+  const mistake = await jsonMistakeInSlices(text);
   return mistake === null
     ? "not valid JSON"
     : `not valid JSON at column ${mistake.column}: expected ${mistake.expected}`;

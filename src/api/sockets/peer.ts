@@ -22,13 +22,15 @@ export class Closing extends Error {
 /** Close codes. The server never sends 1000 or 1001: they end a Python client's iteration as if there were no more events. */
 export const closeCodes = {
   protocol: 1002,
-  unsupported: 1003,
   policy: 1008,
+  tooLarge: 1009,
   failed: 1011,
   restarting: 1012,
   tryAgain: 1013,
 } as const;
 
+/** What a peer may send before it is admitted: a ping and a key fit many times. */
+const openingBytesMax = 64 * 1024;
 const queuedFramesMax = 2_000;
 const queuedLengthMax = 4 * 1024 * 1024;
 /** With more than this unsent, the next message waits. */
@@ -50,25 +52,33 @@ export class DeferringSocket extends WebSocket {
   }
 }
 
-type Frame = { readonly text: string } | { readonly ping: Buffer };
+/** A message from the peer, in a text frame or a binary one. */
+export interface Frame {
+  readonly bytes: Buffer;
+}
+
+type Incoming = Frame | { readonly ping: Buffer };
 
 export class Peer {
   readonly #socket: DeferringSocket;
-  readonly #frames: Frame[] = [];
+  readonly #frames: Incoming[] = [];
   readonly #gone = new AbortController();
   #queuedLength = 0;
+  #isAdmitted: boolean;
+  #hasOpened = false;
+  /** Called once, when the peer is admitted. */
+  onAdmitted: () => void = () => {};
   #wake: () => void = () => {};
   #ended = false;
   #alive = true;
   #stopping: Closing | null = null;
   #closing: readonly [code?: number, reason?: string | Buffer | undefined] = [];
 
-  constructor(socket: DeferringSocket) {
+  /** @param isAdmitted false if the peer still has to say who it is: until then, only its first message is read */
+  constructor(socket: DeferringSocket, isAdmitted: boolean) {
     this.#socket = socket;
-    socket.on("message", (data: Buffer, isBinary) => {
-      if (isBinary) this.#end(closeCodes.unsupported, "Send text frames, one JSON document each");
-      else this.#queue({ text: data.toString() });
-    });
+    this.#isAdmitted = isAdmitted;
+    socket.on("message", (bytes: Buffer) => this.#queue({ bytes }));
     socket.on("ping", (ping: Buffer) => this.#queue({ ping: Buffer.from(ping) }));
     socket.on("pong", () => {
       this.#alive = true;
@@ -94,7 +104,7 @@ export class Peer {
    * @returns null if the peer has closed and there are no more messages
    * @throws Closing if the server is closing the connection
    */
-  async take(countMax: number): Promise<string[] | null> {
+  async take(countMax: number): Promise<Frame[] | null> {
     for (;;) {
       if (this.#stopping !== null) throw this.#stopping;
       this.#answerPings();
@@ -106,18 +116,34 @@ export class Peer {
     }
     const until = this.#frames.findIndex((frame, index) => "ping" in frame || index === countMax);
     const taken = this.#frames.splice(0, until === -1 ? this.#frames.length : until);
-    const texts = taken.flatMap((frame) => ("text" in frame ? [frame.text] : []));
-    this.#queuedLength -= texts.reduce((sum, { length }) => sum + length, 0);
+    const messages = taken.flatMap((frame) => ("bytes" in frame ? [frame] : []));
+    this.#queuedLength -= messages.reduce((sum, { bytes }) => sum + bytes.length, 0);
     this.#alive = true;
-    if (this.#socket.isPaused && !this.#isFull()) this.#socket.resume();
-    return texts;
+    this.#resume();
+    return messages;
+  }
+
+  /** Call this once it is known who the peer is, and that it may be here. */
+  admit(): void {
+    if (this.#isAdmitted) return;
+    this.#isAdmitted = true;
+    this.onAdmitted();
+    this.#resume();
+  }
+
+  /** Call this for each part of what the peer sends before it is admitted. Too much of it is not an opening message. */
+  limitOpening(byteCount: number): void {
+    const isWaiting = this.#hasOpened && !this.#ended; // for its admission; nothing more is read until then
+    if (this.#isAdmitted || isWaiting || byteCount <= openingBytesMax) return;
+    this.close(new Closing(closeCodes.tooLarge, "Authenticate first; the opening message is too large"));
+    this.terminate();
   }
 
   /** The next message; null if the peer closes first or takes too long. */
   async next(timeoutMs: number): Promise<string | null> {
     const timeout = setTimeout(() => this.#end(), timeoutMs);
     try {
-      return (await this.take(1))?.[0] ?? null;
+      return (await this.take(1))?.[0]?.bytes.toString() ?? null;
     } finally {
       clearTimeout(timeout);
     }
@@ -150,6 +176,8 @@ export class Peer {
   close({ code, message }: Closing): void {
     this.#socket.onClosing = null;
     this.#socket.closeNow(code, fitting(message));
+    this.#end(); // drops what still comes before the answer
+    if (this.#socket.isPaused) this.#socket.resume();
   }
 
   /** Answers the peer's close frame; after a protocol violation, closes with the code that `ws` chose. */
@@ -179,16 +207,24 @@ export class Peer {
     this.#socket.terminate();
   }
 
-  #queue(frame: Frame): void {
+  #queue(frame: Incoming): void {
     if (this.#ended) return;
     this.#frames.push(frame);
-    if ("text" in frame) this.#queuedLength += frame.text.length;
+    if ("bytes" in frame) {
+      this.#queuedLength += frame.bytes.length;
+      this.#hasOpened = true;
+    }
     this.#alive = true;
     if (this.#isFull()) this.#socket.pause();
     this.#wake();
   }
 
+  #resume(): void {
+    if (this.#socket.isPaused && !this.#isFull()) this.#socket.resume();
+  }
+
   #isFull(): boolean {
+    if (!this.#isAdmitted && this.#hasOpened) return true;
     return this.#frames.length >= queuedFramesMax || this.#queuedLength >= queuedLengthMax;
   }
 

@@ -11,17 +11,19 @@ import type { Logger } from "pino";
 import { WebSocketServer } from "ws";
 import { z } from "zod";
 import { parseExactJson } from "../../core/json/exact-json.ts";
-import { eventBytesMax } from "../../core/model/limits.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { millisecond } from "../../core/model/time.ts";
 import { EventFilterSchema, resolveFilter } from "../../history/filter.ts";
 import { isHistoryUnavailable } from "../events/events.ts";
+import { bodyBytesMax } from "../http/body.ts";
 import { firstMistake, invalidRequest, mistakesOf, Refusal } from "../http/refusal.ts";
 import { may, type Tenant, type Tenants } from "../http/tenant.ts";
 import { type IngestMeter, isUnreachable } from "../ingest/ingest.ts";
+import { RejectionReports } from "../ingest/rejected-events.ts";
 import { EventFeeds } from "./event-feed.ts";
 import { takeEvents } from "./events-in.ts";
 import { type Subscription, sendEvents } from "./events-out.ts";
+import { Openings, type OpeningsMax } from "./openings.ts";
 import { Closing, closeCodes, DeferringSocket, Peer } from "./peer.ts";
 import { type SocketDirection, socketScopes } from "./socket-routes.ts";
 
@@ -33,6 +35,10 @@ export interface WebSocketOptions {
   readonly heartbeatMs?: number;
   /** How long a peer has for each of its opening messages. Default 30 s. */
   readonly openingMs?: number;
+  /** How many peers may be connected that are not admitted yet. */
+  readonly openingsMax?: OpeningsMax;
+  /** Whether a proxy is in front whose X-Forwarded-For counts. */
+  readonly trustProxy?: boolean;
 }
 
 /** The HTTP server passes its upgrade requests here. */
@@ -53,8 +59,8 @@ interface Call {
 
 const subprotocol = "prefect";
 
-/** The largest event, if each of its characters were escaped. */
-const frameBytesMax = 6 * eventBytesMax;
+/** A longer frame ends the connection, because it cannot be skipped. Far more than an event may have. */
+const frameBytesMax = bodyBytesMax;
 const heartbeatMsDefault = 30_000;
 const openingMsDefault = 30_000;
 /** How often the keys of open connections are checked again. */
@@ -67,6 +73,8 @@ const closeTimeout = { closeTimeout: 5_000 };
 export function createWebSockets(options: WebSocketOptions): WebSockets {
   const { tenants, logger, heartbeatMs = heartbeatMsDefault, openingMs = openingMsDefault } = options;
   const feeds = new EventFeeds();
+  const reports = new RejectionReports(logger);
+  const openings = new Openings(options);
   const peers = new Map<Peer, Promise<void>>();
   let stopping: Closing | null = null;
   const server = new WebSocketServer({
@@ -94,8 +102,12 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     await tenants.checkOrigin(call.headers, true);
     const admitted = call.speaksPrefect ? null : await admitByHeaders(tenants, call);
     if (stopping !== null) throw new Refusal(503, "stopping", { detail: stopping.message });
+    const leave = admitted === null ? openings.enter(request) : () => {};
+    socket.once("close", leave);
     server.handleUpgrade(request, socket, head, (webSocket: DeferringSocket) => {
-      const peer = new Peer(webSocket);
+      const peer = new Peer(webSocket, admitted !== null);
+      if (admitted === null) limitOpening(socket, peer, leave);
+      webSocket.once("error", (error) => reportLost(error, call));
       const closed = new Promise<void>((resolve) => webSocket.once("close", () => resolve()));
       const handled = handle(peer, call, admitted);
       peers.set(
@@ -118,9 +130,11 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
 
   async function converse(peer: Peer, call: Call, admitted: Admission | null): Promise<void> {
     const admission = admitted ?? (await admitByMessage(peer, tenants, call, openingMs));
+    peer.admit();
     const watch = setInterval(() => readmit(peer, admission, call.direction), readmissionMs);
     try {
-      if (call.direction === "in") await takeEvents(peer, admission.tenant, options.meter);
+      if (call.direction === "in")
+        await takeEvents(peer, admission.tenant, { meter: options.meter, reports });
       else await subscribe(peer, admission.tenant);
     } finally {
       clearInterval(watch);
@@ -141,6 +155,12 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     } finally {
       await sending.catch(() => {});
     }
+  }
+
+  /** What a peer cannot get past: it would send the same frame after each reconnection. */
+  function reportLost(error: Error & { readonly code?: string }, { direction }: Call): void {
+    if (error.code !== "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") return;
+    logger.warn({ direction, bytesMax: frameBytesMax }, "A frame is too large; closed a WebSocket");
   }
 
   function closingOf(error: unknown, direction: SocketDirection): Closing {
@@ -178,6 +198,20 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
       await Promise.all(peers.values());
       clearTimeout(cut);
     },
+  };
+}
+
+/** Counts what a peer sends before it is admitted, also of a frame that is not complete. */
+function limitOpening(socket: Duplex, peer: Peer, leave: () => void): void {
+  let byteCount = 0;
+  const count = (chunk: Buffer) => {
+    byteCount += chunk.length;
+    peer.limitOpening(byteCount);
+  };
+  socket.on("data", count);
+  peer.onAdmitted = () => {
+    socket.off("data", count);
+    leave();
   };
 }
 

@@ -142,15 +142,34 @@ describe("a batch", () => {
     expect(await eventsOf(post(batched, []))).toEqual([]);
   });
 
-  test("is rejected as a whole", async () => {
-    const sent = [example, { ...example, type: "" }, 7, { ...example, data: { a: nested(200) } }];
-    expect(await mistakesOf(post(batched, sent))).toEqual([
+  test("stores its valid events, and says which others it refuses", async () => {
+    const sent = [
+      { ...example, id: "a" },
+      { ...example, type: "" },
+      7,
+      { ...example, data: { a: nested(200) } },
+      { ...example, id: "b" },
+    ];
+    const before = (await api.events()).length;
+    const answer = await post(batched, sent);
+    expect(answer.status).toBe(422);
+    const { exception_message, exception_detail } = (await answer.json()) as {
+      exception_message: string;
+      exception_detail: { loc: string[]; msg: string }[];
+    };
+    expect(exception_message).toBe("3 of 5 CloudEvents are refused; the others are stored.");
+    expect(exception_detail.map(({ loc, msg }) => [loc.join("."), msg])).toEqual([
       ["body.1.type", "Input should not be empty"],
       ["body.2", "Input should be a CloudEvent: a JSON object"],
+      ["body.3.data", "The payload nests more than 100 levels deep"],
     ]);
-    expect(await mistakesOf(post(batched, [sent[0], sent[3]]))).toEqual([
-      ["body.1.data", "The payload nests more than 100 levels deep"],
-    ]);
+    const stored = (await api.events())
+      .slice(before)
+      .map(({ event }) => event.resource.get("cloudevents.id"));
+    expect(stored).toEqual(["a", "b"]);
+  });
+
+  test("is a list", async () => {
     expect(await mistakesOf(post(batched, example))).toEqual([
       ["body", expect.stringContaining("should be a list of CloudEvents")],
     ]);

@@ -194,6 +194,24 @@ describe("a repeated delivery", () => {
   });
 });
 
+test("of the events that a request becomes, the valid ones are stored, and the others reported", async () => {
+  const pumps = [
+    { id: 1, state: "on", liters: "3" },
+    { id: 2, state: "x".repeat(1_100), liters: "3" },
+    { id: 3, state: "on", liters: [3] },
+    { id: 4, state: "off", liters: "4" },
+  ];
+  const response = await send("pumps", { pumps }, { headers: { "webhook-id": "17" } });
+  const { events, reason } = await answerOf(response);
+  expect([response.status, reason]).toEqual([
+    202,
+    expect.stringMatching(/^1\.event: .*1024.*; 2\.resource\.liters: /),
+  ]);
+  const all = await stored();
+  expect(all.map(({ event }) => event)).toEqual(["pump.on", "pump.off", "tripline.webhook.failed"]);
+  expect(all.map(({ id }) => id)).toEqual(events);
+});
+
 describe("a request that cannot become an event", () => {
   const failure = async (response: Response) => {
     const { events, reason } = await answerOf(response);

@@ -65,42 +65,12 @@ describe("a WebSocket for events", () => {
     await client.close();
   });
 
-  test.each([
-    { frame: '{"event": ', reason: /^Invalid event: not valid JSON at column 11/ },
-    { frame: "[]", reason: /^Invalid event: / },
-    { frame: pumpEvent({ id: "17" }), reason: /^Invalid event: id: Input should be a valid UUID$/ },
-    { frame: pumpEvent({ occurred: undefined }), reason: /^Invalid event: occurred: Field required$/ },
-    { frame: pumpEvent({ event: "ü".repeat(1_025) }), reason: /^Invalid event: event: / },
-    {
-      frame: pumpEvent({ resource: { "prefect.resource.id": "p", [`x${"ü".repeat(200)}`]: 1 } }),
-      reason: /^Invalid event: resource\.xü{47}…$/, // cut between characters, at 123 bytes
-    },
-    { frame: pumpEvent({ payload: { text: "x".repeat(1_500_000) } }), reason: /larger than 1500000 bytes/ },
-  ])("closes at $frame, and keeps the events before it and none after it", async ({ frame, reason }) => {
-    const client = await SocketClient.prefect(url());
-    const good = pumpEvent();
-    const late = pumpEvent();
-    client.send(good);
-    client.send(frame);
-    client.send(late);
-    const closed = await client.closed;
-    expect(closed).toEqual({ code: 1011, reason: expect.stringMatching(reason) });
-    expect(Buffer.byteLength(closed.reason)).toBeLessThanOrEqual(123);
-    const ids = await idsInLog();
-    expect(ids).toContain(good["id"]);
-    expect(ids).not.toContain(late["id"]);
-  });
-
-  test("keeps the events before a frame that breaks the protocol", async () => {
+  test("accepts events in binary frames, as some clients send them", async () => {
     const client = await SocketClient.prefect(url());
     const event = pumpEvent();
-    client.send(event);
-    client.socket.send(Buffer.from("{}"), { binary: true });
-    expect(await client.closed).toMatchObject({ code: 1003 });
+    client.socket.send(Buffer.from(JSON.stringify(event)), { binary: true });
+    await client.close();
     expect(await idsInLog()).toContain(event["id"]);
-    const tooLarge = await SocketClient.prefect(url());
-    tooLarge.send("x".repeat(10_000_000));
-    expect(await tooLarge.closed).toMatchObject({ code: 1009 });
   });
 
   test("counts the events that it accepts and rejects", async () => {
@@ -115,7 +85,7 @@ describe("a WebSocket for events", () => {
     client.send(pumpEvent());
     client.send(pumpEvent());
     client.send("no event");
-    await client.closed;
+    await client.close();
     expect(await counts()).toEqual({ accepted: before.accepted + 2, rejected: before.rejected + 1 });
   });
 
@@ -246,7 +216,7 @@ describe("by default a peer has", () => {
     const client = await SocketClient.prefect(url());
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
-      client.send("no event");
+      client.send("x".repeat(17 * 1024 * 1024));
       client.socket.pause();
       while (closing.mock.calls.length === 0) await new Promise(setImmediate);
       const socket = closing.mock.contexts[0] as DeferringSocket;

@@ -1,0 +1,29 @@
+/**
+ * Long work in slices, so that one request never keeps the process from everything else: leases, pongs, other requests.
+ * Runs in Node and in a Worker.
+ *
+ * All requests share one slice per turn of the event loop. With a slice for each of them, a hundred requests would stop
+ * the process as one long one does.
+ */
+
+const sliceMs = 10;
+
+const waiting: (() => void)[] = [];
+let sliceEnds: number | null = null;
+
+/** Lets everything else run if the work of this turn has taken long enough. Call it between two short steps. */
+export async function breathe(): Promise<void> {
+  if (sliceEnds === null) startSlice();
+  else if (performance.now() >= sliceEnds) await new Promise<void>((resolve) => waiting.push(resolve));
+}
+
+function startSlice(): void {
+  sliceEnds = performance.now() + sliceMs;
+  setImmediate(() => {
+    sliceEnds = null;
+    const resume = waiting.shift();
+    if (resume === undefined) return;
+    startSlice();
+    resume();
+  });
+}

@@ -1,0 +1,73 @@
+import { expect, test } from "vitest";
+import { JsonTooComplex, parseInSlices } from "../../../src/api/http/parse-json.ts";
+import { parseExactJson } from "../../../src/core/json/exact-json.ts";
+import fc from "../../support/fast-check.ts";
+
+const bounds = { depthMax: 1_000, valuesMax: 1_000_000 };
+
+/** What became of a text: its value, or that it is not JSON. */
+async function outcomeOf(parse: () => unknown): Promise<unknown> {
+  try {
+    return { value: await parse() };
+  } catch (error) {
+    if (error instanceof SyntaxError) return "not JSON";
+    throw error;
+  }
+}
+
+/** JSON with blanks between its tokens, and keys that an assignment would lose. */
+const anyJson = fc
+  .tuple(fc.json({ maxDepth: 6 }), fc.constantFrom("", " ", "\n\t "))
+  .map(([json, blank]) => json.replace(/[[\]{},:]/g, (token) => `${blank}${token}${blank}`))
+  .map((json) => json.replace(/"[a-z]":/, '"__proto__":'));
+
+// Pieces of a few characters, so that every text is cut in many places.
+test("a text has the same value in pieces as at once, or is refused by both", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyJson, fc.nat(8), async (text, pieceLength) => {
+      const expected = await outcomeOf(() => parseExactJson(text));
+      expect(await outcomeOf(() => parseInSlices(text, bounds, pieceLength))).toEqual(expected);
+    }),
+  );
+});
+
+test("a text with a mistake is refused wherever it is cut", async () => {
+  const mistake = fc.constantFrom(",", "[", "]", "{", "}", ":", '"', "\\", "x", "[1,]", "],[", "},{", " ");
+  await fc.assert(
+    fc.asyncProperty(
+      anyJson,
+      mistake,
+      fc.nat(),
+      fc.nat(8),
+      fc.boolean(),
+      async (json, token, at, length, cut) => {
+        const position = at % (json.length + 1);
+        const text = `${json.slice(0, position)}${token}${json.slice(position + (cut ? 1 : 0))}`;
+        const expected = await outcomeOf(() => parseExactJson(text));
+        expect(await outcomeOf(() => parseInSlices(text, bounds, length))).toEqual(expected);
+      },
+    ),
+    { numRuns: 1_000 },
+  );
+});
+
+test("keys keep their order, and the last of equal keys counts", async () => {
+  const text = '{"b": 1, "a": [1, 2, 3], "b": {"x": 1}, "__proto__": {"y": 2}}';
+  expect(JSON.stringify(await parseInSlices(text, bounds, 3))).toBe(JSON.stringify(parseExactJson(text)));
+});
+
+test.each([
+  ["[".repeat(50), "too_deep"],
+  ['{"a":'.repeat(50), "too_deep"],
+  [`[${"1,".repeat(100)}1]`, "too_long"],
+  [`[${"[],".repeat(60)}1]`, "too_long"],
+])("%s is too complex, and is not parsed", async (text, type) => {
+  const parsing = parseInSlices(text, { depthMax: 40, valuesMax: 100 });
+  await expect(parsing).rejects.toThrow(JsonTooComplex);
+  await expect(parsing).rejects.toMatchObject({ type });
+});
+
+test("brackets and commas in strings count for nothing", async () => {
+  const text = JSON.stringify(['[[[[{{{{,,,,"\\', "\\\\", ",".repeat(100)]);
+  expect(await parseInSlices(text, { depthMax: 1, valuesMax: 10 }, 2)).toEqual(parseExactJson(text));
+});
