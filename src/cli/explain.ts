@@ -297,18 +297,20 @@ async function inLog<T>(eventId: string, event: ReceivedEvent | null, explain: (
     throw new CommandFailure(
       event === null
         ? `The server has no event ${eventId}. List events with: tripline events ls`
-        : `The log no longer contains the event ${eventId} (${event.event}), so it cannot be explained. ` +
-            "Raise --log-margin of the server to keep more of the log.",
+        : `The event ${eventId} (${event.event}) cannot be explained: neither the log nor the history holds it anymore.`,
     );
   }
 }
 
 function warnOfGaps(explanations: readonly Explanation[]): void {
-  for (const { automation, complete } of explanations) {
-    if (complete) continue;
-    console.error(
-      `${automation.name}: the log does not reach back to its creation; windows that were open then are unknown.`,
-    );
+  for (const { automation, complete, changed_since: changed } of explanations) {
+    if (changed !== null) {
+      console.error(`${automation.name}: changed at ${changed}, after the event; explained as it is now.`);
+    } else if (!complete) {
+      console.error(
+        `${automation.name}: the log does not reach back to its creation; windows that were open then are unknown.`,
+      );
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
 
 /** What is explained, whether by a server or over a timeline. */
-export type AnyExplanation = Omit<Explanation, "complete">;
+export type AnyExplanation = Omit<Explanation, "complete" | "changed_since">;
 
 /** What one event was to one automation. */
 export function explanationText(

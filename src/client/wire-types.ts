@@ -535,8 +535,10 @@ export interface Explanation {
   /** What decided, in a sentence. */
   readonly summary: string;
   readonly triggers: readonly ExplainedTrigger[];
-  /** False: the log does not reach back to the automation's creation. */
+  /** False: what was read does not reach back to the automation's creation. */
   readonly complete: boolean;
+  /** When the automation was changed after the event, if its definition at that time is not known anymore: the explanation is by its present definition. */
+  readonly changed_since: string | null;
 }
 
 /** The condition of a trigger that an event did not meet. */

@@ -12,6 +12,7 @@ import {
   type EventPage,
   eachEvent,
   eventsByIdPrefix,
+  eventsReceived,
   type PageOptions,
   queryEvents,
 } from "./query-events.ts";
@@ -61,6 +62,24 @@ export class History {
     try {
       database = await this.#connections.database(this.#name);
       yield* eachEvent(database, filter, pageSize);
+    } catch (error) {
+      throw this.#connections.errorOf(error, database);
+    }
+  }
+
+  /**
+   * Reads the events that were received in a span of time, in the order of the log.
+   *
+   * @param span both ends are inclusive; of more than `countMax` events, the latest are read
+   */
+  async *eventsReceived(
+    span: { readonly from: Micros; readonly until: Micros; readonly countMax: number },
+    pageSize = 1_000,
+  ): AsyncGenerator<ReceivedEvent> {
+    let database: HistoryDatabase | null = null;
+    try {
+      database = await this.#connections.database(this.#name);
+      yield* eventsReceived(database, span, pageSize);
     } catch (error) {
       throw this.#connections.errorOf(error, database);
     }

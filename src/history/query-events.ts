@@ -96,6 +96,45 @@ export async function* eachEvent(
   } while (after !== null);
 }
 
+/**
+ * Reads the events that were received in a span of time, both ends inclusive, in the order of the log.
+ *
+ * @param countMax only the latest this many
+ */
+export async function* eventsReceived(
+  { db, workspace }: HistoryDatabase,
+  { from, until, countMax }: { readonly from: Micros; readonly until: Micros; readonly countMax: number },
+  pageSize: number,
+): AsyncGenerator<ReceivedEvent> {
+  const inSpan = db
+    .selectFrom("events")
+    .where("workspace", "=", workspace)
+    .where("received", ">=", from)
+    .where("received", "<=", until);
+  const beyond = await inSpan
+    .select("key")
+    .orderBy("received", "desc")
+    .orderBy("key", "desc")
+    .offset(countMax)
+    .limit(1)
+    .executeTakeFirst();
+  let after = { received: from, key: beyond?.key ?? 0 };
+  for (;;) {
+    const rows = await inSpan
+      .select(["key", "received", "body"])
+      .where(sql<boolean>`(received, key) > (${after.received}, ${after.key})`)
+      .$if(beyond !== undefined, (query) => query.where("key", ">", beyond?.key ?? 0))
+      .orderBy("received")
+      .orderBy("key")
+      .limit(pageSize)
+      .execute();
+    for (const { body } of rows) yield JSON.parse(body) as ReceivedEvent;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < pageSize) return;
+    after = { received: last.received, key: last.key };
+  }
+}
+
 async function countEvents(search: Search): Promise<number> {
   if (findsNothing(search)) return 0;
   const matching = matchingEvents(search);

@@ -9,7 +9,7 @@ import { unmetConditionCount } from "../../core/machine/concern.ts";
 import { type Explanation, showExplanation } from "../../core/machine/explain.ts";
 import type { Automation } from "../../core/model/automation.ts";
 import { type Event, eventOf } from "../../core/model/event.ts";
-import { formatTime, minute, parseTime } from "../../core/model/time.ts";
+import { formatTime, type Micros, parseTime } from "../../core/model/time.ts";
 import type { Log } from "../../store/log.ts";
 import type { Workspace } from "../http/tenant.ts";
 import { eventsNewestFirst } from "./newest-first.ts";
@@ -22,6 +22,7 @@ const nearCountMax = 10;
 interface Explained {
   readonly explanation: Explanation;
   readonly complete: boolean;
+  readonly changedSince: Micros | null;
 }
 
 /**
@@ -46,7 +47,7 @@ export async function explainPastToAll(
     (automation) => automation.updated > event.received && !listed.has(automation),
   );
   const followed = [...listed, ...changed];
-  const found = await replay(workspace.log, followed, eventId, settings, event.received + minute);
+  const found = await replay(workspace, followed, event, settings);
   if (followed.length > 0 && [...found.values()].every(({ explanation }) => explanation === null))
     return null;
   const explained = [...found.values()].filter((each): each is Explained => each.explanation !== null);
@@ -72,6 +73,7 @@ export async function explainSupposedToAll(
   const explain = async (automation: Automation): Promise<Explained> => ({
     explanation: await suppose(log, automation, event, settings),
     complete: true,
+    changedSince: null,
   });
   const listed: Explained[] = [];
   for (const automation of covering.slice(0, limit)) listed.push(await explain(automation));
@@ -81,6 +83,12 @@ export async function explainSupposedToAll(
     covering: covering.length - listed.length,
     not_covering: automations.length - covering.length - near.length,
   });
+}
+
+/** The explanation of a past event, as the API answers it. */
+export function showPast({ explanation, complete, changedSince }: Explained) {
+  const changed_since = changedSince === null ? null : formatTime(changedSince);
+  return { ...showExplanation(explanation), complete, changed_since };
 }
 
 function answerOf(
@@ -95,7 +103,7 @@ function answerOf(
       occurred: formatTime(event.occurred),
       received: formatTime(event.received),
     },
-    explanations: listed.map(({ explanation, complete }) => ({ ...showExplanation(explanation), complete })),
+    explanations: listed.map(showPast),
     not_listed: notListed,
   };
 }
@@ -126,7 +134,7 @@ async function concernedBy(
 }
 
 /** The event as the history or, where it is not recorded, the log holds it. */
-async function findEvent(workspace: Workspace, id: string): Promise<Event | null> {
+export async function findEvent(workspace: Workspace, id: string): Promise<Event | null> {
   return (await recordedEvent(workspace, id)) ?? loggedEvent(workspace.log, id);
 }
 

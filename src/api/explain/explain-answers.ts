@@ -94,7 +94,12 @@ export const ExplanationSchema = z
     triggers: z.array(ExplainedTriggerSchema),
     complete: z
       .boolean()
-      .meta({ description: "False: the log does not reach back to the automation's creation." }),
+      .meta({ description: "False: what was read does not reach back to the automation's creation." }),
+    changed_since: TimeSchema.nullable().meta({
+      description:
+        "When the automation was changed after the event, if its definition at that time is not known anymore: the " +
+        "explanation is by its present definition.",
+    }),
   })
   .meta({ id: "Explanation" });
 

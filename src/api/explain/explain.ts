@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { Core } from "../../core/machine/core.ts";
-import { showExplanation, showWindow } from "../../core/machine/explain.ts";
+import { showWindow } from "../../core/machine/explain.ts";
 import { EventSchema, eventOf, UuidSchema } from "../../core/model/event.ts";
 import { formatTime, type Micros, millisecond } from "../../core/model/time.ts";
 import { automationOf } from "../automations/automations.ts";
@@ -10,7 +10,7 @@ import { RefusalSchema } from "../http/answers.ts";
 import { Refusal } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
-import { explainPastToAll, explainSupposedToAll } from "./explain-all.ts";
+import { explainPastToAll, explainSupposedToAll, findEvent, showPast } from "./explain-all.ts";
 import { AllExplanationsSchema, ExplanationSchema, WindowsSchema } from "./explain-answers.ts";
 import { type ExplainSettings, replay, suppose } from "./replay.ts";
 
@@ -97,15 +97,17 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
           200: { description: "What decided, and where every trigger stands.", schema: ExplanationSchema },
         },
       },
-      async ({ tenant: { log }, params, body: { event } }, context) => {
+      async ({ tenant, params, body: { event } }, context) => {
+        const { log } = tenant;
         const automation = await automationOf(log, params.id);
         if (typeof event !== "string") {
           const explanation = await suppose(log, automation, eventOf(event, now()), settings);
-          return context.json({ ...showExplanation(explanation), complete: true });
+          return context.json(showPast({ explanation, complete: true, changedSince: null }));
         }
-        const [past] = (await replay(log, [automation], event, settings)).values();
-        if (past === undefined || past.explanation === null) throw notInLog(event);
-        return context.json({ ...showExplanation(past.explanation), complete: past.complete });
+        const found = await findEvent(tenant, event);
+        const [past] = found === null ? [] : (await replay(tenant, [automation], found, settings)).values();
+        if (past === undefined || past.explanation === null) throw notFound(event);
+        return context.json(showPast({ ...past, explanation: past.explanation }));
       },
     ),
 
@@ -123,7 +125,7 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
         body: jsonBody(ExplainToAllRequestSchema, { examples: explainExamples }),
         answers: {
           200: { description: "What the event was to each automation.", schema: AllExplanationsSchema },
-          404: { description: "The log does not hold the event.", schema: RefusalSchema },
+          404: { description: "Neither the log nor the history holds the event.", schema: RefusalSchema },
         },
       },
       async ({ tenant, body: { event, limit } }, context) => {
@@ -132,15 +134,15 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
           return context.json(await explainSupposedToAll(tenant, eventOf(event, now()), count, settings));
         }
         const answer = await explainPastToAll(tenant, event, limit, settings);
-        if (answer === null) throw notInLog(event);
+        if (answer === null) throw notFound(event);
         return context.json(answer);
       },
     ),
   ];
 }
 
-function notInLog(eventId: string): Refusal {
-  const message = `The log does not hold the event ${eventId} (it may have been trimmed). Send the event itself to see what it would do now`;
+function notFound(eventId: string): Refusal {
+  const message = `Neither the log nor the history holds the event ${eventId}. Send the event itself to see what it would do now`;
   return new Refusal(404, "not_found", { exception_message: message });
 }
 

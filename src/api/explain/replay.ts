@@ -7,13 +7,17 @@
 
 import { setImmediate as pause } from "node:timers/promises";
 import { Explainer, type Explanation } from "../../core/machine/explain.ts";
+import type { LogEntry } from "../../core/machine/log-entry.ts";
 import type { Automation } from "../../core/model/automation.ts";
-import type { Event } from "../../core/model/event.ts";
+import { type Event, eventOf } from "../../core/model/event.ts";
 import { followerPatience } from "../../core/model/limits.ts";
-import { type Micros, millisecond, minute, second } from "../../core/model/time.ts";
+import { day, hour, type Micros, millisecond, minute, parseTime, second } from "../../core/model/time.ts";
 import { walkTrigger } from "../../core/model/trigger.ts";
+import type { History } from "../../history/history.ts";
 import type { Log } from "../../store/log.ts";
-import { positionBefore } from "../../store/position.ts";
+import { positionBefore, startOfLog } from "../../store/position.ts";
+import { isHistoryUnavailable } from "../events/events.ts";
+import type { Workspace } from "../http/tenant.ts";
 
 export interface ExplainSettings {
   /** The lateness of triggers that set none; must be the engine's. */
@@ -23,9 +27,17 @@ export interface ExplainSettings {
 export interface PastExplanation {
   /** Null when the log does not hold the event. */
   readonly explanation: Explanation | null;
-  /** False: the log does not reach back to the automation's creation, so windows that were open before are unknown. */
+  /** False: what was read does not reach back to the automation's creation, so windows that were open before are unknown. */
   readonly complete: boolean;
+  /**
+   * When the automation was changed after the event, if its definition at that time is not known anymore. The explanation
+   * is then by its present definition.
+   */
+  readonly changedSince: Micros | null;
 }
+
+/** Of the history, at most this many events before the event are read: some seconds of work. */
+const recordedCountMax = 100_000;
 
 const entriesPerRead = 1_000;
 
@@ -43,53 +55,107 @@ export class Breather {
 const breathIntervalMs = 10;
 
 /**
- * What an event of the log did to automations.
+ * What a past event did to automations. What the log no longer holds is read from the history.
  *
- * @param receivedMax the event is not sought among entries that the log received later
+ * @param event as the log or the history holds it
  */
 export async function replay(
-  log: Log,
+  workspace: Pick<Workspace, "log" | "history">,
   automations: readonly Automation[],
-  eventId: string,
+  event: Event,
   settings: ExplainSettings,
-  receivedMax: Micros = Number.MAX_SAFE_INTEGER,
 ): Promise<Map<string, PastExplanation>> {
   const ids = automations.map(({ id }) => id);
-  const explainer = new Explainer(ids, eventId, settings);
+  const explainer = new Explainer(ids, event.id, settings);
   const breather = new Breather();
   const incomplete = new Set<string>();
-  let position = positionBefore(Math.min(...automations.map(({ created }) => created)) - minute);
   let isFirst = true;
-  let until = receivedMax;
-  let isOver = false;
-  while (!isOver && automations.length > 0) {
-    const batch = await log.readBatch(position, { count: entriesPerRead });
-    for (const entry of batch.entries) {
-      await breather.breathe();
-      isOver = entry.received > until;
-      if (isOver) break;
-      if (isFirst) {
-        for (const automation of automations.filter(({ created }) => entry.received > created + second)) {
-          incomplete.add(automation.id);
-          explainer.apply({ kind: "automation-put", position: "0-0", received: entry.received, automation });
-        }
-        isFirst = false;
+  let until = event.received + minute;
+  for await (const entry of automations.length === 0 ? [] : entriesAbout(workspace, automations, event)) {
+    await breather.breathe();
+    if (entry.received > until) break;
+    if (isFirst) {
+      for (const automation of automations.filter(({ created }) => entry.received > created + second)) {
+        incomplete.add(automation.id);
+        explainer.apply({ kind: "automation-put", position: "0-0", received: entry.received, automation });
       }
-      const wasMet = explainer.event !== null;
-      explainer.apply(entry);
-      if (!wasMet && explainer.event !== null) until = decidedAt(automations, explainer.event, settings);
+      isFirst = false;
     }
-    position = batch.position;
-    isOver ||= batch.readCount === 0;
+    const wasMet = explainer.event !== null;
+    explainer.apply(entry);
+    if (!wasMet && explainer.event !== null) until = decidedAt(automations, explainer.event, settings);
   }
   if (explainer.event !== null) explainer.advance(Math.min(until, Date.now() * millisecond));
   const explanations = new Map<string, PastExplanation>();
   for (const automation of automations) {
     await breather.breathe();
     const complete = !incomplete.has(automation.id);
-    explanations.set(automation.id, { explanation: explainer.explain(automation), complete });
+    const explanation = explainer.explain(automation);
+    const isByPresent = !complete && explanation?.automation === automation;
+    const changedSince = isByPresent && automation.updated > event.received ? automation.updated : null;
+    explanations.set(automation.id, { explanation, complete, changedSince });
   }
   return explanations;
+}
+
+/** What automations may have seen up to an event and after it: from the log, and before its start from the history. */
+async function* entriesAbout(
+  { log, history }: Pick<Workspace, "log" | "history">,
+  automations: readonly Automation[],
+  event: Event,
+): AsyncGenerator<LogEntry> {
+  const created = Math.min(...automations.map((automation) => automation.created)) - minute;
+  const [[oldest], { trimmed }] = await Promise.all([log.read(startOfLog, { count: 1 }), log.entryCounts()]);
+  const logStart = oldest?.received ?? Number.MAX_SAFE_INTEGER;
+  if (history !== null && (trimmed > 0 || event.received < logStart)) {
+    const from = Math.max(created, event.received - longestMemory(automations));
+    yield* recordedEntries(history, { from, until: Math.min(logStart, event.received) });
+    if (event.received < logStart) {
+      const later = { from: event.received + 1, until: logStart };
+      yield* recordedEntries(history, later, Number.MAX_SAFE_INTEGER);
+    }
+  }
+  for (let position = positionBefore(created); ; ) {
+    const batch = await log.readBatch(position, { count: entriesPerRead });
+    yield* batch.entries;
+    if (batch.readCount === 0) return;
+    position = batch.position;
+  }
+}
+
+/** Events of the history as entries of the log; none while it is unavailable. The core skips those that come twice. */
+async function* recordedEntries(
+  history: History,
+  span: { readonly from: Micros; readonly until: Micros },
+  countMax = recordedCountMax,
+): AsyncGenerator<LogEntry> {
+  let count = 0;
+  try {
+    for await (const { received, ...wire } of history.eventsReceived({ ...span, countMax })) {
+      const event = eventOf(wire, parseTime(received) ?? 0);
+      // Positions of the log are `milliseconds-number`; these need only differ from each other and from those.
+      const position = `recorded-${span.from}-${count++}`;
+      yield { kind: "event", position, received: event.received, event };
+    }
+  } catch (error) {
+    if (!isHistoryUnavailable(error)) throw error;
+  }
+}
+
+/** How far back what happened may still matter: twice the time that the triggers count over, at least an hour. */
+function longestMemory(automations: readonly Automation[]): Micros {
+  const memories = automations.map(({ trigger }) => {
+    let memory = 0;
+    walkTrigger(trigger, (part) => {
+      memory += 2 * (part.within ?? 0) * second;
+      if (part.type !== "event") return;
+      memory += (part.lateness ?? 0) * second;
+      // A schedule expects the keys that it has seen, and ticks at most daily as a rule.
+      if (part.schedule !== undefined) memory += 2 * day;
+    });
+    return memory;
+  });
+  return Math.max(hour, ...memories);
 }
 
 /** What an event would do to an automation if it came now. */
