@@ -21,6 +21,7 @@ import {
   LookupSchema,
   WindowsSchema,
 } from "../src/api/explain/explain-answers.ts";
+import { TraceSchema } from "../src/api/explain/trace-answers.ts";
 import { asAnswered } from "../src/api/openapi/json-schemas.ts";
 import { DestinationSchema } from "../src/core/model/destination.ts";
 import { EventSchema } from "../src/core/model/event.ts";
@@ -44,6 +45,7 @@ const answeredSchemas = [
   ExplanationSchema,
   AllExplanationsSchema,
   LookupSchema,
+  TraceSchema,
   DeliveryPageSchema,
   DestinationViewSchema,
 ];

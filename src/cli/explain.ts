@@ -5,8 +5,10 @@ import {
   type AutomationView,
   type Explanation,
   type LookupMatch,
+  NotAllowed,
   NotFound,
   type ReceivedEvent,
+  type TracedFiring,
   type Tripline,
 } from "../client/index.ts";
 import { explainEvent, showExplanation } from "../core/machine/explain.ts";
@@ -28,6 +30,7 @@ import { counted, printable } from "./output/text.ts";
 import type { ViewOptions } from "./output/view.ts";
 import { addVirtualTime, rulesOption, timelineOption } from "./simulate.ts";
 import { linesOf, nameOf, readTimelineLine, rulesForTimeline } from "./timeline.ts";
+import { tracedFiringText } from "./trace.ts";
 import { windowsText } from "./windows.ts";
 
 interface ExplainCommandOptions extends ConnectionOptions, ViewOptions {
@@ -112,30 +115,32 @@ async function explainFromServer(
 /** A firing, or a delivery with the firing that led to it. */
 async function explainFiring(
   tripline: Tripline,
-  { kind, id, automation, event, triggering_event_id: causeId, firing_event_id: firingEventId }: FiringMatch,
+  { kind, id, automation, triggering_event_id: causeId, firing_event_id: firingEventId }: FiringMatch,
   options: ExplainCommandOptions,
 ): Promise<void> {
   const explanations =
     causeId === null ? [] : await explanationsOf(tripline, causeId, automation.id, null).catch(noExplanation);
+  const { firings } = await tripline.trace(firingEventId ?? id).catch(noFirings);
   if (options.json === true) {
-    printExplanations(explanations, options);
+    console.log(JSON.stringify({ firings, explanations }, null, 2));
     return;
   }
+  const view = stdoutView(options);
   const what = kind === "delivery" ? `delivery ${id}` : "firing";
   console.log(printable(`${what} of ${automation.name}`));
+  for (const firing of firings) console.log(`\n${tracedFiringText(firing, view)}`);
   if (causeId === null) {
-    console.log("No event caused it: what was expected did not come in time.");
-  } else if (explanations.length === 0) {
-    console.log(`The event ${causeId} caused it. The log no longer contains that event.`);
-  } else {
+    console.log("\nNo event caused it: what was expected did not come in time.");
+  } else if (explanations.length > 0) {
+    console.log();
     printExplanations(explanations, { ...options, automation: automation.id });
   }
-  if (firingEventId !== null) {
-    const firing = event === null ? await eventsWithId(tripline, firingEventId) : [event];
-    const actions = await consequencesOf(tripline, firingEventId);
-    printConsequences([...firing, ...actions], options);
-  }
-  if (kind === "delivery") console.log(`\nIts attempts: tripline deliveries show ${id}`);
+}
+
+/** A key without the scope `events:read` may explain, but not see events. */
+function noFirings(error: unknown): { readonly firings: readonly TracedFiring[] } {
+  if (error instanceof NotAllowed || error instanceof NotFound) return { firings: [] };
+  throw error;
 }
 
 type FiringMatch = LookupMatch & { readonly automation: NonNullable<LookupMatch["automation"]> };
@@ -184,13 +189,6 @@ async function consequencesOf(tripline: Tripline, eventId: string): Promise<Rece
   const filter = { related, event: { prefix: ["prefect-cloud.automation."] }, order: "ASC" } as const;
   return emptyWithoutHistory(async () => {
     return (await tripline.events.page(filter, { limit: 100 })).events as ReceivedEvent[];
-  });
-}
-
-/** Empty where the server keeps no history. */
-async function eventsWithId(tripline: Tripline, id: string): Promise<ReceivedEvent[]> {
-  return emptyWithoutHistory(async () => {
-    return (await tripline.events.page({ id: { id: [id] } })).events as ReceivedEvent[];
   });
 }
 

@@ -72,6 +72,11 @@ const groups: readonly { readonly heading: string; readonly commands: readonly S
         load: async () => (await import("./explain.ts")).explainCommand(),
       },
       {
+        name: "trace",
+        summary: "print a firing's whole path: events, window, deliveries and answers",
+        load: async () => (await import("./trace.ts")).traceCommand(),
+      },
+      {
         name: "events",
         summary: "list, follow and count events",
         load: async () => (await import("./events.ts")).eventsCommand(),

@@ -8,7 +8,7 @@ import { Automations, Deliveries, Destinations } from "./automations.ts";
 import type { WebSocketMaker } from "./event-stream.ts";
 import { type CallOptions, Events } from "./events.ts";
 import { Http, type HttpOptions } from "./http.ts";
-import type { Lookup } from "./types.ts";
+import type { Lookup, Trace } from "./types.ts";
 
 export { ExactNumber } from "../core/json/exact-number.ts";
 export { NotAllowed, NotFound, Refused, type RefusedInput, TriplineError, Unreachable } from "./errors.ts";
@@ -64,5 +64,17 @@ export class Tripline {
   lookUp(id: string, options: CallOptions = {}): Promise<Lookup> {
     const path = `/lookup?${new URLSearchParams({ id })}`;
     return this.#http.request("GET", path, { repeatable: true, ...options }) as Promise<Lookup>;
+  }
+
+  /**
+   * Traces firings: the events that led to each, its window, and every delivery with its attempts.
+   *
+   * @param id of a firing, of the event about it, of a delivery (its webhook-id), or of an event that caused firings; the
+   *   first four characters or more are enough
+   * @throws NotFound
+   */
+  trace(id: string, options: CallOptions = {}): Promise<Trace> {
+    const path = `/trace?${new URLSearchParams({ id })}`;
+    return this.#http.request("GET", path, { repeatable: true, ...options }) as Promise<Trace>;
   }
 }

@@ -905,6 +905,69 @@ export interface TemplateFailure {
   readonly reason: string;
 }
 
+export interface Trace {
+  /** One for a firing or a delivery; for an event, each firing that it caused. */
+  readonly firings: readonly TracedFiring[];
+  /** Whether the event caused more firings than are listed. */
+  readonly truncated: boolean;
+}
+
+export interface TracedEvent {
+  /** `expected`: it counted. `after`: it opened the window. `last`: the last event before an absence. */
+  readonly role: "expected" | "after" | "last";
+  readonly event: ReceivedEvent;
+}
+
+/** The path of one firing: what led to it, and what followed. */
+export interface TracedFiring {
+  /** Null if an older version recorded it. */
+  readonly id: string | null;
+  /** The event about the firing. */
+  readonly event_id: string;
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  };
+  readonly state: "Triggered" | "Resolved";
+  readonly triggered: string;
+  /** The event that caused it, or the last one before an absence; null if there was none. */
+  readonly triggering_event_id: string | null;
+  /** Of a resolution: whether the event had occurred in time. */
+  readonly late: boolean | null;
+  /** The trigger that fired first, then those below it whose firings it used. */
+  readonly triggers: readonly TracedTrigger[];
+  /** When the automation was changed after the firing: `events` are found by its present trigger. */
+  readonly changed_since: string | null;
+  readonly deliveries: readonly Delivery[];
+  /** Events that its `emit-event` actions emitted. */
+  readonly emitted: readonly ReceivedEvent[];
+}
+
+export interface TracedTrigger {
+  /** The trigger's path from the root; empty for the root itself. */
+  readonly trigger: string;
+  readonly state: "Triggered" | "Resolved";
+  readonly triggered: string;
+  /** The values of the key. */
+  readonly labels: { readonly [key: string]: string };
+  /** Null for a composite. */
+  readonly window: TracedWindow | null;
+  /** Why it fired, in a sentence. */
+  readonly summary: string;
+  /** In the order in which they occurred. */
+  readonly events: readonly TracedEvent[];
+  /** Whether more events counted than are listed. */
+  readonly more_events: boolean;
+}
+
+export interface TracedWindow {
+  readonly start: string;
+  readonly end: string | null;
+  /** Expected events that were counted in it. */
+  readonly count: number;
+  readonly threshold: number;
+}
+
 export type Trigger = EventTrigger | CompoundTrigger | SequenceTrigger;
 
 /** The child triggers, of any kind. */

@@ -128,7 +128,7 @@ export async function* eventsReceived(
       .orderBy("key")
       .limit(pageSize)
       .execute();
-    for (const { body } of rows) yield JSON.parse(body) as ReceivedEvent;
+    for (const { body } of rows) yield parseExactJson(body) as ReceivedEvent;
     const last = rows.at(-1);
     if (last === undefined || rows.length < pageSize) return;
     after = { received: last.received, key: last.key };

@@ -341,8 +341,9 @@ describe("tripline explain ID", () => {
     for (const id of [webhookId, webhookId.slice(0, 13), ...executed, ...triggered]) {
       const { code, stdout } = await tripline("explain", id);
       expect(code).toBe(0);
-      expect(stdout).toMatch(new RegExp(`^delivery ${webhookId} of Siren\\nevent siren\\.on ${eventId}`));
-      expect(stdout).toContain("delivered: status 200, 3 attempts");
+      expect(stdout).toMatch(new RegExp(`^delivery ${webhookId} of Siren\\n\\nSiren fired at `));
+      expect(stdout).toContain(`event siren.on ${eventId}`);
+      expect(stdout).toMatch(/: delivered, at \S+, status 200, 3 attempts/);
     }
   });
 
@@ -351,7 +352,8 @@ describe("tripline explain ID", () => {
     expect(ids).toHaveLength(1);
     for (const id of ids) {
       const { stdout } = await tripline("explain", id);
-      expect(stdout).toMatch(new RegExp(`^firing of Siren\\nevent siren\\.on ${eventId}`));
+      expect(stdout).toMatch(/^firing of Siren\n\nSiren fired at /);
+      expect(stdout).toContain(`event siren.on ${eventId}`);
     }
   });
 

@@ -19,6 +19,7 @@ import type {
   LookupSchema,
   WindowsSchema,
 } from "../../src/api/explain/explain-answers.ts";
+import type { TraceSchema } from "../../src/api/explain/trace-answers.ts";
 import type { Application, ListedState } from "../../src/client/types.ts";
 import type * as wire from "../../src/client/wire-types.ts";
 import type * as stored from "../../src/core/model/automation-view.ts";
@@ -97,6 +98,10 @@ void function whatTheClientReturnsIsWhatTheServerAnswers(): void {
   type Lookup = DeepReadonly<z.output<typeof LookupSchema>>;
   expectTypeOf<wire.Lookup>().toExtend<Lookup>();
   expectTypeOf<Lookup>().toExtend<wire.Lookup>();
+
+  type Trace = DeepReadonly<z.output<typeof TraceSchema>>;
+  expectTypeOf<wire.Trace>().toExtend<Trace>();
+  expectTypeOf<Trace>().toExtend<wire.Trace>();
   type Deliveries = DeepReadonly<z.output<typeof DeliveryPageSchema>>;
   expectTypeOf<wire.DeliveryPage>().toExtend<Deliveries>();
   expectTypeOf<Deliveries>().toExtend<wire.DeliveryPage>();

@@ -67,8 +67,12 @@ export function lookupRoutes(deliveriesOf: (workspace: string) => DeliveryLookup
   ];
 }
 
-/** @returns more than `matchCountMax` matches if there are that many */
-async function lookUp(
+/**
+ * Finds what has an id, begins with it, or has this name.
+ *
+ * @returns more than `matchCountMax` matches if there are that many
+ */
+export async function lookUp(
   workspace: Workspace,
   queue: DeliveryLookup | null,
   idOrName: string,

@@ -11,6 +11,7 @@ import { eventRoutes, isHistoryUnavailable } from "../events/events.ts";
 import { explainRoutes } from "../explain/explain.ts";
 import { lookupRoutes } from "../explain/lookup.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
+import { traceRoutes } from "../explain/trace.ts";
 import { cloudEventRoutes } from "../ingest/cloudevents.ts";
 import { hookRoutes } from "../ingest/hooks.ts";
 import { ingestRoutes } from "../ingest/ingest.ts";
@@ -94,6 +95,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...automationRoutes(),
     ...explainRoutes(explain),
     ...lookupRoutes(deliveriesOf),
+    ...traceRoutes(deliveriesOf),
     ...deliveryRoutes(deliveriesOf),
     ...destinationRoutes(),
     ...always,

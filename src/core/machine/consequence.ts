@@ -7,7 +7,7 @@ import type { Invocation, ShownAutomation, ShownFiring } from "../model/invocati
 import { referencesIn } from "../model/reference.ts";
 import { formatTime, type Micros } from "../model/time.ts";
 import type { TraceContext } from "../model/trace-context.ts";
-import { uuid5 } from "../model/uuid.ts";
+import { triplineNamespace, uuid5 } from "../model/uuid.ts";
 import type { Firing, LoopCut, TriggerFiring } from "./firing.ts";
 import { automationsIn } from "./loop-guard.ts";
 import { orderingOf, thingOf } from "./ordering.ts";
@@ -21,6 +21,7 @@ export function firingEvent(firing: Firing): WireEvent {
     resource: automationResource(firing.automation),
     related: triggering_event === null ? [] : [eventResource(triggering_event.id, "triggering-event")],
     payload: {
+      firing_id: firing.id,
       triggering_labels,
       triggering_event,
       window,
@@ -60,7 +61,7 @@ export function invocationsOf(firing: Firing, trace = tracesOf(firing).parent): 
   return actions.map((action, index) => {
     const ordering = orderingOf(action, automation, thing);
     return {
-      id: uuid5(firing.id, `action ${firstIndex + index}`),
+      id: invocationIdAt(firing.id, firstIndex + index),
       actionIndex: firstIndex + index,
       action,
       secrets: secretsOf(action, automation),
@@ -183,6 +184,16 @@ export function showFiring(firing: TriggerFiring): ShownFiring {
 
 function showAutomation({ id, name, description, tags, enabled, trigger }: Automation): ShownAutomation {
   return { id, name, description, tags, enabled, posture: trigger.type === "event" ? trigger.posture : null };
+}
+
+/** The id of the invocation of an automation's action, by its index. */
+export function invocationIdAt(firingId: string, actionIndex: number): string {
+  return uuid5(firingId, `action ${actionIndex}`);
+}
+
+/** The id of the event that an `emit-event` action emits: a repeated attempt emits the same event. */
+export function emittedEventIdOf(invocationId: string): string {
+  return uuid5(triplineNamespace, `emitted ${invocationId}`);
 }
 
 /** The id of the event that reports a firing. */

@@ -1,10 +1,10 @@
 /** `emit-event`: appends an event to the log, with the firing as its cause. */
 
+import { emittedEventIdOf } from "../../core/machine/consequence.ts";
 import type { EmitEventDefinition } from "../../core/model/action.ts";
 import { EventSchema } from "../../core/model/event.ts";
 import { eventBytesMax } from "../../core/model/limits.ts";
 import { formatTime, millisecond } from "../../core/model/time.ts";
-import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { emitEventProblem } from "../../templates/action-checks.ts";
 import type { Renderer } from "../../templates/renderer.ts";
 import { TemplateError } from "../../templates/template.ts";
@@ -15,8 +15,7 @@ export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { l
   if (problem !== null) return { kind: "failed", reason: problem };
   const { automation, firing } = invocation;
   const rendered = EventSchema.safeParse({
-    // Derived from the invocation: a repeated attempt appends the same event, which counts once.
-    id: uuid5(triplineNamespace, `emitted ${invocation.id}`),
+    id: emittedEventIdOf(invocation.id),
     occurred: formatTime(Date.now() * millisecond),
     event: renderNeeded("event", action.event, renderer),
     resource:

@@ -162,7 +162,9 @@ describe.each([
   test("an event that is not in the log is 404", async () => {
     const { status, answer } = await explain(api, { event: "00000000-0000-4000-8000-0000000fffff" });
     expect(status).toBe(404);
-    expect(answer).toMatchObject({ exception_message: expect.stringContaining("Neither the log nor the history") });
+    expect(answer).toMatchObject({
+      exception_message: expect.stringContaining("Neither the log nor the history"),
+    });
   });
 });
 

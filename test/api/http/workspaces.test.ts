@@ -187,6 +187,7 @@ const attempts = (): Record<string, Attempt> => ({
   },
   "post /explain": { path: "/explain", body: { event: eventId }, ...own },
   "get /lookup": { path: `/lookup?id=${mark}`, ...own },
+  "get /trace": { path: `/trace?id=${known.delivery}`, ...found },
   "get /deliveries": { path: "/deliveries", ...own },
   "get /deliveries/{id}": { path: `/deliveries/${known.delivery}`, ...found },
   "post /deliveries/{id}/redeliver": {
