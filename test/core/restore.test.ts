@@ -79,6 +79,27 @@ test("a composite's firings that version 1 has stored still count", () => {
   ]);
 });
 
+// In version 1, the state of a key with `after` was its window alone, and a Proactive one held no events.
+test.each([{ posture: "Reactive" }, { posture: "Proactive" }])(
+  "an open window of a $posture trigger that version 1 has stored is still open",
+  ({ posture }) => {
+    const trigger = { posture, after: ["pump.failed"], expect: ["pump.started"], within: 60 };
+    const run = new CoreRun(0);
+    const automation = greenhouseAutomation("After a failure", { trigger });
+    run.take({ kind: "automation-put", position: "1-0", received: start, automation });
+    send(run, 2, failure(1, start));
+    run.fired();
+    const field = [...run.state.keys()].find((name) => name.startsWith("k:")) ?? "";
+    const { window, last, lastEventId } = JSON.parse(run.state.get(field) ?? "") as Record<string, object>;
+    const proactive = { window, last, unresolved: null, seen: null };
+    run.state.set(field, JSON.stringify(posture === "Reactive" ? { ...window, lastEventId } : proactive));
+    run.interrupt("restart");
+    if (posture === "Reactive") send(run, 3, { ...failure(2, start + second), name: "pump.started" });
+    run.advance(start + 60 * second);
+    expect(run.fired().map(({ window: fired }) => fired?.end)).toEqual([start + 60 * second]);
+  },
+);
+
 test("a state that a newer version has stored is refused", () => {
   const run = startRun();
   run.fired();

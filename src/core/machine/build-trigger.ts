@@ -8,8 +8,9 @@ import { CompositeTrigger } from "./composite.ts";
 import { type CompiledEventTrigger, compileEventTrigger } from "./event-trigger.ts";
 import { keyLabels } from "./key.ts";
 import type { Machine, NodePlace, TriggerNode } from "./node.ts";
+import { OpenedTrigger } from "./opened-reactive.ts";
 import { ProactiveTrigger } from "./proactive.ts";
-import { OpenedTrigger, SlidingTrigger, TallyTrigger } from "./reactive.ts";
+import { SlidingTrigger, TallyTrigger } from "./reactive.ts";
 import { ScheduledReactiveTrigger } from "./scheduled-reactive.ts";
 
 export type EventTriggerNode = TriggerNode & { readonly compiled: CompiledEventTrigger };

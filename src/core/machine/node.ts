@@ -38,6 +38,7 @@ export type TriggerOutcome =
   | "noted as the last event of the window"
   | "met the expectation"
   | "met the expectation and opened the next window"
+  | "was met by events that arrived before it"
   | "resolved"
   | "waits until its time has settled"
   | "remembered"

@@ -6,12 +6,14 @@
  * time. Only a resolution looks at an event immediately.
  */
 
+import type { Event } from "../model/event.ts";
 import { overdueWindowsMax, rememberDefault, unresolvedFor } from "../model/limits.ts";
 import { Schedule } from "../model/schedule.ts";
 import { type Micros, second } from "../model/time.ts";
 import type { Arrival } from "./arrival.ts";
 import { rank } from "./deadlines.ts";
 import type { CompiledEventTrigger } from "./event-trigger.ts";
+import { heldLength, withHeld } from "./held.ts";
 import { type Key, keyOf, labelsOf } from "./key.ts";
 import { KeyedStates } from "./keyed-states.ts";
 import {
@@ -28,6 +30,7 @@ import {
   type TriggerNode,
   type TriggerOutcome,
 } from "./node.ts";
+import { type SettlingEvent, SettlingEvents } from "./settling.ts";
 
 interface WatchedWindow {
   start: Micros;
@@ -45,18 +48,18 @@ interface Watched {
   unresolved: { start: Micros; end: Micros } | null;
   /** When the key's latest expected event occurred. Used only with a schedule, which expects the keys that it remembers. */
   seen: Micros | null;
-}
-
-interface Waiting {
-  readonly arrival: Arrival;
-  readonly role: EventRole;
+  /**
+   * With `after`: when expected events occurred, ascending, for a window that opens only later because its `after` event is
+   * late.
+   */
+  held: readonly Micros[];
 }
 
 export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   readonly compiled: CompiledEventTrigger;
   readonly #machine: Machine;
   readonly #states: KeyedStates<Watched>;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new SettlingEvents();
   readonly #schedule: Schedule | null;
   #nextTick: Micros | null = null;
 
@@ -94,14 +97,13 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
         window,
       });
     }
-    this.#waiting.set(order, { arrival, role });
     this.#machine.arrivals.hold(arrival);
     const stored: StoredWaiting = [arrival.position, role.expected ? 1 : 0, role.after ? 1 : 0];
     this.#machine.cells.write(this.#waitingField(order), stored);
     decide(this.#machine, this, {
       key,
       eventId,
-      make: () => this.#awaitSettling(order, arrival),
+      make: () => this.#awaitSettling(order, { arrival, role }),
       outcomeOf: () => "waits until its time has settled",
       window,
     });
@@ -129,44 +131,49 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     return true;
   }
 
-  #awaitSettling(order: number, arrival: Arrival): void {
-    const due = arrival.event.occurred + this.compiled.lateness;
-    const meet = (): void => this.#settle(order);
+  #awaitSettling(order: number, waiting: SettlingEvent): void {
+    const { occurred } = waiting.arrival.event;
+    this.#waiting.add(order, waiting);
+    const due = occurred + this.compiled.lateness;
+    const meet = (): void => this.#settle(occurred);
     this.#machine.await({ due, rank: rank.settledEvent, order, owner: ownerOf(this), meet });
   }
 
-  /** Evaluates an event whose time has settled. */
-  #settle(order: number): void {
-    const waiting = this.#waiting.get(order);
-    if (waiting === undefined) return;
-    this.#waiting.delete(order);
-    this.#machine.cells.write(this.#waitingField(order), null);
-    const { arrival } = waiting;
-    const key = keyOf(this.labels, arrival.event);
-    decide(this.#machine, this, {
-      key,
-      eventId: arrival.event.id,
-      make: () => this.#count(key, waiting),
-      outcomeOf: (outcome) => outcome,
-      window: () => this.#windowOf(key),
-    });
-    this.#machine.arrivals.release(arrival);
+  /** Evaluates the events of an instant, whose time has settled. */
+  #settle(occurred: Micros): void {
+    for (const [order, waiting] of this.#waiting.take(occurred)) {
+      this.#machine.cells.write(this.#waitingField(order), null);
+      const { arrival } = waiting;
+      const key = keyOf(this.labels, arrival.event);
+      decide(this.#machine, this, {
+        key,
+        eventId: arrival.event.id,
+        make: () => this.#count(key, waiting),
+        outcomeOf: (outcome) => outcome,
+        window: () => this.#windowOf(key),
+      });
+      this.#machine.arrivals.release(arrival);
+    }
   }
 
-  #count(key: Key, { arrival, role }: Waiting): TriggerOutcome {
+  #count(key: Key, { arrival, role }: SettlingEvent): TriggerOutcome {
     const at = arrival.event.occurred;
     const watched = this.#states.get(key) ?? { ...nothingWatched };
     if (this.#schedule !== null && role.expected) {
       watched.seen = Math.max(watched.seen ?? at, at);
       this.#keep(key, watched);
     }
+    this.#hold(key, watched, at, role);
     if (watched.window === null) {
       if (this.#schedule !== null || !this.#opensFirst(role)) return "ignored: no window is open";
+      const heldCount = this.#isAlwaysOpen ? 0 : this.#heldCountOver(watched, arrival.event);
+      if (heldCount >= this.compiled.threshold) return "was met by events that arrived before it";
       this.#remember(watched, arrival);
       const start = this.#isAlwaysOpen ? this.#firstStart(at) : at;
       this.#open(key, watched, start, arrival.position);
       // The first event of a key counts if more than one is expected. An `after` event never counts in its own window.
-      if (this.#isAlwaysOpen && start === at && this.compiled.threshold > 1) this.#countFirst(watched);
+      const countsItself = this.#isAlwaysOpen && start === at && this.compiled.threshold > 1;
+      this.#countFirst(watched, countsItself ? 1 : heldCount);
       return "opened a window";
     }
     const { window } = watched;
@@ -197,8 +204,22 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     return at + Math.max(0, overdueCount - overdueWindowsMax) * within;
   }
 
-  #countFirst({ window }: Watched): void {
-    if (window !== null) window.count = 1;
+  #countFirst({ window }: Watched, count: number): void {
+    if (window !== null) window.count = count;
+  }
+
+  /** Keeps the time of an expected event for a window that opens later over it. */
+  #hold(key: Key, watched: Watched, at: Micros, role: EventRole): void {
+    if (this.compiled.after.length === 0 || !role.expected || role.after) return;
+    watched.held = withHeld(watched.held, at, this.compiled);
+    this.#keep(key, watched);
+  }
+
+  /** How many held events occurred in the window that an `after` event opens. An event that it follows came before it. */
+  #heldCountOver({ held }: Watched, { occurred, follows }: Event): number {
+    const isLate = occurred + this.compiled.lateness < this.#machine.watermark;
+    const from = isLate || follows === null ? occurred : occurred + 1;
+    return held.filter((time) => from <= time && time < occurred + this.compiled.within).length;
   }
 
   #judge(key: Key, watched: Watched, due: Micros): void {
@@ -292,8 +313,8 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   /** Writes the state of a key, or forgets the key when there is nothing left to watch. */
   #keep(key: Key, watched: Watched): void {
-    const { window, unresolved, seen } = watched;
-    if (window === null && unresolved === null && seen === null) {
+    const { window, unresolved, seen, held } = watched;
+    if (window === null && unresolved === null && seen === null && held.length === 0) {
       this.#remember(watched, null);
       this.#states.delete(key);
       return;
@@ -305,13 +326,27 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   #awaitForgetting(key: Key): void {
     this.#states.awaitForgetting(key, this.#forgetAt, (forgotten, watched) => {
-      watched.unresolved = null;
+      const now = this.#machine.watermark;
+      if (this.#forgetUnresolvedAt(watched) <= now) watched.unresolved = null;
+      if (this.#forgetHeldAt(watched) <= now) watched.held = [];
       this.#keep(forgotten, watched);
     });
   }
 
-  readonly #forgetAt = ({ window, unresolved }: Watched): Micros | null =>
-    window === null && unresolved !== null ? unresolved.end + this.compiled.lateness + unresolvedFor : null;
+  readonly #forgetAt = (watched: Watched): Micros | null => {
+    const next = Math.min(this.#forgetUnresolvedAt(watched), this.#forgetHeldAt(watched));
+    return next === never ? null : next;
+  };
+
+  #forgetUnresolvedAt({ window, unresolved }: Watched): Micros {
+    if (window !== null || unresolved === null) return never;
+    return unresolved.end + this.compiled.lateness + unresolvedFor;
+  }
+
+  #forgetHeldAt({ held }: Watched): Micros {
+    const newest = held.at(-1);
+    return newest === undefined ? never : newest + this.compiled.lateness + heldLength(this.compiled.within);
+  }
 
   #remember(watched: Watched, arrival: Arrival | null): void {
     const { last } = watched;
@@ -327,16 +362,17 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   restore(kind: string, rest: string, json: string, revive: Revive): void {
     if (kind === "k") {
-      const stored = JSON.parse(json) as Omit<Watched, "last"> & { last: string | null };
-      const watched: Watched = { ...stored, last: stored.last === null ? null : revive(stored.last) };
+      // Version 1 held no events.
+      const { last, held = [], ...stored } = JSON.parse(json) as StoredWatched;
+      const watched: Watched = { ...stored, held, last: last === null ? null : revive(last) };
       const key = this.#states.restore(rest, watched);
       this.#awaitJudgement(key, watched);
       this.#awaitForgetting(key);
     } else if (kind === "p") {
       const [position, expected, after] = JSON.parse(json) as StoredWaiting;
       const arrival = revive(position);
-      this.#waiting.set(Number(rest), { arrival, role: { expected: expected === 1, after: after === 1 } });
-      this.#awaitSettling(Number(rest), arrival);
+      const role = { expected: expected === 1, after: after === 1 };
+      this.#awaitSettling(Number(rest), { arrival, role });
     } else {
       this.#nextTick = (JSON.parse(json) as { nextTick: Micros | null }).nextTick;
       this.#awaitTick();
@@ -346,11 +382,10 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   clear(): void {
     for (const [, watched] of this.#states.entries()) this.#remember(watched, null);
     this.#states.clear();
-    for (const [order, { arrival }] of this.#waiting) {
+    for (const [order, { arrival }] of this.#waiting.clear()) {
       this.#machine.arrivals.release(arrival);
       this.#machine.cells.write(this.#waitingField(order), null);
     }
-    this.#waiting.clear();
     if (this.#schedule !== null) {
       this.#nextTick = null;
       this.#machine.cells.write(this.#tickField, null);
@@ -374,7 +409,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   }
 
   *openWindows(): Iterable<OpenWindow> {
-    const settlingEvents = this.#settlingEvents();
+    const settlingEvents = this.#waiting.byKey(this.labels);
     for (const [key] of this.#states.entries()) {
       const window = this.#windowOf(key);
       const settlingCount = settlingEvents.get(keyText(key))?.length ?? 0;
@@ -382,27 +417,12 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     }
     for (const settling of settlingEvents.values()) {
       const key = keyOf(this.labels, settling[0].arrival.event);
-      if (this.#states.get(key) === undefined) yield* this.#comingWindow(key, settling);
+      if (this.#windowOf(key) === null) yield* this.#comingWindow(key, settling);
     }
-  }
-
-  /** The events that wait for their time to settle, by key, in the order in which they occurred. */
-  #settlingEvents(): Map<string, [Waiting, ...Waiting[]]> {
-    const byKey = new Map<string, [Waiting, ...Waiting[]]>();
-    const inOrder = [...this.#waiting.values()].sort(
-      (a, b) => a.arrival.event.occurred - b.arrival.event.occurred,
-    );
-    for (const waiting of inOrder) {
-      const text = keyText(keyOf(this.labels, waiting.arrival.event));
-      const known = byKey.get(text);
-      if (known === undefined) byKey.set(text, [waiting]);
-      else known.push(waiting);
-    }
-    return byKey;
   }
 
   /** A key that is new: the window that its first event is about to open, so that people see that the event arrived. */
-  *#comingWindow(key: Key, settling: readonly Waiting[]): Iterable<OpenWindow> {
+  *#comingWindow(key: Key, settling: readonly SettlingEvent[]): Iterable<OpenWindow> {
     const opener = settling.find(({ role }) => this.#opensFirst(role));
     if (opener === undefined) return;
     const start = this.#schedule === null ? opener.arrival.event.occurred : null; // with a schedule, a tick opens it
@@ -417,7 +437,9 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   #windowOf(key: Key): OpenWindow | null {
     const watched = this.#states.get(key);
-    return watched === undefined ? null : this.#shown(key, watched);
+    if (watched === undefined) return null;
+    const { window, unresolved, seen } = watched;
+    return window === null && unresolved === null && seen === null ? null : this.#shown(key, watched);
   }
 
   #shown(key: Key, { window, last, unresolved }: Watched): OpenWindow {
@@ -441,4 +463,11 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 /** The log position, and 1 or 0 for `expected` and for `after`. */
 type StoredWaiting = [position: string, expected: number, after: number];
 
-const nothingWatched: Readonly<Watched> = { window: null, last: null, unresolved: null, seen: null };
+type StoredWatched = Omit<Watched, "last" | "held"> & { last: string | null; held?: readonly Micros[] };
+
+const nothingWatched: Readonly<Watched> = {
+  ...{ window: null, last: null, unresolved: null, seen: null },
+  held: [],
+};
+
+const never = Number.POSITIVE_INFINITY;

@@ -1,9 +1,9 @@
 /**
  * Reactive triggers: presence, which is known as soon as it is seen.
  *
- * Three forms share this file because they differ only in what they count: every `threshold` events however far apart,
- * enough events close together, or enough events in a window that an event opened. The fourth form, a window that a
- * schedule opened, is in scheduled-reactive.ts.
+ * Two forms share this file because they differ only in what they count: every `threshold` events however far apart, or
+ * enough events close together. A window that an event opened is in opened-reactive.ts, one that a schedule opened in
+ * scheduled-reactive.ts.
  */
 
 import { silentKeyGrace } from "../model/limits.ts";
@@ -228,57 +228,4 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
 function forgetUntil(times: Micros[], isWanted: (time: Micros) => boolean): void {
   const first = times.findIndex(isWanted);
   times.splice(0, first === -1 ? times.length : first);
-}
-
-interface Opened {
-  start: Micros;
-  end: Micros | null;
-  count: number;
-  lastEventId: string;
-}
-
-/** With `after`: fires when enough expected events occurred in the window that an `after` event opened. */
-export class OpenedTrigger extends ReactiveTrigger<Opened> {
-  protected count(key: Key, { event }: Arrival, role: EventRole): Counted | TriggerOutcome {
-    const at = event.occurred;
-    const { within, threshold } = this.compiled;
-    const open = this.states.get(key);
-    const opens = role.after && (open === undefined || open.end === null || at >= open.end);
-    if (opens) {
-      this.states.put(key, {
-        start: at,
-        end: within === 0 ? null : at + within,
-        count: 0,
-        lastEventId: event.id,
-      });
-      this.afterRestore(key);
-      return "opened a window";
-    }
-    if (open === undefined) return "ignored: no window is open";
-    const inside = open.start <= at && (open.end === null || at < open.end);
-    const counts = role.expected && inside;
-    if (!counts && !role.after) return "ignored: it occurred outside the window";
-    if (counts && open.count + 1 >= threshold) {
-      this.states.delete(key);
-      return { start: open.start, end: open.end, count: threshold };
-    }
-    if (counts) open.count++;
-    open.lastEventId = event.id;
-    this.states.put(key, open);
-    return counts ? "counted" : "noted as the last event of the window";
-  }
-
-  protected afterRestore(key: Key): void {
-    const end = this.states.get(key)?.end ?? null;
-    if (end !== null) this.states.awaitEnd(key, end, this.compiled.lateness, this.#end);
-  }
-
-  readonly #end = (key: Key, open: Opened, due: Micros): void => {
-    if (open.end !== null && open.end + this.compiled.lateness <= due) this.states.delete(key);
-    else this.afterRestore(key);
-  };
-
-  protected shown({ start, end, count, lastEventId }: Opened) {
-    return { start, end, count, deadline: end === null ? null : end + this.compiled.lateness, lastEventId };
-  }
 }

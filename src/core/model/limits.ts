@@ -64,6 +64,13 @@ export const lineageLengthMax = 16;
  */
 export const overdueWindowsMax = 1_000;
 
+/**
+ * How long, and how many of, the times of expected events are kept for a Proactive window that opens later because its
+ * `after` event is late. Prefect holds them as long: twice the time that a follower waits.
+ */
+export const heldFor: Micros = 2 * followerPatience;
+export const heldMax = 1_000;
+
 /** How long an absence that fired can still be resolved before it is forgotten. */
 export const unresolvedFor: Micros = 30 * day;
 

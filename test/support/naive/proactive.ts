@@ -8,7 +8,7 @@
 import type { Event } from "../../../src/core/model/event.ts";
 import { rememberDefault } from "../../../src/core/model/limits.ts";
 import { Schedule } from "../../../src/core/model/schedule.ts";
-import { type Micros, second } from "../../../src/core/model/time.ts";
+import { type Micros, minute, second } from "../../../src/core/model/time.ts";
 import type { EventTriggerDefinition } from "../../../src/core/model/trigger.ts";
 import { isExpected, isOpener, tupleOf } from "./matching.ts";
 import {
@@ -35,6 +35,8 @@ interface KeyMemory {
   lastSeen: Micros;
   /** The window that fired last, with those that fired directly before it, until an expected event arrives. */
   alarm: Window | null;
+  /** Expected events that do not open windows, for a window that a late event opens over them. */
+  held: readonly Event[];
 }
 
 export class ProactiveNode implements Node {
@@ -98,10 +100,41 @@ export class ProactiveNode implements Node {
     }
     const tick = this.#nextTick;
     if (tick !== null) steps.push(this.#step(tick, 1, () => this.#tick(tick)));
-    for (const arrival of [...this.#unsettled].sort((a, b) => a.order - b.order)) {
+    for (const arrival of this.#inSettlingOrder()) {
       steps.push(this.#step(arrival.event.occurred, 2, () => this.#settle(arrival)));
     }
     return earliest(steps);
+  }
+
+  /**
+   * Of events that occurred at the same time, those that only open windows come first and those that only count last. But
+   * an event comes after the one that it follows.
+   */
+  #inSettlingOrder(): Arrival[] {
+    const rankOf = ({ event }: Arrival): number =>
+      isOpener(this.#trigger, event) ? (isExpected(this.#trigger, event) ? 1 : 0) : 2;
+    let left = this.#unsettled.toSorted(
+      (a, b) => rankOf(a) - rankOf(b) || (a.event.id < b.event.id ? -1 : 1),
+    );
+    const order: Arrival[] = [];
+    while (left.length > 0) {
+      const leads = ({ event }: Arrival) =>
+        left.some(
+          (other) =>
+            other.event.id !== event.id &&
+            other.event.id === event.follows &&
+            other.event.occurred === event.occurred,
+        );
+      let next = left[0] as Arrival;
+      for (const seen = new Set<Arrival>(); leads(next) && !seen.has(next); ) {
+        seen.add(next);
+        const { follows } = next.event;
+        next = left.find(({ event }) => event.id === follows) as Arrival;
+      }
+      order.push(next);
+      left = left.filter((other) => other !== next);
+    }
+    return order;
   }
 
   #step(time: Micros, kind: Step["kind"], take: (order: number) => NodeFiring[]): Step {
@@ -117,13 +150,38 @@ export class ProactiveNode implements Node {
     const key = JSON.stringify(tuple);
     const known = this.#keys.get(key);
     if (known !== undefined) return known;
-    const memory = { tuple, window: null, lastSeen: -Infinity, alarm: null };
+    const memory = { tuple, window: null, lastSeen: -Infinity, alarm: null, held: [] };
     this.#keys.set(key, memory);
     return memory;
   }
 
   #open(memory: KeyMemory, start: Micros, lastMatching: Event | null, counted: readonly Event[] = []): void {
     memory.window = { start, end: start + this.#within, counted, lastMatching };
+  }
+
+  #hold(memory: KeyMemory, event: Event): void {
+    const held = [...memory.held, event];
+    const newest = Math.max(...held.map(({ occurred }) => occurred));
+    memory.held = held.filter(({ occurred }) => occurred >= newest - this.#heldFor);
+  }
+
+  /** A window that opens late counts what has occurred in it already. */
+  #openOverHeld(memory: KeyMemory, { event, logTime }: Arrival, threshold: number): void {
+    const { occurred } = event;
+    const isLate = occurred + this.#lateness < logTime;
+    const newest = Math.max(...memory.held.map((held) => held.occurred));
+    if (newest + this.#lateness + this.#heldFor <= logTime) memory.held = [];
+    const counted = memory.held.filter(
+      (held) =>
+        held.occurred >= occurred &&
+        held.occurred < occurred + this.#within &&
+        (isLate || event.follows === null || held.occurred > occurred),
+    );
+    if (counted.length < threshold) this.#open(memory, occurred, event, counted);
+  }
+
+  get #heldFor(): Micros {
+    return Math.max(30 * minute, this.#within);
   }
 
   /** Judges a window at its end. */
@@ -173,8 +231,9 @@ export class ProactiveNode implements Node {
     const expected = isExpected(this.#trigger, event);
     const opener = isOpener(this.#trigger, event);
     if (expected) memory.lastSeen = Math.max(memory.lastSeen, occurred);
+    if (this.#trigger.after.length > 0 && expected && !opener) this.#hold(memory, event);
     if (window === null) {
-      if (opener) this.#open(memory, occurred, event);
+      if (opener) this.#openOverHeld(memory, arrival, threshold);
       else if (this.#isAlwaysOpen()) this.#open(memory, occurred, event, threshold > 1 ? [event] : []);
       return [];
     }

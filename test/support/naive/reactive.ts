@@ -67,23 +67,62 @@ export class ReactiveNode implements Node {
     return firesInBurst(keyHistory, limits);
   }
 
-  #firesInOpenedWindow(keyHistory: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
+  /**
+   * Events are taken as they arrive. But those of one instant are taken together each time that another arrives: what only
+   * opens a window first, what only counts last. It fires when that makes one firing more.
+   */
+  #firesInOpenedWindow(keyHistory: readonly Arrival[], limits: Limits): boolean {
     let window: CountingWindow | null = null;
     let fires = false;
-    for (const { event, logTime } of keyHistory) {
-      fires = false;
+    for (const instant of this.#instants(keyHistory, limits)) {
+      const firings = instant.map((_, index) =>
+        this.#takeInstant(instant.slice(0, index + 1), window, limits),
+      );
+      const counts = firings.map(({ firedCount }) => firedCount);
+      fires = (counts.at(-1) ?? 0) > Math.max(0, ...counts.slice(0, -1));
+      window = firings.at(-1)?.window ?? null;
+    }
+    return fires;
+  }
+
+  #takeInstant(
+    instant: readonly Arrival[],
+    before: CountingWindow | null,
+    { threshold, within, lateness }: Limits,
+  ): { window: CountingWindow | null; firedCount: number } {
+    const rankOf = ({ event }: Arrival): number =>
+      isOpener(this.#trigger, event) ? (isExpected(this.#trigger, event) ? 1 : 0) : 2;
+    let window = before === null ? null : { ...before };
+    let firedCount = 0;
+    const logTime = instant[0]?.logTime ?? 0;
+    if (window !== null && logTime - lateness >= window.end) window = null;
+    for (const { event } of instant.toSorted((a, b) => rankOf(a) - rankOf(b))) {
       const { occurred } = event;
-      if (window !== null && logTime - lateness >= window.end) window = null;
       const opens = isOpener(this.#trigger, event);
       if (opens && (window === null || occurred >= window.end || within === 0)) {
         window = { start: occurred, end: within === 0 ? Infinity : occurred + within, count: 0 };
       } else if (window !== null && isExpected(this.#trigger, event) && isInside(window, occurred)) {
         window.count += 1;
-        fires = window.count >= threshold;
-        if (fires) window = null;
+        if (window.count < threshold) continue;
+        firedCount += 1;
+        window = null;
       }
     }
-    return fires;
+    return { window, firedCount };
+  }
+
+  /** Runs of events that occurred at the same time and arrived in time. An event that follows the one before begins another. */
+  #instants(keyHistory: readonly Arrival[], { lateness }: Limits): Arrival[][] {
+    const instants: Arrival[][] = [];
+    for (const arrival of keyHistory) {
+      const { event, logTime } = arrival;
+      const last = instants.at(-1)?.at(-1)?.event;
+      const isOnTime = logTime <= event.occurred + lateness;
+      if (last?.occurred === event.occurred && isOnTime && event.follows !== last.id) {
+        instants.at(-1)?.push(arrival);
+      } else instants.push([arrival]);
+    }
+    return instants;
   }
 
   /** A window that has ended still counts delayed events, while the next tick's window is already open. */
