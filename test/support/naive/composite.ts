@@ -36,6 +36,7 @@ class CompositeNode implements Node {
   readonly #children: readonly Node[];
   readonly #within: Micros;
   readonly #lateness: Micros;
+  readonly #now: () => Micros;
   readonly #remembered = new Map<string, Remembered>();
 
   constructor(trigger: CompositeTriggerDefinition, place: Place) {
@@ -44,6 +45,7 @@ class CompositeNode implements Node {
     this.#children = trigger.triggers.map((child) => nodeOf(child, { ...place, inherited: this.#labels }));
     this.#within = trigger.within === null ? Infinity : Math.round(trigger.within * second);
     this.#lateness = latenessOf(trigger, place);
+    this.#now = place.now;
   }
 
   /** One event may make several children fire; the composite is judged once for all of them. */
@@ -111,7 +113,33 @@ class CompositeNode implements Node {
     const newest = newestOf(remembered);
     const isSequence = this.#trigger.type === "sequence";
     const oldest = newest - this.#within - (isSequence ? this.#lateness : 0);
-    return remembered.filter(({ firing }) => firing.happened >= oldest);
+    const recent = remembered.filter(({ firing }) => firing.happened >= oldest);
+    return isSequence ? this.#withinBounds(recent, this.#now() - this.#lateness) : recent;
+  }
+
+  /** Of each step the latest 32, and those that an event in time may still need: the latest choices of what has settled. */
+  #withinBounds(remembered: Remembered, settled: Micros): Remembered {
+    const steps = this.#trigger.triggers.map((_, step) =>
+      sorted(remembered.filter(({ child }) => child === step)),
+    );
+    const needed = steps.flatMap((_, last) => {
+      const choice: ChildFiring[] = [];
+      for (let step = last; step >= 0; step--) {
+        const limit = choice[0] === undefined ? settled - 1 : timeOf(choice[0]);
+        const possible = (steps[step] ?? []).filter(
+          ({ firing }) =>
+            firing.happened <= limit && choice.every((other) => other.firing.order !== firing.order),
+        );
+        const newest = possible.at(-1);
+        if (newest === undefined) return [];
+        choice.unshift(possible.find((other) => timeOf(other) === timeOf(newest)) ?? newest);
+      }
+      return choice;
+    });
+    return steps.flatMap((firings) => {
+      let surplus = firings.length - 32;
+      return firings.filter((childFiring) => needed.includes(childFiring) || surplus-- <= 0);
+    });
   }
 }
 

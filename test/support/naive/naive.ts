@@ -105,7 +105,7 @@ class Evaluator {
     this.remove(id);
     if (!enabled) return;
     const kept = before !== undefined && isDeepStrictEqual(before.trigger, trigger);
-    const place = { created: this.#now, lateness: this.#lateness, inherited: [] };
+    const place = { created: this.#now, now: () => this.#now, lateness: this.#lateness, inherited: [] };
     this.#running.push({ id, name, trigger, root: kept ? before.root : nodeOf(trigger, place) });
   }
 

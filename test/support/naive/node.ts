@@ -58,6 +58,8 @@ export interface Node {
 export interface Place {
   /** Log time at which the automation took its present form. */
   readonly created: Micros;
+  /** Log time. */
+  readonly now: () => Micros;
   /** The lateness of triggers that set none. */
   readonly lateness: Micros;
   /** The labels of the enclosing composites. */
