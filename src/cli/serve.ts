@@ -12,7 +12,7 @@ import { tenantsOf } from "../api/http/tenant.ts";
 import { createWebSockets } from "../api/sockets/websockets.ts";
 import { ShardCountChanged } from "../engine/engine.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../history/errors.ts";
-import { callRedis, connect, RedisUnreachable } from "../store/connection.ts";
+import { callRedis, connect, RedisUnreachable, redisVersionMin } from "../store/connection.ts";
 import { startTelemetry, TelemetryUnavailable } from "../telemetry/telemetry.ts";
 import { version } from "../version.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
@@ -103,7 +103,8 @@ async function startParts(
   running.add(async () => redis.disconnect());
   await requireRedisVersion(redis);
   await warnIfNotDurable(redis, logger);
-  if (settings.apiKeysFile !== null) {
+  await warnIfEvicting(redis, logger);
+  if (settings.apiKeysFile !== null && settings.apiKeysFile !== "") {
     await serveApiKeys(settings.apiKeysFile, { redis, workspaces: settings.workspace, logger });
   }
   const metrics = new Metrics();
@@ -180,16 +181,14 @@ function addressToListenOn(host: string, needsKey: boolean, logger: Logger): str
   return "127.0.0.1";
 }
 
-const redisVersionMin = [6, 2] as const;
-
 async function requireRedisVersion(redis: Redis): Promise<void> {
   const info = await callRedis(() => redis.info("server"));
   const [, version = "", major = "", minor = ""] = /^redis_version:((\d+)\.(\d+)\S*)/m.exec(info) ?? [];
-  const [majorMin, minorMin] = redisVersionMin;
+  const [majorMin = 0, minorMin = 0] = redisVersionMin.split(".").map(Number);
   const isOld = Number(major) < majorMin || (Number(major) === majorMin && Number(minor) < minorMin);
   if (version === "" || !isOld) return;
   throw new CommandFailure(
-    `This Redis is version ${version}; Tripline needs ${redisVersionMin.join(".")} or newer.\n` +
+    `This Redis is version ${version}; Tripline needs ${majorMin}.${minorMin} or newer.\n` +
       "Newer packages for Debian and Ubuntu are at https://redis.io/docs/latest/operate/oss_and_stack/install/",
   );
 }
@@ -201,6 +200,15 @@ async function warnIfNotDurable(redis: Redis, logger: Logger): Promise<void> {
     const remedy = "redis-cli config set appendonly yes";
     logger.warn({ remedy }, "Redis has no append-only file: if it restarts, events and windows are lost");
   }
+}
+
+/** Unless it is told not to, a Redis that is full deletes keys to make room: windows, deliveries, the log itself. */
+async function warnIfEvicting(redis: Redis, logger: Logger): Promise<void> {
+  const info = await redis.info("memory").catch(() => ""); // some services do not allow INFO
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? "noeviction";
+  if (policy === "noeviction") return;
+  const remedy = "redis-cli config set maxmemory-policy noeviction";
+  logger.warn({ policy, remedy }, "Redis deletes keys when it is full: windows and alarms would be lost");
 }
 
 /** Turns an error that an operator can fix into a message that says how; returns any other as it is. */

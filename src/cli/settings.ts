@@ -104,7 +104,7 @@ export function settingsOptions(): Option[] {
       "file with API keys to create, change and revoke at the start; see docs/security.md",
       "API_KEYS_FILE",
     )
-      .argParser(nonEmpty)
+      .argParser((text: string) => (text === "none" ? "" : nonEmpty(text)))
       .default(null, "none"),
     setting(
       "--trust-proxy [yes]",
@@ -246,7 +246,9 @@ function ofMs(flags: string, description: string, name: string, minMs: number, d
 }
 
 /** The items of a list that is written with commas. */
+/** The items of a list; none if the text is `none`, as the defaults are documented. */
 export function list(text: string): string[] {
+  if (text.trim() === "none") return [];
   return text
     .split(",")
     .map((item) => item.trim())
@@ -254,6 +256,7 @@ export function list(text: string): string[] {
 }
 
 function readRoles(text: string): Role[] {
+  if (text === "all") return [...roles];
   const named = list(text);
   const unknown = named.find((name) => !(roles as readonly string[]).includes(name));
   if (unknown !== undefined || named.length === 0) {
@@ -337,7 +340,7 @@ function size(text: string): number {
 }
 
 function readNetworks(text: string): true | readonly string[] {
-  if (text === "none" || text === "false") return [];
+  if (text === "false") return [];
   if (text === "all" || text === "true") return true;
   const networks = list(text);
   try {

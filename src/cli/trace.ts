@@ -132,7 +132,12 @@ function deliveryLines(delivery: Delivery, view: View): string[] {
 }
 
 function attemptLine(attempt: Delivery["attempts"][number], view: View): string {
-  const { at, status_code: status, duration_ms: ms, reason } = attempt;
-  const parts = [timeText(at, view), `status ${status ?? "-"}`, `${Math.round(ms)} ms`, reason];
+  const { at, status_code: status, duration_ms: ms, reason, answer } = attempt;
+  const parts = [
+    timeText(at, view),
+    `status ${status ?? "-"}`,
+    `${Math.round(ms)} ms`,
+    reason ?? answer ?? "",
+  ];
   return printable(`  attempt ${parts.join("  ")}`);
 }

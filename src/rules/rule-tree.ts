@@ -172,6 +172,7 @@ class TreeReader {
 
   #mapping(node: YAMLMap, place: Place, depth: number): RuleMapping {
     const entries = new Map<string, RuleEntry>();
+    const merged: RuleMapping[] = [];
     for (const { key, value } of node.items) {
       const keyNode = key as Node | null;
       const keyPlace = keyNode?.range ? this.#place(keyNode.range[0]) : place;
@@ -183,12 +184,8 @@ class TreeReader {
       }
       const name = keyNode.value;
       const first = entries.get(name);
-      if (name === "<<") {
-        this.#report(
-          keyPlace,
-          "merge keys (<<) are not supported; write the keys out, or use an alias as a value",
-        );
-      } else if (mentionsReferences(name)) {
+      if (name === "<<" && keyNode.type === "PLAIN") merged.push(...this.#mergedFrom(child, keyPlace));
+      else if (mentionsReferences(name)) {
         this.#report(keyPlace, "a key cannot come from the environment; write it out");
       } else if (first !== undefined) {
         const { line, column } = first.keyPlace;
@@ -197,7 +194,24 @@ class TreeReader {
         entries.set(name, { keyPlace, node: child });
       }
     }
+    // Keys that are written here win, wherever the merge key stands; of several mappings, the first that has a key.
+    for (const mapping of merged) {
+      for (const [name, entry] of mapping.entries) if (!entries.has(name)) entries.set(name, entry);
+    }
     return { kind: "mapping", place, entries };
+  }
+
+  /** The mappings that a merge key (<<) takes keys from. They keep their own places. */
+  #mergedFrom(value: RuleNode, keyPlace: Place): RuleMapping[] {
+    const mappings = value.kind === "list" ? value.items : [value];
+    const found = mappings.filter((each) => each.kind === "mapping");
+    if (found.length < mappings.length || found.length === 0) {
+      this.#report(
+        keyPlace,
+        "a merge key (<<) takes the keys of a mapping, or of a list of mappings; give it an alias: <<: *name",
+      );
+    }
+    return found;
   }
 
   #remember(node: Node | null): void {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:net";
+import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
@@ -102,6 +103,27 @@ test("tripline serve warns about a Redis without an append-only file, and names 
     expect(durable.warnings.join("")).not.toContain("append-only");
   } finally {
     await volatileRedis.stop();
+  }
+});
+
+// BullMQ printed a sentence of its own, as plain text between the lines of a JSON log, for each of its connections.
+test("tripline serve warns once about a Redis that evicts keys, with the remedy", async () => {
+  const evicting = await startRedis({ appendOnly: "everysec" });
+  const client = new Redis(evicting.url);
+  try {
+    await client.config("SET", "maxmemory-policy", "allkeys-lru");
+    const { process } = await sandbox.serve(evicting.url);
+    await process.end();
+    const warnings = logLines(process).filter(({ level }) => level === "warn");
+    expect(warnings.filter(({ policy }) => policy === "allkeys-lru")).toMatchObject([
+      { remedy: "redis-cli config set maxmemory-policy noeviction" },
+    ]);
+    expect(process.stdout + process.stderr).not.toMatch(/eviction policy/i);
+    const [line] = process.stdout.split("\n").filter((each) => each !== "" && !each.startsWith("{"));
+    expect(line).toBeUndefined();
+  } finally {
+    client.disconnect();
+    await evicting.stop();
   }
 });
 

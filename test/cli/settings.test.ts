@@ -90,6 +90,24 @@ describe("the settings of a server", () => {
     expect(() => parse(...words)).toThrow(says);
   });
 
+  // docs/settings.md and --help name the defaults, and people write them down to make them explicit.
+  test("accept their documented default as a value, with the same meaning", () => {
+    const defaults = parse() as unknown as Record<string, unknown>;
+    for (const option of settingsOptions()) {
+      const written = String(option.defaultValueDescription ?? option.defaultValue);
+      const parsed = parse(String(option.long), written) as unknown as Record<string, unknown>;
+      expect(parsed[option.attributeName()], `${option.long} ${written}`).toEqual(
+        defaults[option.attributeName()] ?? "",
+      );
+    }
+  });
+
+  test("take none as an empty list, also where a path could be meant", () => {
+    expect(parse("--rules", "none").rules).toEqual([]);
+    expect(parse("--rules", "./none").rules).toEqual(["./none"]);
+    expect(parse("--api-keys-file", "none").apiKeysFile).toBe("");
+  });
+
   test("never show a password", () => {
     expect(withoutPassword("redis://user:hunter2@host:1/0")).toBe("redis://user:********@host:1/0");
     expect(withoutPassword("redis://:hunter2@host")).toBe("redis://:********@host");

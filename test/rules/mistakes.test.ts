@@ -247,11 +247,6 @@ describe("a mistake", () => {
       "name: a\ntrigger: {match: {7: x}}\n",
       ['2:19: a key should be text; found 7; put it in quotes: "7"'],
     ],
-    [
-      "a merge key",
-      "name: a\ntrigger:\n  <<: {within: 5}\n",
-      ["3:3: merge keys (<<) are not supported; write the keys out, or use an alias as a value"],
-    ],
     ["a tab", "name: a\ntrigger:\n\twithin: 5\n", ["3:1: a tab is used as indentation; use spaces"]],
     [
       "a colon in a plain text",
