@@ -1,10 +1,17 @@
 /** `tripline deliveries`: what became of actions, and another try for what failed. */
 
 import { Argument, Command, Option } from "commander";
-import { type Delivery, type ListedState, NotFound, type Tripline } from "../client/index.ts";
+import { type Delivery, type ListedState, NotFound, Refused, type Tripline } from "../client/index.ts";
 import { isUuid } from "../core/model/event.ts";
 import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, withServer } from "./connection.ts";
+import {
+  addSelection,
+  isSelection,
+  type Selection,
+  selectDeliveries,
+  selectionOf,
+} from "./delivery-selection.ts";
 import { CommandFailure } from "./failure.ts";
 import { findId } from "./find-id.ts";
 import { addExamples } from "./help.ts";
@@ -19,44 +26,48 @@ type Options = ConnectionOptions & OutputOptions;
 
 export function deliveriesCommand(): Command {
   return new Command("deliveries")
-    .description("Show what became of actions, and redeliver what failed.")
+    .description(
+      "Show what became of actions, redeliver what failed, and cancel what is not wanted any more.",
+    )
     .addCommand(listCommand())
     .addCommand(showCommand())
-    .addCommand(redeliverCommand());
+    .addCommand(redeliverCommand())
+    .addCommand(cancelCommand());
 }
-
-const pageLengthMax = 200;
 
 const listedStates = ["waiting", "active", "retrying", "delivered", "dead"] as const;
 
 function listCommand(): Command {
   const command = new Command("ls")
     .description(
-      "List deliveries of one state, by default dead letters: deliveries that failed for good. The next to be attempted " +
-        "comes first; of those that have ended, the latest. Those that wait for a busy or resting endpoint are listed " +
-        "with --state retrying.",
+      "List deliveries of one state, by default dead letters: deliveries that failed for good or were cancelled. The next " +
+        "to be attempted comes first; of those that have ended, the latest. Those that wait, for a busy or resting endpoint " +
+        "or for an earlier delivery, are listed with --state retrying.",
     )
     .addOption(new Option("--state <state>", "which ones").choices(listedStates).default("dead"))
     .option("-n, --limit <count>", "stop after this many deliveries", readCount, 50);
+  addSelection(command);
   addConnection(addOutput(command));
   addExamples(command, [
     ["tripline deliveries ls", "what failed, and why"],
     ["tripline deliveries ls --state retrying", "what is tried again, and when"],
+    [
+      "tripline deliveries ls --state delivered --automation 'Pump went quiet' --since 1h",
+      "of one automation",
+    ],
   ]);
-  return command.action(async (options: Options & { limit: number; state: ListedState }) => {
-    const { state } = options;
-    const { deliveries, total } = await withServer(options, (tripline) =>
-      tripline.deliveries.list({ state, limit: Math.min(options.limit, pageLengthMax) }),
+  return command.action(async (options: Options & Selection & { limit: number; state: ListedState }) => {
+    const { state, limit } = options;
+    const { deliveries, total, isAll } = await withServer(options, (tripline) =>
+      selectDeliveries(tripline, { ...selectionOf(options), state }, limit),
     );
     const what = state === "dead" ? "dead letters" : `deliveries in the state ${state}`;
     print(deliveries, options, (view) =>
       deliveries.length === 0 ? `There are no ${what}.` : table(columnsFor(state, view), deliveries, view),
     );
-    if (total > deliveries.length && options.output === "table") {
-      console.error(
-        `${total - deliveries.length} more ${what} are not listed. Raise --limit (at most ${pageLengthMax}).`,
-      );
-    }
+    if (isAll || options.output !== "table") return;
+    const rest = isSelection(options) ? "More" : `${total - deliveries.length} more`;
+    console.error(`${rest} ${what} are not listed. Raise --limit.`);
   });
 }
 
@@ -67,7 +78,10 @@ function columnsFor(state: ListedState, view: View): TableColumn<Delivery>[] {
     widthMin: 8,
   });
   const first: Partial<Record<ListedState, TableColumn<Delivery>[]>> = {
-    dead: [time("FAILED", ({ failed }) => failed)],
+    dead: [
+      time("FAILED", ({ failed }) => failed),
+      { heading: "STATE", cell: (delivery) => delivery.state, style: () => "red" },
+    ],
     delivered: [time("DELIVERED", ({ delivered }) => delivered)],
     retrying: [
       time("NEXT", ({ next_attempt: next }) => next),
@@ -200,48 +214,107 @@ function actionText({
 
 function redeliverCommand(): Command {
   const command = new Command("redeliver")
-    .description("Give dead letters all their attempts again. The webhook-id stays the same.")
+    .description(
+      "Give deliveries all their attempts again, as the present rule has it: dead letters, or by id any others. One that " +
+        "waits is tried at once. The webhook-id stays the same.",
+    )
     .addArgument(
       completeWith("deliveries", new Argument("[ids...]", "their ids, as in tripline deliveries ls")),
     )
-    .option("--all", "all dead letters that there are now");
+    .option("--all", "all dead letters that there are now, except those that were cancelled")
+    .option("--as-sent", "send what the rule said when it fired, not what it says now")
+    .option("--even-if-outdated", "even if the target has accepted a later delivery about the same thing");
+  addSelection(command);
   addConnection(command);
-  addExamples(command, [["tripline deliveries redeliver --all", "once the receiver works again"]]);
-  return command.action(async (ids: string[], options: ConnectionOptions & { all?: true }) => {
-    if ((options.all === true) === ids.length > 0) {
-      throw new CommandFailure("Give the ids of dead letters, or --all.", 2);
-    }
-    await withServer(options, async (tripline) => {
-      const dead =
-        options.all === true || ids.some((id) => !isUuid(id)) ? await allIds(tripline.deliveries) : [];
-      const wanted = options.all === true ? dead : ids.map((id) => (isUuid(id) ? id : wholeId(id, dead)));
-      for (const id of wanted) {
-        await tripline.deliveries.redeliver(id);
-        console.error(`Redelivering ${id}`);
-      }
-      if (wanted.length === 0) console.error("There are no dead letters.");
+  addExamples(command, [
+    ["tripline deliveries redeliver --all", "once the receiver works again"],
+    ["tripline deliveries redeliver --target hooks.example.com --since 1d", "what one receiver missed"],
+  ]);
+  type RedeliverOptions = BulkOptions & { asSent?: true; evenIfOutdated?: true };
+  return command.action(async (ids: string[], options: RedeliverOptions) => {
+    const { asSent = false, evenIfOutdated = false } = options;
+    await forEachWanted(ids, options, {
+      states: ["dead"],
+      verb: "Redelivering",
+      step: (tripline, id) => tripline.deliveries.redeliver(id, { asSent, evenIfOutdated }),
     });
   });
 }
 
-/** @throws CommandFailure unless exactly one dead letter has an id that begins so */
-function wholeId(beginning: string, ids: readonly string[]): string {
-  const [id, ...others] = ids.filter((each) => each.startsWith(beginning.toLowerCase()));
-  if (id !== undefined && others.length === 0) return id;
-  const problem = id === undefined ? "No dead letter has" : `${others.length + 1} dead letters have`;
-  throw new CommandFailure(
-    `${problem} an id that begins with ${beginning}. List them with: tripline deliveries ls --wide`,
-  );
+function cancelCommand(): Command {
+  const command = new Command("cancel")
+    .description("Cancel deliveries that have not ended. They can be redelivered.")
+    .addArgument(
+      completeWith(
+        "deliveries",
+        new Argument("[ids...]", "their ids, as in tripline deliveries ls --state retrying"),
+      ),
+    )
+    .option("--all", "all deliveries that wait or are retried now");
+  addSelection(command);
+  addConnection(command);
+  addExamples(command, [
+    ["tripline deliveries cancel --automation old-rule", "what a deleted rule left behind"],
+  ]);
+  return command.action(async (ids: string[], options: BulkOptions) => {
+    await forEachWanted(ids, options, {
+      states: ["retrying", "waiting"],
+      verb: "Cancelling",
+      step: (tripline, id) => tripline.deliveries.cancel(id),
+    });
+  });
 }
 
-/** All are listed before the first is redelivered: each that leaves the list moves the others up. */
-async function allIds(deliveries: {
-  list(page: { limit: number; offset: number }): Promise<{ deliveries: readonly Delivery[] }>;
-}): Promise<string[]> {
-  const ids = new Set<string>();
-  for (let offset = 0; ; offset += pageLengthMax) {
-    const page = await deliveries.list({ limit: pageLengthMax, offset });
-    for (const { id } of page.deliveries) ids.add(id);
-    if (page.deliveries.length < pageLengthMax) return [...ids];
+type BulkOptions = ConnectionOptions & Selection & { readonly all?: true };
+
+interface Bulk {
+  /** Where those come from that are not named. */
+  readonly states: readonly ListedState[];
+  readonly verb: string;
+  readonly step: (tripline: Tripline, id: string) => Promise<void>;
+}
+
+/** Does something with the deliveries that the ids or the options name. Goes on after one that is refused. */
+async function forEachWanted(ids: readonly string[], options: BulkOptions, bulk: Bulk): Promise<void> {
+  const isNamed = ids.length > 0;
+  const isSelected = options.all === true || isSelection(options);
+  if (isNamed === isSelected) {
+    throw new CommandFailure(
+      "Give the ids of deliveries, or say which ones: --all, --automation, --target, --since.",
+      2,
+    );
   }
+  const refusedCount = await withServer(options, async (tripline) => {
+    const wanted = isNamed
+      ? await Promise.all(ids.map(async (id) => (isUuid(id) ? id : (await findDelivery(tripline, id)).id)))
+      : await idsOf(tripline, options, bulk.states);
+    if (wanted.length === 0) console.error("There are no such deliveries.");
+    let refused = 0;
+    for (const id of wanted) {
+      try {
+        await bulk.step(tripline, id);
+        console.error(`${bulk.verb} ${id}`);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        refused += 1;
+        console.error(`Not ${bulk.verb.toLowerCase()} ${id}: ${error.message}`);
+      }
+    }
+    return refused;
+  });
+  if (refusedCount > 0) throw new CommandFailure(`${refusedCount} could not be done; see above.`);
+}
+
+/** All are listed before the first is touched: each that leaves the list moves the others up. */
+async function idsOf(
+  tripline: Tripline,
+  options: Selection,
+  states: readonly ListedState[],
+): Promise<readonly string[]> {
+  const ids = new Set<string>();
+  for (const state of states) {
+    const { deliveries } = await selectDeliveries(tripline, { ...selectionOf(options), state }, Infinity);
+    for (const { id, state: itsState } of deliveries) if (itsState !== "cancelled") ids.add(id);
+  }
+  return [...ids];
 }

@@ -142,11 +142,19 @@ export class Deliveries {
       readonly state?: ListedState;
       readonly limit?: number;
       readonly offset?: number;
+      /** Only those of this automation: its id or its name. */
+      readonly automation?: string;
+      /** Only those whose target contains this text. */
+      readonly target?: string;
+      /** Only those that fired at this time or later, RFC 3339. */
+      readonly since?: string;
+      /** Only those that fired before this time, RFC 3339. */
+      readonly until?: string;
     } = {},
   ): Promise<DeliveryPage> {
-    const { state, limit, offset, ...call } = options;
+    const { state, limit, offset, automation, target, since, until, ...call } = options;
     return this.#http.request("GET", "/deliveries", {
-      query: { state, limit, offset },
+      query: { state, limit, offset, automation, target, since, until },
       ...repeatable,
       ...call,
     }) as Promise<DeliveryPage>;
@@ -158,12 +166,31 @@ export class Deliveries {
     return this.#http.request("GET", path, { ...repeatable, ...options }) as Promise<Delivery>;
   }
 
-  /** Retries a dead letter with a full set of attempts and the same webhook-id. @throws NotFound */
-  async redeliver(id: string, options: CallOptions = {}): Promise<void> {
+  /**
+   * Tries a delivery again, with all its attempts and the same webhook-id, as the present rule has it.
+   *
+   * @param options.asSent send what the rule said when it fired
+   * @param options.evenIfOutdated send it even if its target has accepted a later delivery about the same thing
+   * @throws NotFound; Refused with status 409 if it cannot be redelivered so
+   */
+  async redeliver(
+    id: string,
+    options: CallOptions & { readonly asSent?: boolean; readonly evenIfOutdated?: boolean } = {},
+  ): Promise<void> {
+    const { asSent, evenIfOutdated, ...call } = options;
     await this.#http.request("POST", `/deliveries/${encodeURIComponent(id)}/redeliver`, {
+      query: {
+        as_sent: asSent === true ? "true" : undefined,
+        even_if_outdated: evenIfOutdated === true ? "true" : undefined,
+      },
       ...once,
-      ...options,
+      ...call,
     });
+  }
+
+  /** Cancels a delivery that has not ended. @throws NotFound; Refused with status 409 if it has ended */
+  async cancel(id: string, options: CallOptions = {}): Promise<void> {
+    await this.#http.request("POST", `/deliveries/${encodeURIComponent(id)}/cancel`, { ...once, ...options });
   }
 }
 

@@ -198,6 +198,8 @@ export interface Delivery {
   readonly target: string | null;
   /** Null if only the history knows the delivery. */
   readonly firing_id: string | null;
+  /** When it fired, if the queue knows that. */
+  readonly fired?: string | undefined;
   /** The event about the firing. */
   readonly firing_event_id: string;
   /** The event that caused the firing; null if an absence did. */
@@ -237,8 +239,10 @@ export interface DeliveryAttempt {
 
 export interface DeliveryPage {
   readonly deliveries: readonly Delivery[];
-  /** How many deliveries there are in this state. */
+  /** How many deliveries there are in this state, whatever the filter. */
   readonly total: number;
+  /** The `offset` of the next page; null if this is the last one. */
+  readonly next_offset: number | null;
 }
 
 /** A destination as it is stored, with secrets masked. */

@@ -14,6 +14,7 @@
 import { DelayedError, type Job, UnrecoverableError } from "bullmq";
 import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
+import { underPresentRule } from "../core/machine/present-rule.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Retry } from "../core/model/retry.ts";
 import { formatDuration, millisecond, second } from "../core/model/time.ts";
@@ -30,6 +31,7 @@ import {
   type DeliveryRequest,
   type DeliveryState,
   deliveryEvent,
+  finishedState,
   type JobData,
   withAttempt,
 } from "./delivery-state.ts";
@@ -50,6 +52,8 @@ const triedKeptMs = 300_000;
  * never ends a delivery by itself, because a worker that is paused or starved looks like one that crashed.
  */
 const crashCountMax = 10;
+
+const outdatedReason = "not sent: the target has accepted a later delivery about the same thing";
 
 export interface DelivererOptions {
   /** Its commands wait for Redis to come back. */
@@ -138,21 +142,37 @@ export class Deliverer {
     held.markHeld();
     if (turn.request !== null) {
       const ended = await this.#followRequest(held, parseExactJson(turn.request) as DeliveryRequest);
-      if (ended !== null) return ended;
+      return ended ?? this.#takeTurn(held);
     }
     if (turn.state === "wait") return this.#park(held, place, turn.other);
     if (turn.state === "turn") return this.#attempt(held);
-    const reason = "not sent: the target has accepted a later delivery about the same thing";
-    return this.#keepOutcome(held, held.state, "failed", { ...attemptsOf(held.state), reason });
+    const result = { ...attemptsOf(held.state), reason: outdatedReason };
+    return this.#keepOutcome(held, held.state, "failed", result);
   }
 
   /** Does what a person asked for while the delivery was waiting. @returns the outcome, if that ends it */
   async #followRequest(held: HeldJob, request: DeliveryRequest): Promise<DeliveryOutcome | null> {
-    if ("cancelledBy" in request) {
-      const reason = `cancelled by ${request.cancelledBy}`;
-      const result = { ...attemptsOf(held.state), reason, cancelled: true };
-      return this.#keepOutcome(held, held.state, "failed", result, { cancelled: true });
+    const { state } = held;
+    const fail = (reason: string, fields: Pick<DeliveryOutcome, "cancelled"> = {}) =>
+      this.#keepOutcome(held, state, "failed", { ...attemptsOf(state), reason, ...fields }, fields);
+    if (request.kind === "cancel") return fail(`cancelled by ${request.by}`, { cancelled: true });
+    const {
+      automation: { id: automationId },
+    } = state.invocation;
+    const automation = await this.#untilReached(() => this.#log.automation(automationId));
+    const invocation = automation === null ? null : underPresentRule(state.invocation, automation);
+    // It was possible when the person asked; now it goes on as it was.
+    if (invocation === null || typeof invocation === "string") return null;
+    const insists = request.insists ? { insists: true as const } : {};
+    const before = placeOf(state);
+    const after = placeOf({ ...state, invocation });
+    if (before !== null && after !== null && before.ordering.target !== after.ordering.target) {
+      const options = { insists: request.insists, wasDead: false };
+      if (!(await this.#untilReached(() => this.#lanes.rejoin(after, options)))) return fail(outdatedReason);
+      await this.#leave(held, "moved");
     }
+    await this.#untilReached(() => held.write({ ...state, invocation, ...insists }));
+    await this.#untilReached(() => this.#lanes.forgetRequest(invocation.id));
     return null;
   }
 
@@ -362,8 +382,7 @@ export class Deliverer {
     await this.#leave(held, kind === "executed" ? "accepted" : "dead");
     if (kind !== "executed") return;
     // From now on people may look the job up, but its secrets are not needed.
-    const finished: JobData = { finished: true, delivery: summaryOf(state), attempts: state.attempts ?? [] };
-    await this.#untilReached(() => held.write(finished));
+    await this.#untilReached(() => held.write(finishedState(state, summaryOf(state))));
   }
 
   async #leaveForLater(held: HeldJob): Promise<void> {

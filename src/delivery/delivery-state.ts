@@ -55,7 +55,10 @@ export interface DeliveryState {
 }
 
 /** What a person asked for while a delivery waited. */
-export type DeliveryRequest = { readonly cancelledBy: string };
+export type DeliveryRequest =
+  | { readonly kind: "cancel"; readonly by: string }
+  /** Try again now, as the present rule has it. */
+  | { readonly kind: "present rule"; readonly insists: boolean };
 
 /** The data of a job whose delivery has finished. */
 export interface FinishedState {
@@ -63,6 +66,9 @@ export interface FinishedState {
   /** Missing in jobs of old versions, which kept only the id. */
   readonly delivery?: FinishedDelivery;
   readonly attempts?: readonly Attempt[];
+  /** For a redelivery, without secrets; left out if it is large, or if the action sends nothing. */
+  readonly invocation?: Invocation;
+  readonly place?: number;
 }
 
 /** A summary of a delivery, so that people can look it up. It contains neither secrets nor what was sent. */
@@ -75,6 +81,8 @@ export interface FinishedDelivery {
   /** The URL as the rule has it, without credentials; or the destination's name or id. Null if nothing is sent anywhere. */
   readonly target: string | null;
   readonly firing_id: string;
+  /** When it fired, RFC 3339. Missing in summaries of old versions. */
+  readonly fired?: string;
   /** The event that reports the firing. */
   readonly firing_event_id: string;
   /** The event that caused the firing; null if an absence did. */
@@ -101,6 +109,24 @@ export function withAttempt(state: DeliveryState, attempt: Attempt): DeliverySta
     announced: true,
     attempts: [...attempts, attempt].slice(-attemptsKeptMax),
     attemptCount: attemptCount + 1,
+  };
+}
+
+/** In characters of JSON. A delivery that is larger is forgotten, but for its summary, once it is delivered. */
+const invocationLengthMax = 16_384;
+
+/** What to keep of a delivery that was delivered. */
+export function finishedState(state: DeliveryState, delivery: FinishedDelivery): FinishedState {
+  const { invocation, attempts = [], place } = state;
+  const { type } = invocation.action;
+  const sends = type === "call-webhook" || type === "send-notification";
+  const isKept = sends && JSON.stringify(invocation).length <= invocationLengthMax;
+  return {
+    finished: true,
+    delivery,
+    attempts,
+    ...(isKept ? { invocation: { ...invocation, secrets: {} } } : {}),
+    ...(place === undefined ? {} : { place }),
   };
 }
 

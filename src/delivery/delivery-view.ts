@@ -85,6 +85,7 @@ export function summaryOf({ invocation, ...state }: DeliveryState): FinishedDeli
     action_index: invocation.actionIndex,
     target: targetOf(invocation),
     firing_id: firing.id,
+    fired: firing.triggered,
     firing_event_id: invocation.firingEventId,
     triggering_event_id: firing.triggering_event?.id ?? null,
     attempt_count: typeof attemptCount === "number" ? attemptCount : (state.attemptCount ?? 0),
@@ -115,4 +116,25 @@ export function withoutCredentials(url: string): string {
 /** Reads the due time from BullMQ's score for delayed jobs. The lowest 12 bits of the score order jobs of the same time. */
 export function dueOf(score: string | null): number | null {
   return score === null ? null : Math.floor(Number(score) / 0x1000);
+}
+
+export interface DeliveryFilter {
+  /** The id or the name of an automation. */
+  readonly automation?: string;
+  /** A part of the target, in any case. */
+  readonly target?: string;
+  /** Fired at this time or later, in milliseconds since the epoch. */
+  readonly since?: number;
+  /** Fired before this time. */
+  readonly until?: number;
+}
+
+/** Whether a delivery passes every part of a filter. One that does not say when it fired passes no bound on that. */
+export function matches({ automation, target, fired }: DeliveryView, filter: DeliveryFilter): boolean {
+  const { automation: wanted, target: part, since = -Infinity, until = Infinity } = filter;
+  if (wanted !== undefined && automation.id !== wanted && automation.name !== wanted) return false;
+  if (part !== undefined && !target?.toLowerCase().includes(part.toLowerCase())) return false;
+  if (filter.since === undefined && filter.until === undefined) return true;
+  const firedMs = Date.parse(fired ?? "");
+  return firedMs >= since && firedMs < until;
 }

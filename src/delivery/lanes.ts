@@ -14,6 +14,7 @@ import type { Invocation, Ordering } from "../core/model/invocation.ts";
 import { callRedis } from "../store/connection.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
+import type { DeliveryRequest } from "./delivery-state.ts";
 import { jobIdOf, type QueueKeys, queueKeys } from "./queue-keys.ts";
 
 /** A delivery in its lane. */
@@ -35,8 +36,8 @@ export interface Turn {
 }
 
 export interface Leave {
-  /** `later`: its turn comes again. */
-  readonly outcome: "later" | "accepted" | "dead";
+  /** `later`: its turn comes again. `moved`: it goes to another lane. */
+  readonly outcome: "later" | "accepted" | "dead" | "moved";
   /** Where it was sent, or will be; null if nowhere. */
   readonly endpoint: string | null;
 }
@@ -94,15 +95,31 @@ export class Lanes {
   }
 
   /**
-   * Puts a delivery that has ended back at its old place.
+   * Puts a delivery that has ended, or was in another lane, at its old place.
    *
-   * @param insists even if the target has accepted a later one
+   * @param options.insists even if the target has accepted a later one
+   * @param options.wasDead whether it was a dead letter
    * @returns false, with nothing done, if the target has accepted a later one
    */
-  async rejoin({ id, ordering, place }: LanePlace, insists: boolean): Promise<boolean> {
-    const keys = [this.#keys.lane(ordering), this.#keys.thing(ordering)];
-    const parameters = [id, place, ordering.target, keepSeconds, insists ? 1 : 0];
+  async rejoin(
+    { id, ordering, place }: LanePlace,
+    options: { readonly insists: boolean; readonly wasDead: boolean },
+  ): Promise<boolean> {
+    const { lane, thing, requests } = this.#keys;
+    const keys = [lane(ordering), thing(ordering), requests];
+    const flags = [options.insists ? 1 : 0, options.wasDead ? 1 : 0];
+    const parameters = [id, place, ordering.target, keepSeconds, ...flags];
     return (await callRedis(() => rejoin.run(this.#redis, keys, parameters))) === 1;
+  }
+
+  /** Notes what a person asks for. The worker reads it when it next looks at the delivery. */
+  async request(id: string, request: DeliveryRequest): Promise<void> {
+    await callRedis(() => this.#redis.hset(this.#keys.requests, id, JSON.stringify(request)));
+  }
+
+  /** The request has been followed. */
+  async forgetRequest(id: string): Promise<void> {
+    await callRedis(() => this.#redis.hdel(this.#keys.requests, id));
   }
 
   /** Begins a delivery's turn, if it is. @param token of the job's lock */

@@ -10,11 +10,19 @@ import type { Redis } from "ioredis";
 import type { Invocation } from "../core/model/invocation.ts";
 import { callRedis, connect } from "../store/connection.ts";
 import type { DeliveryState, JobData } from "./delivery-state.ts";
-import { type DeliveryView, deliveryOf, dueOf, type ListedStatus } from "./delivery-view.ts";
+import {
+  type DeliveryFilter,
+  type DeliveryView,
+  deliveryOf,
+  dueOf,
+  type ListedStatus,
+  matches,
+} from "./delivery-view.ts";
 import { ExactQueue } from "./exact-job.ts";
-
 import { Lanes } from "./lanes.ts";
+import { promote } from "./promote.ts";
 import { jobIdOf, queueName, queuePrefix } from "./queue-keys.ts";
+import { invocationToRedeliver, type RedeliverOptions, type RedeliverRefusal } from "./redelivery.ts";
 
 export interface QueueSettings {
   /**
@@ -36,6 +44,24 @@ const jobSets = {
   delivered: { type: "completed", oldestFirst: false },
   dead: { type: "failed", oldestFirst: false },
 } as const satisfies Record<ListedStatus, { type: JobType; oldestFirst: boolean }>;
+
+export interface DeliveryListOptions {
+  /** A position in the list of that state. */
+  readonly start?: number;
+  readonly count?: number;
+  readonly filter?: DeliveryFilter;
+}
+
+export interface ListedDeliveries {
+  readonly deliveries: readonly DeliveryView[];
+  /** Where to go on; null at the end of the list. */
+  readonly next: number | null;
+}
+
+/** How many jobs are read in one step, so that no step takes long. */
+const pageCount = 100;
+/** How many jobs a filter reads at most before it answers with what it has found. */
+const readCountMax = 5_000;
 
 export class DeliveryQueue {
   readonly #redis: Redis;
@@ -91,21 +117,37 @@ export class DeliveryQueue {
   /**
    * Lists deliveries in one state. Pending ones are in the order in which they are due; finished ones are newest first.
    *
+   * A filter reads the list from `start` on until `count` are found or many have been read.
+   *
    * @throws RedisUnreachable
    */
   async deliveries(
     status: ListedStatus,
-    { start = 0, count = 100 }: { start?: number; count?: number } = {},
-  ): Promise<DeliveryView[]> {
-    if (count <= 0) return [];
+    { start = 0, count = 100, filter = {} }: DeliveryListOptions = {},
+  ): Promise<ListedDeliveries> {
     const { type, oldestFirst } = jobSets[status];
-    return callRedis(async () => {
-      const jobs = await this.#queue.getJobs([type], start, start + count - 1, oldestFirst);
-      // A job that was removed during the read is undefined.
-      const known = jobs.filter((job) => job !== undefined);
-      const dueTimes = status === "retrying" ? await this.#dueTimesOf(known) : [];
-      return known.flatMap((job, index) => viewOf(job, status, dueTimes[index] ?? null) ?? []);
-    });
+    const deliveries: DeliveryView[] = [];
+    const isFiltered = Object.keys(filter).length > 0;
+    const last = start + (isFiltered ? readCountMax : count);
+    let next = start;
+    while (next < last) {
+      const page = await callRedis(async () => {
+        const end = Math.min(next + pageCount, last) - 1;
+        const jobs = await this.#queue.getJobs([type], next, end, oldestFirst);
+        // A job that was removed during the read is undefined.
+        const known = jobs.filter((job) => job !== undefined);
+        const dueTimes = status === "retrying" ? await this.#dueTimesOf(known) : [];
+        return { jobs, views: known.map((job, index) => viewOf(job, status, dueTimes[index] ?? null)) };
+      });
+      if (page.jobs.length === 0) return { deliveries, next: null };
+      for (const view of page.views) {
+        next += 1;
+        if (view !== null && matches(view, filter)) deliveries.push(view);
+        if (deliveries.length === count) return { deliveries, next };
+      }
+      next += page.jobs.length - page.views.length;
+    }
+    return { deliveries, next };
   }
 
   /**
@@ -129,21 +171,70 @@ export class DeliveryQueue {
   }
 
   /**
-   * Gives a dead letter all its attempts again, with the same `webhook-id`.
+   * Gives a delivery all its attempts again, with the same `webhook-id`: one that has ended, or one that waits, which is
+   * then tried at once.
    *
-   * @returns false if there is no such dead letter
+   * @returns why it cannot be redelivered; null if it is
    * @throws RedisUnreachable
    */
-  async redeliver(id: string): Promise<boolean> {
-    const job = await this.#failedJob(id);
-    if (job === null || "finished" in job.data) return false;
-    const { invocation, attempts = [], redeliveries = 0, place } = job.data;
+  async redeliver(id: string, options: RedeliverOptions): Promise<RedeliverRefusal | null> {
+    const job = await callRedis(() => this.#queue.getJob(jobIdOf(id)));
+    if (job === undefined) return { kind: "unknown" };
+    const { invocation, place } = job.data;
+    const state = statusOf(await callRedis(() => job.getState()));
+    if (invocation === undefined) return { kind: "not kept" };
+    const changed = invocationToRedeliver(invocation, options, state === "delivered");
+    if ("kind" in changed) return changed;
+    if (state === "dead" || state === "delivered") {
+      return this.#redeliverEnded(job, changed, options, state);
+    }
+    if (!options.asSent && place !== undefined) {
+      await this.#lanes.request(id, { kind: "present rule", insists: options.insists });
+    }
+    await callRedis(() => promote(job));
+    return null;
+  }
+
+  async #redeliverEnded(
+    job: Job<JobData>,
+    invocation: Invocation,
+    { insists }: RedeliverOptions,
+    state: "dead" | "delivered",
+  ): Promise<RedeliverRefusal | null> {
+    const { attempts = [], place } = job.data;
+    const { id, ordering } = invocation;
+    if (ordering !== undefined && place !== undefined) {
+      const options = { insists, wasDead: state === "dead" };
+      if (!(await this.#lanes.rejoin({ id, ordering, place }, options))) return { kind: "outdated" };
+    }
+    const redeliveries = redeliveriesOf(job.data) + 1;
     await callRedis(async () => {
-      const state = { invocation, attempts, redeliveries: redeliveries + 1, started: Date.now() };
-      await job.updateData({ ...state, ...placeField(place) });
-      await job.retry("failed");
+      await job.updateData({
+        ...{ invocation, attempts, redeliveries, started: Date.now() },
+        ...placeField(place),
+        ...(insists ? { insists } : {}),
+      });
+      await job.retry(state === "dead" ? "failed" : "completed");
     });
-    return true;
+    return null;
+  }
+
+  /**
+   * Cancels a delivery that has not ended. If it is being attempted, nothing more is sent after that attempt.
+   *
+   * @param by who cancels it, for the reason
+   * @returns `ended` if it has ended, `unknown` if the queue does not have it, `immediate` if its action cannot wait
+   * @throws RedisUnreachable
+   */
+  async cancel(id: string, by: string): Promise<"cancelled" | "ended" | "unknown" | "immediate"> {
+    const job = await callRedis(() => this.#queue.getJob(jobIdOf(id)));
+    if (job === undefined) return "unknown";
+    const state = statusOf(await callRedis(() => job.getState()));
+    if (state === "dead" || state === "delivered") return "ended";
+    if (job.data.place === undefined) return "immediate";
+    await this.#lanes.request(id, { kind: "cancel", by });
+    await callRedis(() => promote(job));
+    return "cancelled";
   }
 
   /** Counts the jobs in each state. @throws RedisUnreachable */
@@ -171,13 +262,10 @@ export class DeliveryQueue {
     const scores = (await pipeline.exec()) ?? [];
     return scores.map(([error, score]) => (error === null ? dueOf(score as string | null) : null));
   }
+}
 
-  async #failedJob(id: string): Promise<Job<JobData> | null> {
-    return callRedis(async () => {
-      const job = await this.#queue.getJob(jobIdOf(id));
-      return job !== undefined && (await job.isFailed()) ? job : null;
-    });
-  }
+function redeliveriesOf(data: JobData): number {
+  return ("finished" in data ? data.delivery?.redeliveries : data.redeliveries) ?? 0;
 }
 
 function placeField(place: number | null | undefined): Pick<DeliveryState, "place"> {

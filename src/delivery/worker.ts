@@ -9,6 +9,7 @@ import { Deliverer } from "./deliverer.ts";
 import type { JobData } from "./delivery-state.ts";
 import { ExactWorker } from "./exact-job.ts";
 import { WebhookClient } from "./http/webhook-client.ts";
+import { promote } from "./promote.ts";
 import { jobIdOf, queueName, queuePrefix } from "./queue-keys.ts";
 import {
   type ActionLogger,
@@ -45,20 +46,16 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
   });
   const stop = new AbortController();
   const { redis, reportLoss } = connectWorker(options.redisUrl, options.logger, stop.signal);
-  const promote = async (id: string) => {
-    const job = await Job.fromId(worker, jobIdOf(id));
-    // It fails if the job is not delayed, or no longer. Then it is looked at anyway.
-    await job?.promote().catch(() => {});
+  const promoteById = async (deliveryId: string) => {
+    const job = await Job.fromId(worker, jobIdOf(deliveryId));
+    if (job !== undefined) await promote(job);
   };
   const wake = async (deliveryId: string) => {
     const job = await Job.fromId<JobData>(worker, jobIdOf(deliveryId));
     if (job === undefined || !("deferred" in job.data)) return false;
-    return job.promote().then(
-      () => true,
-      () => false, // it is not in the queue's set of delayed jobs
-    );
+    return promote(job);
   };
-  const parts = { redis, promote, wake, settings, webhooks, stop: stop.signal };
+  const parts = { redis, promote: promoteById, wake, settings, webhooks, stop: stop.signal };
   const deliverer = new Deliverer({ ...options, ...parts });
   const jobs = new JobsInFlight(deliverer);
   const worker = new DeliveryWorker(queueName, (job, token) => jobs.run(job, token ?? ""), {

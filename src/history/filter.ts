@@ -55,14 +55,16 @@ export interface EventFilter {
 
 const Texts = z.array(z.string()).nullish();
 
-const Time = z
+/** A time as people write it. */
+export const WrittenTimeSchema = z
   .string()
   .refine(
     (text) => parseTime(text) !== null,
     "Input should be a valid RFC 3339 date-time, such as 2026-03-01T09:30:00Z",
   )
-  .meta({ format: "date-time" })
-  .nullish();
+  .meta({ format: "date-time" });
+
+const Time = WrittenTimeSchema.nullish();
 
 const Labels = SpecificationSchema.nullish().describe(
   "Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates.",

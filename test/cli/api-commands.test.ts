@@ -417,7 +417,17 @@ describe("tripline deliveries", () => {
     await expect
       .poll(async () => (await tripline("deliveries", "ls")).stdout)
       .toBe("There are no dead letters.\n");
-    expect(await tripline("deliveries", "redeliver", ids[0] ?? "")).toMatchObject({ code: 1 });
+    expect(await tripline("deliveries", "cancel", ids[0] ?? "")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("has ended, so there is nothing to cancel"),
+    });
+    expect(await tripline("deliveries", "redeliver", ids[0] ?? "")).toMatchObject({ code: 0 });
+    await expect.poll(() => ids).toEqual([ids[0], ids[0], ids[0]]);
+    const selected = ["--automation", "Call", "--target", endpoint.url, "--since", "1h"];
+    expect((await tripline("deliveries", "cancel", ...selected)).stderr).toContain(
+      "There are no such deliveries",
+    );
+    await expect.poll(() => json("deliveries", "ls", "--state", "delivered", ...selected)).toHaveLength(1);
     await expect
       .poll(() => json("deliveries", "show", ids[0] ?? ""))
       .toMatchObject({ state: "delivered", status_code: 200, automation: { name: "Call" } });

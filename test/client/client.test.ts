@@ -181,10 +181,11 @@ test("the client manages destinations and reads deliveries", async () => {
   expect((await tripline.destinations.list()).map(({ id }) => id)).toEqual([created.id]);
   expect(await tripline.destinations.get(created.id)).toMatchObject({ description: "Now" });
   await tripline.destinations.delete(created.id);
-  expect(await tripline.deliveries.list()).toEqual({ deliveries: [], total: 0 });
+  expect(await tripline.deliveries.list()).toEqual({ deliveries: [], total: 0, next_offset: null });
   expect(await tripline.deliveries.list({ state: "retrying", limit: 1 })).toEqual({
     deliveries: [],
     total: 0,
+    next_offset: null,
   });
   await expect(tripline.deliveries.get(created.id)).rejects.toThrow(NotFound);
   await expect(tripline.deliveries.redeliver(created.id)).rejects.toThrow(NotFound);

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { invocationOf, startActions, startReceiver, webhook } from "./support.ts";
+import { asSent, invocationOf, startActions, startReceiver, webhook } from "./support.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -14,7 +14,8 @@ afterAll(async () => {
 });
 
 test("a waiting delivery can be looked up before a worker takes it", async () => {
-  const { queue } = startActions(redis.url);
+  const actions = startActions(redis.url);
+  const { queue } = actions;
   const event = invocationOf(webhook("http://user:word@127.0.0.1:1/${env.HOOK}"), { name: "pump watch" });
   const withoutEvent = invocationOf({ type: "do-nothing" }, { event: null });
   await queue.addInvocations([event, withoutEvent]);
@@ -26,6 +27,7 @@ test("a waiting delivery can be looked up before a worker takes it", async () =>
     action_index: 0,
     target: "http://…@127.0.0.1:1/${env.HOOK}",
     firing_id: event.firing.id,
+    fired: event.firing.triggered,
     firing_event_id: event.firingEventId,
     triggering_event_id: event.firing.triggering_event?.id,
     reason: null,
@@ -38,8 +40,8 @@ test("a waiting delivery can be looked up before a worker takes it", async () =>
     redeliveries: 0,
   });
   expect(await queue.delivery(withoutEvent.id)).toMatchObject({ target: null, triggering_event_id: null });
-  expect((await queue.deliveries("waiting")).map(({ id }) => id)).toEqual([event.id, withoutEvent.id]);
-  expect((await queue.deliveries("waiting", { start: 1, count: 1 })).map(({ id }) => id)).toEqual([
+  expect((await actions.listed("waiting")).map(({ id }) => id)).toEqual([event.id, withoutEvent.id]);
+  expect((await actions.listed("waiting", { start: 1, count: 1 })).map(({ id }) => id)).toEqual([
     withoutEvent.id,
   ]);
   expect(await queue.count("waiting")).toBe(2);
@@ -58,11 +60,11 @@ test("a delivery is active, then delivered, and its description is kept but not 
   await queue.addInvocations([invocation]);
   await receiver.arrived(1);
   expect(await queue.delivery(invocation.id)).toMatchObject({ state: "active", attempt_count: 0 });
-  expect(await queue.deliveries("active")).toHaveLength(1);
+  expect(await actions.listed("active")).toHaveLength(1);
   finish();
   await actions.outcome(invocation);
   await expect.poll(() => queue.count("delivered")).toBe(1);
-  const [delivered] = await queue.deliveries("delivered");
+  const [delivered] = await actions.listed("delivered");
   expect(delivered).toMatchObject({
     id: invocation.id,
     state: "delivered",
@@ -79,7 +81,8 @@ test("a delivery is active, then delivered, and its description is kept but not 
 });
 
 test("a retrying delivery has the reason and the time of the next attempt", async () => {
-  const { queue, work } = startActions(redis.url);
+  const actions = startActions(redis.url);
+  const { queue, work } = actions;
   const receiver = await startReceiver((response) => {
     response.writeHead(503, { "Retry-After": "600" }).end("busy with ${env.TOKEN} s3cr3t-t0k3n");
   });
@@ -101,11 +104,12 @@ test("a retrying delivery has the reason and the time of the next attempt", asyn
   const waitMs = Date.parse(delivery?.next_attempt ?? "") - before;
   expect(waitMs).toBeGreaterThan(500_000);
   expect(waitMs).toBeLessThan(700_000);
-  expect(await queue.deliveries("retrying")).toEqual([delivery]);
+  expect(await actions.listed("retrying")).toEqual([delivery]);
 });
 
 test("a deferred delivery has sent nothing, because the endpoint rests", async () => {
-  const { queue, work } = startActions(redis.url);
+  const actions = startActions(redis.url);
+  const { queue, work } = actions;
   const receiver = await startReceiver((response) => void response.writeHead(500).end());
   const limits = { concurrencyMax: 1, failuresMax: 1, restMs: 600_000, restMsMax: 600_000 };
   work({ endpoints: limits });
@@ -122,7 +126,7 @@ test("a deferred delivery has sent nothing, because the endpoint rests", async (
     attempts: [],
   });
   expect(Date.parse(delivery?.next_attempt ?? "")).toBeGreaterThan(Date.now());
-  expect((await queue.deliveries("retrying")).map(({ id }) => id)).toContain(second.id);
+  expect((await actions.listed("retrying")).map(({ id }) => id)).toContain(second.id);
   // One that failed before keeps its attempts, and says why nothing is sent now.
   await expect.poll(async () => (await queue.delivery(first.id))?.state).toBe("deferred");
   expect(await queue.delivery(first.id)).toMatchObject({
@@ -148,10 +152,10 @@ test("a dead letter keeps its attempts, and can be redelivered", async () => {
   expect(delivery?.attempts).toHaveLength(1);
   expect(Date.parse(delivery?.failed ?? "")).toBeGreaterThan(Date.now() - 60_000);
   expect(delivery?.delivered).toBeNull();
-  expect(await queue.deliveries("dead")).toEqual([delivery]);
+  expect(await actions.listed("dead")).toEqual([delivery]);
   await worker.close();
   status = 200;
-  expect(await queue.redeliver(invocation.id)).toBe(true);
+  expect(await queue.redeliver(invocation.id, asSent)).toBeNull();
   expect(await queue.delivery(invocation.id)).toMatchObject({
     state: "waiting",
     attempt_count: 0,

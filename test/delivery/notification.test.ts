@@ -241,7 +241,7 @@ describe("secrets of destinations", () => {
     const { kind, payload } = await actions.deliver(invocationOf(notify));
     expect(kind).toBe("failed");
     expect(payload["reason"]).toContain("responded 400");
-    const outputs = [await actions.events(), await actions.queue.deliveries("dead"), actions.logger.lines];
+    const outputs = [await actions.events(), await actions.listed("dead"), actions.logger.lines];
     expect(JSON.stringify(outputs)).not.toContain("hush");
   });
 });
@@ -335,7 +335,7 @@ describe("email", () => {
     const actions = await startWith({ ...destination, username: "me", password: "hush" });
     const { kind, payload } = await actions.deliver(invocationOf(notify));
     expect([kind, payload["attempts"], mails]).toEqual(["failed", 3, []]);
-    const outputs = [await actions.events(), await actions.queue.deliveries("dead"), actions.logger.lines];
+    const outputs = [await actions.events(), await actions.listed("dead"), actions.logger.lines];
     expect(JSON.stringify(outputs)).not.toContain("hush");
   });
 

@@ -74,7 +74,7 @@ test("secrets are sent, but appear in no event, log line or dead letter", async 
   const outputs = {
     log: JSON.stringify(entries),
     lines: actions.logger.lines.join("\n"),
-    deadLetters: JSON.stringify(await actions.queue.deliveries("dead")),
+    deadLetters: JSON.stringify(await actions.listed("dead")),
     jobs: JSON.stringify(jobFields),
   };
   for (const [where, text] of Object.entries(outputs)) {
@@ -100,5 +100,4 @@ test("a finished job keeps no secret", async () => {
   const data = (await actions.redis.hget(key, "data")) ?? "";
   expect(data).toContain(invocation.automation.name);
   for (const secret of Object.values(secrets)) expect(data).not.toContain(secret);
-  expect(data).not.toContain("payload");
 });

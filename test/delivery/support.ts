@@ -13,7 +13,8 @@ import { type Automation, AutomationSchema } from "../../src/core/model/automati
 import { type Event, eventOf, type WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { parseTime, second } from "../../src/core/model/time.ts";
-import { DeliveryQueue, type QueueSettings } from "../../src/delivery/queue.ts";
+import type { DeliveryView, ListedStatus } from "../../src/delivery/delivery-view.ts";
+import { type DeliveryListOptions, DeliveryQueue, type QueueSettings } from "../../src/delivery/queue.ts";
 import { type ActionWorker, startActionWorker } from "../../src/delivery/worker.ts";
 import type { ActionMetrics, WorkerSettings } from "../../src/delivery/worker-settings.ts";
 import { connect } from "../../src/store/connection.ts";
@@ -88,6 +89,9 @@ export function invocationOf(action: unknown, given: Given = {}): Invocation {
 export function webhook(url: string, fields: Readonly<Record<string, unknown>> = {}): ActionDefinition {
   return ActionSchema.parse({ type: "call-webhook", url, retry: { attempts: 3 }, ...fields });
 }
+
+/** A redelivery that sends what the rule said when it fired. */
+export const asSent = { automation: null, asSent: true, insists: false };
 
 export interface Received {
   readonly method: string;
@@ -177,6 +181,10 @@ export function startActions(redisUrl: string, queueSettings: Partial<QueueSetti
       });
       workers.push(worker);
       return worker;
+    },
+    /** The deliveries of one state. */
+    async listed(state: ListedStatus, options?: DeliveryListOptions): Promise<readonly DeliveryView[]> {
+      return (await queue.deliveries(state, options)).deliveries;
     },
     /** Reads the log until the delivery's outcome is in it. */
     async outcome(invocation: Invocation): Promise<WireEvent> {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -6,7 +7,7 @@ import type { ActionMetrics } from "../../src/delivery/worker-settings.ts";
 import { connect } from "../../src/store/connection.ts";
 import { Log, type NewEvent } from "../../src/store/log.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { invocationOf, startActions, startReceiver, webhook } from "./support.ts";
+import { asSent, invocationOf, startActions, startReceiver, webhook } from "./support.ts";
 import { startWorkerProcess } from "./worker-process.ts";
 
 let redis: TestRedis;
@@ -131,7 +132,7 @@ describe("dead letters", () => {
     await actions.queue.addInvocations([invocation]);
     const failed = await actions.outcome(invocation);
     await expect
-      .poll(() => actions.queue.deliveries("dead"))
+      .poll(() => actions.listed("dead"))
       .toMatchObject([
         {
           id: invocation.id,
@@ -142,7 +143,7 @@ describe("dead letters", () => {
       ]);
 
     status = 200;
-    expect(await actions.queue.redeliver(invocation.id)).toBe(true);
+    expect(await actions.queue.redeliver(invocation.id, asSent)).toBeNull();
     const executed = await actions.event(({ event }) => event.endsWith(".action.executed"));
     expect(new Set(receiver.received.map(({ headers }) => headers["webhook-id"]))).toEqual(
       new Set([invocation.id]),
@@ -156,8 +157,8 @@ describe("dead letters", () => {
     const { firingEventId } = invocation;
     expect(events.map(({ follows }) => follows)).toEqual([firingEventId, start, firingEventId, secondStart]);
     expect(ids).toContain(failed.id);
-    await expect.poll(() => actions.queue.deliveries("dead")).toEqual([]);
-    expect(await actions.queue.redeliver(invocation.id)).toBe(false);
+    await expect.poll(() => actions.listed("dead")).toEqual([]);
+    expect(await actions.queue.redeliver(randomUUID(), asSent)).toEqual({ kind: "unknown" });
   });
 });
 

@@ -1,9 +1,12 @@
 /** Deliveries: where each action of each firing stands; and another try for what failed. Nothing here holds a secret. */
 
 import { z } from "zod";
+import type { Automation } from "../../core/model/automation.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
+import { millisecond, parseTime } from "../../core/model/time.ts";
+import { WrittenTimeSchema } from "../../history/filter.ts";
 import { untilRecorded } from "../events/until-recorded.ts";
-import type { DeepReadonly } from "../http/answers.ts";
+import { type DeepReadonly, DetailSchema } from "../http/answers.ts";
 import { Refusal } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
 import type { Tenant } from "../http/tenant.ts";
@@ -14,18 +17,41 @@ export type QueuedDelivery = DeepReadonly<Omit<Delivery, "source">>;
 
 type QueueState = z.infer<typeof ListedStateSchema>;
 
+/** Times are in milliseconds since the epoch. */
+export interface QueueFilter {
+  readonly automation?: string;
+  readonly target?: string;
+  readonly since?: number;
+  readonly until?: number;
+}
+
+export interface RedeliveryOptions {
+  /** The delivery's automation as it is now; null if it has been deleted. */
+  readonly automation: Automation | null;
+  readonly asSent: boolean;
+  /** Even if the target has accepted a later delivery about the same thing. */
+  readonly insists: boolean;
+}
+
+/** Why a delivery cannot be redelivered; the answers say it in words. */
+export type RedeliveryRefusal =
+  | { readonly kind: "unknown" | "not kept" | "no secrets" | "outdated" }
+  | { readonly kind: "no rule"; readonly reason: string };
+
 /** What this needs from a workspace's action queue. Every method may throw RedisUnreachable. */
 export interface DeliveryLookup {
-  /** The next to be attempted first, or the latest to have ended. */
+  /** The next to be attempted first, or the latest to have ended; and where to go on, null at the end of the list. */
   deliveries(
     state: QueueState,
-    options: { start: number; count: number },
-  ): Promise<readonly QueuedDelivery[]>;
+    options: { start: number; count: number; filter: QueueFilter },
+  ): Promise<{ readonly deliveries: readonly QueuedDelivery[]; readonly next: number | null }>;
   count(state: QueueState): Promise<number>;
   /** A delivery in any state; null when the queue does not know it, or no longer. */
   delivery(id: string): Promise<QueuedDelivery | null>;
-  /** Gives a dead letter all its attempts again. @returns false when there is no such dead letter */
-  redeliver(id: string): Promise<boolean>;
+  /** Gives a delivery all its attempts again. @returns why that cannot be; null when it is done */
+  redeliver(id: string, options: RedeliveryOptions): Promise<RedeliveryRefusal | null>;
+  /** Cancels a delivery that has not ended. */
+  cancel(id: string, by: string): Promise<"cancelled" | "ended" | "unknown" | "immediate">;
 }
 
 const deliveriesPerPageMax = 200;
@@ -37,7 +63,28 @@ const DeliveriesQuerySchema = z.object({
     description: "Which ones. Those that wait for a busy or resting endpoint are listed as `retrying`.",
   }),
   limit: wholeNumber(deliveriesPerPageMax).default(50).meta({ description: "How many to return at most." }),
-  offset: wholeNumber(1_000_000).default(0).meta({ description: "How many to skip." }),
+  offset: wholeNumber(1_000_000)
+    .default(0)
+    .meta({ description: "How many of that state to skip: the `next_offset` of the page before." }),
+  automation: z
+    .string()
+    .optional()
+    .meta({ description: "Only those of this automation: its id or its name." }),
+  target: z.string().optional().meta({ description: "Only those whose target contains this text." }),
+  since: WrittenTimeSchema.optional().meta({ description: "Only those that fired at this time or later." }),
+  until: WrittenTimeSchema.optional().meta({ description: "Only those that fired before this time." }),
+});
+
+const flag = z.enum(["true", "false"]).default("false");
+
+const RedeliverQuerySchema = z.object({
+  as_sent: flag.meta({
+    description:
+      "`true`: send what the rule said when it fired. By default, the present rule says what to send.",
+  }),
+  even_if_outdated: flag.meta({
+    description: "`true`: send it even if its target has accepted a later delivery about the same thing.",
+  }),
 });
 
 const byId = z.object({
@@ -64,19 +111,21 @@ export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLook
         query: DeliveriesQuerySchema,
         answers: {
           200: {
-            description: "The next to be attempted first; of those that have ended, the latest first.",
+            description:
+              "The next to be attempted first; of those that have ended, the latest first. With a filter, a page may be " +
+              "short, or empty, and still have a `next_offset`.",
             schema: DeliveryPageSchema,
           },
         },
       },
-      async ({ tenant, query: { state, limit: count, offset: start } }, context) => {
+      async ({ tenant, query: { state, limit: count, offset: start, ...filter } }, context) => {
         const queue = queueOf(tenant.workspace);
-        const [found, total] = await Promise.all([
-          queue.deliveries(state, { start, count }),
+        const [{ deliveries: found, next }, total] = await Promise.all([
+          queue.deliveries(state, { start, count, filter: filterOf(filter) }),
           queue.count(state),
         ]);
         const deliveries = found.map((delivery) => ({ ...delivery, source: "queue" }));
-        return context.json({ deliveries, total });
+        return context.json({ deliveries, total, next_offset: next === null || next >= total ? null : next });
       },
     ),
 
@@ -108,22 +157,102 @@ export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLook
         method: "post",
         path: "/deliveries/:id/redeliver",
         id: "redeliver",
-        summary: "Redeliver a dead letter",
-        description: "It gets all its attempts again, under the same `webhook-id`.",
+        summary: "Redeliver a delivery, as the present rule has it",
+        description:
+          "It gets all its attempts again, under the same `webhook-id`. A delivery that waits is tried at once. One that " +
+          "would not be true any more, because its target has accepted a later one about the same thing, is refused.",
         tag: "deliveries",
         scope: "automations:write",
         params: byId,
-        answers: { 202: { description: "The delivery is queued." } },
+        query: RedeliverQuerySchema,
+        answers: {
+          202: { description: "The delivery is queued." },
+          409: {
+            description: "It cannot be redelivered so; the answer says why, and what to do.",
+            schema: DetailSchema,
+          },
+        },
+      },
+      async ({ tenant, params: { id }, query }, context) => {
+        const queue = queueOf(tenant.workspace);
+        const known = isUuid(id) ? await queue.delivery(normalizeUuid(id)) : null;
+        if (known === null) throw notFound(notQueued);
+        const refusal = await queue.redeliver(known.id, {
+          automation: await tenant.log.automation(known.automation.id),
+          asSent: query.as_sent === "true",
+          insists: query.even_if_outdated === "true",
+        });
+        if (refusal !== null) throw redeliveryRefused(refusal);
+        return context.body(null, 202);
+      },
+    ),
+
+    route(
+      {
+        method: "post",
+        path: "/deliveries/:id/cancel",
+        id: "cancelDelivery",
+        summary: "Cancel a delivery that has not ended",
+        description:
+          "Nothing more is sent, except by an attempt that has already begun. The delivery is `cancelled` as soon as a " +
+          "worker has seen that, and can be redelivered.",
+        tag: "deliveries",
+        scope: "automations:write",
+        params: byId,
+        answers: {
+          202: { description: "It will be cancelled." },
+          409: { description: "It has ended.", schema: DetailSchema },
+        },
       },
       async ({ tenant, params: { id } }, context) => {
-        const found = isUuid(id) && (await queueOf(tenant.workspace).redeliver(normalizeUuid(id)));
-        if (!found) {
-          throw notFound("Dead letter not found: it never existed, was redelivered, or is no longer kept");
-        }
+        const queue = queueOf(tenant.workspace);
+        const by = tenant.keyId === null ? "a request without an API key" : `the API key ${tenant.keyId}`;
+        const outcome = isUuid(id) ? await queue.cancel(normalizeUuid(id), by) : "unknown";
+        if (outcome === "unknown") throw notFound(notQueued);
+        if (outcome === "ended") throw conflict("The delivery has ended, so there is nothing to cancel");
+        if (outcome === "immediate") throw conflict("The action does nothing, so there is nothing to cancel");
         return context.body(null, 202);
       },
     ),
   ];
+}
+
+const notQueued = "Delivery not found: it never existed, or the queue no longer keeps it";
+
+function filterOf({
+  automation,
+  target,
+  since,
+  until,
+}: Pick<z.infer<typeof DeliveriesQuerySchema>, "automation" | "target" | "since" | "until">): QueueFilter {
+  const msOf = (text: string) => (parseTime(text) ?? 0) / millisecond;
+  return {
+    ...(automation === undefined ? {} : { automation }),
+    ...(target === undefined ? {} : { target }),
+    ...(since === undefined ? {} : { since: msOf(since) }),
+    ...(until === undefined ? {} : { until: msOf(until) }),
+  };
+}
+
+function redeliveryRefused(refusal: RedeliveryRefusal): Refusal {
+  switch (refusal.kind) {
+    case "unknown":
+      return notFound(notQueued);
+    case "not kept":
+      return conflict("The delivery was made, and what it sent is not kept, so it cannot be repeated");
+    case "no secrets":
+      return conflict(
+        "The delivery was made, so its secrets are not kept, and its automation no longer has them. To send it as the " +
+          "present rule has it, leave out as_sent",
+      );
+    case "no rule":
+      return conflict(`${refusal.reason}. To send what the rule said when it fired, use as_sent`);
+    case "outdated":
+      return conflict(
+        "Its target has accepted a later delivery about the same thing, so what this one says is no longer true. To send " +
+          "it all the same, use even_if_outdated",
+      );
+  }
 }
 
 async function findDelivery(
@@ -136,6 +265,10 @@ async function findDelivery(
   if (history === null) return null;
   await untilRecorded(log, history); // the queue may have let go of it a moment ago
   return recordedDelivery(history, id);
+}
+
+function conflict(message: string): Refusal {
+  return new Refusal(409, "conflict", { detail: message });
 }
 
 function notFound(message: string): Refusal {

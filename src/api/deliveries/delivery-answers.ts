@@ -59,6 +59,7 @@ export const DeliverySchema = z
           "the destination. Null for other actions.",
       }),
     firing_id: IdSchema.nullable().meta({ description: "Null if only the history knows the delivery." }),
+    fired: TimeSchema.optional().meta({ description: "When it fired, if the queue knows that." }),
     firing_event_id: IdSchema.meta({ description: "The event about the firing." }),
     triggering_event_id: IdSchema.nullable().meta({
       description: "The event that caused the firing; null if an absence did.",
@@ -124,7 +125,11 @@ export const DeliverySchema = z
 export const DeliveryPageSchema = z
   .object({
     deliveries: z.array(DeliverySchema),
-    total: z.int().meta({ description: "How many deliveries there are in this state." }),
+    total: z.int().meta({ description: "How many deliveries there are in this state, whatever the filter." }),
+    next_offset: z
+      .int()
+      .nullable()
+      .meta({ description: "The `offset` of the next page; null if this is the last one." }),
   })
   .meta({ id: "DeliveryPage" });
 

@@ -121,7 +121,8 @@ async function addByPrefix(
   prefix: string,
 ): Promise<void> {
   for (const state of queueStates) {
-    for (const delivery of (await queue?.deliveries(state, { start: 0, count: queuedCountMax })) ?? []) {
+    const page = await queue?.deliveries(state, { start: 0, count: queuedCountMax, filter: {} });
+    for (const delivery of page?.deliveries ?? []) {
       if (delivery.id.startsWith(prefix)) found.add(ofDelivery(delivery));
     }
   }

@@ -182,7 +182,15 @@ export function showFiring(firing: TriggerFiring): ShownFiring {
   };
 }
 
-function showAutomation({ id, name, description, tags, enabled, trigger }: Automation): ShownAutomation {
+/** An automation as templates and webhooks show it. */
+export function showAutomation({
+  id,
+  name,
+  description,
+  tags,
+  enabled,
+  trigger,
+}: Automation): ShownAutomation {
   return { id, name, description, tags, enabled, posture: trigger.type === "event" ? trigger.posture : null };
 }
 
@@ -265,7 +273,7 @@ export function invocationIdOf({ payload }: Pick<WireEvent, "payload">): string 
 }
 
 /** The secrets that the action refers to. A job should carry no others. */
-function secretsOf(action: ActionDefinition, { secrets }: Automation): Record<string, string> {
+export function secretsOf(action: ActionDefinition, { secrets }: Automation): Record<string, string> {
   const named = new Set(referencesIn(JSON.stringify(action)).map(({ name }) => name));
   return Object.fromEntries(Object.entries(secrets).filter(([name]) => named.has(name)));
 }

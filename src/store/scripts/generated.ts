@@ -241,7 +241,7 @@ else
   if redis.call('ZREM', KEYS[1], id) == 1 then
     if outcome == 'dead' then
       redis.call('HINCRBY', KEYS[2], 'dead', 1)
-    else
+    elseif outcome == 'accepted' then
       local field = 'accepted:' .. ARGV[3]
       local before = tonumber(redis.call('HGET', KEYS[2], field) or 0)
       if tonumber(ARGV[2]) > before then redis.call('HSET', KEYS[2], field, ARGV[2]) end
@@ -301,8 +301,10 @@ local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
 if ARGV[5] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return 0 end
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[2], 'waiting', 1)
-  if tonumber(redis.call('HGET', KEYS[2], 'dead') or 0) > 0 then redis.call('HINCRBY', KEYS[2], 'dead', -1) end
+  local dead = tonumber(redis.call('HGET', KEYS[2], 'dead') or 0)
+  if ARGV[6] == '1' and dead > 0 then redis.call('HINCRBY', KEYS[2], 'dead', -1) end
 end
+redis.call('HDEL', KEYS[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
 return 1

@@ -2,6 +2,7 @@
 --
 -- KEYS  1 lane   2 thing   3 requests of people, by id   4 what waits for the endpoint   (the lane, where 6 is '')
 -- ARGV  1 id   2 place   3 target   4 outcome: 'later' (its turn comes again), 'accepted' or 'dead'
+--       or 'moved' (it goes to another lane)
 --       5 how many of those that wait for the endpoint to wake up   6 '1' if there is an endpoint
 --       7 seconds to keep what nobody touches   8 seconds to keep what is known of a thing after its last delivery
 -- Returns the ids to wake up: the next in the lane, and those that wait for the endpoint, in the order of their places.
@@ -19,7 +20,7 @@ else
   if redis.call('ZREM', KEYS[1], id) == 1 then
     if outcome == 'dead' then
       redis.call('HINCRBY', KEYS[2], 'dead', 1)
-    else
+    elseif outcome == 'accepted' then
       local field = 'accepted:' .. ARGV[3]
       local before = tonumber(redis.call('HGET', KEYS[2], field) or 0)
       if tonumber(ARGV[2]) > before then redis.call('HSET', KEYS[2], field, ARGV[2]) end

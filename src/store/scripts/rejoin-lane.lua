@@ -1,15 +1,18 @@
--- Puts a delivery that has ended back into its lane, at its old place.
+-- Puts a delivery that has ended, or was in another lane, at its old place in a lane. Drops what people asked for before.
 --
--- KEYS  1 lane   2 thing
+-- KEYS  1 lane   2 thing   3 requests of people, by id
 -- ARGV  1 id   2 place   3 target   4 seconds to keep what nobody touches   5 '1' even if it is outdated
+--       6 '1' if it was a dead letter
 -- Returns 1; 0, with nothing done, if a later delivery of the lane has been accepted since.
 
 local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
 if ARGV[5] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return 0 end
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[2], 'waiting', 1)
-  if tonumber(redis.call('HGET', KEYS[2], 'dead') or 0) > 0 then redis.call('HINCRBY', KEYS[2], 'dead', -1) end
+  local dead = tonumber(redis.call('HGET', KEYS[2], 'dead') or 0)
+  if ARGV[6] == '1' and dead > 0 then redis.call('HINCRBY', KEYS[2], 'dead', -1) end
 end
+redis.call('HDEL', KEYS[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
 return 1

@@ -2,11 +2,12 @@
 
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { invocationsOf } from "../../../src/core/machine/consequence.ts";
 import { millisecond } from "../../../src/core/model/time.ts";
 import { deliveryEvent } from "../../../src/delivery/delivery-state.ts";
 import { DeliveryQueue } from "../../../src/delivery/queue.ts";
 import { type ActionWorker, startActionWorker } from "../../../src/delivery/worker.ts";
-import { invocationOf, startReceiver, webhook } from "../../delivery/support.ts";
+import { automationOf, invocationOf, startReceiver, triggerFiring, webhook } from "../../delivery/support.ts";
 import { quick, recordingLogger } from "../../delivery/support-settings.ts";
 import { startApi, type TestApi } from "../support.ts";
 
@@ -68,7 +69,7 @@ test("a delivery is found in every state that it passes through", async () => {
       deliveries: [{ id: second.id, firing_event_id: second.firingEventId, status_code: 200 }],
       total: 1,
     });
-  expect((await get("")).body).toEqual({ deliveries: [], total: 0 });
+  expect((await get("")).body).toEqual({ deliveries: [], total: 0, next_offset: null });
 });
 
 test("a delivery that the queue has removed is found in the history, with its redeliveries", async () => {
@@ -121,4 +122,36 @@ test.each([randomUUID(), "not-an-id"])("the unknown id %s is answered with 404",
     status: 404,
     body: { exception_message: expect.stringContaining("neither the queue nor the history") },
   });
+});
+
+test("a delivery is cancelled, listed by filter, and redelivered as the present rule has it", async () => {
+  const receiver = await startReceiver();
+  const automation = automationOf(webhook("https://example.org/old"), { name: "vent watch" });
+  const firing = { ...triggerFiring(null), automation, lineage: [automation.id] };
+  const [invocation] = invocationsOf(firing);
+  const id = invocation!.id;
+  const post = async (path: string) => {
+    const response = await fetch(`${api.url}/api/deliveries/${id}/${path}`, { method: "POST" });
+    return [response.status, response.status === 202 ? null : await response.json()];
+  };
+  expect((await post("cancel"))[0]).toBe(404);
+  await queue.addInvocations([invocation!]);
+  expect(await post("redeliver")).toEqual([
+    409,
+    {
+      detail: expect.stringContaining("its automation has been deleted. To send what the rule said"),
+    },
+  ]);
+  expect(await post("cancel")).toEqual([202, null]);
+  work();
+  await expect.poll(async () => (await get(`/${id}`)).body).toMatchObject({ state: "cancelled" });
+  expect((await post("cancel"))[0]).toBe(409);
+  const filter = "?state=dead&automation=vent+watch&target=example.org&since=2026-01-01T00:00:00Z";
+  expect((await get(filter)).body).toMatchObject({ deliveries: [{ id }], next_offset: null });
+  expect((await get("?automation=other")).body).toMatchObject({ deliveries: [] });
+  expect((await get("?since=yesterday")).status).toBe(422);
+  await api.log.putAutomations([{ ...automation, actions: [webhook(receiver.url)] }]);
+  expect(await post("redeliver")).toEqual([202, null]);
+  await receiver.arrived(1);
+  await expect.poll(async () => (await get(`/${id}`)).body).toMatchObject({ state: "delivered" });
 });
