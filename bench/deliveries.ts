@@ -1,9 +1,9 @@
 /**
- * How many deliveries per second does one worker make, and how much more does a webhook cost than an action that does
- * nothing?
+ * How many deliveries per second does one worker make, how much more does a webhook cost than an action that does nothing,
+ * and how much more does it cost if all of them are about one thing, so that they are made one after the other?
  *
  * It uses a private Redis (append-only file, fsync always), the real queue and worker, and an endpoint on this machine
- * that answers at once. Both kinds of action alternate in one process, so that their ratio is meaningful even on a noisy
+ * that answers at once. The kinds alternate in one process, so that their ratio is meaningful even on a noisy
  * machine.
  *
  * Run: npx node bench/deliveries.ts [deliveries per run, default 1000] [runs of each, default 3]
@@ -27,7 +27,13 @@ const deliveryCount = Number(process.argv[2] ?? 1_000);
 const runCount = Number(process.argv[3] ?? 3);
 const silent = { info() {}, warn() {}, error: console.error };
 
-async function deliveriesPerSecond(redisUrl: string, workspace: string, action: object): Promise<number> {
+/** @param thingCount how many resources the deliveries are about */
+async function deliveriesPerSecond(
+  redisUrl: string,
+  workspace: string,
+  action: object,
+  thingCount: number,
+): Promise<number> {
   const redis = connect(redisUrl);
   const log = new Log(redis, workspace);
   const queue = new DeliveryQueue(redisUrl, workspace);
@@ -48,15 +54,15 @@ async function deliveriesPerSecond(redisUrl: string, workspace: string, action: 
     source: { kind: "api" as const },
   };
   const stored = { ...automation, secrets: {}, created: now, updated: now };
-  const wire = {
-    id: uuid5(triplineNamespace, `${workspace} event`),
+  const wire = (index: number) => ({
+    id: uuid5(triplineNamespace, `${workspace} event ${index}`),
     occurred: new Date().toISOString(),
     event: "job.failed",
-    resource: { "prefect.resource.id": "job.1" },
+    resource: { "prefect.resource.id": `job.${index % thingCount}` },
     related: [],
     payload: {},
     follows: null,
-  };
+  });
   const invocations = Array.from({ length: deliveryCount }, (_, index) =>
     invocationsOf({
       id: uuid5(triplineNamespace, `${workspace} firing ${index}`),
@@ -65,7 +71,7 @@ async function deliveriesPerSecond(redisUrl: string, workspace: string, action: 
       triggered: now,
       happened: now,
       labels: {},
-      event: eventOf(wire, now),
+      event: eventOf(wire(index), now),
       window: null,
       late: false,
       firings: [],
@@ -105,9 +111,12 @@ await new Promise<void>((resolve) => endpoint.listen(0, "127.0.0.1", resolve));
 const url = `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}/`;
 const idle: number[] = [];
 const webhook: number[] = [];
+const ordered: number[] = [];
 for (let run = 0; run < runCount; run++) {
-  idle.push(await deliveriesPerSecond(redis.url, `idle-${run}`, { type: "do-nothing" }));
-  webhook.push(await deliveriesPerSecond(redis.url, `webhook-${run}`, { type: "call-webhook", url }));
+  const call = { type: "call-webhook", url };
+  idle.push(await deliveriesPerSecond(redis.url, `idle-${run}`, { type: "do-nothing" }, deliveryCount));
+  webhook.push(await deliveriesPerSecond(redis.url, `webhook-${run}`, call, deliveryCount));
+  ordered.push(await deliveriesPerSecond(redis.url, `ordered-${run}`, call, 1));
 }
 endpoint.close();
 endpoint.closeAllConnections();
@@ -119,4 +128,8 @@ console.log(`do-nothing:    ${formatRate(median(idle))} per second (${idle.map(f
 console.log(
   `call-webhook:  ${formatRate(median(webhook))} per second (${webhook.map(formatRate).join(", ")})`,
 );
-console.log(`ratio:         ${(median(idle) / median(webhook)).toFixed(2)} times slower with a webhook`);
+console.log(
+  `about 1 thing: ${formatRate(median(ordered))} per second (${ordered.map(formatRate).join(", ")})`,
+);
+console.log(`ratios:        ${(median(idle) / median(webhook)).toFixed(2)} times slower with a webhook`);
+console.log(`               ${(median(webhook) / median(ordered)).toFixed(2)} times slower about one thing`);

@@ -53,6 +53,7 @@ const triedKeptMs = 300_000;
  */
 const crashCountMax = 10;
 
+const parkedReason = "waits for an earlier delivery about the same thing to the same target";
 const outdatedReason = "not sent: the target has accepted a later delivery about the same thing";
 
 export interface DelivererOptions {
@@ -178,11 +179,10 @@ export class Deliverer {
 
   /** Lets the delivery wait for an earlier one, which wakes it up at its end. */
   async #park(held: HeldJob, { id, ordering }: LanePlace, other: string): Promise<null> {
-    const reason = `waits for the delivery ${other}, an earlier one about the same thing to the same target`;
     const now = Date.now();
-    const before = held.state.deferred;
-    const since = before?.reason === reason ? (before.since ?? now) : now;
-    await this.#keepWaiting(held, { reason, since });
+    // Not since the latest change of those in front: a long lane would be looked at all the time.
+    const since = held.state.deferred?.since ?? now;
+    await this.#keepWaiting(held, { reason: parkedReason, since });
     const waitedMs = now - since;
     // The end of the other one may have been lost with Redis's last second.
     if (waitedMs > 0) await this.#untilReached(() => this.#lanes.evict(ordering, other));

@@ -164,10 +164,19 @@ export class DeliveryQueue {
         const status = statusOf(await job.getState());
         if (status === null) continue; // the job is moving between two states
         const [due = null] = status === "retrying" ? await this.#dueTimesOf([job]) : [];
-        return viewOf(job, status, due);
+        const view = viewOf(job, status, due);
+        return view?.state === "deferred" ? await this.#withFirst(view, job.data) : view;
       }
       return null;
     });
+  }
+
+  /** Names the delivery that one in a lane waits for. */
+  async #withFirst(view: DeliveryView, data: JobData): Promise<DeliveryView> {
+    const { ordering } = data.invocation ?? {};
+    const isParked = "deferred" in data && data.deferred?.since !== undefined;
+    const first = ordering === undefined || !isParked ? null : await this.#lanes.first(ordering);
+    return first === null || first === view.id ? view : { ...view, reason: `${view.reason} (${first})` };
   }
 
   /**

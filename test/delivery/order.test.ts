@@ -127,7 +127,7 @@ describe("deliveries about one thing to one target", () => {
       .poll(() => actions.queue.delivery(waiting))
       .toMatchObject({
         state: "deferred",
-        reason: `waits for the delivery ${first[0]!.id}, an earlier one about the same thing to the same target`,
+        reason: `waits for an earlier delivery about the same thing to the same target (${first[0]!.id})`,
         attempt_count: 0,
       });
   });
