@@ -14,6 +14,7 @@ import { AppliedRulesSchema, AutomationViewSchema } from "../src/api/automations
 import { AutomationCreateSchema, AutomationUpdateSchema } from "../src/api/automations/automation-input.ts";
 import { DeliveryPageSchema } from "../src/api/deliveries/delivery-answers.ts";
 import { DestinationViewSchema } from "../src/api/destinations/destinations.ts";
+import { DisabledEndpointSchema } from "../src/api/endpoints/endpoints.ts";
 import { EventCountSchema, EventPageSchema } from "../src/api/events/event-answers.ts";
 import {
   AllExplanationsSchema,
@@ -48,6 +49,7 @@ const answeredSchemas = [
   TraceSchema,
   DeliveryPageSchema,
   DestinationViewSchema,
+  DisabledEndpointSchema,
 ];
 
 /** The parts of JSON Schema that zod writes for these schemas. */

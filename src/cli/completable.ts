@@ -3,7 +3,14 @@
 import { Argument, type Option } from "commander";
 
 /** Names that are asked for when they are needed; see complete-values.ts. */
-export const valueKinds = ["automations", "deliveries", "event-names", "resources", "keys"] as const;
+export const valueKinds = [
+  "automations",
+  "deliveries",
+  "endpoints",
+  "event-names",
+  "resources",
+  "keys",
+] as const;
 export type ValueKind = (typeof valueKinds)[number];
 
 export type Completable = ValueKind | "files" | "rule-files";

@@ -43,6 +43,8 @@ async function namesOf(kind: ValueKind, line: string): Promise<string[]> {
       return (await tripline.automations.list()).map(({ name }) => name);
     case "deliveries":
       return (await tripline.deliveries.list()).deliveries.map(({ id }) => id);
+    case "endpoints":
+      return (await tripline.endpoints.list()).map(({ id, destination }) => destination ?? id);
     case "event-names":
       return (await tripline.events.count("event")).map(({ value }) => value);
     case "resources":

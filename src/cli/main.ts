@@ -96,6 +96,11 @@ const groups: readonly { readonly heading: string; readonly commands: readonly S
         summary: "show what became of actions, and redeliver what failed",
         load: async () => (await import("./deliveries.ts")).deliveriesCommand(),
       },
+      {
+        name: "endpoints",
+        summary: "show and enable endpoints that are gone",
+        load: async () => (await import("./endpoints.ts")).endpointsCommand(),
+      },
     ],
   },
   {

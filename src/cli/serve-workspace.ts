@@ -64,6 +64,7 @@ export async function serveWorkspace(
   running.add(() => queue.close());
   metrics.observeShards(() => log.shardStatus());
   metrics.observeQueue(() => queue.counts());
+  metrics.observeEndpoints(async () => (await log.endpoints.list()).length);
 
   if (roles.includes("actions")) {
     const worker = startActionWorker({

@@ -5,6 +5,7 @@
  */
 
 import { Automations, Deliveries, Destinations } from "./automations.ts";
+import { DisabledEndpoints } from "./endpoints.ts";
 import type { WebSocketMaker } from "./event-stream.ts";
 import { type CallOptions, Events } from "./events.ts";
 import { Http, type HttpOptions } from "./http.ts";
@@ -44,6 +45,8 @@ export class Tripline {
   /** The deliveries of actions, and their states. */
   readonly deliveries: Deliveries;
   readonly destinations: Destinations;
+  /** Endpoints that responded 410 Gone. */
+  readonly endpoints: DisabledEndpoints;
   readonly #http: Http;
 
   constructor(options: TriplineOptions = {}) {
@@ -53,6 +56,7 @@ export class Tripline {
     this.automations = new Automations(http);
     this.deliveries = new Deliveries(http);
     this.destinations = new Destinations(http);
+    this.endpoints = new DisabledEndpoints(http);
   }
 
   /**

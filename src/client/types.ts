@@ -13,6 +13,7 @@ export type {
   Delivery,
   DeliveryPage,
   DestinationView,
+  DisabledEndpoint,
   EmittedEvent,
   EventCount,
   EventFilter,

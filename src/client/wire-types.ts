@@ -362,6 +362,27 @@ export type DestinationView =
       readonly updated: string;
     };
 
+/** An endpoint that responded 410 Gone, and is sent nothing. */
+export interface DisabledEndpoint {
+  /** A short hash over the destination's name and its address. */
+  readonly id: string;
+  /** The name of the destination; null for the URL of an action. */
+  readonly destination: string | null;
+  /** The URL of an action, without credentials and secrets; null for a destination. */
+  readonly url: string | null;
+  /** When it was disabled. */
+  readonly since: string;
+  /** What it responded. */
+  readonly reason: string;
+  /** The delivery that it refused. */
+  readonly delivery: string;
+  /** The automation of that delivery. */
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  };
+}
+
 /** Something that happened. Never changes once posted. */
 export interface EmittedEvent {
   readonly occurred: string;

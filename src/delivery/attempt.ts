@@ -1,6 +1,7 @@
 /** One attempt at an action: its inputs and its possible outcomes. */
 
 import type { ActionDefinition } from "../core/model/action.ts";
+import type { DisabledEndpoint } from "../core/model/disabled-endpoint.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { isFinalStatus, mergeRetry, type Retry } from "../core/model/retry.ts";
 import type { Log } from "../store/log.ts";
@@ -9,6 +10,8 @@ import type { Renderer } from "../templates/renderer.ts";
 import type { Deferral } from "./http/endpoints.ts";
 import { enterLimit, type RequestLimit } from "./http/request-limit.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
+
+export type GoneEndpoint = Pick<DisabledEndpoint, "id" | "destination" | "url">;
 
 export type AttemptOutcome =
   | {
@@ -23,6 +26,8 @@ export type AttemptOutcome =
       readonly kind: "failed";
       readonly reason: string;
       readonly result?: Readonly<Record<string, unknown>>;
+      /** The endpoint is gone for good, and must be disabled. */
+      readonly gone?: GoneEndpoint;
       readonly endpoint?: string;
     }
   /** Another attempt may succeed. `afterMs` is the wait that the receiver asked for, if any. */

@@ -15,6 +15,7 @@ import { DelayedError, type Job, UnrecoverableError } from "bullmq";
 import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { underPresentRule } from "../core/machine/present-rule.ts";
+import { endpointName } from "../core/model/disabled-endpoint.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Retry } from "../core/model/retry.ts";
 import { formatDuration, millisecond, second } from "../core/model/time.ts";
@@ -31,6 +32,7 @@ import {
   type DeliveryRequest,
   type DeliveryState,
   deliveryEvent,
+  disabledEndpointOf,
   finishedState,
   type JobData,
   withAttempt,
@@ -228,7 +230,8 @@ export class Deliverer {
     const leftMs = outcome.kind === "failed" ? 0 : this.#forMs(outcome.retry) - tried.ms;
     const attemptsLeft = outcome.kind === "failed" ? 0 : (outcome.retry?.attempts ?? Infinity) - attemptCount;
     if (outcome.kind === "failed" || leftMs <= 0 || attemptsLeft <= 0) {
-      return this.#keepOutcome(held, state, "failed", { ...result, reason: outcome.reason });
+      const gone = outcome.kind === "failed" && outcome.gone !== undefined ? { gone: outcome.gone } : {};
+      return this.#keepOutcome(held, state, "failed", { ...result, reason: outcome.reason }, gone);
     }
     const delayMs = retryDelayMs(this.#settings, attemptCount, outcome.afterMs, Math.random());
     const waitMs = Math.min(delayMs, leftMs); // the last attempt is made when the time is up
@@ -351,7 +354,7 @@ export class Deliverer {
     state: DeliveryState,
     kind: DeliveryOutcome["kind"],
     result: Readonly<Record<string, unknown>>,
-    fields: Pick<DeliveryOutcome, "cancelled"> = {},
+    fields: Pick<DeliveryOutcome, "cancelled" | "gone"> = {},
   ): Promise<DeliveryOutcome> {
     const outcome: DeliveryOutcome = { kind, at: Date.now() * millisecond, result, ...fields };
     await this.#untilReached(() => held.write({ ...state, outcome }));
@@ -365,6 +368,7 @@ export class Deliverer {
     const { id, automation, action, lineage, trace } = state.invocation;
     const event = deliveryEvent(state, kind, at, result);
     await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
+    if (outcome.gone !== undefined) await this.#disable(state, { ...outcome, gone: outcome.gone });
     const fields = {
       automation: automation.name,
       action: action.type,
@@ -383,6 +387,18 @@ export class Deliverer {
     if (kind !== "executed") return;
     // From now on people may look the job up, but its secrets are not needed.
     await this.#untilReached(() => held.write(finishedState(state, summaryOf(state))));
+  }
+
+  /** Disables the endpoint of a delivery, which has responded that it is gone. */
+  async #disable(state: DeliveryState, outcome: Parameters<typeof disabledEndpointOf>[1]): Promise<void> {
+    const { lineage, trace } = state.invocation;
+    const { endpoint, event } = disabledEndpointOf(state, outcome);
+    const isNew = await this.#untilReached(() =>
+      this.#log.endpoints.disable(endpoint, { event, lineage, trace }),
+    );
+    const { id, delivery, reason } = endpoint;
+    const fields = { endpoint: id, name: endpointName(endpoint), invocation: delivery, reason };
+    if (isNew) this.#logger.warn(fields, "Endpoint disabled: it responded 410 Gone");
   }
 
   async #leaveForLater(held: HeldJob): Promise<void> {

@@ -1,11 +1,13 @@
 /** The data of a job: the invocation, and how far its delivery has come. */
 
 import { actionEvent } from "../core/machine/consequence.ts";
+import { type DisabledEndpoint, endpointDisabledEvent } from "../core/model/disabled-endpoint.ts";
 import type { WireEvent } from "../core/model/event.ts";
 import type { Invocation } from "../core/model/invocation.ts";
-import type { Micros } from "../core/model/time.ts";
+import { formatTime, type Micros } from "../core/model/time.ts";
 import { uuid5 } from "../core/model/uuid.ts";
 import type { TemplateFailure } from "../templates/renderer.ts";
+import type { GoneEndpoint } from "./attempt.ts";
 
 /** One attempt, for people who look the delivery up. Contains no secrets. */
 export interface Attempt {
@@ -26,6 +28,8 @@ export interface DeliveryOutcome {
   readonly result: Readonly<Record<string, unknown>>;
   /** A person cancelled it. */
   readonly cancelled?: true;
+  /** The endpoint to disable. */
+  readonly gone?: GoneEndpoint;
 }
 
 export interface DeliveryState {
@@ -143,4 +147,21 @@ export function deliveryEvent(
   const follows =
     kind === "triggered" || event.follows === null ? event.follows : redeliveredId(event.follows);
   return { ...event, id: redeliveredId(event.id), follows };
+}
+
+/** The endpoint that a delivery found to be gone, and the event that reports it. */
+export function disabledEndpointOf(
+  state: DeliveryState,
+  { at, result, gone }: DeliveryOutcome & Required<Pick<DeliveryOutcome, "gone">>,
+): { readonly endpoint: DisabledEndpoint; readonly event: WireEvent } {
+  const { id: delivery, automation } = state.invocation;
+  const endpoint: DisabledEndpoint = {
+    ...gone,
+    since: formatTime(at),
+    reason: String(result["reason"]),
+    delivery,
+    automation: { id: automation.id, name: automation.name },
+  };
+  const { id: failedId } = deliveryEvent(state, "failed", at, result);
+  return { endpoint, event: endpointDisabledEvent(endpoint, uuid5(failedId, "endpoint disabled"), failedId) };
 }

@@ -14,6 +14,8 @@ export interface WorkspaceKeys {
   readonly automations: string;
   /** Hash: destination id to JSON. */
   readonly destinations: string;
+  /** Hash: endpoint id to JSON. */
+  readonly disabledEndpoints: string;
   /** Hash: hook name to JSON. */
   readonly hooks: string;
   /** String: the number of shards, fixed when the workspace was first started. */
@@ -42,6 +44,7 @@ export function workspaceKeys(workspace: string): WorkspaceKeys {
     trimmed: `${prefix}:trimmed`,
     automations: `${prefix}:automations`,
     destinations: `${prefix}:destinations`,
+    disabledEndpoints: `${prefix}:disabled-endpoints`,
     hooks: `${prefix}:webhooks`,
     shardCount: `${prefix}:shard-count`,
     secrets: `${prefix}:secrets`,

@@ -14,6 +14,7 @@ import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
 import { blockMsMax, callRedis } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
+import { DisabledEndpointStore } from "./disabled-endpoints.ts";
 import { decodeEntry, encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
 import { HookStore } from "./hook-store.ts";
 import { encodeJson } from "./json.ts";
@@ -71,6 +72,8 @@ function optionalEvent(event: NewEvent | undefined): ReturnType<typeof encodeEve
 export class Log {
   /** Named targets of webhooks and notifications. */
   readonly destinations: DestinationStore;
+  /** Endpoints that responded 410 Gone. */
+  readonly endpoints: DisabledEndpointStore;
   /** Named endpoints that turn requests of other services into events. */
   readonly hooks: HookStore;
   /** Limits on the requests of deliveries, over all processes. */
@@ -87,6 +90,7 @@ export class Log {
     this.#workspace = workspace;
     this.#keys = workspaceKeys(workspace);
     this.destinations = new DestinationStore(redis, workspace);
+    this.endpoints = new DisabledEndpointStore(redis, workspace, this.destinations);
     this.hooks = new HookStore(redis, workspace);
     this.limits = new RequestLimitStore(redis, workspace);
     this.#onMalformed = options.onMalformed ?? (() => {});

@@ -387,14 +387,14 @@ describe("tripline explain ID", () => {
 describe("tripline deliveries", () => {
   test("shows a dead letter, and redelivers it under the same id", async () => {
     const ids: (string | undefined)[] = [];
-    let status = 410;
+    let status = 404;
     const endpoint = await misbehavingServer((response, request) => {
       ids.push(request.headers["webhook-id"] as string);
       answer(status, {})(response);
     });
     const rules = sandbox.write(
       "call.yaml",
-      `name: Call\ntrigger: {expect: [bell.rang]}\nactions: [{type: call-webhook, url: '${endpoint.url}'}]\n`,
+      `name: Call\ntrigger: {expect: [bell.rang]}\nactions: [{type: call-webhook, url: '${endpoint.url}', retry: {give_up_on: [404]}}]\n`,
     );
     await tripline("apply", rules);
     await emit("bell.rang", "bell.1");
@@ -402,12 +402,12 @@ describe("tripline deliveries", () => {
     await expect.poll(letters).toHaveLength(1);
     const [letter] = await letters();
     expect(letter).toMatchObject({ automation: { name: "Call" }, action_type: "call-webhook", id: ids[0] });
-    expect((await tripline("deliveries", "ls")).stdout).toContain("410");
+    expect((await tripline("deliveries", "ls")).stdout).toContain("404");
     for (const id of [ids[0] ?? "", ids[0]?.slice(0, 13) ?? ""]) {
       expect(await json("deliveries", "show", id)).toEqual(letter);
     }
     expect((await tripline("deliveries", "show", ids[0] ?? "")).stdout).toMatch(
-      /state +dead letter[\s\S]*reason +responded 410[\s\S]*ATTEMPT +STATUS/,
+      /state +dead letter[\s\S]*reason +responded 404[\s\S]*ATTEMPT +STATUS/,
     );
     expect(await tripline("deliveries", "redeliver")).toMatchObject({ code: 2 });
 

@@ -105,6 +105,7 @@ async function sendTo(url: string, webhooks: WebhookClient) {
     secret: undefined,
     timeout: 10,
     limit: null,
+    destination: null,
     identity: { url },
     hidden: [],
   };

@@ -27,11 +27,12 @@ function silenceWatch(urls: {
   readonly start: readonly string[];
   readonly end: readonly string[];
 }): Automation {
+  const retry = { give_up_on: [400] };
   const definition = AutomationSchema.parse({
     name: "pump went quiet",
     trigger: { posture: "Proactive", expect: ["pump.beat"], for_each: ["pump"], within: 60 },
-    actions: urls.start.map((url) => ({ type: "call-webhook", url })),
-    actions_on_resolve: urls.end.map((url) => ({ type: "call-webhook", url })),
+    actions: urls.start.map((url) => ({ type: "call-webhook", url, retry })),
+    actions_on_resolve: urls.end.map((url) => ({ type: "call-webhook", url, retry })),
   });
   return { ...automationOf({ type: "do-nothing" }), ...definition };
 }
@@ -136,7 +137,7 @@ describe("deliveries about one thing to one target", () => {
   test("go on once the first one is given up", async () => {
     const actions = startActions(redis.url);
     const receiver = await startReceiver((response, { body }) => {
-      response.writeHead(toldBy(body).state === "Triggered" ? 410 : 200).end();
+      response.writeHead(toldBy(body).state === "Triggered" ? 400 : 200).end();
     });
     const automation = silenceWatch({ start: [receiver.url], end: [receiver.url] });
     const invocations = [...alarm(automation, "a"), ...end(automation, "a")];
@@ -167,7 +168,7 @@ describe("deliveries about one thing to one target", () => {
   test("are not sent once a later one has been accepted", async () => {
     const actions = startActions(redis.url);
     let isUp = false;
-    const receiver = await startReceiver((response) => void response.writeHead(isUp ? 200 : 410).end());
+    const receiver = await startReceiver((response) => void response.writeHead(isUp ? 200 : 400).end());
     const automation = silenceWatch({ start: [receiver.url], end: [receiver.url] });
     const [first] = alarm(automation, "a");
     const [second] = end(automation, "a");

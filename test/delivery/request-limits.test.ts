@@ -113,6 +113,7 @@ test("a delivery waits for its turn, and asks again every few minutes in case th
   const sent = invocations(5);
   await actions.queue.addInvocations(sent);
   await expect.poll(() => deferredCount).toBe(4);
+  await expect.poll(async () => (await actions.listed("retrying")).length).toBe(4);
   const waits = (await actions.listed("retrying")).map(
     ({ next_attempt }) => Date.parse(next_attempt!) - Date.now(),
   );

@@ -7,6 +7,7 @@ import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
 import { type DeliveryLookup, deliveryRoutes } from "../deliveries/deliveries.ts";
 import { destinationRoutes } from "../destinations/destinations.ts";
+import { endpointRoutes } from "../endpoints/endpoints.ts";
 import { eventRoutes, isHistoryUnavailable } from "../events/events.ts";
 import { explainRoutes } from "../explain/explain.ts";
 import { lookupRoutes } from "../explain/lookup.ts";
@@ -98,6 +99,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...traceRoutes(deliveriesOf),
     ...deliveryRoutes(deliveriesOf),
     ...destinationRoutes(),
+    ...endpointRoutes(),
     ...always,
     ...smallEndpoints(),
   ];

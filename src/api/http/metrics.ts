@@ -49,6 +49,8 @@ export type WorkspaceMeter = Pick<
 > & {
   /** @param counts called for each scrape */
   observeQueue(counts: () => Promise<QueueCounts>): void;
+  /** @param count of disabled endpoints; called for each scrape */
+  observeEndpoints(count: () => Promise<number>): void;
   /** @param health asked for each scrape */
   observeHistory(health: () => HistoryHealthView): void;
   /** @param status called for each scrape */
@@ -123,11 +125,13 @@ export class Metrics implements IngestMeter, MetricsSource {
   );
 
   readonly #queues = new Map<string, () => Promise<QueueCounts>>();
+  readonly #endpoints = new Map<string, () => Promise<number>>();
   readonly #shards = new Map<string, () => Promise<readonly ShardStatusView[]>>();
   readonly #histories = new Map<string, () => HistoryHealthView>();
 
   constructor() {
     this.#observeQueues();
+    this.#observeEndpoints();
     this.#observeShards();
     this.#observeHistories();
     collectDefaultMetrics({ register: this.#registry });
@@ -161,6 +165,7 @@ export class Metrics implements IngestMeter, MetricsSource {
       recorderFailed: () => this.recorderFailed(),
       trimmed: (entryCount) => this.trimmed(entryCount),
       observeHistory: (health) => void this.#histories.set(workspace, health),
+      observeEndpoints: (count) => void this.#endpoints.set(workspace, count),
       observeQueue: (counts) => void this.#queues.set(workspace, counts),
     };
   }
@@ -269,6 +274,25 @@ export class Metrics implements IngestMeter, MetricsSource {
           })) {
             if (count !== undefined) this.set({ workspace, state }, count);
           }
+        });
+        await Promise.all(asked);
+      },
+    });
+  }
+
+  #observeEndpoints(): void {
+    const endpoints = this.#endpoints;
+    new Gauge({
+      name: "tripline_disabled_endpoints",
+      help: "Endpoints that responded 410 Gone and are sent nothing, by workspace.",
+      labelNames: ["workspace"],
+      registers: [this.#registry],
+      async collect() {
+        this.reset();
+        const asked = [...endpoints].map(async ([workspace, count]) => {
+          // During a Redis outage nothing is known, and an old number would mislead.
+          const disabled = await count().catch(() => null);
+          if (disabled !== null) this.set({ workspace }, disabled);
         });
         await Promise.all(asked);
       },

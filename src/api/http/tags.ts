@@ -5,6 +5,7 @@ export const tags = {
   explain: "Why an automation fired, or did not.",
   deliveries: "Where each action of each firing stands, and how to retry what failed.",
   destinations: "Where webhooks and notifications go.",
+  endpoints: "What responded 410 Gone, and is sent nothing until it is enabled.",
   server: "Health, versions, metrics and this document.",
 } as const;
 

@@ -200,6 +200,21 @@ export function destinationIdOf(workspace: string, name: string): string {
   return uuid5(triplineNamespace, `destination ${JSON.stringify([workspace, name])}`);
 }
 
+/** Everything that decides where a destination's messages go, as one text. Secret. */
+export function destinationAddress(definition: DestinationDefinition): string {
+  switch (definition.type) {
+    case "webhook":
+    case "slack":
+    case "ms-teams":
+    case "discord":
+      return definition.url;
+    case "pagerduty":
+      return `${definition.url} ${definition.routing_key}`;
+    case "email":
+      return `smtp://${definition.host}:${definition.port}`;
+  }
+}
+
 /** The secrets of a destination, each with its path. */
 export function destinationSecrets(definition: DestinationDefinition): readonly DestinationSecret[] {
   switch (definition.type) {

@@ -72,6 +72,7 @@ function actionTarget(action: CallWebhookDefinition, { automation }: Invocation,
     secret: secret === undefined ? undefined : renderer.literal(secret),
     timeout,
     limit: limits === undefined ? null : { id: limitId, name: "this action", limits },
+    destination: null,
     identity: { url: withoutCredentials(url) },
     hidden: [],
   };

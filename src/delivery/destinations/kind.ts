@@ -1,7 +1,11 @@
 /** The one interface that every kind of destination implements. */
 
 import { webhookTimeoutDefault } from "../../core/model/action.ts";
-import { type DestinationDefinition, destinationSecrets } from "../../core/model/destination.ts";
+import {
+  type DestinationDefinition,
+  destinationAddress,
+  destinationSecrets,
+} from "../../core/model/destination.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
 import type { TraceContext } from "../../core/model/trace-context.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
@@ -43,6 +47,7 @@ export function targetAt(url: string, definition: DestinationDefinition): Target
     secret: undefined,
     timeout: webhookTimeoutDefault,
     limit: limitOf(definition),
+    destination: { name: definition.name, address: destinationAddress(definition) },
     identity: { destination: definition.name },
     hidden: destinationSecrets(definition).flatMap(({ value }) => formsOf(value)),
   };

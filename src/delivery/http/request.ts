@@ -5,6 +5,7 @@ import { headerNameProblem, headerValueProblem } from "../../core/model/header.t
 import { encodedKeyOf, signingSecretProblem } from "../../core/model/secret.ts";
 import { type TraceContext, traceHeaders } from "../../core/model/trace-context.ts";
 import { urlProblem } from "../../core/model/url.ts";
+import type { EndpointAddress } from "../../store/disabled-endpoints.ts";
 import { type Redact, redactionOf } from "../../templates/references.ts";
 import { TemplateError } from "../../templates/template.ts";
 import { version } from "../../version.ts";
@@ -21,6 +22,8 @@ export interface Target {
   readonly timeout: number;
   /** The limits that all processes share; null if there are none. */
   readonly limit: RequestLimit | null;
+  /** The destination and its address; null for an action with its own url. */
+  readonly destination: { readonly name: string; readonly address: string } | null;
   /** What results and errors may say about the target: its `url` or its `destination`. */
   readonly identity: Readonly<Record<string, string>>;
   /** Texts that results and errors must not contain. */
@@ -38,6 +41,7 @@ export interface PreparedRequest {
   /** The id of the delivery that it belongs to. */
   readonly deliveryId: string;
   readonly limit: Target["limit"];
+  readonly endpoint: EndpointAddress;
   readonly identity: Target["identity"];
   /** Removes the target's secrets from a text. The automation's own secrets are removed elsewhere. */
   readonly redact: Redact;
@@ -89,8 +93,9 @@ export function prepareRequest(
     body,
     timeoutMs: Math.max(1, Math.round(target.timeout * 1_000)),
   };
-  const { limit, identity } = target;
-  return { request, deliveryId: id, limit, identity, redact: redactionOf({}, hidden) };
+  const { limit, identity, destination } = target;
+  const endpoint = { destination: destination?.name ?? null, address: destination?.address ?? url.href };
+  return { request, deliveryId: id, limit, endpoint, identity, redact: redactionOf({}, hidden) };
 }
 
 function parseHttpUrl(text: string, name: string): URL {

@@ -7,8 +7,10 @@
  */
 
 import { errors } from "undici";
+import { cut } from "../../core/model/cut.ts";
+import { type DisabledEndpoint, endpointName } from "../../core/model/disabled-endpoint.ts";
 import type { Redact } from "../../templates/references.ts";
-import { type AttemptOutcome, type AttemptTools, attemptAt } from "../attempt.ts";
+import { type AttemptOutcome, type AttemptTools, attemptAt, type GoneEndpoint } from "../attempt.ts";
 import { AddressRefused } from "./address-policy.ts";
 import type { PreparedRequest, Target } from "./request.ts";
 import type { WebhookRequest, WebhookResponse } from "./webhook-client.ts";
@@ -22,18 +24,34 @@ const retryAfterMsMax = 3_600_000;
 /** The receiver says that it is gone for good. */
 const goneStatus = 410;
 
-/** Makes one attempt. If the endpoint is busy or resting, or a limit is reached, it is deferred and nothing is sent. */
+/**
+ * Makes one attempt, unless the endpoint is disabled. If the endpoint is busy or resting, or a limit is reached, it is deferred and nothing
+ * is sent.
+ */
 export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools): Promise<AttemptOutcome> {
-  const { request, deliveryId, limit, identity } = prepared;
+  const { request, deliveryId, limit, identity, endpoint } = prepared;
   const redact: Redact = (text) => prepared.redact(tools.redact(text));
   const { endpoints } = tools.webhooks;
   const { origin } = request.url;
+  const id = await tools.log.endpoints.idOf(endpoint);
+  const disabled = await tools.log.endpoints.find(id);
+  if (disabled !== null) {
+    return {
+      kind: "failed",
+      reason: redact(disabledReason(disabled)),
+      result: { ...identity, endpoint: id },
+    };
+  }
   return attemptAt({ origin, limit, deliveryId }, tools, redact, async () => {
     try {
       const response = await tools.webhooks.send(request, tools.signal);
       const afterMs = retryAfterMs(response, Date.now());
       if (afterMs !== null && [429, 503].includes(response.status)) endpoints.rest(origin, afterMs);
-      return { outcome: judgeResponse(response, afterMs, identity, redact), alive: response.status < 500 };
+      const outcome = judgeResponse(response, afterMs, identity, redact);
+      if (response.status !== goneStatus) return { outcome, alive: response.status < 500 };
+      const url = endpoint.destination === null ? shownUrl(request, redact) : null;
+      const gone = { id, destination: endpoint.destination, url };
+      return { outcome: goneOutcome(outcome, gone), alive: true };
     } catch (error) {
       if (tools.signal.aborted) throw error;
       const outcome = judgeError(error, request, identity, redact);
@@ -61,8 +79,28 @@ function judgeResponse(
     return { kind: "retry", reason: redact(reason).slice(0, quotedLengthMax), afterMs, result };
   }
   const reason = quoted === "" ? `responded ${status}` : `responded ${status}: ${quoted}`;
-  if (status === goneStatus) return { kind: "failed", reason, result };
   return { kind: "retry", reason, afterMs, result };
+}
+
+/** The outcome when an endpoint has responded that it is gone. */
+function goneOutcome(outcome: AttemptOutcome, gone: GoneEndpoint): AttemptOutcome {
+  if (outcome.kind !== "retry") return outcome;
+  const { reason, result } = outcome;
+  return { kind: "failed", reason, result: { ...result, endpoint: gone.id }, gone };
+}
+
+/** Longer URLs are cut. */
+const shownUrlLengthMax = 500;
+
+/** A URL as people may see it: without credentials and known secrets. */
+function shownUrl({ url }: WebhookRequest, redact: Redact): string {
+  return cut(redact(url.href), shownUrlLengthMax);
+}
+
+function disabledReason(endpoint: DisabledEndpoint): string {
+  const { id, since } = endpoint;
+  const remedy = `if it works again, run tripline endpoints enable ${id} and redeliver this`;
+  return `not sent: ${endpointName(endpoint)} is disabled since ${since}, because it responded 410 Gone; ${remedy}`;
 }
 
 function judgeError(

@@ -128,6 +128,49 @@ end
 return count
 `;
 
+export const disableEndpoint = `
+local function append_event(log, body, lineage, trace)
+  if body == '' then return nil end
+  if lineage == '' and trace == '' then
+    return redis.call('XADD', log, '*', 'kind', 'event', 'body', body)
+  end
+  local fields = { 'kind', 'event', 'body', body }
+  for _, field in ipairs({ { 'lineage', lineage }, { 'trace', trace } }) do
+    if field[2] ~= '' then
+      fields[#fields + 1] = field[1]
+      fields[#fields + 1] = field[2]
+    end
+  end
+  return redis.call('XADD', log, '*', unpack(fields))
+end
+
+if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
+if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
+append_event(KEYS[2], ARGV[4], ARGV[5], ARGV[6])
+return 1
+`;
+
+export const enableEndpoint = `
+local function append_event(log, body, lineage, trace)
+  if body == '' then return nil end
+  if lineage == '' and trace == '' then
+    return redis.call('XADD', log, '*', 'kind', 'event', 'body', body)
+  end
+  local fields = { 'kind', 'event', 'body', body }
+  for _, field in ipairs({ { 'lineage', lineage }, { 'trace', trace } }) do
+    if field[2] ~= '' then
+      fields[#fields + 1] = field[1]
+      fields[#fields + 1] = field[2]
+    end
+  end
+  return redis.call('XADD', log, '*', unpack(fields))
+end
+
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+append_event(KEYS[2], ARGV[2], ARGV[3], ARGV[4])
+return 1
+`;
+
 export const enterLimit = `
 local holder, delivery = ARGV[1], ARGV[2]
 local time = redis.call('TIME')

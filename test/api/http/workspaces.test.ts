@@ -5,6 +5,7 @@
  * contain the mark, and nothing in the north may change.
  */
 
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { workspaceIdOf } from "../../../src/api/http/tenant.ts";
 import { connect } from "../../../src/store/connection.ts";
 import { workspaceKeys } from "../../../src/store/keys.ts";
+import { Log } from "../../../src/store/log.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 import { allOperations } from "../all-routes.ts";
 import { SocketClient } from "../sockets/socket-client.ts";
@@ -86,6 +88,18 @@ hooks:
   known.automation = String((await north("POST", "/automations/", automationNamed(mark)))["id"]);
   const destination = { name: mark, type: "webhook", url: `https://${mark}.example` };
   known.destination = String((await north("POST", "/destinations", destination))["id"]);
+  const endpoint = {
+    id: "0123456789abcdef",
+    destination: null,
+    url: `https://${mark}.example`,
+    since: "2026-03-01T12:00:00Z",
+    reason: "responded 410",
+    delivery: eventId,
+    automation: { id: known.automation, name: mark },
+  };
+  await new Log(connection, "north").endpoints.disable(endpoint, {
+    event: { ...eventNamed(`${mark}.gone`, randomUUID()), related: [], payload: {}, follows: null },
+  });
   await north("POST", "/events", [
     eventNamed(`${mark}.stopped`, eventId),
     eventNamed(`${mark}.other`, "00000000-0000-4000-8000-0000000000ab"),
@@ -195,6 +209,8 @@ const attempts = (): Record<string, Attempt> => ({
     owner: 202,
     stranger: 404,
   },
+  "get /endpoints": { path: "/endpoints", ...own },
+  "post /endpoints/{id}/enable": { path: "/endpoints/0123456789abcdef/enable", owner: 204, stranger: 404 },
   "get /destinations": { path: "/destinations", ...own },
   "post /destinations": {
     path: "/destinations",
