@@ -7,6 +7,8 @@
 
 import { z } from "zod";
 import { UuidSchema } from "../core/model/event.ts";
+import { filterConditionsMax } from "../core/model/limits.ts";
+import { isRecord } from "../core/model/record.ts";
 import { day, type Micros, parseTime } from "../core/model/time.ts";
 import { SpecificationSchema } from "../core/model/trigger.ts";
 import { comparable } from "./text.ts";
@@ -140,7 +142,29 @@ export const EventFilterSchema = z
       .nullish(),
     order: z.enum(["ASC", "DESC"]).nullish(),
   })
+  .superRefine((filter, context) => {
+    const count = conditionsIn(filter);
+    if (count <= filterConditionsMax) return;
+    const message = `A filter may hold at most ${filterConditionsMax} prefixes, labels, patterns and tests of resources; this one holds ${count}. Ask in several requests`;
+    context.addIssue({ code: "custom", message, params: { type: "too_long" } });
+  })
   .meta({ id: "EventFilter", description: "Selects events. All conditions must hold." });
+
+/** Whole names and ids. Databases look them up together, however many they are. */
+const exactLists: ReadonlySet<string> = new Set(["name", "exclude_name", "id"]);
+
+/** How many conditions a filter makes of what it holds: one for each text that is not a whole name or id. */
+function conditionsIn(value: unknown, isLabels = false): number {
+  if (typeof value === "string") return 1;
+  if (Array.isArray(value))
+    return value.reduce<number>((sum, part) => sum + Math.max(conditionsIn(part), 1), 0);
+  if (!isRecord(value)) return 0;
+  let count = 0;
+  for (const [key, part] of Object.entries(value)) {
+    if (isLabels || !exactLists.has(key) || isRecord(part)) count += conditionsIn(part, key === "labels");
+  }
+  return count;
+}
 
 /** A valid filter as a client wrote it. */
 export type WrittenFilter = z.output<typeof EventFilterSchema>;

@@ -1,9 +1,10 @@
 /** Writes a stretch of the log into the tables, with the cursor in the same transaction. */
 
 import { createHash } from "node:crypto";
-import { type Kysely, sql, type Transaction } from "kysely";
+import { type Insertable, type Kysely, sql, type Transaction } from "kysely";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import { type Event, receivedEvent } from "../core/model/event.ts";
+import { breathe } from "../retry/slices.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import { occurredOf } from "./matches.ts";
 import type { Tables } from "./schema.ts";
@@ -90,10 +91,12 @@ async function insertEvents(db: Transaction<Tables>, workspace: number, events: 
   const labelSets = unique(described.flatMap(({ resource, related }) => [resource, ...related]));
   const resources = await resourceKeys(db, workspace, labelSets);
 
-  const rows = described.map(({ event, name, resource }) => {
+  const rows: Insertable<Tables["events"]>[] = [];
+  for (const { event, name, resource } of described) {
+    await breathe();
     const body = JSON.stringify(receivedEvent(event));
     const searched = searchTextOf(event);
-    return {
+    rows.push({
       workspace,
       id: event.id,
       occurred: occurredOf(event),
@@ -103,8 +106,8 @@ async function insertEvents(db: Transaction<Tables>, workspace: number, events: 
       text_length: body.length + searched.length,
       body,
       searched,
-    };
-  });
+    });
+  }
   const keys = new Map<string, number>();
   for (const slice of slices(rows)) {
     const inserted = await db.insertInto("events").values(slice).returning(["key", "id"]).execute();

@@ -10,6 +10,7 @@ import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
+import { breathe } from "../retry/slices.ts";
 import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
 import { blockMsMax, callRedis } from "./connection.ts";
@@ -230,7 +231,12 @@ export class Log {
         ? this.#redis.xread("COUNT", count, "STREAMS", this.#keys.log, after)
         : this.#forBlocking().xread("COUNT", count, "BLOCK", block, "STREAMS", this.#keys.log, after),
     );
-    return this.batchOf(found?.[0]?.[1] ?? [], after);
+    const batch = new BatchReader(after);
+    for (const entry of found?.[0]?.[1] ?? []) {
+      await breathe();
+      this.#decode(entry, batch);
+    }
+    return batch;
   }
 
   /**
@@ -334,18 +340,21 @@ export class Log {
 
   /** Decodes entries as Redis returned them. @param after the position of the batch if there are no entries */
   batchOf(stored: readonly StoredEntry[], after: LogPosition): LogBatch {
-    const entries: LogEntry[] = [];
-    let length = 0;
-    for (const entry of stored) {
-      for (const text of entry[1]) length += text.length;
-      try {
-        entries.push(decodeEntry(entry));
-      } catch (error) {
-        this.#malformedCount += 1;
-        this.#onMalformed(entry[0], error instanceof Error ? error.message : String(error));
-      }
+    const batch = new BatchReader(after);
+    for (const entry of stored) this.#decode(entry, batch);
+    return batch;
+  }
+
+  #decode(entry: StoredEntry, batch: BatchReader): void {
+    batch.position = entry[0];
+    batch.readCount += 1;
+    for (const text of entry[1]) batch.length += text.length;
+    try {
+      batch.entries.push(decodeEntry(entry));
+    } catch (error) {
+      this.#malformedCount += 1;
+      this.#onMalformed(entry[0], error instanceof Error ? error.message : String(error));
     }
-    return { entries, position: stored.at(-1)?.[0] ?? after, readCount: stored.length, length };
   }
 
   /** Closes the connection for blocking reads. A read that is waiting fails with `RedisUnreachable`. */
@@ -369,5 +378,17 @@ export class Log {
       this.#blockingConnection.on("error", () => {}); // each read reports its own failure
     }
     return this.#blockingConnection;
+  }
+}
+
+/** A batch that is being decoded. */
+class BatchReader implements LogBatch {
+  readonly entries: LogEntry[] = [];
+  position: LogPosition;
+  readCount = 0;
+  length = 0;
+
+  constructor(after: LogPosition) {
+    this.position = after;
   }
 }

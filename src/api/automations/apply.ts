@@ -17,6 +17,7 @@ import {
   DestinationSchema,
   destinationIdOf,
 } from "../../core/model/destination.ts";
+import { appliedBytesMax, appliedRulesMax, appliedValuesMax } from "../../core/model/limits.ts";
 import {
   malformedReferenceIn,
   malformedReferenceProblem,
@@ -29,18 +30,17 @@ import { withTriggerIds } from "../../core/model/trigger.ts";
 import { affectedWindows } from "../../reconcile/affected-windows.ts";
 import { carryOut, readStored } from "../../reconcile/carry-out.ts";
 import { type AutomationChange, type DestinationChange, planChanges } from "../../reconcile/plan.ts";
+import { breathe } from "../../retry/slices.ts";
 import type { Log } from "../../store/log.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
 import { DetailSchema } from "../http/answers.ts";
 import { invalidRequest, Refusal, type RequestMistake } from "../http/refusal.ts";
-import { jsonBody } from "../http/request-body.ts";
+import { jsonBodyOfLists } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import { type AppliedChange, type AppliedRules, AppliedRulesSchema } from "./automation-answers.ts";
 import { applyExample } from "./automation-examples.ts";
 import { depthMax } from "./automation-input.ts";
-
-const automationsMax = 10_000;
 
 const RuleSchema = z.strictObject({
   definition: AutomationSchema,
@@ -52,10 +52,10 @@ const RuleSchema = z.strictObject({
 
 export const ApplySchema = z
   .strictObject({
-    automations: z.array(RuleSchema).max(automationsMax),
+    automations: z.array(RuleSchema).max(appliedRulesMax),
     destinations: z
       .array(DestinationSchema)
-      .max(automationsMax)
+      .max(appliedRulesMax)
       .default([])
       .meta({ description: "Stored before the automations, which may refer to them. Never deleted." }),
     prune: z.boolean().default(false).meta({
@@ -80,12 +80,15 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
           "Automations are identified by name. Those that differ are created or changed; with `prune`, those that were applied before and are missing now are deleted. Applying the same rules again changes nothing.",
         tag: "automations",
         scope: "automations:write",
-        body: jsonBody(ApplySchema, {
-          // An automation is three levels deep in the body.
-          depthMax: depthMax + 3,
-          holdsSecrets: true,
-          examples: { dryRun: applyExample },
-        }),
+        body: jsonBodyOfLists(
+          ApplySchema,
+          { automations: RuleSchema, destinations: DestinationSchema },
+          {
+            // An automation is three levels deep in the body.
+            limits: { bytesMax: appliedBytesMax, valuesMax: appliedValuesMax, depthMax: depthMax + 3 },
+            examples: { dryRun: applyExample },
+          },
+        ),
         answers: {
           200: { description: "What changed, or would change.", schema: AppliedRulesSchema },
           409: {
@@ -95,7 +98,7 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
         },
       },
       async ({ tenant: { log, workspace }, body }, context) => {
-        checkApplication(body);
+        await checkApplication(body);
         const { automations, destinations, prune, dry_run } = body;
         const desired = {
           automations: automations.map((rule) => automationOf(rule, workspace)),
@@ -117,18 +120,25 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
 }
 
 /** @throws Refusal 422 that lists every mistake, and quotes nothing, because the body may hold secrets */
-function checkApplication({ automations, destinations }: z.infer<typeof ApplySchema>): void {
+async function checkApplication({ automations, destinations }: z.infer<typeof ApplySchema>): Promise<void> {
+  const mistakes: RequestMistake[] = [];
+  for (const [field, list] of Object.entries({ automations, destinations })) {
+    if (list.length <= appliedRulesMax) continue;
+    const msg = `${field} should hold at most ${appliedRulesMax} items; apply them in several steps`;
+    mistakes.push({ type: "too_long", loc: ["body", field], msg, input: null });
+  }
+  if (mistakes.length > 0) throw invalidRequest(mistakes, null);
   const names = new Set<string>();
-  const mistakes = automations.flatMap((rule, index): RequestMistake[] => {
+  for (const [index, rule] of automations.entries()) {
+    await breathe();
     const loc = ["body", "automations", index, "definition"];
     const { name } = rule.definition;
     const isTaken = names.has(name);
     names.add(name);
-    return [
-      ...(isTaken ? [{ type: "value_error", loc: [...loc, "name"], msg: takenName(name), input: null }] : []),
-      ...actionMistakes(rule, loc),
-    ];
-  });
+    if (isTaken)
+      mistakes.push({ type: "value_error", loc: [...loc, "name"], msg: takenName(name), input: null });
+    mistakes.push(...actionMistakes(rule, loc));
+  }
   const destinationNames = new Set<string>();
   for (const [index, { name }] of destinations.entries()) {
     const loc = ["body", "destinations", index, "name"];

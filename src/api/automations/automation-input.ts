@@ -148,23 +148,45 @@ function parseIgnoring<T extends z.ZodType>(schema: T, value: unknown): z.ZodSaf
   let mended = value;
   for (;;) {
     const parsed = schema.safeParse(mended);
-    const unknown = (parsed.error?.issues ?? []).flatMap((issue) =>
-      issue.code === "unrecognized_keys" && issue.path.length > 0
-        ? issue.keys.map((key) => [...issue.path, key])
-        : [],
-    );
-    if (unknown.length === 0) return parsed;
-    for (const path of unknown) mended = without(mended, path);
+    const unknown: Removal = { keys: new Set(), within: new Map() };
+    for (const issue of parsed.error?.issues ?? []) {
+      if (issue.code !== "unrecognized_keys" || issue.path.length === 0) continue;
+      const { keys } = removalAt(unknown, issue.path);
+      for (const key of issue.keys) keys.add(key);
+    }
+    if (unknown.within.size === 0) return parsed;
+    mended = without(mended, unknown);
   }
 }
 
-function without(value: unknown, [step, ...rest]: readonly PropertyKey[]): unknown {
-  if (step === undefined || typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).flatMap(([key, part]) => {
-    if (key !== String(step)) return [[key, part] as const];
-    return rest.length === 0 ? [] : [[key, without(part, rest)] as const];
-  });
-  return Array.isArray(value) ? entries.map(([, part]) => part) : Object.fromEntries(entries);
+/** The keys to remove from a value, and from the values within it. */
+interface Removal {
+  readonly keys: Set<string>;
+  readonly within: Map<string, Removal>;
+}
+
+function removalAt(root: Removal, path: readonly PropertyKey[]): Removal {
+  let removal = root;
+  for (const step of path.map(String)) {
+    const inner = removal.within.get(step) ?? { keys: new Set(), within: new Map() };
+    removal.within.set(step, inner);
+    removal = inner;
+  }
+  return removal;
+}
+
+/** The value without those keys, all removed in one pass. */
+function without(value: unknown, { keys, within }: Removal): unknown {
+  const mend = (part: unknown, key: string): unknown => {
+    const inner = within.get(key);
+    return inner === undefined ? part : without(part, inner);
+  };
+  if (Array.isArray(value)) return value.map((item, index) => mend(item, String(index)));
+  if (!isRecord(value)) return value;
+  const entries = Object.entries(value).flatMap(([key, part]) =>
+    keys.has(key) ? [] : [[key, mend(part, key)]],
+  );
+  return Object.fromEntries(entries);
 }
 
 /** The mistakes in texts of actions where the schema has found others: all should be listed at once. */

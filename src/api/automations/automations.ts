@@ -67,7 +67,7 @@ export function automationRoutes(): Route[] {
         tag: "automations",
         scope: "automations:write",
         body: jsonBodyForHandler(AutomationCreateSchema, {
-          depthMax,
+          limits: { depthMax },
           examples: { failures: failuresExample, silence: silenceExample },
         }),
         answers: { 201: stored },
@@ -208,7 +208,7 @@ export function automationRoutes(): Route[] {
         scope: "automations:write",
         params: byId,
         body: jsonBodyForHandler(AutomationUpdateSchema, {
-          depthMax,
+          limits: { depthMax },
           examples: {
             failures: { ...failuresExample, description: "Three failures of one pump in ten minutes." },
           },

@@ -6,7 +6,10 @@ import { ExactNumber } from "../../core/json/exact-number.ts";
 export function nestsDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null || value instanceof ExactNumber) return false;
   if (levels === 0) return true;
-  if (Array.isArray(value)) return value.some((item) => nestsDeeper(item, levels - 1));
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === "object" && nestsDeeper(item, levels - 1)) return true;
+    return false;
+  }
   for (const key in value) {
     if (nestsDeeper((value as Record<string, unknown>)[key], levels - 1)) return true;
   }
@@ -25,7 +28,10 @@ export function isLongerThan(value: unknown, length: number): boolean {
     else if (typeof part !== "object" || part === null) left -= 1;
     else if (Array.isArray(part)) {
       left -= 2 + Math.max(part.length - 1, 0);
-      return left < 0 || part.some(visit);
+      for (const item of part) {
+        if (typeof item === "number") left -= 1;
+        else if (visit(item)) return true;
+      }
     } else {
       left -= 2;
       for (const key in part) {

@@ -3,7 +3,7 @@
  * after a failure, so it need not be fast.
  */
 
-import { breathe } from "./slices.ts";
+import { breathe } from "../../retry/slices.ts";
 
 export interface JsonMistake {
   /** Characters from the start. */

@@ -7,21 +7,26 @@
  */
 
 import { parseExactJson } from "../../core/json/exact-json.ts";
-import { breathe } from "./slices.ts";
+import { breathe } from "../../retry/slices.ts";
 
 export interface JsonBounds {
   readonly depthMax: number;
   readonly valuesMax: number;
+  /** How many characters an item of the outermost list may have. */
+  readonly itemLengthMax?: number;
 }
 
 /** A text that is too complex to be parsed. */
 export class JsonTooComplex extends Error {
   override readonly name = "JsonTooComplex";
   readonly type: "too_deep" | "too_long";
+  /** The index of the item that is too long; null if the whole text is too complex. */
+  readonly index: number | null;
 
-  constructor(type: JsonTooComplex["type"], message: string) {
+  constructor(type: JsonTooComplex["type"], message: string, index: number | null = null) {
     super(message);
     this.type = type;
+    this.index = index;
   }
 }
 
@@ -41,20 +46,27 @@ export async function parseInSlices(
   pieceLength = pieceLengthDefault,
 ): Promise<unknown> {
   await checkComplexity(text, bounds);
-  return parsePart({ text, pieceLength }, 0, text.length);
+  return parsePart({ text, pieceLength, itemLengthMax: bounds.itemLengthMax }, 0, text.length);
 }
 
 interface Source {
   readonly text: string;
   readonly pieceLength: number;
+  readonly itemLengthMax: number | undefined;
 }
 
 const quote = 0x22;
 const comma = 0x2c;
 const colon = 0x3a;
 const backslash = 0x5c;
-const openings: ReadonlySet<number> = new Set([0x5b, 0x7b]);
-const closings: ReadonlySet<number> = new Set([0x5d, 0x7d]);
+
+function isOpening(char: number): boolean {
+  return char === 0x5b || char === 0x7b;
+}
+
+function isClosing(char: number): boolean {
+  return char === 0x5d || char === 0x7d;
+}
 
 /** How many characters are scanned before others may run. */
 const scanLength = 512 * 1024;
@@ -75,12 +87,12 @@ async function checkComplexity(text: string, { depthMax, valuesMax }: JsonBounds
       valueCount += 1;
       if (valueCount <= valuesMax) continue;
       throw new JsonTooComplex("too_long", `The body holds more than ${valuesMax} values; send less at once`);
-    } else if (openings.has(char)) {
+    } else if (isOpening(char)) {
       depth += 1;
       valueCount += 1;
       if (depth <= depthMax) continue;
       throw new JsonTooComplex("too_deep", `The body nests more than ${depthMax} levels deep`);
-    } else if (closings.has(char)) {
+    } else if (isClosing(char)) {
       depth -= 1;
     }
   }
@@ -117,11 +129,15 @@ async function parsePart(source: Source, start: number, end: number): Promise<un
     const char = text.charCodeAt(position);
     const isEnd = position === whole.end;
     if (char === quote) position = endOfString(text, position);
-    else if (openings.has(char)) depth += 1;
-    else if (closings.has(char) && !isEnd) depth -= 1;
+    else if (isOpening(char)) depth += 1;
+    else if (isClosing(char) && !isEnd) depth -= 1;
     if (depth < 0 || position > whole.end) throw new SyntaxError("the brackets do not match");
     if (!isEnd && !(char === comma && depth === 0)) continue;
     if (position - partStart > pieceLength) {
+      if (start === 0 && whole.isList && position - partStart > (source.itemLengthMax ?? text.length)) {
+        const message = `This item has more than ${source.itemLengthMax} characters`;
+        throw new JsonTooComplex("too_long", message, (container.value as unknown[]).length);
+      }
       if (pieceStart < partStart) container.takePiece(pieceStart, partStart - 1);
       await container.takePart(partStart, position);
       pieceStart = position + 1;

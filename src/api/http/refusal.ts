@@ -46,7 +46,7 @@ export class Refusal extends Error {
 }
 
 /** More mistakes than this are counted, not listed. */
-const mistakesShownMax = 1_000;
+const mistakesShownMax = 100;
 
 /** A 422 that lists every mistake. */
 export function invalidRequest(mistakes: readonly RequestMistake[], requestBody: unknown): Refusal {
@@ -159,29 +159,43 @@ function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
 const excerptTextMax = 200;
 const excerptItemsMax = 50;
 const excerptDepthMax = 6;
+/** About how many characters a whole excerpt may have. */
+const excerptLengthMax = 5_000;
 
 /** As much of a JSON value as serves to recognize it. */
-export function excerpt(value: unknown, depth = 0): unknown {
-  if (typeof value === "string") {
-    return value.length > excerptTextMax ? `${value.slice(0, excerptTextMax)}…` : value;
-  }
-  if (value instanceof ExactNumber) {
-    // Cut short, it would be another number.
-    return value.text.length > excerptTextMax ? excerpt(value.text) : value;
-  }
-  if (typeof value !== "object" || value === null) return value;
-  if (depth === excerptDepthMax) return "…";
-  if (Array.isArray(value)) {
-    const shown = value.slice(0, excerptItemsMax).map((item) => excerpt(item, depth + 1));
-    return value.length > excerptItemsMax ? [...shown, "…"] : shown;
-  }
-  const entries: [string, unknown][] = [];
-  for (const key in value) {
-    if (entries.length === excerptItemsMax) {
-      entries.push(["…", "…"]);
-      break;
+export function excerpt(value: unknown): unknown {
+  let left = excerptLengthMax;
+  const cut = (text: string): string => {
+    left -= Math.min(text.length, excerptTextMax);
+    return text.length > excerptTextMax ? `${text.slice(0, excerptTextMax)}…` : text;
+  };
+  const visit = (part: unknown, depth: number): unknown => {
+    left -= 2;
+    if (typeof part === "string") return cut(part);
+    // Cut short, a number would be another one.
+    if (part instanceof ExactNumber) return part.text.length > excerptTextMax ? cut(part.text) : part;
+    if (typeof part !== "object" || part === null) return part;
+    if (depth === excerptDepthMax || left <= 0) return "…";
+    if (Array.isArray(part)) {
+      const shown: unknown[] = [];
+      for (const item of part) {
+        if (shown.length === excerptItemsMax || left <= 0) return [...shown, "…"];
+        shown.push(visit(item, depth + 1));
+      }
+      return shown;
     }
-    entries.push([key.slice(0, excerptTextMax), excerpt((value as Record<string, unknown>)[key], depth + 1)]);
-  }
-  return Object.fromEntries(entries);
+    const entries: [string, unknown][] = [];
+    for (const key in part) {
+      if (entries.length === excerptItemsMax || left <= 0) {
+        entries.push(["…", "…"]);
+        break;
+      }
+      entries.push([
+        cut(key).slice(0, excerptTextMax),
+        visit((part as Record<string, unknown>)[key], depth + 1),
+      ]);
+    }
+    return Object.fromEntries(entries);
+  };
+  return visit(value, 0);
 }

@@ -6,8 +6,9 @@
  */
 
 import type { z } from "zod";
-import { readJson, readOptionalJson } from "./body.ts";
-import { nestsDeeper } from "./json-depth.ts";
+import { isRecord } from "../../core/model/record.ts";
+import { breathe } from "../../retry/slices.ts";
+import { type JsonLimits, readJson, readOptionalJson, requestLimits } from "./body.ts";
 import { invalidRequest, mistakesOf } from "./refusal.ts";
 
 /** A request body that is read as a `T`. */
@@ -25,8 +26,8 @@ interface JsonBodyOptions {
   readonly examples: RequestBody<unknown>["examples"];
   /** Treats a missing body as `{}`. */
   readonly optional?: boolean;
-  /** Maximum nesting depth. Required for schemas that refer to themselves. */
-  readonly depthMax?: number;
+  /** What the body may hold. Default: `requestLimits`. */
+  readonly limits?: Partial<JsonLimits>;
   /** True if the body may hold secrets. A refusal then repeats none of it. */
   readonly holdsSecrets?: boolean;
 }
@@ -34,19 +35,62 @@ interface JsonBodyOptions {
 /** A JSON body that its schema checks completely before the handler runs. */
 export function jsonBody<S extends z.ZodType>(
   schema: S,
-  { examples, optional = false, depthMax, holdsSecrets = false }: JsonBodyOptions,
+  { examples, optional = false, limits, holdsSecrets = false }: JsonBodyOptions,
 ): RequestBody<z.output<S>> {
   return {
     content: { "application/json": schema },
     required: !optional,
     examples,
     read: async (request) => {
-      const { value } = await (optional ? readOptionalJson(request) : readJson(request));
-      if (depthMax !== undefined) checkDepth(value, depthMax);
+      const allowed = { ...requestLimits, ...limits };
+      const { value } = await (optional ? readOptionalJson(request, allowed) : readJson(request, allowed));
       const parsed = schema.safeParse(optional ? (value ?? {}) : value);
       if (parsed.success) return parsed.data;
       const shown = holdsSecrets ? null : value;
       throw invalidRequest(mistakesOf(parsed.error.issues, ["body"], shown), shown);
+    },
+  };
+}
+
+/** The check of long lists stops after this many mistakes. */
+const issuesMax = 100;
+
+/**
+ * A JSON body with secrets and long lists, whose items are checked one after the other, so that no body keeps the process
+ * busy.
+ *
+ * @param lists the schemas of the items, by field. The items are checked with these instead of `schema`
+ */
+export function jsonBodyOfLists<S extends z.ZodObject>(
+  schema: S,
+  lists: Readonly<Record<string, z.ZodType>>,
+  { examples, limits }: Pick<JsonBodyOptions, "examples" | "limits">,
+): RequestBody<z.output<S>> {
+  return {
+    content: { "application/json": schema },
+    required: true,
+    examples,
+    read: async (request) => {
+      const { value } = await readJson(request, { ...requestLimits, ...limits });
+      const sent = isRecord(value) ? value : {};
+      const fields = Object.keys(lists).filter((field) => Array.isArray(sent[field]));
+      const emptied = { ...sent, ...Object.fromEntries(fields.map((field) => [field, []])) };
+      const whole = schema.safeParse(fields.length === 0 ? value : emptied);
+      const issues = whole.success ? [] : [...whole.error.issues];
+      const read: Record<string, unknown[]> = {};
+      for (const field of fields) {
+        read[field] = [];
+        for (const [index, item] of (sent[field] as unknown[]).entries()) {
+          if (issues.length >= issuesMax) break;
+          await breathe();
+          const parsed = lists[field]?.safeParse(item);
+          if (parsed?.success === true) read[field].push(parsed.data);
+          for (const issue of parsed?.error?.issues ?? [])
+            issues.push({ ...issue, path: [field, index, ...issue.path] });
+        }
+      }
+      if (issues.length > 0) throw invalidRequest(mistakesOf(issues, ["body"], null), null);
+      return { ...(whole.data as object), ...read } as z.output<S>;
     },
   };
 }
@@ -64,15 +108,14 @@ export interface UncheckedBody<S extends z.ZodType> {
  */
 export function jsonBodyForHandler<S extends z.ZodType>(
   schema: S,
-  { examples, depthMax }: Pick<JsonBodyOptions, "examples" | "depthMax">,
+  { examples, limits }: Pick<JsonBodyOptions, "examples" | "limits">,
 ): RequestBody<UncheckedBody<S>> {
   return {
     content: { "application/json": schema },
     required: true,
     examples,
     read: async (request) => {
-      const { value } = await readJson(request);
-      if (depthMax !== undefined) checkDepth(value, depthMax);
+      const { value } = await readJson(request, { ...requestLimits, ...limits });
       return { value, schema };
     },
   };
@@ -96,11 +139,4 @@ export function bodyForHandler<S extends z.ZodType>(
     examples,
     read: async (request) => ({ request, schema }),
   };
-}
-
-/** @throws Refusal 422, without an excerpt: a deeply nested value is expensive to print */
-function checkDepth(value: unknown, depthMax: number): void {
-  if (!nestsDeeper(value, depthMax)) return;
-  const msg = `The body nests more than ${depthMax} levels deep`;
-  throw invalidRequest([{ type: "too_deep", loc: ["body"], msg, input: null }], null);
 }

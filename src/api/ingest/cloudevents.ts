@@ -8,17 +8,17 @@
 import { z } from "zod";
 import { ExactNumber } from "../../core/json/exact-number.ts";
 import { isUuid, normalizeUuid, type WireEvent } from "../../core/model/event.ts";
-import { eventNameLengthMax, labelsPerResourceMax } from "../../core/model/limits.ts";
+import { eventNameLengthMax, labelLengthMax, labelsPerResourceMax } from "../../core/model/limits.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { formatTime, millisecond, parseTime } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
+import { breathe } from "../../retry/slices.ts";
 import { base64Of } from "../http/base64.ts";
 import { dataLimits, jsonType, parseJson, readBytes, readJson } from "../http/body.ts";
 import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
 import { excerpt, invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { bodyForHandler, type UnreadBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
-import { breathe } from "../http/slices.ts";
 import {
   batchMistakesMax,
   type IngestMeter,
@@ -32,7 +32,10 @@ import {
 const Text = z.string({
   error: (issue) => (issue.input === undefined ? "Field required" : "Input should be a string"),
 });
-const NonEmpty = Text.min(1, "Input should not be empty");
+const NonEmpty = Text.min(1, "Input should not be empty").max(
+  labelLengthMax,
+  `Input should have at most ${labelLengthMax} characters`,
+);
 const UriReference = NonEmpty.refine(
   (text) => !/[\s\p{Cc}]/u.test(text),
   "Input should be a URI reference, without spaces",
@@ -64,7 +67,7 @@ const CloudEventSchema = z
     ).nullish(),
   })
   .catchall(
-    z.union([z.string(), z.boolean(), z.int(), ExactInteger, z.null()], {
+    z.union([z.string().max(labelLengthMax), z.boolean(), z.int(), ExactInteger, z.null()], {
       error: "An extension attribute should be a string, a boolean or an integer",
     }),
   )

@@ -9,12 +9,12 @@ import type { Hook } from "../../core/model/hook.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { formatTime, millisecond, second } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
+import { breathe } from "../../retry/slices.ts";
 import { base64Of } from "../http/base64.ts";
 import { dataLimits } from "../http/body.ts";
 import { jsonMistakeInSlices } from "../http/json-mistake.ts";
 import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
 import { mistakeText } from "../http/refusal.ts";
-import { breathe } from "../http/slices.ts";
 import type { HookRequest } from "./hook-request.ts";
 import { batchMistakesMax, checkEvent } from "./ingest.ts";
 

@@ -10,12 +10,12 @@ import { assert } from "../../core/model/assert.ts";
 import { EventSchema, type WireEvent } from "../../core/model/event.ts";
 import { eventBytesMax, relatedResourcesMax } from "../../core/model/limits.ts";
 import { isRecord } from "../../core/model/record.ts";
+import { breathe } from "../../retry/slices.ts";
 import { readJson } from "../http/body.ts";
 import { isLongerThan, nestsDeeper } from "../http/json-depth.ts";
 import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { bodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
-import { breathe } from "../http/slices.ts";
 import { chargeEvents, type Tenant } from "../http/tenant.ts";
 
 /** Counts the events that come in. */
@@ -164,7 +164,7 @@ export function checkEvent(
     assert(mistake !== undefined, "an event that is refused has a mistake");
     return { mistakes: [mistake, ...more] };
   }
-  const limit = limitMistake(parsed.data, bytes, { value, place });
+  const limit = limitMistake(parsed.data, bytes, { value, place, isShort: true });
   return limit === null ? { event: parsed.data } : { mistakes: [limit] };
 }
 
@@ -183,20 +183,27 @@ function sizeMistakes(value: unknown, bytes: number, place: RequestMistake["loc"
  * Checks what a schema cannot: how deep an event nests, and how large it is.
  *
  * @param bytes at least the size of the event as JSON
- * @param found what the event was read from, where, and the key of its payload there
+ * @param found what the event was read from, where, the key of its payload there, and whether it is known not to be far
+ *   too long
  */
 export function limitMistake(
   event: WireEvent,
   bytes: number,
-  found: { readonly value: unknown; readonly place: RequestMistake["loc"]; readonly payloadName?: string },
+  found: {
+    readonly value: unknown;
+    readonly place: RequestMistake["loc"];
+    readonly payloadName?: string;
+    readonly isShort?: boolean;
+  },
 ): RequestMistake | null {
-  const { value, place, payloadName = "payload" } = found;
+  const { value, place, payloadName = "payload", isShort = false } = found;
   if (nestsDeeper(event.payload, payloadDepthMax)) {
     const msg = `The payload nests more than ${payloadDepthMax} levels deep`;
     return { type: "too_deep", loc: [...place, payloadName], msg, input: event.payload };
   }
   const isTooLarge =
-    bytes > eventBytesMax && (isLongerThan(event, eventBytesMax) || bytesOf(event) > eventBytesMax);
+    bytes > eventBytesMax &&
+    ((!isShort && isLongerThan(event, eventBytesMax)) || bytesOf(event) > eventBytesMax);
   return isTooLarge ? tooLarge(value, place) : null;
 }
 
@@ -214,8 +221,9 @@ export function refusalOf(mistakes: readonly RequestMistake[], value: unknown): 
     msg: `The check stopped after ${batchMistakesMax} mistakes; there may be more`,
     input: null,
   };
-  const shown = mistakes.slice(0, batchMistakesMax);
-  const refusal = invalidRequest(mistakes.length < batchMistakesMax ? shown : [...shown, stopped], value);
+  const isComplete = mistakes.length < batchMistakesMax;
+  const shown = isComplete ? mistakes : [...mistakes.slice(0, batchMistakesMax - 1), stopped];
+  const refusal = invalidRequest(shown, value);
   const isTooLarge = mistakes.every(({ msg }) => msg === tooLargeMessage);
   return isTooLarge ? new Refusal(413, "too_large", refusal.body) : refusal;
 }

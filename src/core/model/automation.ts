@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { isRawJson } from "../json/exact-number.ts";
 import { type ActionDefinition, ActionSchema } from "./action.ts";
+import { actionsMax, descriptionLengthMax, nameLengthMax, tagsMax } from "./limits.ts";
 import { isRecord } from "./record.ts";
 import type { Micros } from "./time.ts";
 import { type TriggerDefinition, TriggerSchema } from "./trigger.ts";
@@ -53,20 +54,29 @@ export interface Automation extends AutomationDefinition {
 /** The fields of an automation that list actions. */
 export const actionLists = ["actions", "actions_on_trigger", "actions_on_resolve"] as const;
 
-const ActionsSchema = z.array(ActionSchema);
+const nameTooLong = `name should have at most ${nameLengthMax} characters`;
+
+const ActionsSchema = z
+  .array(ActionSchema)
+  .max(actionsMax, `A list of actions should hold at most ${actionsMax} actions`);
 
 export const AutomationSchema = z
   .strictObject({
-    name: z.string().min(1, "name should not be empty").meta({
+    name: z.string().min(1, "name should not be empty").max(nameLengthMax, nameTooLong).meta({
       description: "Unique in the workspace. An automation from a rule file is identified by its name.",
     }),
-    description: z.string().default("").meta({ description: "What it is for, in one sentence." }),
+    description: z
+      .string()
+      .max(descriptionLengthMax, `description should have at most ${descriptionLengthMax} characters`)
+      .default("")
+      .meta({ description: "What it is for, in one sentence." }),
     enabled: z
       .boolean()
       .default(true)
       .meta({ description: "If false, the automation neither counts events nor fires." }),
     tags: z
-      .array(z.string())
+      .array(z.string().max(nameLengthMax, `A tag should have at most ${nameLengthMax} characters`))
+      .max(tagsMax, `tags should hold at most ${tagsMax} tags`)
       .default([])
       .transform((tags) => [...new Set(tags)])
       .meta({ description: "Tags for filtering." }),

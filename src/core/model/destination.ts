@@ -11,6 +11,7 @@ import { RequestTimeoutSchema, SigningSecretSchema, webhookTimeoutDefault } from
 import type { AutomationSource } from "./automation.ts";
 import { emailAddressProblem } from "./email-address.ts";
 import { checkHeaderNames, headerValueProblem, isHostHeader } from "./header.ts";
+import { descriptionLengthMax, nameLengthMax } from "./limits.ts";
 import { refusing } from "./problem.ts";
 import { RequestLimitsSchema } from "./request-limits.ts";
 import { RetrySchema } from "./retry.ts";
@@ -48,8 +49,13 @@ const common = {
   name: z
     .string()
     .min(1, "name should not be empty")
+    .max(nameLengthMax, `name should have at most ${nameLengthMax} characters`)
     .meta({ description: "Unique in the workspace; actions refer to it." }),
-  description: z.string().default("").meta({ description: "What it is for, in one sentence." }),
+  description: z
+    .string()
+    .max(descriptionLengthMax, `description should have at most ${descriptionLengthMax} characters`)
+    .default("")
+    .meta({ description: "What it is for, in one sentence." }),
   retry: RetrySchema.optional(),
   limits: RequestLimitsSchema.optional(),
 };

@@ -1,6 +1,7 @@
 /** The HTTP headers that rules and destinations set. */
 
 import type { z } from "zod";
+import { headersMax } from "./limits.ts";
 
 /** Headers that the HTTP client sets itself, and refuses to take from callers. */
 const reserved: ReadonlySet<string> = new Set([
@@ -35,7 +36,13 @@ export function isHostHeader(name: string): boolean {
 
 /** A zod refinement that refuses headers that no request can have. */
 export function checkHeaderNames(headers: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
-  for (const name of Object.keys(headers)) {
+  const names = Object.keys(headers);
+  if (names.length > headersMax) {
+    const message = `A request may have at most ${headersMax} headers of its own; these are ${names.length}`;
+    context.addIssue({ code: "custom", message, params: { type: "too_long" } });
+    return;
+  }
+  for (const name of names) {
     const message = headerNameProblem(name);
     if (message !== null) context.addIssue({ code: "custom", path: [name], message });
   }

@@ -82,3 +82,33 @@ export const rememberedFiringsMax = 32;
 
 /** The longest duration of a trigger: 100 years. Beyond that, instants become inexact and clients cannot read them. */
 export const durationMax: Micros = 36_525 * day;
+
+/**
+ * What a request may hold, other than events: automations, destinations, filters. Every check of it takes time in
+ * proportion, and meanwhile the process does nothing else. So these are far above what anyone writes, and no higher.
+ */
+export const requestBytesMax = 1_000_000;
+export const requestValuesMax = 5_000;
+export const requestDepthMax = 100;
+
+/** What one application of rules (`tripline apply`) may hold. It is checked rule by rule. */
+export const appliedBytesMax = 16 * 1024 * 1024;
+export const appliedValuesMax = 200_000;
+export const appliedRulesMax = 2_000;
+
+/** How many prefixes, labels, patterns and tests of resources a filter for events may hold: databases bound expressions. */
+export const filterConditionsMax = 200;
+
+/** How long lists in automations may be: patterns of one trigger, labels of one specification, children, actions, tags. */
+export const patternsMax = 1_000;
+export const specificationLabelsMax = 500;
+export const childTriggersMax = 100;
+export const actionsMax = 100;
+export const tagsMax = 100;
+
+/** How long the names and descriptions of automations, destinations and hooks may be, and each of their tags. */
+export const nameLengthMax = 500;
+export const descriptionLengthMax = 10_000;
+
+/** How many headers a webhook may have of its own. */
+export const headersMax = 100;

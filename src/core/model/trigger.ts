@@ -4,7 +4,14 @@
  */
 
 import { z } from "zod";
-import { durationMax, patternLengthMax, proactiveWithinMin } from "./limits.ts";
+import {
+  childTriggersMax,
+  durationMax,
+  patternLengthMax,
+  patternsMax,
+  proactiveWithinMin,
+  specificationLabelsMax,
+} from "./limits.ts";
 import { refusing } from "./problem.ts";
 import { cronProblem, timezoneProblem } from "./schedule.ts";
 import { formatDuration, parseDuration, second } from "./time.ts";
@@ -83,10 +90,12 @@ export const DurationSchema = z
   .transform((value) => (parseDuration(value) ?? 0) / second)
   .meta({ description: "A number of seconds, or a duration such as 90s, 30m, 2h, 1d or PT30M." });
 
+const tooManyPatterns = `Input should have at most ${patternsMax} items`;
 const patternTooLong = `A pattern should have at most ${patternLengthMax} characters; use * for a long part`;
 
 const NamesSchema = z
   .array(z.string().max(patternLengthMax, patternTooLong))
+  .max(patternsMax, tooManyPatterns)
   .default([])
   .transform((names) => [...new Set(names)]);
 
@@ -106,7 +115,18 @@ export const SpecificationSchema = z
       });
       return;
     }
-    for (const [label, patterns] of Object.entries(value)) {
+    const labels = Object.entries(value);
+    if (labels.length > specificationLabelsMax) {
+      const message = `A specification may name at most ${specificationLabelsMax} labels; this one names ${labels.length}`;
+      context.addIssue({ code: "custom", message, params: { type: "too_long" } });
+      return;
+    }
+    for (const [label, patterns] of labels) {
+      if (Array.isArray(patterns) && patterns.length > patternsMax) {
+        const params = { type: "too_long" };
+        context.addIssue({ code: "custom", path: [label], message: tooManyPatterns, params });
+        continue;
+      }
       for (const [index, pattern] of (Array.isArray(patterns) ? patterns : [patterns]).entries()) {
         const path = Array.isArray(patterns) ? [label, index] : [label];
         if (typeof pattern === "string") {
@@ -253,6 +273,7 @@ const compositeFields = {
   triggers: z
     .array(z.lazy((): z.ZodType<TriggerDefinition> => TriggerSchema))
     .min(1, "a composite trigger needs triggers")
+    .max(childTriggersMax, `triggers should hold at most ${childTriggersMax} triggers`)
     .meta({ id: "Triggers", description: "The child triggers, of any kind." }),
   within: z
     .union([DurationSchema, z.null()], {

@@ -24,13 +24,18 @@ test.each([
   expect(excerpt(value)).toEqual(shown);
 });
 
-test("a refusal lists 1,000 mistakes, counts the others, and cuts short what it quotes", () => {
+test("a refusal lists 100 mistakes, counts the others, and cuts short what it quotes", () => {
   const input = lettersOf(1_000);
   const mistake = { type: "value_error", loc: ["body"], msg: "It is too long", input };
-  const { body } = invalidRequest(Array(1_003).fill(mistake), [input]);
+  const { body } = invalidRequest(Array(103).fill(mistake), [input]);
   const { exception_detail: mistakes, request_body: quoted } = body as InvalidRequest;
-  expect(mistakes).toHaveLength(1_001);
+  expect(mistakes).toHaveLength(101);
   expect(mistakes.at(-1)?.msg).toBe("And 3 more mistakes");
   expect(mistakes[0]?.input).toBe(`${lettersOf(200)}…`);
   expect(quoted).toEqual([`${lettersOf(200)}…`]);
+});
+
+test("an excerpt of many long texts is cut as a whole", () => {
+  const texts = Array.from({ length: 50 }, () => Array(50).fill(lettersOf(200)));
+  expect(JSON.stringify(excerpt(texts)).length).toBeLessThan(8_000);
 });

@@ -1,0 +1,230 @@
+/**
+ * No request within the limits keeps the server from everything else for long: engines would lose their leases, and
+ * clients their connections. Every operation with a body is tried, with each part of its examples made as large or as
+ * strange as the limits allow.
+ *
+ * Set TRIPLINE_TEST_SEED for other requests, and TRIPLINE_FUZZ_RUNS for more of them.
+ */
+
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { allOperations } from "../api/all-routes.ts";
+import { root, Sandbox, type Server } from "../cli/support.ts";
+import { pumpEvent } from "../prefect/contract-support.ts";
+import fc, { seed } from "../support/fast-check.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+
+/** Milliseconds of CPU time. The goal is 50 on an idle machine; on a busy one, the same work takes more CPU time, too. */
+const turnMax = 80;
+const numRuns = Number(process.env["TRIPLINE_FUZZ_RUNS"] ?? 120);
+
+const rules = `
+hooks:
+  - name: pumps
+    template: { event: pump.called, resource: { prefect.resource.id: pump.1 }, payload: { kind: "{{ body.kind }}" } }
+`;
+
+let redis: TestRedis;
+let sandbox: Sandbox;
+let server: Server;
+let automationId: string;
+let turns: string;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  sandbox = new Sandbox();
+  turns = join(sandbox.folder, "turns");
+  const meter = pathToFileURL(join(root, "test/support/turn-meter.ts")).href;
+  const options = ["--roles", "api,recorder", "--rules", sandbox.write("rules.yaml", rules)];
+  const env = { NODE_OPTIONS: `--import ${meter}`, TRIPLINE_TEST_TURNS: turns };
+  server = await sandbox.serve(redis.url, options, env);
+  const created = await send("post", "/automations", JSON.stringify(exampleOf("createAutomation")));
+  automationId = (JSON.parse(created.text) as { id: string }).id;
+  await send("post", "/destinations", JSON.stringify(exampleOf("createDestination")));
+});
+
+afterAll(async () => {
+  await sandbox?.close();
+  await redis?.stop();
+});
+
+interface Target {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly type: string;
+  readonly example: unknown;
+}
+
+const targets: readonly Target[] = allOperations.flatMap(({ id, method, path, body }) => {
+  if (body === undefined) return [];
+  const [type = "application/json"] = Object.keys(body.content);
+  const [example = {}] = Object.values(body.examples);
+  const base = { id, method, path, example };
+  return id === "postCloudEvents"
+    ? [
+        { ...base, type },
+        { ...base, type: "application/cloudevents-batch+json", example: [example] },
+      ]
+    : [{ ...base, type }];
+});
+
+function exampleOf(id: string): unknown {
+  return targets.find((target) => target.id === id)?.example;
+}
+
+async function send(method: string, path: string, body: string, type = "application/json") {
+  const place = path
+    .replace("/destinations/{id}", "/destinations/alarms")
+    .replace("{id}", automationId)
+    .replace("{countable}", "event")
+    .replace("{name}", "pumps");
+  const response = await fetch(`${server.api}${place}`, {
+    method: method.toUpperCase(),
+    body,
+    headers: { "Content-Type": type },
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+/** The longest turn that a request causes; the shortest of three tries, because a collection of garbage may add to one. */
+async function longestTurn(
+  request: () => Promise<{ status: number }>,
+): Promise<{ ms: number; status: number }> {
+  let best = { ms: Number.POSITIVE_INFINITY, status: 0 };
+  for (let tries = 0; tries < 4 && best.ms > turnMax; tries++) {
+    process.kill(server.process.pid, "SIGUSR2");
+    await pause(20);
+    const { status } = await request();
+    await pause(20);
+    const ms = existsSync(turns) ? Number(readFileSync(turns, "utf8")) : 0;
+    if (ms < best.ms) best = { ms, status };
+  }
+  return best;
+}
+
+const many = (count: number, make: (index: number) => string, [open, close] = "[]") =>
+  `${open}${Array.from({ length: count }, (_, index) => make(index)).join(",")}${close}`;
+
+/** JSON texts that are expensive for one reason or another. */
+const strange: readonly (readonly [what: string, json: string])[] = [
+  ["unknown keys", many(1_000, (index) => `"key${index}":1`, "{}")],
+  ["more unknown keys", many(4_900, (index) => `"key${index}":1`, "{}")],
+  ["60,000 keys", many(60_000, (index) => `"key${index}":1`, "{}")],
+  ["empty objects", many(2_400, () => "{}")],
+  ["300,000 empty objects", many(300_000, () => "{}")],
+  ["texts", many(4_900, (index) => `"text-${index}*"`)],
+  ["80,000 globs", many(80_000, (index) => `"*a${index}*"`)],
+  ["a million numbers", many(1_000_000, () => "1")],
+  ["numbers of many digits", many(4_000, (index) => `94000531015786810010000000${index}`)],
+  ["brackets", "[".repeat(900_000)],
+  ["closed brackets", `${"[".repeat(90)}${"]".repeat(90)}`],
+  ["objects in objects", `${'{"triggers":'.repeat(45)}[]${"}".repeat(45)}`],
+  ["a text of a megabyte", JSON.stringify("a".repeat(900_000))],
+  ["blanks", JSON.stringify(" ".repeat(900_000))],
+  ["stars", JSON.stringify("*a".repeat(10_000))],
+  ["an unfinished template", JSON.stringify(`{{ 1${" ".repeat(19_900)}`)],
+  ["braces", JSON.stringify("{{".repeat(400_000))],
+  ["references", JSON.stringify("${env.".repeat(150_000))],
+  ["digits", JSON.stringify("9".repeat(900_000))],
+  ["a key of a megabyte", `{${JSON.stringify("k".repeat(900_000))}:1}`],
+  ["a mistake at the end", `[${"{},".repeat(2_000)}]`],
+  ["a late mistake", `[${"1,".repeat(400_000)}x]`],
+];
+
+/** The places in a JSON value. */
+function placesIn(value: unknown, path: readonly (string | number)[] = []): (readonly (string | number)[])[] {
+  if (typeof value !== "object" || value === null) return [path];
+  const parts = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
+  return [path, ...parts.flatMap(([key, part]) => placesIn(part, [...path, key]))];
+}
+
+const marker = "replace-me";
+
+/** The example as JSON, with another text in one place. */
+function withText(example: unknown, path: readonly (string | number)[], json: string): string {
+  const put = (value: unknown, [step, ...rest]: readonly (string | number)[]): unknown => {
+    if (step === undefined) return marker;
+    if (Array.isArray(value)) return value.map((item, index) => (index === step ? put(item, rest) : item));
+    return { ...(value as object), [step]: put((value as Record<string, unknown>)[String(step)], rest) };
+  };
+  return JSON.stringify(put(example, path)).replace(JSON.stringify(marker), () => json);
+}
+
+test.each<[string, string, string, string]>([
+  [
+    "an automation whose trigger has 1,000 unknown keys",
+    "post",
+    "/automations",
+    withText(exampleOf("createAutomation"), ["trigger"], strange[0]?.[1] ?? ""),
+  ],
+  ["100,000 events that are none", "post", "/events", many(100_000, () => "{}")],
+  ["350,000 events that are none", "post", "/events", many(350_000, () => "{}")],
+  [
+    "60,000 prefixes",
+    "post",
+    "/events/filter",
+    `{"filter":{"event":{"prefix":${many(60_000, (index) => `"p${index}"`)}}}}`,
+  ],
+  ["a megabyte of brackets", "post", "/events", "[".repeat(1_000_000)],
+  [
+    "16 MB of small events",
+    "post",
+    "/events",
+    many(80_000, () => JSON.stringify(pumpEvent({ id: randomUUID() }))),
+  ],
+  [
+    "10 events of 1.4 MB",
+    "post",
+    "/events",
+    many(10, () => JSON.stringify(pumpEvent({ payload: { n: Array(700_000).fill(1) } }))),
+  ],
+  [
+    "one event of 16 MB",
+    "post",
+    "/events",
+    many(1, () => JSON.stringify(pumpEvent({ payload: { n: Array(8_000_000).fill(1) } }))),
+  ],
+  [
+    "2,000 rules",
+    "post",
+    "/automations/apply",
+    JSON.stringify({
+      dry_run: true,
+      automations: Array.from({ length: 2_000 }, (_, index) => ({
+        definition: { ...(exampleOf("createAutomation") as object), name: `rule ${index}` },
+        file: "a.yaml",
+      })),
+    }),
+  ],
+])("%s cause no long turn", { timeout: 60_000 }, async (_what, method, path, body) => {
+  const { ms, status } = await longestTurn(() => send(method, path, body));
+  expect({ ms, status, isLong: ms > turnMax }).toMatchObject({ isLong: false });
+});
+
+test("no part of any request, however large or strange, causes a long turn", {
+  timeout: 240_000,
+}, async () => {
+  const anyAttack = fc
+    .constantFrom(...targets)
+    .chain((target) =>
+      fc.tuple(
+        fc.constant(target),
+        fc.constantFrom(...placesIn(target.example)),
+        fc.constantFrom(...strange),
+      ),
+    );
+  const long: string[] = [];
+  for (const [target, place, [what, json]] of fc.sample(anyAttack, { numRuns, seed })) {
+    const body = withText(target.example, place, json);
+    const { ms, status } = await longestTurn(() => send(target.method, target.path, body, target.type));
+    if (ms > turnMax)
+      long.push(`${target.id}: ${place.join(".")} = ${what}: ${ms.toFixed(0)} ms (${status})`);
+    expect(status, `${target.id}: ${place.join(".")} = ${what}`).toBeLessThan(500);
+  }
+  expect(long).toEqual([]);
+});
