@@ -247,6 +247,7 @@ const ownJson: Readonly<Record<string, string>> = {
   "src/core/machine/reactive.ts": "the core's own state",
   "src/core/machine/opened-reactive.ts": "the core's own state",
   "src/core/machine/scheduled-reactive.ts": "the core's own state",
+  "src/core/machine/watched.ts": "the core's own state",
   "src/api/events/page-token.ts": "a filter, which holds times beyond 2^53 as doubles",
   "src/cli/find-redis.ts": "Tripline's own note of a port",
   "src/cli/logger.ts": "Tripline's own log lines",

@@ -525,6 +525,10 @@ export interface EventTrigger {
         readonly timezone: string;
         /** How long a key is expected after it was last seen. Default: 7d. */
         readonly remember?: number | undefined;
+        /** Instead of within: the time of day at which a window ends, such as "03:30", in the schedule's time zone; the next one after the tick. */
+        readonly until?: string | undefined;
+        /** Proactive only: how long before the tick an event already counts for it. Default: 0. */
+        readonly early?: number | undefined;
       }
     | undefined;
   /** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */
@@ -825,6 +829,10 @@ export interface NewEventTrigger {
         readonly timezone?: string | undefined;
         /** How long a key is expected after it was last seen. Default: 7d. */
         readonly remember?: number | string | undefined;
+        /** Instead of within: the time of day at which a window ends, such as "03:30", in the schedule's time zone; the next one after the tick. */
+        readonly until?: string | undefined;
+        /** Proactive only: how long before the tick an event already counts for it. Default: 0. */
+        readonly early?: number | string | undefined;
       }
     | undefined;
   /** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */

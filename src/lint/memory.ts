@@ -3,6 +3,7 @@
 import { rememberDefault } from "../core/model/limits.ts";
 import { Schedule } from "../core/model/schedule.ts";
 import { formatDuration, type Micros, parseTime, second } from "../core/model/time.ts";
+import { longestWindow } from "../core/model/trigger.ts";
 import { alwaysWithin } from "./pattern-search.ts";
 import { type CompositePart, type EventPart, isAlwaysOpen, leavesOf, type TriggerPart } from "./triggers.ts";
 import { quoted, type TriggerFinding } from "./warning.ts";
@@ -100,12 +101,12 @@ function isPassing(label: string, { compiled }: EventPart): boolean {
 }
 
 /** Keys that a schedule expects at each tick, and that it has forgotten when the next one comes. */
-function findForgottenKeys({ compiled, definition, labels, path }: EventPart): TriggerFinding[] {
+function findForgottenKeys({ definition, labels, path }: EventPart): TriggerFinding[] {
   const { schedule, posture } = definition;
   if (schedule === undefined || posture === "Reactive" || labels.length === 0) return [];
   const remember = schedule.remember === undefined ? rememberDefault : Math.round(schedule.remember * second);
   const apart = longestPauseOf(schedule.cron);
-  if (apart <= remember + compiled.within) return [];
+  if (apart <= remember + longestWindow(definition) * second) return [];
   const reason = `a key is remembered for ${formatDuration(remember)}, and ticks are up to ${formatDuration(apart)} apart: a key that is seen only around a tick is forgotten before the next one, so its absence goes unnoticed`;
   const fix = `set remember in schedule to more than ${formatDuration(apart)}`;
   return [{ code: "TL406", path: [...path, "schedule", "remember"], reason, fix }];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { cronProblem, Schedule, timezoneProblem } from "../../src/core/model/schedule.ts";
+import { cronProblem, parseTimeOfDay, Schedule, timezoneProblem } from "../../src/core/model/schedule.ts";
 import { formatTime, parseTime } from "../../src/core/model/time.ts";
 
 function ticks(cron: string, timezone: string, from: string, count: number): string[] {
@@ -105,4 +105,113 @@ test.each([
 test("an unknown time zone is refused, with examples", () => {
   expect(timezoneProblem("Europe/Atlantis")).toMatch(/unknown.*Europe\/Berlin/);
   expect(timezoneProblem("Europe/Berlin")).toBeNull();
+});
+
+// Each tick with the end of its window: "by 03:30" once was an hour off on two days a year, with cron and `within: 90m`.
+describe("the end of a window at a time of day", () => {
+  const berlin = "Europe/Berlin";
+  test.each([
+    {
+      when: "is later that day",
+      cron: "0 2 * * *",
+      until: "03:30",
+      day: "2026-06-01",
+      ends: ["00:00", "01:30"],
+    },
+    {
+      when: "is the next day",
+      cron: "0 22 * * *",
+      until: "06:00",
+      day: "2026-06-01",
+      ends: ["20:00", "28:00"],
+    },
+    {
+      when: "is the same time",
+      cron: "0 2 * * *",
+      until: "02:00",
+      day: "2026-06-01",
+      ends: ["00:00", "24:00"],
+    },
+    {
+      when: "comes after a gap",
+      cron: "0 1 * * *",
+      until: "03:30",
+      day: "2026-03-29",
+      ends: ["00:00", "01:30"],
+    },
+    { when: "lies in a gap", cron: "0 1 * * *", until: "02:30", day: "2026-03-29", ends: ["00:00", "01:00"] },
+    // The tick is at 03:00, where 02:30 should have been, and the window 15 minutes long as on any other day.
+    {
+      when: "lies in a gap with its tick",
+      cron: "30 2 * * *",
+      until: "02:45",
+      day: "2026-03-29",
+      ends: ["01:00", "01:15"],
+    },
+    {
+      when: "is the end of the gap of its tick",
+      cron: "30 2 * * *",
+      until: "03:00",
+      day: "2026-03-29",
+      ends: ["01:00", "01:30"],
+    },
+    {
+      when: "comes after a repeated hour",
+      cron: "0 2 * * *",
+      until: "03:30",
+      day: "2026-10-25",
+      ends: ["00:00", "02:30"],
+    },
+    { when: "occurs twice", cron: "0 1 * * *", until: "02:30", day: "2026-10-25", ends: ["-1:00", "00:30"] },
+    // The hours are `*`, so the second tick is at 02:15, the second time.
+    {
+      when: "occurs twice, of a second tick",
+      cron: "15 * * * *",
+      until: "02:30",
+      day: "2026-10-25",
+      ends: ["01:15", "01:30"],
+    },
+    {
+      when: "crosses a gap at night",
+      cron: "0 22 * * *",
+      until: "06:00",
+      day: "2026-03-28",
+      ends: ["21:00", "28:00"],
+    },
+  ])("$when: $cron until $until on $day", ({ cron, until, day, ends }) => {
+    const midnight = parseTime(`${day}T00:00:00Z`) ?? 0;
+    const [from, to] = ends.map((text) => midnight + hoursOf(text));
+    const schedule = new Schedule(cron, berlin);
+    expect(formatTime(schedule.next((from ?? 0) - 1) ?? 0)).toBe(formatTime(from ?? 0));
+    expect(formatTime(schedule.endOf(from ?? 0, parseTimeOfDay(until) ?? 0))).toBe(formatTime(to ?? 0));
+  });
+
+  // Clocks change by half an hour here, and at midnight there.
+  test.each(["Australia/Lord_Howe", "America/Santiago", "Asia/Kolkata", berlin, "UTC"])(
+    "shows the time of day, on every day of a year in %s",
+    (timezone) => {
+      const schedule = new Schedule("10 23 * * *", timezone);
+      const clock = new Intl.DateTimeFormat("en-GB", { timeZone: timezone, timeStyle: "medium" });
+      const shown = new Map<string, number>();
+      let tick = schedule.next(parseTime("2026-01-01T00:00:00Z") ?? 0) ?? 0;
+      for (let day = 0; day < 365; day++) {
+        const end = schedule.endOf(tick, parseTimeOfDay("05:45:30") ?? 0);
+        const time = clock.format(new Date(end / 1_000));
+        shown.set(time, (shown.get(time) ?? 0) + 1);
+        expect(end - tick).toBeGreaterThan(5 * 3_600_000_000);
+        expect(end - tick).toBeLessThan(9 * 3_600_000_000);
+        tick = schedule.next(tick) ?? 0;
+      }
+      expect([...shown]).toEqual([["05:45:30", 365]]);
+    },
+  );
+});
+
+function hoursOf(text: string): number {
+  const [hours = 0, minutes = 0] = text.replace("-", "").split(":").map(Number);
+  return (text.startsWith("-") ? -1 : 1) * (hours * 60 + minutes) * 60_000_000;
+}
+
+test.each(["24:00", "3:30", "03:60", "03:30:60", "noon", "", "0330"])("%j is not a time of day", (text) => {
+  expect(parseTimeOfDay(text)).toBeNull();
 });

@@ -25,7 +25,9 @@ function bounded(trigger: WrittenTrigger): WrittenTrigger {
   if (Array.isArray(trigger["triggers"])) {
     return { ...trigger, within: trigger["within"] ?? 20, triggers: trigger["triggers"].map(bounded) };
   }
-  if (trigger["schedule"]) return { ...trigger, schedule: { cron: "0 */8 * * *", remember: "1d" } };
+  if (trigger["schedule"]) {
+    return { ...trigger, within: trigger["within"] ?? 20, schedule: { cron: "0 */8 * * *", remember: "1d" } };
+  }
   const after = (trigger["after"] ?? []) as string[];
   if (trigger["posture"] === "Proactive")
     return after.length > 0 ? trigger : { ...trigger, after: ["pump.on"] };

@@ -105,16 +105,44 @@ const anyReactive = fc.record({
   within: fc.constantFrom(0, 1, 5, 10, 15, 20),
 });
 
-const anyReactiveSchedule = fc.record({
-  ...eventTriggerParts,
-  posture: fc.constant("Reactive"),
-  schedule: anySchedule,
-  within: fc.constantFrom(5, 10, 20, 30, 45),
-});
+/** The end of a scheduled window: after some time, or at a time of day. */
+function withEnd<Trigger extends { schedule: Record<string, unknown>; within: number | undefined }>(
+  triggers: fc.Arbitrary<Trigger>,
+): fc.Arbitrary<Record<string, unknown>> {
+  const anyTimeOfDay = fc.constantFrom(
+    ...Array<undefined>(4).fill(undefined),
+    "00:01",
+    "00:00:45",
+    "05:30:50",
+  );
+  return fc
+    .tuple(triggers, anyTimeOfDay)
+    .map(([{ schedule, within, ...trigger }, until]) =>
+      until === undefined
+        ? { ...trigger, schedule, within }
+        : { ...trigger, schedule: { ...schedule, until } },
+    );
+}
+
+const anyReactiveSchedule = withEnd(
+  fc.record({
+    ...eventTriggerParts,
+    posture: fc.constant("Reactive"),
+    schedule: anySchedule,
+    within: fc.constantFrom(5, 10, 20, 30, 45),
+  }),
+);
 
 const anyProactive = fc.record({ ...proactiveParts, after: anyAfter });
 
-const anyProactiveSchedule = fc.record({ ...proactiveParts, schedule: anySchedule });
+const anyProactiveSchedule = withEnd(
+  fc.record({
+    ...proactiveParts,
+    schedule: fc
+      .tuple(anySchedule, fc.constantFrom(undefined, undefined, 0, 3, 15))
+      .map(([schedule, early]) => ({ ...schedule, early })),
+  }),
+);
 
 /** Any event trigger, as written in a rule. */
 export const anyEventTrigger = fc
@@ -262,7 +290,7 @@ const anyDelay = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .tuple(fc.constantFrom(5, 10, 6, 11, 20, 40, -3), offGrid)
+      .tuple(fc.constantFrom(5, 10, 6, 11, 20, 40, -1, -3, -5), offGrid)
       .map(([delay, offset]) => delay * second + offset),
   },
 );

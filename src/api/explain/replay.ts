@@ -12,7 +12,7 @@ import type { Automation } from "../../core/model/automation.ts";
 import { type Event, eventOf } from "../../core/model/event.ts";
 import { followerPatience } from "../../core/model/limits.ts";
 import { day, hour, type Micros, millisecond, minute, parseTime, second } from "../../core/model/time.ts";
-import { walkTrigger } from "../../core/model/trigger.ts";
+import { longestWindow, walkTrigger } from "../../core/model/trigger.ts";
 import type { History } from "../../history/history.ts";
 import type { Log } from "../../store/log.ts";
 import { positionBefore, startOfLog } from "../../store/position.ts";
@@ -203,7 +203,7 @@ function longestSilence({ trigger }: Automation): Micros {
   let longest = 0;
   walkTrigger(trigger, (part) => {
     if (part.type === "event" && part.posture === "Proactive")
-      longest = Math.max(longest, part.within * second);
+      longest = Math.max(longest, longestWindow(part) * second);
   });
   return longest;
 }

@@ -2,6 +2,7 @@
 
 import type { Event } from "../model/event.ts";
 import { compileGlob, type Glob } from "../model/glob.ts";
+import { parseTimeOfDay, type Schedule } from "../model/schedule.ts";
 import {
   compileRelated,
   compileSpecification,
@@ -41,6 +42,25 @@ export function compileEventTrigger(
     within: Math.round(definition.within * second),
     lateness: lateness === undefined ? latenessDefault : Math.round(lateness * second),
   };
+}
+
+/**
+ * The latest time at which an event may have occurred: its sender's clock may be ahead by up to the lateness. An event
+ * from further in the future has a wrong time, and occurred when it was received.
+ */
+export function latestOccurred({ occurred, claimed, received }: Event, lateness: Micros): Micros {
+  return claimed > received && claimed - received <= lateness ? claimed : occurred;
+}
+
+/** When a window of a schedule ends that a tick opens. */
+export function endOfWindow(
+  { definition, within }: CompiledEventTrigger,
+  schedule: Schedule,
+  tick: Micros,
+): Micros {
+  const { until } = definition.schedule ?? {};
+  const timeOfDay = until === undefined ? null : parseTimeOfDay(until);
+  return timeOfDay === null ? tick + within : schedule.endOf(tick, timeOfDay);
 }
 
 /** The role that an event's name gives it, or null when it is neither expected nor an `after` event. */

@@ -3,6 +3,7 @@
  * late. Prefect holds them in the same way.
  */
 
+import type { Event } from "../model/event.ts";
 import { heldFor, heldMax } from "../model/limits.ts";
 import type { Micros } from "../model/time.ts";
 
@@ -30,4 +31,15 @@ export function withHeld(
   const kept = all.toSpliced(first + threshold, Math.max(0, count - 2 * threshold));
   const oldest = (all.at(-1) ?? at) - heldLength(within);
   return kept.filter((time) => time >= oldest).slice(-heldMax);
+}
+
+/** How many held events occurred in the window that an `after` event opens. An event that it follows came before it. */
+export function heldCountOver(
+  held: readonly Micros[],
+  { occurred, follows }: Event,
+  { within, lateness }: { readonly within: Micros; readonly lateness: Micros },
+  watermark: Micros,
+): number {
+  const from = occurred + lateness < watermark || follows === null ? occurred : occurred + 1;
+  return held.filter((time) => from <= time && time < occurred + within).length;
 }

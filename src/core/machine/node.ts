@@ -41,6 +41,8 @@ export type TriggerOutcome =
   | "was met by events that arrived before it"
   | "resolved"
   | "waits until its time has settled"
+  | "waits for the next tick"
+  | "counts for the next tick"
   | "remembered"
   | "ignored: no window is open"
   | "ignored: it occurred before the window's start"

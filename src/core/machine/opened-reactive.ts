@@ -8,7 +8,7 @@
 import type { Micros } from "../model/time.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Key } from "./key.ts";
-import type { EventRole, TriggerOutcome } from "./node.ts";
+import type { EventRole, Revive, TriggerOutcome } from "./node.ts";
 import { type Counted, ReactiveTrigger } from "./reactive.ts";
 
 interface OpenedWindow {
@@ -76,14 +76,14 @@ export class OpenedTrigger extends ReactiveTrigger<Opened> {
     this.afterRestore(key);
   };
 
-  override restore(kind: string, rest: string, json: string): void {
+  override restore(kind: string, rest: string, json: string, revive: Revive): void {
     const stored = JSON.parse(json) as Opened | VersionOne;
     if (!("start" in stored)) {
-      super.restore(kind, rest, json);
+      super.restore(kind, rest, json, revive);
       return;
     }
     const { lastEventId, ...window } = stored;
-    super.restore(kind, rest, JSON.stringify({ window, instant: null, lastEventId }));
+    super.restore(kind, rest, JSON.stringify({ window, instant: null, lastEventId }), revive);
   }
 
   protected shown({ window, lastEventId }: Opened) {

@@ -6,14 +6,14 @@
  * time. Only a resolution looks at an event immediately.
  */
 
-import type { Event } from "../model/event.ts";
 import { overdueWindowsMax, rememberDefault, unresolvedFor } from "../model/limits.ts";
 import { Schedule } from "../model/schedule.ts";
 import { type Micros, second } from "../model/time.ts";
 import type { Arrival } from "./arrival.ts";
 import { rank } from "./deadlines.ts";
-import type { CompiledEventTrigger } from "./event-trigger.ts";
-import { heldLength, withHeld } from "./held.ts";
+import { countsForTick, latestCounted } from "./early.ts";
+import { type CompiledEventTrigger, endOfWindow, latestOccurred } from "./event-trigger.ts";
+import { heldCountOver, heldLength, withHeld } from "./held.ts";
 import { type Key, keyOf, labelsOf } from "./key.ts";
 import { KeyedStates } from "./keyed-states.ts";
 import {
@@ -31,29 +31,13 @@ import {
   type TriggerOutcome,
 } from "./node.ts";
 import { type SettlingEvent, SettlingEvents } from "./settling.ts";
-
-interface WatchedWindow {
-  start: Micros;
-  end: Micros;
-  count: number;
-  /** The log position or tick that opened this window, or the first in the unbroken row of windows that ends with it. */
-  opener: string;
-}
-
-interface Watched {
-  window: WatchedWindow | null;
-  /** The last matching event. */
-  last: Arrival | null;
-  /** The absence that fired and is unresolved: from the start of the first window that fired to the end of the last. */
-  unresolved: { start: Micros; end: Micros } | null;
-  /** When the key's latest expected event occurred. Used only with a schedule, which expects the keys that it remembers. */
-  seen: Micros | null;
-  /**
-   * With `after`: when expected events occurred, ascending, for a window that opens only later because its `after` event is
-   * late.
-   */
-  held: readonly Micros[];
-}
+import {
+  type EarlyEvents,
+  nothingWatched,
+  restoredWatched,
+  type Watched,
+  type WatchedWindow,
+} from "./watched.ts";
 
 export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   readonly compiled: CompiledEventTrigger;
@@ -103,7 +87,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     decide(this.#machine, this, {
       key,
       eventId,
-      make: () => this.#awaitSettling(order, { arrival, role }),
+      make: () => this.#awaitSettling(order, { arrival, at: arrival.event.occurred, role }),
       outcomeOf: () => "waits until its time has settled",
       window,
     });
@@ -132,19 +116,20 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   }
 
   #awaitSettling(order: number, waiting: SettlingEvent): void {
-    const { occurred } = waiting.arrival.event;
     this.#waiting.add(order, waiting);
-    const due = occurred + this.compiled.lateness;
-    const meet = (): void => this.#settle(occurred);
+    const { at } = waiting;
+    const due = at + this.compiled.lateness;
+    const meet = (): void => this.#settle(at);
     this.#machine.await({ due, rank: rank.settledEvent, order, owner: ownerOf(this), meet });
   }
 
   /** Evaluates the events of an instant, whose time has settled. */
-  #settle(occurred: Micros): void {
-    for (const [order, waiting] of this.#waiting.take(occurred)) {
-      this.#machine.cells.write(this.#waitingField(order), null);
+  #settle(instant: Micros): void {
+    for (const [order, waiting] of this.#waiting.take(instant)) {
       const { arrival } = waiting;
       const key = keyOf(this.labels, arrival.event);
+      if (this.#waitsFurther(order, key, waiting)) continue;
+      this.#machine.cells.write(this.#waitingField(order), null);
       decide(this.#machine, this, {
         key,
         eventId: arrival.event.id,
@@ -156,17 +141,38 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     }
   }
 
-  #count(key: Key, { arrival, role }: SettlingEvent): TriggerOutcome {
-    const at = arrival.event.occurred;
+  /**
+   * An expected event whose sender's clock is ahead may have occurred as late as it says. If no window is open yet, it waits
+   * for one until then, so that the window's `after` event may come from a sender whose clock is right.
+   */
+  #waitsFurther(order: number, key: Key, waiting: SettlingEvent): boolean {
+    const { arrival, at, role } = waiting;
+    if (this.compiled.after.length === 0 || !role.expected || role.after) return false;
+    const latest = latestOccurred(arrival.event, this.compiled.lateness);
+    if (at >= latest || (this.#states.get(key)?.window ?? null) !== null) return false;
+    this.#machine.cells.write(this.#waitingField(order), [arrival.position, 1, 0, latest]);
+    this.#awaitSettling(order, { ...waiting, at: latest });
+    return true;
+  }
+
+  #count(key: Key, { arrival, at, role }: SettlingEvent): TriggerOutcome {
     const watched = this.#states.get(key) ?? { ...nothingWatched };
     if (this.#schedule !== null && role.expected) {
       watched.seen = Math.max(watched.seen ?? at, at);
       this.#keep(key, watched);
+      const tick = this.#nextTick;
+      if (tick !== null && countsForTick(tick, arrival.event, at, watched.window, this.compiled)) {
+        const count = watched.early?.tick === tick ? watched.early.count + 1 : 1;
+        this.#setEarly(watched, { tick, count, last: arrival });
+        this.#keep(key, watched);
+        return "counts for the next tick";
+      }
     }
     this.#hold(key, watched, at, role);
     if (watched.window === null) {
       if (this.#schedule !== null || !this.#opensFirst(role)) return "ignored: no window is open";
-      const heldCount = this.#isAlwaysOpen ? 0 : this.#heldCountOver(watched, arrival.event);
+      const now = this.#machine.watermark;
+      const heldCount = heldCountOver(watched.held, arrival.event, this.compiled, now);
       if (heldCount >= this.compiled.threshold) return "was met by events that arrived before it";
       this.#remember(watched, arrival);
       const start = this.#isAlwaysOpen ? this.#firstStart(at) : at;
@@ -177,7 +183,9 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       return "opened a window";
     }
     const { window } = watched;
-    if (at < window.start) return "ignored: it occurred before the window's start";
+    if (latestCounted(arrival.event, at, this.compiled) < window.start) {
+      return "ignored: it occurred before the window's start";
+    }
     this.#remember(watched, arrival);
     if (role.expected) window.count++;
     if (window.count < this.compiled.threshold) {
@@ -208,18 +216,17 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     if (window !== null) window.count = count;
   }
 
+  #setEarly(watched: Watched, early: EarlyEvents | null): void {
+    if (early !== null) this.#machine.arrivals.hold(early.last);
+    this.#machine.arrivals.release(watched.early?.last ?? null);
+    watched.early = early;
+  }
+
   /** Keeps the time of an expected event for a window that opens later over it. */
   #hold(key: Key, watched: Watched, at: Micros, role: EventRole): void {
     if (this.compiled.after.length === 0 || !role.expected || role.after) return;
     watched.held = withHeld(watched.held, at, this.compiled);
     this.#keep(key, watched);
-  }
-
-  /** How many held events occurred in the window that an `after` event opens. An event that it follows came before it. */
-  #heldCountOver({ held }: Watched, { occurred, follows }: Event): number {
-    const isLate = occurred + this.compiled.lateness < this.#machine.watermark;
-    const from = isLate || follows === null ? occurred : occurred + 1;
-    return held.filter((time) => from <= time && time < occurred + this.compiled.within).length;
   }
 
   #judge(key: Key, watched: Watched, due: Micros): void {
@@ -265,7 +272,11 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   }
 
   #open(key: Key, watched: Watched, start: Micros, opener: string): void {
-    watched.window = { start, end: start + this.compiled.within, count: 0, opener };
+    const end =
+      this.#schedule === null
+        ? start + this.compiled.within
+        : endOfWindow(this.compiled, this.#schedule, start);
+    watched.window = { start, end, count: 0, opener };
     this.#keep(key, watched);
     this.#awaitJudgement(key, watched);
   }
@@ -279,20 +290,35 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     const { remember } = this.compiled.definition.schedule ?? {};
     const rememberFor = remember === undefined ? rememberDefault : Math.round(remember * second);
     if (this.labels.length === 0) {
-      const watched = this.#states.get([]) ?? { ...nothingWatched };
-      if (watched.window === null) this.#open([], watched, tick, `tick ${tick}`);
+      this.#openAtTick([], this.#states.get([]) ?? { ...nothingWatched }, tick);
     }
     for (const [key, watched] of this.labels.length === 0 ? [] : [...this.#states.entries()]) {
-      if (watched.seen !== null && watched.seen >= tick - rememberFor) {
-        if (watched.window === null) this.#open(key, watched, tick, `tick ${tick}`);
-      } else if (watched.seen !== null && watched.window === null) {
+      if (watched.seen !== null && watched.seen >= tick - rememberFor) this.#openAtTick(key, watched, tick);
+      else if (watched.seen !== null && watched.window === null) {
         watched.seen = null;
+        this.#setEarly(watched, null);
         this.#keep(key, watched);
       }
     }
     this.#nextTick = this.#schedule?.next(tick) ?? null;
     this.#writeTick();
     this.#awaitTick();
+  }
+
+  #openAtTick(key: Key, watched: Watched, tick: Micros): void {
+    if (watched.window !== null) return;
+    const { early } = watched;
+    if (early === null) {
+      this.#open(key, watched, tick, `tick ${tick}`);
+      return;
+    }
+    if (early.count < this.compiled.threshold) {
+      this.#remember(watched, early.last);
+      this.#open(key, watched, tick, `tick ${tick}`);
+      this.#countFirst(watched, early.count);
+    }
+    this.#setEarly(watched, null);
+    this.#keep(key, watched);
   }
 
   #awaitTick(): void {
@@ -313,8 +339,8 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   /** Writes the state of a key, or forgets the key when there is nothing left to watch. */
   #keep(key: Key, watched: Watched): void {
-    const { window, unresolved, seen, held } = watched;
-    if (window === null && unresolved === null && seen === null && held.length === 0) {
+    const { window, unresolved, seen, held, early } = watched;
+    if (!window && !unresolved && seen === null && held.length === 0 && !early) {
       this.#remember(watched, null);
       this.#states.delete(key);
       return;
@@ -362,17 +388,16 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   restore(kind: string, rest: string, json: string, revive: Revive): void {
     if (kind === "k") {
-      // Version 1 held no events.
-      const { last, held = [], ...stored } = JSON.parse(json) as StoredWatched;
-      const watched: Watched = { ...stored, held, last: last === null ? null : revive(last) };
+      const watched = restoredWatched(json, revive);
       const key = this.#states.restore(rest, watched);
       this.#awaitJudgement(key, watched);
       this.#awaitForgetting(key);
     } else if (kind === "p") {
-      const [position, expected, after] = JSON.parse(json) as StoredWaiting;
+      const [position, expected, after, later] = JSON.parse(json) as StoredWaiting;
       const arrival = revive(position);
       const role = { expected: expected === 1, after: after === 1 };
-      this.#awaitSettling(Number(rest), { arrival, role });
+      const at = later ?? arrival.event.occurred;
+      this.#awaitSettling(Number(rest), { arrival, at, role });
     } else {
       this.#nextTick = (JSON.parse(json) as { nextTick: Micros | null }).nextTick;
       this.#awaitTick();
@@ -380,7 +405,10 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   }
 
   clear(): void {
-    for (const [, watched] of this.#states.entries()) this.#remember(watched, null);
+    for (const [, watched] of this.#states.entries()) {
+      this.#remember(watched, null);
+      this.#setEarly(watched, null);
+    }
     this.#states.clear();
     for (const [order, { arrival }] of this.#waiting.clear()) {
       this.#machine.arrivals.release(arrival);
@@ -460,14 +488,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   }
 }
 
-/** The log position, and 1 or 0 for `expected` and for `after`. */
-type StoredWaiting = [position: string, expected: number, after: number];
-
-type StoredWatched = Omit<Watched, "last" | "held"> & { last: string | null; held?: readonly Micros[] };
-
-const nothingWatched: Readonly<Watched> = {
-  ...{ window: null, last: null, unresolved: null, seen: null },
-  held: [],
-};
+/** The log position, 1 or 0 for `expected` and for `after`, and the time that it waits for if that is not `occurred`. */
+type StoredWaiting = [position: string, expected: number, after: number, at?: Micros];
 
 const never = Number.POSITIVE_INFINITY;

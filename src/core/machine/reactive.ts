@@ -21,6 +21,7 @@ import {
   type NodePlace,
   type OpenWindow,
   PlacedTrigger,
+  type Revive,
   type TriggerNode,
   type TriggerOutcome,
 } from "./node.ts";
@@ -39,7 +40,11 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
 
   evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, EventRole>): Fired | null {
     const role = roles.get(this);
-    if (role === undefined) return null;
+    return role === undefined ? null : this.take(arrival, order, role);
+  }
+
+  /** Counts an event. @returns the firing that it completes */
+  protected take(arrival: Arrival, order: number, role: EventRole): Fired | null {
     const key = keyOf(this.labels, arrival.event);
     const counted = decide(this.machine, this, {
       key,
@@ -65,7 +70,7 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
     // Reactive triggers wait for their first event.
   }
 
-  restore(_kind: string, rest: string, json: string): void {
+  restore(_kind: string, rest: string, json: string, _revive: Revive): void {
     this.afterRestore(this.states.restore(rest, JSON.parse(json) as S));
   }
 

@@ -5,17 +5,26 @@
  * gone, and the next tick opens another one for it, even if the window is still open for other keys.
  */
 
+import type { Event } from "../model/event.ts";
+import { scheduledWindowsMax } from "../model/limits.ts";
 import type { Schedule } from "../model/schedule.ts";
 import type { Micros } from "../model/time.ts";
 import type { Arrival } from "./arrival.ts";
 import { rank } from "./deadlines.ts";
-import type { CompiledEventTrigger } from "./event-trigger.ts";
-import type { Key } from "./key.ts";
-import { type Machine, type NodePlace, ownerOf, type TriggerOutcome } from "./node.ts";
+import { type CompiledEventTrigger, endOfWindow, latestOccurred } from "./event-trigger.ts";
+import { type Key, keyOf } from "./key.ts";
+import {
+  decide,
+  type EventRole,
+  type Fired,
+  type Machine,
+  type NodePlace,
+  ownerOf,
+  type Revive,
+  type TriggerNode,
+  type TriggerOutcome,
+} from "./node.ts";
 import { type Counted, ReactiveTrigger } from "./reactive.ts";
-
-/** The open window, and the previous one for events that are still on their way. */
-const windowsKept = 2;
 
 interface SharedWindows {
   /** The next tick; null when the schedule has no more. */
@@ -33,6 +42,9 @@ interface KeyWindows {
 
 export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
   readonly #schedule: Schedule;
+  /** Events whose senders are ahead of the next tick, by their order. */
+  readonly #waiting = new Map<number, Arrival>();
+  readonly #ends = new Map<Micros, Micros>();
   #shared: SharedWindows = { nextTick: null, starts: [] };
 
   constructor(place: NodePlace, compiled: CompiledEventTrigger, machine: Machine, schedule: Schedule) {
@@ -46,13 +58,66 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     this.#awaitTick();
   }
 
+  override evaluate(
+    arrival: Arrival,
+    order: number,
+    roles: ReadonlyMap<TriggerNode, EventRole>,
+  ): Fired | null {
+    if (!roles.has(this)) return null;
+    if (!this.#isAhead(arrival.event)) return super.evaluate(arrival, order, roles);
+    this.machine.arrivals.hold(arrival);
+    this.machine.cells.write(this.#waitingField(order), arrival.position);
+    decide(this.machine, this, {
+      key: keyOf(this.labels, arrival.event),
+      eventId: arrival.event.id,
+      make: () => this.#await(arrival, order),
+      outcomeOf: () => "waits for the next tick",
+      window: () => null,
+    });
+    return null;
+  }
+
+  /** True when an event says that it occurred after a tick that is still to come, and the tick opens a window for its key. */
+  #isAhead(event: Event): boolean {
+    const { nextTick } = this.#shared;
+    if (nextTick === null || nextTick > latestOccurred(event, this.compiled.lateness)) return false;
+    return this.#startsOf(keyOf(this.labels, event)).every((start) => this.#endOf(start) <= nextTick);
+  }
+
+  #await(arrival: Arrival, order: number): void {
+    this.#waiting.set(order, arrival);
+    const due = this.#shared.nextTick;
+    if (due === null) return; // being restored: the next tick is yet to come
+    const meet = (): void => this.#takeAhead(order);
+    this.machine.await({ due, rank: rank.settledEvent, order, owner: ownerOf(this), meet });
+  }
+
+  /** Evaluates an event that was ahead of the tick. */
+  #takeAhead(order: number): void {
+    const arrival = this.#waiting.get(order);
+    if (arrival === undefined) return;
+    if (this.#isAhead(arrival.event)) {
+      this.#await(arrival, order);
+      return;
+    }
+    this.#waiting.delete(order);
+    this.machine.cells.write(this.#waitingField(order), null);
+    const fired = this.take(arrival, order, { expected: true, after: false });
+    if (fired !== null) this.machine.rise(this, fired);
+    this.machine.arrivals.release(arrival);
+  }
+
   protected count(key: Key, { event }: Arrival): Counted | TriggerOutcome {
     const at = event.occurred;
-    const { within, threshold } = this.compiled;
+    const latest = latestOccurred(event, this.compiled.lateness);
+    const { threshold } = this.compiled;
     const own = this.states.get(key) ?? { windows: [], apart: false, lastEventId: event.id };
-    const starts = own.apart ? own.windows.map(({ start }) => start) : this.#shared.starts;
-    const start = starts.find((candidate) => candidate <= at && at < candidate + within);
-    if (start === undefined || start + within + this.compiled.lateness <= this.machine.watermark) {
+    const starts = this.#startsOf(key);
+    // The sender's time decides. If it is ahead of a window's end, the time of receipt does.
+    const start =
+      starts.find((candidate) => candidate <= latest && latest < this.#endOf(candidate)) ??
+      starts.find((candidate) => candidate <= latest && at < this.#endOf(candidate));
+    if (start === undefined || this.#deadline(start) <= this.machine.watermark) {
       return "ignored: no window is open";
     }
     let window = own.windows.find((known) => known.start === start);
@@ -66,7 +131,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     if (count >= threshold) this.#goApart(own, start);
     this.states.put(key, own);
     this.afterRestore(key);
-    return count >= threshold ? { start, end: start + within, count } : "counted";
+    return count >= threshold ? { start, end: this.#endOf(start), count } : "counted";
   }
 
   /** Removes the window that fired for this key. Its other windows stay as they were. */
@@ -78,16 +143,24 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     own.apart = true;
   }
 
+  /** The starts of the windows of a key that are open or kept for delayed events, newest first. */
+  #startsOf(key: Key): readonly Micros[] {
+    const own = this.states.get(key);
+    return own?.apart === true ? own.windows.map(({ start }) => start) : this.#shared.starts;
+  }
+
   #tick(tick: Micros): void {
-    const { within } = this.compiled;
+    const isKept = (start: Micros): boolean => this.#deadline(start) > tick;
     const [latest] = this.#shared.starts;
-    if (latest === undefined || tick >= latest + within) {
-      this.#shared.starts = [tick, ...this.#shared.starts].slice(0, windowsKept);
+    if (latest === undefined || tick >= this.#endOf(latest)) {
+      this.#shared.starts = [tick, ...this.#shared.starts.filter(isKept)].slice(0, scheduledWindowsMax);
+      for (const start of this.#ends.keys()) if (!isKept(start)) this.#ends.delete(start);
     }
     for (const [key, own] of [...this.states.entries()]) {
       const [open] = own.windows;
-      if (!own.apart || (open !== undefined && tick < open.start + within)) continue;
-      own.windows = [{ start: tick, count: 0 }, ...own.windows].slice(0, windowsKept);
+      if (!own.apart || (open !== undefined && tick < this.#endOf(open.start))) continue;
+      const kept = own.windows.filter(({ start }) => isKept(start));
+      own.windows = [{ start: tick, count: 0 }, ...kept].slice(0, scheduledWindowsMax);
       this.states.put(key, own);
       this.afterRestore(key);
     }
@@ -107,16 +180,16 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
 
   protected afterRestore(key: Key): void {
     const { lateness } = this.compiled;
-    const next = this.#ends(key).find((end) => end + lateness > this.machine.watermark);
+    const next = this.#endsOf(key).find((end) => end + lateness > this.machine.watermark);
     if (next !== undefined) this.states.awaitEnd(key, next, lateness, this.#end);
   }
 
   /** The ends of a key's own windows and of the shared ones, ascending. */
-  #ends(key: Key): Micros[] {
+  #endsOf(key: Key): Micros[] {
     const own = this.states.get(key)?.windows.map(({ start }) => start) ?? [];
     return [...new Set([...own, ...this.#shared.starts])]
       .sort((a, b) => a - b)
-      .map((start) => start + this.compiled.within);
+      .map((start) => this.#endOf(start));
   }
 
   /** A window of a key has ended. Forgets the key's own state if it no longer differs from the shared windows. */
@@ -131,25 +204,46 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
   };
 
   #deadline(start: Micros): Micros {
-    return start + this.compiled.within + this.compiled.lateness;
+    return this.#endOf(start) + this.compiled.lateness;
   }
 
-  override restore(kind: string, rest: string, json: string): void {
-    if (kind === "k") super.restore(kind, rest, json);
-    else {
+  #endOf(start: Micros): Micros {
+    const known = this.#ends.get(start);
+    if (known !== undefined) return known;
+    const end = endOfWindow(this.compiled, this.#schedule, start);
+    this.#ends.set(start, end);
+    return end;
+  }
+
+  override restore(kind: string, rest: string, json: string, revive: Revive): void {
+    if (kind === "k") super.restore(kind, rest, json, revive);
+    else if (kind === "p") {
+      this.#await(revive(JSON.parse(json) as string), Number(rest));
+    } else {
       this.#shared = JSON.parse(json) as SharedWindows;
       this.#awaitTick();
+      for (const [order, arrival] of this.#waiting) this.#await(arrival, order);
     }
   }
 
   override clear(): void {
     super.clear();
+    for (const [order, arrival] of this.#waiting) {
+      this.machine.arrivals.release(arrival);
+      this.machine.cells.write(this.#waitingField(order), null);
+    }
+    this.#waiting.clear();
+    this.#ends.clear();
     this.#shared = { nextTick: null, starts: [] };
     this.machine.cells.write(this.#field, null);
   }
 
   #write(): void {
     this.machine.cells.write(this.#field, this.#shared);
+  }
+
+  #waitingField(order: number): string {
+    return `p:${this.automationId}:${this.path}:${order}`;
   }
 
   get #field(): string {
@@ -162,6 +256,6 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
       return { start: null, end: null, count: 0, deadline: null, lastEventId, quietUntil };
     }
     const { start, count } = window;
-    return { start, end: start + this.compiled.within, count, deadline: this.#deadline(start), lastEventId };
+    return { start, end: this.#endOf(start), count, deadline: this.#deadline(start), lastEventId };
   }
 }

@@ -7,6 +7,8 @@ import { type EventRole, keyText } from "./node.ts";
 
 export interface SettlingEvent {
   readonly arrival: Arrival;
+  /** When it occurred, or, if its sender's clock is ahead, a later time at which it may have. */
+  readonly at: Micros;
   readonly role: EventRole;
 }
 
@@ -24,16 +26,15 @@ export class SettlingEvents {
   /** @param order the event's place among all events that were ever evaluated */
   add(order: number, event: SettlingEvent): void {
     this.#byOrder.set(order, event);
-    const { occurred } = event.arrival.event;
-    const together = this.#atInstant.get(occurred);
-    if (together === undefined) this.#atInstant.set(occurred, new Set([order]));
+    const together = this.#atInstant.get(event.at);
+    if (together === undefined) this.#atInstant.set(event.at, new Set([order]));
     else together.add(order);
   }
 
   /** Takes out the events of an instant, in the order in which they are evaluated. */
-  take(occurred: Micros): Placed[] {
-    const orders = [...(this.#atInstant.get(occurred) ?? [])];
-    this.#atInstant.delete(occurred);
+  take(instant: Micros): Placed[] {
+    const orders = [...(this.#atInstant.get(instant) ?? [])];
+    this.#atInstant.delete(instant);
     const together = orders.flatMap((order): Placed[] => {
       const event = this.#byOrder.get(order);
       this.#byOrder.delete(order);
@@ -53,9 +54,7 @@ export class SettlingEvents {
   /** The events of each key, in the order in which they occurred. */
   byKey(labels: readonly string[]): Map<string, [SettlingEvent, ...SettlingEvent[]]> {
     const byKey = new Map<string, [SettlingEvent, ...SettlingEvent[]]>();
-    const inOrder = [...this.#byOrder.values()].sort(
-      (a, b) => a.arrival.event.occurred - b.arrival.event.occurred,
-    );
+    const inOrder = [...this.#byOrder.values()].sort((a, b) => a.at - b.at);
     for (const event of inOrder) {
       const text = keyText(keyOf(labels, event.arrival.event));
       const known = byKey.get(text);

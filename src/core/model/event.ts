@@ -37,6 +37,8 @@ export interface Event {
   readonly id: string;
   /** The sender's time, or `received` if that is earlier. */
   readonly occurred: Micros;
+  /** The sender's time, even if its clock is ahead. */
+  readonly claimed: Micros;
   /** Log time. */
   readonly received: Micros;
   readonly name: string;
@@ -165,9 +167,11 @@ export function eventOf(
   lineage: readonly string[] = [],
   trace: TraceContext | null = null,
 ): Event {
+  const claimed = parseTime(wire.occurred) ?? received;
   return {
     id: wire.id,
-    occurred: Math.min(parseTime(wire.occurred) ?? received, received),
+    occurred: Math.min(claimed, received),
+    claimed,
     received,
     name: wire.event,
     resource: new Map(Object.entries(wire.resource)),

@@ -71,6 +71,9 @@ export const overdueWindowsMax = 1_000;
 export const heldFor: Micros = 2 * followerPatience;
 export const heldMax = 1_000;
 
+/** How many windows of a Reactive schedule are kept for delayed events, however long the lateness is. */
+export const scheduledWindowsMax = 1_000;
+
 /** How long an absence that fired can still be resolved before it is forgotten. */
 export const unresolvedFor: Micros = 30 * day;
 

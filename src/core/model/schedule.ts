@@ -9,7 +9,7 @@
  */
 
 import { CronDate, type CronExpression, CronExpressionParser } from "cron-parser";
-import { hour, type Micros, millisecond, minute } from "./time.ts";
+import { day, hour, type Micros, millisecond, minute, second } from "./time.ts";
 
 export class Schedule {
   readonly #expression: CronExpression;
@@ -30,15 +30,37 @@ export class Schedule {
     try {
       if (this.#elapsed) return this.#nextElapsed(Math.floor(instant / millisecond)) * millisecond;
       // The wall clock may be set back by hours and repeat the same times, so start early and skip.
-      let wall =
-        Math.floor(instant / millisecond) + this.#offset(Math.floor(instant / millisecond)) - earlyMs;
-      for (;;) {
-        wall = this.#step(wall);
-        const tick = this.#instantOf(wall) * millisecond;
-        if (tick > instant) return tick;
-      }
+      return this.#instantOf(this.#nextWall(instant)) * millisecond;
     } catch {
       return null;
+    }
+  }
+
+  /**
+   * The first instant after a tick at which the clock shows a time of day, on the same day or the next.
+   *
+   * A time that clocks skip is the first instant after the gap; of a time that they show twice, the first counts. If that is
+   * not after the tick, because the same change of clocks has moved the tick, the window is as long as on any other day.
+   *
+   * @param tick an instant that `next` has returned
+   * @param timeOfDay as `parseTimeOfDay` returns it
+   */
+  endOf(tick: Micros, timeOfDay: Micros): Micros {
+    const tickMs = tick / millisecond;
+    const wall = this.#elapsed ? tickMs + this.#offset(tickMs) : this.#nextWall(tick - millisecond);
+    const midnight = Math.floor(wall / dayMs) * dayMs;
+    const today = midnight + timeOfDay / millisecond;
+    const end = today > wall ? today : today + dayMs;
+    const instant = this.#instantOf(end);
+    return (instant > tickMs ? instant : tickMs + end - wall) * millisecond;
+  }
+
+  /** The wall-clock time of the first tick later than `instant`, as if the clock ran on UTC. */
+  #nextWall(instant: Micros): number {
+    let wall = Math.floor(instant / millisecond) + this.#offset(Math.floor(instant / millisecond)) - earlyMs;
+    for (;;) {
+      wall = this.#step(wall);
+      if (this.#instantOf(wall) * millisecond > instant) return wall;
     }
   }
 
@@ -118,6 +140,14 @@ export function cronProblem(cron: string): string | null {
   }
 }
 
+/** A time of day such as `03:30` or `03:30:15`, as the time since midnight; null when it is not one. */
+export function parseTimeOfDay(text: string): Micros | null {
+  const parts = /^([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$/.exec(text);
+  if (parts === null) return null;
+  const [, hours, minutes, seconds = "0"] = parts;
+  return Number(hours) * hour + Number(minutes) * minute + Number(seconds) * second;
+}
+
 /** What is wrong with the name of a time zone, or null. */
 export function timezoneProblem(timezone: string): string | null {
   try {
@@ -131,3 +161,4 @@ export function timezoneProblem(timezone: string): string | null {
 const minuteMs = minute / millisecond;
 const hourMs = hour / millisecond;
 const earlyMs = 3 * hourMs;
+const dayMs = day / millisecond;

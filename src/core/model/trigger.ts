@@ -13,8 +13,8 @@ import {
   specificationLabelsMax,
 } from "./limits.ts";
 import { refusing } from "./problem.ts";
-import { cronProblem, timezoneProblem } from "./schedule.ts";
-import { formatDuration, parseDuration, second } from "./time.ts";
+import { cronProblem, parseTimeOfDay, timezoneProblem } from "./schedule.ts";
+import { day, formatDuration, hour, parseDuration, second } from "./time.ts";
 
 /** For each label, the patterns of which one must match. A single pattern stands for a list of one. */
 export type SpecificationDefinition = Readonly<Record<string, string | readonly string[]>>;
@@ -24,6 +24,10 @@ export interface ScheduleDefinition {
   readonly timezone: string;
   /** How many seconds a key is expected after it was last seen. */
   readonly remember?: number | undefined;
+  /** The time of day at which a window ends, in the schedule's time zone, instead of `within`. */
+  readonly until?: string | undefined;
+  /** Proactive only: how many seconds before the tick an event counts in its window. */
+  readonly early?: number | undefined;
 }
 
 export interface EventTriggerDefinition {
@@ -36,7 +40,7 @@ export interface EventTriggerDefinition {
   readonly for_each: readonly string[];
   readonly posture: "Reactive" | "Proactive";
   readonly threshold: number;
-  /** Seconds. */
+  /** Seconds; 0 when the schedule's `until` ends the windows. */
   readonly within: number;
   /** Seconds. Default: the server's. */
   readonly lateness?: number | undefined;
@@ -183,6 +187,20 @@ const ScheduleSchema = z
     remember: DurationSchema.optional().meta({
       description: "How long a key is expected after it was last seen. Default: 7d.",
     }),
+    until: z
+      .string('Input should be a time of day in quotes, such as "03:30"')
+      .refine(
+        (text) => parseTimeOfDay(text) !== null,
+        'until should be a time of day from "00:00" to "23:59", such as "03:30" or "03:30:15"',
+      )
+      .optional()
+      .meta({
+        description:
+          'Instead of within: the time of day at which a window ends, such as "03:30", in the schedule\'s time zone; the next one after the tick.',
+      }),
+    early: DurationSchema.optional().meta({
+      description: "Proactive only: how long before the tick an event already counts for it. Default: 0.",
+    }),
   })
   .meta({ description: "Opens a window at each tick, instead of an event named in `after`." });
 
@@ -238,9 +256,20 @@ const EventTriggerSchema = z
       const message = "schedule and after both open windows; remove one of them";
       context.addIssue({ code: "custom", path: ["schedule"], message });
     }
-    if (trigger.schedule !== undefined && !proactive && (trigger.within ?? 0) === 0) {
-      const message = "a schedule needs within, the length of the windows that it opens";
+    const until = trigger.schedule?.until;
+    if (trigger.schedule !== undefined && !proactive && until === undefined && (trigger.within ?? 0) === 0) {
+      const message =
+        "a schedule needs within, the length of the windows that it opens, or until, the time of day at which they end";
       context.addIssue({ code: "custom", path: ["within"], message });
+    }
+    if (until !== undefined && (trigger.within ?? 0) > 0) {
+      const message = `within and until both end the windows; remove within, or until: ${JSON.stringify(until)} from the schedule`;
+      context.addIssue({ code: "custom", path: ["within"], message });
+    }
+    if (trigger.schedule?.early !== undefined && !proactive) {
+      const message =
+        "early is for Proactive triggers; remove it (the windows of a Reactive trigger can simply begin earlier: change cron)";
+      context.addIssue({ code: "custom", path: ["schedule", "early"], message });
     }
     if (trigger.refire !== undefined && !proactive) {
       const message =
@@ -260,7 +289,10 @@ const EventTriggerSchema = z
       for_each: trigger.for_each,
       posture: trigger.posture,
       threshold: trigger.threshold,
-      within: trigger.posture === "Proactive" ? Math.max(within, proactiveWithinMin / second) : within,
+      within:
+        trigger.posture === "Proactive" && schedule?.until === undefined
+          ? Math.max(within, proactiveWithinMin / second)
+          : within,
       ...(lateness === undefined ? {} : { lateness }),
       ...(schedule === undefined ? {} : { schedule }),
       ...(refire === undefined ? {} : { refire }),
@@ -337,6 +369,13 @@ export function walkTrigger(
     walkTrigger(child, visit, path === "" ? String(index) : `${path}.${index}`);
   }
 }
+
+/** How many seconds a window of an event trigger can be long. Where clocks change, a day has more than 24 hours. */
+export function longestWindow({ within, schedule }: EventTriggerDefinition): number {
+  return schedule?.until === undefined ? within : dayLengthMax / second;
+}
+
+const dayLengthMax = day + 3 * hour;
 
 /** The trigger with an id at every level, made from that level's path. */
 export function withTriggerIds<T extends TriggerDefinition>(

@@ -21,11 +21,18 @@ import {
   type Step,
   type Window,
 } from "./node.ts";
+import { latestTime, scheduledEnd } from "./schedule.ts";
 
 interface OpenWindow extends Window {
   readonly counted: readonly Event[];
   /** The last event seen by this window or by the one directly before it, or the event that opened it. */
   readonly lastMatching: Event | null;
+}
+
+/** An event that waits to be settled, and when: it may have occurred later than it was received. */
+interface Unsettled {
+  readonly arrival: Arrival;
+  readonly at: Micros;
 }
 
 interface KeyMemory {
@@ -36,7 +43,9 @@ interface KeyMemory {
   /** The window that fired last, with those that fired directly before it, until an expected event arrives. */
   alarm: Window | null;
   /** Expected events that do not open windows, for a window that a late event opens over them. */
-  held: readonly Event[];
+  held: readonly Unsettled[];
+  /** Expected events that count for the next tick although they occurred before it. */
+  early: readonly Event[];
 }
 
 export class ProactiveNode implements Node {
@@ -47,7 +56,7 @@ export class ProactiveNode implements Node {
   readonly #schedule: Schedule | null;
   #nextTick: Micros | null;
   /** Arrived but not yet settled. */
-  #unsettled: Arrival[] = [];
+  #unsettled: Unsettled[] = [];
   readonly #keys = new Map<string, KeyMemory>();
 
   constructor(trigger: EventTriggerDefinition, place: Place) {
@@ -68,7 +77,7 @@ export class ProactiveNode implements Node {
     const { event, logTime, order } = arrival;
     const expected = isExpected(this.#trigger, event);
     if (!expected && !isOpener(this.#trigger, event)) return [];
-    this.#unsettled.push(arrival);
+    this.#unsettled.push({ arrival, at: event.occurred });
     const tuple = tupleOf(this.#labels, event);
     const memory = this.#memoryOf(tuple);
     const { alarm } = memory;
@@ -100,8 +109,8 @@ export class ProactiveNode implements Node {
     }
     const tick = this.#nextTick;
     if (tick !== null) steps.push(this.#step(tick, 1, () => this.#tick(tick)));
-    for (const arrival of this.#inSettlingOrder()) {
-      steps.push(this.#step(arrival.event.occurred, 2, () => this.#settle(arrival)));
+    for (const unsettled of this.#inSettlingOrder()) {
+      steps.push(this.#step(unsettled.at, 2, () => this.#settle(unsettled)));
     }
     return earliest(steps);
   }
@@ -110,26 +119,27 @@ export class ProactiveNode implements Node {
    * Of events that occurred at the same time, those that only open windows come first and those that only count last. But
    * an event comes after the one that it follows.
    */
-  #inSettlingOrder(): Arrival[] {
-    const rankOf = ({ event }: Arrival): number =>
+  #inSettlingOrder(): Unsettled[] {
+    const rankOf = ({ arrival: { event } }: Unsettled): number =>
       isOpener(this.#trigger, event) ? (isExpected(this.#trigger, event) ? 1 : 0) : 2;
     let left = this.#unsettled.toSorted(
-      (a, b) => rankOf(a) - rankOf(b) || (a.event.id < b.event.id ? -1 : 1),
+      (a, b) => rankOf(a) - rankOf(b) || (a.arrival.event.id < b.arrival.event.id ? -1 : 1),
     );
-    const order: Arrival[] = [];
+    const order: Unsettled[] = [];
     while (left.length > 0) {
-      const leads = ({ event }: Arrival) =>
-        left.some(
+      const leaderOf = ({ arrival: { event }, at }: Unsettled) =>
+        left.find(
           (other) =>
-            other.event.id !== event.id &&
-            other.event.id === event.follows &&
-            other.event.occurred === event.occurred,
+            other.arrival.event.id !== event.id &&
+            other.arrival.event.id === event.follows &&
+            other.at === at,
         );
-      let next = left[0] as Arrival;
-      for (const seen = new Set<Arrival>(); leads(next) && !seen.has(next); ) {
+      let next = left[0] as Unsettled;
+      for (const seen = new Set<Unsettled>(); ; ) {
+        const leader = leaderOf(next);
+        if (leader === undefined || seen.has(next)) break;
         seen.add(next);
-        const { follows } = next.event;
-        next = left.find(({ event }) => event.id === follows) as Arrival;
+        next = leader;
       }
       order.push(next);
       left = left.filter((other) => other !== next);
@@ -150,34 +160,40 @@ export class ProactiveNode implements Node {
     const key = JSON.stringify(tuple);
     const known = this.#keys.get(key);
     if (known !== undefined) return known;
-    const memory = { tuple, window: null, lastSeen: -Infinity, alarm: null, held: [] };
+    const memory = { tuple, window: null, lastSeen: -Infinity, alarm: null, held: [], early: [] };
     this.#keys.set(key, memory);
     return memory;
   }
 
   #open(memory: KeyMemory, start: Micros, lastMatching: Event | null, counted: readonly Event[] = []): void {
-    memory.window = { start, end: start + this.#within, counted, lastMatching };
+    const end =
+      this.#schedule === null ? start + this.#within : scheduledEnd(this.#trigger, this.#schedule, start);
+    memory.window = { start, end, counted, lastMatching };
   }
 
-  #hold(memory: KeyMemory, event: Event): void {
-    const held = [...memory.held, event];
-    const newest = Math.max(...held.map(({ occurred }) => occurred));
-    memory.held = held.filter(({ occurred }) => occurred >= newest - this.#heldFor);
+  #hold(memory: KeyMemory, unsettled: Unsettled): void {
+    const held = [...memory.held, unsettled];
+    const newest = Math.max(...held.map(({ at }) => at));
+    memory.held = held.filter(({ at }) => at >= newest - this.#heldFor);
   }
 
   /** A window that opens late counts what has occurred in it already. */
   #openOverHeld(memory: KeyMemory, { event, logTime }: Arrival, threshold: number): void {
     const { occurred } = event;
     const isLate = occurred + this.#lateness < logTime;
-    const newest = Math.max(...memory.held.map((held) => held.occurred));
+    const newest = Math.max(...memory.held.map(({ at }) => at));
     if (newest + this.#lateness + this.#heldFor <= logTime) memory.held = [];
     const counted = memory.held.filter(
-      (held) =>
-        held.occurred >= occurred &&
-        held.occurred < occurred + this.#within &&
-        (isLate || event.follows === null || held.occurred > occurred),
+      ({ at }) =>
+        at >= occurred && at < occurred + this.#within && (isLate || event.follows === null || at > occurred),
     );
-    if (counted.length < threshold) this.#open(memory, occurred, event, counted);
+    if (counted.length < threshold)
+      this.#open(
+        memory,
+        occurred,
+        event,
+        counted.map(({ arrival }) => arrival.event),
+      );
   }
 
   get #heldFor(): Micros {
@@ -215,32 +231,50 @@ export class ProactiveNode implements Node {
       schedule?.remember === undefined ? rememberDefault : Math.round(schedule.remember * second);
     for (const memory of this.#keys.values()) {
       const known = this.#labels.length === 0 || memory.lastSeen >= tick - remember;
-      if (known && memory.window === null) this.#open(memory, tick, null);
+      if (known && memory.window === null && memory.early.length < Math.max(1, this.#trigger.threshold)) {
+        this.#open(memory, tick, memory.early.at(-1) ?? null, memory.early);
+      }
+      memory.early = [];
     }
     return [];
   }
 
   /** Takes an event that settled time has reached or passed. */
-  #settle(arrival: Arrival): [] {
-    this.#unsettled = this.#unsettled.filter((other) => other !== arrival);
+  #settle(unsettled: Unsettled): [] {
+    this.#unsettled = this.#unsettled.filter((other) => other !== unsettled);
+    const { arrival, at } = unsettled;
     const { event } = arrival;
-    const { occurred } = event;
     const threshold = Math.max(1, this.#trigger.threshold);
     const memory = this.#memoryOf(tupleOf(this.#labels, event));
     const { window } = memory;
     const expected = isExpected(this.#trigger, event);
     const opener = isOpener(this.#trigger, event);
-    if (expected) memory.lastSeen = Math.max(memory.lastSeen, occurred);
-    if (this.#trigger.after.length > 0 && expected && !opener) this.#hold(memory, event);
-    if (window === null) {
-      if (opener) this.#openOverHeld(memory, arrival, threshold);
-      else if (this.#isAlwaysOpen()) this.#open(memory, occurred, event, threshold > 1 ? [event] : []);
+    const latest = latestTime(event, this.#lateness);
+    if (this.#trigger.after.length > 0 && window === null && expected && !opener && at < latest) {
+      this.#unsettled.push({ arrival, at: latest });
       return [];
     }
-    if (occurred < window.start) return []; // late
+    const early = Math.round((this.#trigger.schedule?.early ?? 0) * second);
+    if (this.#schedule !== null && expected) {
+      memory.lastSeen = Math.max(memory.lastSeen, at);
+      const tick = this.#nextTick ?? Infinity;
+      const isNext =
+        latest >= tick ? window === null || window.end <= tick : window === null && at + early >= tick;
+      if (isNext) {
+        memory.early = [...memory.early, event];
+        return [];
+      }
+    }
+    if (this.#trigger.after.length > 0 && expected && !opener) this.#hold(memory, unsettled);
+    if (window === null) {
+      if (opener) this.#openOverHeld(memory, arrival, threshold);
+      else if (this.#isAlwaysOpen()) this.#open(memory, at, event, threshold > 1 ? [event] : []);
+      return [];
+    }
+    if (Math.max(at + early, latest) < window.start) return []; // late
     const counted = expected ? [...window.counted, event] : window.counted;
     if (counted.length < threshold) memory.window = { ...window, counted, lastMatching: event };
-    else if (this.#isAlwaysOpen() || opener) this.#open(memory, occurred, event);
+    else if (this.#isAlwaysOpen() || opener) this.#open(memory, at, event);
     else memory.window = null;
     return [];
   }

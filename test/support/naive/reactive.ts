@@ -1,5 +1,6 @@
 /** Reactive triggers: each arrival goes through the key's whole history again. */
 
+import type { Event } from "../../../src/core/model/event.ts";
 import { Schedule } from "../../../src/core/model/schedule.ts";
 import { type Micros, second } from "../../../src/core/model/time.ts";
 import type { EventTriggerDefinition } from "../../../src/core/model/trigger.ts";
@@ -7,18 +8,22 @@ import { isExpected, isOpener, tupleOf } from "./matching.ts";
 import {
   type Arrival,
   allLabels,
+  earliest,
   type Node,
   type NodeFiring,
   type Place,
   type Step,
   type Window,
 } from "./node.ts";
+import { latestTime, scheduledEnd } from "./schedule.ts";
 
 export class ReactiveNode implements Node {
   readonly #trigger: EventTriggerDefinition;
   readonly #place: Place;
   /** Every arrival that the trigger covers, since it was created. */
   readonly #history: Arrival[] = [];
+  /** Events whose senders are ahead of the next tick. */
+  #ahead: Arrival[] = [];
 
   constructor(trigger: EventTriggerDefinition, place: Place) {
     this.#trigger = trigger;
@@ -26,14 +31,34 @@ export class ReactiveNode implements Node {
   }
 
   arrive(arrival: Arrival): NodeFiring[] {
-    const { event, logTime, order } = arrival;
+    const { event } = arrival;
     const trigger = this.#trigger;
     if (!isExpected(trigger, event) && !isOpener(trigger, event)) return [];
+    if (this.#tickBefore(arrival) !== null) {
+      this.#ahead.push(arrival);
+      return [];
+    }
+    return this.#take(arrival);
+  }
+
+  /** Takes the events that were ahead of a tick, once it has come. */
+  nextStep(): Step | null {
+    return earliest(
+      this.#ahead.map((arrival): Step => {
+        const tick = this.#tickBefore(arrival) ?? arrival.logTime;
+        const take = (): NodeFiring[] => {
+          this.#ahead = this.#ahead.filter((other) => other !== arrival);
+          return this.arrive({ ...arrival, logTime: tick });
+        };
+        return { deadline: tick, time: tick, kind: 2, take };
+      }),
+    );
+  }
+
+  #take(arrival: Arrival): NodeFiring[] {
+    const { event, logTime, order } = arrival;
     this.#history.push(arrival);
-    const labels = allLabels(trigger, this.#place);
-    const tuple = tupleOf(labels, event);
-    const key = JSON.stringify(tuple);
-    const keyHistory = this.#history.filter((past) => JSON.stringify(tupleOf(labels, past.event)) === key);
+    const keyHistory = this.#historyOf(event);
     if (!this.#firesAtLast(keyHistory)) return [];
     return [
       {
@@ -41,7 +66,7 @@ export class ReactiveNode implements Node {
         triggered: logTime,
         happened: event.occurred,
         order,
-        labels: tuple,
+        labels: this.#tupleOf(event),
         event,
         window: null,
         late: false,
@@ -50,8 +75,32 @@ export class ReactiveNode implements Node {
     ];
   }
 
-  nextStep(): Step | null {
-    return null;
+  #tupleOf(event: Event): Record<string, string> {
+    return tupleOf(allLabels(this.#trigger, this.#place), event);
+  }
+
+  #historyOf(event: Event): Arrival[] {
+    const key = JSON.stringify(this.#tupleOf(event));
+    return this.#history.filter((past) => JSON.stringify(this.#tupleOf(past.event)) === key);
+  }
+
+  get #lateness(): Micros {
+    const { lateness } = this.#trigger;
+    return lateness === undefined ? this.#place.lateness : Math.round(lateness * second);
+  }
+
+  /** The next tick, if the event says that it occurred after it and the tick opens a window for its key. */
+  #tickBefore({ event, logTime }: Arrival): Micros | null {
+    if (this.#trigger.schedule === undefined) return null;
+    const [tick] = this.#ticks(logTime, latestTime(event, this.#lateness));
+    if (tick === undefined) return null;
+    const { windows } = this.#scheduledWindows(this.#historyOf(event), logTime);
+    return windows.every(({ end }) => end <= tick) ? tick : null;
+  }
+
+  get #cron(): Schedule {
+    const { cron = "", timezone = "" } = this.#trigger.schedule ?? {};
+    return new Schedule(cron, timezone);
   }
 
   #firesAtLast(keyHistory: readonly Arrival[]): boolean {
@@ -59,9 +108,12 @@ export class ReactiveNode implements Node {
     const limits = {
       threshold: Math.max(1, trigger.threshold),
       within: Math.round(trigger.within * second),
-      lateness: trigger.lateness === undefined ? this.#place.lateness : Math.round(trigger.lateness * second),
+      lateness: this.#lateness,
     };
-    if (trigger.schedule !== undefined) return this.#firesInScheduledWindow(keyHistory, limits);
+    if (trigger.schedule !== undefined) {
+      const last = keyHistory.at(-1)?.logTime ?? 0;
+      return this.#scheduledWindows(keyHistory, last).fires;
+    }
     if (trigger.after.length > 0) return this.#firesInOpenedWindow(keyHistory, limits);
     if (limits.within === 0) return keyHistory.length % limits.threshold === 0;
     return firesInBurst(keyHistory, limits);
@@ -125,30 +177,42 @@ export class ReactiveNode implements Node {
     return instants;
   }
 
-  /** A window that has ended still counts delayed events, while the next tick's window is already open. */
-  #firesInScheduledWindow(keyHistory: readonly Arrival[], { threshold, within, lateness }: Limits): boolean {
+  /** The windows of a key at an instant. One that has ended still counts delayed events, while later ones are open. */
+  #scheduledWindows(
+    keyHistory: readonly Arrival[],
+    until: Micros,
+  ): { windows: CountingWindow[]; fires: boolean } {
+    const threshold = Math.max(1, this.#trigger.threshold);
     let windows: CountingWindow[] = [];
     let ticked = this.#place.created - 1;
     let fires = false;
-    for (const { event, logTime } of keyHistory) {
+    const advance = (logTime: Micros): void => {
       for (const tick of this.#ticks(ticked, logTime)) {
-        if (windows.every(({ end }) => end <= tick))
-          windows.push({ start: tick, end: tick + within, count: 0 });
+        if (windows.every(({ end }) => end <= tick)) {
+          windows.push({ start: tick, end: scheduledEnd(this.#trigger, this.#cron, tick), count: 0 });
+        }
       }
       ticked = Math.max(ticked, logTime);
-      windows = windows.filter(({ end }) => logTime - lateness < end);
-      const window = windows.find((open) => isInside(open, event.occurred));
+    };
+    for (const { event, logTime } of keyHistory) {
+      advance(logTime);
+      windows = windows.filter(({ end }) => logTime - this.#lateness < end);
+      const latest = latestTime(event, this.#lateness);
+      const window =
+        windows.find((open) => isInside(open, latest)) ??
+        windows.findLast((open) => open.start <= latest && event.occurred < open.end);
       if (window !== undefined) window.count += 1;
       fires = window !== undefined && window.count >= threshold;
       if (fires) windows = windows.filter((open) => open !== window);
     }
-    return fires;
+    advance(until);
+    return { windows, fires };
   }
 
   /** The schedule's ticks later than `from`, up to `to`. */
   #ticks(from: Micros, to: Micros): Micros[] {
     if (this.#trigger.schedule === undefined) return [];
-    const schedule = new Schedule(this.#trigger.schedule.cron, this.#trigger.schedule.timezone);
+    const schedule = this.#cron;
     const ticks: Micros[] = [];
     for (let tick = schedule.next(from); tick !== null && tick <= to; tick = schedule.next(tick))
       ticks.push(tick);

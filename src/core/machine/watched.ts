@@ -1,0 +1,58 @@
+/** What a Proactive trigger remembers for one key. */
+
+import type { Micros } from "../model/time.ts";
+import type { Arrival } from "./arrival.ts";
+import type { Revive } from "./node.ts";
+
+export interface WatchedWindow {
+  start: Micros;
+  end: Micros;
+  count: number;
+  /** The log position or tick that opened this window, or the first in the unbroken row of windows that ends with it. */
+  opener: string;
+}
+
+export interface Watched {
+  window: WatchedWindow | null;
+  /** The last matching event. */
+  last: Arrival | null;
+  /** The absence that fired and is unresolved: from the start of the first window that fired to the end of the last. */
+  unresolved: { start: Micros; end: Micros } | null;
+  /** When the key's latest expected event occurred. Used only with a schedule, which expects the keys that it remembers. */
+  seen: Micros | null;
+  /**
+   * With `after`: when expected events occurred, ascending, for a window that opens only later because its `after` event is
+   * late.
+   */
+  held: readonly Micros[];
+  /** With a schedule: the expected events that count for the next tick although they occurred before it. */
+  early: EarlyEvents | null;
+}
+
+export interface EarlyEvents {
+  readonly tick: Micros;
+  readonly count: number;
+  readonly last: Arrival;
+}
+
+type StoredWatched = Omit<Watched, "last" | "held" | "early"> & {
+  last: string | null;
+  held?: readonly Micros[];
+  early?: (Omit<EarlyEvents, "last"> & { last: string }) | null;
+};
+
+export const nothingWatched: Readonly<Watched> = {
+  ...{ window: null, last: null, unresolved: null, seen: null, early: null },
+  held: [],
+};
+
+/** The state of a key as it was stored. Version 1 held no events, early or not. */
+export function restoredWatched(json: string, revive: Revive): Watched {
+  const { last, held = [], early = null, ...stored } = JSON.parse(json) as StoredWatched;
+  return {
+    ...stored,
+    held,
+    last: last === null ? null : revive(last),
+    early: early === null ? null : { ...early, last: revive(early.last) },
+  };
+}
