@@ -243,14 +243,14 @@ function redeliveryRefused(refusal: RedeliveryRefusal): Refusal {
     case "no secrets":
       return conflict(
         "The delivery was made, so its secrets are not kept, and its automation no longer has them. To send it as the " +
-          "present rule has it, leave out as_sent",
+          "present rule has it, leave out as_sent (--as-sent)",
       );
     case "no rule":
-      return conflict(`${refusal.reason}. To send what the rule said when it fired, use as_sent`);
+      return conflict(`${refusal.reason}. To send what the rule said when it fired, use as_sent (--as-sent)`);
     case "outdated":
       return conflict(
         "Its target has accepted a later delivery about the same thing, so what this one says is no longer true. To send " +
-          "it all the same, use even_if_outdated",
+          "it all the same, use even_if_outdated (--even-if-outdated)",
       );
   }
 }
