@@ -2,8 +2,8 @@
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
+import { BoundedCache } from "../core/model/bounded-cache.ts";
 import { compileGlob, type Glob } from "../core/model/glob.ts";
-import { BoundedCache } from "./bounded-cache.ts";
 
 export interface SqliteSettings {
   readonly path: string;

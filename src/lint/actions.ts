@@ -3,6 +3,7 @@
 import { type ActionDefinition, fieldKind, textsOf } from "../core/model/action.ts";
 import { type Automation, actionLists } from "../core/model/automation.ts";
 import { nearMiss } from "../core/model/near-miss.ts";
+import { jsonTextProblem } from "../templates/json-text.ts";
 import { templateUses } from "../templates/uses.ts";
 import { isAlwaysOpen, type TriggerPart } from "./triggers.ts";
 import { quoted, type RulePath, type TriggerFinding } from "./warning.ts";
@@ -49,11 +50,14 @@ export function findActionMistakes(
             'check first: {% if event %}…{% endif %}, or give a default: {{ … | default("never") }}';
           found.push({ code: "TL601", path, reason, fix });
         }
-        for (const { owner, part: missing, known } of uses.absent) {
-          const near = nearMiss(missing, known)?.word;
-          const reason = `${owner} has no ${quoted(missing)}, so it prints nothing`;
-          const fix = near === undefined ? `read one of ${known.join(", ")}` : `did you mean ${near}?`;
-          found.push({ code: "TL604", path, reason, fix });
+        const broken =
+          action.type === "call-webhook" && path.length === 3 && path[2] === "payload"
+            ? jsonTextProblem(text)
+            : null;
+        if (broken !== null) {
+          const fix =
+            "put it through tojson without quotes: {{ … | tojson }}, or write the payload as a mapping";
+          found.push({ code: "TL605", path, reason: broken, fix });
         }
         const unknown = uses.labels.find((label) => !part.labels.includes(label));
         if (unknown === undefined) continue;

@@ -1,88 +1,120 @@
 /** Checks of a template before anything is rendered. */
 
 import { nearMiss } from "../core/model/near-miss.ts";
-import type { AnyNode, CallNode, Expression, For, Identifier, Member, Program, SetStatement } from "./ast.ts";
+import type {
+  AnyNode,
+  AppliedOperation,
+  AssignmentTarget,
+  CallNode,
+  For,
+  Identifier,
+  Program,
+  SetStatement,
+  With,
+} from "./ast.ts";
 import { walk } from "./ast.ts";
 import { constants, functions } from "./evaluator.ts";
-import { filters, mappingMethods, tests, textMethods } from "./filters.ts";
+import { filters } from "./filters.ts";
+import { mappingMethods, numberMethods, textMethods } from "./methods.ts";
+import { problemAt } from "./template-error.ts";
+import { checkTypes } from "./type-check.ts";
+import { tests } from "./value-tests.ts";
 
 /** The variables in the templates of an action. */
 export const contextNames = ["automation", "event", "labels", "firing", "firings", "events"] as const;
 
-const unsupported: ReadonlyMap<string, string> = new Map([
-  ["Macro", "macros cannot be used in a template; write the text where it is needed"],
-  ["CallStatement", "call blocks cannot be used in a template"],
-  ["SpreadExpression", "* cannot be used on arguments"],
-  ["KeywordSpreadExpression", "** cannot be used on arguments"],
+const fixedMethods: ReadonlySet<string> = new Set([
+  ...textMethods.keys(),
+  ...mappingMethods.keys(),
+  ...numberMethods.keys(),
 ]);
 
-const fixedMethods: ReadonlySet<string> = new Set([...textMethods.keys(), ...mappingMethods.keys()]);
-
-/** Everything that is certainly wrong, in one line: constructs, filters, tests, functions and names that do not exist. */
-export function programProblem(program: Program, names: readonly string[] = contextNames): string | null {
-  const nodes: AnyNode[] = [];
-  walk(program, (node) => nodes.push(node));
-  const notVariables = new Set<unknown>();
+/** Everything that is certainly wrong, in one line: filters, tests, functions and names that do not exist, in order. */
+export function programProblem(
+  source: string,
+  program: Program,
+  names: readonly string[] = contextNames,
+): string | null {
+  const found: Found[] = [];
+  const refuse = (at: number, problem: () => string) => found.push({ at, problem });
   const declared = new Set<string>(["loop"]);
-  const problems = new Set<string>();
-  const refuse = (problem: string) => {
-    problems.add(problem);
-  };
-
-  for (const node of nodes) {
-    const reason = unsupported.get(node.type);
-    if (reason !== undefined) refuse(reason);
-    if (node.type === "FilterExpression" || node.type === "FilterStatement") {
-      const { filter } = node as unknown as { filter: Identifier | CallNode };
-      const name = (filter.type === "CallExpression" ? filter.callee : filter) as Identifier;
-      notVariables.add(name);
-      if (!filters.has(name.value))
-        refuse(`there is no filter ${name.value}${didYouMean(name.value, filters.keys())}`);
-    } else if (node.type === "TestExpression") {
-      const { test } = node as unknown as { test: Identifier };
-      notVariables.add(test);
-      if (!tests.has(test.value))
-        refuse(`there is no test ${test.value}${didYouMean(test.value, tests.keys())}`);
-    } else if (node.type === "MemberExpression") {
-      const { property, computed } = node as unknown as Member;
+  const read: Identifier[] = [];
+  const notVariables = new Set<unknown>();
+  walk(program, (node) => {
+    for (const { name, at } of filtersOf(node)) {
+      if (!filters.has(name))
+        refuse(at, () => `there is no filter ${name}${didYouMean(name, filters.keys())}`);
+    }
+    if (node.type === "Test") {
+      const { name, at } = (node as unknown as { test: AppliedOperation }).test;
+      if (!tests.has(name)) refuse(at, () => `there is no test ${name}${didYouMean(name, tests.keys())}`);
+    } else if (node.type === "Member") {
+      const { property, computed } = node as unknown as { property: unknown; computed: boolean };
       if (!computed) notVariables.add(property);
-    } else if (node.type === "KeywordArgumentExpression") {
-      notVariables.add((node as unknown as { key: Identifier }).key);
-    } else if (node.type === "For") {
-      declare((node as unknown as For).loopvar, declared);
-    } else if (node.type === "Set") {
-      declare((node as unknown as SetStatement).assignee, declared);
-    }
-  }
-  for (const node of nodes) {
-    if (node.type !== "CallExpression") continue;
-    const { callee } = node as unknown as CallNode;
-    if (callee.type === "Identifier" && !notVariables.has(callee)) {
-      notVariables.add(callee);
-      if (!functions.has(callee.value))
-        refuse(`there is no function ${callee.value}${didYouMean(callee.value, functions)}`);
-    } else if (
-      callee.type === "MemberExpression" &&
-      callee.property.type === "Identifier" &&
-      !callee.computed
-    ) {
-      const name = callee.property.value;
-      if (!fixedMethods.has(name)) refuse(`there is no method ${name}${didYouMean(name, fixedMethods)}`);
-    }
-  }
+    } else if (node.type === "For" || node.type === "Set") {
+      declare((node as unknown as For | SetStatement).target, declared);
+    } else if (node.type === "With") {
+      for (const { target } of (node as unknown as With).names) declare(target, declared);
+    } else if (node.type === "Call") {
+      const { callee, at } = node as unknown as CallNode;
+      if (callee.type === "Identifier") {
+        notVariables.add(callee);
+        const name = callee.value;
+        if (!functions.has(name))
+          refuse(at, () => `there is no function ${name}${didYouMean(name, functions)}`);
+      } else if (callee.type === "Member" && callee.property.type === "Identifier" && !callee.computed) {
+        const name = callee.property.value;
+        if (!fixedMethods.has(name))
+          refuse(callee.property.at, () => `there is no method ${name}${didYouMean(name, fixedMethods)}`);
+      } else refuse(at, () => "only functions and methods can be called, and only by name");
+    } else if (node.type === "Identifier") read.push(node as Identifier);
+  });
   const known = new Set<string>([...names, ...constants.keys(), ...declared]);
-  for (const node of nodes) {
-    if (node.type !== "Identifier" || notVariables.has(node)) continue;
-    const name = (node as Identifier).value;
-    if (known.has(name)) continue;
-    refuse(`there is no ${name}${didYouMean(name, known)}; a template sees ${names.join(", ")}`);
+  for (const identifier of read) {
+    const { value: name, at } = identifier;
+    if (known.has(name) || notVariables.has(identifier)) continue;
+    refuse(at, () => `there is no ${name}${didYouMean(name, known)}; a template sees ${names.join(", ")}`);
   }
-  return problems.size === 0 ? null : [...problems].join("; ");
+  // With other variables in the place of unknown ones, there is no telling what a value is.
+  if (found.length === 0) checkTypes(program, names, (at, problem) => refuse(at, () => problem));
+  return inOneLine(source, found);
 }
 
-function declare(target: Expression, names: Set<string>): void {
-  if (target.type === "Identifier") names.add(target.value);
-  if (target.type === "TupleLiteral") for (const item of target.value) declare(item, names);
+interface Found {
+  readonly at: number;
+  /** Called only for problems that are shown, because looking for a similar name takes time. */
+  readonly problem: () => string;
+}
+
+/** Problems in the order of their places, each problem once. */
+function inOneLine(source: string, found: readonly Found[]): string | null {
+  const problems = new Map<string, number>();
+  for (const { at, problem } of found.toSorted((a, b) => a.at - b.at)) {
+    const text = problem();
+    if (!problems.has(text)) problems.set(text, at);
+    if (problems.size === problemCountMax) break;
+  }
+  return problems.size === 0
+    ? null
+    : [...problems].map(([problem, at]) => problemAt(source, at, problem)).join("; ");
+}
+
+/** The rest would not be read. */
+const problemCountMax = 20;
+
+function filtersOf(node: AnyNode): readonly AppliedOperation[] {
+  const { filter, filters: several } = node as {
+    filter?: AppliedOperation;
+    filters?: readonly AppliedOperation[];
+  };
+  if (node.type === "Filter" && filter !== undefined) return [filter];
+  return node.type === "FilterBlock" || node.type === "Set" ? (several ?? []) : [];
+}
+
+function declare(target: AssignmentTarget, names: Set<string>): void {
+  walk(target, (node) => {
+    if (node.type === "Identifier") names.add((node as Identifier).value);
+  });
 }
 
 function didYouMean(unknown: string, known: Iterable<string>): string {

@@ -1,32 +1,30 @@
 /**
  * Evaluates a parsed template over a context, within a budget.
  *
- * The library's own interpreter has no limits and exposes functions as values. This one walks the same tree, but every
- * step spends some of the budget, and templates can call only what is in fixed tables.
+ * Every step spends some of the budget, and templates can call only what is in fixed tables.
  */
 
 import { isNumber } from "../core/json/exact-number.ts";
-import type {
-  Argument,
-  CallNode,
-  Expression,
-  For,
-  Identifier,
-  Member,
-  SetStatement,
-  Slice,
-  Statement,
-} from "./ast.ts";
 import {
-  contains,
-  type FilterOperation,
-  filters,
-  listOf,
-  mappingMethods,
-  tests,
-  textMethods,
-} from "./filters.ts";
+  type AppliedOperation,
+  type Argument,
+  type AssignmentTarget,
+  type CallNode,
+  type Expression,
+  type For,
+  type Member,
+  pathOf,
+  type SetStatement,
+  type Slice,
+  type Statement,
+} from "./ast.ts";
+import { filters } from "./filters.ts";
+import { methodsOf } from "./methods.ts";
 import { arithmetic, negate } from "./numbers.ts";
+import { contains, type FilterOperation, listOf, sliced } from "./operations.ts";
+import { TemplateError } from "./template-error.ts";
+import { secondsBetween } from "./times.ts";
+import { tests } from "./value-tests.ts";
 import {
   attributeOf,
   type Budget,
@@ -38,8 +36,8 @@ import {
   isMissing,
   isTrue,
   kindOf,
+  labelOf,
   Namespace,
-  TemplateError,
   textOf,
   type Value,
 } from "./values.ts";
@@ -57,6 +55,9 @@ export const constants: ReadonlyMap<string, Value> = new Map<string, Value>([
 export const functions: ReadonlySet<string> = new Set(["range", "namespace", "dict"]);
 
 type Jump = "break" | "continue" | null;
+
+/** Changes a string of the template itself, such as one with references to the environment. */
+export type LiteralChange = (text: string) => string;
 
 class VariableScope {
   readonly names = new Map<string, Value>();
@@ -79,23 +80,47 @@ export function evaluateTemplate(
   body: readonly Statement[],
   context: ReadonlyMap<string, Value>,
   budget: Budget,
+  literal?: LiteralChange,
 ): string {
+  return new Evaluator(budget, literal).text(body, scopeOf(context));
+}
+
+/** The value of one expression. @throws TemplateError */
+export function evaluateExpression(
+  expression: Expression,
+  context: ReadonlyMap<string, Value>,
+  budget: Budget,
+  literal?: LiteralChange,
+): Value {
+  return new Evaluator(budget, literal).printed(expression, scopeOf(context));
+}
+
+function scopeOf(context: ReadonlyMap<string, Value>): VariableScope {
   const scope = new VariableScope(null);
   for (const [name, value] of context) scope.names.set(name, value);
-  return new Evaluator(budget).text(body, scope);
+  return scope;
 }
 
 class Evaluator {
   readonly #budget: Budget;
+  readonly #literal: LiteralChange;
 
-  constructor(budget: Budget) {
+  constructor(budget: Budget, literal: LiteralChange = (text) => text) {
     this.#budget = budget;
+    this.#literal = literal;
   }
 
   text(body: readonly Statement[], scope: VariableScope): string {
     const pieces: string[] = [];
     this.#block(body, scope, pieces);
     return pieces.join("");
+  }
+
+  /** A value, paid for as if it were printed. */
+  printed(expression: Expression, scope: VariableScope): Value {
+    const value = this.#value(expression, scope);
+    this.#budget.spendOnOutput(textOf(value, this.#budget));
+    return value;
   }
 
   #block(body: readonly Statement[], scope: VariableScope, pieces: string[]): Jump {
@@ -109,7 +134,11 @@ class Evaluator {
   #statement(statement: Statement, scope: VariableScope, pieces: string[]): Jump {
     this.#budget.spend(1);
     switch (statement.type) {
-      case "Comment":
+      case "Text":
+        this.#write(statement.refers ? this.#literal(statement.value) : statement.value, pieces);
+        return null;
+      case "Print":
+        this.#write(this.#value(statement.value, scope), pieces);
         return null;
       case "Break":
         return "break";
@@ -119,20 +148,22 @@ class Evaluator {
         this.#set(statement, scope);
         return null;
       case "If": {
-        const branch = isTrue(this.#value(statement.test, scope)) ? statement.body : statement.alternate;
+        const branch = isTrue(this.#value(statement.test, scope)) ? statement.body : statement.otherwise;
         return this.#block(branch, scope, pieces);
       }
       case "For":
         return this.#loop(statement, scope, pieces);
-      case "FilterStatement":
-        this.#write(
-          this.#filter(this.text(statement.body, new VariableScope(scope)), statement.filter, scope),
-          pieces,
-        );
+      case "FilterBlock": {
+        const text = this.text(statement.body, new VariableScope(scope));
+        this.#write(this.#filtered(text, statement.filters, scope), pieces);
         return null;
-      default:
-        this.#write(this.#value(statement, scope), pieces);
-        return null;
+      }
+      case "With": {
+        const inner = new VariableScope(scope);
+        for (const { target, value } of statement.names)
+          this.#assign(target, this.#value(value, inner), inner);
+        return this.#block(statement.body, inner, pieces);
+      }
     }
   }
 
@@ -142,24 +173,24 @@ class Evaluator {
     pieces.push(text);
   }
 
-  #set(statement: SetStatement, scope: VariableScope): void {
-    const value =
-      statement.value === null
-        ? this.text(statement.body, new VariableScope(scope))
-        : this.#value(statement.value, scope);
-    this.#assign(statement.assignee, value, scope);
+  #set({ target, value, body, filters: applied }: SetStatement, scope: VariableScope): void {
+    const assigned =
+      value === null
+        ? this.#filtered(this.text(body, new VariableScope(scope)), applied, scope)
+        : this.#value(value, scope);
+    this.#assign(target, assigned, scope);
   }
 
-  #assign(target: Expression, value: Value, scope: VariableScope): void {
+  #assign(target: AssignmentTarget | Expression, value: Value, scope: VariableScope): void {
     if (target.type === "Identifier") {
       scope.names.set(target.value, value);
-    } else if (target.type === "TupleLiteral") {
+    } else if (target.type === "Tuple") {
       const values = listOf(value);
-      if (values.length !== target.value.length) {
-        throw new TemplateError(`${values.length} values cannot be assigned to ${target.value.length} names`);
+      if (values.length !== target.items.length) {
+        throw new TemplateError(`${values.length} values cannot be assigned to ${target.items.length} names`);
       }
-      for (const [index, name] of target.value.entries()) this.#assign(name, values[index], scope);
-    } else if (target.type === "MemberExpression" && target.property.type === "Identifier") {
+      for (const [index, name] of target.items.entries()) this.#assign(name, values[index], scope);
+    } else if (target.type === "Member" && target.property.type === "Identifier") {
       const namespace = this.#value(target.object, scope);
       if (!(namespace instanceof Namespace))
         throw new TemplateError("only the entries of a namespace can be set");
@@ -171,20 +202,22 @@ class Evaluator {
   }
 
   #loop(statement: For, outer: VariableScope, pieces: string[]): Jump {
-    const { iterable, loopvar } = statement;
-    const filtered = iterable.type === "SelectExpression";
-    const all = listOf(this.#value(filtered ? iterable.lhs : iterable, outer));
+    const { iterable, target, filter } = statement;
+    const over = this.#value(iterable, outer);
+    // Two names ask for the pairs of a mapping, as Prefect's own mappings give them.
+    const all = target.type === "Tuple" && isMapping(over) ? pairsOf(over) : listOf(over);
     this.#budget.spend(all.length);
-    const items = filtered
-      ? all.filter((item) => {
-          const scope = new VariableScope(outer);
-          this.#assign(loopvar, item, scope);
-          return isTrue(this.#value(iterable.test, scope));
-        })
-      : all;
+    const items =
+      filter === null
+        ? all
+        : all.filter((item) => {
+            const scope = new VariableScope(outer);
+            this.#assign(target, item, scope);
+            return isTrue(this.#value(filter, scope));
+          });
     for (const [index, item] of items.entries()) {
       const scope = new VariableScope(outer);
-      this.#assign(loopvar, item, scope);
+      this.#assign(target, item, scope);
       scope.names.set("loop", {
         index: index + 1,
         index0: index,
@@ -198,54 +231,57 @@ class Evaluator {
       });
       if (this.#block(statement.body, scope, pieces) === "break") return null;
     }
-    return items.length === 0 ? this.#block(statement.defaultBlock, new VariableScope(outer), pieces) : null;
+    return items.length === 0 ? this.#block(statement.otherwise, new VariableScope(outer), pieces) : null;
   }
 
   #value(node: Expression, scope: VariableScope): Value {
     this.#budget.spend(1);
     switch (node.type) {
-      case "IntegerLiteral":
-      case "FloatLiteral":
-      case "StringLiteral":
-        return node.value;
+      case "Literal":
+        return node.refers ? this.#literal(String(node.value)) : node.value;
       case "Identifier":
         return scope.find(node.value);
-      case "ArrayLiteral":
-      case "TupleLiteral":
-        return this.#built(node.value.map((item) => this.#value(item, scope)));
-      case "ObjectLiteral": {
-        const entries = [...node.value].map(
-          ([key, value]) =>
+      case "List":
+      case "Tuple":
+        return this.#built(node.items.map((item) => this.#value(item, scope)));
+      case "Mapping": {
+        const entries = node.entries.map(
+          ({ key, value }) =>
             [textOf(this.#value(key, scope), this.#budget), this.#value(value, scope)] as const,
         );
         return this.#built(Object.fromEntries(entries));
       }
-      case "MemberExpression":
+      case "Member":
         return this.#member(node, scope);
-      case "CallExpression":
+      case "Call":
         return this.#call(node, scope);
-      case "FilterExpression":
-        return this.#filter(this.#value(node.operand, scope), node.filter, scope);
-      case "TestExpression": {
-        const test = tests.get(node.test.value);
-        if (test === undefined) throw new TemplateError(`there is no test called ${node.test.value}`);
+      case "Filter":
+        return this.#filtered(this.#value(node.operand, scope), [node.filter], scope);
+      case "Test": {
+        const test = tests.get(node.test.name);
+        if (test === undefined) throw new TemplateError(`there is no test called ${node.test.name}`);
         const operand = this.#value(node.operand, scope);
-        this.#budget.spendOn(operand);
-        return test(operand, undefined, this.#budget) !== node.negate;
+        const [other] = this.#given({ parameters: ["value"] }, node.test.name, node.test.args, scope);
+        this.#budget.spendOn(operand, other);
+        return test(operand, other, this.#budget) !== node.negated;
       }
-      case "UnaryExpression":
-        return this.#unary(node.operator.value, this.#value(node.argument, scope));
-      case "BinaryExpression":
-        return this.#binary(node.operator.value, node.left, node.right, scope);
-      case "Ternary":
-        return this.#value(
-          isTrue(this.#value(node.condition, scope)) ? node.trueExpr : node.falseExpr,
-          scope,
-        );
-      case "SelectExpression":
-        return isTrue(this.#value(node.test, scope)) ? this.#value(node.lhs, scope) : undefined;
-      default:
-        throw new TemplateError(`${(node as { type: string }).type} cannot be used in a template`);
+      case "Unary":
+        return unary(node.operator, this.#value(node.operand, scope));
+      case "Binary":
+        return this.#binary(node.operator, node.left, node.right, scope);
+      case "Comparison": {
+        let left = this.#value(node.first, scope);
+        for (const { operator, operand } of node.rest) {
+          const right = this.#value(operand, scope);
+          if (!this.#compares(operator, left, right)) return false;
+          left = right;
+        }
+        return true;
+      }
+      case "Conditional": {
+        if (isTrue(this.#value(node.test, scope))) return this.#value(node.value, scope);
+        return node.otherwise === null ? undefined : this.#value(node.otherwise, scope);
+      }
     }
   }
 
@@ -256,42 +292,60 @@ class Evaluator {
   }
 
   #member(node: Member, scope: VariableScope): Value {
+    if (!node.computed && node.property.type === "Identifier") return this.#path(node, scope);
     const object = this.#value(node.object, scope);
-    if (node.property.type === "SliceExpression") return this.#slice(object, node.property, scope);
-    const property =
-      node.property.type === "Identifier" && !node.computed
-        ? node.property.value
-        : this.#value(node.property, scope);
+    if (node.property.type === "Slice") return this.#slice(object, node.property, scope);
+    const property = this.#value(node.property, scope);
     if (typeof property === "number" && isList(object)) return object.at(property);
-    if (typeof property === "number" && typeof object === "string") return object.at(property);
-    if (typeof property !== "string") return undefined;
-    const entry = entryOf(object, property);
-    return entry !== undefined || node.computed ? entry : attributeOf(object, property);
+    if (typeof property === "number" && typeof object === "string") {
+      this.#budget.spendOn(object);
+      return [...object].at(property);
+    }
+    return typeof property === "string" ? entryOf(object, property) : undefined;
+  }
+
+  /** A chain of attributes: `event.payload.disk`. It may name a label with dots: `labels.prefect.resource.id`. */
+  #path(node: Member, scope: VariableScope): Value {
+    const { owner, names } = pathOf(node);
+    const values = [this.#value(owner, scope)];
+    for (const [index, name] of names.entries()) {
+      const object = values[index];
+      let found = entryOf(object, name);
+      if (found === undefined && !isMissing(object)) {
+        found = attributeOf(object, name);
+      }
+      for (let start = index - 1; found === undefined && start >= 0; start--) {
+        this.#budget.spend(1 + index - start);
+        found = labelOf(values[start], names.slice(start, index + 1));
+      }
+      values.push(found);
+    }
+    return values.at(-1);
   }
 
   #slice(object: Value, slice: Slice, scope: VariableScope): Value {
-    const [start, stop, step] = [slice.start, slice.stop, slice.step].map((bound) => {
-      const value = bound === undefined ? undefined : this.#value(bound, scope);
+    const [start, stop, step = 1] = [slice.start, slice.stop, slice.step].map((bound) => {
+      const value = bound === null ? undefined : this.#value(bound, scope);
       if (isMissing(value) || Number.isInteger(value)) return (value ?? undefined) as number | undefined;
       throw new TemplateError(`a slice needs whole numbers, not ${kindOf(value)}`);
     });
-    if (step !== undefined && step !== 1)
-      throw new TemplateError("a slice cannot have a step other than 1; remove the step");
-    if (typeof object === "string") return this.#built(object.slice(start, stop));
-    return this.#built(listOf(object).slice(start, stop));
+    if (step === 0) throw new TemplateError("a slice needs a step other than 0");
+    // Characters, as in Python, and not the halves of those that take two units.
+    this.#budget.spendOn(object);
+    const cut = sliced(typeof object === "string" ? [...object] : listOf(object), start, stop, step);
+    return this.#built(typeof object === "string" ? cut.join("") : cut);
   }
 
   #call(node: CallNode, scope: VariableScope): Value {
     const { callee } = node;
     if (callee.type === "Identifier") return this.#function(callee.value, node.args, scope);
-    if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier" || callee.computed) {
+    if (callee.type !== "Member" || callee.property.type !== "Identifier" || callee.computed) {
       throw new TemplateError("only functions and methods can be called, and only by name");
     }
     const object = this.#value(callee.object, scope);
     const name = callee.property.value;
-    const methods = typeof object === "string" ? textMethods : mappingMethods;
-    const method = typeof object === "string" || isMapping(object) ? methods.get(name) : undefined;
     if (isMissing(object)) return undefined;
+    const method = methodsOf(object)?.get(name);
     if (method === undefined) throw new TemplateError(`${kindOf(object)} has no method ${name}`);
     return this.#run(method, name, object, node.args, scope);
   }
@@ -320,17 +374,17 @@ class Evaluator {
   }
 
   #named(functionName: string, argument: Argument, scope: VariableScope): readonly [string, Value] {
-    if (argument.type !== "KeywordArgumentExpression")
+    if (argument.type !== "KeywordArgument")
       throw new TemplateError(`${functionName} takes only arguments of the form name=value`);
-    return [argument.key.value, this.#value(argument.value, scope)];
+    return [argument.name, this.#value(argument.value, scope)];
   }
 
-  #filter(input: Value, filter: Identifier | CallNode, scope: VariableScope): Value {
-    const callee = filter.type === "Identifier" ? filter : filter.callee;
-    const name = callee.type === "Identifier" ? callee.value : "";
-    const found = filters.get(name);
-    if (found === undefined) throw new TemplateError(`there is no filter called ${name}`);
-    return this.#run(found, name, input, filter.type === "Identifier" ? [] : filter.args, scope);
+  #filtered(input: Value, applied: readonly AppliedOperation[], scope: VariableScope): Value {
+    return applied.reduce<Value>((value, { name, args }) => {
+      const found = filters.get(name);
+      if (found === undefined) throw new TemplateError(`there is no filter called ${name}`);
+      return this.#run(found, name, value, args, scope);
+    }, input);
   }
 
   #run(
@@ -354,22 +408,12 @@ class Evaluator {
   ): Value[] {
     const given: Value[] = [];
     for (const [position, argument] of args.entries()) {
-      const named = argument.type === "KeywordArgumentExpression";
-      const index = named ? parameters.indexOf(argument.key.value) : position;
-      if (index < 0 || index >= parameters.length) {
-        const takes = parameters.length === 0 ? "no arguments" : parameters.join(", ");
-        const got = named ? `, not ${argument.key.value}` : "";
-        throw new TemplateError(`${name} takes ${takes}${got}`);
-      }
-      given[index] = this.#value(named ? argument.value : argument, scope);
+      const index = argument.type === "KeywordArgument" ? parameters.indexOf(argument.name) : position;
+      if (index < 0 || index >= parameters.length)
+        throw new TemplateError(argumentProblem(name, parameters, argument));
+      given[index] = this.#value(argument.type === "KeywordArgument" ? argument.value : argument, scope);
     }
     return Array.from(given);
-  }
-
-  #unary(operator: string, value: Value): Value {
-    if (operator === "not") return !isTrue(value);
-    if (!isNumber(value)) throw new TemplateError(`${operator} needs a number, not ${kindOf(value)}`);
-    return operator === "-" ? negate(value) : value;
   }
 
   #binary(operator: string, leftNode: Expression, rightNode: Expression, scope: VariableScope): Value {
@@ -378,6 +422,23 @@ class Evaluator {
       return isTrue(left) === (operator === "or") ? left : this.#value(rightNode, scope);
     }
     const right = this.#value(rightNode, scope);
+    const budget = this.#budget;
+    if (operator === "~") return this.#built(textOf(left, budget) + textOf(right, budget));
+    if (operator === "+" && typeof left === "string" && typeof right === "string")
+      return this.#built(left + right);
+    if (operator === "+" && isList(left) && isList(right)) return this.#built([...left, ...right]);
+    // One event lacks a field, and the alarm must not fail for it.
+    if (isMissing(left) || isMissing(right)) return undefined;
+    if (operator === "-" && typeof left === "string" && typeof right === "string") {
+      const seconds = secondsBetween(left, right);
+      if (seconds !== null) return seconds;
+    }
+    if (isNumber(left) && isNumber(right)) return arithmetic(operator, left, right);
+    const remedy = operator === "+" ? "; use ~ to join texts" : "";
+    throw new TemplateError(`${operator} cannot be applied to ${kindOf(left)} and ${kindOf(right)}${remedy}`);
+  }
+
+  #compares(operator: string, left: Value, right: Value): boolean {
     const budget = this.#budget;
     switch (operator) {
       case "==":
@@ -388,28 +449,35 @@ class Evaluator {
         return contains(right, left, budget);
       case "not in":
         return !contains(right, left, budget);
-      case "~":
-        return this.#built(textOf(left, budget) + textOf(right, budget));
-      case "<":
-      case "<=":
-      case ">":
-      case ">=": {
-        budget.spendOn(left, right);
-        const order = compare(left, right);
-        return operator === "<"
-          ? order < 0
-          : operator === "<="
-            ? order <= 0
-            : operator === ">"
-              ? order > 0
-              : order >= 0;
-      }
     }
-    if (operator === "+" && typeof left === "string" && typeof right === "string")
-      return this.#built(left + right);
-    if (operator === "+" && isList(left) && isList(right)) return this.#built([...left, ...right]);
-    if (isNumber(left) && isNumber(right)) return arithmetic(operator, left, right);
-    const remedy = operator === "+" ? "; use ~ to join texts" : "";
-    throw new TemplateError(`${operator} cannot be applied to ${kindOf(left)} and ${kindOf(right)}${remedy}`);
+    // What is missing is neither less nor greater than anything.
+    if (isMissing(left) || isMissing(right)) return false;
+    budget.spendOn(left, right);
+    const order = compare(left, right);
+    return operator === "<"
+      ? order < 0
+      : operator === "<="
+        ? order <= 0
+        : operator === ">"
+          ? order > 0
+          : order >= 0;
   }
+}
+
+/** What is wrong with an argument that has no place. */
+export function argumentProblem(name: string, parameters: readonly string[], argument: Argument): string {
+  const takes = parameters.length === 0 ? "no arguments" : parameters.join(", ");
+  const got = argument.type === "KeywordArgument" ? `, not ${argument.name}` : "";
+  return `${name} takes ${takes}${got}`;
+}
+
+function pairsOf(mapping: Readonly<Record<string, Value>>): readonly Value[] {
+  return Object.entries(mapping);
+}
+
+function unary(operator: string, value: Value): Value {
+  if (operator === "not") return !isTrue(value);
+  if (isMissing(value)) return undefined;
+  if (!isNumber(value)) throw new TemplateError(`${operator} needs a number, not ${kindOf(value)}`);
+  return operator === "-" ? negate(value) : value;
 }

@@ -12,7 +12,7 @@ import {
   readDecimal,
   readNumber,
 } from "../core/json/exact-number.ts";
-import { TemplateError } from "./values.ts";
+import { TemplateError } from "./template-error.ts";
 
 /** Larger integers can be printed and compared, but not computed with. */
 const digitsMax = 1_000;

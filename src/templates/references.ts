@@ -29,28 +29,38 @@ export function fillReferences(text: string, secrets: Secrets): string {
   });
 }
 
-/**
- * Replaces each reference in a template with a token.
- *
- * @returns the template, and a function that replaces the tokens in the rendered text with the values
- */
-export function withTokens(
-  source: string,
-  secrets: Secrets,
-): { source: string; fill: (text: string) => string } {
-  // Digits between private-use characters: no filter changes them, and no expression can contain them.
+/** Stands in for references while a template is rendered. */
+export interface ReferenceTokens {
+  /** Replaces each reference in a string of the template with a token. */
+  readonly hide: (text: string) => string;
+  /** Replaces the tokens in what was rendered with the values. @throws TemplateError */
+  readonly fill: (text: string) => string;
+}
+
+/** Tokens for one rendering. */
+export function referenceTokens(secrets: Secrets): ReferenceTokens {
+  // Digits between private-use characters: no filter changes them.
   const random = BigInt(`0x${randomBytes(16).toString("hex")}`).toString();
+  const prefix = `\uE000${random}-`;
   const found: string[] = [];
-  const tokenFor = (written: string): string => `\uE000${random}-${found.push(written) - 1}\uE001`;
-  const replaced = replaceReferences(source, {
-    escaped: tokenFor,
-    reference: (_reference, written) => tokenFor(written),
-  });
-  const token = new RegExp(`\uE000${random}-(\\d+)\uE001`, "g");
+  const tokenFor = (written: string): string => `${prefix}${found.push(written) - 1}\uE001`;
   return {
-    source: replaced,
-    fill: (text) =>
-      text.replaceAll(token, (_, index: string) => fillReferences(found[Number(index)] ?? "", secrets)),
+    hide: (text) =>
+      replaceReferences(text, { escaped: tokenFor, reference: (_reference, written) => tokenFor(written) }),
+    fill: (text) => {
+      if (found.length === 0) return text;
+      const [first = "", ...others] = text.split(prefix);
+      const filled = others.map((part) => {
+        const end = part.indexOf("\uE001");
+        const written = /^\d+$/.test(part.slice(0, Math.max(end, 0)))
+          ? found[Number(part.slice(0, end))]
+          : undefined;
+        // A filter has cut the token.
+        if (written === undefined) return prefix + part;
+        return fillReferences(written, secrets) + part.slice(end + 1);
+      });
+      return first + filled.join("");
+    },
   };
 }
 

@@ -2,7 +2,7 @@
 
 import type { Invocation } from "../core/model/invocation.ts";
 import { isRecord } from "../core/model/record.ts";
-import { fillReferences, redactionOf, type Secrets, withTokens } from "./references.ts";
+import { fillReferences, redactionOf, referenceTokens, type Secrets } from "./references.ts";
 import { Budget, parseTemplate, type TemplateContext, TemplateError } from "./template.ts";
 
 /** A text of an action that could not be rendered. */
@@ -57,8 +57,12 @@ export class Renderer {
 
   /** Renders a text. If that fails, records it and takes something else. */
   textOr<T>(field: string, template: string, otherwise: (failure: TemplateFailure) => T): string | T {
+    return this.#or(field, () => this.text(template), otherwise);
+  }
+
+  #or<R, T>(field: string, render: () => R, otherwise: (failure: TemplateFailure) => T): R | T {
     try {
-      return this.text(template);
+      return render();
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       return otherwise(this.fail(field, error));
@@ -67,19 +71,30 @@ export class Renderer {
 
   /** @throws TemplateError */
   text(template: string): string {
-    const { source, fill } = withTokens(template, this.#secrets);
-    return fill(parseTemplate(source).render(this.#context, this.#budget));
+    const { hide, fill } = referenceTokens(this.#secrets);
+    return fill(parseTemplate(template).render(this.#context, this.#budget, hide));
   }
 
   /**
-   * Renders every string in a list or mapping. A template always renders to a string, even if it is a single expression.
-   * Keys stay as they are.
+   * Renders a text of a payload. One that is a single expression keeps the type of its value; a missing value is null.
+   *
+   * @throws TemplateError
+   */
+  value(template: string): unknown {
+    const { hide, fill } = referenceTokens(this.#secrets);
+    const value = parseTemplate(template).value(this.#context, this.#budget, hide);
+    return value === undefined ? null : mapTexts(value, fill);
+  }
+
+  /**
+   * Renders every string in a list or mapping. One that is a single expression keeps the type of its value. Keys stay as
+   * they are.
    *
    * @param field where the value is in the action
    * @param otherwise what to take for a string that cannot be rendered
    */
   tree(value: unknown, field: string, otherwise: (failure: TemplateFailure) => unknown): unknown {
-    if (typeof value === "string") return this.textOr(field, value, otherwise);
+    if (typeof value === "string") return this.#or(field, () => this.value(value), otherwise);
     const inner = (key: string | number, item: unknown) => this.tree(item, `${field}.${key}`, otherwise);
     if (Array.isArray(value)) return value.map((item, index) => inner(index, item));
     if (!isRecord(value)) return value;
@@ -96,4 +111,14 @@ export class Renderer {
 function eventsOf(firing: Invocation["firing"]): unknown[] {
   if (firing.triggering_firings.length > 0) return firing.triggering_firings.flatMap(eventsOf);
   return firing.triggering_event === null ? [] : [firing.triggering_event];
+}
+
+/** Changes every string in a JSON value. */
+function mapTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((item) => mapTexts(item, change));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [change(key), mapTexts(item, change)]),
+  );
 }

@@ -1,17 +1,20 @@
 /**
  * Jinja templates.
  *
- * The Jinja library parses them. The evaluator (evaluator.ts) can reach only the context, and does a bounded amount of
- * work.
+ * The evaluator (evaluator.ts) can reach only the context, and does a bounded amount of work.
  */
 
-import { parse, tokenize } from "@huggingface/jinja";
+import { BoundedCache } from "../core/model/bounded-cache.ts";
+import { mentionsReferences } from "../core/model/reference.ts";
 import type { Program } from "./ast.ts";
 import { contextNames, programProblem } from "./check.ts";
-import { evaluateTemplate } from "./evaluator.ts";
-import { Budget, TemplateError, type Value } from "./values.ts";
+import { evaluateExpression, evaluateTemplate, type LiteralChange } from "./evaluator.ts";
+import { parse } from "./parser.ts";
+import { TemplateError } from "./template-error.ts";
+import { Budget, type Value } from "./values.ts";
 
-export { Budget, TemplateError } from "./values.ts";
+export { TemplateError } from "./template-error.ts";
+export { Budget } from "./values.ts";
 
 /** The variables of an action's templates, as JSON values. */
 export type TemplateContext = Readonly<Record<(typeof contextNames)[number], unknown>>;
@@ -19,13 +22,27 @@ export type TemplateContext = Readonly<Record<(typeof contextNames)[number], unk
 export interface Template<Context = TemplateContext> {
   /**
    * @param budget pass one to share it among several renderings
+   * @param literal changes those strings of the template itself that hold references to the environment
    * @throws TemplateError when rendering fails or uses up the budget
    */
-  render(context: Context, budget?: Budget): string;
+  render(context: Context, budget?: Budget, literal?: LiteralChange): string;
+  /**
+   * The value of a template that is a single expression, with its type: a number, list, mapping, truth value or none. The
+   * text of any other template.
+   *
+   * @throws TemplateError
+   */
+  value(context: Context, budget?: Budget, literal?: LiteralChange): Value;
 }
 
-/** In characters. Low, because the library takes quadratic time to read white space. */
+/** In characters: a page of text, and more than any message needs. */
 const sourceLengthMax = 20_000;
+
+/** How much source is kept parsed, in characters. A character takes up to 100 bytes in that form. */
+const parsedLengthMax = 400_000;
+
+/** Programs by their source, for each set of variables. Parsing takes far longer than rendering a message. */
+const parsed = new WeakMap<readonly string[], BoundedCache<Program>>();
 
 /**
  * Parses a template of an action.
@@ -41,29 +58,43 @@ export function isTemplate(text: string): boolean {
   return /\{[{%#]/.test(text);
 }
 
-/** Parses a template with other variables. */
+/** Parses a template with other variables. @param names pass the same list each time, so that parsed templates are found */
 export function parseTemplateOver<Name extends string>(
   names: readonly Name[],
   source: string,
 ): Template<Readonly<Record<Name, unknown>>> {
-  if (!isTemplate(source)) return { render: () => source };
-  const program = read(source, names);
+  if (!isTemplate(source)) {
+    const render = (_context: unknown, _budget?: Budget, literal?: LiteralChange) =>
+      literal !== undefined && mentionsReferences(source) ? literal(source) : source;
+    return { render, value: render };
+  }
+  const { body } = programOf(source, names);
+  const [first] = body;
+  const single = body.length === 1 && first?.type === "Print" ? first.value : null;
+  type Context = Readonly<Record<Name, unknown>>;
+  const valuesIn = (context: Context) => new Map(names.map((name) => [name, context[name] as Value]));
+  const render: Template<Context>["render"] = (context, budget = new Budget(), literal) =>
+    withoutOverflow(() => evaluateTemplate(body, valuesIn(context), budget, literal));
   return {
-    render(context, budget = new Budget()) {
-      const values = names.map((name) => [name, context[name] as Value] as const);
-      try {
-        return evaluateTemplate(program.body, new Map(values), budget);
-      } catch (error) {
-        throw withoutOverflow(error);
-      }
-    },
+    render,
+    value: (context, budget = new Budget(), literal) =>
+      single === null
+        ? render(context, budget, literal)
+        : withoutOverflow(() => evaluateExpression(single, valuesIn(context), budget, literal)),
   };
+}
+
+/** A parsed template, which the checks have passed. @throws TemplateError */
+export function programOf(source: string, names: readonly string[] = contextNames): Program {
+  const programs = parsed.get(names) ?? new BoundedCache<Program>(parsedLengthMax);
+  parsed.set(names, programs);
+  return programs.get(source, () => read(source, names));
 }
 
 /** What is wrong with a template; null when nothing is. References (`${env.NAME}`) are allowed. */
 export function templateProblem(source: string, names: readonly string[] = contextNames): string | null {
   try {
-    parseTemplateOver(names, source);
+    if (isTemplate(source)) programOf(source, names);
     return null;
   } catch (error) {
     if (error instanceof TemplateError) return error.message;
@@ -75,51 +106,18 @@ function read(source: string, names: readonly string[]): Program {
   if (source.length > sourceLengthMax) {
     throw new TemplateError(`the template has ${source.length} characters; the limit is ${sourceLengthMax}`);
   }
-  let program: Program;
-  try {
-    program = parse(
-      withExactIntegers(tokenize(source, { lstrip_blocks: true, trim_blocks: true })),
-    ) as unknown as Program;
-  } catch (error) {
-    if (error instanceof RangeError) throw withoutOverflow(error);
-    // The parser runs past its last token when a block or a bracket is left open.
-    const endsEarly = error instanceof TypeError;
-    const reason = endsEarly ? "a block, bracket or {{ is not closed" : (error as Error).message;
-    throw new TemplateError(`the template cannot be read: ${reason.replace(/^Parser Error: /, "")}`);
-  }
-  const problem = problemOf(program, names);
+  const program = parse(source, mentionsReferences);
+  const problem = programProblem(source, program, names);
   if (problem !== null) throw new TemplateError(problem);
   return program;
 }
 
-/** The parser reads every number as a double, so an integer that is none is replaced by `("9400053101578681001" | int)`. */
-function withExactIntegers(tokens: LexerToken[]): LexerToken[] {
-  return tokens.flatMap((token) => {
-    const { type, value } = token;
-    if (type !== "NumericLiteral" || Number.isSafeInteger(Number(value)) || value.includes("."))
-      return [token];
-    return [
-      { type: "OpenParen", value: "(" },
-      { type: "StringLiteral", value },
-      { type: "Pipe", value: "|" },
-      { type: "Identifier", value: "int" },
-      { type: "CloseParen", value: ")" },
-    ] satisfies LexerToken[];
-  });
-}
-
-type LexerToken = ReturnType<typeof tokenize>[number];
-
-function problemOf(program: Program, names: readonly string[]): string | null {
+function withoutOverflow<T>(evaluate: () => T): T {
   try {
-    return programProblem(program, names);
+    return evaluate();
   } catch (error) {
-    throw withoutOverflow(error);
+    if (error instanceof RangeError)
+      throw new TemplateError("the template, or what it prints, is nested too deeply");
+    throw error;
   }
-}
-
-function withoutOverflow(error: unknown): unknown {
-  return error instanceof RangeError
-    ? new TemplateError("the template, or what it prints, is nested too deeply")
-    : error;
 }

@@ -6,6 +6,8 @@
  */
 
 import { type AnyNumber, compareNumbers, ExactNumber, isNumber } from "../core/json/exact-number.ts";
+import { TemplateError } from "./template-error.ts";
+import { timeAttribute } from "./times.ts";
 
 /** A name or label that does not exist gives `undefined`, which prints nothing. JSON's null is none, and prints nothing either. */
 export type Value = undefined | null | boolean | AnyNumber | string | readonly Value[] | Namespace | Mapping;
@@ -17,11 +19,6 @@ export interface Mapping {
 /** The result of `namespace(…)`: the only value whose entries a template can set, for example inside a loop. */
 export class Namespace {
   readonly entries = new Map<string, Value>();
-}
-
-/** A template is invalid or cannot be rendered, for a reason that the rule's author can act on. */
-export class TemplateError extends Error {
-  override readonly name = "TemplateError";
 }
 
 /** One unit is a step of the evaluation, an element of a list, or 100 characters read or written. */
@@ -112,10 +109,44 @@ export function entryOf(mapping: Value, key: string): Value {
   return isMapping(mapping) && Object.hasOwn(mapping, key) ? mapping[key] : undefined;
 }
 
-/** The attributes of a resource in Prefect's templates: `event.resource.id` is the label `prefect.resource.id`. */
-export function attributeOf(resource: Value, attribute: string): Value {
-  const isAttribute = attribute === "id" || attribute === "name" || attribute === "role";
-  return isAttribute ? entryOf(resource, `prefect.resource.${attribute}`) : undefined;
+/** The attributes of an event in Prefect's templates that are no fields of it. */
+export const eventAttributes = ["resource_in_role", "resources_in_role", "involved_resources"] as const;
+
+/** The attributes of a resource in Prefect's templates that are no labels of it. */
+export const resourceAttributes = ["id", "name", "role", "labels"] as const;
+
+/**
+ * What Prefect's templates find in a value besides its entries: `event.resource.id` is the label `prefect.resource.id`,
+ * `event.resource_in_role.team` the first related resource in the role, `event.occurred.year` the year.
+ */
+export function attributeOf(value: Value, attribute: string): Value {
+  if (typeof value === "string") return timeAttribute(value, attribute);
+  if (attribute === "id" || attribute === "name" || attribute === "role")
+    return entryOf(value, `prefect.resource.${attribute}`);
+  if (attribute === "labels") return entryOf(value, "prefect.resource.id") === undefined ? undefined : value;
+  const [resource, related] = [entryOf(value, "resource"), entryOf(value, "related")];
+  if (!isMapping(resource) || related === undefined || !isList(related)) return undefined;
+  if (attribute === "involved_resources") return [resource, ...related];
+  if (attribute !== "resource_in_role" && attribute !== "resources_in_role") return undefined;
+  const byRole = new Map<string, Value[]>();
+  for (const each of related) {
+    const role = entryOf(each, "prefect.resource.role");
+    if (typeof role !== "string") continue;
+    const known = byRole.get(role);
+    if (known === undefined) byRole.set(role, [each]);
+    else known.push(each);
+  }
+  const entries = [...byRole].map(([role, all]) => [role, attribute === "resource_in_role" ? all[0] : all]);
+  return Object.fromEntries(entries) as Mapping;
+}
+
+/**
+ * A label by its name with dots, read like attributes: `labels.prefect.resource.id`. Undefined if there is none.
+ *
+ * @param names the attributes, outermost first; at least two
+ */
+export function labelOf(value: Value, names: readonly string[]): Value {
+  return isMapping(value) ? entryOf(value, names.join(".")) : undefined;
 }
 
 export function isTrue(value: Value): boolean {

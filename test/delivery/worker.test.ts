@@ -81,7 +81,7 @@ describe("emit-event", () => {
           id: outcome.payload["event_id"],
           resource: { "prefect.resource.id": "greenhouse.zone.north" },
           related: [{ "prefect.resource.id": "greenhouse.pump.1", "prefect.resource.role": "pump" }],
-          payload: { pressure: "0.4", list: ["pump watch"] },
+          payload: { pressure: 0.4, list: ["pump watch"] },
           follows: invocation.firingEventId,
         },
       },

@@ -13,14 +13,11 @@ import { endpointLimits } from "../../src/delivery/http/endpoints.ts";
 import { workerSettings } from "../../src/delivery/worker-settings.ts";
 import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
 import { constants, functions } from "../../src/templates/evaluator.ts";
-import {
-  type FilterOperation,
-  filters,
-  mappingMethods,
-  tests,
-  textMethods,
-} from "../../src/templates/filters.ts";
+import { filters } from "../../src/templates/filters.ts";
+import { mappingMethods, numberMethods, textMethods } from "../../src/templates/methods.ts";
+import type { FilterOperation } from "../../src/templates/operations.ts";
 import { Renderer } from "../../src/templates/renderer.ts";
+import { tests } from "../../src/templates/value-tests.ts";
 import { loadText } from "../rules/support.ts";
 import { type Fence, fencesOf, textOf } from "./fences.ts";
 import { rowsUnder } from "./tables.ts";
@@ -85,6 +82,13 @@ describe("an example of docs/actions.md", () => {
     expect(JSON.parse(request.body ?? "")).toEqual(JSON.parse(output.text));
   });
 
+  test("with mistakes has those that are shown", () => {
+    const index = fences.findIndex(({ note }) => note === "mistake");
+    const { diagnostics } = loadText(fences[index]?.text ?? "");
+    const printed = `${diagnostics.map(formatDiagnostic).join("\n")}\n`;
+    expect(printed.replaceAll("greenhouse.yaml", fences[index]?.name ?? "")).toBe(fences[index + 1]?.text);
+  });
+
   test("of the default body is the one that is sent", () => {
     const [body] = fences.filter(({ note }) => note === "body");
     expect(JSON.parse(body?.text ?? "")).toEqual(defaultBody);
@@ -114,6 +118,7 @@ describe("the tables of what templates can use", () => {
   test("list every method", () => {
     expect(listed("Methods", 0)).toEqual(parametersOf(textMethods).sort(byName));
     expect(listed("Methods", 1)).toEqual(parametersOf(mappingMethods).sort(byName));
+    expect(listed("Methods", 2)).toEqual(parametersOf(numberMethods).sort(byName));
   });
 
   test("list every function and constant", () => {
@@ -127,6 +132,7 @@ describe("the tables of what templates can use", () => {
     ...rows("Tests"),
     ...rows("Methods", 0),
     ...rows("Methods", 1),
+    ...rows("Methods", 2),
     ...rows("Functions and constants"),
   ];
 

@@ -40,7 +40,7 @@ test("a block that is not run says why", () => {
 /** The notes that a block of each language may have, besides `not run: <why>`. */
 const kinds: Readonly<Record<string, readonly string[]>> = {
   // `edited`, `fixed`, `ignored`, `payload`, `body` and `verify` are for the test of that page.
-  yaml: ["", "edited", "fixed", "ignored", "payload"],
+  yaml: ["", "edited", "fixed", "ignored", "mistake", "payload"],
   json: ["", "body"],
   sh: ["", "verify"],
   bash: [""],
@@ -83,7 +83,7 @@ describe("the YAML block", () => {
       const found = parseAllDocuments(fence.text);
       expect(found.flatMap(({ errors }) => errors.map(({ message }) => message))).toEqual([]);
       const [value] = found.map((document) => document.toJS());
-      if (isForeign(value) || fence.note === "payload") return;
+      if (isForeign(value) || ["payload", "mistake"].includes(fence.note)) return;
       if (typeof value === "object" && value !== null && "cases" in value) return; // run by the page's own test
       writeFileSync(join(folder, "rules.yaml"), fence.text);
       let printed = "";

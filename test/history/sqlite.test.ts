@@ -7,7 +7,7 @@ import { join, relative } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Kysely, sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { BoundedCache } from "../../src/history/bounded-cache.ts";
+import { BoundedCache } from "../../src/core/model/bounded-cache.ts";
 import { openHistory } from "../../src/history/history.ts";
 import { sqliteDialect } from "../../src/history/sqlite-dialect.ts";
 import type { SqliteRequest, SqliteSettings } from "../../src/history/sqlite-worker.ts";

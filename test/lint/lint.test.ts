@@ -5,6 +5,7 @@ import { lintRules } from "../../src/lint/lint.ts";
 import { formatWarning } from "../../src/lint/warning.ts";
 import { formatDiagnostic } from "../../src/rules/diagnostic.ts";
 import { loadRules } from "../../src/rules/load.ts";
+import { jsonTextProblem } from "../../src/templates/json-text.ts";
 import { templateUses } from "../../src/templates/uses.ts";
 import { loadOptions, loadText } from "../rules/support.ts";
 import { warningsFor, warningsIn, warningsInFiles } from "./support.ts";
@@ -225,19 +226,21 @@ test.each([
 });
 
 test.each([
-  ["{{ event.paylod.reason }}", ["event.paylod"]],
-  ["{{ event['name'] }} {{ automation.nam | upper }}", ["event.name", "automation.nam"]],
-  [
-    "{% if firing.window.cont > 3 %}{{ firing.triggering_event.ocurred }}{% endif %}",
-    ["firing.window.cont", "firing.triggering_event.ocurred"],
-  ],
-  ["{{ event.payload.anything }} {{ event.resource.house }} {{ event.resource.id }}", []],
-  ["{{ event.get('note', 'none') }} {{ firing.window.count }} {{ automation.posture }}", []],
-  ["{{ event[labels.part] }} {{ events[0].note }}", []],
-  ["{% for event in event.payload.events %}{{ event.note }}{% endfor %}", []],
-  ["{% set firing = event.payload %}{{ firing.note }}", []],
-])("the template %s uses parts that never exist: %j", (template, absent) => {
-  expect(templateUses(template).absent.map(({ owner, part }) => `${owner}.${part}`)).toEqual(absent);
+  ['{"text": "{{ event.payload.note }}"}', "stands inside a JSON string"],
+  ['{"text": "{{ event.resource.name | upper }} is low"}', "stands inside a JSON string"],
+  ['{% if event %}[{"text": "at {{ labels.part }}"}]{% endif %}', "stands inside a JSON string"],
+  ['{"text": {% for e in events %}"{{ e.payload.note }}"{% endfor %}}', "stands inside a JSON string"],
+  ['{"text": "{{ event.payload.note | tojson }}"}', "tojson writes its own"],
+  ['{"name": {{ automation.name }}}', "where JSON needs quotes"],
+  ['{"text": {{ event.payload.note | tojson }}, "n": {{ event.payload.count }}, "a": "b\\"c"}', null],
+  ['{"id": "{{ event.id }}", "at": "{{ event.occurred }}", "n": "{{ firing.window.count + 1 }}"}', null],
+  ['{"state": "{{ firing.trigger_states[0] }}", "url": "/{{ labels.part | urlencode }}"}', null],
+  ["[low] {{ event.payload.note }}", null],
+  ["{{ event.payload.note }}", null],
+])("the payload %s is valid JSON whatever the event says: %s", (payload, problem) => {
+  const found = jsonTextProblem(payload);
+  if (problem === null) expect(found).toBeNull();
+  else expect(found).toContain(problem);
 });
 
 describe("a comment", () => {

@@ -213,7 +213,7 @@ describe("a mistake", () => {
     [
       "a filter that does not exist",
       'name: a\ntrigger: {}\nactions:\n  - {type: call-webhook, url: "http://x/{{ labels.pump | uper }}"}\n',
-      ["4:31: there is no filter uper (did you mean upper?)"],
+      ["4:31: there is no filter uper (did you mean upper?) (column 27 of the template)"],
     ],
     [
       "an invalid address",

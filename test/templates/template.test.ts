@@ -16,7 +16,7 @@ describe("a template", () => {
     ["{{ labels.zone | upper }}", "NORTH"],
     ["{{ event.payload | tojson }}", '{"pressure":0.4}'],
     ["{{ event.payload.missing | default('none yet') }}", "none yet"],
-    ["[{{ event.payload.missing }}{{ event.no.such.thing }}]", "[]"],
+    ["[{{ event.payload.missing }}{{ event.payload.no.such.thing }}]", "[]"],
     ["{{ firing.window.count + 1 }}", "4"],
     ["{% if event.payload.pressure < 1 %}low{% else %}fine{% endif %}", "low"],
     ["{% for e in events %}{{ loop.index }}:{{ e.event }}{% endfor %}", "1:pump.stopped"],
@@ -43,11 +43,12 @@ describe("a template", () => {
       "true true true",
     ],
     ["{{ event.folows is none }} {{ event.folows is defined }}", "false false"],
-    ["[{{ event.follows }}] [{{ event.follows.id }}] {{ event.follows | default('no') }}", "[] [] no"],
+    ["[{{ event.follows }}] [{{ event.follows | upper }}] {{ event.follows | default('no') }}", "[] [] no"],
     [
       "{{ event.follows == none }} {{ event.follows | length }} {{ 'x' if event.follows else 'y' }}",
       "true 0 y",
     ],
+    ["{{ ('x\n' ~ 'y') | indent(1000000000) | length }}", "103"],
     ["{{ 'abc' | truncate(event.follows) }} {{ 'a b' | indent(event.follows) }}", "abc a b"],
     ["{{ range(event.follows) | length }}{{ 'a b'.split(' ', event.follows) | join('-') }}", "0a-b"],
   ])("%s renders as %s", (template, expected) => {
@@ -91,8 +92,9 @@ describe("a template is refused when it is loaded", () => {
 
   test("with all its mistakes at once", () => {
     expect(templateProblem("{{ evnt.id | uper }} {{ fire() }} {{ evnt.payload }}")).toBe(
-      "there is no filter uper (did you mean upper?); there is no function fire; " +
-        "there is no evnt (did you mean event?); a template sees automation, event, labels, firing, firings, events",
+      "there is no evnt (did you mean event?); a template sees automation, event, labels, firing, firings, events " +
+        "(column 4 of the template); there is no filter uper (did you mean upper?) (column 14 of the template); " +
+        "there is no function fire (column 25 of the template)",
     );
   });
 
@@ -129,7 +131,7 @@ describe("a template reaches nothing but its context", () => {
       text = render(`{{ ${expression} }}`, given);
     } catch (error) {
       text = String(error);
-      expect(text).toMatch(/there is no/);
+      expect(text).toMatch(/there is no|has no/);
       return;
     }
     expect(text).toBe("");
@@ -164,7 +166,6 @@ describe("a template that does too much is stopped", () => {
     "{% set ns = namespace() %}{{ [ns, ns] }}",
     "{% set a = 'a' * 1000000 %}",
     "{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(9) %}{% set ns.x = ns.x | replace('a', ns.x) %}{% endfor %}{{ ns.x }}",
-    "{{ ('x\n' ~ 'y') | indent(1000000000) | length * none }}",
     "{% for i in range(200) %}{% for j in range(200) %}{{ event.payload.big in 'x' }}{{ 'zzz' in event.payload.big }}{% endfor %}{% endfor %}",
     "{% for i in range(3000) %}{{ event.payload.big }}{% endfor %}",
     "{% for i in range(3000) %}{{ event.payload.big | upper | length }}{% endfor %}",
