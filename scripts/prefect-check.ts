@@ -1,7 +1,7 @@
 /**
- * `npm run prefect:setup` installs Prefect's client and schemathesis into a virtual environment.
- * `npm run prefect:check` does the same, then runs the tests that use them. `npm test` runs those tests if the
- * environment exists.
+ * `npm run prefect:setup` installs Prefect's client and schemathesis into a virtual environment, and old versions of the
+ * client into environments beside it. `npm run prefect:check` does the same, then runs the tests that use them.
+ * `npm test` runs those tests if the environments exist.
  */
 
 import { spawnSync } from "node:child_process";
@@ -15,31 +15,79 @@ const bin = join(environment, "bin");
 /** Prefect 3, whose wire format Tripline speaks, and a fuzzer that reads OpenAPI documents. */
 const packages = ["prefect>=3.8,<4", "schemathesis>=4,<5"];
 
-/** The oldest Python that Prefect 3 supports. */
-const oldestPython = [3, 10] as const;
+/** The Pythons that a package runs on. */
+interface Pythons {
+  readonly oldest: readonly [number, number];
+  readonly newest: readonly [number, number];
+}
+
+const prefect3: Pythons = { oldest: [3, 10], newest: [3, 99] };
+
+/** Prefect 2 needs a version of pendulum that no newer Python can compile. */
+const prefect2: Pythons = { oldest: [3, 8], newest: [3, 11] };
+
+/** Old clients, with the companions that they need in versions of their time; the last two only spare pip a long search. */
+const oldClients: Readonly<Record<string, readonly string[]>> = {
+  "2.9.0": [
+    "pydantic<2",
+    "griffe<1",
+    "anyio<4",
+    "apprise<1.8",
+    "cachetools",
+    "fastapi<0.126",
+    "kubernetes<37",
+  ],
+  "2.10.21": ["pydantic<2", "griffe<1", "anyio<4", "fastapi<0.126", "kubernetes<37"],
+  "2.20.4": [],
+};
 
 function setUp(): void {
-  const isInstalled = ["prefect", "schemathesis"].every((program) => existsSync(join(bin, program)));
-  if (isInstalled) {
+  if (["prefect", "schemathesis"].every((program) => existsSync(join(bin, program)))) {
     console.log(
       `prefect and schemathesis are already in ${environment}. To reinstall them, delete that folder.`,
     );
-    return;
+  } else {
+    const python = pythonFor(prefect3);
+    if (python === null) {
+      fail(
+        `Python ${prefect3.oldest.join(".")} or newer is not on the PATH. Install it (on Debian: python3 and python3-venv).`,
+      );
+    }
+    install(python, environment, packages);
   }
-  const python = ["python3", "python"].find(isNewEnough);
-  if (python === undefined) {
-    fail(
-      `Python ${oldestPython.join(".")} or newer is not on the PATH. Install it (on Debian: python3 and python3-venv).`,
-    );
+  for (const [version, companions] of Object.entries(oldClients)) {
+    const folder = `${environment}-${version}`;
+    if (existsSync(join(folder, "bin", "prefect"))) continue;
+    const python = pythonFor(prefect2);
+    if (python === null) {
+      const newest = prefect2.newest.join(".");
+      console.log(
+        `Prefect ${version} needs Python ${newest} or older, and none is on the PATH. Its tests are skipped.`,
+      );
+    } else install(python, folder, [`prefect==${version}`, ...companions]);
   }
-  console.log(`Installing ${packages.join(" and ")} into ${environment}. This takes a few minutes.`);
-  run(python, "-m", "venv", environment);
-  run(join(bin, "python"), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", ...packages);
 }
 
-function isNewEnough(python: string): boolean {
-  const test = `import sys; sys.exit(sys.version_info < (${oldestPython.join(", ")}))`;
-  return spawnSync(python, ["-c", test], { stdio: "ignore" }).status === 0;
+function install(python: string, folder: string, names: readonly string[]): void {
+  console.log(`Installing ${names.join(" and ")} into ${folder}. This takes a few minutes.`);
+  // A folder that is there is one that could not be completed.
+  run(python, "-m", "venv", "--clear", folder);
+  run(
+    join(folder, "bin", "python"),
+    "-m",
+    "pip",
+    "install",
+    "--disable-pip-version-check",
+    "--quiet",
+    ...names,
+  );
+}
+
+function pythonFor({ oldest, newest }: Pythons): string | null {
+  const named = [11, 10, 9, 8].map((minor) => `python3.${minor}`);
+  const test = `import sys; sys.exit(not ((${oldest.join()}) <= sys.version_info[:2] <= (${newest.join()})))`;
+  const fits = (python: string) => spawnSync(python, ["-c", test], { stdio: "ignore" }).status === 0;
+  return ["python3", "python", ...named].find(fits) ?? null;
 }
 
 function run(program: string, ...parameters: string[]): void {

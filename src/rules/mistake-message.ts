@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import { ExactNumber } from "../core/json/exact-number.ts";
 import { nearMiss } from "../core/model/near-miss.ts";
+import { metricTriggerProblem } from "../core/model/trigger.ts";
 import type { RuleNode } from "./rule-tree.ts";
 
 /** An issue that zod found with a value. */
@@ -20,6 +21,7 @@ export function messageOf(issue: SchemaIssue, node: RuleNode | null): string {
     const note = message.startsWith("Field") ? /\([^()]*\)/.exec(message)?.[0] : undefined;
     return `${name} is missing${note === undefined ? "" : ` ${note}`}; ${additions[name] ?? `add ${name}: …`}`;
   }
+  if (message === metricTriggerProblem) return message;
   const choices = choicesOf(issue);
   if (choices !== null) {
     const near = suggestionFor(issue, node);

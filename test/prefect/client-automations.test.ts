@@ -246,6 +246,12 @@ actions:
     }
   });
 
+  test("learns what to do instead of a metric trigger", async () => {
+    const printed = await user.program("metric_trigger.py");
+    expect(printed).toContain("422");
+    expect(printed).toContain("Metric triggers do not exist here");
+  });
+
   test("causes no errors in the log of the server", () => {
     const errors = server.server.process.stdout
       .split("\n")

@@ -3,10 +3,24 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Finished, type Running, root } from "../cli/support.ts";
+import { fencesOf } from "../docs/fences.ts";
 import type { ContractServer } from "./contract-support.ts";
 
-const environment = process.env["TRIPLINE_PREFECT_VENV"];
-const bin = join(resolve(root, environment ?? ".tripline/prefect-venv"), "bin");
+const environment = resolve(root, process.env["TRIPLINE_PREFECT_VENV"] ?? ".tripline/prefect-venv");
+const bin = join(environment, "bin");
+
+/** The Python of an old client's environment; null if it is not installed. */
+export function oldPython(version: string): string | null {
+  const path = join(`${environment}-${version}`, "bin", "python");
+  return existsSync(path) ? path : null;
+}
+
+/** The text of a program in docs/prefect.md, marked `run: <name>`. */
+export function documentedProgram(name: string): string {
+  const found = fencesOf("docs/prefect.md").find(({ note }) => note === `run: ${name}`);
+  if (found === undefined) throw new Error(`docs/prefect.md has no block "run: ${name}"`);
+  return found.text;
+}
 
 /** The path of a program in the virtual environment; null if it is not installed. */
 export function installed(program: string): string | null {

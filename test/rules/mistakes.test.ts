@@ -266,6 +266,13 @@ describe("a mistake", () => {
       ["2:22: threshold should be a number; found 12345678901234567890; use a number up to 9007199254740991"],
     ],
     [
+      "a metric trigger",
+      "name: a\ntrigger: {type: metric, posture: Metric, metric: {name: lateness}}\n",
+      [
+        "2:17: Metric triggers do not exist here, because Tripline does not know flow runs. Count or miss their events instead: docs/prefect.md, Metric triggers",
+      ],
+    ],
+    [
       "a YAML tag",
       "name: !pump a\ntrigger: {}\n",
       [

@@ -13,6 +13,7 @@ import {
   specificationLabelsMax,
 } from "./limits.ts";
 import { refusing } from "./problem.ts";
+import { isRecord } from "./record.ts";
 import { cronProblem, parseTimeOfDay, timezoneProblem } from "./schedule.ts";
 import { day, formatDuration, hour, parseDuration, second } from "./time.ts";
 
@@ -96,6 +97,10 @@ export const DurationSchema = z
 
 const tooManyPatterns = `Input should have at most ${patternsMax} items`;
 const patternTooLong = `A pattern should have at most ${patternLengthMax} characters; use * for a long part`;
+
+/** Prefect's MetricTrigger, which computes over flow runs. */
+export const metricTriggerProblem =
+  "Metric triggers do not exist here, because Tripline does not know flow runs. Count or miss their events instead: docs/prefect.md, Metric triggers";
 
 const NamesSchema = z
   .array(z.string().max(patternLengthMax, patternTooLong))
@@ -220,9 +225,12 @@ const EventTriggerSchema = z
     for_each: NamesSchema.meta({
       description: "Labels to group by: each combination of values is evaluated separately.",
     }),
-    posture: z.enum(["Reactive", "Proactive"]).default("Reactive").meta({
-      description: "Reactive: fires when events arrive. Proactive: fires when they do not.",
-    }),
+    posture: z
+      .enum(["Reactive", "Proactive"], {
+        error: ({ input }) => (input === "Metric" ? metricTriggerProblem : undefined),
+      })
+      .default("Reactive")
+      .meta({ description: "Reactive: fires when events arrive. Proactive: fires when they do not." }),
     threshold: z.int().min(0, "threshold should be greater than or equal to 0").default(1).meta({
       description:
         "Reactive: the number of events needed to fire. Proactive: fewer events than this are an absence.",
@@ -353,7 +361,10 @@ const SequenceTriggerSchema = z
 /** Any trigger. An event trigger may omit `type`. */
 export const TriggerSchema: z.ZodType<TriggerDefinition> = z
   .discriminatedUnion("type", [EventTriggerSchema, CompoundTriggerSchema, SequenceTriggerSchema], {
-    error: "A trigger's type should be event (the default), compound or sequence",
+    error: ({ input }) =>
+      isRecord(input) && input["type"] === "metric"
+        ? metricTriggerProblem
+        : "A trigger's type should be event (the default), compound or sequence",
   })
   .meta({ id: "Trigger" });
 

@@ -104,7 +104,7 @@ describe("POST /automations rejects", () => {
     ["an unknown key", { ...pumps, color: "green" }, "extra_forbidden", ["body", "color"]],
     [
       "an unknown posture",
-      { ...pumps, trigger: { posture: "Metric" } },
+      { ...pumps, trigger: { posture: "Lazy" } },
       "enum",
       ["body", "trigger", "posture"],
     ],
@@ -163,6 +163,19 @@ describe("POST /automations rejects", () => {
     expect(answer.body).toMatchObject({ exception_message: "Invalid request received." });
     expect(detailOf(answer)).toEqual([expect.objectContaining({ type, loc })]);
     expect(await logged()).toEqual([]);
+  });
+
+  // Prefect's client sends the first form.
+  test.each([
+    [{ type: "metric", posture: "Metric", metric: { name: "lateness" } }, ["type"]],
+    [{ posture: "Metric", metric: { name: "lateness" } }, ["posture"]],
+    [{ type: "compound", within: 10, triggers: [{ type: "metric" }] }, ["triggers", 0, "type"]],
+  ])("a metric trigger, and says what to do instead: %j", async (metric, place) => {
+    const mistakes = detailOf(await call("POST", "/", { ...pumps, trigger: metric }));
+    expect(mistakes.map(({ loc }) => loc)).toEqual([["body", "trigger", ...place]]);
+    expect(mistakes[0]?.msg).toMatch(
+      /^Metric triggers do not exist here.*docs\/prefect\.md, Metric triggers$/,
+    );
   });
 
   test("an unknown type of action, and lists the known ones", async () => {
