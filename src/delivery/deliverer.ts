@@ -184,7 +184,7 @@ export class Deliverer {
     const now = Date.now();
     // Not since the latest change of those in front: a long lane would be looked at all the time.
     const since = held.state.deferred?.since ?? now;
-    await this.#keepWaiting(held, { reason: parkedReason, since });
+    await this.#keepWaiting(held, { deferred: { reason: parkedReason, since } });
     const waitedMs = now - since;
     // The end of the other one may have been lost with Redis's last second.
     if (waitedMs > 0) await this.#untilReached(() => this.#lanes.evict(ordering, other));
@@ -310,7 +310,11 @@ export class Deliverer {
       return this.#keepOutcome(held, state, "failed", result);
     }
     this.#metrics.deferred?.(state.invocation.action.type);
-    await this.#keepWaiting(held, { reason }, endpoint);
+    await this.#keepWaiting(held, {
+      deferred: { reason },
+      announced: true,
+      ...(endpoint === undefined ? {} : { endpoint }),
+    });
     await this.#leaveForLater(held);
     await held.delay(deferralMs(waitMs, isTurn ? 0 : Math.random()));
     return null;
@@ -319,22 +323,17 @@ export class Deliverer {
   /** Stores why nothing is sent, unless that is stored already. */
   async #keepWaiting(
     held: HeldJob,
-    deferred: NonNullable<DeliveryState["deferred"]>,
-    endpoint = held.state.endpoint,
+    changes: Pick<DeliveryState, "deferred" | "announced" | "endpoint">,
   ): Promise<void> {
     const { state } = held;
+    const changed = { ...state, ...changes };
     const isKept =
-      state.deferred?.reason === deferred.reason &&
-      state.endpoint === endpoint &&
+      state.deferred?.reason === changed.deferred?.reason &&
+      state.announced === changed.announced &&
+      state.endpoint === changed.endpoint &&
       Date.now() - (state.tried?.at ?? 0) < triedKeptMs;
     if (isKept) return;
-    const changed = {
-      ...state,
-      deferred,
-      tried: this.#tried(held),
-      ...(endpoint === undefined ? {} : { endpoint }),
-    };
-    await this.#untilReached(() => held.write(changed));
+    await this.#untilReached(() => held.write({ ...changed, tried: this.#tried(held) }));
   }
 
   /** How long the delivery has been tried until now. */

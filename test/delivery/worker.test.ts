@@ -199,6 +199,8 @@ describe("an endpoint", () => {
       Array(4).fill("prefect-cloud.automation.action.executed"),
     );
     expect(metrics.deferredCount).toBeGreaterThan(0);
+    const starts = (await actions.events()).filter(({ event }) => event.endsWith(".action.triggered"));
+    expect(starts).toHaveLength(4); // however often a delivery was deferred
   });
 
   test("that stays down makes a delivery give up in the end", async () => {
