@@ -204,6 +204,8 @@ const attempts = (): Record<string, Attempt> => ({
   "get /trace": { path: `/trace?id=${known.delivery}`, ...found },
   "get /deliveries": { path: "/deliveries", ...own },
   "get /deliveries/{id}": { path: `/deliveries/${known.delivery}`, ...found },
+  // It has ended, which only the north may learn.
+  "post /deliveries/{id}/cancel": { path: `/deliveries/${known.delivery}/cancel`, owner: 409, stranger: 404 },
   "post /deliveries/{id}/redeliver": {
     path: `/deliveries/${known.delivery}/redeliver`,
     owner: 202,
@@ -241,12 +243,13 @@ const elsewhere = [
 
 /** Everything in the north that does not change by itself. */
 async function northState(): Promise<Json> {
-  const { log, automations, destinations, hooks } = workspaceKeys("north");
+  const { log, automations, destinations, disabledEndpoints, hooks } = workspaceKeys("north");
   const events = await connection.xrange(log, "-", "+");
   return {
     events,
     automations: await connection.hgetall(automations),
     destinations: await connection.hgetall(destinations),
+    endpoints: await connection.hgetall(disabledEndpoints),
     hooks: await connection.hgetall(hooks),
     deliveries: (await ask(tokens.north, "GET", api("/deliveries"))).text,
   };
