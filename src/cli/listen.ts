@@ -6,7 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { Command } from "commander";
 import type { Webhook } from "standardwebhooks";
 import { parseExactJson } from "../core/json/exact-json.ts";
-import { webhookOf } from "../delivery/http/request.ts";
+import { webhooksOf } from "../delivery/http/request.ts";
 import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
 import { readWholeNumber } from "./option-values.ts";
@@ -71,7 +71,7 @@ export function listenCommand(): Command {
 
 async function listen(options: ListenOptions): Promise<void> {
   const stopped = untilStopped();
-  const webhook = options.secret === undefined ? null : verifierOf(options.secret);
+  const webhook = options.secret === undefined ? null : verifiersOf(options.secret);
   const arrivals = new Map<string, number>();
   let requestCount = 0;
 
@@ -124,17 +124,21 @@ async function listen(options: ListenOptions): Promise<void> {
   server.closeAllConnections();
 }
 
-function verifierOf(secret: string): Webhook {
+function verifiersOf(secret: string): readonly Webhook[] {
   try {
-    return webhookOf(secret);
+    return webhooksOf(secret);
   } catch (error) {
     throw new CommandFailure(`--secret is not valid: ${(error as Error).message}`, 2, { cause: error });
   }
 }
 
-function signatureOf(request: IncomingMessage, body: Buffer, webhook: Webhook | null): SignatureVerdict {
+function signatureOf(
+  request: IncomingMessage,
+  body: Buffer,
+  webhooks: readonly Webhook[] | null,
+): SignatureVerdict {
   const signed = headerOf(request, "webhook-signature") !== null;
-  if (webhook === null) return signed ? "unchecked" : "unsigned";
+  if (webhooks === null) return signed ? "unchecked" : "unsigned";
   if (!signed) return "missing";
   const headers = Object.fromEntries(
     ["webhook-id", "webhook-timestamp", "webhook-signature"].map((name) => [
@@ -142,12 +146,16 @@ function signatureOf(request: IncomingMessage, body: Buffer, webhook: Webhook | 
       headerOf(request, name) ?? "",
     ]),
   );
-  try {
-    webhook.verify(body, headers, { jsonParse: false });
-    return "valid";
-  } catch (error) {
-    return `invalid: ${(error as Error).message}`;
+  let verdict: SignatureVerdict = "missing";
+  for (const webhook of webhooks) {
+    try {
+      webhook.verify(body, headers, { jsonParse: false });
+      return "valid";
+    } catch (error) {
+      verdict = `invalid: ${(error as Error).message}`;
+    }
   }
+  return verdict;
 }
 
 function headerOf(request: IncomingMessage, name: string): string | null {

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { webhookOf } from "../../src/delivery/http/request.ts";
+import { webhooksOf } from "../../src/delivery/http/request.ts";
 import { invocationOf, startActions, startReceiver, webhook } from "../delivery/support.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { fencesOf, textOf } from "./fences.ts";
@@ -211,7 +211,9 @@ function signedAgo(secret: string, ms: number): Delivered {
   const headers = {
     "webhook-id": "1",
     "webhook-timestamp": String(Math.floor(sent.getTime() / 1_000)),
-    "webhook-signature": webhookOf(secret).sign("1", sent, body),
+    "webhook-signature": webhooksOf(secret)
+      .map((webhook) => webhook.sign("1", sent, body))
+      .join(" "),
   };
   return { headers, body };
 }

@@ -5,87 +5,112 @@
  */
 
 import type { Signature } from "../../core/model/hook.ts";
-import { encodedKeyOf } from "../../core/model/secret.ts";
+import { signingKeysOf } from "../../core/model/secret.ts";
 import { excerpt, Refusal } from "../http/refusal.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+/** The rest of a check, once the body has been read. @throws Refusal 401 */
+export type CheckBody = (body: Bytes) => Promise<void>;
+
 /**
- * Checks the signature of a request.
+ * Checks everything about the signature of a request that does not need its body: so no one can make the server read a
+ * large one without a fresh request of the sender.
  *
- * @param body the raw bytes, decompressed
  * @param nowMs milliseconds since the epoch
+ * @returns checks the raw bytes of the body, decompressed
  * @throws Refusal 401 that says what is missing or wrong, but never what would be right
  */
 export async function checkSignature(
   signature: Signature,
   headers: Headers,
-  body: Bytes,
   nowMs: number,
-): Promise<void> {
+): Promise<CheckBody> {
   switch (signature.type) {
     case "standard-webhooks":
-      return checkStandardWebhooks(signature, headers, body, nowMs);
+      return checkStandardWebhooks(signature, headers, nowMs);
     case "github": {
-      const [, digest = ""] = /^sha256=(.*)$/.exec(required(headers, "X-Hub-Signature-256")) ?? [];
-      return requireMatch(await matches(utf8(signature.secret), body, fromHex(digest)));
+      const digest = digestIn(headers, "X-Hub-Signature-256", "sha256=");
+      return async (body) => requireMatch(await matches(utf8(signature.secret), body, digest));
     }
     case "stripe":
-      return checkStripe(signature, headers, body, nowMs);
+      return checkStripe(signature, headers, nowMs);
     case "slack": {
-      const [, digest = ""] = /^v0=(.*)$/.exec(required(headers, "X-Slack-Signature")) ?? [];
+      const digest = digestIn(headers, "X-Slack-Signature", "v0=");
       const sent = required(headers, "X-Slack-Request-Timestamp");
       checkTime(sent, signature.tolerance, nowMs);
-      const signed = joined(utf8(`v0:${sent}:`), body);
-      return requireMatch(await matches(utf8(signature.secret), signed, fromHex(digest)));
+      return async (body) =>
+        requireMatch(await matches(utf8(signature.secret), joined(utf8(`v0:${sent}:`), body), digest));
     }
     case "shared-secret":
-      return requireMatch(await isEqual(signature.secret, required(headers, signature.header)));
+      requireMatch(await isEqual(signature.secret, required(headers, signature.header)));
+      return async () => {};
   }
 }
+
+/** The bytes of a SHA-256 digest in a header. One of another length matches nothing. */
+function digestIn(headers: Headers, name: string, prefix: string): Bytes {
+  const value = required(headers, name);
+  const digest = value.startsWith(prefix) ? fromHex(value.slice(prefix.length)) : new Uint8Array();
+  requireMatch(digest.length === digestLength);
+  return digest;
+}
+
+const digestLength = 32;
 
 /** The prefixes of the headers of Standard Webhooks, and of Svix, where it comes from. */
 export const standardWebhooksPrefixes = ["webhook", "svix"] as const;
 
-async function checkStandardWebhooks(
+function checkStandardWebhooks(
   { secret, tolerance }: Extract<Signature, { type: "standard-webhooks" }>,
   headers: Headers,
-  body: Bytes,
   nowMs: number,
-): Promise<void> {
+): CheckBody {
   const prefix = standardWebhooksPrefixes.find((name) => headers.has(`${name}-signature`)) ?? "webhook";
   const id = required(headers, `${prefix}-id`);
   const sent = required(headers, `${prefix}-timestamp`);
   const given = required(headers, `${prefix}-signature`);
   checkTime(sent, tolerance, nowMs);
-  const encoded = encodedKeyOf(secret);
-  const key = encoded === null ? utf8(secret) : fromBase64(encoded);
-  const signed = joined(utf8(`${id}.${sent}.`), body);
-  const digests = given.split(" ").flatMap((part) => (part.startsWith("v1,") ? [part.slice(3)] : []));
-  await requireAnyMatch(key, signed, digests.map(fromBase64));
+  const keys = signingKeysOf(secret).map((key) =>
+    "base64" in key ? fromBase64(key.base64) : utf8(key.text),
+  );
+  const parts = given.split(" ").flatMap((part) => (part.startsWith("v1,") ? [part.slice(3)] : []));
+  const digests = wellFormed(parts.map(fromBase64));
+  return (body) => requireAnyMatch(keys, joined(utf8(`${id}.${sent}.`), body), digests);
 }
 
-async function checkStripe(
+function checkStripe(
   { secret, tolerance }: Extract<Signature, { type: "stripe" }>,
   headers: Headers,
-  body: Bytes,
   nowMs: number,
-): Promise<void> {
+): CheckBody {
   const parts = required(headers, "Stripe-Signature")
     .split(",")
     .map((part) => part.trim().split("=", 2) as [string, string?]);
   const valuesOf = (name: string) => parts.flatMap(([key, value]) => (key === name ? [value ?? ""] : []));
   const [sent = ""] = valuesOf("t");
   checkTime(sent, tolerance, nowMs);
-  await requireAnyMatch(utf8(secret), joined(utf8(`${sent}.`), body), valuesOf("v1").map(fromHex));
+  const digests = wellFormed(valuesOf("v1").map(fromHex));
+  return (body) => requireAnyMatch([utf8(secret)], joined(utf8(`${sent}.`), body), digests);
+}
+
+/** The digests that may match. @throws Refusal 401 if there are none */
+function wellFormed(digests: readonly Bytes[]): readonly Bytes[] {
+  const found = digests.filter(({ length }) => length === digestLength).slice(0, signatureCountMax);
+  requireMatch(found.length > 0);
+  return found;
 }
 
 /** Further signatures of a request are ignored. A sender that is rotating its secret sends two. */
 const signatureCountMax = 10;
 
-async function requireAnyMatch(key: Bytes, signed: Bytes, digests: readonly Bytes[]): Promise<void> {
+async function requireAnyMatch(
+  keys: readonly Bytes[],
+  signed: Bytes,
+  digests: readonly Bytes[],
+): Promise<void> {
   const found = await Promise.all(
-    digests.slice(0, signatureCountMax).map((digest) => matches(key, signed, digest)),
+    keys.flatMap((key) => digests.map((digest) => matches(key, signed, digest))),
   );
   requireMatch(found.includes(true));
 }

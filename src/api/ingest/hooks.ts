@@ -131,8 +131,10 @@ async function callHook(
   let challenge: string | null = null;
   const { events } = await ingest(context.var.tenant, meter, async (batch) => {
     const { signature } = hook;
+    const { headers } = context.req.raw;
+    const checkBody = signature === undefined ? null : await checkSignature(signature, headers, now);
     const bytes = await readBytes(context.req.raw);
-    if (signature !== undefined) await checkSignature(signature, context.req.raw.headers, bytes, now);
+    await checkBody?.(bytes);
     const received = formatTime(now * millisecond);
     const request = await readHookRequest(context.req.raw, bytes, signature, received);
     if (signature?.type === "slack") challenge = challengeIn(request);

@@ -2,7 +2,7 @@
 
 import { Webhook } from "standardwebhooks";
 import { headerNameProblem, headerValueProblem } from "../../core/model/header.ts";
-import { encodedKeyOf, signingSecretProblem } from "../../core/model/secret.ts";
+import { signingKeysOf, signingSecretProblem } from "../../core/model/secret.ts";
 import { type TraceContext, traceHeaders } from "../../core/model/trace-context.ts";
 import { urlProblem } from "../../core/model/url.ts";
 import type { EndpointAddress } from "../../store/disabled-endpoints.ts";
@@ -84,7 +84,8 @@ export function prepareRequest(
   headers.delete("webhook-signature");
   if (target.secret !== undefined) {
     hidden[target.secret] = "…";
-    headers.set("webhook-signature", webhookOf(target.secret).sign(id, sent, body ?? ""));
+    const signatures = webhooksOf(target.secret).map((webhook) => webhook.sign(id, sent, body ?? ""));
+    headers.set("webhook-signature", signatures.join(" "));
   }
   const request = {
     url,
@@ -110,9 +111,11 @@ function setHeader(headers: Headers, name: string, value: string): void {
   headers.set(name, value.trim());
 }
 
-/** Signs and verifies with a secret: `whsec_` and base64, or any other text, which stands for its own bytes. */
-export function webhookOf(secret: string): Webhook {
+/** What signs and verifies with each key of a secret, the newest first. */
+export function webhooksOf(secret: string): readonly Webhook[] {
   const problem = signingSecretProblem(secret);
   if (problem !== null) throw new TemplateError(`the ${problem}`);
-  return new Webhook(encodedKeyOf(secret) ?? Buffer.from(secret).toString("base64"));
+  return signingKeysOf(secret).map(
+    (key) => new Webhook("base64" in key ? key.base64 : Buffer.from(key.text).toString("base64")),
+  );
 }

@@ -26,7 +26,8 @@ function hex(text: string, key = secret): string {
 async function refusal({ signature, body, headers, receivedAt = now }: Signed): Promise<string | null> {
   const bytes = new Uint8Array(Buffer.from(body));
   try {
-    await checkSignature(signature, new Headers(headers), bytes, receivedAt);
+    const checkBody = await checkSignature(signature, new Headers(headers), receivedAt);
+    await checkBody(bytes);
     return null;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -38,11 +39,17 @@ async function refusal({ signature, body, headers, receivedAt = now }: Signed): 
 const body = '{"pump":"1","note":"ü"}';
 const whsec = `whsec_${Buffer.from(secret).toString("base64")}`;
 
-function standardHeaders(prefix: string, sent = new Date(now)): Record<string, string> {
+const plain = "hush, little pump";
+
+function standardHeaders(
+  prefix: string,
+  sent = new Date(now),
+  keys: readonly string[] = [whsec],
+): Record<string, string> {
   return {
     [`${prefix}-id`]: "msg_1",
     [`${prefix}-timestamp`]: String(Math.floor(sent.getTime() / 1_000)),
-    [`${prefix}-signature`]: new Webhook(whsec).sign("msg_1", sent, body),
+    [`${prefix}-signature`]: keys.map((key) => new Webhook(key).sign("msg_1", sent, body)).join(" "),
   };
 }
 
@@ -53,9 +60,25 @@ const validRequests: Readonly<Record<string, Signed>> = {
     headers: standardHeaders("webhook"),
   },
   "Standard Webhooks, plain secret": {
+    signature: { type: "standard-webhooks", secret: plain, tolerance: 300 },
+    body,
+    headers: standardHeaders("webhook", new Date(now), [Buffer.from(plain).toString("base64")]),
+  },
+  // As the official libraries read it.
+  "Standard Webhooks, base64 without whsec_": {
     signature: { type: "standard-webhooks", secret, tolerance: 300 },
     body,
+    headers: standardHeaders("webhook", new Date(now), [secret]),
+  },
+  "Standard Webhooks, one of two secrets": {
+    signature: { type: "standard-webhooks", secret: `whsec_bmV3IG9uZQ== v1,${whsec}`, tolerance: 300 },
+    body,
     headers: standardHeaders("webhook"),
+  },
+  "Standard Webhooks, signed with two secrets": {
+    signature: { type: "standard-webhooks", secret: whsec, tolerance: 300 },
+    body,
+    headers: standardHeaders("webhook", new Date(now), ["whsec_bmV3IG9uZQ==", whsec]),
   },
   Svix: {
     signature: { type: "standard-webhooks", secret: whsec, tolerance: 300 },

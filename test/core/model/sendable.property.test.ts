@@ -9,7 +9,7 @@ import { Agent } from "undici";
 import { afterAll, describe, expect, test } from "vitest";
 import { emailAddressProblem } from "../../../src/core/model/email-address.ts";
 import { headerNameProblem, headerValueProblem } from "../../../src/core/model/header.ts";
-import { encodedKeyOf, signingSecretProblem } from "../../../src/core/model/secret.ts";
+import { signingKeysOf, signingSecretProblem } from "../../../src/core/model/secret.ts";
 import { hostProblem, urlProblem } from "../../../src/core/model/url.ts";
 import fc from "../../support/fast-check.ts";
 
@@ -156,6 +156,10 @@ describe("a header", () => {
 
 describe("a signing secret", () => {
   const sign = (key: string) => new Webhook(key).sign("id", new Date(0), "{}");
+  const signWith = (secret: string) =>
+    signingKeysOf(secret).map((key) =>
+      sign("base64" in key ? key.base64 : Buffer.from(key.text).toString("base64")),
+    );
 
   test("without a problem can sign", () => {
     const digits = fc.string({ unit: fc.constantFrom(..."aZ+/=-_ "), maxLength: 9 });
@@ -163,13 +167,34 @@ describe("a signing secret", () => {
       fc.property(fc.constantFrom("whsec_", "whsec", ""), digits, (prefix, rest) => {
         const secret = prefix + rest;
         fc.pre(signingSecretProblem(secret) === null);
-        expect(sign(encodedKeyOf(secret) ?? Buffer.from(secret).toString("base64"))).toMatch(/^v1,/);
+        expect(signWith(secret)).toEqual([expect.stringMatching(/^v1,/)]);
       }),
     );
   });
 
   test("signs the same with and without padding", () => {
-    expect(sign(encodedKeyOf("whsec_c3VtbWVyCg") ?? "")).toBe(sign("whsec_c3VtbWVyCg=="));
+    expect(signWith("whsec_c3VtbWVyCg")).toEqual([sign("whsec_c3VtbWVyCg==")]);
+  });
+
+  // The official libraries read base64 either way.
+  test("signs the same with and without whsec_ in front", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 40 }), (bytes) => {
+        const key = Buffer.from(bytes).toString("base64");
+        const expected = [sign(key)];
+        expect([signWith(key), signWith(`whsec_${key}`), signWith(`v1,whsec_${key}`)]).toEqual(
+          Array(3).fill(expected),
+        );
+      }),
+    );
+  });
+
+  test("may be several, which all sign, while one replaces another", () => {
+    expect(signWith("whsec_bmV3IG9uZQ== v1,whsec_b2xkIG9uZQ==")).toEqual([
+      sign("whsec_bmV3IG9uZQ=="),
+      sign("whsec_b2xkIG9uZQ=="),
+    ]);
+    expect(signingKeysOf("hush, little pump")).toEqual([{ text: "hush, little pump" }]);
   });
 
   test.each(["", "whsec_", "whsec_a", "whsec_aaaaa", "whsec_a===", "whsec_YQ=", "whsec_Y-_a", "whsec_YW Fh"])(
