@@ -32,11 +32,14 @@ automations:
         payload: { rule: [9400053101578681009, 0.10000000000000000001, 0x7fffffffffffffff] }
       - type: call-webhook
         url: ${url}
+        payload: { kept: '{{ event.payload.id }}', next: ['{{ event.payload.id + 1 }}'], whole: '{{ event.payload }}' }
+      - type: call-webhook
+        url: ${url}
         payload: 'same={{ event.payload.id == 9400053101578681001 }} next={{ event.payload.id + 1 }}'
       - type: emit-event
         event: order.emitted
         resource: { prefect.resource.id: "order.{{ event.payload.id }}" }
-        payload: { rule: 9400053101578681009 }
+        payload: { rule: 9400053101578681009, kept: '{{ event.payload.id }}' }
 `;
 
 beforeAll(async () => {
@@ -81,12 +84,17 @@ describe("numbers keep their digits", () => {
     const event = `{"id":"${id}","occurred":"${new Date().toISOString()}","event":"order.placed","resource":{"prefect.resource.id":"order.1"},"payload":${payload}}`;
     expect((await post("/events", `[${event}]`)).status).toBe(204);
 
-    await vi.waitUntil(() => bodies().length >= 3, { timeout: 30_000 });
+    await vi.waitUntil(() => bodies().length >= 4, { timeout: 30_000 });
     expect(bodies().find((body) => body.startsWith('{"automation"'))).toContain(`"payload":${payload}`);
     expect(bodies()).toContain('{"rule":[9400053101578681009,0.10000000000000000001,9223372036854775807]}');
+    expect(bodies()).toContain(
+      `{"kept":9400053101578681001,"next":[9400053101578681002],"whole":${payload}}`,
+    );
     expect(bodies()).toContain("same=true next=9400053101578681002");
     await expect.poll(() => eventsText("order.placed")).toContain(`"payload":${payload}`);
-    await expect.poll(() => eventsText("order.emitted")).toContain('"payload":{"rule":9400053101578681009}');
+    await expect
+      .poll(() => eventsText("order.emitted"))
+      .toContain('"payload":{"rule":9400053101578681009,"kept":9400053101578681001}');
     expect(await eventsText("order.emitted")).toContain('"prefect.resource.id":"order.9400053101578681001"');
     await streaming;
     stop.abort();
@@ -115,7 +123,7 @@ describe("numbers keep their digits", () => {
       expect(text).toContain(`"payload":{"id":${id},"next":${BigInt(id) + 1n}}`);
       expect(text).toContain(`"prefect.resource.id":"order.${id}"`);
     }
-    await vi.waitUntil(() => bodies().length >= count + 9, { timeout: 30_000 });
+    await vi.waitUntil(() => bodies().length >= count + 12, { timeout: 30_000 });
   });
 
   test("from CloudEvents, in data and in attributes", async () => {
@@ -214,6 +222,7 @@ cases:
         requests:
           - { body_includes: { event: { payload: { id: ${id} } } } }
           - { body: { rule: [9400053101578681009, 0.10000000000000000001, 0x7fffffffffffffff] } }
+          - { body_includes: { kept: 9400053101578681001, next: [9400053101578681002] } }
           - { body: "same=true next=9400053101578681002" }
 `;
   const good = sandbox.write("good.test.yaml", cases("9400053101578681001"));
