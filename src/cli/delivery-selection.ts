@@ -19,14 +19,16 @@ export function addSelection(command: Command): Command {
     )
     .option("--target <text>", "whose target contains this text")
     .addOption(
-      new Option("-s, --since <time>", "fired since this time, or a duration ago (90m, 1d)").argParser(
-        readMoment,
-      ),
+      new Option(
+        "-s, --since <time>",
+        "fired since this time (UTC without an offset), or a duration ago (90m, 1d)",
+      ).argParser(readMoment),
     )
     .addOption(
-      new Option("--until <time>", "fired before this time, or a duration ago (90m, 1d)").argParser(
-        readMoment,
-      ),
+      new Option(
+        "--until <time>",
+        "fired before this time (UTC without an offset), or a duration ago (90m, 1d)",
+      ).argParser(readMoment),
     );
 }
 

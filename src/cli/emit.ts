@@ -12,7 +12,7 @@ import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, withServer } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
-import { hiddenAlias } from "./option-values.ts";
+import { hiddenAlias, noteUtc } from "./option-values.ts";
 import { printable } from "./output/text.ts";
 
 interface EmitCommandOptions extends ConnectionOptions {
@@ -51,7 +51,7 @@ export function emitCommand(): Command {
     new Option("-p, --payload <json>", "a JSON object"),
     new Option(
       "-o, --occurred <time>",
-      "when it happened: RFC 3339, such as 2026-03-01T09:30:00Z (default: now)",
+      "when it happened: RFC 3339, such as 2026-03-01T09:30:00Z; UTC without an offset (default: now)",
     ),
     new Option("-f, --follows <id>", "the id of the event that this one follows"),
     new Option("--id <uuid>", "the event's id (default: a new one); the same id counts once"),
@@ -116,6 +116,7 @@ function fromOptions(options: EmitCommandOptions): Draft {
       2,
     );
   }
+  if (options.occurred !== undefined) noteUtc(options.occurred);
   return {
     event: name,
     resource: { "prefect.resource.id": resourceId, ...options.label },

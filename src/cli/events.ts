@@ -210,10 +210,14 @@ function addFilter(command: Command): Command {
         "about this resource; 'pump.*' for a beginning (may be repeated)",
       ).argParser(collect),
     ),
-    new Option("-s, --since <time>", "from this time, or from a duration ago (90m, 1d)").argParser(
-      readMoment,
-    ),
-    new Option("--until <time>", "until this time, or until a duration ago (90m, 1d)").argParser(readMoment),
+    new Option(
+      "-s, --since <time>",
+      "from this time (UTC without an offset), or from a duration ago (90m, 1d)",
+    ).argParser(readMoment),
+    new Option(
+      "--until <time>",
+      "until this time (UTC without an offset), or until a duration ago (90m, 1d)",
+    ).argParser(readMoment),
     new Option("--last <duration>", "of the last 90m, 1d, …").argParser(readLength).conflicts("since"),
     new Option("-t, --text <query>", 'with these words: +must -mustn\'t "a phrase"'),
   ];

@@ -1,7 +1,7 @@
 /** Reads the values of options. Each reader throws InvalidArgumentError, which commander prints beside the option. */
 
 import { InvalidArgumentError, Option } from "commander";
-import { type Micros, millisecond, parseDuration, parseTime } from "../core/model/time.ts";
+import { hasOffset, type Micros, millisecond, parseDuration, parseTime } from "../core/model/time.ts";
 
 /** Where rule files are looked for when a command is given no paths. */
 export const rulePathsDefault: readonly string[] = ["rules"];
@@ -36,7 +36,10 @@ export const readCount = readWholeNumber(0, 1_000_000);
 
 export function readTime(text: string): Micros {
   const time = parseTime(text);
-  if (time !== null) return time;
+  if (time !== null) {
+    noteUtc(text);
+    return time;
+  }
   throw new InvalidArgumentError("Expected a time such as 2026-03-01T09:30:00Z.");
 }
 
@@ -52,9 +55,20 @@ export function readLength(text: string): Micros {
   throw new InvalidArgumentError("Expected a duration such as 90m or 1d.");
 }
 
+/** Says on stderr how a time without an offset is read, because the reader may have meant a local time. */
+export function noteUtc(time: string): void {
+  if (hasOffset(time)) return;
+  process.stderr.write(
+    `${time} has no offset, so it is taken as UTC. For another time, add one, such as +02:00.\n`,
+  );
+}
+
 /** A time in RFC 3339, written as such or as the duration that has passed since. */
 export function readMoment(text: string): string {
-  if (parseTime(text) !== null) return text;
+  if (parseTime(text) !== null) {
+    noteUtc(text);
+    return text;
+  }
   const ago = parseDuration(text);
   if (ago !== null) return new Date(Date.now() - ago / millisecond).toISOString();
   throw new InvalidArgumentError(

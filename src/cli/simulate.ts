@@ -53,7 +53,10 @@ export function timelineOption(): Option {
 /** Adds the options that let time pass after a timeline. @param group their heading in the help */
 export function addVirtualTime(command: Command, group?: string): Command {
   const options = [
-    new Option("--until <time>", "let time pass until then after the last line").argParser(readTime),
+    new Option(
+      "--until <time>",
+      "let time pass until then after the last line (UTC without an offset)",
+    ).argParser(readTime),
     new Option("--lateness <duration>", "the lateness of triggers that set none")
       .argParser(readDuration)
       .default(0, "0s"),

@@ -385,6 +385,7 @@ export interface DisabledEndpoint {
 
 /** Something that happened. Never changes once posted. */
 export interface EmittedEvent {
+  /** RFC 3339. Without an offset, it is in UTC. */
   readonly occurred: string;
   readonly event: string;
   readonly resource: { readonly [key: string]: string };
@@ -875,6 +876,7 @@ export type NewTriggers = readonly NewTrigger[];
 
 /** An event as it is stored. */
 export interface ReceivedEvent {
+  /** RFC 3339. Without an offset, it is in UTC. */
   readonly occurred: string;
   readonly event: string;
   readonly resource: { readonly [key: string]: string };

@@ -64,7 +64,7 @@ export const WrittenTimeSchema = z
     (text) => parseTime(text) !== null,
     "Input should be a valid RFC 3339 date-time, such as 2026-03-01T09:30:00Z",
   )
-  .meta({ format: "date-time" });
+  .meta({ format: "date-time", description: "RFC 3339. Without an offset, it is in UTC." });
 
 const Time = WrittenTimeSchema.nullish();
 

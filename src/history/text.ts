@@ -32,9 +32,30 @@ export function folded(text: string): string {
   return comparable(text).replaceAll(separator, replacement).toLowerCase().replaceAll("ς", "σ");
 }
 
-/** The text that is searched: the event's name, the values of its labels, and its payload as JSON. */
+/**
+ * The text that is searched: the event's name, the values of its labels, and its payload as JSON. A text in the payload
+ * that JSON escapes (a backslash, a quote, a line break) is also searched as it is.
+ */
 export function searchTextOf(event: Event): string {
   const values = [event.resource, ...event.related].flatMap((resource) => [...resource.values()]);
-  const texts = [event.name, ...values, JSON.stringify(event.wire.payload)];
+  const { payload } = event.wire;
+  const texts = [event.name, ...values, JSON.stringify(payload), ...escapedTexts(payload)];
   return [...new Set(texts.map(folded))].join(separator);
+}
+
+/** The texts in a payload, keys included, that JSON writes differently. */
+function escapedTexts(payload: unknown): string[] {
+  const found: string[] = [];
+  // A list of what is left to visit, because a payload may be nested deeply.
+  for (const left: unknown[] = [payload]; left.length > 0; ) {
+    const value = left.pop();
+    if (typeof value === "string") {
+      if (JSON.stringify(value).length !== value.length + 2) found.push(value);
+    } else if (Array.isArray(value)) {
+      for (const item of value) left.push(item);
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, item] of Object.entries(value)) left.push(key, item);
+    }
+  }
+  return found.reverse();
 }

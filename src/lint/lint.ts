@@ -7,6 +7,7 @@ import type { LoadedRules } from "../rules/load.ts";
 import type { RuleMapping } from "../rules/rule-tree.ts";
 import { findActionMistakes } from "./actions.ts";
 import type { CompiledRule } from "./consequences.ts";
+import { findDayMistakes } from "./days.ts";
 import { type IgnoreComment, readIgnores } from "./ignore.ts";
 import { findLoops, reactionsAmong, watchedIn } from "./loops.ts";
 import { findMatchingMistakes } from "./matching.ts";
@@ -45,7 +46,11 @@ export function lintRules(rules: LoadedRules, options: LintOptions = {}): Warnin
       ...findNeverFiring(part),
       ...partsOf(part).flatMap((inner) => [
         ...(inner.kind === "event"
-          ? [...findMatchingMistakes(inner), ...findIdleSettings(inner, source.tree)]
+          ? [
+              ...findMatchingMistakes(inner),
+              ...findIdleSettings(inner, source.tree),
+              ...findDayMistakes(inner),
+            ]
           : []),
         ...findMemoryMistakes(inner),
       ]),

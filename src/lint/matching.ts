@@ -9,6 +9,8 @@ import { quoted, type RulePath, type TriggerFinding } from "./warning.ts";
 export function findMatchingMistakes(part: EventPart): TriggerFinding[] {
   return [
     ...findMisspelledLabels(part),
+    ...findPayloadConditions(part),
+    ...findComparisons(part),
     ...findMatchingEverything(part),
     ...findNegatedRelated(part),
     ...findMixedLists(part),
@@ -71,6 +73,36 @@ function findMisspelledLabels(part: EventPart): TriggerFinding[] {
     found.push({ code: "TL106", path: at, reason, fix: `write ${meant}` });
   }
   return found;
+}
+
+/** Conditions and keys that name a part of the event's payload, or of the event, as templates do. */
+function findPayloadConditions(part: EventPart): TriggerFinding[] {
+  const { definition, path } = part;
+  const labels = [
+    ...[...conditionsOf(part)].map(({ condition, path: at }) => [condition.label, at] as const),
+    ...definition.for_each.map((label, index) => [label, [...path, "for_each", index]] as const),
+  ];
+  return labels.flatMap(([label, at]): TriggerFinding[] => {
+    if (!/^(?:event\.)?payload[.[]|^event\.(?:resource|name|event|id|occurred)\b/.test(label)) return [];
+    const reason = `${quoted(label)} is read as the name of a label of the resource, and not as a part of the event: triggers see names and labels only`;
+    const fix =
+      "have the sender, or the hook's template, put the value into a label of the resource, and name that label";
+    return [{ code: "TL107", path: at, reason, fix }];
+  });
+}
+
+/** Patterns that look like a comparison of numbers. */
+function findComparisons(part: EventPart): TriggerFinding[] {
+  return [...conditionsOf(part)].flatMap(({ condition, path }): TriggerFinding[] => {
+    const comparison = condition.patterns.find(({ pattern }) =>
+      /^(?:[<>]=?|==?|!=|≤|≥)\s*[-+]?[\d.]/.test(pattern),
+    );
+    if (comparison === undefined) return [];
+    const reason = `${quoted(comparison.pattern)} is a pattern for text, and not a comparison: it ${comparison.negated ? "matches every value but one that begins like this" : "matches only a value that is written exactly like this"}`;
+    const fix =
+      "have the sender decide, and say so in the event's name or in a label, such as level: high; then match that";
+    return [{ code: "TL108", path, reason, fix }];
+  });
 }
 
 /** A known label that differs only in dots, hyphens and case; for Prefect's own labels, also in one or two letters. */

@@ -16,7 +16,12 @@ export function findMemoryMistakes(part: TriggerPart): TriggerFinding[] {
         ...findExpectedForever(part),
         ...findForgottenKeys(part),
       ]
-    : [...findInstant(part), ...findKeptByComposite(part), ...findForgettingTooSoon(part)];
+    : [
+        ...findInstant(part),
+        ...findKeptByComposite(part),
+        ...findForgettingTooSoon(part),
+        ...findGuards(part),
+      ];
 }
 
 function findShortWithin({ compiled, definition, path }: EventPart): TriggerFinding[] {
@@ -134,6 +139,30 @@ function findInstant({ definition, requiredCount, path }: CompositePart): Trigge
   const reason = "within is 0: the children must fire in the same microsecond";
   const fix = "set within to the time that may lie between them, or to null for no limit";
   return [{ code: "TL404", path: [...path, "within"], reason, fix }];
+}
+
+/**
+ * "This, and not that": a silence fires at the moment at which its window ends, and not while it lasts. Without `after`, that
+ * moment has nothing to do with the other events.
+ */
+function findGuards({ definition, children, requiredCount, path }: CompositePart): TriggerFinding[] {
+  if (requiredCount < children.length) return [];
+  const isReactive = (child: TriggerPart): boolean =>
+    child.kind === "event" && child.definition.posture === "Reactive";
+  return children.flatMap((child, index): TriggerFinding[] => {
+    if (child.kind !== "event" || !isAlwaysOpen(child)) return [];
+    const before = definition.type === "sequence" ? children.slice(0, index) : children;
+    const isTooShort =
+      definition.within !== null && Math.round(definition.within * second) < child.compiled.within;
+    if (!before.some(isReactive) || (definition.type === "compound" && !isTooShort)) return [];
+    const length = formatDuration(child.compiled.within);
+    const reason = `triggers[${index}] fires once for every ${length} without its events, at the moment at which these end, and not as long as the silence lasts: whether that is close enough to the other triggers is a matter of chance`;
+    const fix =
+      definition.type === "sequence"
+        ? "name the event of the step before in its after, so that the silence begins there"
+        : `begin the silence with an event, by naming it in after; or set the composite's within to at least ${length}`;
+    return [{ code: "TL409", path: [...path, "triggers", index], reason, fix }];
+  });
 }
 
 /** An absence is known only when its window ends. The event that opened the window must still be remembered then. */

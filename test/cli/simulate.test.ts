@@ -213,3 +213,12 @@ describe("tripline explain with a timeline", () => {
     ).toContain('The rules define "vent stays open", "pump failed"');
   });
 });
+
+test("says that a time without an offset is taken as UTC", () => {
+  const timeline = file("utc.jsonl", event("1", "pump.failed", "2026-03-01T09:00:00Z"));
+  const simulate = (until: string) => run(["simulate", timeline, "--rules", rules, "--until", until]);
+  expect(simulate("2026-03-01T10:00").stderr).toContain(
+    "2026-03-01T10:00 has no offset, so it is taken as UTC",
+  );
+  expect(simulate("2026-03-01T10:00+02:00").stderr).not.toContain("offset");
+});

@@ -98,6 +98,12 @@ test.each([
   ["0 0 30 2 *", /names a day that does not exist/],
   ["", /has 0 fields/],
   ["H * * * *", /random/],
+  ["@midnight", /write @daily or "0 0 \* \* \*"/],
+  ["@reboot", /no time of day/],
+  ["@every 5m", /"\*\/5 \* \* \* \*"/],
+  ["@fortnightly", /write one of @yearly/],
+  ["CRON_TZ=Europe/Berlin 0 6 * * *", /timezone: Europe\/Berlin .* cron: "0 6 \* \* \*"/],
+  ["TZ=UTC @daily", /timezone: UTC .* cron: "@daily"/],
 ])("the cron expression %j is refused", (cron, message) => {
   expect(cronProblem(cron)).toMatch(message);
 });

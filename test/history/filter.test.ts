@@ -85,6 +85,10 @@ describe("the text query", () => {
     ["  ", {}],
     ['"" -""', {}],
     ['"say \\"hi\\" \\\\ \\n"', { any: ['say "hi" \\ \\n'] }],
+    ['"C:\\Temp\\"', { any: ["c:\\temp\\"] }], // only an escaped quote could close it
+    ['-"x\\"', { none: ["x\\"] }],
+    ["C:\\Temp\\", { any: ["c:\\temp\\"] }],
+    ['"two\nlines"', { any: ["two\nlines"] }],
     ["--x", { none: ["-x"] }],
     ['half"word" x', { any: ['half"word"', "x"] }],
     ["well-known", { any: ["well-known"] }],
@@ -148,6 +152,26 @@ describe("an event", () => {
     [{ resource: { distinct: true }, order: "ASC" }, true],
   ])("matches the filter %j: %s", (written, matches) => {
     expect(matchesFilter(filter(written), pump)).toBe(matches);
+  });
+
+  // In JSON, these are written with a backslash, so a search for the text itself found nothing.
+  test.each([
+    ["C:\\logs\\pump.txt", true],
+    ['"C:\\logs\\"', true],
+    ['"\\\\logs"', true],
+    ['"said \\"stop\\" twice"', true],
+    ['"first line\nsecond line"', true],
+    ['"second line\tend"', true],
+    ['"first line\\nsecond"', true], // as JSON writes it
+    ['"key \\"quoted\\""', true],
+    ['"pump.txt said"', false], // no phrase matches across two texts
+  ])("with backslashes, quotes and line breaks in its payload is searched for %j: %s", (query, matches) => {
+    const payload = {
+      path: "C:\\logs\\pump.txt",
+      nested: [{ 'key "quoted"': 'said "stop" twice' }, "first line\nsecond line\tend"],
+    };
+    const noted = event({ ...pump.wire, payload });
+    expect(matchesFilter(filter({ text: { query } }), noted)).toBe(matches);
   });
 
   test("with a time in the future is found only with an explicit until", () => {

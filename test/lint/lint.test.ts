@@ -204,7 +204,7 @@ describe("a warning is given for", () => {
     const absence = { posture: "Proactive", expect: ["x"], within: 60 };
     const actions = [{ type: "emit-event", event: "alarm", payload: { last: "{{ event.id }}" } }];
     const composite = (...triggers: object[]) => ({ type: "sequence", within: 60, triggers });
-    expect(warningsFor(composite({ expect: ["y"] }, absence), { actions })).toEqual(["TL601"]);
+    expect(warningsFor(composite({ expect: ["y"] }, absence), { actions })).toEqual(["TL409", "TL601"]);
     expect(warningsFor(composite(absence, { expect: ["y"] }), { actions })).toEqual([]);
   });
 });

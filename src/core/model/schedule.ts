@@ -124,6 +124,13 @@ export class Schedule {
 
 /** What is wrong with a cron expression, or null. */
 export function cronProblem(cron: string): string | null {
+  const zone = /^\s*(?:CRON_)?TZ=(\S+)\s+(.*)$/s.exec(cron);
+  if (zone !== null) {
+    const [found, timezone = "", fields = ""] = zone;
+    return `cron ${JSON.stringify(found)} names a time zone; write it as timezone: ${timezone} in the schedule, and cron: ${JSON.stringify(fields.trim())}`;
+  }
+  const nickname = cron.trim().toLowerCase();
+  if (nickname.startsWith("@") && !nicknames.has(nickname)) return nicknameProblem(cron.trim());
   const count = cron.split(/\s+/).filter((field) => field !== "").length;
   if (!cron.trim().startsWith("@") && count !== 5 && count !== 6) {
     return `cron ${JSON.stringify(cron)} has ${count} fields; write five (minute hour day month weekday), or six with seconds first`;
@@ -138,6 +145,24 @@ export function cronProblem(cron: string): string | null {
       return `cron ${JSON.stringify(cron)} names a day that does not exist; name one that does`;
     return `cron ${JSON.stringify(cron)} is not valid: ${reason}`;
   }
+}
+
+/** The nicknames that cron-parser reads. */
+const nicknames: ReadonlySet<string> = new Set([
+  ...["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly"],
+  ...["@minutely", "@secondly", "@weekdays", "@weekends"],
+]);
+
+function nicknameProblem(nickname: string): string {
+  const found = `cron ${JSON.stringify(nickname)}`;
+  if (nickname.toLowerCase() === "@midnight")
+    return `${found} is not known; write @daily or "0 0 * * *", which means the same`;
+  if (nickname.toLowerCase() === "@reboot")
+    return `${found} has no time of day; a schedule ticks at times, so name one, such as "0 6 * * *"`;
+  if (/^@every\b/i.test(nickname))
+    return `${found} is not a time of day; name the times, such as "*/5 * * * *" for every five minutes, or leave out the schedule and use within`;
+  const known = [...nicknames].join(", ");
+  return `${found} is not known; write one of ${known}, or the fields, such as "0 6 * * *"`;
 }
 
 /** A time of day such as `03:30` or `03:30:15`, as the time since midnight; null when it is not one. */

@@ -47,6 +47,11 @@ export function parseTime(text: string): Micros | null {
   return Math.min(whole + Number(fraction.padEnd(6, "0").slice(0, 6)), timeMax);
 }
 
+/** True when a time says how far its clock is from UTC: with `Z` or an offset. @param text a valid time */
+export function hasOffset(text: string): boolean {
+  return /(?:[Zz]|:\d{2}(?:[.,]\d+)?\s?[+-]\d{2}(?::?\d{2})?)$/.test(text);
+}
+
 /** The first and the last instant that can be written in RFC 3339: the years 1 to 9999. */
 export const timeMin: Micros = -62_135_596_800_000_000;
 export const timeMax: Micros = 253_402_300_800_000_000 - 32; // the last number before the year 10000

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { formatDuration, formatTime, parseDuration, parseTime } from "../../../src/core/model/time.ts";
+import {
+  formatDuration,
+  formatTime,
+  hasOffset,
+  parseDuration,
+  parseTime,
+} from "../../../src/core/model/time.ts";
 import fc from "../../support/fast-check.ts";
 
 describe("time", () => {
@@ -54,6 +60,20 @@ describe("time", () => {
 
   test.each([-1, "-5s", "5 parsecs", "P", "PT", "", null, Number.NaN])("%j is not a duration", (value) => {
     expect(parseDuration(value)).toBeNull();
+  });
+
+  test.each([
+    ["2026-03-01T09:30:00Z", true],
+    ["2026-03-01 09:30z", true],
+    ["2026-03-01T09:30+02:00", true],
+    ["2026-03-01T09:30:00.5-0230", true],
+    ["2026-03-01T09:30:00 +02", true],
+    ["2026-03-01T09:30:00", false],
+    ["2026-03-01T09:30", false],
+    ["2026-03-01", false],
+  ])("%s says its offset from UTC: %s", (text, says) => {
+    expect(parseTime(text)).not.toBeNull();
+    expect(hasOffset(text)).toBe(says);
   });
 
   test("a formatted duration parses to itself", () => {
