@@ -19,6 +19,8 @@ import {
 import { type Diagnostic, diagnosticAt, formatDiagnostic, wholeFile } from "../rules/diagnostic.ts";
 import { parseRuleText, type RuleMapping, type RuleMistake, type RuleNode } from "../rules/rule-tree.ts";
 import { validate } from "../rules/validate.ts";
+import { announceKey } from "../store/announce-key.ts";
+import type { ApiKey } from "../store/api-key.ts";
 import { hashOf, readToken } from "../store/api-key.ts";
 import { ApiKeyStore } from "../store/api-key-store.ts";
 import { CommandFailure } from "./failure.ts";
@@ -173,7 +175,9 @@ export async function serveApiKeys(
   }
   const wanted = keys.map(({ key }) => key);
   try {
-    const applied = await applyApiKeys(new ApiKeyStore(redis), wanted, workspaces, new Date());
+    const store = new ApiKeyStore(redis);
+    const applied = await applyApiKeys(store, wanted, workspaces, new Date());
+    await announceApplied(redis, await store.all(), applied, file);
     const { created, changed, revoked, stillRevoked } = applied;
     if (created.length + changed.length + revoked.length > 0) {
       logger.info({ created, changed, revoked }, "API keys applied");
@@ -192,6 +196,25 @@ export async function serveApiKeys(
       1,
       { cause: error },
     );
+  }
+}
+
+/** Appends an event about each key that the file has changed. */
+async function announceApplied(
+  redis: Redis,
+  keys: readonly ApiKey[],
+  { created, changed, revoked }: AppliedApiKeys,
+  file: string,
+): Promise<void> {
+  const actor = { type: "key-file", name: file, id: null } as const;
+  const done = [
+    ...created.map((id) => [id, "created"] as const),
+    ...changed.map((id) => [id, "updated"] as const),
+    ...revoked.map((id) => [id, "revoked"] as const),
+  ];
+  for (const [id, change] of done) {
+    const key = keys.find((each) => each.id === id);
+    if (key !== undefined) await announceKey(redis, key, change, actor);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Application, AppliedChange, AppliedRules } from "../client/index.t
 import type { Automation } from "../core/model/automation.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
+import { fieldChangeText } from "./change-text.ts";
 import { rulePathsArgument } from "./completable.ts";
 import { addConnection, type ConnectionOptions, withServer } from "./connection.ts";
 import { CommandFailure } from "./failure.ts";
@@ -112,12 +113,17 @@ export function planText({ changes }: AppliedRules, view: View): string {
   return [...planned.flatMap((change) => changeLines(change, view)), `${counts.join(", ")}.`].join("\n");
 }
 
-function changeLines({ what, change, name, file, fields, windows }: AppliedChange, view: View): string[] {
+function changeLines(applied: AppliedChange, view: View): string[] {
+  const { what, change, name, file, fields, changes, windows } = applied;
   const from = file === null ? "" : ` (${file})`;
   const parts = fields.length === 0 ? "" : `: ${fields.join(", ")}`;
   const noun = what === "destination" ? "destination " : "";
   const line = printable(`${signs[change]} ${verbs[change]} ${noun}${name}${from}${parts}`);
-  return [paint(line, styles[change], view.colored), ...windows.map((window) => windowLine(window, view))];
+  return [
+    paint(line, styles[change], view.colored),
+    ...changes.map((each) => printable(`    ${fieldChangeText(each, view)}`)),
+    ...windows.map((window) => windowLine(window, view)),
+  ];
 }
 
 function windowLine(

@@ -1,9 +1,12 @@
 /** `tripline keys`: creates, lists and revokes API keys. It needs only Redis, so it can also create the first key. */
 
+import { hostname, userInfo } from "node:os";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import type { ChangeKind } from "../core/model/change-events.ts";
 import { formatRate, parseRate, type Rate } from "../core/model/rate.ts";
 import { type Scope, scopes } from "../core/model/scope.ts";
 import { millisecond, parseDuration } from "../core/model/time.ts";
+import { announceKey } from "../store/announce-key.ts";
 import { type ApiKey, makeKey, stateOf } from "../store/api-key.ts";
 import { ApiKeyStore } from "../store/api-key-store.ts";
 import { connect, RedisUnreachable } from "../store/connection.ts";
@@ -42,28 +45,38 @@ export function keysCommand(): Command {
     .addCommand(newTokenCommand())
     .addCommand(listCommand())
     .addCommand(
-      changeCommand("revoke", "Revoke a key. Servers refuse it within seconds.", async (keys, key) => {
-        await keys.update(key.id, (current) =>
-          current === null || current.revokedBy === "command"
-            ? null
-            : { ...current, revoked: current.revoked ?? new Date().toISOString(), revokedBy: "command" },
-        );
-        console.error(`Revoked the key ${key.id} (${key.name}).`);
-      }),
+      changeCommand(
+        "revoke",
+        "Revoke a key. Servers refuse it within seconds.",
+        async (keys, key, announce) => {
+          const revoked = await keys.update(key.id, (current) =>
+            current === null || current.revokedBy === "command"
+              ? null
+              : { ...current, revoked: current.revoked ?? new Date().toISOString(), revokedBy: "command" },
+          );
+          if (revoked !== null) await announce(key, "revoked");
+          console.error(`Revoked the key ${key.id} (${key.name}).`);
+        },
+      ),
     )
     .addCommand(
-      changeCommand("forget", "Remove a revoked or expired key from the list.", async (keys, key) => {
-        if (stateOf(key, Date.now()) === "active") {
-          throw new CommandFailure(
-            `The key ${key.id} (${key.name}) is active. Revoke it first: tripline keys revoke ${key.id}`,
-          );
-        }
-        await keys.remove(key.id);
-        const last = (await keys.hasKeys())
-          ? ""
-          : " It was the last one. Without keys, the server answers this machine only.";
-        console.error(`Removed the key ${key.id} (${key.name}).${last}`);
-      }),
+      changeCommand(
+        "forget",
+        "Remove a revoked or expired key from the list.",
+        async (keys, key, announce) => {
+          if (stateOf(key, Date.now()) === "active") {
+            throw new CommandFailure(
+              `The key ${key.id} (${key.name}) is active. Revoke it first: tripline keys revoke ${key.id}`,
+            );
+          }
+          await keys.remove(key.id);
+          await announce(key, "deleted");
+          const last = (await keys.hasKeys())
+            ? ""
+            : " It was the last one. Without keys, the server answers this machine only.";
+          console.error(`Removed the key ${key.id} (${key.name}).${last}`);
+        },
+      ),
     );
 }
 
@@ -103,9 +116,10 @@ function createCommand(): Command {
       },
       now,
     );
-    await withKeys(redis, async (keys) => {
+    await withKeys(redis, async (keys, announce) => {
       const isFirst = !(await keys.hasKeys());
       await keys.put(key);
+      await announce(key, "created");
       console.error(`${describe(key)}\nThis is the only time it is shown:\n`);
       console.log(token);
       console.error(
@@ -177,7 +191,7 @@ function keyColumns(view: View): TableColumn<ListedKey>[] {
 function changeCommand(
   name: string,
   description: string,
-  change: (keys: ApiKeyStore, key: ApiKey) => Promise<void>,
+  change: (keys: ApiKeyStore, key: ApiKey, announce: AnnounceKey) => Promise<void>,
 ): Command {
   const command = new Command(name)
     .description(description)
@@ -187,10 +201,10 @@ function changeCommand(
     .addOption(redisOption());
   addExamples(command, [[`tripline keys ${name} 3f9c1d2e4b5a`, "by id"]]);
   return command.action(async (idOrToken: string, { redis }: { redis?: string }) => {
-    await withKeys(redis, async (keys) => {
+    await withKeys(redis, async (keys, announce) => {
       const key = await keys.find(/^tripline_([0-9a-f]+)_/.exec(idOrToken)?.[1] ?? idOrToken);
       if (key === null) throw new CommandFailure("There is no such key. List keys with: tripline keys ls");
-      await change(keys, key);
+      await change(keys, key, announce);
     });
   });
 }
@@ -203,12 +217,13 @@ function redisOption(): Option {
 
 export async function withKeys(
   given: string | undefined,
-  use: (keys: ApiKeyStore) => Promise<void>,
+  use: (keys: ApiKeyStore, announce: AnnounceKey) => Promise<void>,
 ): Promise<void> {
   const url = findRedis(given);
   const redis = connect(url, { name: "tripline-keys" });
   try {
-    await use(new ApiKeyStore(redis));
+    const actor = { type: "command", name: personHere(), id: null } as const;
+    await use(new ApiKeyStore(redis), (key, kind) => announceKey(redis, key, kind, actor));
   } catch (error) {
     if (!(error instanceof RedisUnreachable)) throw error;
     throw new CommandFailure(
@@ -219,6 +234,18 @@ export async function withKeys(
     );
   } finally {
     redis.disconnect();
+  }
+}
+
+/** Appends the event about a change of a key to the log of its workspace. */
+type AnnounceKey = (key: ApiKey, change: ChangeKind) => Promise<void>;
+
+/** These commands need no key: who may reach Redis may do everything. So the events name the user and the machine. */
+function personHere(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    return hostname(); // a container may have no name for its user
   }
 }
 

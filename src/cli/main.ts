@@ -107,6 +107,11 @@ const groups: readonly { readonly heading: string; readonly commands: readonly S
     heading: "Administer:",
     commands: [
       {
+        name: "audit",
+        summary: "list who changed what, and when",
+        load: async () => (await import("./audit.ts")).auditCommand(),
+      },
+      {
         name: "keys",
         summary: "create, list and revoke API keys",
         load: async () => (await import("./keys.ts")).keysCommand(),

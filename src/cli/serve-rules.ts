@@ -1,9 +1,10 @@
 /** Applies a server's rule files, and watches them for changes. */
 
 import type { Logger } from "pino";
-import { millisecond } from "../core/model/time.ts";
-import { applyRules } from "../reconcile/carry-out.ts";
-import { namesOf } from "../reconcile/plan.ts";
+import { type Micros, millisecond } from "../core/model/time.ts";
+import { affectedWindows } from "../reconcile/affected-windows.ts";
+import { carryOut, readStored } from "../reconcile/carry-out.ts";
+import { namesOf, type Plan, planChanges } from "../reconcile/plan.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import type { LoadedRules } from "../rules/load.ts";
 import { type RuleWatcher, watchRules } from "../rules/watch.ts";
@@ -15,6 +16,8 @@ export interface ServeRulesOptions {
   readonly log: Log;
   readonly workspace: string;
   readonly logger: Logger;
+  /** The lateness of triggers that set none. */
+  readonly lateness: Micros;
 }
 
 /**
@@ -28,10 +31,13 @@ export interface ServeRulesOptions {
  */
 export async function serveRules(
   paths: readonly string[],
-  { log, workspace, logger }: ServeRulesOptions,
+  { log, workspace, logger, lateness }: ServeRulesOptions,
 ): Promise<RuleWatcher> {
   const apply = async (rules: LoadedRules): Promise<void> => {
-    const plan = await applyRules(log, rules, { from: "watched files", prune: true });
+    const plan = planChanges(await readStored(log), rules, { from: "watched files", prune: true });
+    // Read first: the change may reset the windows.
+    const details = await changeDetails(plan, log, lateness);
+    await carryOut(plan, log);
     for (const warning of plan.warnings) logger.warn({ warning }, "A rule may fire twice");
     const changedDestinations = plan.destinations.filter(({ kind }) => kind !== "unchanged").length;
     if (changedDestinations > 0) logger.info({ changed: changedDestinations }, "Destinations applied");
@@ -42,6 +48,9 @@ export async function serveRules(
     ];
     if (created.length + changed.length + deleted.length > 0) {
       logger.info({ created, changed, deleted }, "Rules applied");
+    }
+    for (const { name, fields, kept, reset } of details) {
+      logger.info({ automation: name, fields, windows: { kept, reset } }, "Automation changed");
     }
     if (plan.hooks !== null) logger.info({ hooks: plan.hooks.map(({ name }) => name) }, "Hooks applied");
   };
@@ -66,4 +75,26 @@ export async function serveRules(
   });
   isStarting = false;
   return watcher;
+}
+
+interface ChangeDetails {
+  readonly name: string;
+  readonly fields: readonly string[];
+  /** How many open windows stay as they are. */
+  readonly kept: number;
+  /** How many start over. */
+  readonly reset: number;
+}
+
+/** What `tripline apply` prints about each automation that changes, for the log. */
+async function changeDetails(plan: Plan, log: Log, latenessDefault: Micros): Promise<ChangeDetails[]> {
+  const details: ChangeDetails[] = [];
+  for (const change of plan.automations) {
+    if (change.kind !== "change" && change.kind !== "delete") continue;
+    const windows = await affectedWindows(change, log, { latenessDefault });
+    const kept = windows.filter(({ becomes }) => becomes === "kept").length;
+    const fields = change.kind === "change" ? change.fields : [];
+    details.push({ name: change.before.name, fields, kept, reset: windows.length - kept });
+  }
+  return details;
 }

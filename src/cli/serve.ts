@@ -122,7 +122,12 @@ async function startParts(
   if (first === undefined) throw new CommandFailure("Name a workspace to serve: --workspace default");
   if (settings.rules.length > 0) {
     const { log, workspace } = first;
-    const rules = await serveRules(settings.rules, { log, workspace, logger });
+    const rules = await serveRules(settings.rules, {
+      log,
+      workspace,
+      logger,
+      lateness: settings.lateness,
+    });
     running.add(() => rules.close());
   }
   const automationCount = (await Promise.all(served.map(({ log }) => log.automations()))).flat().length;

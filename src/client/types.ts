@@ -20,6 +20,7 @@ export type {
   EventPage,
   ExplainedTrigger,
   Explanation,
+  FieldChange,
   Lookup,
   LookupMatch,
   NewAction,

@@ -97,6 +97,8 @@ export interface AppliedChange {
   readonly file: string | null;
   /** Which fields change. The values of `secrets` are never returned. */
   readonly fields: readonly string[];
+  /** At most 50; secrets are masked. */
+  readonly changes: readonly FieldChange[];
   /** The open windows of an automation that changes or goes, and whether each is kept. */
   readonly windows: readonly WindowChange[];
 }
@@ -578,6 +580,14 @@ export interface FailedCondition {
   readonly label: string | null;
   readonly wanted: readonly string[];
   readonly found: string | null;
+}
+
+/** A field that differs; a side without it leaves its value out. */
+export interface FieldChange {
+  /** Such as `trigger.within` or `actions[0].url`. */
+  readonly field: string;
+  readonly old?: unknown | undefined;
+  readonly new?: unknown | undefined;
 }
 
 export interface Lookup {

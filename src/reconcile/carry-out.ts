@@ -1,6 +1,9 @@
 /** Carries out plans through the log. */
 
-import { announceChange, announceDeletions } from "../store/announce.ts";
+import { type Actor, ruleFiles } from "../core/model/actor.ts";
+import { destinationChanges, hookChanges } from "../core/model/change-events.ts";
+import { announceChange, announceDeletions, announceThing } from "../store/announce.ts";
+import type { NewEvent } from "../store/entry.ts";
 import type { Log } from "../store/log.ts";
 import {
   type DesiredRules,
@@ -14,7 +17,13 @@ import {
 /** The part of `Log` that reconciling needs. */
 export type RuleStore = Pick<
   Log,
-  "automations" | "putAutomations" | "updateAutomation" | "deleteAutomations" | "destinations" | "hooks"
+  | "automations"
+  | "putAutomations"
+  | "updateAutomation"
+  | "deleteAutomations"
+  | "destinations"
+  | "hooks"
+  | "appendEvents"
 >;
 
 /** Reads everything that rules can change in a workspace. @throws RedisUnreachable */
@@ -46,9 +55,10 @@ export async function applyRules(
  * Makes the changes of a plan, in this order: new destinations, automations, hooks, removed destinations. So an automation
  * never refers to a missing destination, and the first event of a new hook is seen by the rules that came with it.
  *
+ * @param actor who makes them, for the events about them
  * @throws RedisUnreachable
  */
-export async function carryOut(plan: Plan, store: RuleStore): Promise<void> {
+export async function carryOut(plan: Plan, store: RuleStore, actor: Actor = ruleFiles): Promise<void> {
   const { automations, destinations, hooks, from } = plan;
   await store.destinations.put(
     destinations.flatMap((change) =>
@@ -57,7 +67,7 @@ export async function carryOut(plan: Plan, store: RuleStore): Promise<void> {
   );
 
   const created = automations.flatMap((change) => (change.kind === "create" ? [change.after] : []));
-  await store.putAutomations(created, announceChange("created"));
+  await store.putAutomations(created, announceChange("created", actor));
   for (const change of automations) {
     if (change.kind !== "change") continue;
     const { rule } = change;
@@ -65,19 +75,45 @@ export async function carryOut(plan: Plan, store: RuleStore): Promise<void> {
     const updated = await store.updateAutomation(
       rule.id,
       (current) => (from === "apply" && current.source.kind === "file" ? current : mergeRule(current, rule)),
-      announceChange("updated"),
+      announceChange("updated", actor),
     );
     // Deleted since the plan was made, and a pause with it, so the rule starts over.
-    if (updated === null) await store.putAutomations([rule], announceChange("created"));
+    if (updated === null) await store.putAutomations([rule], announceChange("created", actor));
   }
   const deleted = automations.flatMap((change) => (change.kind === "delete" ? [change.before] : []));
   await store.deleteAutomations(
     deleted.map(({ id }) => id),
-    announceDeletions(deleted),
+    announceDeletions(deleted, actor),
   );
 
   await store.destinations.delete(
     destinations.flatMap((change) => (change.kind === "delete" ? [change.before.id] : [])),
   );
   if (hooks !== null) await store.hooks.replaceAll(hooks);
+  await store.appendEvents([...destinationEvents(plan, actor), ...hookEvents(plan, actor)]);
+}
+
+function destinationEvents({ destinations }: Plan, actor: Actor): NewEvent[] {
+  return destinations.flatMap((change): NewEvent[] => {
+    if (change.kind === "unchanged") return [];
+    const { id, definition } = change.kind === "delete" ? change.before : change.after;
+    const thing = { what: "destination", id, name: definition.name } as const;
+    const kind = ({ create: "created", change: "updated", delete: "deleted" } as const)[change.kind];
+    const changes = change.kind === "change" ? destinationChanges(change.before, change.after) : [];
+    return [announceThing(thing, kind, changes, actor)];
+  });
+}
+
+function hookEvents({ hooks, hooksBefore }: Plan, actor: Actor): NewEvent[] {
+  if (hooks === null) return [];
+  const before = new Map(hooksBefore.map((hook) => [hook.name, hook]));
+  const after = new Map(hooks.map((hook) => [hook.name, hook]));
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((name): NewEvent[] => {
+    const [old = null, now = null] = [before.get(name), after.get(name)];
+    const changes = hookChanges(old, now);
+    if (changes.length === 0) return [];
+    const thing = { what: "hook", id: name, name } as const;
+    const kind = old === null ? "created" : now === null ? "deleted" : "updated";
+    return [announceThing(thing, kind, kind === "updated" ? changes : [], actor)];
+  });
 }

@@ -51,7 +51,8 @@ export type AutomationChange =
   | { readonly kind: "delete"; readonly before: Automation };
 
 export type DestinationChange =
-  | { readonly kind: "create" | "change" | "unchanged"; readonly after: Destination }
+  | { readonly kind: "create" | "unchanged"; readonly after: Destination }
+  | { readonly kind: "change"; readonly before: Destination; readonly after: Destination }
   | { readonly kind: "delete"; readonly before: Destination };
 
 export interface Plan {
@@ -61,6 +62,7 @@ export interface Plan {
   readonly destinations: readonly DestinationChange[];
   /** All hooks after the change; null if they stay as they are. */
   readonly hooks: readonly Hook[] | null;
+  readonly hooksBefore: readonly Hook[];
   /** Sentences that say why the plan must not be carried out; usually empty. */
   readonly refusals: readonly string[];
   /** Sentences about changes that will be made but are probably mistakes; usually empty. */
@@ -94,6 +96,7 @@ export function planChanges(stored: StoredRules, desired: DesiredRules, options:
     automations: automationChanges(stored, desired, options),
     destinations: destinationChanges(stored, desired, from),
     hooks: changedHooks(stored, desired),
+    hooksBefore: stored.hooks,
     refusals: from === "apply" ? conflicts : [],
     // Refusing a whole directory of rules, because one of its names was taken over the API, would silence its alarms.
     warnings: from === "apply" ? [] : conflicts,
@@ -178,7 +181,8 @@ function destinationChanges(
     if (canonicalJson({ ...rule, created, updated }) === canonicalJson(before)) {
       return { kind: "unchanged", after: before };
     }
-    return { kind: "change", after: { ...rule, created, updated: Math.max(rule.updated, updated + 1) } };
+    const after = { ...rule, created, updated: Math.max(rule.updated, updated + 1) };
+    return { kind: "change", before, after };
   });
   const leftOver = stored.destinations.filter(
     ({ id, source }) => source.kind === "file" && !desiredIds.has(id),

@@ -137,7 +137,7 @@ export class Log {
     const parameters = automations.flatMap((automation) => [
       automation.id,
       encodeJson(automation),
-      ...optionalEvent(announce?.(automation)),
+      ...optionalEvent(announce?.(automation, null)),
     ]);
     await this.#run(putAutomationsScript, [this.#keys.automations, this.#keys.log], parameters);
   }
@@ -180,7 +180,12 @@ export class Log {
       const current = parseExactJson(stored) as Automation;
       const automation = change(current);
       if (automation === current) return current;
-      const parameters = [id, stored, encodeJson(automation), ...optionalEvent(announce?.(automation))];
+      const parameters = [
+        id,
+        stored,
+        encodeJson(automation),
+        ...optionalEvent(announce?.(automation, current)),
+      ];
       if ((await this.#run(replaceAutomationScript, keys, parameters)) === 1) return automation;
     }
   }

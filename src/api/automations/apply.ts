@@ -11,6 +11,8 @@ import { z } from "zod";
 import { type ActionText, fieldKind, textsOf } from "../../core/model/action.ts";
 import { type Automation, AutomationSchema, actionLists } from "../../core/model/automation.ts";
 import { automationIdOf, triggerIdOf } from "../../core/model/automation-ids.ts";
+import { automationChanges } from "../../core/model/automation-view.ts";
+import { destinationChanges } from "../../core/model/change-events.ts";
 import {
   type Destination,
   type DestinationDefinition,
@@ -97,7 +99,7 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
           },
         },
       },
-      async ({ tenant: { log, workspace }, body }, context) => {
+      async ({ tenant: { log, workspace, actor }, body }, context) => {
         await checkApplication(body);
         const { automations, destinations, prune, dry_run } = body;
         const desired = {
@@ -112,7 +114,7 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
         // Read first: applying the change may reset the windows.
         for (const change of plan.automations)
           changes.push(await automationChangeView(change, log, settings));
-        if (!dry_run) await carryOut(plan, log);
+        if (!dry_run) await carryOut(plan, log, actor);
         return context.json({ dry_run, changes } satisfies AppliedRules);
       },
     ),
@@ -201,7 +203,8 @@ function destinationOf(definition: DestinationDefinition, workspace: string): De
 function destinationChangeView(change: DestinationChange): AppliedChange {
   const { id, definition } = change.kind === "delete" ? change.before : change.after;
   const common = { what: "destination", change: change.kind, id, name: definition.name } as const;
-  return { ...common, file: null, fields: [], windows: [] };
+  const changes = change.kind === "change" ? destinationChanges(change.before, change.after) : [];
+  return { ...common, file: null, fields: [], changes, windows: [] };
 }
 
 async function automationChangeView(
@@ -212,6 +215,7 @@ async function automationChangeView(
   const { source, id, name } = change.kind === "delete" ? change.before : change.after;
   const file = source.kind === "api" ? (source.applied?.file ?? null) : source.file;
   const fields = change.kind === "change" ? [...change.fields] : [];
+  const changes = change.kind === "change" ? automationChanges(change.before, change.after) : [];
   const windows = await affectedWindows(change, log, settings);
-  return { what: "automation", change: change.kind, id, name, file, fields, windows };
+  return { what: "automation", change: change.kind, id, name, file, fields, changes, windows };
 }

@@ -33,6 +33,14 @@ export const AutomationViewSchema = z
   })
   .meta({ id: "AutomationView", description: "An automation as it is stored, with secrets masked." });
 
+const FieldChangeSchema = z
+  .object({
+    field: z.string().meta({ description: "Such as `trigger.within` or `actions[0].url`." }),
+    old: z.unknown().optional(),
+    new: z.unknown().optional(),
+  })
+  .meta({ id: "FieldChange", description: "A field that differs; a side without it leaves its value out." });
+
 export const AppliedChangeSchema = z
   .object({
     what: z.enum(["automation", "destination"]),
@@ -43,6 +51,7 @@ export const AppliedChangeSchema = z
     fields: z
       .array(z.string())
       .meta({ description: "Which fields change. The values of `secrets` are never returned." }),
+    changes: z.array(FieldChangeSchema).meta({ description: "At most 50; secrets are masked." }),
     windows: z
       .array(WindowSchema.extend({ becomes: z.enum(["kept", "reset"]) }).meta({ id: "WindowChange" }))
       .meta({

@@ -18,7 +18,7 @@ import { Refusal } from "../http/refusal.ts";
 import { jsonBody, jsonBodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import { fromFile, refuseFromFile } from "../http/rule-file.ts";
-import type { ApiEnv } from "../http/tenant.ts";
+import type { ApiEnv, Tenant } from "../http/tenant.ts";
 import { isPrefectClient, prefectView } from "../prefect/action-stand-ins.ts";
 import { AutomationViewSchema } from "./automation-answers.ts";
 import { failuresExample, silenceExample } from "./automation-examples.ts";
@@ -72,12 +72,12 @@ export function automationRoutes(): Route[] {
         }),
         answers: { 201: stored },
       },
-      async ({ tenant: { log }, body }, context) => {
+      async ({ tenant: { log, actor }, body }, context) => {
         const input = readAutomation(body, inputContext(context, null));
         const now = clock();
         const source = { kind: "api" } as const;
         const automation = { ...input, id: crypto.randomUUID(), source, created: now, updated: now };
-        await log.putAutomations([automation], announceChange("created"));
+        await log.putAutomations([automation], announceChange("created", actor));
         return answer(context, automation, 201);
       },
     ),
@@ -172,11 +172,11 @@ export function automationRoutes(): Route[] {
         params: byResource,
         answers: { 202: { description: "They are deleted." } },
       },
-      async ({ tenant: { log }, params: { resource } }, context) => {
+      async ({ tenant: { log, actor }, params: { resource } }, context) => {
         const owned = (await log.automations()).filter(({ owner }) => owner === resource);
         await log.deleteAutomations(
           owned.map(({ id }) => id),
-          announceDeletions(owned),
+          announceDeletions(owned, actor),
         );
         return context.body(null, 202);
       },
@@ -215,8 +215,8 @@ export function automationRoutes(): Route[] {
         }),
         answers: { 204: { description: "The automation is updated." }, 409: fromFile },
       },
-      async ({ tenant: { log }, params, body }, context) => {
-        await change(log, params.id, (current) => {
+      async ({ tenant, params, body }, context) => {
+        await change(tenant, params.id, (current) => {
           refuseFromFile(current.name, current.source);
           return readAutomation(body, inputContext(context, current));
         });
@@ -236,8 +236,8 @@ export function automationRoutes(): Route[] {
         body: jsonBody(AutomationPatchSchema, { examples: { pause: { enabled: false } } }),
         answers: { 204: { description: "The automation is paused or resumed." } },
       },
-      async ({ tenant: { log }, params, body }, context) => {
-        await change(log, params.id, () => body);
+      async ({ tenant, params, body }, context) => {
+        await change(tenant, params.id, () => body);
         return context.body(null, 204);
       },
     ),
@@ -253,12 +253,13 @@ export function automationRoutes(): Route[] {
         params: byId,
         answers: { 204: { description: "The automation is deleted." }, 409: fromFile },
       },
-      async ({ tenant: { log }, params }, context) => {
+      async ({ tenant: { log, actor }, params }, context) => {
         const automation = await automationOf(log, params.id);
         refuseFromFile(automation.name, automation.source);
         const { id } = automation;
         // Someone else may have deleted it since it was read.
-        if ((await log.deleteAutomations([id], announceDeletions([automation]))) === 0) throw notFound();
+        if ((await log.deleteAutomations([id], announceDeletions([automation], actor))) === 0)
+          throw notFound();
         return context.body(null, 204);
       },
     ),
@@ -274,7 +275,7 @@ export async function automationOf(log: Log, id: string): Promise<Automation> {
 
 /** Changes the automation with an id. @throws Refusal */
 async function change(
-  log: Log,
+  { log, actor }: Tenant,
   id: string,
   changesTo: (current: Automation) => Partial<Automation>,
 ): Promise<void> {
@@ -283,7 +284,7 @@ async function change(
     normalizeUuid(id),
     // Later than before, even if the clock has stepped back: clients sort by it.
     (current) => ({ ...current, ...changesTo(current), updated: Math.max(clock(), current.updated + 1) }),
-    announceChange("updated"),
+    announceChange("updated", actor),
   );
   if (changed === null) throw notFound();
 }

@@ -206,7 +206,8 @@ export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLook
       },
       async ({ tenant, params: { id } }, context) => {
         const queue = queueOf(tenant.workspace);
-        const by = tenant.keyId === null ? "a request without an API key" : `the API key ${tenant.keyId}`;
+        const { id: keyId } = tenant.actor;
+        const by = keyId === null ? "a request without an API key" : `the API key ${keyId}`;
         const outcome = isUuid(id) ? await queue.cancel(normalizeUuid(id), by) : "unknown";
         if (outcome === "unknown") throw notFound(notQueued);
         if (outcome === "ended") throw conflict("The delivery has ended, so there is nothing to cancel");

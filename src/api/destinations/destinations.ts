@@ -8,6 +8,7 @@
 
 import { z } from "zod";
 import { parseExactJson } from "../../core/json/exact-json.ts";
+import { type ChangedThing, destinationChanges } from "../../core/model/change-events.ts";
 import {
   type Destination,
   type DestinationDefinition,
@@ -21,6 +22,7 @@ import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { secretMask } from "../../core/model/secret.ts";
 import { millisecond } from "../../core/model/time.ts";
+import { announceThing } from "../../store/announce.ts";
 import type { Log } from "../../store/log.ts";
 import { SourceSchema } from "../automations/automation-answers.ts";
 import { sentReferenceProblem } from "../automations/automation-input.ts";
@@ -101,7 +103,7 @@ export function destinationRoutes(): Route[] {
           409: { description: "A destination of that name exists.", schema: DetailSchema },
         },
       },
-      async ({ tenant: { log, workspace }, body }, context) => {
+      async ({ tenant: { log, workspace, actor }, body }, context) => {
         const definition = readDestination(body, null);
         const id = destinationIdOf(workspace, definition.name);
         const now = Date.now() * millisecond;
@@ -110,6 +112,7 @@ export function destinationRoutes(): Route[] {
           const detail = `A destination named ${JSON.stringify(definition.name)} already exists; change it with PUT /api/destinations/${id}`;
           throw new Refusal(409, "exists", { detail });
         }
+        await log.appendEvents([announceThing(thingOf(destination), "created", [], actor)]);
         return context.json(viewOf(destination), 201);
       },
     ),
@@ -142,7 +145,7 @@ export function destinationRoutes(): Route[] {
         body: jsonBodyForHandler(DestinationSchema, { examples }),
         answers: { 200: stored, 409: fromFile },
       },
-      async ({ tenant: { log }, params, body }, context) => {
+      async ({ tenant: { log, actor }, params, body }, context) => {
         const current = await destinationOf(log, params.id);
         refuseFromFile(current.definition.name, current.source);
         const definition = readDestination(body, current.definition);
@@ -156,6 +159,10 @@ export function destinationRoutes(): Route[] {
         const updated = Math.max(Date.now() * millisecond, current.updated + 1);
         const destination = { ...current, definition, updated };
         await log.destinations.put([destination]);
+        const changes = destinationChanges(current, destination);
+        if (changes.length > 0) {
+          await log.appendEvents([announceThing(thingOf(destination), "updated", changes, actor)]);
+        }
         return context.json(viewOf(destination));
       },
     ),
@@ -171,14 +178,19 @@ export function destinationRoutes(): Route[] {
         params: byIdOrName,
         answers: { 204: { description: "The destination is deleted." }, 409: fromFile },
       },
-      async ({ tenant: { log }, params }, context) => {
+      async ({ tenant: { log, actor }, params }, context) => {
         const destination = await destinationOf(log, params.id);
         refuseFromFile(destination.definition.name, destination.source);
         if ((await log.destinations.delete([destination.id])) === 0) throw notFound();
+        await log.appendEvents([announceThing(thingOf(destination), "deleted", [], actor)]);
         return context.body(null, 204);
       },
     ),
   ];
+}
+
+function thingOf({ id, definition }: Destination): ChangedThing {
+  return { what: "destination", id, name: definition.name };
 }
 
 /** Finds a destination by id or name. @throws Refusal 404 */

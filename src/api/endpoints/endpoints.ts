@@ -59,7 +59,7 @@ export function endpointRoutes(): Route[] {
         answers: { 204: { description: "The endpoint is enabled." } },
       },
       async ({ tenant, params: { id } }, context) => {
-        const who = tenant.keyId === null ? "" : ` with the API key ${tenant.keyId}`;
+        const who = tenant.actor.id === null ? "" : ` with the API key ${tenant.actor.id}`;
         if (await tenant.log.endpoints.enable(id, `enabled by a person${who}`))
           return context.body(null, 204);
         throw new Refusal(404, "not_found", {

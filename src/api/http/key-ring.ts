@@ -39,9 +39,9 @@ export class KeyRing implements KeyLookup {
     if (presented === null) return null;
     const key = await this.#lookUp(presented.id);
     if (key === null || !unlocks(presented.secret, key, Date.now())) return null;
-    const { id, workspace, rate } = key;
+    const { id, name, workspace, rate } = key;
     const allowance = rate === null ? null : new RedisAllowance(this.#redis, key, rate);
-    return { id, workspace, scopes: new Set(key.scopes), allowance };
+    return { id, name, workspace, scopes: new Set(key.scopes), allowance };
   }
 
   #lookUp(id: string): Promise<ApiKey | null> {

@@ -6,6 +6,7 @@
  */
 
 import type { Context } from "hono";
+import type { Actor } from "../../core/model/actor.ts";
 import { type Scope, scopes } from "../../core/model/scope.ts";
 import type { TraceContext } from "../../core/model/trace-context.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
@@ -26,8 +27,8 @@ export interface Workspace {
 
 export interface Tenant extends Workspace {
   readonly scopes: ReadonlySet<Scope>;
-  /** The id of the request's key; null when no key is required. */
-  readonly keyId: string | null;
+  /** Who sends the request: the holder of a key, or anyone while no key is required. */
+  readonly actor: Actor;
   /** Null when nothing limits the key. */
   readonly allowance: Allowance | null;
   /** The trace that the request belongs to; it is stored with the events that the request brings. */
@@ -74,6 +75,7 @@ export interface Tenants {
 /** A key that has let a request in. */
 export interface ValidKey extends Pick<Tenant, "scopes" | "allowance"> {
   readonly id: string;
+  readonly name: string;
   readonly workspace: string;
 }
 
@@ -84,6 +86,9 @@ export interface KeyLookup {
   /** True once a key has been created: from then on every request needs one. */
   exist(): Promise<boolean>;
 }
+
+/** Anyone, while requests need no key. */
+export const nobody: Actor = { type: "no-key", name: null, id: null };
 
 /** A server without keys: everyone may do everything in its one workspace. */
 export function openTo(workspace: Workspace): Tenants {
@@ -112,12 +117,13 @@ export function tenantsOf(
     const key = token === null ? null : await keys.find(token);
     if (key === null) {
       if (!options.open || (await keys.exist())) throw unauthorized();
-      return { ...workspaceAt(named), scopes: everything, keyId: null, allowance: null };
+      return { ...workspaceAt(named), scopes: everything, actor: nobody, allowance: null };
     }
     // The holder of a key must not learn which other workspaces exist.
     if (named !== null && !names(named, key.workspace)) notFound();
     const found = workspaces.find(({ workspace }) => workspace === key.workspace) ?? notFound();
-    return { ...found, scopes: key.scopes, keyId: key.id, allowance: key.allowance };
+    const actor = { type: "api-key", name: key.name, id: key.id } as const;
+    return { ...found, scopes: key.scopes, actor, allowance: key.allowance };
   };
   const needKey = async () => !options.open || (await keys.exist());
 

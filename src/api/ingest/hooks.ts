@@ -17,7 +17,7 @@ import { readBytes } from "../http/body.ts";
 import { Refusal } from "../http/refusal.ts";
 import { bodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
-import { type ApiEnv, enter, requireScope, type Tenants } from "../http/tenant.ts";
+import { type ApiEnv, enter, nobody, requireScope, type Tenants } from "../http/tenant.ts";
 import { traceOf } from "../http/trace.ts";
 import {
   eventsOfHook,
@@ -161,7 +161,7 @@ async function findHook(context: Context<ApiEnv>, tenants: Tenants, name: string
     context.set("tenant", {
       ...workspace,
       scopes: new Set(),
-      keyId: null,
+      actor: nobody,
       allowance: null,
       trace: traceOf(context),
     });

@@ -6,8 +6,11 @@
  */
 
 import type { ActionDefinition } from "./action.ts";
-import type { Automation, AutomationSource } from "./automation.ts";
+import type { Actor } from "./actor.ts";
+import { type Automation, type AutomationSource, withoutTriggerIds } from "./automation.ts";
+import { changesBetween, type FieldChange, type Version } from "./changes.ts";
 import type { WireEvent } from "./event.ts";
+import { type Reference, referencedValue, replaceReferences } from "./reference.ts";
 import { secretMask } from "./secret.ts";
 import { formatTime, type Micros } from "./time.ts";
 import type { TriggerDefinition } from "./trigger.ts";
@@ -45,17 +48,56 @@ export function automationView(automation: Automation): AutomationView {
   };
 }
 
+/** What differs between two versions of an automation; its ids and times aside. The values of secrets are masked. */
+export function automationChanges(before: Automation | null, after: Automation | null): FieldChange[] {
+  return changesBetween(versionOf(before), versionOf(after));
+}
+
+function versionOf(automation: Automation | null): Version {
+  if (automation === null) return { stored: {}, shown: {} };
+  const { id: _id, created: _created, updated: _updated, ...shown } = automationView(automation);
+  // Those that only a webhook's `secret` refers to have names that say nothing to people; their action is named instead.
+  const text = JSON.stringify(shown);
+  const named = Object.entries(automation.secrets).filter(([name]) => text.includes(`env.${name}`));
+  const secrets = Object.fromEntries(named);
+  const masked = Object.fromEntries(named.map(([name]) => [name, secretMask]));
+  const trigger = withoutTriggerIds(automation.trigger);
+  const resolved = (actions: readonly ActionDefinition[]) =>
+    actions.map((action) => withSecretFilledIn(action, automation.secrets));
+  const { actions, actions_on_trigger: onTrigger, actions_on_resolve: onResolve } = automation;
+  return {
+    stored: {
+      ...shown,
+      trigger,
+      actions: resolved(actions),
+      actions_on_trigger: resolved(onTrigger),
+      actions_on_resolve: resolved(onResolve),
+      secrets,
+    },
+    shown: { ...shown, trigger, secrets: masked },
+  };
+}
+
+/** The action with the value of its `secret`, for comparisons. Must not be shown. */
+function withSecretFilledIn(
+  action: ActionDefinition,
+  secrets: Readonly<Record<string, string>>,
+): ActionDefinition {
+  if (action.type !== "call-webhook" || action.secret === undefined) return action;
+  const { secret } = action;
+  const fill = (reference: Reference, written: string) => referencedValue(reference, secrets) ?? written;
+  return { ...action, secret: replaceReferences(secret, { reference: fill }) };
+}
+
 /**
  * The event that announces a change: `prefect-cloud.automation.created`, `….updated` or `….deleted`.
  *
  * @param automation after the change; for `deleted`, before it
- * @param id of the event
- * @param follows the id of the event that led to the change, or null
  */
 export function automationEvent(
   change: "created" | "updated" | "deleted",
   automation: Automation,
-  { id, at, follows = null }: { readonly id: string; readonly at: Micros; readonly follows?: string | null },
+  { id, at, follows = null, actor, before = null }: AutomationEventFields,
 ): WireEvent {
   return {
     occurred: formatTime(at),
@@ -65,10 +107,26 @@ export function automationEvent(
       "prefect.resource.name": automation.name,
     },
     related: [],
-    payload: { ...automationView(automation) },
+    payload: {
+      ...automationView(automation),
+      changed_by: actor,
+      // What a new or deleted automation consists of stands beside this.
+      changes: change === "updated" && before !== null ? automationChanges(before, automation) : [],
+    },
     id,
     follows,
   };
+}
+
+interface AutomationEventFields {
+  /** Of the event. */
+  readonly id: string;
+  readonly at: Micros;
+  /** The id of the event that led to the change, or null. */
+  readonly follows?: string | null;
+  readonly actor: Actor;
+  /** The automation before an update. */
+  readonly before?: Automation | null;
 }
 
 function withoutSecret(action: ActionDefinition): ActionDefinition {

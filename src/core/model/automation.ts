@@ -93,7 +93,7 @@ export const AutomationSchema = z
 
 /** True when two triggers differ at most in their ids. Then open windows survive the change from one to the other. */
 export function sameTrigger(a: TriggerDefinition, b: TriggerDefinition): boolean {
-  return canonicalJson(withoutIds(a)) === canonicalJson(withoutIds(b));
+  return canonicalJson(withoutTriggerIds(a)) === canonicalJson(withoutTriggerIds(b));
 }
 
 /** JSON with the keys of every object sorted, so that equal values have equal text. */
@@ -104,7 +104,8 @@ export function canonicalJson(value: unknown): string {
   });
 }
 
-function withoutIds(trigger: TriggerDefinition): unknown {
+/** The trigger without its ids, which follow from its place. */
+export function withoutTriggerIds(trigger: TriggerDefinition): unknown {
   const { id: _id, ...rest } = trigger;
-  return trigger.type === "event" ? rest : { ...rest, triggers: trigger.triggers.map(withoutIds) };
+  return trigger.type === "event" ? rest : { ...rest, triggers: trigger.triggers.map(withoutTriggerIds) };
 }

@@ -27,12 +27,14 @@ async function setEnabled(
     target.id,
     // If nothing changes, there must be no event about an update.
     (current) => (current.enabled === enabled ? current : { ...current, enabled, updated: at }),
-    (automation) => ({
+    (automation, before) => ({
       event: automationEvent("updated", automation, {
         // Derived from the invocation: a repeated attempt reports the change once.
         id: uuid5(invocation.id, "updated"),
         at,
         follows: invocation.firingEventId,
+        actor: { type: "action", name: invocation.automation.name, id: invocation.automation.id },
+        before,
       }),
       lineage: invocation.lineage,
       trace: invocation.trace,

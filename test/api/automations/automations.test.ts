@@ -277,7 +277,7 @@ test("a deletion is reported once, with the deleted automation", async () => {
     exception_message: "Automation not found",
   });
   expect((await logged()).slice(2)).toEqual(["automation-delete", `${prefix}.deleted`]);
-  expect((await api.events()).at(-1)?.event.wire.payload).toEqual(created);
+  expect((await api.events()).at(-1)?.event.wire.payload).toMatchObject(created);
 });
 
 test.each(["PUT", "PATCH", "DELETE", "GET"])(
