@@ -35,19 +35,23 @@ export function programProblem(
   program: Program,
   names: readonly string[] = contextNames,
 ): string | null {
-  const found: Found[] = [];
-  const refuse = (at: number, problem: () => string) => found.push({ at, problem });
+  const found = new Map<string, Found>();
+  /** @param what is wrong: reported once, at its first place */
+  const refuse = (what: string, at: number, problem: () => string) => {
+    if (at < (found.get(what)?.at ?? Number.POSITIVE_INFINITY)) found.set(what, { at, problem });
+  };
   const declared = new Set<string>(["loop"]);
   const read: Identifier[] = [];
   const notVariables = new Set<unknown>();
   walk(program, (node) => {
     for (const { name, at } of filtersOf(node)) {
       if (!filters.has(name))
-        refuse(at, () => `there is no filter ${name}${didYouMean(name, filters.keys())}`);
+        refuse(`filter ${name}`, at, () => `there is no filter ${name}${didYouMean(name, filters.keys())}`);
     }
     if (node.type === "Test") {
       const { name, at } = (node as unknown as { test: AppliedOperation }).test;
-      if (!tests.has(name)) refuse(at, () => `there is no test ${name}${didYouMean(name, tests.keys())}`);
+      if (!tests.has(name))
+        refuse(`test ${name}`, at, () => `there is no test ${name}${didYouMean(name, tests.keys())}`);
     } else if (node.type === "Member") {
       const { property, computed } = node as unknown as { property: unknown; computed: boolean };
       if (!computed) notVariables.add(property);
@@ -61,23 +65,31 @@ export function programProblem(
         notVariables.add(callee);
         const name = callee.value;
         if (!functions.has(name))
-          refuse(at, () => `there is no function ${name}${didYouMean(name, functions)}`);
+          refuse(`function ${name}`, at, () => `there is no function ${name}${didYouMean(name, functions)}`);
       } else if (callee.type === "Member" && callee.property.type === "Identifier" && !callee.computed) {
         const name = callee.property.value;
         if (!fixedMethods.has(name))
-          refuse(callee.property.at, () => `there is no method ${name}${didYouMean(name, fixedMethods)}`);
-      } else refuse(at, () => "only functions and methods can be called, and only by name");
+          refuse(
+            `method ${name}`,
+            callee.property.at,
+            () => `there is no method ${name}${didYouMean(name, fixedMethods)}`,
+          );
+      } else refuse("call", at, () => "only functions and methods can be called, and only by name");
     } else if (node.type === "Identifier") read.push(node as Identifier);
   });
   const known = new Set<string>([...names, ...constants.keys(), ...declared]);
   for (const identifier of read) {
     const { value: name, at } = identifier;
     if (known.has(name) || notVariables.has(identifier)) continue;
-    refuse(at, () => `there is no ${name}${didYouMean(name, known)}; a template sees ${names.join(", ")}`);
+    refuse(
+      `name ${name}`,
+      at,
+      () => `there is no ${name}${didYouMean(name, known)}; a template sees ${names.join(", ")}`,
+    );
   }
   // With other variables in the place of unknown ones, there is no telling what a value is.
-  if (found.length === 0) checkTypes(program, names, (at, problem) => refuse(at, () => problem));
-  return inOneLine(source, found);
+  if (found.size === 0) checkTypes(program, names, (at, problem) => refuse(problem, at, () => problem));
+  return inOneLine(source, [...found.values()]);
 }
 
 interface Found {
@@ -88,15 +100,9 @@ interface Found {
 
 /** Problems in the order of their places, each problem once. */
 function inOneLine(source: string, found: readonly Found[]): string | null {
-  const problems = new Map<string, number>();
-  for (const { at, problem } of found.toSorted((a, b) => a.at - b.at)) {
-    const text = problem();
-    if (!problems.has(text)) problems.set(text, at);
-    if (problems.size === problemCountMax) break;
-  }
-  return problems.size === 0
-    ? null
-    : [...problems].map(([problem, at]) => problemAt(source, at, problem)).join("; ");
+  if (found.length === 0) return null;
+  const first = found.toSorted((a, b) => a.at - b.at).slice(0, problemCountMax);
+  return first.map(({ at, problem }) => problemAt(source, at, problem())).join("; ");
 }
 
 /** The rest would not be read. */

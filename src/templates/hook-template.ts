@@ -6,20 +6,27 @@ import { replaceReferences, unescapeReference } from "../core/model/reference.ts
 import { Budget, parseTemplateOver } from "./template.ts";
 
 /**
- * Renders a template, or a list or mapping whose strings are templates. Keys stay as they are.
+ * Renders a template, or a list or mapping whose strings are templates. Keys stay as they are. In a payload, a string that
+ * is a single expression keeps the type of its value, and a missing value is null; all else in an event is text.
  *
  * @throws TemplateError
  */
 export function renderHook(template: unknown, context: HookContext): unknown {
   const budget = new Budget(); // shared by all texts, so that many small templates together stay within it
-  const render = (part: unknown): unknown => {
+  const render = (part: unknown, isPayload: boolean): unknown => {
     if (typeof part === "string") {
       const source = replaceReferences(part, { escaped: unescapeReference });
-      return parseTemplateOver(hookContextNames, source).render(context, budget);
+      const parsed = parseTemplateOver(hookContextNames, source);
+      return isPayload ? (parsed.value(context, budget) ?? null) : parsed.render(context, budget);
     }
-    if (Array.isArray(part)) return part.map(render);
+    if (Array.isArray(part)) return part.map((item) => render(item, isPayload));
     if (!isRecord(part)) return part;
-    return Object.fromEntries(Object.entries(part).map(([key, value]) => [key, render(value)]));
+    // A payload that is one template writes its own JSON.
+    const isTyped = (key: string, value: unknown) =>
+      isPayload || (key === "payload" && typeof value !== "string");
+    return Object.fromEntries(
+      Object.entries(part).map(([key, value]) => [key, render(value, isTyped(key, value))]),
+    );
   };
-  return render(template);
+  return render(template, false);
 }

@@ -53,8 +53,22 @@ import { isTimezone } from "./times.ts";
 import { operatorTests, tests } from "./value-tests.ts";
 
 export function checkTypes(program: Program, names: readonly string[], report: ReportTypeMistake): void {
-  new TypeChecker(report).block(program.body, scopeOf(names), false);
+  let count = 0;
+  const upToMax: ReportTypeMistake = (at, problem) => {
+    report(at, problem);
+    count += 1;
+    if (count === mistakesMax) throw enough;
+  };
+  try {
+    new TypeChecker(upToMax).block(program.body, scopeOf(names), false);
+  } catch (error) {
+    if (error !== enough) throw error;
+  }
 }
+
+/** The rest would not be read, and looking for similar names takes time. */
+const mistakesMax = 50;
+const enough = Symbol("enough mistakes");
 
 /** What is known about the value of an expression over these variables. */
 export function expressionShape(expression: Expression, names: readonly string[]): Shape {

@@ -5,7 +5,13 @@
  */
 
 import { z } from "zod";
-import { type ActionDefinition, ActionSchema, fieldKind, textsOf } from "../../core/model/action.ts";
+import {
+  type ActionDefinition,
+  ActionSchema,
+  fieldKind,
+  templatesLengthOf,
+  textsOf,
+} from "../../core/model/action.ts";
 import {
   type Automation,
   type AutomationDefinition,
@@ -16,6 +22,7 @@ import {
 } from "../../core/model/automation.ts";
 import { automationView } from "../../core/model/automation-view.ts";
 import { isHostHeader } from "../../core/model/header.ts";
+import { templatesLengthMax } from "../../core/model/limits.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { firstReferenceIn, referencesIn, referenceTo, soleReferenceIn } from "../../core/model/reference.ts";
 import { secretMask } from "../../core/model/secret.ts";
@@ -194,7 +201,8 @@ function textMistakesBeside(found: readonly RequestMistake[], meant: unknown): R
   if (!isRecord(meant)) return [];
   const mistakes = actionLists.flatMap((list) => {
     const items = meant[list];
-    if (!Array.isArray(items)) return [];
+    // Too long to be parsed at once, which is a mistake that was found.
+    if (!Array.isArray(items) || templatesLengthOf(items.map(knownFieldsOf)) > templatesLengthMax) return [];
     return items.flatMap((item, index) => mistakesIn(knownFieldsOf(item), ["body", list, index]));
   });
   const isPartOf = (inner: RequestMistake["loc"], outer: RequestMistake["loc"]) =>

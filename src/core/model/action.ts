@@ -280,6 +280,12 @@ export function textsOf(action: Readonly<Record<string, unknown>>): ActionText[]
   );
 }
 
+/** How many characters the templates of actions have together. */
+export function templatesLengthOf(actions: readonly Readonly<Record<string, unknown>>[]): number {
+  const texts = actions.flatMap(textsOf).filter(({ text }) => /\{[{%#]/.test(text));
+  return texts.reduce((sum, { text }) => sum + text.length, 0);
+}
+
 function textsIn(value: unknown, path: ActionText["path"]): ActionText[] {
   if (typeof value === "string") return [{ path, text: value }];
   const items = Array.isArray(value) ? value.entries() : isRecord(value) ? Object.entries(value) : [];

@@ -2,8 +2,8 @@
 
 import { z } from "zod";
 import { isRawJson } from "../json/exact-number.ts";
-import { type ActionDefinition, ActionSchema } from "./action.ts";
-import { actionsMax, descriptionLengthMax, nameLengthMax, tagsMax } from "./limits.ts";
+import { type ActionDefinition, ActionSchema, templatesLengthOf } from "./action.ts";
+import { actionsMax, descriptionLengthMax, nameLengthMax, tagsMax, templatesLengthMax } from "./limits.ts";
 import { isRecord } from "./record.ts";
 import type { Micros } from "./time.ts";
 import { type TriggerDefinition, TriggerSchema } from "./trigger.ts";
@@ -58,7 +58,13 @@ const nameTooLong = `name should have at most ${nameLengthMax} characters`;
 
 const ActionsSchema = z
   .array(ActionSchema)
-  .max(actionsMax, `A list of actions should hold at most ${actionsMax} actions`);
+  .max(actionsMax, `A list of actions should hold at most ${actionsMax} actions`)
+  .superRefine((actions, context) => {
+    const length = templatesLengthOf(actions);
+    if (length <= templatesLengthMax) return;
+    const message = `The templates of a list of actions should have at most ${templatesLengthMax} characters together; these have ${length}`;
+    context.addIssue({ code: "custom", message });
+  });
 
 export const AutomationSchema = z
   .strictObject({

@@ -107,6 +107,9 @@ export const patternsMax = 1_000;
 export const specificationLabelsMax = 500;
 export const childTriggersMax = 100;
 export const actionsMax = 100;
+
+/** How long the templates in one list of actions may be together, in characters: they are parsed and checked at once. */
+export const templatesLengthMax = 100_000;
 export const tagsMax = 100;
 
 /** How long the names and descriptions of automations, destinations and hooks may be, and each of their tags. */

@@ -30,7 +30,7 @@ hooks:
       payload: "{{ {'body': body, 'headers': headers, 'query': query, 'received': received} | tojson }}"
       id: "{{ body.id }}"
   - name: texts
-    template: [{ event: text.came, resource: { prefect.resource.id: text }, payload: { text: "{{ body }}" } }]
+    template: [{ event: text.came, resource: { prefect.resource.id: text }, payload: { text: "{{ body | string }}" } }]
   - name: github
     signature: { type: github, secret: "\${env.PUMP_SECRET}" }
     template: { event: "repository.{{ body.payload.action }}", resource: { prefect.resource.id: repository } }
