@@ -149,7 +149,7 @@ export function methodsOfShape(shape: Shape): typeof textMethods | null | "unkno
   }
 }
 
-export function isMethodOf(shape: Shape, name: string): boolean {
+function isMethodOf(shape: Shape, name: string): boolean {
   const methods = methodsOfShape(shape);
   return methods !== null && methods !== "unknown" && methods.has(name);
 }

@@ -30,11 +30,45 @@ import {
 } from "./operations.ts";
 import { TemplateError } from "./template-error.ts";
 import { holds } from "./value-tests.ts";
-import { type Budget, compare, isMapping, isMissing, isTrue, jsonOf, textOf, type Value } from "./values.ts";
+import {
+  type Budget,
+  compare,
+  isEqual,
+  isMapping,
+  isMissing,
+  isTrue,
+  jsonOf,
+  textOf,
+  type Value,
+} from "./values.ts";
 
 export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ["abs", operation([], (input) => (isMissing(input) ? undefined : absolute(exactly(input, "abs"))))],
+  ["attr", operation(["name"], (input, [name], budget) => attributeOf(input, name, budget))],
+  [
+    "batch",
+    onList(["linecount", "fill_with"], (list, [count, fill], budget) => {
+      const size = Math.max(Math.trunc(numberOf(count ?? 1, "batch: linecount")), 1);
+      const rows = Array.from({ length: Math.ceil(list.length / size) }, (_, row) =>
+        list.slice(row * size, (row + 1) * size),
+      );
+      const last = rows.at(-1);
+      if (last === undefined || isMissing(fill)) return rows;
+      budget.spend(size);
+      return [...rows.slice(0, -1), [...last, ...Array<Value>(size - last.length).fill(fill)]];
+    }),
+  ],
   ["capitalize", capitalize],
+  [
+    "center",
+    operation(["width"], (input, [width], budget) => {
+      const text = textOf(input, budget);
+      const missingCount = Math.min(numberOf(width ?? 80, "center: width"), 200) - [...text].length;
+      if (missingCount <= 0) return text;
+      const left = Math.floor(missingCount / 2);
+      return " ".repeat(left) + text + " ".repeat(Math.ceil(missingCount) - left);
+    }),
+  ],
   ["count", length],
   ["d", fallback],
   ["default", fallback],
@@ -50,10 +84,31 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ],
   ["e", escapeHtml],
   ["escape", escapeHtml],
+  [
+    "filesizeformat",
+    operation(["binary"], (input, [binary]) =>
+      isMissing(input) ? undefined : fileSize(numberOf(input, "filesizeformat"), isTrue(binary)),
+    ),
+  ],
   ["first", onList([], (list) => list[0])],
   [
     "float",
     operation(["default"], (input, [value = 0]) => finite(Number(parsed(input) ?? Number.NaN), value)),
+  ],
+  [
+    "groupby",
+    onList(["attribute", "default"], (list, [attribute, value], budget) => {
+      const keyed = list.map((item) => ({ item, key: attributeOf(item, attribute, budget) ?? value }));
+      budget.spend(list.length * Math.ceil(Math.log2(list.length + 1)));
+      keyed.sort((a, b) => inOrder(a.key, b.key, false, 1));
+      const groups: [key: Value, items: Value[]][] = [];
+      for (const { item, key } of keyed) {
+        const group = groups.at(-1);
+        if (group !== undefined && isEqual(group[0], key, budget)) group[1].push(item);
+        else groups.push([key, [item]]);
+      }
+      return groups;
+    }),
   ],
   [
     "indent",
@@ -162,6 +217,16 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ["strftime", formatted],
   ["string", onText((text) => text)],
   [
+    "striptags",
+    onText((text) =>
+      text
+        .replaceAll(/<[^<>]*>/g, "")
+        .split(/\s+/)
+        .filter((word) => word !== "")
+        .join(" "),
+    ),
+  ],
+  [
     "sum",
     onList(["attribute", "start"], (list, [attribute, start], budget) =>
       list
@@ -250,4 +315,14 @@ function withoutLastWord(text: string): string {
     if (/\s/.test(text[end - 1] ?? "")) return text.slice(0, end).trimEnd();
   }
   return text;
+}
+
+/** A size in bytes as people write it: `123.5 kB`, or `120.6 KiB` if binary. */
+function fileSize(bytes: number, binary: boolean): string {
+  if (Math.abs(bytes) < 2) return `${bytes} Byte${Math.abs(bytes) === 1 ? "" : "s"}`;
+  const base = binary ? 1_024 : 1_000;
+  if (Math.abs(bytes) < base) return `${Math.trunc(bytes)} Bytes`;
+  const units = [..."kMGTPEZY"].map((unit) => (binary ? `${unit.toUpperCase()}iB` : `${unit}B`));
+  const power = Math.min(Math.floor(Math.log(Math.abs(bytes)) / Math.log(base)), units.length);
+  return `${(bytes / base ** power).toFixed(1)} ${units[power - 1]}`;
 }

@@ -54,6 +54,19 @@ export const textMethods: ReadonlyMap<string, FilterOperation> = new Map([
     }),
   ],
   ["replace", replace],
+  [
+    "rsplit",
+    operation(["sep", "maxsplit"], (input, [separator, maxSplit], budget) => {
+      const text = String(input);
+      if (separator === "") throw new TemplateError("rsplit needs a separator that is not empty");
+      const parts = isMissing(separator) ? text.trim().split(/\s+/) : text.split(textOf(separator, budget));
+      budget.spend(parts.length);
+      const max = numberOf(maxSplit ?? -1, "rsplit: maxsplit");
+      if (max < 0 || parts.length <= max + 1) return parts;
+      const cut = parts.length - max;
+      return [parts.slice(0, cut).join(isMissing(separator) ? " " : String(separator)), ...parts.slice(cut)];
+    }),
+  ],
   ["rstrip", strip(false, true)],
   [
     "split",

@@ -41,13 +41,20 @@ const values: FilterShape = { needs: "mapping", gives: (input) => listOfShape(en
 /** Every filter but those whose arguments decide: default, map, and those that take an attribute. */
 const filterShapes: Readonly<Record<string, FilterShape>> = {
   abs: onNumber,
+  batch: { needs: "list", gives: gives(listOfShape(listOfShape(any))) },
   capitalize: toText,
+  center: toText,
   count: { needs: "list", gives: gives(number) },
   dictsort: pairs,
   e: toText,
   escape: toText,
+  filesizeformat: { needs: "number", gives: gives(text) },
   first: anItem,
   float: toNumber,
+  groupby: {
+    needs: "list",
+    gives: (input) => listOfShape({ kind: "tuple", items: [any, listOfShape(itemOf(input))] }),
+  },
   in_timezone: { needs: "time", gives: gives(time) },
   indent: toText,
   int: toNumber,
@@ -75,6 +82,7 @@ const filterShapes: Readonly<Record<string, FilterShape>> = {
   sort: sameList,
   strftime: { needs: "time", gives: gives(text) },
   string: toText,
+  striptags: toText,
   sum: { needs: "list", gives: gives(number) },
   title: toText,
   tojson: toText,
@@ -128,7 +136,7 @@ export function methodShape(name: string, object: Shape, given: readonly Shape[]
   const shape = certain(object);
   if (shape.kind === "number") return number;
   if (shape.kind === "text") {
-    if (name === "split") return listOfShape(text);
+    if (name === "split" || name === "rsplit") return listOfShape(text);
     if (name === "startswith" || name === "endswith") return { kind: "truth" };
     if (name === "timestamp" || name === "weekday") return number;
     return name === "in_timezone" ? time : text;
@@ -147,7 +155,7 @@ export function itemOf(input: Shape): Shape {
 }
 
 /** The values of a mapping. */
-export function entryShape(input: Shape): Shape {
+function entryShape(input: Shape): Shape {
   const shape = certain(input);
   if (shape.kind === "mapping") return shape.entry;
   return any;

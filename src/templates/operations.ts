@@ -165,7 +165,7 @@ export function strip(start: boolean, end: boolean): FilterOperation {
   });
 }
 
-export function capitalized(text: string): string {
+function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 

@@ -31,7 +31,7 @@ export const text: Shape = { kind: "text", of: "any" };
 export const time: Shape = { kind: "text", of: "time" };
 /** One of a few words, such as Triggered. */
 const word: Shape = { kind: "text", of: "word" };
-export const id: Shape = { kind: "text", of: "id" };
+const id: Shape = { kind: "text", of: "id" };
 export const number: Shape = { kind: "number" };
 export const truth: Shape = { kind: "truth" };
 export const resource: Shape = { kind: "mapping", entry: text, of: "resource" };

@@ -38,7 +38,7 @@ export const timeAttributes: readonly (keyof ClockFace)[] = [
 ];
 
 /** The instant that a text stands for, if it is a time and not only a date. */
-export function instantOf(text: string): Micros | null {
+function instantOf(text: string): Micros | null {
   return text.length > 10 && text.length < 50 ? parseTime(text) : null;
 }
 

@@ -15,7 +15,7 @@ export const eventBytesMax = 1_500_000;
 export const labelLengthMax = 32_768;
 
 /** The longest pattern of an event's name or of a label's value, in characters: as long as the longest name. */
-export const patternLengthMax = eventNameLengthMax;
+export const patternLengthMax = 1_024;
 
 /** The shortest window of a Proactive trigger, and the default. */
 export const proactiveWithinMin: Micros = 10 * second;
