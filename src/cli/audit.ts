@@ -34,7 +34,10 @@ interface AuditEntry {
   readonly event: string;
 }
 
-const names = ["created", "updated", "deleted"].map((change) => `prefect-cloud.automation.${change}`);
+const names = [
+  ...["created", "updated", "deleted"].map((change) => `prefect-cloud.automation.${change}`),
+  "tripline.endpoint.enabled",
+];
 const prefixes = ["tripline.destination.", "tripline.hook.", "tripline.api-key."];
 
 export function auditCommand(): Command {

@@ -9,7 +9,11 @@ import { createHmac, randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { destinationAddress } from "../core/model/destination.ts";
-import { type DisabledEndpoint, endpointEnabledEvent } from "../core/model/disabled-endpoint.ts";
+import {
+  type DisabledEndpoint,
+  type Enabling,
+  endpointEnabledEvent,
+} from "../core/model/disabled-endpoint.ts";
 import { callRedis } from "./connection.ts";
 import type { DestinationStore } from "./destination-store.ts";
 import { encodeEvent, type NewEvent } from "./entry.ts";
@@ -32,6 +36,11 @@ const rememberedMs = 5_000;
 
 /** URLs may come from templates, so their number has no limit. Beyond this, a 410 ends its own delivery and no other. */
 const disabledCountMax = 1_000;
+
+const addressChanged: Enabling = {
+  reason: "the destination has another address now, or was deleted",
+  actor: null,
+};
 
 const disableScript = new Script(scripts.disableEndpoint);
 const enableScript = new Script(scripts.enableEndpoint);
@@ -102,12 +111,12 @@ export class DisabledEndpointStore {
     return changed === 1;
   }
 
-  /** Enables an endpoint. @param reason who or what does so @returns false if it is not disabled */
-  async enable(id: string, reason: string): Promise<boolean> {
+  /** Enables an endpoint. @returns false if it is not disabled */
+  async enable(id: string, enabling: Enabling): Promise<boolean> {
     const { disabledEndpoints, log } = this.#keys;
     const body = await callRedis(() => this.#redis.hget(disabledEndpoints, id));
     if (body === null) return false;
-    const fields = { id: randomUUID(), occurred: new Date().toISOString(), reason };
+    const fields = { id: randomUUID(), occurred: new Date().toISOString(), ...enabling };
     const event = endpointEnabledEvent(parseExactJson(body) as DisabledEndpoint, fields);
     const parameters = [id, ...encodeEvent({ event })];
     return (await callRedis(() => enableScript.run(this.#redis, [disabledEndpoints, log], parameters))) === 1;
@@ -130,7 +139,7 @@ export class DisabledEndpointStore {
     for (const endpoint of endpoints) {
       const { id, destination } = endpoint;
       if (destination === null || current.get(destination) === id) disabled.push(endpoint);
-      else await this.enable(id, "the destination has another address now, or was deleted");
+      else await this.enable(id, addressChanged);
     }
     return disabled.sort((a, b) => (a.since < b.since ? 1 : -1));
   }

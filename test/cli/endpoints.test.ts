@@ -61,6 +61,9 @@ automations:
   expect(await tripline("endpoints", "enable", one?.id.slice(0, 10) ?? "")).toMatchObject({ code: 0 });
   expect((await tripline("endpoints", "enable", other)).stderr).toContain("tripline deliveries redeliver");
   expect(await endpoints()).toEqual([]);
+  await expect
+    .poll(async () => (await tripline("audit")).stdout)
+    .toMatch(/anyone \(no key\) +enabled endpoint siren/);
   expect(await tripline("deliveries", "redeliver", "--all")).toMatchObject({ code: 0 });
   await expect
     .poll(async () => (await tripline("deliveries", "ls")).stdout)

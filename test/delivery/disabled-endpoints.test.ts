@@ -123,10 +123,21 @@ describe("an endpoint that responds 410 Gone", () => {
     expect(await endpointEvents(actions, "disabled")).toHaveLength(1);
 
     receiver.comeBack();
-    expect(await actions.log.endpoints.enable(disabled!.id, "enabled by a test")).toBe(true);
-    expect(await actions.log.endpoints.enable(disabled!.id, "enabled by a test")).toBe(false);
+    const enabling = {
+      reason: "someone enabled it",
+      actor: { type: "api-key", name: "ops", id: "0123456789ab" },
+    } as const;
+    expect(await actions.log.endpoints.enable(disabled!.id, enabling)).toBe(true);
+    expect(await actions.log.endpoints.enable(disabled!.id, enabling)).toBe(false);
     expect(await endpointEvents(actions, "enabled")).toMatchObject([
-      { payload: { endpoint: disabled!.id, reason: "enabled by a test", disabled_since: disabled!.since } },
+      {
+        payload: {
+          endpoint: disabled!.id,
+          reason: "someone enabled it",
+          changed_by: enabling.actor,
+          disabled_since: disabled!.since,
+        },
+      },
     ]);
     // At once, although each worker remembers for a few seconds what is disabled.
     for (let count = 0; count < 4; count++) expect((await deliver(actions, notify)).state).toBe("delivered");

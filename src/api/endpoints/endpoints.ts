@@ -59,9 +59,8 @@ export function endpointRoutes(): Route[] {
         answers: { 204: { description: "The endpoint is enabled." } },
       },
       async ({ tenant, params: { id } }, context) => {
-        const who = tenant.actor.id === null ? "" : ` with the API key ${tenant.actor.id}`;
-        if (await tenant.log.endpoints.enable(id, `enabled by a person${who}`))
-          return context.body(null, 204);
+        const enabling = { reason: "someone enabled it", actor: tenant.actor };
+        if (await tenant.log.endpoints.enable(id, enabling)) return context.body(null, 204);
         throw new Refusal(404, "not_found", {
           exception_message: "Endpoint not found: it is not disabled, or no longer",
         });

@@ -5,6 +5,7 @@
  * another endpoint.
  */
 
+import type { Actor } from "./actor.ts";
 import type { WireEvent } from "./event.ts";
 import type { Invocation } from "./invocation.ts";
 
@@ -36,13 +37,20 @@ export function endpointDisabledEvent(endpoint: DisabledEndpoint, id: string, fo
   return endpointEvent("disabled", endpoint, { id, follows, occurred: since }, { reason, delivery });
 }
 
-/** @param reason who or what enabled it */
+/** Why an endpoint was enabled. */
+export interface Enabling {
+  readonly reason: string;
+  /** Who did it; null if it happened by itself. */
+  readonly actor: Actor | null;
+}
+
 export function endpointEnabledEvent(
   endpoint: DisabledEndpoint,
-  { id, occurred, reason }: { readonly id: string; readonly occurred: string; readonly reason: string },
+  { id, occurred, reason, actor }: Enabling & { readonly id: string; readonly occurred: string },
 ): WireEvent {
   // It follows no event, because the one that disabled the endpoint may be older than any that is remembered.
-  const payload = { reason, disabled_since: endpoint.since, delivery: endpoint.delivery };
+  const { since, delivery } = endpoint;
+  const payload = { reason, changed_by: actor, disabled_since: since, delivery };
   return endpointEvent("enabled", endpoint, { id, follows: null, occurred }, payload);
 }
 
