@@ -4,12 +4,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Listener, root } from "../cli/support.ts";
-import { PrefectUser, prefectMissing, titled, versionOf } from "./client-support.ts";
+import { PrefectUser, prefectMissing, timeout, titled, versionOf } from "./client-support.ts";
 import { ContractServer, type Json } from "./contract-support.ts";
 
 const ruleFiles = [join(root, "rules"), join(import.meta.dirname, "greenhouse.yaml")];
 
-describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), () => {
+describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), { timeout }, () => {
   let server: ContractServer;
   let user: PrefectUser;
   let listener: Listener;

@@ -1,10 +1,10 @@
 /** Events in Prefect's own client and command line, with only PREFECT_API_URL changed. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PrefectUser, prefectMissing, titled, versionOf } from "./client-support.ts";
+import { PrefectUser, prefectMissing, timeout, titled, versionOf } from "./client-support.ts";
 import { ContractServer, type Json, pumpEvent } from "./contract-support.ts";
 
-describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), () => {
+describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), { timeout }, () => {
   let server: ContractServer;
   let user: PrefectUser;
 

@@ -2,10 +2,10 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { workspaceIdOf } from "../../src/api/http/tenant.ts";
-import { PrefectUser, prefectMissing, titled, versionOf } from "./client-support.ts";
+import { PrefectUser, prefectMissing, timeout, titled, versionOf } from "./client-support.ts";
 import { ContractServer, type Json } from "./contract-support.ts";
 
-describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), () => {
+describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), { timeout }, () => {
   let server: ContractServer;
   let key: string;
 

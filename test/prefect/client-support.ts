@@ -34,6 +34,9 @@ export function titled(title: string, program: string): string {
   return `${title} (skipped: no ${program} in ${bin}; npm run prefect:setup installs it)`;
 }
 
+/** A test's time limit. Importing Prefect takes a second, or on a busy machine half a minute. */
+export const timeout = 300_000;
+
 export const prefectMissing = installed("prefect") === null;
 
 export interface Output extends Finished {

@@ -2,13 +2,17 @@
 
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { freePort } from "../support/free-port.ts";
-import { documentedProgram, installed, prefectMissing, titled, versionOf } from "./client-support.ts";
+import {
+  documentedProgram,
+  installed,
+  prefectMissing,
+  timeout,
+  titled,
+  versionOf,
+} from "./client-support.ts";
 import { ContractServer, type Json } from "./contract-support.ts";
 
-// A Prefect server takes half a minute to start.
-const patience = 300_000;
-
-describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), () => {
+describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefect"), { timeout }, () => {
   let server: ContractServer;
   let prefectApi: string;
   const settings = () => ({
@@ -30,8 +34,8 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefe
         ({ ok }) => ok,
         () => false,
       );
-    await vi.waitUntil(isHealthy, { timeout: patience, interval: 500 });
-  }, patience);
+    await vi.waitUntil(isHealthy, { timeout, interval: 500 });
+  }, timeout);
 
   afterAll(() => server.stop());
 
@@ -50,7 +54,7 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefe
 
   const states = async () => (await stateEvents()).map(({ event }) => event);
 
-  test("a flow reports its states by hooks", { timeout: patience }, async () => {
+  test("a flow reports its states by hooks", async () => {
     server.sandbox.write("report.py", documentedProgram("report"));
     expect(await run("flow")).toContain("ValueError: the pump leaks");
     expect(await states()).toEqual(["prefect.flow-run.Running", "prefect.flow-run.Failed"]);
@@ -62,7 +66,7 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefe
   });
 
   test("an automation of the Prefect server forwards the events of all flows", {
-    timeout: patience,
+    timeout,
   }, async () => {
     const known = new Set((await stateEvents()).map(({ id }) => id));
     const printed = await run("forward");
@@ -75,7 +79,7 @@ describe.skipIf(prefectMissing)(titled(`prefect ${versionOf("prefect")}`, "prefe
       return (await stateEvents()).filter(({ id }) => !known.has(id)).map(({ event }) => event);
     };
     await expect
-      .poll(forwarded, { timeout: patience, interval: 1_000 })
+      .poll(forwarded, { timeout, interval: 1_000 })
       .toEqual(expect.arrayContaining(["prefect.flow-run.Running", "prefect.flow-run.Completed"]));
   });
 });

@@ -2,13 +2,10 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { documentedProgram, oldPython } from "./client-support.ts";
+import { documentedProgram, oldPython, timeout } from "./client-support.ts";
 import { ContractServer, type Json } from "./contract-support.ts";
 
 type Settings = Readonly<Record<string, string>>;
-
-// Importing an old client takes seconds, or on a busy machine half a minute.
-const timeout = 300_000;
 
 const programs = join(import.meta.dirname, "programs");
 
