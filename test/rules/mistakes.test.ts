@@ -311,16 +311,6 @@ describe("a mistake", () => {
       ],
     ],
     [
-      "a key of the schedule in the trigger",
-      "name: a\ntrigger: {within: 1m, cron: 0 6 * * *}\n",
-      ["2:23: `cron` belongs to the schedule; write schedule: {cron: …}"],
-    ],
-    [
-      "a time that never comes",
-      "name: a\ntrigger: {within: 1m, schedule: {cron: 0 6 30 2 *}}\n",
-      ['2:40: cron "0 6 30 2 *" names a day that does not exist; name one that does'],
-    ],
-    [
       "an event without a name",
       'name: a\ntrigger: {}\nactions: [{type: emit-event, event: ""}]\n',
       ["3:37: event should not be empty"],

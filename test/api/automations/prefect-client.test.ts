@@ -102,6 +102,21 @@ test("a PUT of what the client's models keep loses nothing", async () => {
   expect(Object.values(((await api.log.automation(id)) as Automation).secrets)).toEqual(["hush"]);
 });
 
+// The schedule ends the windows, so within is 0, which the client's models turn into the shortest window.
+test("a PUT keeps a schedule with until", async () => {
+  const schedule = { cron: "0 2 * * *", timezone: "Europe/Berlin", until: "03:30", early: 300 };
+  const { id } = await create({ trigger: { ...trigger, posture: "Proactive", schedule } });
+  const sent: Json = { ...asClient(await read(id, prefect)), description: "changed" };
+  expect((sent["trigger"] as Json)["within"]).toBe(0);
+  (sent["trigger"] as Json)["within"] = 10;
+  expect(await call("PUT", `/${id}`, sent, prefect)).toEqual({ status: 204, body: null });
+  expect((await read(id))["trigger"]).toMatchObject({ schedule, within: 0 });
+  // And what Tripline's own API shows can be sent back.
+  const { name, trigger: shown, actions } = await read(id);
+  expect((await call("PUT", `/${id}`, { name, trigger: shown, actions })).status).toBe(204);
+  expect((await read(id))["trigger"]).toMatchObject({ schedule, within: 0 });
+});
+
 test("a PUT still changes what the client changed", async () => {
   const { id } = await create({ trigger: richTrigger, actions: [webhook] });
   const sent = asClient(await read(id, prefect));
