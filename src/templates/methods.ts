@@ -96,6 +96,18 @@ export const textMethods: ReadonlyMap<string, FilterOperation> = new Map([
 /** The methods of mappings. */
 export const mappingMethods: ReadonlyMap<string, FilterOperation> = new Map([
   [
+    "find_resource_label",
+    operation(["label"], (input, [label], budget) => {
+      const name = textOf(label, budget);
+      if (!name.startsWith("related:")) return entryOf(entryOf(input, "resource"), name);
+      const [, role = "", ...rest] = name.split(":");
+      const related = listOf(entryOf(input, "related"));
+      budget.spend(related.length);
+      const found = related.find((each) => entryOf(each, "prefect.resource.role") === role);
+      return entryOf(found, rest.join(":"));
+    }),
+  ],
+  [
     "get",
     operation(["key", "default"], (input, [key, value = null]) => entryOf(input, String(key)) ?? value),
   ],

@@ -141,6 +141,7 @@ export function methodShape(name: string, object: Shape, given: readonly Shape[]
     if (name === "timestamp" || name === "weekday") return number;
     return name === "in_timezone" ? time : text;
   }
+  if (name === "find_resource_label") return maybe(text);
   if (name === "get")
     return given.length < 2 ? maybe(entryShape(shape)) : either(entryShape(shape), given[1] ?? any);
   return filterShape(name, shape).gives;
