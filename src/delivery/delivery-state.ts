@@ -103,7 +103,7 @@ export interface FinishedDelivery {
 export type JobData = DeliveryState | FinishedState;
 
 /** A job stores only the latest attempts, to limit its size. */
-export const attemptsKeptMax = 50;
+const attemptsKeptMax = 50;
 
 /** Adds an attempt to the state. */
 export function withAttempt(state: DeliveryState, attempt: Attempt): DeliveryState {

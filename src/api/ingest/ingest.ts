@@ -25,7 +25,7 @@ export interface IngestMeter {
 }
 
 /** A batch of events, as posted. */
-export const EventsSchema = z.array(EventSchema, {
+const EventsSchema = z.array(EventSchema, {
   error: "Input should be a list of events: put a single event in brackets, [{…}]",
 });
 
@@ -117,7 +117,7 @@ export const batchMistakesMax = 100;
  * @param bytes the size of the batch as JSON
  * @throws Refusal that lists the mistakes of all events, up to `batchMistakesMax`
  */
-export async function readEvents(
+async function readEvents(
   schema: typeof EventsSchema,
   value: unknown,
   bytes: number,

@@ -22,7 +22,7 @@ export interface RejectedEvent {
 }
 
 /** The name of the event that reports a rejection. */
-export const rejectedEventName = "tripline.event.rejected";
+const rejectedEventName = "tripline.event.rejected";
 
 /** Where the rejected event came in: part of the resource of the event that reports it. */
 export type EventEntrance = "events-in" | "cloudevents";
