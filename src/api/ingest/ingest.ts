@@ -117,11 +117,7 @@ export const batchMistakesMax = 100;
  * @param bytes the size of the batch as JSON
  * @throws Refusal that lists the mistakes of all events, up to `batchMistakesMax`
  */
-async function readEvents(
-  schema: typeof EventsSchema,
-  value: unknown,
-  bytes: number,
-): Promise<WireEvent[]> {
+async function readEvents(schema: typeof EventsSchema, value: unknown, bytes: number): Promise<WireEvent[]> {
   if (!Array.isArray(value)) {
     const { error } = schema.safeParse(value);
     throw invalidRequest(mistakesOf(error?.issues ?? [], ["body"], value), value);
