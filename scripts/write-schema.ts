@@ -1,8 +1,9 @@
-/** Writes rules/tripline.schema.json, the JSON Schema that editors use to check and complete rule files. */
+/** Writes the JSON Schemas that editors use to check and complete rule files, and the cases that test them. */
 
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
+import { CaseFileSchema, CaseSchema } from "../src/cases/case-schema.ts";
 import { AutomationSchema } from "../src/core/model/automation.ts";
 import { DestinationSchema } from "../src/core/model/destination.ts";
 import { HookSchema } from "../src/core/model/hook.ts";
@@ -68,6 +69,26 @@ export function rulesSchemaText(): string {
     },
   };
   return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+/** The schema for a document of a `*.test.yaml`, as text. */
+export function casesSchemaText(): string {
+  const all = z.object({ file: CaseFileSchema, case: CaseSchema.meta({ id: "Case" }) });
+  const { $schema, $defs, properties } = z.toJSONSchema(all, { io: "input", unrepresentable: "any" });
+  const { file } = properties as Record<string, JsonSchema & { properties: JsonSchema }>;
+  const schema = {
+    $schema,
+    $id: "tripline.test.schema.json",
+    title: "Tripline cases",
+    description: "Cases that test rules: events at times, and the firings that are expected.",
+    ...file,
+    properties: {
+      ...file?.properties,
+      cases: { type: "array", minItems: 1, items: reference("Case") },
+    },
+    $defs,
+  };
+  return `${JSON.stringify(schema, null, 2)}\n`;
 }
 
 /** Adapts a schema to editors: allows references in place of numbers and enums, removes noise, and allows upper-case UUIDs. */
@@ -136,4 +157,5 @@ function choice(condition: JsonSchema, yes: JsonSchema, no?: JsonSchema): JsonSc
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   writeFileSync(new URL("../rules/tripline.schema.json", import.meta.url), rulesSchemaText());
+  writeFileSync(new URL("../rules/tripline.test.schema.json", import.meta.url), casesSchemaText());
 }

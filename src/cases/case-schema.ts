@@ -153,6 +153,14 @@ const RequestSchema = z.strictObject({
   signed: z.boolean().optional(),
 });
 
+const NotificationSchema = z.strictObject({
+  destination: z.string().optional(),
+  subject: z.string().optional(),
+  body: z.string().optional(),
+  /** A part of the body. */
+  body_includes: z.string().optional(),
+});
+
 const ExpectationSchema = z
   .strictObject({
     automation: z.string().optional(),
@@ -163,13 +171,17 @@ const ExpectationSchema = z
     late: z.boolean().optional(),
     request: RequestSchema.optional(),
     requests: z.array(RequestSchema).optional(),
+    notification: NotificationSchema.optional(),
+    notifications: z.array(NotificationSchema).optional(),
     ...repetition,
   })
   .superRefine((expectation, context) => {
     checkRepetition(expectation, context);
-    if (expectation.request === undefined || expectation.requests === undefined) return;
-    const message = "request is for a firing with one request, requests for any number; remove one of them";
-    context.addIssue({ code: "custom", path: ["requests"], message });
+    for (const noun of ["request", "notification"] as const) {
+      if (expectation[noun] === undefined || expectation[`${noun}s`] === undefined) continue;
+      const message = `${noun} is for a firing with one ${noun}, ${noun}s for any number; remove one of them`;
+      context.addIssue({ code: "custom", path: [`${noun}s`], message });
+    }
   });
 
 /** Keys of a case, or of its file for all its cases. */
@@ -207,6 +219,7 @@ export type CaseFileDefinition = z.infer<typeof CaseFileSchema>;
 export type CaseDefinition = z.infer<typeof CaseSchema>;
 export type StepDefinition = z.infer<typeof StepSchema>;
 export type ExpectationDefinition = z.infer<typeof ExpectationSchema>;
+export type NotificationDefinition = z.infer<typeof NotificationSchema>;
 export type RequestDefinition = z.infer<typeof RequestSchema>;
 
 /** Seconds as microseconds. */

@@ -4,7 +4,7 @@ import type { Automation } from "../core/model/automation.ts";
 import type { WireEvent } from "../core/model/event.ts";
 import type { Micros } from "../core/model/time.ts";
 import type { Place } from "../rules/diagnostic.ts";
-import type { RequestDefinition } from "./case-schema.ts";
+import type { NotificationDefinition, RequestDefinition } from "./case-schema.ts";
 
 interface StepFields {
   readonly at: Micros;
@@ -46,6 +46,8 @@ export interface ExpectedFiring {
   readonly id?: string;
   /** All requests of the firing, in order. */
   readonly requests?: readonly RequestDefinition[];
+  /** All notifications of the firing, in order. */
+  readonly notifications?: readonly NotificationDefinition[];
 }
 
 export interface Case {

@@ -56,9 +56,10 @@ export function pairFirings(
 
 function pairOf(expected: ExpectedFiring | null, got: GotFiring | null, start: Micros): Pair {
   const differences = expected === null || got === null ? [] : differencesOf(expected, got, start);
-  const problems = (got?.requests ?? []).flatMap((request) =>
+  const inRequests = (got?.requests ?? []).flatMap((request) =>
     "problem" in request ? [request.problem] : [],
   );
+  const problems = [...inRequests, ...(got?.problems ?? [])];
   return { expected, got, differences, problems };
 }
 
@@ -97,8 +98,8 @@ function sorted(labels: Readonly<Record<string, string>>): [string, string][] {
   return Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-function fieldCount({ event, late, requests }: ExpectedFiring): number {
-  return [event, late, requests].filter((field) => field !== undefined).length;
+function fieldCount({ event, late, requests, notifications }: ExpectedFiring): number {
+  return [event, late, requests, notifications].filter((field) => field !== undefined).length;
 }
 
 /** With more comparisons than this, nearly everything is wrong, and similarity no longer means anything. */

@@ -4,8 +4,8 @@ import { parseExactJson } from "../core/json/exact-json.ts";
 import { isRecord } from "../core/model/record.ts";
 import { formatDuration, formatTime, type Micros } from "../core/model/time.ts";
 import type { ExpectedFiring } from "./case.ts";
-import type { RequestDefinition } from "./case-schema.ts";
-import type { GotFiring, GotRequest } from "./got-firing.ts";
+import type { NotificationDefinition, RequestDefinition } from "./case-schema.ts";
+import type { GotFiring, GotNotification, GotRequest } from "./got-firing.ts";
 
 export interface Difference {
   /** Such as `labels.run` or `request.body.message`. */
@@ -17,7 +17,7 @@ export interface Difference {
 
 /** Empty when the firing is as expected. @param start the start of the case; times are shown relative to it */
 export function differencesOf(expected: ExpectedFiring, got: GotFiring, start: Micros): Difference[] {
-  const { automation, at, state, labels, event, late, id, requests } = expected;
+  const { automation, at, state, labels, event, late, id, requests, notifications } = expected;
   const times = [at, got.at].map((time) => shownTime(time, start));
   return [
     ...compared("automation", automation, got.automation),
@@ -28,6 +28,7 @@ export function differencesOf(expected: ExpectedFiring, got: GotFiring, start: M
     ...(late === undefined ? [] : compared("late", late, got.late)),
     ...(id === undefined ? [] : compared("id", id, got.id)),
     ...(requests === undefined ? [] : requestsDifferences(requests, got.requests)),
+    ...(notifications === undefined ? [] : notificationsDifferences(notifications, got.notifications)),
   ];
 }
 
@@ -40,11 +41,33 @@ function requestsDifferences(
   got: readonly GotRequest[],
 ): Difference[] {
   if (expected.length !== got.length) {
-    return [{ field: "requests", expected: counted(expected.length), got: counted(got.length) }];
+    const [a, b] = [expected, got].map(({ length }) => counted(length, "request"));
+    return [{ field: "requests", expected: a ?? "", got: b ?? "" }];
   }
   return expected.flatMap((request, index) => {
     const field = expected.length === 1 ? "request" : `requests[${index}]`;
     return requestDifferences(field, request, got[index]!);
+  });
+}
+
+function notificationsDifferences(
+  expected: readonly NotificationDefinition[],
+  got: readonly GotNotification[],
+): Difference[] {
+  if (expected.length !== got.length) {
+    const [a, b] = [expected, got].map(({ length }) => counted(length, "notification"));
+    return [{ field: "notifications", expected: a ?? "", got: b ?? "" }];
+  }
+  return expected.flatMap(({ body_includes: part, ...fields }, index) => {
+    const field = expected.length === 1 ? "notification" : `notifications[${index}]`;
+    const sent = got[index]!;
+    const isIncluded = part === undefined || sent.body.includes(part);
+    return [
+      ...Object.entries(fields).flatMap(([key, value]) =>
+        value === undefined ? [] : compared(`${field}.${key}`, value, sent[key as keyof GotNotification]),
+      ),
+      ...(isIncluded ? [] : compared(`${field}.body`, `… ${part} …`, sent.body)),
+    ];
   });
 }
 
@@ -105,6 +128,6 @@ function ownValue(mapping: Readonly<Record<string, unknown>>, key: string): unkn
   return Object.hasOwn(mapping, key) ? mapping[key] : undefined;
 }
 
-function counted(count: number): string {
-  return `${count} request${count === 1 ? "" : "s"}`;
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

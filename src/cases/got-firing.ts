@@ -4,6 +4,8 @@ import { invocationsOf } from "../core/machine/consequence.ts";
 import type { Firing } from "../core/machine/firing.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
 import { renderRequest } from "../delivery/actions/call-webhook.ts";
+import { renderNotification } from "../delivery/actions/send-notification.ts";
+import { emittedEventsOf } from "../delivery/emitted-events.ts";
 import { Renderer } from "../templates/renderer.ts";
 import { TemplateError } from "../templates/template.ts";
 
@@ -17,6 +19,13 @@ export type GotRequest =
     }
   | { readonly problem: string };
 
+/** What a destination would get; its kind decides how that is shown there. */
+export interface GotNotification {
+  readonly destination: string;
+  readonly subject: string;
+  readonly body: string;
+}
+
 export interface GotFiring {
   readonly id: string;
   readonly automation: string;
@@ -27,6 +36,10 @@ export interface GotFiring {
   readonly late: boolean;
   /** One for each `call-webhook` with a url, in order. */
   readonly requests: readonly GotRequest[];
+  /** One for each `send-notification`, in order. */
+  readonly notifications: readonly GotNotification[];
+  /** What could not be rendered, besides requests. */
+  readonly problems: readonly string[];
 }
 
 /** Renders the requests of the firing's webhooks with the code that sends them in production. */
@@ -41,7 +54,23 @@ export function gotFiring(firing: Firing): GotFiring {
     event: event?.id ?? null,
     late,
     requests: requestsOf(firing),
+    ...notificationsOf(firing),
   };
+}
+
+function notificationsOf(firing: Firing): Pick<GotFiring, "notifications" | "problems"> {
+  const notifications: GotNotification[] = [];
+  const problems = [...emittedEventsOf(firing).problems];
+  for (const invocation of invocationsOf(firing)) {
+    const { action } = invocation;
+    if (action.type !== "send-notification") continue;
+    const renderer = new Renderer(invocation);
+    const texts = renderNotification(action, invocation, renderer);
+    notifications.push({ destination: action.destination ?? action.block_document_id ?? "", ...texts });
+    // In production something plain would be sent; in a case, that is a mistake.
+    problems.push(...renderer.failures.slice(0, 1).map(({ field, reason }) => `${field}: ${reason}`));
+  }
+  return { notifications, problems };
 }
 
 function requestsOf(firing: Firing): GotRequest[] {

@@ -125,6 +125,8 @@ class Planner {
       const path = ["expect", index] as const;
       const { state, labels, event, late, request } = definition;
       const requests = request === undefined ? definition.requests : [request];
+      const notifications =
+        definition.notification === undefined ? definition.notifications : [definition.notification];
       const first = this.#instant(definition.at, [...path, "at"]);
       const repeats = this.#repeats(definition, first, path);
       if (repeats.length > stepCountMax) {
@@ -141,6 +143,7 @@ class Planner {
         ...(event === undefined ? {} : { event: event === null ? null : eventId(event) }),
         ...(late === undefined ? {} : { late }),
         ...(requests === undefined ? {} : { requests }),
+        ...(notifications === undefined ? {} : { notifications }),
       }));
     });
     return expected.sort((a, b) => a.at - b.at);

@@ -6,6 +6,8 @@ import type { Automation } from "../core/model/automation.ts";
 import type { Diagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, readRules } from "../rules/load.ts";
 import { type RuleTexts, readRuleFiles } from "../rules/rule-files.ts";
+import { standIn } from "../templates/environment.ts";
+import { placeholderFor } from "./placeholders.ts";
 
 export interface RuleLibraryOptions {
   readonly cwd: string;
@@ -31,7 +33,7 @@ export class RuleLibrary {
 
   /**
    * @param paths relative to the case file; null for the rule file of the same name next to it
-   * @param env the whole environment that the rules see, so that a case means the same on every machine
+   * @param env what the rules see of the environment; for every other name they see a placeholder
    */
   find(caseFile: string, paths: readonly string[] | null, env: Readonly<Record<string, string>>): FoundRules {
     const names = paths?.map((path) => join(dirname(caseFile), path)) ?? this.#beside(caseFile);
@@ -44,9 +46,11 @@ export class RuleLibrary {
     let rules = this.#loaded.get(keyWithEnv);
     if (rules === undefined) {
       const { cwd } = this.#options;
-      rules = readRules(found, { workspace: "default", env, now: 0, cwd });
+      const contents = [...texts.texts.values()];
+      const complete = { ...env, [standIn]: (name: string) => placeholderFor(name, contents) };
+      rules = readRules(found, { workspace: "default", env: complete, now: 0, cwd });
       this.#loaded.set(keyWithEnv, rules);
-      this.diagnostics.push(...rules.diagnostics.map((mistake) => withCaseRemedy(mistake, caseFile)));
+      this.diagnostics.push(...rules.diagnostics);
     }
     const isGood = problems.length === 0 && rules.diagnostics.length === 0;
     return { automations: isGood ? rules.automations : [], problems };
@@ -57,10 +61,4 @@ export class RuleLibrary {
     const candidates = [".yaml", ".yml", ".json"].map((extension) => `${stem}${extension}`);
     return [candidates.find((name) => existsSync(resolve(this.#options.cwd, name))) ?? candidates[0]!];
   }
-}
-
-function withCaseRemedy(mistake: Diagnostic, caseFile: string): Diagnostic {
-  if (!mistake.message.startsWith("the environment has no ")) return mistake;
-  const remedy = `(cases do not see your environment: set it under env: in ${caseFile})`;
-  return { ...mistake, message: `${mistake.message} ${remedy}` };
 }

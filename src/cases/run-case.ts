@@ -5,6 +5,7 @@ import type { CoreOptions } from "../core/machine/core.ts";
 import type { Firing } from "../core/machine/firing.ts";
 import { Simulation } from "../core/machine/simulation.ts";
 import type { Automation } from "../core/model/automation.ts";
+import { emittedEventsOf } from "../delivery/emitted-events.ts";
 import { wholeFile } from "../rules/diagnostic.ts";
 import type { Case, CaseStep, ExpectedFiring } from "./case.ts";
 import { isGood, type Pair, pairFirings } from "./compare.ts";
@@ -56,7 +57,9 @@ const restartedStepCountMax = 1_000;
 
 /** @param isRestarted the engine is restarted after each step, and once more before the next */
 function firingsOf(one: Case, isRestarted: boolean, options: RunOptions): Firing[] {
-  const create = options.createSimulation ?? ((automations, core) => new Simulation(automations, core));
+  const emittedBy = (firing: Firing) => emittedEventsOf(firing).events;
+  const create =
+    options.createSimulation ?? ((automations, core) => new Simulation(automations, { ...core, emittedBy }));
   const { automations, start, end, lateness, steps } = one;
   const stored = isRestarted || steps.some(({ kind }) => kind === "restart");
   const simulation = create(automations, { latenessDefault: lateness, stored });
@@ -88,7 +91,7 @@ function firingsOf(one: Case, isRestarted: boolean, options: RunOptions): Firing
   return firings;
 }
 
-function asExpected({ requests, ...firing }: GotFiring): ExpectedFiring {
+function asExpected({ requests, problems: _, ...firing }: GotFiring): ExpectedFiring {
   return {
     ...firing,
     place: wholeFile,

@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import type { Firing } from "../core/machine/firing.ts";
 import { Simulation } from "../core/machine/simulation.ts";
 import { formatTime, type Micros } from "../core/model/time.ts";
+import { emittedEventsOf } from "../delivery/emitted-events.ts";
 import { completeWith } from "./completable.ts";
 import { addExamples } from "./help.ts";
 import { readDuration, readTime } from "./option-values.ts";
@@ -69,6 +70,12 @@ async function simulate(options: SimulateOptions): Promise<void> {
   const simulation = new Simulation(rulesForTimeline(options.rules), {
     latenessDefault: options.lateness,
     stored: false,
+    emittedBy: (firing) => {
+      const { events, problems } = emittedEventsOf(firing);
+      for (const problem of problems)
+        console.error(`${firing.automation.name} at ${formatTime(firing.triggered)}: ${printable(problem)}`);
+      return events;
+    },
   });
   const lineOf = options.json === true ? jsonLine : textLine;
   let latest: Micros | null = null;

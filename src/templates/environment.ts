@@ -19,7 +19,7 @@ export const standIn = Symbol("stand-in");
 export const elsewhere = Symbol("elsewhere");
 
 export type Environment = Readonly<Record<string, string | undefined>> & {
-  readonly [standIn]?: string;
+  readonly [standIn]?: string | ((name: string) => string);
   readonly [elsewhere]?: (name: string) => string | undefined;
 };
 
@@ -27,6 +27,10 @@ export interface Substituted {
   readonly text: string;
   /** What is wrong with its references; empty when nothing is. */
   readonly problems: readonly string[];
+}
+
+function standInFor({ [standIn]: value }: Environment, name: string): string | undefined {
+  return typeof value === "function" ? value(name) : value;
 }
 
 /** Replaces each reference with its value. */
@@ -72,7 +76,7 @@ function substituteWith(
       let value: string | undefined;
       try {
         const found = Object.hasOwn(env, name) ? env[name] : env[elsewhere]?.(name);
-        value = referencedValue(reference, { [name]: found }) ?? env[standIn];
+        value = referencedValue(reference, { [name]: found }) ?? standInFor(env, name);
       } catch (error) {
         problems.push((error as Error).message);
         return written;

@@ -111,7 +111,7 @@ test("mistakes in the rules are reported with their own place, and no case is ru
   expect(err).toBe("roof.yaml:2:12: unknown key `expcet`; did you mean `expect`?\n");
 });
 
-test("rules do not see the machine's environment", () => {
+test("rules do not see the machine's environment, but a placeholder", () => {
   const rules =
     "name: roof\ntrigger: {}\nactions: [{ type: call-webhook, url: 'https://example.com/${env.PATH}' }]\n";
   const options = { files: { "roof.yaml": rules } };
@@ -121,10 +121,9 @@ test("rules do not see the machine's environment", () => {
     steps: [{ at: 0s, event: roof.open, resource: roof.1 }]
     expect: [{ at: 0s, request: { url: https://example.com/1 } }]`;
   expect(runCaseText(body(" PATH: '1' "), options).exitCode).toBe(0);
-  expect(runCaseText(body(""), options).err).toContain(
-    "roof.yaml:3:38: the environment has no PATH; set it, or give a default: ${env.PATH:-default} (cases do not " +
-      "see your environment: set it under env: in greenhouse.test.yaml)",
-  );
+  const { exitCode, out } = runCaseText(body(""), options);
+  expect(exitCode).toBe(1);
+  expect(out).toContain("https://example.com/placeholder-path");
 });
 
 test("having nothing to run is a mistake", () => {

@@ -152,6 +152,37 @@ describe("tripline simulate", () => {
   });
 });
 
+test("tripline simulate lets emitted events arrive, also those of an absence before later deadlines", () => {
+  const emits = (name: string) => ({
+    type: "emit-event",
+    event: name,
+    resource: { "prefect.resource.id": "greenhouse" },
+  });
+  const silence = { posture: "Proactive", expect: ["never"], within: "30s", refire: "once" };
+  const chain = file(
+    "chain.json",
+    JSON.stringify({
+      automations: [
+        { name: "silence", trigger: { ...silence, after: ["vent.opened"] }, actions: [emits("vent.left")] },
+        { name: "left", trigger: { expect: ["vent.left"] }, actions: [emits("vent.noted")] },
+        { name: "then", trigger: { ...silence, after: ["vent.noted"], within: "10s" } },
+      ],
+    }),
+  );
+  const timeline = file("chain.ndjson", event("a", "vent.opened", "00:00"));
+  const until = "2026-03-01T01:00:00Z";
+  const { lines } = run(["simulate", "--rules", chain, "--events", timeline, "--until", until, "--json"]);
+  expect(
+    lines
+      .map((line) => JSON.parse(line) as { automation: string; triggered: string })
+      .map(({ automation, triggered }) => [automation, triggered.slice(14, 19)]),
+  ).toEqual([
+    ["silence", "00:30"],
+    ["left", "00:30"],
+    ["then", "00:40"],
+  ]);
+});
+
 describe("tripline explain with a timeline", () => {
   const timeline = [event("a", "vent.opened", "00:00"), event("b", "vent.closed", "00:10")].join("\n");
 

@@ -17,9 +17,15 @@ export type TimelineStep =
   | { readonly received: Micros; readonly event: WireEvent }
   | { readonly received: Micros; readonly event: null };
 
+export interface SimulationOptions extends CoreOptions {
+  /** The events that a firing emits. They arrive at the time of the firing. By default it emits none. */
+  readonly emittedBy?: (firing: Firing) => readonly WireEvent[];
+}
+
 export class Simulation {
   readonly #automations: readonly Automation[];
   readonly #options: CoreOptions;
+  readonly #emittedBy: ((firing: Firing) => readonly WireEvent[]) | null;
   readonly #rank: ReadonlyMap<string, number>;
   #core: Core;
   #started = false;
@@ -28,8 +34,9 @@ export class Simulation {
   #recent: { id: string; at: Micros }[] = [];
 
   /** @param automations created at the first step's time. Firings at the same instant are returned in their order */
-  constructor(automations: readonly Automation[], options: CoreOptions = {}) {
+  constructor(automations: readonly Automation[], { emittedBy, ...options }: SimulationOptions = {}) {
     this.#automations = automations;
+    this.#emittedBy = emittedBy ?? null;
     this.#options = options;
     this.#rank = new Map(automations.map(({ id }, index) => [id, index]));
     this.#core = new Core(options);
@@ -47,12 +54,9 @@ export class Simulation {
   step({ received, event }: TimelineStep): Firing[] {
     this.#start(received);
     const at = Math.max(received, this.#core.watermark);
-    if (event === null) this.#core.advance(at);
-    else {
-      if (this.#options.stored !== false) this.#recent.push({ id: event.id, at });
-      this.#core.apply(this.#entry({ kind: "event", received: at, event: eventOf(event, at) }));
-    }
-    return this.#take();
+    const firings = this.#advance(at);
+    if (event !== null) firings.push(...this.#withConsequences(this.#arrive(event, at, [])));
+    return this.#inOrder(firings);
   }
 
   /**
@@ -63,8 +67,41 @@ export class Simulation {
   put(automation: Automation, received: Micros): Firing[] {
     this.#start(received);
     const at = Math.max(received, this.#core.watermark);
+    const firings = this.#advance(at);
     this.#core.apply(this.#entry({ kind: "automation-put", received: at, automation }));
+    return this.#inOrder([...firings, ...this.#withConsequences(this.#take())]);
+  }
+
+  /** Lets time pass. Stops at each deadline, so that what a firing emits arrives before the next one. */
+  #advance(until: Micros): Firing[] {
+    const firings: Firing[] = [];
+    while (this.#emittedBy !== null) {
+      const due = this.#core.nextDeadline();
+      if (due === null || due >= until || due <= this.#core.watermark) break;
+      this.#core.advance(due);
+      firings.push(...this.#withConsequences(this.#take()));
+    }
+    this.#core.advance(until);
+    return [...firings, ...this.#withConsequences(this.#take())];
+  }
+
+  #arrive(event: WireEvent, at: Micros, lineage: readonly string[]): Firing[] {
+    if (this.#options.stored !== false) this.#recent.push({ id: event.id, at });
+    this.#core.apply(this.#entry({ kind: "event", received: at, event: eventOf(event, at, lineage) }));
     return this.#take();
+  }
+
+  /** Lets what the firings emit arrive, and what that leads to. The loop guard ends chains, as in production. */
+  #withConsequences(firings: readonly Firing[]): Firing[] {
+    if (this.#emittedBy === null) return [...firings];
+    const all: Firing[] = [];
+    const waiting = [...firings];
+    for (let firing = waiting.shift(); firing !== undefined; firing = waiting.shift()) {
+      all.push(firing);
+      const at = Math.max(firing.triggered, this.#core.watermark);
+      for (const event of this.#emittedBy(firing)) waiting.push(...this.#arrive(event, at, firing.lineage));
+    }
+    return all;
   }
 
   /** Continues from the stored state alone, like an engine that is restarted. */
@@ -94,6 +131,10 @@ export class Simulation {
       if (value === null) this.#stored.delete(field);
       else this.#stored.set(field, value);
     }
+    return [...firings];
+  }
+
+  #inOrder(firings: readonly Firing[]): Firing[] {
     const rankOf = ({ automation }: Firing): number => this.#rank.get(automation.id) ?? 0;
     return [...firings].sort((a, b) => a.triggered - b.triggered || rankOf(a) - rankOf(b));
   }

@@ -2,21 +2,36 @@
 
 import { emittedEventIdOf } from "../../core/machine/consequence.ts";
 import type { EmitEventDefinition } from "../../core/model/action.ts";
-import { EventSchema } from "../../core/model/event.ts";
+import { EventSchema, type WireEvent } from "../../core/model/event.ts";
+import type { Invocation } from "../../core/model/invocation.ts";
 import { eventBytesMax } from "../../core/model/limits.ts";
-import { formatTime, millisecond } from "../../core/model/time.ts";
+import { formatTime, type Micros, millisecond } from "../../core/model/time.ts";
 import { emitEventProblem } from "../../templates/action-checks.ts";
 import type { Renderer } from "../../templates/renderer.ts";
 import { TemplateError } from "../../templates/template.ts";
 import type { RunAction } from "../attempt.ts";
 
 export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { log, renderer }) => {
+  const rendered = renderEvent(action, invocation, renderer, Date.now() * millisecond);
+  if ("problem" in rendered) return { kind: "failed", reason: rendered.problem };
+  const { event } = rendered;
+  await log.appendEvents([{ event, lineage: invocation.lineage, trace: invocation.trace }]);
+  return { kind: "executed", result: { event: event.event, event_id: event.id } };
+};
+
+/** The event that an action emits, or why it cannot. @throws TemplateError */
+export function renderEvent(
+  action: EmitEventDefinition,
+  invocation: Invocation,
+  renderer: Renderer,
+  occurred: Micros,
+): { readonly event: WireEvent } | { readonly problem: string } {
   const problem = emitEventProblem(action);
-  if (problem !== null) return { kind: "failed", reason: problem };
+  if (problem !== null) return { problem };
   const { automation, firing } = invocation;
   const rendered = EventSchema.safeParse({
     id: emittedEventIdOf(invocation.id),
-    occurred: formatTime(Date.now() * millisecond),
+    occurred: formatTime(occurred),
     event: renderNeeded("event", action.event, renderer),
     resource:
       action.resource !== undefined
@@ -35,16 +50,15 @@ export const emitEvent: RunAction<"emit-event"> = async (action, invocation, { l
     const found = rendered.error.issues
       .map(({ path, message }) => `${path.join(".")}: ${message}`)
       .join("; ");
-    return { kind: "failed", reason: `invalid event: ${found}` };
+    return { problem: `invalid event: ${found}` };
   }
   const event = rendered.data;
   const bytes = Buffer.byteLength(JSON.stringify(event));
   if (bytes > eventBytesMax) {
-    return { kind: "failed", reason: `the event is too large: ${bytes} bytes (limit ${eventBytesMax})` };
+    return { problem: `the event is too large: ${bytes} bytes (limit ${eventBytesMax})` };
   }
-  await log.appendEvents([{ event, lineage: invocation.lineage, trace: invocation.trace }]);
-  return { kind: "executed", result: { event: event.event, event_id: event.id } };
-};
+  return { event };
+}
 
 /** Nothing can take the place of an event's name or of an id: other automations match them. @throws TemplateError */
 function renderNeeded(field: string, template: string, renderer: Renderer): string {
