@@ -37,11 +37,14 @@ export function chooseInOrder<F extends Happening>(
   for (const end of timesOf(steps.at(-1) ?? []).reverse()) {
     if (end < around) return null;
     if (within !== null && end > around + within) continue;
-    for (let count = 1; count <= steps.length; count++) {
-      const last = chooseAt(steps, steps.length, end, count);
-      if (last === null) break;
-      const chosen = chooseBefore(steps, steps.length - count, end, within === null ? null : end - within);
-      if (chosen !== null) return [...chosen, ...last];
+    const notBefore = within === null ? null : end - within;
+    // If the most steps at this instant do not suffice, fewer do not either.
+    const most = chooseAt(steps, steps.length, end, steps.length, "as many as possible")?.length ?? 0;
+    if (chooseBefore(steps, steps.length - most, end, notBefore) === null) continue;
+    for (let count = 1; count <= most; count++) {
+      const chosen = chooseBefore(steps, steps.length - count, end, notBefore);
+      const last = chosen === null ? null : chooseAt(steps, steps.length, end, count);
+      if (chosen !== null && last !== null) return [...chosen, ...last];
     }
   }
   return null;
