@@ -315,6 +315,7 @@ class Evaluator {
         found = attributeOf(object, name);
       }
       for (let start = index - 1; found === undefined && start >= 0; start--) {
+        if (!isMapping(values[start])) continue;
         this.#budget.spend(1 + index - start);
         found = labelOf(values[start], names.slice(start, index + 1));
       }

@@ -80,7 +80,8 @@ const parseSum = leftToRight(["+", "-"], leftToRight(["~"], leftToRight(["*", "/
 function leftToRight(operators: readonly string[], parseTerm: (reader: TokenReader) => Expression) {
   return (reader: TokenReader): Expression => {
     let left = parseTerm(reader);
-    while (reader.is("operator", ...operators)) {
+    for (let count = 1; reader.is("operator", ...operators); count++) {
+      reader.checkChain(count);
       const { value: operator } = reader.take();
       left = { type: "Binary", operator, left, right: parseTerm(reader), at: left.at };
     }
@@ -108,7 +109,8 @@ function parseUnary(reader: TokenReader, withFilters = true): Expression {
 
 function parseFiltersAndTests(reader: TokenReader, start: Expression): Expression {
   let operand = start;
-  for (;;) {
+  for (let count = 0; ; count++) {
+    reader.checkChain(count);
     if (reader.takeIf("operator", "|")) {
       operand = { type: "Filter", operand, filter: parseFilter(reader), at: operand.at };
     } else if (reader.takeIf("name", "is")) {
@@ -160,7 +162,8 @@ function parseArguments(reader: TokenReader): Argument[] {
 
 function parsePostfix(reader: TokenReader, start: Expression): Expression {
   let object = start;
-  for (;;) {
+  for (let count = 0; ; count++) {
+    reader.checkChain(count);
     const { at } = reader.next;
     if (reader.is("operator", "(")) {
       object = { type: "Call", callee: object, args: parseArguments(reader), at: object.at };

@@ -55,6 +55,11 @@ export class TokenReader {
     return parsed;
   }
 
+  /** Bounds the terms of a chain such as `a ~ b ~ c`, each of which is a level. @throws TemplateError */
+  checkChain(termCount: number): void {
+    if (termCount > depthMax) this.fail("it is nested too deeply");
+  }
+
   fail(problem: string, at: number = this.next.at): never {
     throw new TemplateError(`the template cannot be read: ${problemAt(this.source, at, problem)}`);
   }
