@@ -3,8 +3,8 @@
 import type { Logger } from "pino";
 import { type Micros, millisecond } from "../core/model/time.ts";
 import { affectedWindows } from "../reconcile/affected-windows.ts";
-import { carryOut, readStored } from "../reconcile/carry-out.ts";
-import { namesOf, type Plan, planChanges } from "../reconcile/plan.ts";
+import { applyRules } from "../reconcile/carry-out.ts";
+import { namesOf, type Plan } from "../reconcile/plan.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import type { LoadedRules } from "../rules/load.ts";
 import { type RuleWatcher, watchRules } from "../rules/watch.ts";
@@ -34,10 +34,10 @@ export async function serveRules(
   { log, workspace, logger, lateness }: ServeRulesOptions,
 ): Promise<RuleWatcher> {
   const apply = async (rules: LoadedRules): Promise<void> => {
-    const plan = planChanges(await readStored(log), rules, { from: "watched files", prune: true });
-    // Read first: the change may reset the windows.
-    const details = await changeDetails(plan, log, lateness);
-    await carryOut(plan, log);
+    let details: readonly ChangeDetails[] = [];
+    const plan = await applyRules(log, rules, { from: "watched files", prune: true }, async (planned) => {
+      details = await changeDetails(planned, log, lateness);
+    });
     for (const warning of plan.warnings) logger.warn({ warning }, "A rule may fire twice");
     const changedDestinations = plan.destinations.filter(({ kind }) => kind !== "unchanged").length;
     if (changedDestinations > 0) logger.info({ changed: changedDestinations }, "Destinations applied");

@@ -39,14 +39,17 @@ export async function readStored(store: RuleStore): Promise<StoredRules> {
 /**
  * Makes a plan and, unless it has refusals, carries it out. Rules that are already in place append nothing to the log.
  *
+ * @param review called with the plan before it is carried out, while the windows are as they were
  * @throws RedisUnreachable; applying the rules again completes what was started
  */
 export async function applyRules(
   store: RuleStore,
   desired: DesiredRules,
   options: PlanOptions,
+  review?: (plan: Plan) => Promise<void>,
 ): Promise<Plan> {
   const plan = planChanges(await readStored(store), desired, options);
+  await review?.(plan);
   if (plan.refusals.length === 0) await carryOut(plan, store);
   return plan;
 }
