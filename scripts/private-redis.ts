@@ -8,10 +8,11 @@
  */
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { CommandFailure } from "../src/cli/failure.ts";
@@ -43,16 +44,20 @@ export async function startPrivateRedis(
   directory: string,
   warn: (text: string) => void,
 ): Promise<PrivateRedis> {
-  mkdirSync(directory, { recursive: true });
+  makePrivate(dirname(directory));
+  makePrivate(directory);
   const runningFile = join(directory, "running.json");
   await stopPredecessor(runningFile);
 
   const port = await freePort();
-  const url = `redis://127.0.0.1:${port}`;
+  // Other users of this machine can reach the port, but not the file with the password.
+  const password = randomBytes(24).toString("hex");
+  const url = `redis://:${password}@127.0.0.1:${port}`;
   const launch = async (): Promise<RedisProcess> => {
-    const next = startServer(directory, port);
+    const next = startServer(directory, port, password);
     const running: RunningProcesses = { owner: process.pid, redis: next.redis.pid ?? 0, url };
-    writeFileSync(runningFile, JSON.stringify(running));
+    rmSync(runningFile, { force: true }); // an older one may be readable by others
+    writeFileSync(runningFile, JSON.stringify(running), { mode: 0o600 });
     await untilReady(next, url);
     return next;
   };
@@ -85,6 +90,12 @@ export async function startPrivateRedis(
   };
 }
 
+/** Creates a folder that only its owner can enter; one of an older version may be open to others. */
+function makePrivate(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  chmodSync(folder, 0o700);
+}
+
 interface RedisProcess {
   readonly redis: ChildProcess;
   readonly watchdog: ChildProcess;
@@ -92,16 +103,19 @@ interface RedisProcess {
   readonly ended: Promise<void>;
 }
 
-function startServer(directory: string, port: number): RedisProcess {
+function startServer(directory: string, port: number, password: string): RedisProcess {
   // Detached: Ctrl-C goes to every process of the terminal, and Redis must run until the server has stopped.
   const redis = spawn(
     "redis-server",
     [
-      ...["--port", String(port), "--bind", "127.0.0.1", "--dir", directory],
+      // The password comes from standard input, because everyone can read the parameters of a process.
+      ...["-", "--port", String(port), "--bind", "127.0.0.1", "--dir", directory],
       ...["--appendonly", "yes", "--appendfsync", "always", "--save", ""],
     ],
-    { detached: true, stdio: ["ignore", "pipe", "pipe"] },
+    { detached: true, stdio: ["pipe", "pipe", "pipe"] },
   );
+  redis.stdin.on("error", () => {}); // it did not start, which its end reports
+  redis.stdin.end(`requirepass ${password}\n`);
   const watchdog = spawn("sh", ["-c", `read -r _; kill -TERM ${redis.pid}`], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],

@@ -27,6 +27,8 @@ async function main(): Promise<void> {
   const settings = settingsOf(command);
   const logger = createLogger(settings.logLevel, settings.logFormat);
   let redis: PrivateRedis | null = null;
+  // Events and secrets are in the files below the data folder.
+  process.umask(0o077);
   let serving: Serving | null = null;
   try {
     if (command.getOptionValueSource("redis") === "default" && redisUrlIn(process.env) === undefined) {
@@ -64,8 +66,7 @@ function banner(serving: Serving, settings: Settings, redis: PrivateRedis | null
   const bold = (text: string) => styleText("bold", text);
   const { automationCount: count, needsKey, url } = serving;
   const from = settings.rules.length > 0 ? ` from ${settings.rules.join(", ")}` : "";
-  const store =
-    redis === null ? "" : `\n  data         ${relative(root, dataFolder)} (a private Redis at ${redis.url})`;
+  const store = redis === null ? "" : `\n  data         ${relative(root, dataFolder)} (with a private Redis)`;
   const access = needsKey
     ? "with an API key; list them: bin/tripline keys ls"
     : "from this machine only, without a key; to change that: bin/tripline keys create --help";

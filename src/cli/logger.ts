@@ -3,6 +3,7 @@
 import { Writable } from "node:stream";
 import { styleText } from "node:util";
 import { type Logger, pino } from "pino";
+import { printable, printableLines } from "./output/text.ts";
 
 export type LogFormat = "json" | "text";
 
@@ -72,12 +73,13 @@ function lineOf({ level, time, msg, err, ...fields }: LogLine): string {
   // A stack helps to find a bug. For a failure of the outside world the message is enough.
   const reason = err === undefined ? [] : [isBug ? (err.stack ?? err.message) : err.message];
   return [
-    `${clock}  ${label}${msg ?? ""}`,
-    ...(fieldTexts.length > 0 ? [styleText("dim", fieldTexts.join(" "))] : []),
-    ...reason,
+    // What others sent may be part of any of these, and must not forge a line or control the terminal.
+    `${clock}  ${label}${printable(msg ?? "")}`,
+    ...(fieldTexts.length > 0 ? [styleText("dim", printable(fieldTexts.join(" ")))] : []),
+    ...reason.map((text) => (isBug ? printableLines(text) : printable(text))),
   ]
     .join("  ")
-    .concat(...mistakes.map((mistake) => `\n          ${mistake}`));
+    .concat(...mistakes.map((mistake) => `\n          ${printable(mistake)}`));
 }
 
 /** How many items of a list are printed. */

@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { version } from "../version.ts";
 import { CommandFailure } from "./failure.ts";
 import { addExamples, prepare, withForm } from "./help.ts";
+import { printable } from "./output/text.ts";
 import { loadSecretFiles } from "./secret-files.ts";
 
 interface Subcommand {
@@ -192,7 +193,8 @@ function report(error: unknown): number {
   // Commander has printed its own complaints.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : misused;
   if (!(error instanceof CommandFailure)) throw error;
-  console.error(error.message);
+  // The message may quote what a server or a file says. Its line breaks are ours.
+  console.error(error.message.split("\n").map(printable).join("\n"));
   return error.exitCode;
 }
 

@@ -5,7 +5,7 @@
  * are created again, and the recorder copies what the log still holds.
  */
 
-import { mkdir } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { CompiledQuery, type DatabaseConnection, Kysely, PostgresDialect, PostgresDriver } from "kysely";
 import pg from "pg";
@@ -170,7 +170,9 @@ async function connect(options: HistoryOptions, file: FileWatch | null): Promise
   if (file === null) return connectPostgres("url" in options ? options.url : "");
   const { path } = file;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    // Events may hold anything: nobody else needs to read them.
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await (await open(path, "a", 0o600)).close(); // SQLite gives its other files the mode of this one
   } catch (error) {
     const { message } = error as Error;
     throw new HistoryMisconfigured(`Cannot store the history in ${path}: ${message}`, { cause: error });

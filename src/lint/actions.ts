@@ -3,6 +3,7 @@
 import { type ActionDefinition, fieldKind, textsOf } from "../core/model/action.ts";
 import { type Automation, actionLists } from "../core/model/automation.ts";
 import { nearMiss } from "../core/model/near-miss.ts";
+import { takesHostFromEvent } from "../core/model/url.ts";
 import { jsonTextProblem } from "../templates/json-text.ts";
 import { templateUses } from "../templates/uses.ts";
 import { isAlwaysOpen, type TriggerPart } from "./triggers.ts";
@@ -41,6 +42,16 @@ export function findActionMistakes(
   for (const { field, actions } of lists) {
     for (const [index, action] of actions.entries()) {
       found.push(...findUnknownAutomation(action, [field, index], names));
+      if (action.type === "call-webhook" && action.url !== undefined && takesHostFromEvent(action.url)) {
+        const reason =
+          "the host comes from an event, so whoever can send events decides where the request goes";
+        found.push({
+          code: "TL604",
+          path: [field, index, "url"],
+          reason,
+          fix: "write the host, or name a destination",
+        });
+      }
       for (const { text, path } of templatesOf(action, [field, index])) {
         const uses = templateUses(text);
         if (uses.needsEvent && field !== "actions_on_resolve" && mayLackEvent(part)) {

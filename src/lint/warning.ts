@@ -35,6 +35,7 @@ export const warningCodes = {
   TL601: "a template needs an event, but there may not be one",
   TL602: "a template reads a label that is not a key",
   TL603: "an action names an unknown automation",
+  TL604: "an event decides the host of a webhook",
   TL605: "a payload that is JSON as a text may become invalid",
   TL901: "a tripline-ignore comment cannot be read",
   TL902: "a tripline-ignore comment silences nothing",

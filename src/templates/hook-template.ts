@@ -13,20 +13,23 @@ import { Budget, parseTemplateOver } from "./template.ts";
  */
 export function renderHook(template: unknown, context: HookContext): unknown {
   const budget = new Budget(); // shared by all texts, so that many small templates together stay within it
-  const render = (part: unknown, isPayload: boolean): unknown => {
+  const render = (part: unknown, kind: "text" | "payload" | "id"): unknown => {
     if (typeof part === "string") {
       const source = replaceReferences(part, { escaped: unescapeReference });
       const parsed = parseTemplateOver(hookContextNames, source);
-      return isPayload ? (parsed.value(context, budget) ?? null) : parsed.render(context, budget);
+      if (kind === "payload") return parsed.value(context, budget) ?? null;
+      return kind === "id" ? parsed.renderWhole(context, budget) : parsed.render(context, budget);
     }
-    if (Array.isArray(part)) return part.map((item) => render(item, isPayload));
+    if (Array.isArray(part)) return part.map((item) => render(item, kind));
     if (!isRecord(part)) return part;
-    // A payload that is one template writes its own JSON.
-    const isTyped = (key: string, value: unknown) =>
-      isPayload || (key === "payload" && typeof value !== "string");
+    const kindOf = (key: string, value: unknown): typeof kind => {
+      // A payload that is one template writes its own JSON.
+      if (kind === "payload" || (key === "payload" && typeof value !== "string")) return "payload";
+      return key === "prefect.resource.id" ? "id" : "text";
+    };
     return Object.fromEntries(
-      Object.entries(part).map(([key, value]) => [key, render(value, isTyped(key, value))]),
+      Object.entries(part).map(([key, value]) => [key, render(value, kindOf(key, value))]),
     );
   };
-  return render(template, false);
+  return render(template, "text");
 }

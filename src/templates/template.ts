@@ -26,6 +26,8 @@ export interface Template<Context = TemplateContext> {
    * @throws TemplateError when rendering fails or uses up the budget
    */
   render(context: Context, budget?: Budget, literal?: LiteralChange): string;
+  /** As `render`, for a text in which every expression has to print something: an id with a hole is no id. */
+  renderWhole(context: Context, budget?: Budget): string;
   /**
    * The value of a template that is a single expression, with its type: a number, list, mapping, truth value or none. The
    * text of any other template.
@@ -66,7 +68,7 @@ export function parseTemplateOver<Name extends string>(
   if (!isTemplate(source)) {
     const render = (_context: unknown, _budget?: Budget, literal?: LiteralChange) =>
       literal !== undefined && mentionsReferences(source) ? literal(source) : source;
-    return { render, value: render };
+    return { render, renderWhole: render, value: render };
   }
   const { body } = programOf(source, names);
   const [first] = body;
@@ -77,6 +79,22 @@ export function parseTemplateOver<Name extends string>(
     withoutOverflow(() => evaluateTemplate(body, valuesIn(context), budget, literal));
   return {
     render,
+    renderWhole(context, budget = new Budget()) {
+      let text = "";
+      for (const [index, { type }] of body.entries()) {
+        // From the start, because what comes before may set variables.
+        const part = body.slice(0, index + 1);
+        const longer = withoutOverflow(() => evaluateTemplate(part, valuesIn(context), budget));
+        if (type === "Print" && longer.length === text.length) {
+          const remedy = 'check the field, or give a default: {{ … | default("unknown", true) }}';
+          throw new TemplateError(
+            `an expression in ${JSON.stringify(source)} is empty, which leaves a hole in the id; ${remedy}`,
+          );
+        }
+        text = longer;
+      }
+      return text;
+    },
     value: (context, budget = new Budget(), literal) =>
       single === null
         ? render(context, budget, literal)

@@ -38,6 +38,16 @@ describe("the text log", () => {
     ]);
   });
 
+  // Otherwise a receiver could forge a line, or clear the terminal, with its answer.
+  test("prints what others sent without control characters", async () => {
+    const evil = "400\n12:00:00  all is well \u001b[31m\u202e";
+    const shown = "400\\u000a12:00:00  all is well \\u001b[31m\\u202e";
+    const lines = await linesOf((logger) =>
+      logger.warn({ reason: evil, mistakes: [evil], err: new Error(evil) }, `failed: ${evil}`),
+    );
+    expect(lines).toEqual([`warn   failed: ${shown}  reason=${shown}  ${shown}`, shown]);
+  });
+
   test("says in plain words that Redis is unavailable", async () => {
     const cause = new Error("Reached the max retries per request limit (which is 0).");
     cause.name = "MaxRetriesPerRequestError";

@@ -251,10 +251,7 @@ async function readBinary(
   for (const [header, text] of request.headers) {
     // Content-Type takes the place of ce-datacontenttype.
     if (!header.startsWith(attributePrefix) || header === "ce-datacontenttype") continue;
-    const value = decodeHeader(text);
-    const msg = `${header} should be percent-encoded UTF-8`;
-    if (value === null) mistakes.push({ type: "value_error", loc: ["header", header], msg, input: text });
-    attributes.set(header.slice(attributePrefix.length), value ?? text);
+    attributes.set(header.slice(attributePrefix.length), decodeHeader(text));
   }
   const data = await readData(request, type);
   for (const name of ["data", "data_base64"]) {
@@ -272,14 +269,18 @@ async function readBinary(
   return { event: found.event, mistakes: [...mistakes, ...found.mistakes], value };
 }
 
-/** Decodes a header as the HTTP binding says: removes quotes, which older senders use, then percent-decodes once. */
-function decodeHeader(text: string): string | null {
+/**
+ * Decodes a header as the HTTP binding says: removes quotes, which older senders use, then percent-decodes once. Some
+ * official SDKs do not encode: a percent sign that begins no code stands for itself.
+ */
+function decodeHeader(text: string): string {
   const utf8 = asUtf8(text);
   const quoted = /^"(.*)"$/s.exec(utf8)?.[1];
+  const unquoted = quoted === undefined ? utf8 : quoted.replaceAll(/\\(.)/gs, "$1");
   try {
-    return decodeURIComponent(quoted === undefined ? utf8 : quoted.replaceAll(/\\(.)/gs, "$1"));
+    return decodeURIComponent(unquoted.replaceAll(/%(?![0-9a-f]{2})/gi, "%25"));
   } catch {
-    return null;
+    return unquoted; // codes that are not UTF-8
   }
 }
 

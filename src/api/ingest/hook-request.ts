@@ -70,12 +70,14 @@ async function readBody(
 /** The forms of GitHub and Slack hold everything as JSON in this one field. */
 const jsonField = "payload";
 
+/** A form as a mapping. What such a field holds is the body, as if it had been sent as JSON; also by the field's name. */
 async function readForm(text: string): Promise<Record<string, unknown>> {
   const form: Record<string, unknown> = valuesOf(new URLSearchParams(text));
   const field = form[jsonField];
   if (typeof field !== "string" || !field.startsWith("{")) return form;
   try {
-    return { ...form, [jsonField]: await parseInSlices(field, dataLimits) };
+    const value = await parseInSlices(field, dataLimits);
+    return isRecord(value) ? { ...value, ...form, [jsonField]: value } : form;
   } catch {
     return form;
   }

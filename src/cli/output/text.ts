@@ -13,6 +13,14 @@ export function printable(text: string): string {
   );
 }
 
+/** As `printable`, for a text of several lines. Its line breaks stay, and each further line is indented. */
+export function printableLines(text: string): string {
+  return text
+    .split("\n")
+    .map((line, index) => (index === 0 ? printable(line) : `    ${printable(line.trimStart())}`))
+    .join("\n");
+}
+
 /** How many columns a text takes on a terminal: a Chinese character or an emoji takes two. */
 export function widthOf(text: string): number {
   return stringWidth(text);

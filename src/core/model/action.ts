@@ -7,15 +7,17 @@
 
 import { z } from "zod";
 import { RelatedResourceSchema, ResourceSchema, UuidSchema } from "./event.ts";
-import { checkHeaderNames, isHostHeader } from "./header.ts";
+import { headersSchema, isHostHeader } from "./header.ts";
 import { relatedResourcesMax } from "./limits.ts";
 import { refusing } from "./problem.ts";
 import { isRecord } from "./record.ts";
+import { referencesIn } from "./reference.ts";
 import { RequestLimitsSchema } from "./request-limits.ts";
 import { RetrySchema } from "./retry.ts";
 import { signingSecretProblem } from "./secret.ts";
 import { day, second } from "./time.ts";
 import { DurationSchema } from "./trigger.ts";
+import { takesHostFromEvent } from "./url.ts";
 
 const Template = z
   .string()
@@ -90,6 +92,11 @@ export const SigningSecretSchema = z
   .superRefine(refusing(signingSecretProblem))
   .meta({ description: "The key that signs each request (Standard Webhooks): whsec_… or any text." });
 
+/** Whether a webhook sends something secret: it is signed, or refers to the environment. */
+function holdsSecret(action: { readonly secret?: string | undefined }): boolean {
+  return action.secret !== undefined || referencesIn(JSON.stringify(action)).length > 0;
+}
+
 export const CallWebhookSchema = z
   .strictObject({
     type: z.literal("call-webhook"),
@@ -101,9 +108,7 @@ export const CallWebhookSchema = z
       .enum(["POST", "PUT", "PATCH", "GET", "DELETE"])
       .optional()
       .meta({ description: "The HTTP method. Default: the destination's, or POST." }),
-    headers: z
-      .record(z.string(), Template)
-      .superRefine(checkHeaderNames)
+    headers: headersSchema(Template)
       .default({})
       .meta({ description: "Additional headers; their values are templates." }),
     payload: z
@@ -128,6 +133,11 @@ export const CallWebhookSchema = z
       // Otherwise whoever may write automations could send the destination's secrets to another site behind its address.
       const message = "a destination decides the host that its secrets go to; set this header there";
       context.addIssue({ code: "custom", path: ["headers", host], message });
+    }
+    if (action.url !== undefined && takesHostFromEvent(action.url) && holdsSecret(action)) {
+      const message =
+        "the host of the url comes from an event, so whoever can send events decides where the secret goes; write the host, or name a destination";
+      context.addIssue({ code: "custom", path: ["url"], message });
     }
     if (action.url !== undefined) return;
     const refuse = (field: "secret" | "limits", message: string) => {

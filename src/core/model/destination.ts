@@ -10,7 +10,7 @@ import { parseExactJson } from "../json/exact-json.ts";
 import { RequestTimeoutSchema, SigningSecretSchema, webhookTimeoutDefault } from "./action.ts";
 import type { AutomationSource } from "./automation.ts";
 import { emailAddressProblem } from "./email-address.ts";
-import { checkHeaderNames, headerValueProblem, isHostHeader } from "./header.ts";
+import { headersSchema, headerValueProblem, isHostHeader } from "./header.ts";
 import { descriptionLengthMax, nameLengthMax } from "./limits.ts";
 import { refusing } from "./problem.ts";
 import { RequestLimitsSchema } from "./request-limits.ts";
@@ -72,9 +72,7 @@ const WebhookDestinationSchema = z.strictObject({
     .enum(["POST", "PUT", "PATCH", "GET", "DELETE"])
     .default("POST")
     .meta({ description: "The HTTP method." }),
-  headers: z
-    .record(z.string(), z.string().superRefine(refuseTemplate).superRefine(refusing(headerValueProblem)))
-    .superRefine(checkHeaderNames)
+  headers: headersSchema(z.string().superRefine(refuseTemplate).superRefine(refusing(headerValueProblem)))
     .default({})
     .meta({ description: "Additional headers. Their values are secret." }),
   secret: SigningSecretSchema.optional(),

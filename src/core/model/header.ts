@@ -1,6 +1,6 @@
 /** The HTTP headers that rules and destinations set. */
 
-import type { z } from "zod";
+import { z } from "zod";
 import { headersMax } from "./limits.ts";
 
 /** Headers that the HTTP client sets itself, and refuses to take from callers. */
@@ -34,8 +34,21 @@ export function isHostHeader(name: string): boolean {
   return name.toLowerCase() === "host";
 }
 
+/** Headers by name. Checked before zod's record, which would drop one called `__proto__`. */
+export function headersSchema<T extends z.ZodType<string>>(value: T) {
+  const record = z.record(z.string(), value).superRefine(checkHeaderNames);
+  const checked = z.preprocess((headers, context) => {
+    if (typeof headers === "object" && headers !== null && Object.hasOwn(headers, "__proto__")) {
+      const message = `"__proto__" cannot be the name of a header; remove it`;
+      context.addIssue({ code: "custom", path: ["__proto__"], message });
+    }
+    return headers;
+  }, record);
+  return checked as unknown as typeof record; // which changes nothing, so it takes and gives the same
+}
+
 /** A zod refinement that refuses headers that no request can have. */
-export function checkHeaderNames(headers: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
+function checkHeaderNames(headers: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
   const names = Object.keys(headers);
   if (names.length > headersMax) {
     const message = `A request may have at most ${headersMax} headers of its own; these are ${names.length}`;

@@ -39,6 +39,12 @@ export function takesHostFromTemplate(url: string): boolean {
   return /\{[{%#]/.test(address ?? url);
 }
 
+/** True when what an event says decides the host that a URL leads to. */
+export function takesHostFromEvent(url: string): boolean {
+  const [, address] = /^\s*https?:\/\/((?:\{#|[^/\\?#])*)/i.exec(url) ?? [];
+  return takesHostFromTemplate(url) && /\b(?:event|events|labels|firing|firings)\b/.test(address ?? url);
+}
+
 /** True for an address in brackets, and for a valid DNS name: labels of 1 to 63 characters, 253 in all. */
 function isHostname(host: string): boolean {
   if (host.startsWith("[")) return true;

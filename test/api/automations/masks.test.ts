@@ -91,6 +91,42 @@ test("an action that names a destination cannot set its Host header", async () =
   ]);
 });
 
+// Whoever can send events would decide where the secret goes.
+test.each<[Json, boolean]>([
+  [{ url: "https://{{ event.payload.host }}/", secret: "hush" }, true],
+  [{ url: "{{ event.payload.url }}", secret: "hush" }, true],
+  [{ url: "https://a{{ labels.zone }}.example/", secret: "hush" }, true],
+  [{ url: "https://{{ event.payload.host }}/" }, false],
+  [{ url: "https://example.org/{{ event.payload.path }}", secret: "hush" }, false],
+])("a webhook with %j, its host from an event and a secret: refused %s", async (fields, isRefused) => {
+  const answer = await call("POST", "/", { ...pumps, actions: [{ type: "call-webhook", ...fields }] });
+  expect(answer.status).toBe(isRefused ? 422 : 201);
+  if (isRefused) expect(JSON.stringify(answer.body)).toContain("the host of the url comes from an event");
+});
+
+test("a header called __proto__ is refused, instead of vanishing", async () => {
+  const headers = '{"__proto__": "x", "X-Other": "y"}';
+  const action = JSON.stringify({
+    ...pumps,
+    actions: [{ type: "call-webhook", url: "https://example.org/" }],
+  });
+  const destination = '{"type": "webhook", "name": "odd", "url": "https://example.org/"}';
+  for (const [path, body] of [
+    ["automations", action.replace('"url"', `"headers":${headers},"url"`)],
+    ["destinations", destination.replace('"url"', `"headers":${headers},"url"`)],
+  ]) {
+    const response = await fetch(`${api.url}/api/${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: body ?? "",
+    });
+    expect([response.status, await response.text()]).toEqual([
+      422,
+      expect.stringContaining("cannot be the name of a header"),
+    ]);
+  }
+});
+
 async function stored(id: string): Promise<Automation> {
   return (await api.log.automation(id)) as Automation;
 }

@@ -211,6 +211,10 @@ describe("a CloudEvent in binary mode", () => {
   test.each([
     ["Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"], // the specification's example
     ["100%25", "100%"],
+    // As the SDKs for Go and Java send it.
+    ["100%", "100%"],
+    ["50% of %zz", "50% of %zz"],
+    ["%ff", "%ff"],
     ["%2525", "%25"],
     ['"quoted \\"text\\" %C3%BC"', 'quoted "text" ü'],
     [Buffer.from("Euro €").toString("latin1"), "Euro €"], // sent as it is, in UTF-8
@@ -275,10 +279,9 @@ describe("an invalid CloudEvent", () => {
   });
 
   test("is rejected in binary mode for its headers", async () => {
-    const headers = { "ce-id": "%zz", "ce-specversion": "1.0", "ce-a-b": "1", "ce-data": "1" };
+    const headers = { "ce-id": "1", "ce-specversion": "1.0", "ce-a-b": "1", "ce-data": "1" };
     const mistakes = Object.fromEntries(await mistakesOf(post("text/plain", "a", headers)));
     expect(mistakes).toEqual({
-      "header.ce-id": "ce-id should be percent-encoded UTF-8",
       "header.ce-source": "Field required",
       "header.ce-type": "Field required",
       "header.ce-a-b": expect.stringContaining("lowercase letters and digits"),

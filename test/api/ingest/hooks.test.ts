@@ -194,6 +194,24 @@ describe("a repeated delivery", () => {
   });
 });
 
+test("a form with JSON in its field payload works with a template for JSON", async () => {
+  const body = new URLSearchParams({
+    payload: JSON.stringify({ pumps: [{ id: 7, state: "on", liters: "3" }] }),
+  });
+  const response = await send("pumps", body.toString(), { type: "application/x-www-form-urlencoded" });
+  expect(response.status).toBe(200);
+  expect((await stored()).map(({ resource }) => resource["prefect.resource.id"])).toEqual(["pump.7"]);
+});
+
+test("an id with a hole is a failed template, and says which part is empty", async () => {
+  const response = await send("vents?kind=a", { house: 1, at: 1_772_357_400 });
+  const { reason } = await answerOf(response);
+  expect([response.status, reason]).toEqual([
+    202,
+    expect.stringMatching(/"vent\.\{\{ body\.vent \}\}" is empty, .* hole/),
+  ]);
+});
+
 test("of the events that a request becomes, the valid ones are stored, and the others reported", async () => {
   const pumps = [
     { id: 1, state: "on", liters: "3" },
