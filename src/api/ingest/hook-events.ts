@@ -149,7 +149,8 @@ function idOf(own: unknown, index: number, place: HookPlace, { id }: HookRequest
   return id === null ? crypto.randomUUID() : derivedId(place, "delivery", id, index);
 }
 
-function derivedId({ workspace, hook }: HookPlace, ...cause: readonly (string | number)[]): string {
+/** The id of an event that has a cause with an id of its own: the same at each repetition. */
+export function derivedId({ workspace, hook }: HookPlace, ...cause: readonly (string | number)[]): string {
   // `webhook` is what hooks used to be called. Ids derived before an upgrade must be the same after it.
   return uuid5(triplineNamespace, `webhook ${JSON.stringify([workspace, hook.name, ...cause])}`);
 }

@@ -14,6 +14,7 @@ import { renderHook } from "../../templates/hook-template.ts";
 import { TemplateError } from "../../templates/template.ts";
 import { RefusalSchema, retryAfter } from "../http/answers.ts";
 import { readBytes } from "../http/body.ts";
+import { checkNotCrossSite } from "../http/origin.ts";
 import { Refusal } from "../http/refusal.ts";
 import { bodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
@@ -29,6 +30,7 @@ import {
 import { type HookRequest, readHookRequest } from "./hook-request.ts";
 import { checkSignature } from "./hook-signatures.ts";
 import { type IngestMeter, ingest, type ReadEvents } from "./ingest.ts";
+import { pingEvent, pingSignalOf, pingTemplate } from "./pings.ts";
 
 /** One object, so that every client generator can express it. */
 const HookAnswerSchema = z
@@ -56,6 +58,27 @@ const HookViewSchema = HookSchema.extend({
   source: z.object({ kind: z.literal("file"), file: z.string() }),
 }).meta({ id: "HookView", description: "A hook, without its secret." });
 
+const hookAnswers = {
+  200: { description: "The events are stored.", schema: HookAnswerSchema },
+  202: {
+    description: "The template failed. The request is stored in an event that says why.",
+    schema: HookAnswerSchema,
+  },
+  401: { description: "The signature or the key is missing or wrong.", schema: RefusalSchema },
+  403: { description: "The key lacks the scope.", schema: RefusalSchema },
+  404: { description: "There is no hook of that name.", schema: RefusalSchema },
+  429: {
+    description: "The key's rate limit is used up.",
+    schema: RefusalSchema,
+    headers: retryAfter,
+  },
+  503: {
+    description: "Redis is unavailable; try again.",
+    schema: RefusalSchema,
+    headers: retryAfter,
+  },
+};
+
 /** The routes of hooks. `POST` finds its tenant itself, because a signature can take the place of a key. */
 export function hookRoutes(tenants: Tenants, meter: IngestMeter): Route[] {
   return [
@@ -73,28 +96,38 @@ export function hookRoutes(tenants: Tenants, meter: IngestMeter): Route[] {
           optional: true,
           examples: { backup: { disks: [{ name: "sda", error: true }] } },
         }),
-        answers: {
-          200: { description: "The events are stored.", schema: HookAnswerSchema },
-          202: {
-            description: "The template failed. The request is stored in an event that says why.",
-            schema: HookAnswerSchema,
-          },
-          401: { description: "The signature or the key is missing or wrong.", schema: RefusalSchema },
-          403: { description: "The key lacks the scope.", schema: RefusalSchema },
-          404: { description: "There is no hook of that name.", schema: RefusalSchema },
-          429: {
-            description: "The key's rate limit is used up.",
-            schema: RefusalSchema,
-            headers: retryAfter,
-          },
-          503: {
-            description: "Redis is unavailable; try again.",
-            schema: RefusalSchema,
-            headers: retryAfter,
-          },
-        },
+        answers: hookAnswers,
       },
       async ({ params }, context) => callHook(context, params["name"] ?? "", { tenants, meter }),
+    ),
+
+    ...(
+      [
+        ["get", "/hooks/:name", "pingHook", "Ping a hook"],
+        [
+          "get",
+          "/hooks/:name/:signal",
+          "pingHookWith",
+          "Ping a hook with a start, a failure or an exit status",
+        ],
+        ["post", "/hooks/:name/:signal", "pingHookWithOutput", "Ping a hook with a signal and an output"],
+      ] as const
+    ).map(([method, path, id, summary]) =>
+      route(
+        {
+          method,
+          path,
+          id,
+          summary,
+          description:
+            "For hooks whose template is `ping`. The signal is `start`, `fail` or an exit status from 0 to 255; without one, the ping reports success. A body is kept, up to its last 10,000 characters.",
+          tag: "events",
+          scope: null,
+          answers: hookAnswers,
+        },
+        async ({ params }, context) =>
+          callHook(context, params["name"] ?? "", { tenants, meter }, params["signal"]),
+      ),
     ),
 
     route(
@@ -123,8 +156,11 @@ async function callHook(
   context: Context<ApiEnv>,
   name: string,
   { tenants, meter }: HookParts,
+  signalText?: string,
 ): Promise<Response> {
   const hook = await findHook(context, tenants, name);
+  const ping = hook.template === pingTemplate ? pingSignalOf(signalText) : null;
+  if (ping === null && (signalText !== undefined || context.req.raw.method !== "POST")) throw noPing(hook);
   const { workspace } = context.var.tenant;
   const now = Date.now();
   let reason: string | null = null;
@@ -137,6 +173,7 @@ async function callHook(
     await checkBody?.(bytes);
     const received = formatTime(now * millisecond);
     const request = await readHookRequest(context.req.raw, bytes, signature, received);
+    if (ping !== null) return { ...nothing, events: [pingEvent(ping, { workspace, hook }, request)] };
     if (signature?.type === "slack") challenge = challengeIn(request);
     if (challenge !== null) return nothing;
     const made = await makeEvents({ workspace, hook }, request);
@@ -167,6 +204,12 @@ async function findHook(context: Context<ApiEnv>, tenants: Tenants, name: string
     });
     return signed;
   }
+  const { headers, method } = context.req.raw;
+  if (method !== "POST") {
+    // A ping by GET changes something, which a page of another site could make a browser do with an image.
+    await tenants.checkOrigin(headers, true);
+    checkNotCrossSite(headers, true, new Set());
+  }
   try {
     await enter(context, tenants, context.req.param("workspace") ?? null);
   } catch (error) {
@@ -183,6 +226,14 @@ async function findHook(context: Context<ApiEnv>, tenants: Tenants, name: string
 function noSuchHook(name: string): Refusal {
   const shown = JSON.stringify(name.slice(0, 100));
   return new Refusal(404, "not_found", { detail: `There is no hook ${shown}; add it to the rule files` });
+}
+
+function noPing({ name, template }: Hook): Refusal {
+  const detail =
+    template === pingTemplate
+      ? "A ping ends with start, fail or an exit status from 0 to 255"
+      : `The hook ${JSON.stringify(name)} takes POST requests; only hooks with template: ping take pings`;
+  return new Refusal(404, "not_found", { detail });
 }
 
 /** The events that a template makes of a request, and one that reports what is wrong with the others, if there are any. */

@@ -28,7 +28,11 @@ afterAll(() => api.stop());
 
 test("the rules in docs/ingest.md have no mistakes", () => {
   expect(rules.flatMap(({ diagnostics }) => diagnostics)).toEqual([]);
-  expect(rules.flatMap(({ hooks }) => hooks).map(({ name }) => name)).toEqual(["github", "backup"]);
+  expect(rules.flatMap(({ hooks }) => hooks).map(({ name }) => name)).toEqual([
+    "github",
+    "backup",
+    "nightly-backup",
+  ]);
 });
 
 // They need curl and openssl, which a small machine may lack.

@@ -474,30 +474,3 @@ function stripeHeaders(body: string): Record<string, string> {
   const digest = createHmac("sha256", secret).update(`${sent}.${body}`).digest("hex");
   return { "Stripe-Signature": `t=${sent},v1=${digest}` };
 }
-
-// Otherwise anyone could make the server hold many large bodies.
-test.each([
-  [
-    "an old signature",
-    "svix",
-    { "webhook-id": "1", "webhook-timestamp": "17", "webhook-signature": "v1,AAAA" },
-  ],
-  ["no signature", "github", {}],
-  ["a malformed signature", "github", { "X-Hub-Signature-256": "sha256=ff" }],
-  ["a wrong shared secret", "shared", { "X-Pump-Token": "wrong" }],
-])("a request with %s is refused before its body is read", async (_what, hook, headers) => {
-  const { request } = await import("node:http");
-  const status = await new Promise((resolve, reject) => {
-    const sent = request(`${api.url}/api/hooks/${hook}`, {
-      method: "POST",
-      headers: { ...headers, "Content-Type": "application/json", "Content-Length": "16000000" },
-    });
-    sent.on("response", (response) => {
-      resolve(response.statusCode);
-      sent.destroy();
-    });
-    sent.on("error", reject);
-    sent.write("{"); // and nothing more
-  });
-  expect(status).toBe(401);
-});

@@ -1,0 +1,52 @@
+/** The body of a signed request is read only once everything else about its signature is right. */
+
+import { request } from "node:http";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadText } from "../../rules/support.ts";
+import { startApi, type TestApi } from "../support.ts";
+
+const template = "template: { event: called, resource: { prefect.resource.id: pump.1 } }";
+const { hooks } = loadText(
+  `
+hooks:
+  - { name: svix, signature: { type: standard-webhooks, secret: hush }, ${template} }
+  - { name: github, signature: { type: github, secret: hush }, ${template} }
+  - { name: shared, signature: { type: shared-secret, header: X-Pump-Token, secret: hush }, ${template} }
+`,
+  { env: {} },
+);
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi();
+  await api.log.hooks.replaceAll(hooks);
+});
+
+afterAll(() => api.stop());
+
+// Otherwise anyone could make the server hold many large bodies.
+test.each([
+  [
+    "an old signature",
+    "svix",
+    { "webhook-id": "1", "webhook-timestamp": "17", "webhook-signature": "v1,AAAA" },
+  ],
+  ["no signature", "github", {}],
+  ["a malformed signature", "github", { "X-Hub-Signature-256": "sha256=ff" }],
+  ["a wrong shared secret", "shared", { "X-Pump-Token": "wrong" }],
+])("a request with %s is refused before its body is read", async (_what, hook, headers) => {
+  const status = await new Promise((resolve, reject) => {
+    const sent = request(`${api.url}/api/hooks/${hook}`, {
+      method: "POST",
+      headers: { ...headers, "Content-Type": "application/json", "Content-Length": "16000000" },
+    });
+    sent.on("response", (response) => {
+      resolve(response.statusCode);
+      sent.destroy();
+    });
+    sent.on("error", reject);
+    sent.write("{"); // and nothing more
+  });
+  expect(status).toBe(401);
+});
