@@ -10,7 +10,7 @@ export function placeholderFor(name: string, texts: readonly string[]): string {
   const word = name.toLowerCase().replaceAll("_", "-");
   const host = `${word}.invalid`; // never resolves, by RFC 2606
   const isUsed = (keys: string) => {
-    const use = new RegExp(`\\b(?:${keys})\\s*"?\\s*:\\s*\\[?\\s*["']?\\$\\{env\\.${name}\\}`);
+    const use = new RegExp(`\\b(?:${keys})["']?\\s*:\\s*(?:\\[\\s*)?["']?\\$\\{env\\.${name}\\}`);
     return texts.some((text) => use.test(text));
   };
   if (isUsed("url")) return `https://${host}/`;

@@ -48,7 +48,7 @@ export function signingKeysOf(secret: string): readonly SigningKey[] {
   return secretsIn(secret).map((part) => {
     const digits = part.replace(written, "");
     if (digits === part && !paddedBase64.test(part)) return { text: part };
-    const bare = digits.replace(/=+$/, "");
+    const bare = digits.replace(/={1,2}$/, "");
     return { base64: bare.padEnd(Math.ceil(bare.length / 4) * 4, "=") };
   });
 }
