@@ -19,15 +19,7 @@ const scalar = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const plainCharacters = /[^"\\\u0000-\u001f]{1,4096}/y;
 const escapedCharacter = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
-/** The first place where `text` is not valid JSON; null if it is valid. */
-export function jsonMistake(text: string): JsonMistake | null {
-  for (const search = findMistake(text); ; ) {
-    const { done, value } = search.next();
-    if (done === true) return value;
-  }
-}
-
-/** As `jsonMistake`, for a text of any length, in slices. */
+/** The first place where `text` is not valid JSON, looked for in slices; null if it is valid. */
 export async function jsonMistakeInSlices(text: string): Promise<JsonMistake | null> {
   for (const search = findMistake(text); ; ) {
     await breathe();
