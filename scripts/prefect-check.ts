@@ -26,18 +26,13 @@ const prefect3: Pythons = { oldest: [3, 10], newest: [3, 99] };
 /** Prefect 2 needs a version of pendulum that no newer Python can compile. */
 const prefect2: Pythons = { oldest: [3, 8], newest: [3, 11] };
 
-/** Old clients, with the companions that they need in versions of their time; the last two only spare pip a long search. */
+/** Without these, pip tries one version after the other. */
+const shortcuts = ["fastapi<0.126", "kubernetes<37", "typer<0.29"];
+
+/** Old clients, with the companions that they need in versions of their time. */
 const oldClients: Readonly<Record<string, readonly string[]>> = {
-  "2.9.0": [
-    "pydantic<2",
-    "griffe<1",
-    "anyio<4",
-    "apprise<1.8",
-    "cachetools",
-    "fastapi<0.126",
-    "kubernetes<37",
-  ],
-  "2.10.21": ["pydantic<2", "griffe<1", "anyio<4", "fastapi<0.126", "kubernetes<37"],
+  "2.9.0": ["pydantic<2", "griffe<1", "anyio<4", "sqlalchemy<2", "apprise<1.8", "cachetools", ...shortcuts],
+  "2.10.21": ["pydantic<2", "griffe<1", "anyio<4", ...shortcuts],
   "2.20.4": [],
 };
 
