@@ -75,6 +75,11 @@ export class Renderer {
     return fill(parseTemplate(template).render(this.#context, this.#budget, hide));
   }
 
+  /** Renders an id or a role, in which every expression has to print something. @throws TemplateError */
+  whole(template: string): string {
+    return parseTemplate(template).renderWhole(this.#context, this.#budget);
+  }
+
   /**
    * Renders a text of a payload. One that is a single expression keeps the type of its value; a missing value is null.
    *

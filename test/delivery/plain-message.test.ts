@@ -265,6 +265,20 @@ describe("an event whose template fails", () => {
   });
 });
 
+// "incident." would stand for every incident at once.
+test("an event is not emitted under an id with a hole", async () => {
+  const actions = startActions(redis.url);
+  actions.work();
+  const resource = { "prefect.resource.id": "incident.{{ event.payload.number }}" };
+  const invocation = invocationOf({ type: "emit-event", event: "incident.opened", resource });
+  await actions.queue.addInvocations([invocation]);
+  const outcome = await actions.outcome(invocation);
+  expect(outcome.payload["reason"]).toContain(
+    "the template of resource.prefect.resource.id failed: an expression in",
+  );
+  expect((await actions.events()).filter(({ event }) => event === "incident.opened")).toEqual([]);
+});
+
 test("a plain message is marked in the delivery, in its event by a label, and in the log", async () => {
   const { actions, invocation, outcome } = await deliver({ payload: { text: broken } });
   expect(outcome.resource).toMatchObject({ "prefect-cloud.action.template": "failed" });

@@ -32,7 +32,7 @@ export function renderEvent(
   const rendered = EventSchema.safeParse({
     id: emittedEventIdOf(invocation.id),
     occurred: formatTime(occurred),
-    event: renderNeeded("event", action.event, renderer),
+    event: renderNeeded("event", () => renderer.text(action.event)),
     resource:
       action.resource !== undefined
         ? renderLabels(action.resource, "resource", ["prefect.resource.id"], renderer)
@@ -61,9 +61,9 @@ export function renderEvent(
 }
 
 /** Nothing can take the place of an event's name or of an id: other automations match them. @throws TemplateError */
-function renderNeeded(field: string, template: string, renderer: Renderer): string {
+function renderNeeded(field: string, render: () => string): string {
   try {
-    return renderer.text(template);
+    return render();
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     throw new TemplateError(
@@ -81,7 +81,7 @@ function renderLabels(
 ): Record<string, string> {
   const rendered = Object.entries(labels).flatMap(([label, template]): [string, string][] => {
     const place = `${field}.${label}`;
-    if (needed.includes(label)) return [[label, renderNeeded(place, template, renderer)]];
+    if (needed.includes(label)) return [[label, renderNeeded(place, () => renderer.whole(template))]];
     const text = renderer.textOr(place, template, () => null);
     return text === null ? [] : [[label, text]];
   });
