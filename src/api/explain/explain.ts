@@ -4,6 +4,7 @@ import { z } from "zod";
 import { Core } from "../../core/machine/core.ts";
 import { showWindow } from "../../core/machine/explain.ts";
 import { EventSchema, eventOf, UuidSchema } from "../../core/model/event.ts";
+import { requestDepthMax } from "../../core/model/limits.ts";
 import { formatTime, type Micros, millisecond } from "../../core/model/time.ts";
 import { automationOf } from "../automations/automations.ts";
 import { RefusalSchema } from "../http/answers.ts";
@@ -53,6 +54,9 @@ const explainExamples = {
   },
 };
 
+/** Room for a whole event; one that holds more values can be explained by its id. */
+const wholeEvent = { bytesMax: 2_000_000, depthMax: requestDepthMax + 10 };
+
 const byId = z.object({ id: z.string().meta({ description: "The automation's id." }) });
 
 export function explainRoutes(settings: ExplainSettings): Route[] {
@@ -92,7 +96,7 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
         tag: "explain",
         scope: "automations:read",
         params: byId,
-        body: jsonBody(ExplainRequestSchema, { examples: explainExamples }),
+        body: jsonBody(ExplainRequestSchema, { examples: explainExamples, limits: wholeEvent }),
         answers: {
           200: { description: "What decided, and where every trigger stands.", schema: ExplanationSchema },
         },
@@ -122,7 +126,7 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
           "read once for all of them.",
         tag: "explain",
         scope: "automations:read",
-        body: jsonBody(ExplainToAllRequestSchema, { examples: explainExamples }),
+        body: jsonBody(ExplainToAllRequestSchema, { examples: explainExamples, limits: wholeEvent }),
         answers: {
           200: { description: "What the event was to each automation.", schema: AllExplanationsSchema },
           404: { description: "Neither the log nor the history holds the event.", schema: RefusalSchema },
