@@ -86,11 +86,15 @@ actions:
 
     write("pump.yaml", quiet("tags: [greenhouse]"));
     const kept = await apply();
-    expect(kept.stdout).toMatch(/~ change Pump went quiet .*: tags\n {4}window with 0 of 1 since .*: kept\n/);
+    expect(kept.stdout).toMatch(
+      /~ change Pump went quiet .*: tags\n {4}tags\[0\]: \(none\) -> "greenhouse"\n {4}window with 0 of 1 since .*: kept\n/,
+    );
     expect((await tripline("windows", "Pump went quiet")).stdout).toContain("0 of 1");
 
     write("pump.yaml", quiet("tags: [greenhouse]").replace("1h", "2h"));
-    expect((await apply("--dry-run")).stdout).toMatch(/: trigger\n {4}window with 0 of 1 since .*: reset\n/);
+    expect((await apply("--dry-run")).stdout).toMatch(
+      /: trigger\n {4}trigger\.within: .*\n {4}window with 0 of 1 since .*: reset\n/,
+    );
     expect((await apply()).stdout).toMatch(/: reset\n/);
     await expect
       .poll(async () => (await tripline("windows")).stdout)

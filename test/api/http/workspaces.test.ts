@@ -71,6 +71,8 @@ hooks:
   - name: inbox
     description: ${mark}
     template: {event: ${mark}.hooked, resource: {prefect.resource.id: ${mark}.hook}}
+  - name: cron
+    template: ping
 `,
   );
   const options = ["--workspace", "north,south", "--rules", rules, "--give-up-after", "1ms"];
@@ -140,6 +142,9 @@ const any = { filter: { occurred: { until: "2100-01-01T00:00:00Z" } } };
 /** For every operation of the API, an attempt to reach something in the north. The order matters: deletions come last. */
 const attempts = (): Record<string, Attempt> => ({
   "post /hooks/{name}": { path: `/hooks/inbox`, body: {}, ...found },
+  "get /hooks/{name}": { path: "/hooks/cron", ...found },
+  "get /hooks/{name}/{signal}": { path: "/hooks/cron/start", ...found },
+  "post /hooks/{name}/{signal}": { path: "/hooks/cron/fail", body: {}, ...found },
   "get /hooks": { path: "/hooks", ...own },
   "post /events": { path: "/events", body: [eventNamed("vent.opened", eventId)], owner: 204, stranger: 204 },
   "post /events/filter": { path: "/events/filter", body: any, ...own },
