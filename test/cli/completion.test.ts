@@ -45,7 +45,7 @@ test.skipIf(!has("bash"))("bash completes commands, subcommands, options and the
     expect(stderr).toBe("");
     return stdout.trim().split("\n").sort();
   };
-  expect(complete("au")).toEqual(["automations"]);
+  expect(complete("auto")).toEqual(["automations"]);
   expect(complete("automations", "")).toEqual(["--help", "ls", "pause", "resume", "rm", "show"]);
   expect(complete("automations", "ls", "--o")).toEqual(["--output"]);
   expect(complete("automations", "ls", "--output", "")).toEqual(["json", "table", "yaml"]);
