@@ -26,7 +26,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   api: ["retry", "core/model", "core/machine", "telemetry", "templates", "store", "reconcile", "history"],
   client: [],
   dashboard: ["client"],
-  edge: ["core/model", "core/machine", "templates", "store", "api"],
+  edge: ["retry", "core/model", "core/machine", "templates", "store", "api"],
   cli: [
     "retry",
     "core/model",

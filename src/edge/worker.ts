@@ -17,7 +17,10 @@ import { cloudEventRoutes } from "../api/ingest/cloudevents.ts";
 import { hookRoutes } from "../api/ingest/hooks.ts";
 import { type IngestMeter, ingestRoutes } from "../api/ingest/ingest.ts";
 import { checkApiVersion } from "../api/prefect/api-version.ts";
+import { turnOffSlices } from "../retry/slices.ts";
 import { Log } from "../store/log.ts";
+
+turnOffSlices();
 
 /** What wrangler.toml and `wrangler secret put` set. */
 export interface EdgeSettings {

@@ -1,6 +1,7 @@
 /**
  * Long work in slices, so that one request never keeps the process from everything else: leases, pongs, other requests.
- * Runs in Node and in a Worker.
+ * In a Worker it must be turned off: a request may not wait for another there, and what it has planned is dropped when
+ * it ends. The next ones would wait for that forever.
  *
  * All requests share one slice per turn of the event loop. With a slice for each of them, a hundred requests would stop
  * the process as one long one does.
@@ -10,9 +11,16 @@ const sliceMs = 10;
 
 const waiting: (() => void)[] = [];
 let sliceEnds: number | null = null;
+let isOff = false;
+
+/** From now on work is not sliced: there is nothing else to keep running, as in a Worker. */
+export function turnOffSlices(): void {
+  isOff = true;
+}
 
 /** Lets everything else run if the work of this turn has taken long enough. Call it between two short steps. */
 export async function breathe(): Promise<void> {
+  if (isOff) return;
   if (sliceEnds === null) startSlice();
   else if (performance.now() >= sliceEnds) await new Promise<void>((resolve) => waiting.push(resolve));
 }
