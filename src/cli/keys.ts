@@ -9,16 +9,15 @@ import { millisecond, parseDuration } from "../core/model/time.ts";
 import { announceKey } from "../store/announce-key.ts";
 import { type ApiKey, makeKey, stateOf } from "../store/api-key.ts";
 import { ApiKeyStore } from "../store/api-key-store.ts";
-import { connect, RedisUnreachable } from "../store/connection.ts";
 import { completeWith } from "./completable.ts";
 import { CommandFailure } from "./failure.ts";
-import { findRedis } from "./find-redis.ts";
 import { addExamples } from "./help.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
 import { type TableColumn, table } from "./output/table.ts";
 import { dayText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
-import { list, readRedisUrl, readWorkspace, withoutPassword } from "./settings.ts";
+import { list, readWorkspace } from "./settings.ts";
+import { redisOption, withRedis } from "./with-redis.ts";
 
 interface CreateOptions {
   readonly name: string;
@@ -209,32 +208,14 @@ function changeCommand(
   });
 }
 
-function redisOption(): Option {
-  return new Option("--redis <url>", "the server's Redis (default: REDIS_URL)")
-    .env("TRIPLINE_REDIS")
-    .argParser(readRedisUrl);
-}
-
 export async function withKeys(
   given: string | undefined,
   use: (keys: ApiKeyStore, announce: AnnounceKey) => Promise<void>,
 ): Promise<void> {
-  const url = findRedis(given);
-  const redis = connect(url, { name: "tripline-keys" });
-  try {
-    const actor = { type: "command", name: personHere(), id: null } as const;
-    await use(new ApiKeyStore(redis), (key, kind) => announceKey(redis, key, kind, actor));
-  } catch (error) {
-    if (!(error instanceof RedisUnreachable)) throw error;
-    throw new CommandFailure(
-      `${error.message}\nKeys are kept in the server's Redis; this command looked for it at ${withoutPassword(url)}.\n` +
-        "Name another with --redis or REDIS_URL. For the private one of `npm start`, run this in the same folder.",
-      1,
-      { cause: error },
-    );
-  } finally {
-    redis.disconnect();
-  }
+  const actor = { type: "command", name: personHere(), id: null } as const;
+  await withRedis(given, { name: "tripline-keys", what: "Keys" }, (redis) =>
+    use(new ApiKeyStore(redis), (key, kind) => announceKey(redis, key, kind, actor)),
+  );
 }
 
 /** Appends the event about a change of a key to the log of its workspace. */

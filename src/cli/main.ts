@@ -118,6 +118,11 @@ const groups: readonly { readonly heading: string; readonly commands: readonly S
         load: async () => (await import("./keys.ts")).keysCommand(),
       },
       {
+        name: "secrets",
+        summary: "show how stored secrets are protected, and encrypt them again",
+        load: async () => (await import("./secrets.ts")).secretsCommand(),
+      },
+      {
         name: "completion",
         summary: "print a completion script for bash, zsh or fish",
         load: async () => (await import("./completion.ts")).completionCommand(loadAll),

@@ -12,6 +12,8 @@ import { type Engine, startEngine } from "../engine/engine.ts";
 import type { HistoryHealth } from "../history/health.ts";
 import type { History } from "../history/history.ts";
 import { Log } from "../store/log.ts";
+import type { SecretBox } from "../store/secret-box.ts";
+import { StoredSecrets } from "../store/stored-secrets.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Running } from "./running.ts";
 import { startRecording, watchHistory } from "./serve-history.ts";
@@ -28,6 +30,8 @@ export interface ServedWorkspace extends Workspace {
 export interface ServeWorkspaceOptions {
   readonly settings: Settings;
   readonly redis: Redis;
+  /** Seals and opens stored secrets. */
+  readonly secretBox: SecretBox;
   /** The history of any workspace; null if there is none. */
   readonly history: History | null;
   readonly metrics: Metrics;
@@ -45,17 +49,29 @@ export interface ServeWorkspaceOptions {
  */
 export async function serveWorkspace(
   workspace: string,
-  { settings, redis, history: shared, metrics: all, tracer, logger: parent, running }: ServeWorkspaceOptions,
+  options: ServeWorkspaceOptions,
 ): Promise<ServedWorkspace> {
+  const {
+    settings,
+    redis,
+    secretBox,
+    history: shared,
+    metrics: all,
+    tracer,
+    logger: parent,
+    running,
+  } = options;
   const { roles, redis: redisUrl } = settings;
   // With a single workspace, its name in each line would be noise.
   const logger = settings.workspace.length > 1 ? parent.child({ workspace }) : parent;
   const metrics = all.inWorkspace(workspace);
   const log = new Log(redis, workspace, {
+    secretBox,
     onMalformed: (position, reason) =>
       logger.error({ position, reason }, "Skipped a log entry that cannot be read"),
   });
   running.add(async () => log.close());
+  await warnOfSecrets(new StoredSecrets(redis, workspace, { box: secretBox }), secretBox, logger);
   const history = shared === null ? null : await shared.inWorkspace(workspace);
   const recording = { settings, logger, meter: metrics, running };
   const recorder = roles.includes("recorder") ? startRecording(log, history, recording) : null;
@@ -93,6 +109,21 @@ export async function serveWorkspace(
   });
   running.add(() => engine.stop());
   return { workspace, log, history, historyHealth, queue, engine };
+}
+
+/** The server runs on: events are counted, and deliveries wait until the key is back. */
+async function warnOfSecrets(stored: StoredSecrets, { keyIds }: SecretBox, logger: Logger): Promise<void> {
+  const counts = Object.values(await stored.count());
+  const unreadable = counts.reduce((sum, count) => sum + count.unreadable, 0);
+  const plain = counts.reduce((sum, count) => sum + count.plain, 0);
+  if (unreadable > 0) {
+    const remedy = "add the key they were encrypted with to TRIPLINE_SECRET_KEY";
+    const fields = { unreadable, keys: keyIds, remedy };
+    logger.error(fields, "Stored secrets cannot be read; deliveries that need them are retried");
+  }
+  if (plain > 0 && keyIds.length > 0) {
+    logger.warn({ plain, remedy: "tripline secrets reseal" }, "Some stored secrets are not encrypted yet");
+  }
 }
 
 function workerSettingsOf(settings: Settings): Partial<WorkerSettings> {

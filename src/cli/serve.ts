@@ -20,6 +20,7 @@ import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
 import { createLogger } from "./logger.ts";
 import { Running } from "./running.ts";
+import { boxHere } from "./secrets.ts";
 import { openSharedHistory } from "./serve-history.ts";
 import { readinessOf } from "./serve-readiness.ts";
 import { serveRules } from "./serve-rules.ts";
@@ -97,6 +98,7 @@ async function startParts(
   const has = (role: Role): boolean => roles.includes(role);
   // The option was checked when it was parsed; the environment variable was not.
   if (!isRedisUrl(redisUrl)) throw new CommandFailure(`REDIS_URL should be ${redisUrlExample}.`);
+  const secretBox = boxHere();
   const redis = connect(redisUrl, {
     onLost: (error) => logger.warn({ err: error }, "Redis connection lost; reconnecting"),
   });
@@ -115,7 +117,16 @@ async function startParts(
   const served: ServedWorkspace[] = [];
   for (const workspace of settings.workspace) {
     served.push(
-      await serveWorkspace(workspace, { settings, redis, history, metrics, tracer, logger, running }),
+      await serveWorkspace(workspace, {
+        settings,
+        redis,
+        secretBox,
+        history,
+        metrics,
+        tracer,
+        logger,
+        running,
+      }),
     );
   }
   const [first, ...others] = served;

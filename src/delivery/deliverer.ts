@@ -22,6 +22,7 @@ import { formatDuration, millisecond, second } from "../core/model/time.ts";
 import { type TraceContext, traceIdOf } from "../core/model/trace-context.ts";
 import { keepTrying } from "../retry/keep-trying.ts";
 import type { Log } from "../store/log.ts";
+import { SecretUnreadable } from "../store/secret-box.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
 import { redactionOf } from "../templates/references.ts";
 import { Renderer } from "../templates/renderer.ts";
@@ -162,7 +163,7 @@ export class Deliverer {
     const {
       automation: { id: automationId },
     } = state.invocation;
-    const automation = await this.#untilReached(() => this.#log.automation(automationId));
+    const automation = await this.#untilReached(() => this.#log.sealedAutomation(automationId));
     const invocation = automation === null ? null : underPresentRule(state.invocation, automation);
     // It was possible when the person asked; now it goes on as it was.
     if (invocation === null || typeof invocation === "string") return null;
@@ -280,10 +281,18 @@ export class Deliverer {
       const reason = `workers crashed, or were paused, ${crashCount} times during this delivery`;
       return { kind: "retry", reason, afterMs: null };
     }
-    const redact = redactionOf(invocation.secrets);
+    let secrets: Invocation["secrets"];
+    try {
+      secrets = this.#log.openSecrets(invocation.automation.id, invocation.secrets);
+    } catch (error) {
+      if (!(error instanceof SecretUnreadable)) throw error;
+      return { kind: "retry", reason: error.message, afterMs: null }; // it is sent once the key is back
+    }
+    const opened = { ...invocation, secrets };
+    const redact = redactionOf(secrets);
     const checkHeld = () => held.check();
     return this.#untilReached(() => {
-      const renderer = new Renderer(invocation);
+      const renderer = new Renderer(opened);
       const tools = {
         log: this.#log,
         webhooks: this.#webhooks,
@@ -293,7 +302,7 @@ export class Deliverer {
         checkHeld,
         signal: this.#stop,
       };
-      return runAction(invocation, tools);
+      return runAction(opened, tools);
     });
   }
 

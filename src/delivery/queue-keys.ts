@@ -9,6 +9,11 @@ export function queuePrefix(workspace: string): string {
   return `{tripline:${workspace}}`;
 }
 
+/** What the keys of the queue's jobs begin with. */
+export function jobKeyPrefix(workspace: string): string {
+  return `${queuePrefix(workspace)}:${queueName}:inv-`;
+}
+
 /** BullMQ forbids `:` and ids of digits only. */
 export function jobIdOf(invocationId: string): string {
   return `inv-${invocationId}`;

@@ -3,6 +3,7 @@
 import type { ActionDefinition } from "../core/model/action.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { RedisUnreachable } from "../store/connection.ts";
+import { SecretUnreadable } from "../store/secret-box.ts";
 import type { TemplateFailure } from "../templates/renderer.ts";
 import { TemplateError } from "../templates/template.ts";
 import { callWebhook } from "./actions/call-webhook.ts";
@@ -41,6 +42,8 @@ export async function runAction(invocation: Invocation, tools: AttemptTools): Pr
     const message = error instanceof Error ? error.message : String(error);
     const reason = (prefix: string) => tools.redact(prefix + message).slice(0, reasonLengthMax);
     if (error instanceof TemplateError) return { kind: "failed", reason: reason("") };
+    // It is sent once the key is back.
+    if (error instanceof SecretUnreadable) return { kind: "retry", reason: reason(""), afterMs: null };
     // It may come from the machine, such as a lack of memory or files. If it does not, the attempts run out.
     return { kind: "retry", reason: reason("unexpected error: "), afterMs: null };
   }

@@ -19,6 +19,7 @@ import { type IngestMeter, ingestRoutes } from "../api/ingest/ingest.ts";
 import { checkApiVersion } from "../api/prefect/api-version.ts";
 import { turnOffSlices } from "../retry/slices.ts";
 import { Log } from "../store/log.ts";
+import { SecretBox, SecretKeyInvalid } from "../store/secret-box.ts";
 
 turnOffSlices();
 
@@ -26,6 +27,8 @@ turnOffSlices();
 export interface EdgeSettings {
   /** The Redis that holds the log. With its password in it, it is a secret. */
   readonly TRIPLINE_REDIS?: string;
+  /** The servers' key for stored secrets; a secret. */
+  readonly TRIPLINE_SECRET_KEY?: string;
   /** By default `default`. Several are separated by commas; requests that name none are for the first. */
   readonly TRIPLINE_WORKSPACE?: string;
   /** `true`: events are accepted from everyone, without a key. */
@@ -67,9 +70,10 @@ function connect(url: string): Redis | null {
 function appOver(redis: Redis | null, settings: EdgeSettings): Hono {
   const app = new Hono({ strict: false }); // as the whole API is
   answerErrors(app, console);
-  const tenants = redis === null ? null : tenantsOver(redis, settings);
+  const served = redis === null ? { problem: notSet } : tenantsOver(redis, settings);
   const readiness = async () => {
-    if (redis === null) return { unready: notSet };
+    if (redis === null || "problem" in served)
+      return { unready: "problem" in served ? served.problem : notSet };
     return redis.ping().then(
       () => ({ unready: null }),
       () => ({ unready: "Redis is unavailable" }),
@@ -77,12 +81,13 @@ function appOver(redis: Redis | null, settings: EdgeSettings): Hono {
   };
   for (const base of ["/api/accounts/:account/workspaces/:workspace", "/api"]) {
     mountAll(app, base, probes(readiness), { tenants: null });
-    if (tenants === null) {
+    if ("problem" in served) {
       app.post(`${base}/*`, () => {
-        throw new Refusal(503, "not_set", { detail: notSet });
+        throw new Refusal(503, "not_set", { detail: served.problem });
       });
       continue;
     }
+    const tenants = served;
     const routes = [
       ...ingestRoutes(unmetered),
       ...hookRoutes(tenants, unmetered),
@@ -99,11 +104,18 @@ const notSet = "TRIPLINE_REDIS is not set: wrangler secret put TRIPLINE_REDIS";
 const unmetered: IngestMeter = { eventsAccepted() {}, eventsRejected() {} };
 
 /** The API keys of the servers are valid here too. Without any, no one gets in, unless the settings say so. */
-function tenantsOver(redis: Redis, settings: EdgeSettings): Tenants {
+function tenantsOver(redis: Redis, settings: EdgeSettings): Tenants | { readonly problem: string } {
+  let secretBox: SecretBox;
+  try {
+    secretBox = SecretBox.of(settings.TRIPLINE_SECRET_KEY);
+  } catch (error) {
+    if (error instanceof SecretKeyInvalid) return { problem: error.message };
+    throw error;
+  }
   const [first = "default", ...others] = (settings.TRIPLINE_WORKSPACE ?? "default").split(",");
   const served = (name: string): Workspace => {
     const workspace = name.trim();
-    return { workspace, log: new Log(redis, workspace), history: null };
+    return { workspace, log: new Log(redis, workspace, { secretBox }), history: null };
   };
   const workspaces = [served(first), ...others.map(served)] as const;
   if (settings.TRIPLINE_DANGEROUSLY_OPEN !== "true") {

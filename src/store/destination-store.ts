@@ -9,29 +9,32 @@ import { type Destination, destinationIdOf } from "../core/model/destination.ts"
 import { callRedis } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
+import type { WorkspaceBox } from "./workspace-box.ts";
 
-/** Every method may throw RedisUnreachable. */
+/** Every method may throw RedisUnreachable. A secret that no key opens is read as it is stored. */
 export class DestinationStore {
   readonly #redis: Redis;
   readonly #key: string;
   readonly #workspace: string;
+  readonly #box: WorkspaceBox;
 
-  constructor(redis: Redis, workspace: string) {
+  constructor(redis: Redis, workspace: string, box: WorkspaceBox) {
     this.#redis = redis;
     this.#key = workspaceKeys(workspace).destinations;
     this.#workspace = workspace;
+    this.#box = box;
   }
 
   /** Ordered by name. */
   async list(): Promise<Destination[]> {
     const bodies = await callRedis(() => this.#redis.hvals(this.#key));
-    const destinations = bodies.map((body) => parseExactJson(body) as Destination);
+    const destinations = bodies.map((body) => this.#decode(body));
     return destinations.sort((a, b) => (a.definition.name < b.definition.name ? -1 : 1));
   }
 
   async get(id: string): Promise<Destination | null> {
     const body = await callRedis(() => this.#redis.hget(this.#key, id));
-    return body === null ? null : (parseExactJson(body) as Destination);
+    return body === null ? null : this.#decode(body);
   }
 
   getByName(name: string): Promise<Destination | null> {
@@ -40,14 +43,14 @@ export class DestinationStore {
 
   /** @returns false if a destination of that name exists; then nothing changes */
   async create(destination: Destination): Promise<boolean> {
-    const body = encodeJson(destination);
+    const body = this.#encode(destination);
     return (await callRedis(() => this.#redis.hsetnx(this.#key, destination.id, body))) === 1;
   }
 
   /** Creates or replaces destinations. */
   async put(destinations: readonly Destination[]): Promise<void> {
     if (destinations.length === 0) return;
-    const fields = destinations.flatMap((destination) => [destination.id, encodeJson(destination)]);
+    const fields = destinations.flatMap((destination) => [destination.id, this.#encode(destination)]);
     await callRedis(() => this.#redis.hset(this.#key, ...fields));
   }
 
@@ -55,5 +58,18 @@ export class DestinationStore {
   async delete(ids: readonly string[]): Promise<number> {
     if (ids.length === 0) return 0;
     return callRedis(() => this.#redis.hdel(this.#key, ...ids));
+  }
+
+  /** For one that is about to be used. @throws SecretUnreadable if no key opens one of its secrets */
+  requireSecrets(destination: Destination): void {
+    this.#box.requireDestination(destination);
+  }
+
+  #encode(destination: Destination): string {
+    return encodeJson(this.#box.sealDestination(destination));
+  }
+
+  #decode(body: string): Destination {
+    return this.#box.openDestination(parseExactJson(body) as Destination);
   }
 }

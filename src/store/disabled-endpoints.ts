@@ -21,6 +21,7 @@ import { encodeJson } from "./json.ts";
 import { type WorkspaceKeys, workspaceKeys } from "./keys.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
+import type { WorkspaceBox } from "./workspace-box.ts";
 import { workspaceSecret } from "./workspace-secret.ts";
 
 /** Where a delivery goes. */
@@ -51,23 +52,27 @@ export class DisabledEndpointStore {
   readonly #workspace: string;
   readonly #destinations: DestinationStore;
   readonly #keys: WorkspaceKeys;
+  readonly #box: WorkspaceBox;
   #secret: Promise<string> | null = null;
   #known: Promise<Set<string>> | null = null;
   #knownUntil = 0;
 
-  constructor(redis: Redis, workspace: string, destinations: DestinationStore) {
+  constructor(redis: Redis, workspace: string, destinations: DestinationStore, box: WorkspaceBox) {
     this.#redis = redis;
     this.#workspace = workspace;
     this.#destinations = destinations;
     this.#keys = workspaceKeys(workspace);
+    this.#box = box;
   }
 
   /** The id of an endpoint, from which nobody can guess its address. */
   async idOf({ destination, address }: EndpointAddress): Promise<string> {
-    this.#secret ??= workspaceSecret(this.#redis, this.#workspace, "endpoints").catch((error: unknown) => {
-      this.#secret = null;
-      throw error;
-    });
+    this.#secret ??= workspaceSecret(this.#redis, this.#workspace, "endpoints", this.#box).catch(
+      (error: unknown) => {
+        this.#secret = null;
+        throw error;
+      },
+    );
     const hmac = createHmac("sha256", await this.#secret);
     return hmac
       .update(JSON.stringify([destination, address]))
@@ -131,7 +136,9 @@ export class DisabledEndpointStore {
     if (bodies.length === 0) return [];
     const endpoints = bodies.map((body) => parseExactJson(body) as DisabledEndpoint);
     const current = new Map<string, string>();
-    for (const { definition } of await this.#destinations.list()) {
+    for (const destination of await this.#destinations.list()) {
+      this.#destinations.requireSecrets(destination); // an address that cannot be read has not changed
+      const { definition } = destination;
       const address = { destination: definition.name, address: destinationAddress(definition) };
       current.set(definition.name, await this.idOf(address));
     }

@@ -11,6 +11,7 @@ import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
+import type { WorkspaceBox } from "./workspace-box.ts";
 
 const replaceHooksScript = new Script(scripts.replaceHooks);
 
@@ -18,27 +19,30 @@ const replaceHooksScript = new Script(scripts.replaceHooks);
 export class HookStore {
   readonly #redis: Redis;
   readonly #key: string;
+  readonly #box: WorkspaceBox;
 
-  constructor(redis: Redis, workspace: string) {
+  constructor(redis: Redis, workspace: string, box: WorkspaceBox) {
     this.#redis = redis;
     this.#key = workspaceKeys(workspace).hooks;
+    this.#box = box;
   }
 
+  /** @throws SecretUnreadable */
   async get(name: string): Promise<Hook | null> {
     const body = await callRedis(() => this.#redis.hget(this.#key, name));
-    return body === null ? null : (parseExactJson(body) as Hook);
+    return body === null ? null : this.#box.requireHook(parseExactJson(body) as Hook);
   }
 
-  /** Ordered by name. */
+  /** Ordered by name. A secret that no key opens is read as it is stored. */
   async list(): Promise<Hook[]> {
     const bodies = await callRedis(() => this.#redis.hvals(this.#key));
-    const hooks = bodies.map((body) => parseExactJson(body) as Hook);
+    const hooks = bodies.map((body) => this.#box.openHook(parseExactJson(body) as Hook));
     return hooks.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Replaces all hooks of the workspace in one step. */
   async replaceAll(hooks: readonly Hook[]): Promise<void> {
-    const parameters = hooks.flatMap((hook) => [hook.name, encodeJson(hook)]);
+    const parameters = hooks.flatMap((hook) => [hook.name, encodeJson(this.#box.sealHook(hook))]);
     await callRedis(() => replaceHooksScript.run(this.#redis, [this.#key], parameters));
   }
 }

@@ -24,7 +24,9 @@ import { receivedAt, startOfLog } from "./position.ts";
 import { RequestLimitStore } from "./request-limits.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
+import { SecretBox } from "./secret-box.ts";
 import { readShardStatus, type ShardStatus } from "./shard-status.ts";
+import { WorkspaceBox } from "./workspace-box.ts";
 import { workspaceSecret } from "./workspace-secret.ts";
 
 export type { NewEvent } from "./entry.ts";
@@ -32,6 +34,8 @@ export type { NewEvent } from "./entry.ts";
 export interface LogOptions {
   /** Called for each entry that is skipped because it cannot be read. */
   readonly onMalformed?: (position: LogPosition, reason: string) => void;
+  /** Seals the secrets that are stored. By default they are stored as they are. */
+  readonly secretBox?: SecretBox;
 }
 
 /** Consecutive entries. */
@@ -82,6 +86,8 @@ export class Log {
   readonly #redis: Redis;
   readonly #workspace: string;
   readonly #keys: WorkspaceKeys;
+  readonly #secretBox: SecretBox;
+  readonly #box: WorkspaceBox;
   readonly #onMalformed: (position: LogPosition, reason: string) => void;
   #blockingConnection: Redis | null = null;
   #malformedCount = 0;
@@ -90,9 +96,11 @@ export class Log {
     this.#redis = redis;
     this.#workspace = workspace;
     this.#keys = workspaceKeys(workspace);
-    this.destinations = new DestinationStore(redis, workspace);
-    this.endpoints = new DisabledEndpointStore(redis, workspace, this.destinations);
-    this.hooks = new HookStore(redis, workspace);
+    this.#secretBox = options.secretBox ?? SecretBox.of();
+    this.#box = new WorkspaceBox(this.#secretBox, workspace);
+    this.destinations = new DestinationStore(redis, workspace, this.#box);
+    this.endpoints = new DisabledEndpointStore(redis, workspace, this.destinations, this.#box);
+    this.hooks = new HookStore(redis, workspace, this.#box);
     this.limits = new RequestLimitStore(redis, workspace);
     this.#onMalformed = options.onMalformed ?? (() => {});
   }
@@ -136,7 +144,7 @@ export class Log {
     if (automations.length === 0) return;
     const parameters = automations.flatMap((automation) => [
       automation.id,
-      encodeJson(automation),
+      this.#encode(automation),
       ...optionalEvent(announce?.(automation, null)),
     ]);
     await this.#run(putAutomationsScript, [this.#keys.automations, this.#keys.log], parameters);
@@ -177,29 +185,48 @@ export class Log {
     for (;;) {
       const stored = await callRedis(() => this.#redis.hget(this.#keys.automations, id));
       if (stored === null) return null;
-      const current = parseExactJson(stored) as Automation;
+      const current = this.#decodeAutomation(stored);
       const automation = change(current);
       if (automation === current) return current;
       const parameters = [
         id,
         stored,
-        encodeJson(automation),
+        this.#encode(automation),
         ...optionalEvent(announce?.(automation, current)),
       ];
       if ((await this.#run(replaceAutomationScript, keys, parameters)) === 1) return automation;
     }
   }
 
-  /** @throws RedisUnreachable */
+  /** With their secrets; one that no key opens is read as it is stored. @throws RedisUnreachable */
   async automations(): Promise<Automation[]> {
     const bodies = await callRedis(() => this.#redis.hvals(this.#keys.automations));
-    return bodies.map((body) => parseExactJson(body) as Automation);
+    return bodies.map((body) => this.#decodeAutomation(body));
   }
 
-  /** @throws RedisUnreachable */
+  /** With its secrets; one that no key opens is read as it is stored. @throws RedisUnreachable */
   async automation(id: string): Promise<Automation | null> {
+    const automation = await this.sealedAutomation(id);
+    return automation === null ? null : this.#box.openAutomation(automation);
+  }
+
+  /** With its secrets as they are stored, for what is stored itself, such as a delivery. @throws RedisUnreachable */
+  async sealedAutomation(id: string): Promise<Automation | null> {
     const body = await callRedis(() => this.#redis.hget(this.#keys.automations, id));
     return body === null ? null : (parseExactJson(body) as Automation);
+  }
+
+  /**
+   * The values of an automation's secrets, for their use. Entries of the log, and the deliveries that follow from them,
+   * hold them sealed.
+   *
+   * @throws SecretUnreadable
+   */
+  openSecrets(
+    automationId: string,
+    secrets: Readonly<Record<string, string>>,
+  ): Readonly<Record<string, string>> {
+    return this.#box.requireSecrets(automationId, secrets);
   }
 
   /**
@@ -332,15 +359,18 @@ export class Log {
   /**
    * A secret for one purpose, shared by all servers of this workspace; created on first use.
    *
-   * @throws RedisUnreachable
+   * @throws RedisUnreachable, SecretUnreadable
    */
   secret(purpose: string): Promise<string> {
-    return workspaceSecret(this.#redis, this.#workspace, purpose);
+    return workspaceSecret(this.#redis, this.#workspace, purpose, this.#box);
   }
 
   /** The same log with its own connection for blocking reads. Close it as well. */
   reader(): Log {
-    return new Log(this.#redis, this.#workspace, { onMalformed: this.#onMalformed });
+    return new Log(this.#redis, this.#workspace, {
+      onMalformed: this.#onMalformed,
+      secretBox: this.#secretBox,
+    });
   }
 
   /** Decodes entries as Redis returned them. @param after the position of the batch if there are no entries */
@@ -348,6 +378,14 @@ export class Log {
     const batch = new BatchReader(after);
     for (const entry of stored) this.#decode(entry, batch);
     return batch;
+  }
+
+  #encode(automation: Automation): string {
+    return encodeJson(this.#box.sealAutomation(automation));
+  }
+
+  #decodeAutomation(body: string): Automation {
+    return this.#box.openAutomation(parseExactJson(body) as Automation);
   }
 
   #decode(entry: StoredEntry, batch: BatchReader): void {

@@ -4,18 +4,25 @@ import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import { callRedis } from "./connection.ts";
 import { workspaceKeys } from "./keys.ts";
+import type { WorkspaceBox } from "./workspace-box.ts";
 
 const secretBytes = 32;
 
 /**
  * The workspace's secret for one purpose, created on first use.
  *
- * @throws RedisUnreachable
+ * @throws RedisUnreachable, SecretUnreadable
  */
-export async function workspaceSecret(redis: Redis, workspace: string, purpose: string): Promise<string> {
+export async function workspaceSecret(
+  redis: Redis,
+  workspace: string,
+  purpose: string,
+  box: WorkspaceBox,
+): Promise<string> {
   const key = workspaceKeys(workspace).secrets;
   const known = await callRedis(() => redis.hget(key, purpose));
-  if (known !== null) return known;
-  await callRedis(() => redis.hsetnx(key, purpose, randomBytes(secretBytes).toString("base64url")));
-  return (await callRedis(() => redis.hget(key, purpose))) ?? workspaceSecret(redis, workspace, purpose);
+  if (known !== null) return box.requireOwn(purpose, known);
+  const created = box.sealOwn(purpose, randomBytes(secretBytes).toString("base64url"));
+  await callRedis(() => redis.hsetnx(key, purpose, created)); // another server may have been faster
+  return workspaceSecret(redis, workspace, purpose, box);
 }

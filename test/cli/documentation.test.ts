@@ -21,7 +21,7 @@ test("every command and subcommand is in docs/cli.md", async () => {
   const commands = await commandsIn();
   expect(commands.length).toBeGreaterThan(10);
   for (const command of commands) expect(document).toContain(`\`${command}`);
-  for (const group of ["automations", "events", "deliveries", "endpoints"]) {
+  for (const group of ["automations", "events", "deliveries", "endpoints", "secrets"]) {
     const [first, ...others] = await commandsIn(group);
     for (const words of [`${group} ${first}`, ...others]) expect(document).toContain(`\`${words}\``);
   }

@@ -1,4 +1,4 @@
-import { createHmac, randomUUID } from "node:crypto";
+import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EventEntry } from "../../src/core/machine/log-entry.ts";
@@ -12,6 +12,8 @@ import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type RunningWorker, startWorker } from "./workerd.ts";
 
 const secret = "the greenhouse's secret";
+/** Stored secrets are encrypted, and the Worker opens them as the servers do. */
+const secretKey = randomBytes(32).toString("base64");
 const sandbox = new Sandbox();
 let redis: TestRedis;
 let connection: Redis;
@@ -43,8 +45,11 @@ beforeAll(async () => {
   log = new Log(connection, "default");
   listener = await sandbox.listen();
   const rules = sandbox.write("rules.yaml", rulesText(listener.url));
-  await sandbox.serve(redis.url, ["--rules", rules], { REPOSITORY_SECRET: secret });
-  worker = await startWorker({ TRIPLINE_REDIS: redis.url });
+  await sandbox.serve(redis.url, ["--rules", rules], {
+    REPOSITORY_SECRET: secret,
+    TRIPLINE_SECRET_KEY: secretKey,
+  });
+  worker = await startWorker({ TRIPLINE_REDIS: redis.url, TRIPLINE_SECRET_KEY: secretKey });
 });
 
 afterAll(async () => {
@@ -201,6 +206,22 @@ describe("the Worker", () => {
     expect(performance.now() - started).toBeGreaterThan(4_900);
     expect(performance.now() - started).toBeLessThan(20_000);
     await connection.client("UNPAUSE");
+  });
+
+  test("says that it lacks the key of a hook's secret, or that its key is not one", async () => {
+    const body = JSON.stringify({ repository: { name: "pumps" } });
+    const digest = createHmac("sha256", secret).update(body).digest("hex");
+    for (const key of ["", "not a key"]) {
+      const keyless = await startWorker({ TRIPLINE_REDIS: redis.url, TRIPLINE_SECRET_KEY: key });
+      const answer = await fetch(`${keyless.url}/api/hooks/repository`, {
+        method: "POST",
+        body,
+        headers: { "X-Hub-Signature-256": `sha256=${digest}`, "X-GitHub-Event": "push" },
+      });
+      expect(answer.status).toBe(503);
+      expect(await answer.text()).toContain("TRIPLINE_SECRET_KEY");
+      await keyless.stop();
+    }
   });
 
   test("says how to set the URL of Redis if it is missing", async () => {

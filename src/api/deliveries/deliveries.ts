@@ -178,7 +178,7 @@ export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLook
         const known = isUuid(id) ? await queue.delivery(normalizeUuid(id)) : null;
         if (known === null) throw notFound(notQueued);
         const refusal = await queue.redeliver(known.id, {
-          automation: await tenant.log.automation(known.automation.id),
+          automation: await tenant.log.sealedAutomation(known.automation.id),
           asSent: query.as_sent === "true",
           insists: query.even_if_outdated === "true",
         });

@@ -1,6 +1,7 @@
 /** How errors become answers. Runs in Node and in a Worker. */
 
 import type { Env, Hono } from "hono";
+import { SecretUnreadable } from "../../store/secret-box.ts";
 import { isUnreachable } from "../ingest/ingest.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -32,6 +33,10 @@ export function answerErrors<E extends Env>(
       logger.warn({ method, path, err: error }, "The history is unavailable; answered 503");
       const detail = "The history is unavailable; try again";
       return context.json({ detail }, 503, { "Retry-After": retryAfterSeconds });
+    }
+    if (error instanceof SecretUnreadable) {
+      logger.error({ method, path, reason: error.message }, "A stored secret cannot be read; answered 503");
+      return context.json({ detail: `The server cannot do this: ${error.message}` }, 503);
     }
     logger.error({ method, path, err: error }, "Request failed");
     return context.json({ exception_message: "Internal Server Error" }, 500);

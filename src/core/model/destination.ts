@@ -282,7 +282,7 @@ export function destinationView(destination: Destination, mask: string): Record<
 }
 
 /** The definition with each secret replaced. */
-function withSecrets(
+export function withSecrets(
   definition: DestinationDefinition,
   replace: (secret: DestinationSecret) => string,
 ): DestinationDefinition {

@@ -8,15 +8,15 @@ import type { Log } from "../../store/log.ts";
  * Looks up the destination at each attempt, so that a corrected one is used at the next.
  *
  * @returns the destination; null if the action does not refer to one; a reason if the destination does not exist
- * @throws RedisUnreachable
+ * @throws RedisUnreachable, SecretUnreadable
  */
 export async function findDestination(
   { block_document_id: id, destination: name }: DestinationReference,
   { destinations }: Pick<Log, "destinations">,
 ): Promise<Destination | string | null> {
-  if (name !== undefined) {
-    return (await destinations.getByName(name)) ?? `destination ${JSON.stringify(name)} does not exist`;
-  }
-  if (id === undefined) return null;
-  return (await destinations.get(id)) ?? `destination ${id} does not exist`;
+  if (name === undefined && id === undefined) return null;
+  const found = name === undefined ? await destinations.get(id ?? "") : await destinations.getByName(name);
+  if (found === null) return `destination ${name === undefined ? id : JSON.stringify(name)} does not exist`;
+  destinations.requireSecrets(found);
+  return found;
 }

@@ -394,6 +394,12 @@ append_event(KEYS[2], ARGV[4], ARGV[5], ARGV[6])
 return 1
 `;
 
+export const replaceField = `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+`;
+
 export const replaceHooks = `
 redis.call('DEL', KEYS[1])
 for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
