@@ -64,7 +64,7 @@ export interface DelivererOptions {
   readonly redis: Redis;
   readonly workspace: string;
   /** Lets a worker take a delivery that is to come back later; does nothing if it is not one of those. */
-  readonly promote: (id: string) => Promise<void>;
+  readonly promote: (id: string) => Promise<boolean>;
   readonly log: Log;
   readonly logger: ActionLogger;
   readonly metrics?: ActionMetrics;
@@ -82,7 +82,7 @@ export class Deliverer {
   readonly #redis: Redis;
   readonly #keys: QueueKeys;
   readonly #lanes: Lanes;
-  readonly #promote: (id: string) => Promise<void>;
+  readonly #promote: DelivererOptions["promote"];
   readonly #log: Log;
   readonly #logger: ActionLogger;
   readonly #metrics: ActionMetrics;
@@ -146,7 +146,9 @@ export class Deliverer {
     held.markHeld();
     if (turn.request !== null) {
       const ended = await this.#followRequest(held, parseExactJson(turn.request) as DeliveryRequest);
-      return ended ?? this.#takeTurn(held);
+      if (ended !== null) return ended;
+      await this.#untilReached(() => this.#lanes.forgetRequest(place.id));
+      return this.#takeTurn(held);
     }
     if (turn.state === "wait") return this.#park(held, place, turn.other);
     if (turn.state === "turn") return this.#attempt(held);
@@ -176,7 +178,6 @@ export class Deliverer {
       await this.#leave(held, "moved");
     }
     await this.#untilReached(() => held.write({ ...state, invocation, ...insists }));
-    await this.#untilReached(() => this.#lanes.forgetRequest(invocation.id));
     return null;
   }
 
@@ -245,7 +246,7 @@ export class Deliverer {
     };
     this.#logger.warn({ ...fields, ...traceFields(invocation) }, "Delivery failed; retrying");
     await this.#untilReached(() => held.write(state));
-    await this.#leaveForLater(held);
+    await this.#leave(held, "later");
     await held.delay(waitMs);
     return null;
   }
@@ -324,7 +325,7 @@ export class Deliverer {
       announced: true,
       ...(endpoint === undefined ? {} : { endpoint }),
     });
-    await this.#leaveForLater(held);
+    await this.#leave(held, "later");
     await held.delay(deferralMs(waitMs, isTurn ? 0 : Math.random()));
     return null;
   }
@@ -407,10 +408,6 @@ export class Deliverer {
     const { id, delivery, reason } = endpoint;
     const fields = { endpoint: id, name: endpointName(endpoint), invocation: delivery, reason };
     if (isNew) this.#logger.warn(fields, "Endpoint disabled: it responded 410 Gone");
-  }
-
-  async #leaveForLater(held: HeldJob): Promise<void> {
-    await this.#leave(held, "later");
   }
 
   /** Ends the delivery's turn in its lane, and wakes up those that waited for that. */

@@ -46,17 +46,19 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
   });
   const stop = new AbortController();
   const { redis, reportLoss } = connectWorker(options.redisUrl, options.logger, stop.signal);
-  const promoteById = async (deliveryId: string) => {
-    const job = await Job.fromId(worker, jobIdOf(deliveryId));
-    if (job !== undefined) await promote(job);
-  };
-  const wake = async (deliveryId: string) => {
+  const promoteIf = async (deliveryId: string, isMeant: (data: JobData) => boolean) => {
     const job = await Job.fromId<JobData>(worker, jobIdOf(deliveryId));
-    if (job === undefined || !("deferred" in job.data)) return false;
-    return promote(job);
+    return job !== undefined && isMeant(job.data) && (await promote(job));
   };
-  const parts = { redis, promote: promoteById, wake, settings, webhooks, stop: stop.signal };
-  const deliverer = new Deliverer({ ...options, ...parts });
+  const deliverer = new Deliverer({
+    ...options,
+    redis,
+    promote: (deliveryId) => promoteIf(deliveryId, () => true),
+    wake: (deliveryId) => promoteIf(deliveryId, (data) => "deferred" in data),
+    settings,
+    webhooks,
+    stop: stop.signal,
+  });
   const jobs = new JobsInFlight(deliverer);
   const worker = new DeliveryWorker(queueName, (job, token) => jobs.run(job, token ?? ""), {
     connection: redis,
@@ -64,7 +66,7 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     concurrency: settings.concurrency,
     lockDuration: settings.deadAfterMs,
     stalledInterval: settings.deadAfterMs,
-    maxStalledCount: Number.MAX_SAFE_INTEGER, // the deliverer limits crashes itself, so that it can report giving up
+    maxStalledCount: Number.MAX_SAFE_INTEGER, // the deliverer lets a delivery wait after many crashes; they end none
   });
   worker.on("error", (error) => {
     if (redis.status !== "ready") reportLoss(error);

@@ -5,6 +5,7 @@ import { invocationsOf } from "../../src/core/machine/consequence.ts";
 import { underPresentRule } from "../../src/core/machine/present-rule.ts";
 import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
+import { Lanes } from "../../src/delivery/lanes.ts";
 import { queueKeys } from "../../src/delivery/queue-keys.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import {
@@ -157,6 +158,19 @@ describe("a redelivery", () => {
     expect(urlUnder({ actions: [nothing] })).toContain("now has no call-webhook in its actions");
     expect(urlUnder({ actions: [nothing, hook, hook] })).toContain("now has 2 call-webhook in its actions");
   });
+});
+
+// The rule may be deleted after a person asked, and before a worker looks. The worker would ask the log forever.
+test("a redelivery whose rule is gone by now goes on as it was", async () => {
+  const actions = startActions(redis.url);
+  const receiver = await startReceiver();
+  const [invocation] = firingsOf(automationOf(webhook(receiver.url)));
+  await actions.queue.addInvocations([invocation!]);
+  const request = { kind: "present rule", insists: false } as const;
+  await new Lanes(actions.redis, actions.workspace).request(invocation!.id, request);
+  actions.work();
+  expect((await actions.outcome(invocation!)).event).toMatch(/executed$/);
+  await expect.poll(() => actions.redis.exists(queueKeys(actions.workspace).requests)).toBe(0);
 });
 
 describe("a cancelled delivery", () => {
