@@ -1,5 +1,6 @@
 /** What a redelivery sends: what the present rule says, or what was sent before. */
 
+import { secretsOf } from "../core/machine/consequence.ts";
 import { underPresentRule } from "../core/machine/present-rule.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
@@ -40,7 +41,7 @@ export function invocationToRedeliver(
   }
   if (!wasDelivered) return invocation;
   const names = referencesIn(JSON.stringify(invocation.action)).map(({ name }) => name);
-  const secrets = automation?.secrets ?? {};
+  const secrets = automation === null ? {} : secretsOf(invocation.action, automation);
   if (names.some((name) => !Object.hasOwn(secrets, name))) return { kind: "no secrets" };
-  return { ...invocation, secrets: Object.fromEntries(names.map((name) => [name, secrets[name] ?? ""])) };
+  return { ...invocation, secrets };
 }

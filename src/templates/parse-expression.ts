@@ -37,19 +37,7 @@ export function parseExpression(reader: TokenReader): Expression {
 }
 
 /** An expression without `if` and `else` of its own, as in the head of a loop. */
-export function parseOr(reader: TokenReader): Expression {
-  let left = parseAnd(reader);
-  while (reader.takeIf("name", "or"))
-    left = { type: "Binary", operator: "or", left, right: parseAnd(reader), at: left.at };
-  return left;
-}
-
-function parseAnd(reader: TokenReader): Expression {
-  let left = parseNot(reader);
-  while (reader.takeIf("name", "and"))
-    left = { type: "Binary", operator: "and", left, right: parseNot(reader), at: left.at };
-  return left;
-}
+export const parseOr = leftToRight("name", ["or"], leftToRight("name", ["and"], parseNot));
 
 function parseNot(reader: TokenReader): Expression {
   const not = reader.takeIf("name", "not");
@@ -74,26 +62,25 @@ function takeComparison(reader: TokenReader): string | null {
   return "not in";
 }
 
-const parseSum = leftToRight(["+", "-"], leftToRight(["~"], leftToRight(["*", "/", "//", "%"], parsePower)));
+const parsePower = leftToRight("operator", ["**"], (reader) => parseUnary(reader));
+const parseProduct = leftToRight("operator", ["*", "/", "//", "%"], parsePower);
+const parseSum = leftToRight("operator", ["+", "-"], leftToRight("operator", ["~"], parseProduct));
 
 /** Terms of one precedence. */
-function leftToRight(operators: readonly string[], parseTerm: (reader: TokenReader) => Expression) {
+function leftToRight(
+  kind: "operator" | "name",
+  operators: readonly string[],
+  parseTerm: (reader: TokenReader) => Expression,
+) {
   return (reader: TokenReader): Expression => {
     let left = parseTerm(reader);
-    for (let count = 1; reader.is("operator", ...operators); count++) {
+    for (let count = 1; reader.is(kind, ...operators); count++) {
       reader.checkChain(count);
       const { value: operator } = reader.take();
       left = { type: "Binary", operator, left, right: parseTerm(reader), at: left.at };
     }
     return left;
   };
-}
-
-function parsePower(reader: TokenReader): Expression {
-  let left = parseUnary(reader);
-  while (reader.takeIf("operator", "**"))
-    left = { type: "Binary", operator: "**", left, right: parseUnary(reader), at: left.at };
-  return left;
 }
 
 function parseUnary(reader: TokenReader, withFilters = true): Expression {
