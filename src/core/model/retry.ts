@@ -9,10 +9,16 @@ const retryForMax = (30 * day) / second;
 
 const statusesMax = 100;
 
+const statusProblem =
+  "should be a status such as 404, or a class of them such as 4xx (3xx, 4xx or 5xx); 2xx means delivered";
+
 /** A status, or all that begin with a digit: `404`, `4xx`. */
 const StatusSchema = z.union(
-  [z.int().min(300).max(599), z.string().regex(/^[345]xx$/)],
-  "should be a status such as 404, or a class of them such as 4xx (3xx, 4xx or 5xx); 2xx means delivered",
+  [
+    z.int(statusProblem).min(300, statusProblem).max(599, statusProblem),
+    z.string().regex(/^[345]xx$/, statusProblem),
+  ],
+  statusProblem,
 );
 
 export const RetrySchema = z
