@@ -60,7 +60,7 @@ func main() {
 		log.Fatal(err)
 	}
 	result, err := second.FilterEvents(ctx, ogen.OptEventQuery{})
-	if _, ok := result.(*ogen.EventPage); err != nil || !ok {
+	if _, ok := result.(*ogen.EventPageHeaders); err != nil || !ok {
 		log.Fatalf("ogen: %v %+v", err, result)
 	}
 }

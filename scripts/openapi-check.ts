@@ -98,12 +98,12 @@ generatePython();
 const oapi = ["-generate", "types,client", "-package", "oapi", "-o", join(go, "oapi", "client.go"), spec];
 run(join(folder, "bin", "oapi-codegen"), oapi, go);
 run(join(folder, "bin", "ogen"), ["--target", join(go, "ogen"), "--package", "ogen", "--clean", spec], go);
-run("go", ["mod", "tidy"], go);
-run("go", ["build", "./..."], go);
-
 const calls = join(go, "calls");
 mkdirSync(calls, { recursive: true });
 writeFileSync(join(calls, "main.go"), goCalls);
+run("go", ["mod", "tidy"], go);
+run("go", ["build", "./..."], go);
+
 writeFileSync(join(folder, "calls.py"), pythonCalls);
 run("go", ["build", "-o", "calls", "./calls"], go);
 const server = await ContractServer.start();

@@ -41,9 +41,11 @@ const UriReference = NonEmpty.refine(
   "Input should be a URI reference, without spaces",
 ).meta({ pattern: "^\\S*$" }); // a pattern that every language reads alike
 
-/** Beyond the range that CloudEvents allows, but some senders have such ids. */
-const ExactInteger = z
-  .custom<ExactNumber>((value) => value instanceof ExactNumber && value.isInteger)
+/** An integer of any size: CloudEvents allows 32 bits, but some senders have larger ids. */
+const Integer = z
+  .custom<number | ExactNumber>((value) =>
+    value instanceof ExactNumber ? value.isInteger : Number.isSafeInteger(value),
+  )
   .meta({ type: "integer" });
 
 /** A CloudEvent in JSON. Attributes beyond these are extensions. */
@@ -67,7 +69,7 @@ const CloudEventSchema = z
     ).nullish(),
   })
   .catchall(
-    z.union([z.string().max(labelLengthMax), z.boolean(), z.int(), ExactInteger, z.null()], {
+    z.union([z.string().max(labelLengthMax), z.boolean(), Integer, z.null()], {
       error: "An extension attribute should be a string, a boolean or an integer",
     }),
   )
