@@ -1,6 +1,8 @@
 /** The history of a server: opened once for all workspaces, and written by the role `recorder`. */
 
 import type { Logger } from "pino";
+import { RejectionReports, rejectedEvent } from "../api/ingest/rejected-events.ts";
+import type { Event, WireEvent } from "../core/model/event.ts";
 import { millisecond } from "../core/model/time.ts";
 import { HistoryHealth } from "../history/health.ts";
 import { type History, openHistory } from "../history/history.ts";
@@ -35,12 +37,15 @@ export async function openSharedHistory(
 /** Counts failures of the recorder and trimmed entries, and shows the health of the history. */
 export interface HistoryMeter {
   recorderFailed(): void;
+  /** The history's database refused an event. */
+  eventUnrecorded(): void;
   trimmed(entryCount: number): void;
   /** @param health asked for each scrape */
   observeHistory(health: () => Pick<HistoryHealth, "problem" | "behindMs">): void;
 }
 
 interface RecordingOptions {
+  readonly workspace: string;
   readonly settings: Settings;
   readonly logger: Logger;
   readonly meter: HistoryMeter;
@@ -56,7 +61,7 @@ export function watchHistory(
   log: Log,
   history: History,
   recorder: Recorder | null,
-  { logger, meter, running }: Omit<RecordingOptions, "settings">,
+  { logger, meter, running }: Omit<RecordingOptions, "settings" | "workspace">,
 ): HistoryHealth {
   const health = new HistoryHealth(history, log, {
     recorderFailure: () => recorder?.failure ?? null,
@@ -81,10 +86,10 @@ export function watchHistory(
 export function startRecording(
   log: Log,
   history: History | null,
-  { settings, logger, meter, running }: RecordingOptions,
+  { workspace, settings, logger, meter, running }: RecordingOptions,
 ): Recorder | null {
   const recorder =
-    history === null ? null : startRecorder(log, history, { settings, logger, meter, running });
+    history === null ? null : startRecorder(log, history, { workspace, settings, logger, meter, running });
   const trimmer = new Trimmer(log, {
     margin: settings.logMargin,
     ...(history === null ? {} : { recordedPosition: () => history.recordedPosition() }),
@@ -99,12 +104,25 @@ export function startRecording(
   return recorder;
 }
 
+/** The size of an event as JSON; null if it cannot even be written. */
+function sizeOf({ wire }: Event): number | null {
+  try {
+    return Buffer.byteLength(JSON.stringify(wire));
+  } catch {
+    return null;
+  }
+}
+
 function startRecorder(
   log: Log,
   history: History,
-  { settings, logger, meter, running }: RecordingOptions,
+  { workspace, settings, logger, meter, running }: RecordingOptions,
 ): Recorder {
   const reader = log.reader();
+  const reports = new RejectionReports(logger);
+  // Best effort: the line in the log and the metric are there, whatever becomes of the event.
+  const report = (events: readonly WireEvent[]) =>
+    log.appendEvents(events.map((event) => ({ event }))).catch(() => {});
   const recorder = new Recorder(history, reader, {
     retention: {
       maxAgeMs: settings.historyMaxAge / millisecond,
@@ -114,12 +132,18 @@ function startRecorder(
       meter.recorderFailed();
       logger.warn({ err: error }, "Could not record the log in the history; retrying");
     },
+    onRefused: (event, error) => {
+      meter.eventUnrecorded();
+      const reason = error instanceof Error ? error.message : String(error);
+      void report(reports.report(workspace, "history", [rejectedEvent(event.wire, reason, sizeOf(event))]));
+    },
   });
   recorder.start();
   running.add(async () => {
     const stopped = recorder.stop();
     reader.close(); // ends a read that waits for entries, so that the stop does not have to
     await stopped;
+    await report(reports.flush(workspace, "history"));
   });
   return recorder;
 }

@@ -73,7 +73,7 @@ export async function serveWorkspace(
   running.add(async () => log.close());
   await warnOfSecrets(new StoredSecrets(redis, workspace, { box: secretBox }), secretBox, logger);
   const history = shared === null ? null : await shared.inWorkspace(workspace);
-  const recording = { settings, logger, meter: metrics, running };
+  const recording = { workspace, settings, logger, meter: metrics, running };
   const recorder = roles.includes("recorder") ? startRecording(log, history, recording) : null;
   const historyHealth = history === null ? null : watchHistory(log, history, recorder, recording);
   const queue = new DeliveryQueue(redisUrl, workspace);

@@ -29,6 +29,9 @@ const releaseLeaseScript = new Script(scripts.releaseLease);
 const commitScript = new Script(scripts.commit);
 const originScript = new Script(scripts.origin);
 
+/** How many entries are read that arrived while a read found none. */
+const lateCountMax = 100;
+
 export interface RedisShardStoreOptions {
   readonly workspace: string;
   readonly shard: number;
@@ -114,15 +117,13 @@ export class RedisShardStore implements ShardStore {
     after: LogPosition,
     { count, blockMs }: { count: number; blockMs: number },
   ): Promise<ReadResult> {
-    if (blockMs > 0) {
-      const batch = await this.#log.readBatch(after, { count, blockMs });
-      if (batch.readCount > 0) return { ...batch, now: 0 };
-    }
+    const batch = await this.#log.readBatch(after, { count, blockMs });
+    if (batch.readCount > 0) return { ...batch, now: 0 };
     // One transaction, so that no entry can arrive after the read and before the time is read.
     const replies = await callRedis(async () => {
       const results = await this.#redis
         .multi()
-        .xread("COUNT", count, "STREAMS", this.#keys.log, after)
+        .xread("COUNT", Math.min(count, lateCountMax), "STREAMS", this.#keys.log, after)
         .time()
         .exec();
       if (results === null) throw new Error("connection lost");
@@ -132,8 +133,8 @@ export class RedisShardStore implements ShardStore {
       });
     });
     const [found, time] = replies as [[key: string, entries: StoredEntry[]][] | null, [string, string]];
-    const batch = this.#log.batchOf(found?.[0]?.[1] ?? [], after);
-    return { ...batch, now: wholeMilliseconds(time) };
+    const late = await this.#log.batchOf(found?.[0]?.[1] ?? [], after);
+    return { ...late, now: wholeMilliseconds(time) };
   }
 
   readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {

@@ -76,7 +76,7 @@ async function recallSeenIds(core: Core, cursor: Cursor, store: ShardStore, coun
       if (entry.kind === "event" && !sightings.has(entry.event.id))
         sightings.set(entry.event.id, entry.received);
     }
-    if (batch.readCount < recallCount) break;
+    if (batch.readCount === 0) break;
     last = `(${batch.position}`;
   }
   let seenAt = 0; // never decreases, even where the store's clock stepped back

@@ -7,6 +7,7 @@ import { HistoryConnections, type HistoryOptions } from "./connections.ts";
 import { type Countable, type CountOptions, countBy, type EventCount } from "./count-by.ts";
 import type { EventFilter } from "./filter.ts";
 import type { HistoryDatabase } from "./history-database.ts";
+import { type OnRefused, recordAccepted } from "./isolate.ts";
 import { prune, type Retention } from "./prune.ts";
 import {
   type EventPage,
@@ -16,7 +17,7 @@ import {
   type PageOptions,
   queryEvents,
 } from "./query-events.ts";
-import { type RecordedStretch, record } from "./record.ts";
+import type { RecordedStretch } from "./record.ts";
 
 /**
  * The recorded events of one workspace. Every method may throw `HistoryUnavailable`; then nothing was written.
@@ -95,14 +96,15 @@ export class History {
   }
 
   /**
-   * Records a stretch of the log and moves the cursor, all or nothing.
+   * Records a stretch of the log and moves the cursor. All in one step, unless the database refuses some of the events:
+   * those are left out, and the others recorded in several steps.
    *
-   * @returns how many events were new; null if the cursor was not at the start of the stretch, and nothing was written
+   * @returns how many events were new; null if another recorder has moved the cursor, and the rest was not written
    */
-  record(stretch: RecordedStretch): Promise<number | null> {
+  record(stretch: RecordedStretch, onRefused: OnRefused = () => {}): Promise<number | null> {
     return this.#use(async (database) => {
       await this.#connections.checkWritable();
-      return record(database, stretch);
+      return recordAccepted(database, stretch, onRefused);
     });
   }
 

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { type Insertable, type Kysely, sql, type Transaction } from "kysely";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
-import { type Event, receivedEvent } from "../core/model/event.ts";
+import { type Event, eventOf, receivedEvent } from "../core/model/event.ts";
 import { breathe } from "../retry/slices.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import { occurredOf } from "./matches.ts";
@@ -42,7 +42,8 @@ export async function record(
       .executeTakeFirstOrThrow();
     if (numUpdatedRows === 0n) return null;
 
-    const events = await newEvents(db, workspace, entries);
+    const candidates = entries.flatMap((entry) => (entry.kind === "event" ? [entry.event] : []));
+    const events = await newEvents(db, workspace, candidates);
     if (events.length === 0) return 0;
     const rows = await insertEvents(db, workspace, events);
     const textLength = rows.reduce((sum, { text_length }) => sum + text_length, 0);
@@ -58,16 +59,41 @@ export async function record(
   });
 }
 
+/** An event that any database accepts that works. */
+const plainEvent = eventOf(
+  {
+    id: "00000000-0000-4000-8000-000000000000",
+    occurred: "2026-01-01T00:00:00Z",
+    event: "tripline.probe",
+    resource: { "prefect.resource.id": "tripline.probe" },
+    related: [],
+    payload: {},
+    follows: null,
+  },
+  0,
+);
+
+/** Records an event and takes it back. @throws the database's error if it does not even accept that */
+export async function tryPlainEvent({ writer, workspace }: HistoryDatabase): Promise<void> {
+  const takenBack = new Error("taken back");
+  try {
+    await writer.transaction().execute(async (db) => {
+      await insertEvents(db, workspace, await newEvents(db, workspace, [plainEvent]));
+      throw takenBack;
+    });
+  } catch (error) {
+    if (error !== takenBack) throw error;
+  }
+}
+
 /** The events that are not recorded yet; of events with the same id, the first. */
 async function newEvents(
   db: Kysely<Tables>,
   workspace: number,
-  entries: readonly LogEntry[],
+  candidates: readonly Event[],
 ): Promise<Event[]> {
   const events = new Map<string, Event>();
-  for (const entry of entries) {
-    if (entry.kind === "event" && !events.has(entry.event.id)) events.set(entry.event.id, entry.event);
-  }
+  for (const event of candidates) if (!events.has(event.id)) events.set(event.id, event);
   for (const ids of slices([...events.keys()])) {
     const known = await db
       .selectFrom("events")

@@ -12,6 +12,7 @@ import { type Failure, keepRunning } from "../retry/keep-trying.ts";
 import { RedisUnreachable } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
 import type { History } from "./history.ts";
+import type { OnRefused } from "./isolate.ts";
 import type { Retention } from "./prune.ts";
 
 export interface RecorderOptions {
@@ -25,6 +26,8 @@ export interface RecorderOptions {
   readonly pruneEveryMs?: number;
   /** Called for each failure, before the wait for the next try. */
   readonly onError?: (error: unknown) => void;
+  /** Called for each event that the database refuses; it is left out of the history. */
+  readonly onRefused?: OnRefused;
   /** Called after each transaction, with the position up to which the log is recorded. */
   readonly onRecorded?: (position: LogPosition) => void;
 }
@@ -94,12 +97,13 @@ export class Recorder {
   }
 
   async #follow(): Promise<void> {
-    const { batchSize: count = batchSizeDefault, blockMs = blockMsDefault, onRecorded } = this.#options;
+    const { batchSize: count = batchSizeDefault, blockMs = blockMsDefault } = this.#options;
+    const { onRecorded, onRefused } = this.#options;
     let after = await this.#history.recordedPosition();
     while (!this.#isStopped) {
       const { entries, position, readCount } = await this.#log.readBatch(after, { count, blockMs });
       if (readCount === 0) continue;
-      const recorded = await this.#history.record({ after, position, entries });
+      const recorded = await this.#history.record({ after, position, entries }, onRefused);
       after = recorded === null ? await this.#history.recordedPosition() : position;
       this.#failures.delete("record");
       onRecorded?.(after);

@@ -54,6 +54,10 @@ export interface LogBatch {
 const eventsPerStep = 1_000;
 const stepLengthMax = 1_000_000;
 
+/** How many entries one command reads, and after how many characters a batch ends. An event may have 1.5 MB. */
+const entriesPerPart = 100;
+const batchLengthMax = 8_000_000;
+
 const appendEventsScript = new Script(scripts.appendEvents);
 const putAutomationsScript = new Script(scripts.putAutomations);
 const deleteAutomationsScript = new Script(scripts.deleteAutomations);
@@ -254,32 +258,48 @@ export class Log {
     return batch.entries;
   }
 
-  /** Like `read`, and also returns how far it read. @throws RedisUnreachable */
+  /**
+   * Like `read`, and also returns how far it read. It stops early once it has read many characters, so that a batch of
+   * large events stays small.
+   *
+   * @throws RedisUnreachable
+   */
   async readBatch(after: LogPosition, options: { count: number; blockMs?: number }): Promise<LogBatch> {
     const { count, blockMs = 0 } = options;
-    const block = Math.min(Math.ceil(blockMs), blockMsMax);
-    const found = await callRedis(() =>
-      block <= 0
-        ? this.#redis.xread("COUNT", count, "STREAMS", this.#keys.log, after)
-        : this.#forBlocking().xread("COUNT", count, "BLOCK", block, "STREAMS", this.#keys.log, after),
-    );
     const batch = new BatchReader(after);
-    for (const entry of found?.[0]?.[1] ?? []) {
-      await breathe();
-      this.#decode(entry, batch);
+    // In parts, because events may be large: nobody knows how large before they are read.
+    for (let block = Math.min(Math.ceil(blockMs), blockMsMax); ; block = 0) {
+      const partCount = Math.min(entriesPerPart, count - batch.readCount);
+      const part = ["STREAMS", this.#keys.log, batch.position] as const;
+      const found = await callRedis(() =>
+        block <= 0
+          ? this.#redis.xread("COUNT", partCount, ...part)
+          : this.#forBlocking().xread("COUNT", partCount, "BLOCK", block, ...part),
+      );
+      const entries = found?.[0]?.[1] ?? [];
+      await this.#decodeAll(entries, batch);
+      if (entries.length < partCount || batch.readCount >= count || batch.length >= batchLengthMax)
+        return batch;
     }
-    return batch;
   }
 
   /**
-   * Reads backward from `last` to `first`, both inclusive, newest first.
+   * Reads backward from `last` to `first`, both inclusive, newest first. Like `readBatch`, it may stop early.
    *
-   * @returns at most `count` entries, without malformed ones
+   * @returns at most `count` entries, without malformed ones. If `readCount` is 0, there are no more
    * @throws RedisUnreachable
    */
   async readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {
-    const found = await callRedis(() => this.#redis.xrevrange(this.#keys.log, last, first, "COUNT", count));
-    return this.batchOf(found, last);
+    const batch = new BatchReader(last);
+    for (let from = last; ; from = `(${batch.position}`) {
+      const partCount = Math.min(entriesPerPart, count - batch.readCount);
+      const found = await callRedis(() =>
+        this.#redis.xrevrange(this.#keys.log, from, first, "COUNT", partCount),
+      );
+      await this.#decodeAll(found, batch);
+      if (found.length < partCount || batch.readCount >= count || batch.length >= batchLengthMax)
+        return batch;
+    }
   }
 
   /**
@@ -374,10 +394,17 @@ export class Log {
   }
 
   /** Decodes entries as Redis returned them. @param after the position of the batch if there are no entries */
-  batchOf(stored: readonly StoredEntry[], after: LogPosition): LogBatch {
+  async batchOf(stored: readonly StoredEntry[], after: LogPosition): Promise<LogBatch> {
     const batch = new BatchReader(after);
-    for (const entry of stored) this.#decode(entry, batch);
+    await this.#decodeAll(stored, batch);
     return batch;
+  }
+
+  async #decodeAll(stored: readonly StoredEntry[], batch: BatchReader): Promise<void> {
+    for (const entry of stored) {
+      await breathe();
+      this.#decode(entry, batch);
+    }
   }
 
   #encode(automation: Automation): string {

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { smallFileSystem } from "../support/small-file-system.ts";
@@ -35,7 +36,7 @@ async function ready(api: string, query = ""): Promise<Ready> {
 
 async function metric(url: string, name: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(new RegExp(`^${name}\\{.*\\} (.*)$`, "m").exec(text)?.[1]);
+  return Number(new RegExp(`^${name}(?:\\{.*\\})? (.*)$`, "m").exec(text)?.[1]);
 }
 
 async function post(api: string, count: number): Promise<string[]> {
@@ -177,3 +178,28 @@ test("a history file that becomes read-only is not written anymore, and the serv
   await vi.waitFor(async () => expect(await ready(api)).toMatchObject({ status: "ok" }), within);
   await server.end();
 });
+
+test("a server reports an event that its database refuses, and records the others", async () => {
+  const workspace = "refusing";
+  const server = await sandbox.serve(redis.url, ["--workspace", workspace]);
+  const { api, url, process } = server;
+  const connection = new Redis(redis.url);
+  // Nothing that the API accepts is refused, so another program writes it.
+  const id = randomUUID();
+  const payload = `${'{"a":'.repeat(200_000)}1${"}".repeat(200_000)}`;
+  const labels = `{"prefect.resource.id":"pump.9"}`;
+  const body = `{"id":"${id}","occurred":"2026-01-01T00:00:00Z","event":"pump.broke","resource":${labels},"related":[],"payload":${payload},"follows":null}`;
+  await connection.xadd(`tl:{${workspace}}:log`, "*", "kind", "event", "body", body);
+  await post(api, 3);
+  await vi.waitFor(async () => expect(await query(api)).toMatchObject({ total: 4 }), within); // and the report
+  expect(await metric(url, "tripline_unrecorded_events_total")).toBe(1);
+  expect(messages(process)).toContainEqual(
+    "The history's database refused an event, so queries do not find it; the others are recorded",
+  );
+  const log = await connection.xrevrange(`tl:{${workspace}}:log`, "+", "-");
+  const report = log.map(([, fields]) => fields.join(" ")).find((text) => text.includes("event.unrecorded"));
+  expect(report).toContain(id);
+  expect(report).toContain("pump.9");
+  expect(await ready(api)).toMatchObject({ code: 200, status: "ok" });
+  connection.disconnect();
+}, 60_000);

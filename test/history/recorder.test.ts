@@ -1,4 +1,6 @@
+import { DatabaseSync } from "node:sqlite";
 import { Redis } from "ioredis";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ReceivedEvent } from "../../src/core/model/event.ts";
 import { HistoryUnavailable } from "../../src/history/errors.ts";
@@ -8,6 +10,55 @@ import { Log } from "../../src/store/log.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { databaseKinds, type TestDatabase } from "./databases.ts";
 import { filter, wireEvent } from "./greenhouse.ts";
+
+const deepId = "8d4f1f6e-5a0c-4a57-9d6b-0f3b1c2d4e5f";
+const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
+/** Incompressible, or PostgreSQL would fit it into its index. */
+const longId = Array.from({ length: 20_000 }, (_, at) =>
+  String.fromCodePoint(0x4e00 + ((at * at) % 20_011)),
+).join("");
+
+// What a client may send, and what only another program can put into the log.
+const strange: readonly (readonly [what: string, fields: object | string])[] = [
+  ["NUL", { event: "a\0", resource: { "prefect.resource.id": "p\0", "\0": "\0" }, payload: { "\0": "\0" } }],
+  [
+    "halves of surrogate pairs",
+    { event: "\uD800", resource: { "prefect.resource.id": "\uDC00", "\uD83D": "\uD83D" } },
+  ],
+  [
+    "labels that become equal",
+    { resource: { "prefect.resource.id": "p", "\0": "a", "\uD800": "b", "\uFFFD": "c" } },
+  ],
+  ["a label called __proto__", { resource: JSON.parse('{"prefect.resource.id": "p", "__proto__": "x"}') }],
+  ["the year 1", { occurred: "0001-01-01T00:00:00+14:00" }],
+  ["the year 9999", { occurred: "9999-12-31T23:59:59.999999-12:00" }],
+  ["an invalid time", { occurred: "yesterday" }],
+  ["an id that PostgreSQL cannot store", { id: "\0" }],
+  ["an id that PostgreSQL cannot index", { id: longId }],
+  [
+    "equal related resources",
+    { related: Array.from({ length: 200 }, () => ({ "prefect.resource.id": "r" })) },
+  ],
+  ["long labels", { resource: { "prefect.resource.id": "p", ["l".repeat(40_000)]: "v".repeat(40_000) } }],
+  [
+    "a payload nested so deeply that it cannot be written",
+    JSON.stringify(wireEvent({ id: deepId })).replace('"payload":{}', `"payload":${nested(200_000)}`),
+  ],
+];
+
+async function changeTables(database: TestDatabase, change: string): Promise<void> {
+  const options = database.options("any");
+  if ("path" in options) {
+    const file = new DatabaseSync(options.path, { timeout: 10_000 });
+    file.exec(`alter table ${change}`);
+    file.close();
+    return;
+  }
+  const client = new pg.Client({ connectionString: options.url });
+  await client.connect();
+  await client.query(`alter table tripline.${change}`);
+  await client.end();
+}
 
 describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
   if (missing !== null) {
@@ -133,6 +184,48 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     startRecorder();
     await untilRecorded(malformed ?? undefined);
     expect(await recorded()).toHaveLength(1);
+  });
+
+  /** Appends an event as another program might, without the checks of the API. */
+  const appendUnchecked = (fields: object | string) => {
+    const body = typeof fields === "string" ? fields : JSON.stringify(wireEvent(fields));
+    return redis.xadd(`tl:{greenhouse${workspaceCount}}:log`, "*", "kind", "event", "body", body);
+  };
+
+  // Otherwise one event would keep everything after it from being recorded, for good.
+  test("leaves out the events that the database refuses, and records all others", async () => {
+    const good: string[] = [];
+    for (const [, fields] of strange) {
+      const event = wireEvent();
+      good.push(event.id);
+      await appendUnchecked(fields);
+      await log.appendEvents([{ event }]);
+    }
+    const refused: string[] = [];
+    const onError = vi.fn();
+    startRecorder({ onRefused: ({ id }) => refused.push(id), onError });
+    await untilRecorded(await log.lastPosition());
+    const ids = (await recorded()).map(({ id }) => id);
+    expect(ids).toEqual(expect.arrayContaining(good));
+    const isPostgres = "url" in database.options("any");
+    expect(refused).toEqual(isPostgres ? ["\0", longId, deepId] : [deepId]);
+    expect(ids).toHaveLength(2 * strange.length - refused.length);
+    expect(onError).not.toHaveBeenCalled();
+  });
+
+  // A mistake in the tables would otherwise look like a refusal of each event, and the whole log would be left out.
+  test("leaves out nothing while the database refuses every event", async () => {
+    await history.recordedPosition();
+    await changeTables(database, "events rename column searched to hidden");
+    const onRefused = vi.fn();
+    const onError = vi.fn();
+    startRecorder({ onRefused, onError });
+    await append(20);
+    await vi.waitFor(() => expect(onError.mock.calls.length).toBeGreaterThan(1), 20_000);
+    await changeTables(database, "events rename column hidden to searched");
+    await untilRecorded(await log.lastPosition());
+    expect(await recorded()).toHaveLength(20);
+    expect(onRefused).not.toHaveBeenCalled();
   });
 
   test("prunes at regular intervals", async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import type { WireEvent } from "../../src/core/model/event.ts";
 import { callRedis, connect, RedisUnreachable } from "../../src/store/connection.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
-import { Log } from "../../src/store/log.ts";
+import { Log, type LogBatch } from "../../src/store/log.ts";
 import { comparePositions, positionBefore, receivedAt, startOfLog } from "../../src/store/position.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
@@ -197,6 +197,35 @@ describe("reading", () => {
     const interrupted = log.read(await log.lastPosition(), { count: 1, blockMs: 5_000 });
     log.close();
     await expect(interrupted).rejects.toThrow(RedisUnreachable);
+  });
+
+  // A reader that is behind would otherwise take up memory for a thousand of the largest events at once.
+  test("stops early at large events, in both directions, and goes on from there", async () => {
+    const large = { payload: { text: "x".repeat(200_000) } };
+    const events = Array.from({ length: 350 }, () => ({
+      event: { ...eventNamed("pump.started"), ...large },
+    }));
+    await log.appendEvents(events);
+    const ids = events.map(({ event }) => event.id);
+    const [forward, backward]: string[][] = [[], []];
+    const idsOf = ({ entries, readCount }: LogBatch) => {
+      expect(readCount).toBeLessThanOrEqual(100);
+      return entries.map((entry) => (entry.kind === "event" ? entry.event.id : ""));
+    };
+    for (let position = startOfLog; ; ) {
+      const batch = await log.readBatch(position, { count: 1_000 });
+      if (batch.readCount === 0) break;
+      forward?.push(...idsOf(batch));
+      position = batch.position;
+    }
+    for (let last = "+"; ; ) {
+      const batch = await log.readBack(last, "-", 1_000);
+      if (batch.readCount === 0) break;
+      backward?.push(...idsOf(batch));
+      last = `(${batch.position}`;
+    }
+    expect(forward).toEqual(ids);
+    expect(backward).toEqual(ids.toReversed());
   });
 
   test("finds the entries that remain after trimming, and the total count", async () => {

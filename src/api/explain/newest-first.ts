@@ -17,7 +17,7 @@ export async function* eventsNewestFirst(log: Log): AsyncGenerator<Event, void> 
   for (let last = "+"; ; ) {
     const batch = await log.readBack(last, "-", entriesPerRead);
     for (const entry of batch.entries) if (entry.kind === "event") yield entry.event;
-    if (batch.readCount < entriesPerRead) return;
+    if (batch.readCount === 0) return;
     last = `(${batch.position}`;
     await breather.breathe();
   }

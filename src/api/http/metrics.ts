@@ -45,6 +45,7 @@ export type WorkspaceMeter = Pick<
   | "attemptFinished"
   | "deferred"
   | "recorderFailed"
+  | "eventUnrecorded"
   | "trimmed"
 > & {
   /** @param counts called for each scrape */
@@ -108,6 +109,11 @@ export class Metrics implements IngestMeter, MetricsSource {
     "Times the recorder failed and retried.",
     [],
   );
+  readonly #unrecorded = this.#counter(
+    "tripline_unrecorded_events_total",
+    "Events that the database of the history refused.",
+    [],
+  );
   readonly #trimmed = this.#counter(
     "tripline_log_trimmed_entries_total",
     "Log entries trimmed after all readers had passed them.",
@@ -163,6 +169,7 @@ export class Metrics implements IngestMeter, MetricsSource {
       attemptFinished: (type, outcome, seconds) => this.attemptFinished(type, outcome, seconds),
       deferred: (type) => this.deferred(type),
       recorderFailed: () => this.recorderFailed(),
+      eventUnrecorded: () => this.eventUnrecorded(),
       trimmed: (entryCount) => this.trimmed(entryCount),
       observeHistory: (health) => void this.#histories.set(workspace, health),
       observeEndpoints: (count) => void this.#endpoints.set(workspace, count),
@@ -212,6 +219,10 @@ export class Metrics implements IngestMeter, MetricsSource {
 
   recorderFailed(): void {
     this.#recorderFailures.inc();
+  }
+
+  eventUnrecorded(): void {
+    this.#unrecorded.inc();
   }
 
   trimmed(entryCount: number): void {

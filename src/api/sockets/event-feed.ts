@@ -6,7 +6,7 @@
  * catches up. So no one waits for a slow subscriber, a slow subscriber loses nothing, and memory stays bounded.
  */
 
-import type { LogEntry, LogPosition } from "../../core/machine/log-entry.ts";
+import type { LogPosition } from "../../core/machine/log-entry.ts";
 import type { Event } from "../../core/model/event.ts";
 import { receivedEvent } from "../../core/model/event.ts";
 import { seenFor } from "../../core/model/limits.ts";
@@ -142,16 +142,18 @@ export class EventFeed {
   async #recall(): Promise<void> {
     let last = await this.#log.lastPosition();
     const oldest = positionBefore(receivedAt(last) - seenFor);
-    const entries: LogEntry[] = [];
-    while (entries.length < recalledMax) {
+    // Not the events themselves, which may be large.
+    const sightings: { readonly id: string; readonly position: LogPosition }[] = [];
+    for (let readCount = 0; readCount < recalledMax; ) {
       const batch = await this.#log.readBack(last, oldest, entriesPerRead);
-      entries.push(...batch.entries);
-      if (batch.readCount < entriesPerRead) break;
+      if (batch.readCount === 0) break;
+      readCount += batch.readCount;
+      for (const entry of batch.entries) {
+        if (entry.kind === "event") sightings.push({ id: entry.event.id, position: entry.position });
+      }
       last = `(${batch.position}`;
     }
-    for (const entry of entries.reverse()) {
-      if (entry.kind === "event") this.#firsts.isFirst(entry.event.id, entry.position);
-    }
+    for (const { id, position } of sightings.reverse()) this.#firsts.isFirst(id, position);
   }
 }
 
