@@ -8,6 +8,7 @@
 import type { Job, JobState, JobType } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Invocation } from "../core/model/invocation.ts";
+import type { RedeliveryOptions, RedeliveryRefusal } from "../core/model/redelivery.ts";
 import { callRedis, connect } from "../store/connection.ts";
 import type { DeliveryState, JobData } from "./delivery-state.ts";
 import {
@@ -22,7 +23,7 @@ import { ExactQueue } from "./exact-job.ts";
 import { Lanes } from "./lanes.ts";
 import { promote } from "./promote.ts";
 import { jobIdOf, queueName, queuePrefix } from "./queue-keys.ts";
-import { invocationToRedeliver, type RedeliverOptions, type RedeliverRefusal } from "./redelivery.ts";
+import { invocationToRedeliver } from "./redelivery.ts";
 
 export interface QueueSettings {
   /**
@@ -186,7 +187,7 @@ export class DeliveryQueue {
    * @returns why it cannot be redelivered; null if it is
    * @throws RedisUnreachable
    */
-  async redeliver(id: string, options: RedeliverOptions): Promise<RedeliverRefusal | null> {
+  async redeliver(id: string, options: RedeliveryOptions): Promise<RedeliveryRefusal | null> {
     const job = await callRedis(() => this.#queue.getJob(jobIdOf(id)));
     if (job === undefined) return { kind: "unknown" };
     const { invocation, place } = job.data;
@@ -207,9 +208,9 @@ export class DeliveryQueue {
   async #redeliverEnded(
     job: Job<JobData>,
     invocation: Invocation,
-    { insists }: RedeliverOptions,
+    { insists }: RedeliveryOptions,
     state: "dead" | "delivered",
-  ): Promise<RedeliverRefusal | null> {
+  ): Promise<RedeliveryRefusal | null> {
     const { attempts = [], place } = job.data;
     const { id, ordering } = invocation;
     if (ordering !== undefined && place !== undefined) {

@@ -1,8 +1,8 @@
 /** Deliveries: where each action of each firing stands; and another try for what failed. Nothing here holds a secret. */
 
 import { z } from "zod";
-import type { Automation } from "../../core/model/automation.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
+import type { RedeliveryOptions, RedeliveryRefusal } from "../../core/model/redelivery.ts";
 import { millisecond, parseTime } from "../../core/model/time.ts";
 import { WrittenTimeSchema } from "../../history/filter.ts";
 import { untilRecorded } from "../events/until-recorded.ts";
@@ -24,19 +24,6 @@ export interface QueueFilter {
   readonly since?: number;
   readonly until?: number;
 }
-
-export interface RedeliveryOptions {
-  /** The delivery's automation as it is now; null if it has been deleted. */
-  readonly automation: Automation | null;
-  readonly asSent: boolean;
-  /** Even if the target has accepted a later delivery about the same thing. */
-  readonly insists: boolean;
-}
-
-/** Why a delivery cannot be redelivered; the answers say it in words. */
-export type RedeliveryRefusal =
-  | { readonly kind: "unknown" | "not kept" | "no secrets" | "outdated" }
-  | { readonly kind: "no rule"; readonly reason: string };
 
 /** What this needs from a workspace's action queue. Every method may throw RedisUnreachable. */
 export interface DeliveryLookup {
