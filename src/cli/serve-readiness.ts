@@ -2,7 +2,7 @@
 
 import type { Redis } from "ioredis";
 import type { PartProblem, Readiness } from "../api/http/probes.ts";
-import { callRedis, RedisUnreachable } from "../store/connection.ts";
+import { callRedis, RedisUnreachable, withLoss } from "../store/connection.ts";
 import type { ServedWorkspace } from "./serve-workspace.ts";
 
 /**
@@ -17,9 +17,9 @@ export function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): R
   });
   return async () => {
     try {
-      // In a transaction, because a Redis that is full rejects those, but not a plain PING.
-      await callRedis(() => redis.multi().ping().exec());
+      await callRedis(() => canWrite(redis));
     } catch (error) {
+      if (error instanceof RedisUnreachable) return { unready: withLoss(error, redis).message };
       return { unready: error instanceof Error ? error.message : "Redis is unavailable" };
     }
     if (!settled) return { unready: "The engine is waiting for a shard that has no owner yet" };
@@ -27,10 +27,18 @@ export function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): R
       const problems = (await Promise.all(served.map(engineProblems))).flat();
       return { unready: null, problems: distinct([...problems, ...served.flatMap(historyProblems)]) };
     } catch (error) {
-      if (error instanceof RedisUnreachable) return { unready: error.message };
+      if (error instanceof RedisUnreachable) return { unready: withLoss(error, redis).message };
       throw error;
     }
   };
+}
+
+/**
+ * Redis may answer and yet refuse events. One that is full rejects transactions; one that became a replica, cannot save to
+ * its disk or has too few replicas rejects commands that write, also this one, which changes nothing.
+ */
+async function canWrite(redis: Redis): Promise<void> {
+  await redis.multi().ping().del("tl:ready").exec();
 }
 
 /** An engine that is this far behind is not just busy with a burst. */

@@ -13,12 +13,14 @@ import { createWebSockets } from "../api/sockets/websockets.ts";
 import { ShardCountChanged } from "../engine/engine.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../history/errors.ts";
 import { callRedis, connect, RedisUnreachable, redisVersionMin } from "../store/connection.ts";
+import type { SecretBox } from "../store/secret-box.ts";
 import { startTelemetry, TelemetryUnavailable } from "../telemetry/telemetry.ts";
 import { version } from "../version.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
 import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
 import { createLogger } from "./logger.ts";
+import { redisFailure } from "./redis-remedy.ts";
 import { Running } from "./running.ts";
 import { boxHere } from "./secrets.ts";
 import { openSharedHistory } from "./serve-history.ts";
@@ -79,30 +81,36 @@ export async function startServing(
   logger: Logger,
   { listens = true }: { listens?: boolean } = {},
 ): Promise<Serving> {
+  // The option was checked when it was parsed; the environment variable was not.
+  if (!isRedisUrl(settings.redis)) throw new CommandFailure(`REDIS_URL should be ${redisUrlExample}.`);
+  const secretBox = boxHere();
   const running = new Running();
+  const redis = connect(settings.redis, {
+    onLost: (error) => logger.warn({ err: error }, "Redis connection lost; reconnecting"),
+  });
+  running.add(async () => redis.disconnect());
   try {
-    return await startParts(settings, logger, listens, running);
+    return await startParts(settings, logger, { listens, running, redis, secretBox });
   } catch (error) {
     await running.stop();
-    throw asFailure(error, settings);
+    throw asFailure(error, settings, redis);
   }
+}
+
+interface StartOptions {
+  readonly listens: boolean;
+  readonly running: Running;
+  readonly redis: Redis;
+  readonly secretBox: SecretBox;
 }
 
 async function startParts(
   settings: Settings,
   logger: Logger,
-  listens: boolean,
-  running: Running,
+  { listens, running, redis, secretBox }: StartOptions,
 ): Promise<Serving> {
-  const { roles, redis: redisUrl } = settings;
+  const { roles } = settings;
   const has = (role: Role): boolean => roles.includes(role);
-  // The option was checked when it was parsed; the environment variable was not.
-  if (!isRedisUrl(redisUrl)) throw new CommandFailure(`REDIS_URL should be ${redisUrlExample}.`);
-  const secretBox = boxHere();
-  const redis = connect(redisUrl, {
-    onLost: (error) => logger.warn({ err: error }, "Redis connection lost; reconnecting"),
-  });
-  running.add(async () => redis.disconnect());
   await requireRedisVersion(redis);
   await warnIfNotDurable(redis, logger);
   await warnIfEvicting(redis, logger);
@@ -181,7 +189,7 @@ async function startParts(
     url,
     roles,
     workspaces,
-    redis: withoutPassword(redisUrl),
+    redis: withoutPassword(settings.redis),
     automations: automationCount,
     access: needsKey ? "with an API key" : "only from this machine, without a key",
   };
@@ -228,17 +236,15 @@ async function warnIfEvicting(redis: Redis, logger: Logger): Promise<void> {
 }
 
 /** Turns an error that an operator can fix into a message that says how; returns any other as it is. */
-function asFailure(error: unknown, settings: Settings): unknown {
+function asFailure(error: unknown, settings: Settings, redis: Redis): unknown {
   if (error instanceof TelemetryUnavailable) return new CommandFailure(error.message, 1, { cause: error });
   if (error instanceof RedisUnreachable) {
-    return new CommandFailure(
-      `${error.message}\n` +
-        `Tripline needs Redis, but cannot use one at ${withoutPassword(settings.redis)}.\n` +
+    return redisFailure(error, redis, {
+      start: `Tripline needs Redis, but cannot use one at ${withoutPassword(settings.redis)}.`,
+      otherwise:
         "Start it there (redis-server --appendonly yes), or choose another with --redis or REDIS_URL.\n" +
         "In a clone of Tripline, `npm start` starts a private one.",
-      1,
-      { cause: error },
-    );
+    });
   }
   if (error instanceof HistoryMisconfigured || error instanceof HistoryUnavailable) {
     const remedy =

@@ -231,7 +231,10 @@ export function addSettings(command: Command): Command {
 
 /** A Redis URL that is safe to print. */
 export function withoutPassword(url: string): string {
-  return url.replace(/^([^:/]*:\/\/[^:/@]*):[^@]*@/, "$1:********@");
+  // Up to the last @, as URLs are read: a password may hold one. ioredis takes options from the query as well.
+  return url
+    .replace(/^([^:/]*:\/\/[^:/@?#]*):[^/?#]*@/, "$1:********@")
+    .replaceAll(/([?&](?:sentinelP|p)assword=)[^&]*/g, "$1********");
 }
 
 function setting(flags: string, description: string, name: string): Option {

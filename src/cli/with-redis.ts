@@ -3,8 +3,8 @@
 import { Option } from "commander";
 import type { Redis } from "ioredis";
 import { connect, RedisUnreachable } from "../store/connection.ts";
-import { CommandFailure } from "./failure.ts";
 import { findRedis } from "./find-redis.ts";
+import { redisFailure } from "./redis-remedy.ts";
 import { readRedisUrl, withoutPassword } from "./settings.ts";
 
 export function redisOption(): Option {
@@ -29,12 +29,11 @@ export async function withRedis(
     await use(redis);
   } catch (error) {
     if (!(error instanceof RedisUnreachable)) throw error;
-    throw new CommandFailure(
-      `${error.message}\n${what} are kept in the server's Redis; this command looked for it at ${withoutPassword(url)}.\n` +
+    throw redisFailure(error, redis, {
+      start: `${what} are kept in the server's Redis; this command looked for it at ${withoutPassword(url)}.`,
+      otherwise:
         "Name another with --redis or REDIS_URL. For the private one of `npm start`, run this in the same folder.",
-      1,
-      { cause: error },
-    );
+    });
   } finally {
     redis.disconnect();
   }

@@ -68,9 +68,10 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     stalledInterval: settings.deadAfterMs,
     maxStalledCount: Number.MAX_SAFE_INTEGER, // the deliverer lets a delivery wait after many crashes; they end none
   });
+  const isNews = newsFilter();
   worker.on("error", (error) => {
     if (redis.status !== "ready") reportLoss(error);
-    else if (!stop.signal.aborted) options.logger.warn({ err: error }, "BullMQ error");
+    else if (!stop.signal.aborted && isNews(error)) options.logger.warn({ err: error }, "BullMQ error");
   });
   worker.on("completed", (job) => jobs.settle(job.id));
   worker.on("failed", (job) => jobs.settle(job?.id));
@@ -112,10 +113,44 @@ function connectWorker(
   return { redis, reportLoss };
 }
 
-/** A BullMQ worker that also reports jobs whose end could not be recorded. */
+/** How long the same error is not reported again. BullMQ emits one for each of its attempts. */
+const sameErrorQuietMs = 60_000;
+
+/** Errors are the same if they begin with the same word of Redis, such as OOM: the rest names a script, or a command. */
+function newsFilter(): (error: Error) => boolean {
+  const reported = new Map<string, number>();
+  return ({ message }) => {
+    const kind = /^[A-Z]{2,}\b/.exec(message)?.[0] ?? message;
+    const last = reported.get(kind);
+    const now = Date.now();
+    if (last !== undefined && now - last < sameErrorQuietMs) return false;
+    if (reported.size >= 100) reported.clear();
+    reported.set(kind, now);
+    return true;
+  };
+}
+
+/** How long to wait before a Redis is asked again that runs but refuses, as when it is full. BullMQ would ask at once. */
+const refusedDelayMs = 1_000;
+
+/** A BullMQ worker that is patient with a Redis that refuses, and reports jobs whose end could not be recorded. */
 class DeliveryWorker extends ExactWorker<JobData> {
   /** Called if Redis rejects a job's end, because this worker was silent for too long and another one has the job. */
   onRefused: (job: Job<JobData>) => void = () => {};
+
+  protected override async moveToActive(token: string, name?: string): Promise<Job<JobData>> {
+    try {
+      return await super.moveToActive(token, name);
+    } catch (error) {
+      if (isNotConnectionError(error as Error)) await this.delay(refusedDelayMs);
+      throw error;
+    }
+  }
+
+  // BullMQ gives no time where it waits after an error of Redis.
+  override async delay(milliseconds = refusedDelayMs, abortController?: AbortController): Promise<void> {
+    await super.delay(milliseconds, abortController);
+  }
 
   // The last step of every job, including one whose completion could not be recorded.
   protected override async handleFailed(

@@ -26,6 +26,15 @@ function reasonOf(cause: unknown): string {
   return first.name === "MaxRetriesPerRequestError" ? "not connected" : first.message;
 }
 
+/** Why each connection is lost. A command that finds no connection is rejected without the reason. */
+const losses = new WeakMap<Redis, Error>();
+
+/** An outage as this connection knows it: with the reason why there is no connection. */
+export function withLoss(error: RedisUnreachable, redis: Redis): RedisUnreachable {
+  const loss = losses.get(redis);
+  return loss === undefined ? error : new RedisUnreachable(loss);
+}
+
 export interface ConnectOptions {
   /** Shown by Redis's CLIENT LIST. */
   readonly name?: string;
@@ -53,21 +62,34 @@ export function connect(url: string, options: ConnectOptions = {}): Redis {
     autoResendUnfulfilledCommands: false,
     commandTimeout: commandTimeoutMs,
   });
-  let isLost = false;
-  redis.on("ready", () => {
-    isLost = false;
-  });
+  redis.on("ready", () => losses.delete(redis));
+  let isRefused = false;
   // Without a listener, ioredis prints each failed attempt.
   redis.on("error", (error: Error) => {
-    if (!isLost) options.onLost?.(error);
-    isLost = true;
+    if (isRefused) return; // recoverFromFatalError emits the error again
+    if (!losses.has(redis)) options.onLost?.(error);
+    losses.set(redis, error);
+    if (!isFailedSelect(error)) return;
+    // ioredis would go on with the database 0, which may hold another installation.
+    isRefused = true;
+    redis.recoverFromFatalError(error, error, {});
+    isRefused = false;
   });
   return redis;
 }
 
-// Errors of a server that is running but cannot serve commands at the moment.
-const temporaryErrors =
-  /^(OOM|LOADING|READONLY|MISCONF|BUSY|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|EXECABORT|UNBLOCKED)\b/;
+function isFailedSelect(error: Error): boolean {
+  return (error as { command?: { name?: string } }).command?.name === "select";
+}
+
+// Errors of a server that is running but does not serve these commands, or not now: it may after its operator has acted.
+const refusals =
+  /^(OOM|LOADING|READONLY|MISCONF|BUSY|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|EXECABORT|UNBLOCKED|NOAUTH|WRONGPASS|NOPERM|DENIED)\b/;
+const unnamedRefusals = /^ERR (max number of clients|(invalid )?DB index|SELECT is not allowed)\b/;
+
+function isRefusal({ message }: Error): boolean {
+  return refusals.test(message) || unnamedRefusals.test(message);
+}
 
 /**
  * Runs Redis commands. Outages are thrown as `RedisUnreachable`, any other error as it is.
@@ -80,7 +102,7 @@ export async function callRedis<T>(commands: () => Promise<T>): Promise<T> {
     return await commands();
   } catch (error) {
     const isReply = error instanceof Error && error.name === "ReplyError";
-    if (error instanceof RedisUnreachable || (isReply && !temporaryErrors.test(error.message))) throw error;
+    if (error instanceof RedisUnreachable || (isReply && !isRefusal(error))) throw error;
     // A program error, such as a call with too many arguments. As an outage it would be retried forever.
     if (error instanceof RangeError || error instanceof TypeError) throw error;
     throw new RedisUnreachable(error);

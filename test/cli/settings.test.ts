@@ -112,6 +112,10 @@ describe("the settings of a server", () => {
     expect(withoutPassword("redis://user:hunter2@host:1/0")).toBe("redis://user:********@host:1/0");
     expect(withoutPassword("redis://:hunter2@host")).toBe("redis://:********@host");
     expect(withoutPassword("redis://host:6379")).toBe("redis://host:6379");
+    expect(withoutPassword("redis://:hun@ter2@host:1/0")).toBe("redis://:********@host:1/0");
+    expect(withoutPassword("redis://host:1?password=hun@ter2&db=1")).toBe(
+      "redis://host:1?password=********&db=1",
+    );
   });
 
   test("are all explained in docs/settings.md, with both names and the default", () => {

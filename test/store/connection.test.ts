@@ -113,6 +113,26 @@ describe("a connection", () => {
   });
 });
 
+// ioredis goes on with the database 0, which may hold another installation.
+test("a connection to a database that Redis does not have runs no command", async () => {
+  const server = await startRedis();
+  const losses: string[] = [];
+  const redis = connect(`${server.url}/99`, { onLost: ({ message }) => losses.push(message) });
+  const plain = connect(server.url);
+  try {
+    for (let count = 0; count < 5; count += 1) {
+      await expect(callRedis(() => redis.set("pump", "on"))).rejects.toBeInstanceOf(RedisUnreachable);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(await plain.get("pump")).toBeNull();
+    expect(losses).toEqual(["ERR DB index is out of range"]);
+  } finally {
+    redis.disconnect();
+    plain.disconnect();
+    await server.stop();
+  }
+});
+
 // A line for every attempt to reconnect would fill the log during an outage.
 test("a connection reports each outage once", async () => {
   const server = await startRedis();
