@@ -37,6 +37,7 @@ import {
   isTrue,
   kindOf,
   labelOf,
+  mappingCost,
   Namespace,
   textOf,
   type Value,
@@ -185,6 +186,7 @@ class Evaluator {
     if (target.type === "Identifier") {
       scope.names.set(target.value, value);
     } else if (target.type === "Tuple") {
+      this.#budget.spendOn(value);
       const values = listOf(value);
       if (values.length !== target.items.length) {
         throw new TemplateError(`${values.length} values cannot be assigned to ${target.items.length} names`);
@@ -205,6 +207,8 @@ class Evaluator {
     const { iterable, target, filter } = statement;
     const over = this.#value(iterable, outer);
     // Two names ask for the pairs of a mapping, as Prefect's own mappings give them.
+    if (isMapping(over)) this.#budget.spend(mappingCost(over));
+    else if (typeof over === "string") this.#budget.spend(over.length);
     const all = target.type === "Tuple" && isMapping(over) ? pairsOf(over) : listOf(over);
     this.#budget.spend(all.length);
     const items =
@@ -312,7 +316,7 @@ class Evaluator {
       const object = values[index];
       let found = entryOf(object, name);
       if (found === undefined && !isMissing(object)) {
-        found = attributeOf(object, name);
+        found = attributeOf(object, name, this.#budget);
       }
       for (let start = index - 1; found === undefined && start >= 0; start--) {
         if (!isMapping(values[start])) continue;
@@ -453,8 +457,7 @@ class Evaluator {
     }
     // What is missing is neither less nor greater than anything.
     if (isMissing(left) || isMissing(right)) return false;
-    budget.spendOn(left, right);
-    const order = compare(left, right);
+    const order = compare(left, right, budget);
     return operator === "<"
       ? order < 0
       : operator === "<="

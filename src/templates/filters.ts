@@ -33,6 +33,7 @@ import { holds } from "./value-tests.ts";
 import {
   type Budget,
   compare,
+  indentedJsonOf,
   isEqual,
   isMapping,
   isMissing,
@@ -74,11 +75,11 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ["default", fallback],
   [
     "dictsort",
-    operation(["case_sensitive", "by", "reverse"], (input, [caseSensitive, by, reverse]) => {
+    operation(["case_sensitive", "by", "reverse"], (input, [caseSensitive, by, reverse], budget) => {
       const index = by === "value" ? 1 : 0;
       const sign = isTrue(reverse) ? -1 : 1;
       return Object.entries(mappingOf(input)).sort((a, b) =>
-        inOrder(a[index], b[index], isTrue(caseSensitive), sign),
+        inOrder(a[index], b[index], isTrue(caseSensitive), sign, budget),
       );
     }),
   ],
@@ -99,8 +100,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
     "groupby",
     onList(["attribute", "default"], (list, [attribute, value], budget) => {
       const keyed = list.map((item) => ({ item, key: attributeOf(item, attribute, budget) ?? value }));
-      budget.spend(list.length * Math.ceil(Math.log2(list.length + 1)));
-      keyed.sort((a, b) => inOrder(a.key, b.key, false, 1));
+      keyed.sort((a, b) => inOrder(a.key, b.key, false, 1, budget));
       const groups: [key: Value, items: Value[]][] = [];
       for (const { item, key } of keyed) {
         const group = groups.at(-1);
@@ -207,9 +207,8 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
       (list, [reverse, caseSensitive, attribute], budget) => {
         const sign = isTrue(reverse) ? -1 : 1;
         const keyed = list.map((item) => ({ item, key: attributeOf(item, attribute, budget) }));
-        budget.spend(list.length * Math.ceil(Math.log2(list.length + 1)));
         return keyed
-          .sort((a, b) => inOrder(a.key, b.key, isTrue(caseSensitive), sign))
+          .sort((a, b) => inOrder(a.key, b.key, isTrue(caseSensitive), sign, budget))
           .map(({ item }) => item);
       },
     ),
@@ -218,12 +217,14 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ["string", onText((text) => text)],
   [
     "striptags",
-    onText((text) =>
-      text
-        .replaceAll(/<[^<>]*>/g, "")
-        .split(/\s+/)
-        .filter((word) => word !== "")
-        .join(" "),
+    onText(
+      (text) =>
+        text
+          .replaceAll(/<[^<>]*>/g, "")
+          .split(/\s+/)
+          .filter((word) => word !== "")
+          .join(" "),
+      3,
     ),
   ],
   [
@@ -241,7 +242,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   [
     "tojson",
     operation(["indent"], (input, [indent], budget) =>
-      jsonOf(input, budget, Math.min(Math.max(numberOf(indent ?? 0, "tojson: indent"), 0), 8)),
+      indentedJsonOf(input, budget, Math.min(Math.max(numberOf(indent ?? 0, "tojson: indent"), 0), 8)),
     ),
   ],
   ["trim", trim],
@@ -281,7 +282,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
     ),
   ],
   ["values", values],
-  ["wordcount", onText((text) => text.split(/\s+/).filter((word) => word !== "").length)],
+  ["wordcount", onText((text) => text.split(/\s+/).filter((word) => word !== "").length, 3)],
 ]);
 
 function extreme(list: readonly Value[], given: readonly Value[], budget: Budget, sign: 1 | -1): Value {
@@ -290,7 +291,9 @@ function extreme(list: readonly Value[], given: readonly Value[], budget: Budget
   return list.reduce<Value>((best, item) => {
     const key = keyOf(item);
     if (isMissing(key)) return best;
-    return isMissing(best) || sign * compare(key, keyOf(best), isTrue(caseSensitive)) > 0 ? item : best;
+    return isMissing(best) || sign * compare(key, keyOf(best), budget, isTrue(caseSensitive)) > 0
+      ? item
+      : best;
   }, undefined);
 }
 

@@ -38,8 +38,13 @@ export function operation(
   return { parameters, run };
 }
 
-export function onText(change: (text: string) => Value): FilterOperation {
-  return operation([], (input, _given, budget) => change(textOf(input, budget)));
+/** @param cost how many times longer it takes than reading the text */
+export function onText(change: (text: string) => Value, cost = 1): FilterOperation {
+  return operation([], (input, _given, budget) => {
+    const text = textOf(input, budget);
+    budget.spendOnCharacters(text.length * (cost - 1));
+    return change(text);
+  });
 }
 
 export function onList(
@@ -51,7 +56,7 @@ export function onList(
 
 export const upper = onText((text) => text.toUpperCase());
 export const lower = onText((text) => text.toLowerCase());
-export const title = onText((text) => text.toLowerCase().replace(/[\p{L}\p{N}]+/gu, capitalized));
+export const title = onText((text) => text.toLowerCase().replace(/[\p{L}\p{N}]+/gu, capitalized), 8);
 export const capitalize = onText((text) => capitalized(text.toLowerCase()));
 export const trim = strip(true, true);
 export const length = operation([], (input) =>
@@ -63,20 +68,21 @@ export const fallback = operation(["default_value", "boolean"], (input, [value =
 export const items = operation([], (input) => Object.entries(mappingOf(input)));
 export const keys = operation([], (input) => Object.keys(mappingOf(input)));
 export const values = operation([], (input) => Object.values(mappingOf(input)));
-export const formatted = operation(["format", "timezone"], (input, [format, zone], budget) =>
-  isMissing(input)
-    ? undefined
-    : strftime(
-        textOf(input, budget),
-        isMissing(format) ? "%Y-%m-%dT%H:%M:%S%z" : textOf(format, budget),
-        isMissing(zone) ? null : textOf(zone, budget),
-      ),
-);
-export const zoned = operation(["timezone"], (input, [zone], budget) =>
-  isMissing(input) ? undefined : inTimezone(textOf(input, budget), textOf(zone ?? "UTC", budget)),
-);
-export const escapeHtml = onText((text) =>
-  text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`),
+export const formatted = operation(["format", "timezone"], (input, [format, zone], budget) => {
+  if (isMissing(input)) return undefined;
+  const text = textOf(input, budget);
+  const written = isMissing(format) ? "%Y-%m-%dT%H:%M:%S%z" : textOf(format, budget);
+  budget.spend(3 * written.length + (isMissing(zone) ? 10 : zoneCost));
+  return strftime(text, written, isMissing(zone) ? null : textOf(zone, budget));
+});
+export const zoned = operation(["timezone"], (input, [zone], budget) => {
+  if (isMissing(input)) return undefined;
+  budget.spend(zoneCost);
+  return inTimezone(textOf(input, budget), textOf(zone ?? "UTC", budget));
+});
+export const escapeHtml = onText(
+  (text) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`),
+  6,
 );
 export const replace = operation(["old", "new", "count"], (input, [old, by, count], budget) => {
   const text = textOf(input, budget);
@@ -90,6 +96,9 @@ export const replace = operation(["old", "new", "count"], (input, [old, by, coun
   const cut = Math.min(parts.length - 1, replacedMax);
   return [parts.slice(0, cut + 1).join(written), ...parts.slice(cut + 1)].join(sought);
 });
+
+/** What the clock of a time zone costs, in units: the platform takes its time. */
+const zoneCost = 400;
 
 /** `item in container`: an element of a list, a part of a text, or a key of a mapping. */
 export function contains(container: Value, item: Value, budget: Budget): boolean {
@@ -117,7 +126,9 @@ export function attributeOf(value: Value, path: Value, budget: Budget): Value {
   if (isMissing(path)) return value;
   const text = String(path);
   budget.spend(1 + text.length);
-  const here = isList(value) ? value[Number(text)] : (entryOf(value, text) ?? attributeIn(value, text));
+  const here = isList(value)
+    ? value[Number(text)]
+    : (entryOf(value, text) ?? attributeIn(value, text, budget));
   if (here !== undefined) return here;
   for (let dot = text.lastIndexOf("."); dot > 0; dot = text.lastIndexOf(".", dot - 1)) {
     const inner = attributeOf(value, text.slice(0, dot), budget);
@@ -143,9 +154,12 @@ export function exactly(value: Value, what: string): AnyNumber {
 }
 
 /** Orders two values; what is missing comes last. */
-export function inOrder(a: Value, b: Value, caseSensitive: boolean, sign: 1 | -1): number {
-  if (isMissing(a) || isMissing(b)) return Number(isMissing(a)) - Number(isMissing(b));
-  return sign * compare(a, b, caseSensitive);
+export function inOrder(a: Value, b: Value, caseSensitive: boolean, sign: 1 | -1, budget: Budget): number {
+  if (isMissing(a) || isMissing(b)) {
+    budget.spend(1);
+    return Number(isMissing(a)) - Number(isMissing(b));
+  }
+  return sign * compare(a, b, budget, caseSensitive);
 }
 
 /** Removes white space, or other characters, at the ends of a text. */

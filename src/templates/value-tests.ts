@@ -11,8 +11,8 @@ export type Test = (value: Value, other: Value, budget: Budget) => boolean;
 /** What is missing is neither less nor greater than anything. */
 const ordered =
   (judge: (order: number) => boolean): Test =>
-  (value, other) =>
-    !isMissing(value) && !isMissing(other) && judge(compare(value, other));
+  (value, other, budget) =>
+    !isMissing(value) && !isMissing(other) && judge(compare(value, other, budget));
 const equal: Test = (value, other, budget) => isEqual(value, other, budget);
 const greater = ordered((order) => order > 0);
 const less = ordered((order) => order < 0);

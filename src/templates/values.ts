@@ -21,9 +21,15 @@ export class Namespace {
   readonly entries = new Map<string, Value>();
 }
 
-/** One unit is a step of the evaluation, an element of a list, or 100 characters read or written. */
-const workMax = 500_000;
-const charactersPerUnit = 100;
+/**
+ * One unit is a step of the evaluation, an element of a list, or 25 characters read or written. All of them take about 50
+ * milliseconds, for which the process does nothing else.
+ */
+const workMax = 250_000;
+const charactersPerUnit = 25;
+
+/** What reading one of so many entries of a mapping costs: the platform stores large mappings in another way. */
+const entryCost = (count: number): number => (count > 1_000 ? 4 : 2);
 
 /** In characters: room for a whole event as JSON. */
 const outputLengthMax = 2_000_000;
@@ -43,7 +49,7 @@ export class Budget {
     this.#left -= units;
     if (this.#left < 0) {
       throw new TemplateError(
-        `the template does too much work; the limit is ${workMax} steps, where 100 characters count as one`,
+        `the template does too much work; the limit is ${workMax} steps, where ${charactersPerUnit} characters count as one`,
       );
     }
   }
@@ -65,7 +71,10 @@ export class Budget {
     throw new TemplateError(`the output of the template is longer than ${outputLengthMax} characters`);
   }
 
-  /** The size of a value as a tree: a list that contains another twice counts it twice, because it would print it twice. */
+  /**
+   * The size of a value as a tree: a list that contains another twice counts it twice, because it would print it twice. Of
+   * one that no budget is enough for, not all of it.
+   */
   weightOf(value: Value): number {
     if (typeof value === "string") return Math.ceil(value.length / charactersPerUnit);
     if (value instanceof ExactNumber) return Math.ceil(value.text.length / charactersPerUnit);
@@ -76,9 +85,17 @@ export class Budget {
     if (known !== undefined) return known;
     let weight = 1;
     if (isList(value)) {
-      for (const item of value) weight += 1 + this.weightOf(item);
+      for (const item of value) {
+        weight += 1 + this.weightOf(item);
+        if (weight > workMax) break;
+      }
     } else {
-      for (const [key, item] of Object.entries(value)) weight += 1 + this.weightOf(key) + this.weightOf(item);
+      const keys = Object.keys(value);
+      const perEntry = entryCost(keys.length);
+      for (const key of keys) {
+        weight += perEntry + Math.floor(key.length / charactersPerUnit) + this.weightOf(value[key]);
+        if (weight > workMax) break;
+      }
     }
     this.#weights.set(value, weight);
     return weight;
@@ -119,13 +136,17 @@ export const resourceAttributes = ["id", "name", "role", "labels"] as const;
  * What Prefect's templates find in a value besides its entries: `event.resource.id` is the label `prefect.resource.id`,
  * `event.resource_in_role.team` the first related resource in the role, `event.occurred.year` the year.
  */
-export function attributeOf(value: Value, attribute: string): Value {
-  if (typeof value === "string") return timeAttribute(value, attribute);
+export function attributeOf(value: Value, attribute: string, budget: Budget): Value {
+  if (typeof value === "string") {
+    budget.spend(5);
+    return timeAttribute(value, attribute);
+  }
   if (attribute === "id" || attribute === "name" || attribute === "role")
     return entryOf(value, `prefect.resource.${attribute}`);
   if (attribute === "labels") return entryOf(value, "prefect.resource.id") === undefined ? undefined : value;
   const [resource, related] = [entryOf(value, "resource"), entryOf(value, "related")];
   if (!isMapping(resource) || related === undefined || !isList(related)) return undefined;
+  budget.spend(related.length);
   if (attribute === "involved_resources") return [resource, ...related];
   if (attribute !== "resource_in_role" && attribute !== "resources_in_role") return undefined;
   const byRole = new Map<string, Value[]>();
@@ -152,8 +173,25 @@ export function labelOf(value: Value, names: readonly string[]): Value {
 export function isTrue(value: Value): boolean {
   if (value instanceof Namespace || value instanceof ExactNumber) return true; // zero is always a double
   if (isList(value)) return value.length > 0;
-  if (isMapping(value)) return Object.keys(value).length > 0;
+  if (isMapping(value)) return entryCountOf(value) > 0;
   return Boolean(value);
+}
+
+const entryCounts = new WeakMap<Mapping, number>();
+
+/** What reading a mapping costs, without what its values hold. */
+export function mappingCost(mapping: Mapping): number {
+  const count = entryCountOf(mapping);
+  return count * entryCost(count);
+}
+
+/** Counts once: the keys of a large mapping take milliseconds, and a loop may ask a hundred thousand times. */
+function entryCountOf(mapping: Mapping): number {
+  const known = entryCounts.get(mapping);
+  if (known !== undefined) return known;
+  const count = Object.keys(mapping).length;
+  entryCounts.set(mapping, count);
+  return count;
 }
 
 /** The value as it is printed: missing values and none as nothing, lists and mappings as JSON. */
@@ -165,8 +203,14 @@ export function textOf(value: Value, budget: Budget): string {
     : String(value);
 }
 
-export function jsonOf(value: Value, budget: Budget, indent = 0): string {
-  budget.spend(budget.weightOf(value) * (1 + indent));
+export function jsonOf(value: Value, budget: Budget): string {
+  budget.spendOn(value);
+  return indentedJsonOf(value, budget, 0);
+}
+
+/** For a value that is paid for. */
+export function indentedJsonOf(value: Value, budget: Budget, indent: number): string {
+  budget.spend(budget.weightOf(value) * indent);
   return JSON.stringify(value ?? null, null, indent);
 }
 
@@ -182,17 +226,18 @@ export function isEqual(a: Value, b: Value, budget: Budget): boolean {
     return a.length === b.length && a.every((item, index) => isEqual(item, b[index], budget));
   }
   if (isMapping(a) && isMapping(b)) {
-    const keys = Object.keys(a);
-    return (
-      keys.length === Object.keys(b).length &&
-      keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key], budget))
-    );
+    const count = entryCountOf(a);
+    if (count !== entryCountOf(b)) return false;
+    budget.spend(mappingCost(a));
+    return Object.keys(a).every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key], budget));
   }
   return isNumber(a) && isNumber(b) ? compareNumbers(a, b) === 0 : a === b;
 }
 
 /** @throws TemplateError when the two have no order */
-export function compare(a: Value, b: Value, caseSensitive = true): number {
+export function compare(a: Value, b: Value, budget: Budget, caseSensitive = true): number {
+  budget.spend(1);
+  budget.spendOn(a, b);
   if (isOrdered(a) && isOrdered(b)) return compareNumbers(numberIn(a), numberIn(b));
   if (typeof a === "string" && typeof b === "string") {
     const [left, right] = caseSensitive ? [a, b] : [a.toLowerCase(), b.toLowerCase()];

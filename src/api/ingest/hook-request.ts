@@ -3,7 +3,9 @@
 import type { HookContext, Signature } from "../../core/model/hook.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { dataLimits, jsonType } from "../http/body.ts";
+import { FormTooLong, type FormValues, formFieldsMax, readFormFields } from "../http/form.ts";
 import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
+import { invalidRequest } from "../http/refusal.ts";
 import { standardWebhooksPrefixes } from "./hook-signatures.ts";
 
 /** A request to a hook. */
@@ -28,9 +30,19 @@ export async function readHookRequest(
   const { method, headers } = request;
   const text = textOf(bytes);
   const { body, problem } = await readBody(text, headers.get("content-type") ?? "");
-  const query = valuesOf(new URL(request.url).searchParams);
+  const query = await readQuery(request);
   const context = { body, headers: shownHeaders(headers, signature), query, method, received };
   return { context, id: deliveryIdOf(headers, body, signature), text, bytes, problem };
+}
+
+async function readQuery(request: Request): Promise<FormValues> {
+  try {
+    return await readFormFields(new URL(request.url).search.slice(1));
+  } catch (error) {
+    if (!(error instanceof FormTooLong)) throw error;
+    const msg = `The query has more than ${formFieldsMax} fields`;
+    throw invalidRequest([{ type: "too_long", loc: ["query"], msg, input: null }], null);
+  }
 }
 
 function textOf(bytes: Uint8Array): string | null {
@@ -49,7 +61,12 @@ async function readBody(
   if (text === null) return { body: null, problem: "the body is not UTF-8 text" };
   const type = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
   if (type === "application/x-www-form-urlencoded") {
-    return { body: await readForm(text), problem: null };
+    try {
+      return { body: await readForm(text), problem: null };
+    } catch (error) {
+      if (!(error instanceof FormTooLong)) throw error;
+      return { body: text, problem: error.message };
+    }
   }
   if (text.trim() === "") return { body: text, problem: null };
   const saysJson = jsonType.test(type);
@@ -72,7 +89,7 @@ const jsonField = "payload";
 
 /** A form as a mapping. What such a field holds is the body, as if it had been sent as JSON; also by the field's name. */
 async function readForm(text: string): Promise<Record<string, unknown>> {
-  const form: Record<string, unknown> = valuesOf(new URLSearchParams(text));
+  const form: Record<string, unknown> = await readFormFields(text);
   const field = form[jsonField];
   if (typeof field !== "string" || !field.startsWith("{")) return form;
   try {
@@ -81,16 +98,6 @@ async function readForm(text: string): Promise<Record<string, unknown>> {
   } catch {
     return form;
   }
-}
-
-/** By name; a list when a name occurs more than once. */
-function valuesOf(parameters: URLSearchParams): Record<string, string | string[]> {
-  return Object.fromEntries(
-    [...new Set(parameters.keys())].map((name) => {
-      const [first = "", ...others] = parameters.getAll(name);
-      return [name, others.length === 0 ? first : [first, ...others]];
-    }),
-  );
 }
 
 const secretHeaders: readonly string[] = [

@@ -1,0 +1,60 @@
+/** Budgets count work, so the work of one step must not depend on how large the values are that it only looks at. */
+
+import { describe, expect, test } from "vitest";
+import { parseTemplateOver, TemplateError } from "../../src/templates/template.ts";
+
+const names = ["value"] as const;
+
+/** Milliseconds of CPU time: ten times what an idle machine takes for the whole budget. Each took seconds or minutes. */
+const cpuMsMax = 500;
+
+const large: Readonly<Record<string, unknown>> = {
+  keys: Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`k${index}`, index])),
+  numbers: Array(700_000).fill(1),
+  "millions of numbers": Array(6_000_000).fill(1),
+  "a long text": "a b <c> ".repeat(2_000_000),
+  "one long text among many": [
+    "x".repeat(1_000_000),
+    ...Array.from({ length: 50_000 }, (_, index) => `x${index}`),
+  ],
+  zones: Array.from(
+    { length: 24 * 60 },
+    (_, index) =>
+      `+${String(Math.floor(index / 60)).padStart(2, "0")}:${String(index % 60).padStart(2, "0")}`,
+  ),
+};
+
+describe("however large the values are, a template soon ends", () => {
+  test.each([
+    ["keys", "{% for i in range(90000) %}{% if value %}{% endif %}{% endfor %}"],
+    ["keys", "{% for i in range(90000) %}{{ value == {} }}{{ value in [{}] }}{{ not value }}{% endfor %}"],
+    ["keys", "{% for key, each in value %}{{ key }}{% endfor %}"],
+    ["keys", "{{ value | dictsort | length }}"],
+    ["millions of numbers", "{{ value | tojson }}"],
+    ["one long text among many", "{{ value | max }}"],
+    ["one long text among many", "{{ value | sort | length }}"],
+    ["one long text among many", "{{ value | select('lt', value[0]) | list | length }}"],
+    ["a long text", "{{ value | title | length }}"],
+    ["a long text", "{% for each in value %}{{ each }}{% endfor %}"],
+    ["a long text", "{{ value[0] }}{{ value | wordcount }}"],
+    [
+      "numbers",
+      "{% set d = dict(resource={}, related=value) %}{% for i in range(9000) %}{% set x = d.resource_in_role %}{% endfor %}",
+    ],
+    ["zones", "{% for zone in value %}{{ '2026-01-01T00:00:00Z' | in_timezone(zone) }}{% endfor %}"],
+    [
+      "numbers",
+      `{% for i in range(2000) %}{{ '2026-01-01T00:00:00Z' | strftime('${"%c".repeat(2_000)}') }}{% endfor %}`,
+    ],
+  ])("over %s: %s", (what, source) => {
+    const template = parseTemplateOver(names, source);
+    const before = process.threadCpuUsage();
+    try {
+      template.render({ value: large[what] });
+    } catch (error) {
+      expect(error).toBeInstanceOf(TemplateError);
+    }
+    const { user, system } = process.threadCpuUsage(before);
+    expect((user + system) / 1_000).toBeLessThan(cpuMsMax);
+  });
+});
