@@ -60,11 +60,11 @@ const comma = 0x2c;
 const colon = 0x3a;
 const backslash = 0x5c;
 
-function isOpening(char: number): boolean {
+export function isOpening(char: number): boolean {
   return char === 0x5b || char === 0x7b;
 }
 
-function isClosing(char: number): boolean {
+export function isClosing(char: number): boolean {
   return char === 0x5d || char === 0x7d;
 }
 
@@ -99,7 +99,7 @@ async function checkComplexity(text: string, { depthMax, valuesMax }: JsonBounds
 }
 
 /** The position of the quote that ends the string which begins at `start`; the end of the text if there is none. */
-function endOfString(text: string, start: number): number {
+export function endOfString(text: string, start: number): number {
   for (let end = start; ; ) {
     end = text.indexOf('"', end + 1);
     if (end === -1) return text.length;

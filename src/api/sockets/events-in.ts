@@ -9,18 +9,19 @@ import { setTimeout as pause } from "node:timers/promises";
 import { EventSchema, type WireEvent } from "../../core/model/event.ts";
 import { dataLimits } from "../http/body.ts";
 import { jsonMistakeInSlices } from "../http/json-mistake.ts";
+import { readableStart } from "../http/json-start.ts";
 import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
 import { mistakeText } from "../http/refusal.ts";
 import { chargeEvents, type Tenant } from "../http/tenant.ts";
 import { checkEvent, type IngestMeter, isUnreachable } from "../ingest/ingest.ts";
 import { type RejectedEvent, type RejectionReports, rejectedEvent } from "../ingest/rejected-events.ts";
-import type { Frame, Peer } from "./peer.ts";
+import { type Frame, frameBytesMax, type Peer } from "./peer.ts";
+
+/** How much of a frame that cannot be read as a whole is searched for what it was about. */
+const startBytesMax = 128 * 1024;
 
 /** The most events that one step appends. */
 const eventsPerAppend = 500;
-
-/** The largest event, if each of its characters were a Chinese one, written as an escape, or twice that for others. */
-const frameBytesMax = 4_500_000;
 
 /**
  * Takes events until the peer closes.
@@ -75,18 +76,18 @@ async function readFrames(
   return { events, rejected };
 }
 
-async function readFrame({ bytes }: Frame): Promise<WireEvent | RejectedEvent> {
-  const size = bytes.byteLength;
-  if (size > frameBytesMax)
-    return rejectedEvent(null, `the frame has ${size} bytes; store large data elsewhere`, size);
+async function readFrame({ bytes, length: size }: Frame): Promise<WireEvent | RejectedEvent> {
+  const rejectedUnread = (reason: string) =>
+    rejectedEvent(readableStart(bytes.subarray(0, startBytesMax).toString()), reason, size);
+  if (size > frameBytesMax) return rejectedUnread(`the frame has ${size} bytes; store large data elsewhere`);
   const text = textOf(bytes);
-  if (text === null) return rejectedEvent(null, "the frame is not UTF-8 text", size);
+  if (text === null) return rejectedUnread("the frame is not UTF-8 text");
   let value: unknown;
   try {
     value = await parseInSlices(text, dataLimits);
   } catch (error) {
-    if (error instanceof JsonTooComplex) return rejectedEvent(null, error.message, size);
-    if (error instanceof SyntaxError) return rejectedEvent(null, await notJson(text), size);
+    if (error instanceof JsonTooComplex) return rejectedUnread(error.message);
+    if (error instanceof SyntaxError) return rejectedUnread(await notJson(text));
     throw error;
   }
   const checked = checkEvent(EventSchema, value, size, []);

@@ -6,6 +6,7 @@
  */
 
 import { WebSocket } from "ws";
+import type { MessageCutter } from "./message-cutter.ts";
 
 /** Thrown by a handler to close the connection with a code and a reason. */
 export class Closing extends Error {
@@ -28,6 +29,11 @@ export const closeCodes = {
   restarting: 1012,
   tryAgain: 1013,
 } as const;
+
+/** The largest event, if each of its characters were a Chinese one, written as an escape, or twice that for others. */
+export const frameBytesMax = 4_500_000;
+/** Longer messages are cut to this length, so that one that was cut is seen to be too long. */
+export const cutLength = frameBytesMax + 1;
 
 /** What a peer may send before it is admitted: a ping and a key fit many times. */
 const openingBytesMax = 64 * 1024;
@@ -55,6 +61,8 @@ export class DeferringSocket extends WebSocket {
 /** A message from the peer, in a text frame or a binary one. */
 export interface Frame {
   readonly bytes: Buffer;
+  /** The number of bytes that the peer has sent; more than there are if the message was cut. */
+  readonly length: number;
 }
 
 type Incoming = Frame | { readonly ping: Buffer };
@@ -63,6 +71,7 @@ export class Peer {
   readonly #socket: DeferringSocket;
   readonly #frames: Incoming[] = [];
   readonly #gone = new AbortController();
+  readonly #cutter: MessageCutter;
   #queuedLength = 0;
   #isAdmitted: boolean;
   #hasOpened = false;
@@ -74,11 +83,18 @@ export class Peer {
   #stopping: Closing | null = null;
   #closing: readonly [code?: number, reason?: string | Buffer | undefined] = [];
 
-  /** @param isAdmitted false if the peer still has to say who it is: until then, only its first message is read */
-  constructor(socket: DeferringSocket, isAdmitted: boolean) {
+  /**
+   * @param isAdmitted false if the peer still has to say who it is: until then, only its first message is read
+   * @param cutter cuts its messages to `cutLength`
+   */
+  constructor(socket: DeferringSocket, isAdmitted: boolean, cutter: MessageCutter) {
     this.#socket = socket;
+    this.#cutter = cutter;
     this.#isAdmitted = isAdmitted;
-    socket.on("message", (bytes: Buffer) => this.#queue({ bytes }));
+    socket.on("message", (bytes: Buffer) => {
+      const length = bytes.length < cutLength ? bytes.length : this.#cutter.nextLength();
+      this.#queue({ bytes, length });
+    });
     socket.on("ping", (ping: Buffer) => this.#queue({ ping: Buffer.from(ping) }));
     socket.on("pong", () => {
       this.#alive = true;
@@ -89,6 +105,10 @@ export class Peer {
       this.#gone.abort(new Error("The peer is gone"));
     });
     socket.onClosing = (code, reason) => this.#end(code, reason);
+  }
+
+  get isAdmitted(): boolean {
+    return this.#isAdmitted;
   }
 
   /** Aborted when the connection is lost or about to close. */
@@ -121,6 +141,11 @@ export class Peer {
     this.#alive = true;
     this.#resume();
     return messages;
+  }
+
+  /** Call this for everything that arrives: also a part of a long frame on a slow line is a sign of life. */
+  hear(): void {
+    if (this.#isAdmitted) this.#alive = true;
   }
 
   /** Call this once it is known who the peer is, and that it may be here. */

@@ -15,7 +15,8 @@ import { isRecord } from "../../core/model/record.ts";
 import { millisecond } from "../../core/model/time.ts";
 import { EventFilterSchema, resolveFilter } from "../../history/filter.ts";
 import { isHistoryUnavailable } from "../events/events.ts";
-import { bodyBytesMax } from "../http/body.ts";
+import { requestLimits } from "../http/body.ts";
+import { parseInSlices } from "../http/parse-json.ts";
 import { firstMistake, invalidRequest, mistakesOf, Refusal } from "../http/refusal.ts";
 import { may, type Tenant, type Tenants } from "../http/tenant.ts";
 import { type IngestMeter, isUnreachable } from "../ingest/ingest.ts";
@@ -23,8 +24,9 @@ import { RejectionReports } from "../ingest/rejected-events.ts";
 import { EventFeeds } from "./event-feed.ts";
 import { takeEvents } from "./events-in.ts";
 import { type Subscription, sendEvents } from "./events-out.ts";
+import { cutMessages, MessageCutter } from "./message-cutter.ts";
 import { Openings, type OpeningsMax } from "./openings.ts";
-import { Closing, closeCodes, DeferringSocket, Peer } from "./peer.ts";
+import { Closing, closeCodes, cutLength, DeferringSocket, Peer } from "./peer.ts";
 import { type SocketDirection, socketScopes } from "./socket-routes.ts";
 
 export interface WebSocketOptions {
@@ -59,8 +61,6 @@ interface Call {
 
 const subprotocol = "prefect";
 
-/** A longer frame ends the connection, because it cannot be skipped. Far more than an event may have. */
-const frameBytesMax = bodyBytesMax;
 const heartbeatMsDefault = 30_000;
 const openingMsDefault = 30_000;
 /** How often the keys of open connections are checked again. */
@@ -82,7 +82,8 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     clientTracking: false,
     autoPong: false,
     perMessageDeflate: false,
-    maxPayload: frameBytesMax,
+    maxPayload: cutLength,
+    skipUTF8Validation: true, // a text that is not UTF-8 harms only itself; whoever reads it checks it
     ...closeTimeout,
     WebSocket: DeferringSocket,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
@@ -104,10 +105,12 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     if (stopping !== null) throw new Refusal(503, "stopping", { detail: stopping.message });
     const leave = admitted === null ? openings.enter(request) : () => {};
     socket.once("close", leave);
-    server.handleUpgrade(request, socket, head, (webSocket: DeferringSocket) => {
-      const peer = new Peer(webSocket, admitted !== null);
+    const cutter = new MessageCutter(cutLength);
+    server.handleUpgrade(request, socket, cutter.pass(head), (webSocket: DeferringSocket) => {
+      const peer = new Peer(webSocket, admitted !== null, cutter);
+      cutMessages(socket, cutter, () => peer.hear());
       if (admitted === null) limitOpening(socket, peer, leave);
-      webSocket.once("error", (error) => reportLost(error, call));
+      webSocket.once("error", (error) => reportLost(error, peer, call));
       const closed = new Promise<void>((resolve) => webSocket.once("close", () => resolve()));
       const handled = handle(peer, call, admitted);
       peers.set(
@@ -142,7 +145,7 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
   }
 
   async function subscribe(peer: Peer, tenant: Tenant): Promise<void> {
-    const subscription = readSubscription(await peer.next(openingMs));
+    const subscription = await readSubscription(await peer.next(openingMs));
     const leaving = new AbortController();
     const signal = AbortSignal.any([peer.signal, leaving.signal]);
     const sending = feeds.using(tenant.workspace, tenant.log, (feed) =>
@@ -157,10 +160,10 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     }
   }
 
-  /** What a peer cannot get past: it would send the same frame after each reconnection. */
-  function reportLost(error: Error & { readonly code?: string }, { direction }: Call): void {
-    if (error.code !== "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") return;
-    logger.warn({ direction, bytesMax: frameBytesMax }, "A frame is too large; closed a WebSocket");
+  /** What a peer may not get past: it may send the same frame after each reconnection. */
+  function reportLost(error: Error & { readonly code?: string }, peer: Peer, { direction }: Call): void {
+    if (!peer.isAdmitted || error.code?.startsWith("WS_ERR") !== true) return;
+    logger.warn({ direction, reason: error.message }, "A frame is not valid; closed a WebSocket");
   }
 
   function closingOf(error: unknown, direction: SocketDirection): Closing {
@@ -305,10 +308,11 @@ async function admitByMessage(
 const SubscriptionSchema = z.object({ filter: EventFilterSchema, backfill: z.boolean().default(true) });
 
 /** @throws Closing if the message is not a valid subscription */
-function readSubscription(text: string | null): Subscription {
+async function readSubscription(text: string | null): Promise<Subscription> {
   if (text === null)
     throw new Closing(closeCodes.tryAgain, "No 'filter' message came in time; connect again");
-  const message = parsed(text);
+  if (text.length > requestLimits.bytesMax) throw new Closing(closeCodes.tooLarge, "The filter is too large");
+  const message = await parseInSlices(text, requestLimits).catch(() => null);
   if (!isRecord(message) || message["type"] !== "filter") {
     throw new Closing(closeCodes.protocol, "Expected 'filter' message");
   }

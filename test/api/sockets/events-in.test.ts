@@ -216,7 +216,7 @@ describe("by default a peer has", () => {
     const client = await SocketClient.prefect(url());
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
-      client.send("x".repeat(17 * 1024 * 1024));
+      client.sendRaw([0xff, 0x80, 1, 2, 3, 4]); // no frame
       client.socket.pause();
       while (closing.mock.calls.length === 0) await new Promise(setImmediate);
       const socket = closing.mock.contexts[0] as DeferringSocket;

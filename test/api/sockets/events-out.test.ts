@@ -205,6 +205,21 @@ describe("a subscriber", () => {
     const closed = await client.closed;
     expect(closed).toEqual({ code: 1002, reason: expect.stringContaining(reason) });
   });
+
+  // Reading and checking it would keep the process from everything else, as it would in a request.
+  test.each([
+    { what: "1 MB", text: "x".repeat(1_000_001), code: 1009 },
+    { what: "brackets", text: "[".repeat(500_000), code: 1002 },
+    {
+      what: "many values",
+      text: `{"type":"filter","filter":{},"more":[${"0,".repeat(100_000)}0]}`,
+      code: 1002,
+    },
+  ])("is rejected if its filter is $what", async ({ text, code }) => {
+    const client = await SocketClient.prefect(`${api.url}/api/events/out`);
+    client.send(text);
+    expect(await client.closed).toMatchObject({ code });
+  });
 });
 
 describe("between the past and the present", () => {

@@ -56,9 +56,10 @@ describe("an event with", () => {
       expect(await client.close()).toMatchObject({ code: 1000 });
 
       const stored = await storedEvents();
-      const ids = stored.map(({ id }) => id);
-      expect(ids.slice(0, 2)).toEqual([before["id"], after["id"]]);
-      const [report] = stored.slice(2);
+      const isReport = ({ event }: WireEvent) => event === "tripline.event.rejected";
+      const ids = stored.filter((event) => !isReport(event)).map(({ id }) => id);
+      expect(ids).toEqual([before["id"], after["id"]]);
+      const report = stored.find(isReport);
       expect(report).toMatchObject({
         event: "tripline.event.rejected",
         resource: { "prefect.resource.id": "tripline.entrance.events-in" },
@@ -110,14 +111,60 @@ test("the same rejection is the same event", async () => {
   expect(first?.id).toBe(second?.id);
 });
 
-test("a frame that is too large to be skipped ends the connection with a line in the log", async () => {
+// `ws` ends the connection at a message that is too long, and the client would send it first after reconnecting.
+test.each([
+  ["one frame", false],
+  ["many frames", true],
+])(
+  "a message of 40 MB in %s is dropped and reported, and the others are stored",
+  async (_what, isFragmented) => {
+    const client = await SocketClient.prefect(`${api.url}/api/events/in`);
+    const [before, bad, after] = [pumpEvent(), pumpEvent({ resource: resource({}) }), pumpEvent()];
+    const text = JSON.stringify({ ...bad, payload: { text: "x".repeat(40_000_000) } });
+    client.send(before);
+    if (!isFragmented) client.send(text);
+    for (let at = 0; isFragmented && at < text.length; at += 1_000_000) {
+      client.socket.send(text.slice(at, at + 1_000_000), { fin: at + 1_000_000 >= text.length });
+      if (at % 5_000_000 === 0) await client.ping();
+    }
+    client.send(after);
+    await client.ping();
+    expect(await client.close()).toMatchObject({ code: 1000 });
+    expect(await storedEvents()).toMatchObject([
+      { id: before["id"] },
+      { id: after["id"] },
+      {
+        event: "tripline.event.rejected",
+        related: [{ "prefect.resource.id": "pump.7" }],
+        payload: {
+          event: "pump.stopped",
+          bytes: text.length,
+          reason: `the frame has ${text.length} bytes; store large data elsewhere`,
+        },
+      },
+    ]);
+  },
+);
+
+// Other programs than Prefect's send what they have as text, whatever it is.
+test("a text frame that is not UTF-8 is dropped and reported", async () => {
   const client = await SocketClient.prefect(`${api.url}/api/events/in`);
-  const event = pumpEvent();
-  client.send(event);
-  client.send("x".repeat(17 * 1024 * 1024));
-  expect(await client.closed).toMatchObject({ code: 1009 });
-  expect((await storedEvents()).map(({ id }) => id)).toEqual([event["id"]]);
-  expect(api.logLines.join()).toContain("A frame is too large");
+  const good = pumpEvent();
+  client.socket.send(Buffer.from('{"event": "caf\xe9"}', "latin1"), { binary: false });
+  client.send(good);
+  await client.ping();
+  expect(await client.close()).toMatchObject({ code: 1000 });
+  expect(await storedEvents()).toMatchObject([
+    { id: good["id"] },
+    { event: "tripline.event.rejected", payload: { reason: "the frame is not UTF-8 text" } },
+  ]);
+});
+
+test("a frame that breaks the protocol ends the connection with a line in the log", async () => {
+  const client = await SocketClient.prefect(`${api.url}/api/events/in`);
+  client.sendRaw([0xff, 0x80, 1, 2, 3, 4]);
+  expect(await client.closed).toMatchObject({ code: 1002 });
+  expect(api.logLines.join()).toContain("A frame is not valid");
 });
 
 test("a flood of bad events causes a few reports, which count them all", async () => {

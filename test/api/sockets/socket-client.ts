@@ -1,6 +1,7 @@
 /** A WebSocket client that speaks Prefect's protocol and collects the messages that it receives. */
 
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { type ClientOptions, WebSocket } from "ws";
 
 export interface SocketClientOptions extends ClientOptions {
@@ -58,6 +59,11 @@ export class SocketClient {
 
   send(message: unknown): void {
     this.socket.send(typeof message === "string" ? message : JSON.stringify(message));
+  }
+
+  /** Sends bytes that need not be a frame. */
+  sendRaw(bytes: readonly number[]): void {
+    (this.socket as unknown as { readonly _socket: Socket })._socket.write(Buffer.from(bytes));
   }
 
   /** Sends a ping and waits for its pong. */
