@@ -1,12 +1,10 @@
 /** Notifications, sent to a real HTTP receiver and a real SMTP server. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { invocationsOf } from "../../src/core/machine/consequence.ts";
-import type { Firing } from "../../src/core/machine/firing.ts";
 import { DestinationSchema } from "../../src/core/model/destination.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { automationOf, invocationOf, pumpEvent, startReceiver, triggerFiring } from "./support.ts";
+import { automationOf, firedBy, invocationOf, pumpEvent, startReceiver } from "./support.ts";
 import { startMail, startWithDestination } from "./support-destinations.ts";
 
 let redis: TestRedis;
@@ -141,10 +139,8 @@ test("a PagerDuty incident is resolved by the resolution of the alarm that opene
   const key = { type: "pagerduty", routing_key: "key", severity: "critical" };
   const actions = await startWith({ ...key, url: receiver.url });
   const automation = { ...automationOf(notify), actions_on_resolve: automationOf(notify).actions };
-  const firing = (state: Firing["state"], zone: string): Invocation => {
-    const fired = { ...triggerFiring(pumpEvent()), state, labels: { zone }, automation, lineage: [] };
-    return invocationsOf(fired)[0]!;
-  };
+  const firing = (state: "Triggered" | "Resolved", zone: string): Invocation =>
+    firedBy(automation, { state, labels: { zone } })[0]!;
   await actions.deliver(firing("Triggered", "north"));
   await actions.deliver(firing("Triggered", "south"));
   await actions.deliver(firing("Resolved", "north"));

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { invocationsOf } from "../../src/core/machine/consequence.ts";
 import { ActionSchema } from "../../src/core/model/action.ts";
 import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
 import { DestinationSchema, destinationIdOf } from "../../src/core/model/destination.ts";
@@ -13,7 +12,7 @@ import { keepTrying } from "../../src/retry/keep-trying.ts";
 import { seed } from "../support/fast-check.ts";
 import { Random } from "../support/random.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { asSent, automationOf, pumpEvent, startActions, startReceiver, triggerFiring } from "./support.ts";
+import { asSent, automationOf, firedBy, pumpEvent, startActions, startReceiver } from "./support.ts";
 import { startWorkerProcess } from "./worker-process.ts";
 
 let redis: TestRedis;
@@ -38,12 +37,11 @@ function silenceWatch(urls: {
 }
 
 function alarm(automation: Automation, pump: string): Invocation[] {
-  return invocationsOf({ ...triggerFiring(null), labels: { pump }, automation, lineage: [automation.id] });
+  return firedBy(automation, { event: null, labels: { pump } });
 }
 
 function end(automation: Automation, pump: string): Invocation[] {
-  const firing = { ...triggerFiring(pumpEvent()), state: "Resolved" as const };
-  return invocationsOf({ ...firing, labels: { pump }, automation, lineage: [automation.id] });
+  return firedBy(automation, { state: "Resolved", labels: { pump } });
 }
 
 interface Told {
@@ -189,8 +187,7 @@ test("what a rule without for_each says about one resource does not hold up the 
   const automation = { ...automationOf({ type: "call-webhook", url: "https://example.org/" }) };
   const about = (id: string) => {
     const event = pumpEvent({ resource: { "prefect.resource.id": id } });
-    const firing = { ...triggerFiring(event), labels: {}, automation, lineage: [] };
-    return invocationsOf(firing)[0]!.ordering;
+    return firedBy(automation, { event, labels: {} })[0]!.ordering;
   };
   expect(about("pump.1")).toEqual(about("pump.1"));
   expect(about("pump.1")?.thing).not.toEqual(about("pump.2")?.thing);

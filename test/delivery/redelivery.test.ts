@@ -1,33 +1,18 @@
 /** Redelivering and cancelling: what is sent then, and what is refused. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { invocationsOf } from "../../src/core/machine/consequence.ts";
 import { underPresentRule } from "../../src/core/machine/present-rule.ts";
 import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
-import type { Invocation } from "../../src/core/model/invocation.ts";
 import { Lanes } from "../../src/delivery/lanes.ts";
 import { queueKeys } from "../../src/delivery/queue-keys.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import {
-  asSent,
-  automationOf,
-  pumpEvent,
-  startActions,
-  startReceiver,
-  triggerFiring,
-  webhook,
-} from "./support.ts";
+import { asSent, automationOf, firedBy, startActions, startReceiver, webhook } from "./support.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
   redis = await startRedis();
 });
 afterAll(() => redis.stop());
-
-function firingsOf(automation: Automation, state: "Triggered" | "Resolved" = "Triggered"): Invocation[] {
-  const firing = { ...triggerFiring(pumpEvent()), state, automation, lineage: [automation.id] };
-  return invocationsOf(firing);
-}
 
 function changed(automation: Automation, fields: object): Automation {
   const { id, source, secrets, created, updated, ...definition } = automation;
@@ -48,7 +33,7 @@ describe("a redelivery", () => {
     const now = changed(before, {
       actions: [webhook(`${receiver.url}/new`, { payload: "{{ labels.zone }} is low" })],
     });
-    const [dead] = firingsOf(before);
+    const [dead] = firedBy(before);
     actions.work();
     await actions.queue.addInvocations([dead!]);
     await expect.poll(async () => (await actions.queue.delivery(dead!.id))?.state).toBe("dead");
@@ -81,7 +66,7 @@ describe("a redelivery", () => {
     const before = automationOf(webhook(broken.url));
     const now = changed(before, { actions: [webhook(receiver.url)] });
     await actions.log.putAutomations([now]);
-    const [invocation] = firingsOf(before);
+    const [invocation] = firedBy(before);
     actions.work({ retryMs: 1_000_000_000, retryMsMax: 1_000_000_000 });
     await actions.queue.addInvocations([invocation!]);
     await expect.poll(async () => (await actions.queue.delivery(invocation!.id))?.state).toBe("retrying");
@@ -97,7 +82,7 @@ describe("a redelivery", () => {
     const receiver = await startReceiver();
     const action = webhook(receiver.url, { headers: { "x-token": "${env.TOKEN}" } });
     const automation = automationOf(action, { secrets: { TOKEN: "t0k3n-of-ours" } });
-    const [invocation] = firingsOf(automation);
+    const [invocation] = firedBy(automation);
     actions.work();
     await actions.queue.addInvocations([invocation!]);
     await expect.poll(async () => (await actions.queue.delivery(invocation!.id))?.state).toBe("delivered");
@@ -121,8 +106,8 @@ describe("a redelivery", () => {
       trigger: { posture: "Proactive", expect: ["pump.beat"], for_each: ["zone"], within: 60 },
       actions_on_resolve: [action],
     });
-    const [start] = firingsOf(automation);
-    const [end] = firingsOf(automation, "Resolved");
+    const [start] = firedBy(automation);
+    const [end] = firedBy(automation, { state: "Resolved" });
     actions.work();
     await actions.queue.addInvocations([start!, end!]);
     await expect.poll(() => actions.queue.count("delivered")).toBe(2);
@@ -144,7 +129,7 @@ describe("a redelivery", () => {
     const actions = startActions(redis.url);
     const [hook, nothing] = [webhook("https://example.org/a"), { type: "do-nothing" }];
     const before = automationOf(hook);
-    const [invocation] = firingsOf(before);
+    const [invocation] = firedBy(before);
     await actions.queue.addInvocations([invocation!]);
     expect(await actions.queue.redeliver(invocation!.id, nowPresent(null))).toEqual({
       kind: "no rule",
@@ -164,7 +149,7 @@ describe("a redelivery", () => {
 test("a redelivery whose rule is gone by now goes on as it was", async () => {
   const actions = startActions(redis.url);
   const receiver = await startReceiver();
-  const [invocation] = firingsOf(automationOf(webhook(receiver.url)));
+  const [invocation] = firedBy(automationOf(webhook(receiver.url)));
   await actions.queue.addInvocations([invocation!]);
   const request = { kind: "present rule", insists: false } as const;
   await new Lanes(actions.redis, actions.workspace).request(invocation!.id, request);
@@ -179,8 +164,8 @@ describe("a cancelled delivery", () => {
     let isUp = false;
     const receiver = await startReceiver((response) => void response.writeHead(isUp ? 200 : 500).end());
     const automation = automationOf(webhook(receiver.url));
-    const [first] = firingsOf(automation);
-    const [second] = firingsOf(automation);
+    const [first] = firedBy(automation);
+    const [second] = firedBy(automation);
     actions.work({ retryMs: 1_000_000_000, retryMsMax: 1_000_000_000 });
     await actions.queue.addInvocations([first!, second!]);
     await expect.poll(async () => (await actions.queue.delivery(first!.id))?.state).toBe("retrying");
@@ -203,7 +188,7 @@ describe("a cancelled delivery", () => {
   test("is cancelled before it was ever tried, if no worker has taken it", async () => {
     const actions = startActions(redis.url);
     const receiver = await startReceiver();
-    const [invocation] = firingsOf(automationOf(webhook(receiver.url)));
+    const [invocation] = firedBy(automationOf(webhook(receiver.url)));
     await actions.queue.addInvocations([invocation!]);
     expect(await actions.queue.cancel(invocation!.id, "me")).toBe("cancelled");
     actions.work();
@@ -216,7 +201,7 @@ test("deliveries are found by automation, target and time", async () => {
   const actions = startActions(redis.url);
   const pump = automationOf(webhook("https://example.org/pumps"), { name: "pump watch" });
   const vent = automationOf(webhook("https://example.com/vents"), { name: "vent watch" });
-  const invocations = [...firingsOf(pump), ...firingsOf(vent)];
+  const invocations = [...firedBy(pump), ...firedBy(vent)];
   await actions.queue.addInvocations(invocations);
   const found = async (filter: object) =>
     (await actions.listed("waiting", { filter })).map(({ automation }) => automation.name);

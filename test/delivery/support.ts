@@ -76,12 +76,31 @@ export function triggerFiring(event: Event | null, firings: readonly TriggerFiri
   };
 }
 
+/** What an automation does when it fires, as the engine adds it to the queue. */
+export function firedBy(
+  automation: Automation,
+  {
+    event = pumpEvent(),
+    children,
+    ...fields
+  }: Partial<TriggerFiring> & Pick<Given, "event" | "children"> = {},
+): Invocation[] {
+  const firing: Firing = {
+    ...triggerFiring(event, children),
+    automation,
+    lineage: [automation.id],
+    ...fields,
+  };
+  return invocationsOf(firing);
+}
+
 /** The invocation of an action, as the engine adds it to the queue. */
 export function invocationOf(action: unknown, given: Given = {}): Invocation {
-  const automation = automationOf(action, given);
-  const event = given.event === undefined ? pumpEvent() : given.event;
-  const firing: Firing = { ...triggerFiring(event, given.children), automation, lineage: [automation.id] };
-  const [invocation] = invocationsOf(firing);
+  const { event, children } = given;
+  const [invocation] = firedBy(automationOf(action, given), {
+    ...(event === undefined ? {} : { event }),
+    ...(children === undefined ? {} : { children }),
+  });
   return invocation!;
 }
 

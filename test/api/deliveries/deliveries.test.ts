@@ -2,12 +2,11 @@
 
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { invocationsOf } from "../../../src/core/machine/consequence.ts";
 import { millisecond } from "../../../src/core/model/time.ts";
 import { deliveryEvent } from "../../../src/delivery/delivery-state.ts";
 import { DeliveryQueue } from "../../../src/delivery/queue.ts";
 import { type ActionWorker, startActionWorker } from "../../../src/delivery/worker.ts";
-import { automationOf, invocationOf, startReceiver, triggerFiring, webhook } from "../../delivery/support.ts";
+import { automationOf, firedBy, invocationOf, startReceiver, webhook } from "../../delivery/support.ts";
 import { quick, recordingLogger } from "../../delivery/support-settings.ts";
 import { startApi, type TestApi } from "../support.ts";
 
@@ -127,8 +126,7 @@ test.each([randomUUID(), "not-an-id"])("the unknown id %s is answered with 404",
 test("a delivery is cancelled, listed by filter, and redelivered as the present rule has it", async () => {
   const receiver = await startReceiver();
   const automation = automationOf(webhook("https://example.org/old"), { name: "vent watch" });
-  const firing = { ...triggerFiring(null), automation, lineage: [automation.id] };
-  const [invocation] = invocationsOf(firing);
+  const [invocation] = firedBy(automation, { event: null });
   const id = invocation!.id;
   const post = async (path: string) => {
     const response = await fetch(`${api.url}/api/deliveries/${id}/${path}`, { method: "POST" });
