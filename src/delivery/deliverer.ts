@@ -52,7 +52,7 @@ const triedKeptMs = 300_000;
 
 /**
  * After more worker crashes than this in a row, a delivery waits for its next attempt: it may be what causes them. This
- * never ends a delivery by itself, because a worker that is paused or starved looks like one that crashed.
+ * ends no delivery and uses up no attempt, because a worker that is paused or starved looks like one that crashed.
  */
 const crashCountMax = 10;
 
@@ -190,7 +190,7 @@ export class Deliverer {
     const waitedMs = now - since;
     // The end of the other one may have been lost with Redis's last second.
     if (waitedMs > 0) await this.#untilReached(() => this.#lanes.evict(ordering, other));
-    await held.delay(parkMs(waitedMs));
+    await this.#delay(held, parkMs(waitedMs));
     // The other one may have ended before this one could be woken up.
     const first = await this.#untilReached(() => this.#lanes.first(ordering));
     if (first === id) await this.#promote(id);
@@ -246,9 +246,23 @@ export class Deliverer {
     };
     this.#logger.warn({ ...fields, ...traceFields(invocation) }, "Delivery failed; retrying");
     await this.#untilReached(() => held.write(state));
-    await this.#leave(held, "later");
-    await held.delay(waitMs);
+    const isAsked = outcome.kind === "retry" && outcome.afterMs !== null && outcome.afterMs > 0;
+    await this.#comeBack(held, waitMs, isAsked ? "postponed" : "later");
     return null;
+  }
+
+  /** Ends the delivery's turn until later. */
+  async #comeBack(held: HeldJob, waitMs: number, outcome: "later" | "postponed"): Promise<void> {
+    await this.#leave(held, outcome);
+    await this.#delay(held, waitMs);
+  }
+
+  /** Gives the job back for a while. */
+  async #delay(held: HeldJob, waitMs: number): Promise<void> {
+    await held.delay(waitMs);
+    // Whoever asked for something before that could not wake it up.
+    if (await this.#untilReached(() => this.#lanes.isRequested(held.state.invocation.id)))
+      await this.#promote(held.state.invocation.id);
   }
 
   /** Appends the event that says the delivery has started, before the first attempt. */
@@ -280,7 +294,7 @@ export class Deliverer {
     const crashCount = held.crashCount - (state.crashesSeen ?? 0);
     if (crashCount > crashCountMax) {
       const reason = `workers crashed, or were paused, ${crashCount} times during this delivery`;
-      return { kind: "retry", reason, afterMs: null };
+      return { kind: "deferred", reason, waitMs: this.#settings.retryMsMax, isTurn: false };
     }
     let secrets: Invocation["secrets"];
     try {
@@ -313,7 +327,10 @@ export class Deliverer {
   ): Promise<DeliveryOutcome | null> {
     const { state } = held;
     const tried = this.#tried(held);
-    if (tried.ms > this.#forMs(retry)) {
+    // A rule that allows a short time, or none, still wants one attempt.
+    const isTried = (state.attemptCount ?? 0) > 0;
+    const forMs = Math.max(this.#forMs(retry), isTried ? 0 : this.#settings.giveUpAfterMs);
+    if (tried.ms > forMs) {
       const latest = state.attempts?.at(-1)?.reason ?? reason;
       const length = formatDuration(Math.round(tried.ms / 1_000) * second);
       const result = { ...attemptsOf(state), reason: `gave up after ${length}: ${latest}` };
@@ -323,17 +340,17 @@ export class Deliverer {
     await this.#keepWaiting(held, {
       deferred: { reason },
       announced: true,
+      crashesSeen: held.crashCount,
       ...(endpoint === undefined ? {} : { endpoint }),
     });
-    await this.#leave(held, "later");
-    await held.delay(deferralMs(waitMs, isTurn ? 0 : Math.random()));
+    await this.#comeBack(held, deferralMs(waitMs, isTurn ? 0 : Math.random()), "later");
     return null;
   }
 
   /** Stores why nothing is sent, unless that is stored already. */
   async #keepWaiting(
     held: HeldJob,
-    changes: Pick<DeliveryState, "deferred" | "announced" | "endpoint">,
+    changes: Pick<DeliveryState, "deferred" | "announced" | "endpoint" | "crashesSeen">,
   ): Promise<void> {
     const { state } = held;
     const changed = { ...state, ...changes };
@@ -341,6 +358,7 @@ export class Deliverer {
       state.deferred?.reason === changed.deferred?.reason &&
       state.announced === changed.announced &&
       state.endpoint === changed.endpoint &&
+      state.crashesSeen === changed.crashesSeen &&
       Date.now() - (state.tried?.at ?? 0) < triedKeptMs;
     if (isKept) return;
     await this.#untilReached(() => held.write({ ...changed, tried: this.#tried(held) }));

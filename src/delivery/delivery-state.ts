@@ -44,7 +44,7 @@ export interface DeliveryState {
   /** When the last redelivery started, in milliseconds since the epoch. Without one, the job's own time applies. */
   readonly started?: number;
   readonly outcome?: DeliveryOutcome;
-  /** How often a worker was lost in the middle of this delivery, up to the latest failed attempt. */
+  /** How often a worker was lost in the middle of this delivery, up to the latest time that it gave up its turn. */
   readonly crashesSeen?: number;
   /** Why nothing was sent the last time, and since when, in milliseconds; left out once an attempt is made. */
   readonly deferred?: { readonly reason: string; readonly since?: number };

@@ -36,8 +36,11 @@ export interface Turn {
 }
 
 export interface Leave {
-  /** `later`: its turn comes again. `moved`: it goes to another lane. */
-  readonly outcome: "later" | "accepted" | "dead" | "moved";
+  /**
+   * `later`: its turn comes again. `postponed`: the same, but the endpoint asked for a wait, and nothing shortens it.
+   * `moved`: it goes to another lane.
+   */
+  readonly outcome: "later" | "postponed" | "accepted" | "dead" | "moved";
   /** Where it was sent, or will be; null if nowhere. */
   readonly endpoint: string | null;
 }
@@ -115,6 +118,11 @@ export class Lanes {
   /** Notes what a person asks for. The worker reads it when it next looks at the delivery. */
   async request(id: string, request: DeliveryRequest): Promise<void> {
     await callRedis(() => this.#redis.hset(this.#keys.requests, id, JSON.stringify(request)));
+  }
+
+  /** Whether a person asks for something that no worker has read yet. */
+  async isRequested(id: string): Promise<boolean> {
+    return (await callRedis(() => this.#redis.hexists(this.#keys.requests, id))) === 1;
   }
 
   /** The request has been followed. */

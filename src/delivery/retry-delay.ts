@@ -16,8 +16,10 @@ export function retryDelayMs(
   random: number,
 ): number {
   const backoff = random * Math.min(retryMs * 2 ** (attemptCount - 1), retryMsMax);
-  // Adds a little to the requested wait, so that retries do not all arrive at the same time.
-  return Math.ceil(afterMs === null ? backoff : afterMs + Math.min(backoff, afterMs / 10));
+  if (afterMs === null) return Math.ceil(backoff);
+  // Adds a little to the requested wait, so that retries do not all arrive at the same time. An endpoint may ask for no wait
+  // at all, or for a time that has passed; that must not become a loop without a pause.
+  return Math.ceil(Math.max(backoff, afterMs + Math.min(backoff, afterMs / 10)));
 }
 
 /** Spreads deferred deliveries, so that they do not all come back at the same time. */

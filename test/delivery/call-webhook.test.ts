@@ -236,6 +236,10 @@ describe("a response", () => {
     ["Sun, 01 Mar 2026 12:00:30 GMT", 30_000],
     ["Sun, 01 Mar 2026 11:00:00 GMT", 0],
     ["999999999", 3_600_000],
+    ["1.5", 1_500],
+    ["-5", null],
+    ["1e9", null],
+    ["", null],
     ["soon", null],
     [undefined, null],
   ])("with Retry-After: %s asks for a delay of %s ms", (text, expected) => {

@@ -64,8 +64,8 @@ export class Endpoints {
   readonly #now: () => number;
   readonly #endpoints = new Map<string, Endpoint>();
 
-  /** @param now milliseconds since the epoch */
-  constructor(limits: EndpointLimits = endpointLimits, now: () => number = Date.now) {
+  /** @param now milliseconds from an arbitrary start; not the time of day, because that may be set back by hours */
+  constructor(limits: EndpointLimits = endpointLimits, now: () => number = () => performance.now()) {
     this.#limits = limits;
     this.#now = now;
   }
@@ -90,10 +90,14 @@ export class Endpoints {
     return (await waitForSlot(endpoint.waiting, 2 * patienceMs)) ?? this.#defer(origin, endpoint);
   }
 
-  /** Sends nothing to an endpoint for a while, because it asked for that. */
+  /**
+   * Sends nothing to an endpoint for a while, because it asked for that. It may have meant a single path or account, so
+   * others wait no longer than after failures; who was told waits as long as that.
+   */
   rest(origin: string, ms: number): void {
     const endpoint = this.#endpoint(origin);
-    endpoint.restsUntil = Math.max(endpoint.restsUntil, this.#now() + ms);
+    const restMs = Math.min(ms, this.#limits.restMsMax);
+    endpoint.restsUntil = Math.max(endpoint.restsUntil, this.#now() + restMs);
   }
 
   #endpoint(origin: string): Endpoint {

@@ -130,10 +130,16 @@ function messageOf(error: unknown): string {
   return first instanceof Error ? first.message || first.name : String(first);
 }
 
-/** The wait that `Retry-After` asks for (seconds, or a date), within bounds; null without the header. */
+/** The wait that `Retry-After` asks for (seconds, or a date), within bounds; null without the header, or if it is neither. */
 export function retryAfterMs({ headers }: Pick<WebhookResponse, "headers">, now: number): number | null {
   const text = headers["retry-after"];
   if (typeof text !== "string") return null;
-  const ms = /^\s*\d+\s*$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - now;
+  const isDate = /[a-z]{3}/i.test(text); // Date.parse takes -5 for a month
+  const ms = isDate ? Date.parse(text) - now : secondsIn(text) * 1_000;
   return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), retryAfterMsMax);
+}
+
+/** Some endpoints ask for parts of a second. */
+function secondsIn(text: string): number {
+  return text.trim() === "" || /[^\d. ]/.test(text) ? Number.NaN : Number(text);
 }

@@ -274,7 +274,9 @@ export const leaveTurn = `
 local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] == '1'
 redis.call('ZREM', KEYS[1], '=' .. id)
 local woken = {}
-if outcome == 'later' then
+if outcome == 'postponed' then
+  if has_endpoint then redis.call('ZREM', KEYS[4], id) end
+elseif outcome == 'later' then
   if has_endpoint then
     redis.call('ZADD', KEYS[4], ARGV[2], id)
     redis.call('EXPIRE', KEYS[4], ARGV[7])

@@ -1,8 +1,8 @@
 -- Ends a delivery's turn. Doing it twice does no harm.
 --
 -- KEYS  1 lane   2 thing   3 requests of people, by id   4 what waits for the endpoint   (the lane, where 6 is '')
--- ARGV  1 id   2 place   3 target   4 outcome: 'later' (its turn comes again), 'accepted' or 'dead'
---       or 'moved' (it goes to another lane)
+-- ARGV  1 id   2 place   3 target   4 outcome: 'later' (its turn comes again), 'postponed' (the same, and nothing wakes it
+--       up before its time), 'accepted', 'dead' or 'moved' (it goes to another lane)
 --       5 how many of those that wait for the endpoint to wake up   6 '1' if there is an endpoint
 --       7 seconds to keep what nobody touches   8 seconds to keep what is known of a thing after its last delivery
 -- Returns the ids to wake up: the next in the lane, and those that wait for the endpoint, in the order of their places.
@@ -10,7 +10,9 @@
 local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] == '1'
 redis.call('ZREM', KEYS[1], '=' .. id)
 local woken = {}
-if outcome == 'later' then
+if outcome == 'postponed' then
+  if has_endpoint then redis.call('ZREM', KEYS[4], id) end
+elseif outcome == 'later' then
   if has_endpoint then
     redis.call('ZADD', KEYS[4], ARGV[2], id)
     redis.call('EXPIRE', KEYS[4], ARGV[7])

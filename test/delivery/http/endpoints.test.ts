@@ -113,6 +113,13 @@ test("an endpoint that asks for a pause gets it", async () => {
   await enter();
 });
 
+// It may mean one of a thousand paths or accounts. The delivery that was told waits an hour; the others try after a while.
+test("an endpoint that asks for a long pause rests no longer than one that fails", async () => {
+  const { endpoints, refused } = startEndpoints();
+  endpoints.rest("http://pumps", 3_600_000);
+  expect(await refused()).toMatchObject({ waitMs: limits.restMsMax });
+});
+
 // URLs may come from templates, so events could make a server remember endpoints without end.
 test("above a limit, idle endpoints are forgotten, and only those", async () => {
   const { clock, endpoints, enter, refused } = startEndpoints();
