@@ -235,6 +235,7 @@ function redeliverCommand(): Command {
     const { asSent = false, evenIfOutdated = false } = options;
     await forEachWanted(ids, options, {
       states: ["dead"],
+      order: "oldest first", // a target that has accepted the end of an alarm is not sent the alarm any more
       verb: "Redelivering",
       step: (tripline, id) => tripline.deliveries.redeliver(id, { asSent, evenIfOutdated }),
     });
@@ -258,7 +259,8 @@ function cancelCommand(): Command {
   ]);
   return command.action(async (ids: string[], options: BulkOptions) => {
     await forEachWanted(ids, options, {
-      states: ["retrying", "waiting"],
+      states: ["waiting", "active", "retrying"], // the way that a delivery goes, so that none slips through
+      order: "latest first", // or the end of the first would let the next one go out
       verb: "Cancelling",
       step: (tripline, id) => tripline.deliveries.cancel(id),
     });
@@ -270,6 +272,8 @@ type BulkOptions = ConnectionOptions & Selection & { readonly all?: true };
 interface Bulk {
   /** Where those come from that are not named. */
   readonly states: readonly ListedState[];
+  /** How those are taken. Ids that are given are taken as they are given. */
+  readonly order: "oldest first" | "latest first";
   readonly verb: string;
   readonly step: (tripline: Tripline, id: string) => Promise<void>;
 }
@@ -287,7 +291,7 @@ async function forEachWanted(ids: readonly string[], options: BulkOptions, bulk:
   const refusedCount = await withServer(options, async (tripline) => {
     const wanted = isNamed
       ? await Promise.all(ids.map(async (id) => (isUuid(id) ? id : (await findDelivery(tripline, id)).id)))
-      : await idsOf(tripline, options, bulk.states);
+      : await idsOf(tripline, options, bulk);
     if (wanted.length === 0) console.error("There are no such deliveries.");
     let refused = 0;
     for (const id of wanted) {
@@ -309,12 +313,20 @@ async function forEachWanted(ids: readonly string[], options: BulkOptions, bulk:
 async function idsOf(
   tripline: Tripline,
   options: Selection,
-  states: readonly ListedState[],
+  { states, order }: Pick<Bulk, "states" | "order">,
 ): Promise<readonly string[]> {
-  const ids = new Set<string>();
+  const found = new Map<string, Delivery>();
   for (const state of states) {
     const { deliveries } = await selectDeliveries(tripline, { ...selectionOf(options), state }, Infinity);
-    for (const { id, state: itsState } of deliveries) if (itsState !== "cancelled") ids.add(id);
+    for (const delivery of deliveries) if (delivery.state !== "cancelled") found.set(delivery.id, delivery);
   }
-  return [...ids];
+  const oldestFirst = [...found.values()].sort(byFiring);
+  return (order === "oldest first" ? oldestFirst : oldestFirst.reverse()).map(({ id }) => id);
+}
+
+/** The order in which they were to be delivered. Those of old versions do not say when they fired, and were before. */
+function byFiring(a: Delivery, b: Delivery): number {
+  const [fired, other] = [a.fired ?? "", b.fired ?? ""];
+  if (fired !== other) return fired < other ? -1 : 1;
+  return a.action_index - b.action_index;
 }
