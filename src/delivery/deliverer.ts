@@ -141,7 +141,10 @@ export class Deliverer {
     const place = placeOf(held.state);
     if (place === null) return this.#attempt(held);
     const insists = held.state.insists === true;
-    const turn = await this.#untilReached(() => this.#lanes.claim(place, held.token, insists));
+    const [turn, present] = await Promise.all([
+      this.#untilReached(() => this.#lanes.claim(place, held.token, insists)),
+      hasWaited(held.state) ? this.#underPresentRule(held.state) : null,
+    ]);
     if (turn.state === "lost") throw new JobLost();
     held.markHeld();
     if (turn.request !== null) {
@@ -150,35 +153,60 @@ export class Deliverer {
       await this.#untilReached(() => this.#lanes.forgetRequest(place.id));
       return this.#takeTurn(held);
     }
-    if (turn.state === "wait") return this.#park(held, place, turn.other);
-    if (turn.state === "turn") return this.#attempt(held);
-    const result = { ...attemptsOf(held.state), reason: outdatedReason };
-    return this.#keepOutcome(held, held.state, "failed", result);
+    if (turn.state === "outdated") return this.#fail(held, outdatedReason);
+    // What fires now is in the lane of the new target, and would overtake it.
+    if (present !== null && present.ordering?.target !== place.ordering.target) {
+      return (await this.#change(held, { invocation: present })) ?? this.#takeTurn(held);
+    }
+    return turn.state === "wait" ? this.#park(held, place, turn.other) : this.#attempt(held);
   }
 
   /** Does what a person asked for while the delivery was waiting. @returns the outcome, if that ends it */
   async #followRequest(held: HeldJob, request: DeliveryRequest): Promise<DeliveryOutcome | null> {
-    const { state } = held;
-    const fail = (reason: string, fields: Pick<DeliveryOutcome, "cancelled"> = {}) =>
-      this.#keepOutcome(held, state, "failed", { ...attemptsOf(state), reason, ...fields }, fields);
-    if (request.kind === "cancel") return fail(`cancelled by ${request.by}`, { cancelled: true });
-    const {
-      automation: { id: automationId },
-    } = state.invocation;
-    const automation = await this.#untilReached(() => this.#log.sealedAutomation(automationId));
-    const invocation = automation === null ? null : underPresentRule(state.invocation, automation);
-    // It was possible when the person asked; now it goes on as it was.
-    if (invocation === null || typeof invocation === "string") return null;
+    if (request.kind === "cancel") {
+      return this.#fail(held, `cancelled by ${request.by}`, { cancelled: true });
+    }
     const insists = request.insists ? { insists: true as const } : {};
-    const before = placeOf(state);
-    const after = placeOf({ ...state, invocation });
+    if (request.kind === "as sent") return this.#change(held, { asSent: true, ...insists });
+    const invocation = await this.#underPresentRule(held.state);
+    // It was possible when the person asked; now it goes on as it was.
+    return invocation === null ? null : this.#change(held, { invocation, ...insists });
+  }
+
+  /** @returns the invocation as the present rule has it; null if that does not say */
+  async #underPresentRule({ invocation }: DeliveryState): Promise<Invocation | null> {
+    const { id } = invocation.automation;
+    const automation = await this.#untilReached(() => this.#log.sealedAutomation(id));
+    const present = automation === null ? null : underPresentRule(invocation, automation);
+    return typeof present === "string" ? null : present;
+  }
+
+  /** Changes what is sent, and moves the delivery to the lane of its new target. @returns the outcome, if that ends it */
+  async #change(
+    held: HeldJob,
+    changes: Pick<DeliveryState, "insists" | "asSent"> & { readonly invocation?: Invocation },
+  ): Promise<DeliveryOutcome | null> {
+    const changed = { ...held.state, ...changes };
+    const before = placeOf(held.state);
+    const after = placeOf(changed);
     if (before !== null && after !== null && before.ordering.target !== after.ordering.target) {
-      const options = { insists: request.insists, wasDead: false };
-      if (!(await this.#untilReached(() => this.#lanes.rejoin(after, options)))) return fail(outdatedReason);
+      const options = { insists: changed.insists === true, was: "waiting" } as const;
+      const isIn = await this.#untilReached(() => this.#lanes.rejoin(after, options));
+      if (!isIn) return this.#fail(held, outdatedReason);
       await this.#leave(held, "moved");
     }
-    await this.#untilReached(() => held.write({ ...state, invocation, ...insists }));
+    await this.#untilReached(() => held.write(changed));
     return null;
+  }
+
+  /** Ends the delivery without another attempt. */
+  #fail(
+    held: HeldJob,
+    reason: string,
+    fields: Pick<DeliveryOutcome, "cancelled"> = {},
+  ): Promise<DeliveryOutcome> {
+    const result = { attempts: held.state.attemptCount ?? 0, reason, ...fields };
+    return this.#keepOutcome(held, held.state, "failed", result, fields);
   }
 
   /** Lets the delivery wait for an earlier one, which wakes it up at its end. */
@@ -333,8 +361,7 @@ export class Deliverer {
     if (tried.ms > forMs) {
       const latest = state.attempts?.at(-1)?.reason ?? reason;
       const length = formatDuration(Math.round(tried.ms / 1_000) * second);
-      const result = { ...attemptsOf(state), reason: `gave up after ${length}: ${latest}` };
-      return this.#keepOutcome(held, state, "failed", result);
+      return this.#fail(held, `gave up after ${length}: ${latest}`);
     }
     this.#metrics.deferred?.(state.invocation.action.type);
     await this.#keepWaiting(held, {
@@ -448,8 +475,9 @@ function placeOf({ invocation: { id, ordering }, place }: DeliveryState): LanePl
   return ordering === undefined || place === undefined ? null : { id, ordering, place };
 }
 
-function attemptsOf({ attemptCount = 0 }: DeliveryState): { attempts: number } {
-  return { attempts: attemptCount };
+/** Whether time has passed since it was first its turn, so that its rule may have changed. */
+function hasWaited({ attemptCount, deferred, asSent }: DeliveryState): boolean {
+  return asSent !== true && (attemptCount !== undefined || deferred !== undefined);
 }
 
 /** Connects a log line with its trace. */

@@ -52,6 +52,8 @@ export interface DeliveryState {
   readonly place?: number;
   /** A person wants it to be sent even if the target has accepted a later one. */
   readonly insists?: true;
+  /** A person wants it to be sent as the rule was when it fired. */
+  readonly asSent?: true;
   /** The endpoint of the latest attempt. */
   readonly endpoint?: string;
   /** How long it had been tried, as of a time in milliseconds since the epoch. */
@@ -61,8 +63,8 @@ export interface DeliveryState {
 /** What a person asked for while a delivery waited. */
 export type DeliveryRequest =
   | { readonly kind: "cancel"; readonly by: string }
-  /** Try again now, as the present rule has it. */
-  | { readonly kind: "present rule"; readonly insists: boolean };
+  /** Try again now, as the present rule has it, or as the rule was when it fired. */
+  | { readonly kind: "present rule" | "as sent"; readonly insists: boolean };
 
 /** The data of a job whose delivery has finished. */
 export interface FinishedState {

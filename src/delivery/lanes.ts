@@ -101,17 +101,16 @@ export class Lanes {
    * Puts a delivery that has ended, or was in another lane, at its old place.
    *
    * @param options.insists even if the target has accepted a later one
-   * @param options.wasDead whether it was a dead letter
+   * @param options.was where it stood until now; `waiting`: in another lane
    * @returns false, with nothing done, if the target has accepted a later one
    */
   async rejoin(
     { id, ordering, place }: LanePlace,
-    options: { readonly insists: boolean; readonly wasDead: boolean },
+    options: { readonly insists: boolean; readonly was: "dead" | "delivered" | "waiting" },
   ): Promise<boolean> {
     const { lane, thing, requests } = this.#keys;
     const keys = [lane(ordering), thing(ordering), requests];
-    const flags = [options.insists ? 1 : 0, options.wasDead ? 1 : 0];
-    const parameters = [id, place, ordering.target, keepSeconds, ...flags];
+    const parameters = [id, place, ordering.target, keepSeconds, options.insists ? 1 : 0, options.was];
     return (await callRedis(() => rejoin.run(this.#redis, keys, parameters))) === 1;
   }
 

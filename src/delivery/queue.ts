@@ -198,8 +198,9 @@ export class DeliveryQueue {
     if (state === "dead" || state === "delivered") {
       return this.#redeliverEnded(job, changed, options, state);
     }
-    if (!options.asSent && place !== undefined) {
-      await this.#lanes.request(id, { kind: "present rule", insists: options.insists });
+    if (place !== undefined) {
+      const kind = options.asSent ? "as sent" : "present rule";
+      await this.#lanes.request(id, { kind, insists: options.insists });
     }
     await callRedis(() => promote(job));
     return null;
@@ -208,14 +209,15 @@ export class DeliveryQueue {
   async #redeliverEnded(
     job: Job<JobData>,
     invocation: Invocation,
-    { insists }: RedeliveryOptions,
+    { insists, asSent }: RedeliveryOptions,
     state: "dead" | "delivered",
   ): Promise<RedeliveryRefusal | null> {
     const { attempts = [], place } = job.data;
     const { id, ordering } = invocation;
     if (ordering !== undefined && place !== undefined) {
-      const options = { insists, wasDead: state === "dead" };
-      if (!(await this.#lanes.rejoin({ id, ordering, place }, options))) return { kind: "outdated" };
+      if (!(await this.#lanes.rejoin({ id, ordering, place }, { insists, was: state }))) {
+        return { kind: "outdated" };
+      }
     }
     const redeliveries = redeliveriesOf(job.data) + 1;
     await callRedis(async () => {
@@ -223,6 +225,7 @@ export class DeliveryQueue {
         ...{ invocation, attempts, redeliveries, started: Date.now() },
         ...placeField(place),
         ...(insists ? { insists } : {}),
+        ...(asSent ? { asSent } : {}),
       });
       await job.retry(state === "dead" ? "failed" : "completed");
     });

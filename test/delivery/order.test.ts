@@ -8,6 +8,7 @@ import type { Invocation } from "../../src/core/model/invocation.ts";
 import { Lanes } from "../../src/delivery/lanes.ts";
 import type { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { queueKeys } from "../../src/delivery/queue-keys.ts";
+import type { WorkerSettings } from "../../src/delivery/worker-settings.ts";
 import { keepTrying } from "../../src/retry/keep-trying.ts";
 import { seed } from "../support/fast-check.ts";
 import { Random } from "../support/random.ts";
@@ -179,6 +180,66 @@ describe("deliveries about one thing to one target", () => {
     await expect.poll(async () => (await actions.queue.delivery(first!.id))?.state).toBe("dead");
     expect(await actions.queue.redeliver(first!.id, asSent)).toEqual({ kind: "outdated" });
     expect(receiver.received).toHaveLength(2);
+  });
+});
+
+describe("deliveries whose rule goes to another target while they wait", () => {
+  const patient = { retryMs: 1_000_000_000, retryMsMax: 1_000_000_000 };
+
+  async function startMoved(isUp: (path: string) => boolean, settings: Partial<WorkerSettings> = patient) {
+    const actions = startActions(redis.url);
+    const endpoint = { isUp };
+    const accepted: string[] = [];
+    const receiver = await startReceiver((response, { path, headers }) => {
+      const accepts = endpoint.isUp(path);
+      if (accepts) accepted.push(`${path} ${headers["webhook-id"]}`);
+      response.writeHead(accepts ? 200 : 500).end();
+    });
+    const watch = (path: string) =>
+      silenceWatch({ start: [`${receiver.url}/${path}`], end: [`${receiver.url}/${path}`] });
+    const automation = watch("old");
+    const moved = { ...watch("new"), id: automation.id };
+    const [first] = alarm(automation, "a");
+    const [second] = end(moved, "a");
+    actions.work(settings);
+    await actions.queue.addInvocations([first!]);
+    await expect
+      .poll(async () => (await actions.queue.delivery(first!.id))?.attempt_count)
+      .toBeGreaterThan(0);
+    await actions.log.putAutomations([moved]);
+    return { actions, endpoint, accepted, first: first!, second: second! };
+  }
+
+  // A URL was corrected. The end of the alarm goes to the new one, whose lane knows nothing of the alarm.
+  test("follow it, and keep their order there", async () => {
+    const { actions, endpoint, accepted, first, second } = await startMoved(() => false, {
+      endpoints: { failuresMax: 1_000 },
+    });
+    await expect.poll(async () => (await actions.queue.delivery(first.id))?.target).toMatch(/new$/);
+    await actions.queue.addInvocations([second]);
+    await expect.poll(() => actions.queue.delivery(second.id)).toMatchObject({ state: "deferred" });
+    endpoint.isUp = () => true;
+    await actions.outcome(second);
+    expect(accepted).toEqual([`/hook/new ${first.id}`, `/hook/new ${second.id}`]);
+  });
+
+  test("are not sent any more if the new target has accepted a later one", async () => {
+    const { actions, endpoint, accepted, first, second } = await startMoved((path) => path === "/hook/new");
+    await actions.queue.addInvocations([second]);
+    await actions.outcome(second);
+    endpoint.isUp = () => true;
+    expect((await actions.outcome(first)).payload).toMatchObject({
+      reason: "not sent: the target has accepted a later delivery about the same thing",
+    });
+    expect(accepted).toEqual([`/hook/new ${second.id}`]);
+  });
+
+  test("go where they were to go if a person wants them as they were sent", async () => {
+    const { actions, endpoint, accepted, first } = await startMoved(() => false);
+    endpoint.isUp = () => true;
+    expect(await actions.queue.redeliver(first.id, asSent)).toBeNull();
+    await actions.outcome(first);
+    expect(accepted).toEqual([`/hook/old ${first.id}`]);
   });
 });
 

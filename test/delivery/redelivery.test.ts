@@ -141,7 +141,13 @@ describe("a redelivery", () => {
     };
     expect(urlUnder({ actions: [nothing, webhook("https://example.org/b")] })).toBe("https://example.org/b");
     expect(urlUnder({ actions: [nothing] })).toContain("now has no call-webhook in its actions");
-    expect(urlUnder({ actions: [nothing, hook, hook] })).toContain("now has 2 call-webhook in its actions");
+    const [b, c] = [webhook("https://example.org/b"), webhook("https://example.org/c")];
+    expect(urlUnder({ actions: [nothing, b, c] })).toContain("now has 2 call-webhook in its actions");
+    // An action that was put before it is not what it has become.
+    expect(urlUnder({ actions: [b, hook] })).toBe("https://example.org/a");
+    expect(urlUnder({ actions: [b, hook, hook] })).toBe("https://example.org/a");
+    const corrected = webhook("https://example.org/a", { payload: "corrected" });
+    expect(urlUnder({ actions: [b, corrected] })).toBe("https://example.org/a");
   });
 });
 

@@ -66,7 +66,8 @@ function pairedTargetOf(action: ActionDefinition, automation: Automation): strin
   return paired;
 }
 
-function targetOf(action: ActionDefinition): string | null {
+/** Where an action goes, as the rule has it. @returns null if its order makes no difference */
+export function targetOf(action: ActionDefinition): string | null {
   switch (action.type) {
     case "call-webhook":
     case "send-notification":

@@ -282,7 +282,7 @@ elseif outcome == 'later' then
     redis.call('EXPIRE', KEYS[4], ARGV[7])
   end
 else
-  redis.call('HDEL', KEYS[3], id)
+  if outcome ~= 'moved' then redis.call('HDEL', KEYS[3], id) end
   if redis.call('ZREM', KEYS[1], id) == 1 then
     if outcome == 'dead' then
       redis.call('HINCRBY', KEYS[2], 'dead', 1)
@@ -347,9 +347,9 @@ if ARGV[5] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then r
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[2], 'waiting', 1)
   local dead = tonumber(redis.call('HGET', KEYS[2], 'dead') or 0)
-  if ARGV[6] == '1' and dead > 0 then redis.call('HINCRBY', KEYS[2], 'dead', -1) end
+  if ARGV[6] == 'dead' and dead > 0 then redis.call('HINCRBY', KEYS[2], 'dead', -1) end
 end
-redis.call('HDEL', KEYS[3], ARGV[1])
+if ARGV[6] ~= 'waiting' then redis.call('HDEL', KEYS[3], ARGV[1]) end
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
 return 1

@@ -18,7 +18,7 @@ elseif outcome == 'later' then
     redis.call('EXPIRE', KEYS[4], ARGV[7])
   end
 else
-  redis.call('HDEL', KEYS[3], id)
+  if outcome ~= 'moved' then redis.call('HDEL', KEYS[3], id) end
   if redis.call('ZREM', KEYS[1], id) == 1 then
     if outcome == 'dead' then
       redis.call('HINCRBY', KEYS[2], 'dead', 1)
