@@ -102,14 +102,34 @@ async function explainFromServer(
   const { automation } = options;
   if (found.kind === "automation") {
     await explainAutomation(tripline, await tripline.automations.get(found.id), options);
-  } else if (found.automation !== null) {
+  } else if (found.automation !== null && !(await isAboutAnother(tripline, found, automation))) {
     await explainFiring(tripline, { ...found, automation: found.automation }, options);
   } else if (automation === undefined) {
     await explainToAll(tripline, found, options);
   } else {
     // What other automations did is beside the point.
-    printExplanations(await explanationsOf(tripline, found.id, automation, found.event), options);
+    const eventId = found.event?.id ?? found.id;
+    printExplanations(await explanationsOf(tripline, eventId, automation, found.event), options);
   }
+}
+
+/**
+ * Whether the question is what another automation made of an event that reports a firing or a delivery: those events can
+ * fire automations like any other.
+ */
+async function isAboutAnother(
+  tripline: Tripline,
+  { kind, id, automation, event }: LookupMatch,
+  asked: string | undefined,
+): Promise<boolean> {
+  if (asked === undefined) return false;
+  const other = await findAutomation(tripline, asked);
+  if (other.id === automation?.id) return false;
+  if (event !== null) return true;
+  throw new CommandFailure(
+    `${id} is a ${kind} of ${JSON.stringify(automation?.name)}. Give the id of an event to see what ${JSON.stringify(other.name)} ` +
+      `made of it; list those of the ${kind} with: tripline events ls --event 'prefect-cloud.automation.*'`,
+  );
 }
 
 /** A firing, or a delivery with the firing that led to it. */
@@ -134,6 +154,10 @@ async function explainFiring(
   } else if (explanations.length > 0) {
     console.log();
     printExplanations(explanations, { ...options, automation: automation.id });
+  } else {
+    console.log();
+    const gone = `the automation ${JSON.stringify(automation.name)} or the event ${causeId} is gone`;
+    console.log(printable(`Why it fired cannot be worked out again: ${gone}.`));
   }
 }
 
@@ -145,8 +169,9 @@ function noFirings(error: unknown): { readonly firings: readonly TracedFiring[] 
 
 type FiringMatch = LookupMatch & { readonly automation: NonNullable<LookupMatch["automation"]> };
 
+/** The event, or the automation itself, may be gone by now. */
 function noExplanation(error: unknown): AnyExplanation[] {
-  if (error instanceof CommandFailure) return [];
+  if (error instanceof CommandFailure || error instanceof NotFound) return [];
   throw error;
 }
 

@@ -50,7 +50,9 @@ export async function serveRules(
       logger.info({ created, changed, deleted }, "Rules applied");
     }
     for (const { name, fields, kept, reset } of details) {
-      logger.info({ automation: name, fields, windows: { kept, reset } }, "Automation changed");
+      const windows = { kept, reset };
+      if (fields === null) logger.info({ automation: name, windows }, "Automation deleted");
+      else logger.info({ automation: name, fields, windows }, "Automation changed");
     }
     if (plan.hooks !== null) logger.info({ hooks: plan.hooks.map(({ name }) => name) }, "Hooks applied");
   };
@@ -79,7 +81,8 @@ export async function serveRules(
 
 interface ChangeDetails {
   readonly name: string;
-  readonly fields: readonly string[];
+  /** Null for an automation that is deleted. */
+  readonly fields: readonly string[] | null;
   /** How many open windows stay as they are. */
   readonly kept: number;
   /** How many start over. */
@@ -93,7 +96,7 @@ async function changeDetails(plan: Plan, log: Log, latenessDefault: Micros): Pro
     if (change.kind !== "change" && change.kind !== "delete") continue;
     const windows = await affectedWindows(change, log, { latenessDefault });
     const kept = windows.filter(({ becomes }) => becomes === "kept").length;
-    const fields = change.kind === "change" ? change.fields : [];
+    const fields = change.kind === "change" ? change.fields : null;
     details.push({ name: change.before.name, fields, kept, reset: windows.length - kept });
   }
   return details;

@@ -120,6 +120,7 @@ function deliveryLines(delivery: Delivery, view: View): string[] {
     ...(ended === null ? [] : [`at ${timeText(ended, view)}`]),
     ...(delivery.status_code === null ? [] : [`status ${delivery.status_code}`]),
     count === 1 ? "1 attempt" : `${count} attempts`,
+    ...(delivery.redeliveries > 0 ? [`redelivered ${delivery.redeliveries} ×`] : []),
     ...(delivery.next_attempt === null ? [] : [`next at ${timeText(delivery.next_attempt, view)}`]),
     ...(delivery.reason === null ? [] : [delivery.reason]),
   ];

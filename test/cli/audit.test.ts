@@ -165,6 +165,12 @@ test("a reload says which windows it kept and reset, and the audit that rule fil
     expect.objectContaining({ changes: [{ field: "trigger.within", old: 30, new: 60 }] }),
   );
   expect(entries).toContainEqual(expect.objectContaining({ what: "hook", name: "door", change: "created" }));
+  writeFileSync(watched, hook);
+  const deleted = () => logLines(server.process).find(({ msg }) => msg === "Automation deleted");
+  expect(await server.process.until(deleted)).toMatchObject({
+    automation: "watched",
+    windows: { kept: 0, reset: 1 },
+  });
 });
 
 test("a key that is revoked and forgotten is listed", async () => {

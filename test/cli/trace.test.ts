@@ -34,6 +34,14 @@ beforeAll(async () => {
       "  within: 60s",
       "  triggers: [{ expect: [vent.opened] }, { expect: [pump.started], threshold: 2, within: 60s }]",
       "actions: [{ type: do-nothing }]",
+      "---",
+      "name: unreachable",
+      "trigger: { expect: [vent.failed] }",
+      "actions: [{ type: call-webhook, url: http://127.0.0.1:9/, retry: { attempts: 1 } }]",
+      "---",
+      "name: reports failed deliveries",
+      "trigger: { expect: [prefect-cloud.automation.action.failed], match: { prefect.resource.name: unreach* } }",
+      "actions: [{ type: do-nothing }]",
       "",
     ].join("\n"),
   );
@@ -136,6 +144,53 @@ describe("a firing with events", () => {
       { trigger: "1", events: [{ event: { id: ids[1] } }, { event: { id: ids[2] } }] },
     ]);
   });
+});
+
+// Events about firings and deliveries can fire automations like any other.
+test("what another automation made of an event about a delivery is explained when asked", async () => {
+  const cause = await emit("vent.failed", "vent.2");
+  const failed = await vi.waitFor(async () => {
+    const { stdout } = await run(["events", "ls", "-e", "prefect-cloud.automation.action.failed", "--json"]);
+    const [event] = JSON.parse(stdout) as { id: string; payload: { invocation: string } }[];
+    expect(event).toBeDefined();
+    return event!;
+  }, within);
+  for (const id of [failed.id, failed.id.slice(0, 13)]) {
+    const { stdout } = await run(["explain", id, "--automation", "reports failed deliveries"]);
+    expect(stdout).toContain(`event prefect-cloud.automation.action.failed ${failed.id}`);
+    expect(stdout).toContain("reports failed deliveries: The automation fired with this event.");
+    const burst = await run(["explain", id, "--automation", "burst"]);
+    expect(burst.stdout).toContain("burst: The event is not covered");
+    expect((await run(["explain", id, "--automation", "unreachable"])).stdout).toContain(
+      `delivery ${failed.payload.invocation} of unreachable`,
+    );
+  }
+  const { firings } = await trace(cause);
+  const firingId = firings[0]?.event_id ?? "";
+  const other = await run(["explain", firingId, "--automation", "burst"]);
+  expect(other.stdout).toContain(`event prefect-cloud.automation.triggered ${firingId}`);
+  const refused = await run(["explain", failed.payload.invocation, "--automation", "burst"]);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain('is a delivery of "unreachable". Give the id of an event');
+});
+
+test("a firing of an automation that was deleted is still shown", async () => {
+  const file = sandbox.write(
+    "short-lived.yaml",
+    "name: short-lived\ntrigger: { expect: [sensor.failed] }\nactions: [{ type: do-nothing }]\n",
+  );
+  expect((await run(["apply", file])).code).toBe(0);
+  const cause = await emit("sensor.failed", "sensor.1");
+  const firing = await vi.waitFor(async () => {
+    const { firings } = await trace(cause);
+    expect(firings).toHaveLength(1);
+    return firings[0]!;
+  }, within);
+  expect((await run(["automations", "rm", "short-lived"])).code).toBe(0);
+  const { code, stdout } = await run(["explain", firing.event_id]);
+  expect(code).toBe(0);
+  expect(stdout).toContain("short-lived fired at ");
+  expect(stdout).toContain('cannot be worked out again: the automation "short-lived" or the event');
 });
 
 test("an absence that no event preceded is traced and explained", async () => {

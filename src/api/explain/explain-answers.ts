@@ -137,7 +137,7 @@ const LookupMatchSchema = z
     }),
     event: ReceivedEventSchema.nullable().meta({
       description:
-        "The event, or the event about the firing. Null for others, and when there are several matches.",
+        "The event, or the event about the firing; for a delivery, the event about it that has the id. Null for others, and when there are several matches.",
     }),
   })
   .meta({ id: "LookupMatch", description: "Something that has the id." });

@@ -105,11 +105,11 @@ async function byWholeId(
   if (history !== null) await unlessUnavailable(untilRecorded(log, history).then(() => []));
   const recorded = await recordedEvents(history, ids);
   const itself = recorded.find((event) => event.id === id) ?? recorded[0];
-  if (itself !== undefined) return ofEvent(itself);
+  if (itself !== undefined) return ofEvent(itself, id);
   const queued = await queue?.delivery(id);
   if (queued != null) return ofDelivery(queued);
   for await (const event of eventsNewestFirst(log)) {
-    if (ids.includes(event.id)) return ofEvent(receivedEvent(event));
+    if (ids.includes(event.id)) return ofEvent(receivedEvent(event), id);
   }
   return null;
 }
@@ -129,13 +129,13 @@ async function addByPrefix(
   let searchedCount = 0;
   for await (const event of eventsNewestFirst(log)) {
     const isAboutMatch = invocationIdOf(event.wire)?.startsWith(prefix) ?? false;
-    if (event.id.startsWith(prefix) || isAboutMatch) found.add(ofEvent(receivedEvent(event)));
+    if (event.id.startsWith(prefix) || isAboutMatch) found.add(ofEvent(receivedEvent(event), prefix));
     searchedCount += 1;
     if (searchedCount === newestEventCount || found.isFull) break;
   }
   if (history === null || found.isFull) return;
   const recorded = await unlessUnavailable(history.eventsByIdPrefix(prefix, matchCountMax + 1));
-  for (const event of recorded) found.add(ofEvent(event));
+  for (const event of recorded) found.add(ofEvent(event, prefix));
 }
 
 /** Matches without repetition: several events are about one delivery. */
@@ -172,8 +172,12 @@ function ofDelivery(delivery: QueuedDelivery): LookupMatch {
   return { kind: "delivery", id, automation, firing_event_id, triggering_event_id, event: null };
 }
 
-/** What an event reports: a firing, a delivery, or just itself. */
-function ofEvent(event: ReceivedEvent): LookupMatch {
+/**
+ * What an event reports: a firing, a delivery, or just itself.
+ *
+ * @param asked the id, or the beginning of one, that someone holds: that of the event, or of what it reports
+ */
+function ofEvent(event: ReceivedEvent, asked: string): LookupMatch {
   const reported = reportedBy(event);
   if (reported === null) {
     const none = { automation: null, firing_event_id: null, triggering_event_id: null };
@@ -186,6 +190,6 @@ function ofEvent(event: ReceivedEvent): LookupMatch {
     automation,
     firing_event_id: firingEventId,
     triggering_event_id: triggeringEventId,
-    event: kind === "firing" ? event : null,
+    event: kind === "firing" || event.id.startsWith(asked) ? event : null,
   };
 }
