@@ -1,8 +1,15 @@
 /** `tripline trace`: the whole path of a firing, from its events to each answer of each receiver. */
 
 import { Command } from "commander";
-import type { Delivery, Trace, TracedFiring, TracedTrigger } from "../client/index.ts";
+import {
+  type Delivery,
+  NotFound,
+  type Trace,
+  type TracedFiring,
+  type TracedTrigger,
+} from "../client/index.ts";
 import { addConnection, type ConnectionOptions, withServer } from "./connection.ts";
+import { findId } from "./find-id.ts";
 import { addExamples } from "./help.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
 import { paint } from "./output/style.ts";
@@ -28,7 +35,15 @@ export function traceCommand(): Command {
     ["tripline trace 3861b6c1 --json", "for a program"],
   ]);
   return command.action(async (id: string, options: Options) => {
-    const trace = await withServer(options, (tripline) => tripline.trace(id));
+    const trace = await withServer(options, async (tripline) => {
+      try {
+        return await tripline.trace(id);
+      } catch (error) {
+        // Says what else has this id, or several ids that begin so.
+        if (error instanceof NotFound) await findId(tripline, id);
+        throw error;
+      }
+    });
     print(trace, options, (view) => traceText(trace, view));
   });
 }

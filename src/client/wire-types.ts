@@ -4,815 +4,879 @@
  * @module
  */
 
-export type Action = {
-readonly type: "do-nothing";
-} | {
-readonly type: "call-webhook";
-/** The URL to send to; may be a template. Alternatively, name a destination. */
-readonly url?: string | undefined;
-/** The id of the destination (in Prefect, of a block). */
-readonly block_document_id?: string | undefined;
-/** The name of the destination, instead of block_document_id. */
-readonly destination?: string | undefined;
-/** The HTTP method. Default: the destination's, or POST. */
-readonly method?: "POST" | "PUT" | "PATCH" | "GET" | "DELETE" | undefined;
-/** Additional headers; their values are templates. */
-readonly headers: { readonly [key: string]: string };
-/** A template string, sent as rendered; or a mapping whose strings are templates, sent as JSON. Default: the firing as JSON. */
-readonly payload?: string | { readonly [key: string]: unknown } | readonly unknown[] | undefined;
-/** The key that signs each request (Standard Webhooks): whsec_… or any text. */
-readonly secret?: string | undefined;
-/** The time limit of one attempt. Default: the destination's, or 15s. */
-readonly timeout?: number | undefined;
-readonly retry?: Retry | undefined;
-readonly limits?: RequestLimits | undefined;
-} | {
-readonly type: "send-notification";
-/** The id of the destination (in Prefect, of a block). */
-readonly block_document_id?: string | undefined;
-/** The name of the destination, instead of block_document_id. */
-readonly destination?: string | undefined;
-/** The subject, as a template. Default: the automation's name. */
-readonly subject: string;
-/** The text, as a template. */
-readonly body: string;
-readonly retry?: Retry | undefined;
-} | {
-readonly type: "emit-event";
-/** The new event's name. */
-readonly event: string;
-/** The new event's resource: labels, as templates. Default: the triggering event's resource. */
-readonly resource?: { readonly [key: string]: string } | undefined;
-/** The new event's related resources, as templates. */
-readonly related: readonly ({ readonly [key: string]: string })[];
-/** The new event's payload: a mapping whose strings are templates. */
-readonly payload: { readonly [key: string]: unknown };
-} | {
-readonly type: "pause-automation";
-/** selected: the automation named here. inferred: the one that the triggering event is about. */
-readonly source: "selected" | "inferred";
-/** The id of the automation. */
-readonly automation_id?: string | null | undefined;
-/** The name of the automation, instead of automation_id. */
-readonly automation?: string | undefined;
-} | {
-readonly type: "resume-automation";
-/** selected: the automation named here. inferred: the one that the triggering event is about. */
-readonly source: "selected" | "inferred";
-/** The id of the automation. */
-readonly automation_id?: string | null | undefined;
-/** The name of the automation, instead of automation_id. */
-readonly automation?: string | undefined;
-};
+export type Action =
+  | {
+      readonly type: "do-nothing";
+    }
+  | {
+      readonly type: "call-webhook";
+      /** The URL to send to; may be a template. Alternatively, name a destination. */
+      readonly url?: string | undefined;
+      /** The id of the destination (in Prefect, of a block). */
+      readonly block_document_id?: string | undefined;
+      /** The name of the destination, instead of block_document_id. */
+      readonly destination?: string | undefined;
+      /** The HTTP method. Default: the destination's, or POST. */
+      readonly method?: "POST" | "PUT" | "PATCH" | "GET" | "DELETE" | undefined;
+      /** Additional headers; their values are templates. */
+      readonly headers: { readonly [key: string]: string };
+      /** A template string, sent as rendered; or a mapping whose strings are templates, sent as JSON. Default: the firing as JSON. */
+      readonly payload?: string | { readonly [key: string]: unknown } | readonly unknown[] | undefined;
+      /** The key that signs each request (Standard Webhooks): whsec_… or any text. */
+      readonly secret?: string | undefined;
+      /** The time limit of one attempt. Default: the destination's, or 15s. */
+      readonly timeout?: number | undefined;
+      readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
+    }
+  | {
+      readonly type: "send-notification";
+      /** The id of the destination (in Prefect, of a block). */
+      readonly block_document_id?: string | undefined;
+      /** The name of the destination, instead of block_document_id. */
+      readonly destination?: string | undefined;
+      /** The subject, as a template. Default: the automation's name. */
+      readonly subject: string;
+      /** The text, as a template. */
+      readonly body: string;
+      readonly retry?: Retry | undefined;
+    }
+  | {
+      readonly type: "emit-event";
+      /** The new event's name. */
+      readonly event: string;
+      /** The new event's resource: labels, as templates. Default: the triggering event's resource. */
+      readonly resource?: { readonly [key: string]: string } | undefined;
+      /** The new event's related resources, as templates. */
+      readonly related: readonly { readonly [key: string]: string }[];
+      /** The new event's payload: a mapping whose strings are templates. */
+      readonly payload: { readonly [key: string]: unknown };
+    }
+  | {
+      readonly type: "pause-automation";
+      /** selected: the automation named here. inferred: the one that the triggering event is about. */
+      readonly source: "selected" | "inferred";
+      /** The id of the automation. */
+      readonly automation_id?: string | null | undefined;
+      /** The name of the automation, instead of automation_id. */
+      readonly automation?: string | undefined;
+    }
+  | {
+      readonly type: "resume-automation";
+      /** selected: the automation named here. inferred: the one that the triggering event is about. */
+      readonly source: "selected" | "inferred";
+      /** The id of the automation. */
+      readonly automation_id?: string | null | undefined;
+      /** The name of the automation, instead of automation_id. */
+      readonly automation?: string | undefined;
+    };
 
 export interface AllExplanations {
-readonly event: {
-readonly id: string;
-readonly event: string;
-readonly occurred: string;
-readonly received: string;
-};
-/** First the automations that cover the event, those that fired before the others; then up to 10 that ask for events of this name and come closest to covering it. */
-readonly explanations: readonly Explanation[];
-/** How many automations are not explained. */
-readonly not_listed: {
-/** Automations that cover the event, beyond `limit`. */
-readonly covering: number;
-/** Automations that do not cover the event. */
-readonly not_covering: number;
-};
+  readonly event: {
+    readonly id: string;
+    readonly event: string;
+    readonly occurred: string;
+    readonly received: string;
+  };
+  /** First the automations that cover the event, those that fired before the others; then up to 10 that ask for events of this name and come closest to covering it. */
+  readonly explanations: readonly Explanation[];
+  /** How many automations are not explained. */
+  readonly not_listed: {
+    /** Automations that cover the event, beyond `limit`. */
+    readonly covering: number;
+    /** Automations that do not cover the event. */
+    readonly not_covering: number;
+  };
 }
 
 export interface AppliedChange {
-readonly what: "automation" | "destination";
-readonly change: "create" | "change" | "delete" | "unchanged";
-readonly id: string;
-readonly name: string;
-readonly file: string | null;
-/** Which fields change. The values of `secrets` are never returned. */
-readonly fields: readonly string[];
-/** At most 50; secrets are masked. */
-readonly changes: readonly FieldChange[];
-/** The open windows of an automation that changes or goes, and whether each is kept. */
-readonly windows: readonly WindowChange[];
+  readonly what: "automation" | "destination";
+  readonly change: "create" | "change" | "delete" | "unchanged";
+  readonly id: string;
+  readonly name: string;
+  readonly file: string | null;
+  /** Which fields change. The values of `secrets` are never returned. */
+  readonly fields: readonly string[];
+  /** At most 50; secrets are masked. */
+  readonly changes: readonly FieldChange[];
+  /** The open windows of an automation that changes or goes, and whether each is kept. */
+  readonly windows: readonly WindowChange[];
 }
 
 export interface AppliedRules {
-readonly dry_run: boolean;
-readonly changes: readonly AppliedChange[];
+  readonly dry_run: boolean;
+  readonly changes: readonly AppliedChange[];
 }
 
 export interface AutomationName {
-readonly id: string;
-readonly name: string;
-readonly enabled: boolean;
+  readonly id: string;
+  readonly name: string;
+  readonly enabled: boolean;
 }
 
 export interface AutomationUpdate {
-/** Unique in the workspace. An automation from a rule file is identified by its name. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description?: string | undefined;
-/** If false, the automation neither counts events nor fires. */
-readonly enabled?: boolean | undefined;
-/** Tags for filtering. */
-readonly tags?: readonly string[] | undefined;
-/** The events to watch for, or whose absence to watch for. */
-readonly trigger: NewTrigger;
-/** Run when the automation fires, after `actions`. */
-readonly actions_on_trigger?: readonly NewAction[] | undefined;
-/** Run when an absence that fired ends. */
-readonly actions_on_resolve?: readonly NewAction[] | undefined;
-readonly actions: readonly NewAction[];
+  /** Unique in the workspace. An automation from a rule file is identified by its name. */
+  readonly name: string;
+  /** What it is for, in one sentence. */
+  readonly description?: string | undefined;
+  /** If false, the automation neither counts events nor fires. */
+  readonly enabled?: boolean | undefined;
+  /** Tags for filtering. */
+  readonly tags?: readonly string[] | undefined;
+  /** The events to watch for, or whose absence to watch for. */
+  readonly trigger: NewTrigger;
+  /** Run when the automation fires, after `actions`. */
+  readonly actions_on_trigger?: readonly NewAction[] | undefined;
+  /** Run when an absence that fired ends. */
+  readonly actions_on_resolve?: readonly NewAction[] | undefined;
+  readonly actions: readonly NewAction[];
 }
 
 /** An automation as it is stored, with secrets masked. */
 export interface AutomationView {
-readonly id: string;
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description: string;
-/** If false, the automation neither counts events nor fires. */
-readonly enabled: boolean;
-/** Tags for filtering. */
-readonly tags: readonly string[];
-/** The events to watch for, or whose absence to watch for. */
-readonly trigger: Trigger;
-/** Run when the automation fires. */
-readonly actions: readonly Action[];
-/** Run when the automation fires, after `actions`. */
-readonly actions_on_trigger: readonly Action[];
-/** Run when an absence that fired ends. */
-readonly actions_on_resolve: readonly Action[];
-readonly source: Source;
-readonly created: string;
-readonly updated: string;
+  readonly id: string;
+  readonly name: string;
+  /** What it is for, in one sentence. */
+  readonly description: string;
+  /** If false, the automation neither counts events nor fires. */
+  readonly enabled: boolean;
+  /** Tags for filtering. */
+  readonly tags: readonly string[];
+  /** The events to watch for, or whose absence to watch for. */
+  readonly trigger: Trigger;
+  /** Run when the automation fires. */
+  readonly actions: readonly Action[];
+  /** Run when the automation fires, after `actions`. */
+  readonly actions_on_trigger: readonly Action[];
+  /** Run when an absence that fired ends. */
+  readonly actions_on_resolve: readonly Action[];
+  readonly source: Source;
+  readonly created: string;
+  readonly updated: string;
 }
 
 export interface CompoundTrigger {
-readonly type: "compound";
-/** Assigned by Tripline; ignored on input. */
-readonly id: string;
-readonly triggers: Triggers;
-/** How close together the children must fire; null means no limit. */
-readonly within: number | null;
-/** Labels to correlate the children by: each combination of values is evaluated separately. */
-readonly for_each?: readonly string[] | undefined;
-/** How many of the triggers must have fired. */
-readonly require: "any" | "all" | number;
+  readonly type: "compound";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id: string;
+  readonly triggers: Triggers;
+  /** How close together the children must fire; null means no limit. */
+  readonly within: number | null;
+  /** Labels to correlate the children by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
+  /** How many of the triggers must have fired. */
+  readonly require: "any" | "all" | number;
 }
 
 export interface Decision {
-readonly at: string;
-readonly outcome: string;
-readonly labels: { readonly [key: string]: string };
-readonly before: Window | null;
-readonly after: Window | null;
+  readonly at: string;
+  readonly outcome: string;
+  readonly labels: { readonly [key: string]: string };
+  readonly before: Window | null;
+  readonly after: Window | null;
 }
 
 /** One action of one firing, in any state. It holds no secrets. */
 export interface Delivery {
-/** Also its `webhook-id`. */
-readonly id: string;
-/** `waiting`: a worker takes it next. `active`: an attempt is being made. `retrying`: the last attempt failed; the next one is made at `next_attempt`. `deferred`: nothing was sent, because the endpoint is busy or rests, or because an earlier delivery about the same thing comes first. `delivered`: done. `dead`: failed for good. `cancelled`: by a person. `unknown`: it started, and neither queue nor history knows more. */
-readonly state: "waiting" | "active" | "retrying" | "deferred" | "delivered" | "dead" | "cancelled" | "unknown";
-readonly automation: {
-readonly id: string;
-readonly name: string;
-};
-readonly action_type: string;
-readonly action_index: number;
-/** The URL as the rule has it, without credentials, templates and references not filled in; or the name or id of the destination. Null for other actions. */
-readonly target: string | null;
-/** Null if only the history knows the delivery. */
-readonly firing_id: string | null;
-/** When it fired, if the queue knows that. */
-readonly fired?: string | undefined;
-/** The event about the firing. */
-readonly firing_event_id: string;
-/** The event that caused the firing; null if an absence did. */
-readonly triggering_event_id: string | null;
-/** Why the last attempt failed, or why nothing was sent. Without secrets. */
-readonly reason: string | null;
-/** Attempts made since the start, or since the last redelivery. */
-readonly attempt_count: number;
-/** The latest attempts, oldest first. Empty if only the history knows the delivery. */
-readonly attempts: readonly DeliveryAttempt[];
-/** When a delivery that is `retrying` or `deferred` comes back to a worker. */
-readonly next_attempt: string | null;
-/** The status that the receiver last responded with. */
-readonly status_code: number | null;
-/** When it was delivered. */
-readonly delivered: string | null;
-/** When Tripline gave up. */
-readonly failed: string | null;
-readonly redeliveries: number;
-/** The templates of the action that failed. A plain message that says what fired and why it is plain was sent in their place. Missing if none failed, and until the delivery has ended. */
-readonly template_failures?: readonly TemplateFailure[] | undefined;
-/** `history`: the queue no longer keeps it, so it cannot be redelivered. */
-readonly source: "queue" | "history";
+  /** Also its `webhook-id`. */
+  readonly id: string;
+  /** `waiting`: a worker takes it next. `active`: an attempt is being made. `retrying`: the last attempt failed; the next one is made at `next_attempt`. `deferred`: nothing was sent, because the endpoint is busy or rests, or because an earlier delivery about the same thing comes first. `delivered`: done. `dead`: failed for good. `cancelled`: by a person. `unknown`: it started, and neither queue nor history knows more. */
+  readonly state:
+    | "waiting"
+    | "active"
+    | "retrying"
+    | "deferred"
+    | "delivered"
+    | "dead"
+    | "cancelled"
+    | "unknown";
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  };
+  readonly action_type: string;
+  readonly action_index: number;
+  /** The URL as the rule has it, without credentials, templates and references not filled in; or the name or id of the destination. Null for other actions. */
+  readonly target: string | null;
+  /** Null if only the history knows the delivery. */
+  readonly firing_id: string | null;
+  /** When it fired, if the queue knows that. */
+  readonly fired?: string | undefined;
+  /** The event about the firing. */
+  readonly firing_event_id: string;
+  /** The event that caused the firing; null if an absence did. */
+  readonly triggering_event_id: string | null;
+  /** Why the last attempt failed, or why nothing was sent. Without secrets. */
+  readonly reason: string | null;
+  /** Attempts made since the start, or since the last redelivery. */
+  readonly attempt_count: number;
+  /** The latest attempts, oldest first. Empty if only the history knows the delivery. */
+  readonly attempts: readonly DeliveryAttempt[];
+  /** When a delivery that is `retrying` or `deferred` comes back to a worker. */
+  readonly next_attempt: string | null;
+  /** The status that the receiver last responded with. */
+  readonly status_code: number | null;
+  /** When it was delivered. */
+  readonly delivered: string | null;
+  /** When Tripline gave up. */
+  readonly failed: string | null;
+  readonly redeliveries: number;
+  /** The templates of the action that failed. A plain message that says what fired and why it is plain was sent in their place. Missing if none failed, and until the delivery has ended. */
+  readonly template_failures?: readonly TemplateFailure[] | undefined;
+  /** `history`: the queue no longer keeps it, so it cannot be redelivered. */
+  readonly source: "queue" | "history";
 }
 
 export interface DeliveryAttempt {
-/** When it ended. */
-readonly at: string;
-/** Why it failed; left out if it succeeded. */
-readonly reason?: string | undefined;
-readonly duration_ms: number;
-/** The status of the response, if there was one. */
-readonly status_code?: number | undefined;
-/** The beginning of the response, if it succeeded. The reason quotes any other. */
-readonly answer?: string | undefined;
+  /** When it ended. */
+  readonly at: string;
+  /** Why it failed; left out if it succeeded. */
+  readonly reason?: string | undefined;
+  readonly duration_ms: number;
+  /** The status of the response, if there was one. */
+  readonly status_code?: number | undefined;
+  /** The beginning of the response, if it succeeded. The reason quotes any other. */
+  readonly answer?: string | undefined;
 }
 
 export interface DeliveryPage {
-readonly deliveries: readonly Delivery[];
-/** How many deliveries there are in this state, whatever the filter. */
-readonly total: number;
-/** The `offset` of the next page; null if this is the last one. */
-readonly next_offset: number | null;
+  readonly deliveries: readonly Delivery[];
+  /** How many deliveries there are in this state, whatever the filter. */
+  readonly total: number;
+  /** The `offset` of the next page; null if this is the last one. */
+  readonly next_offset: number | null;
 }
 
 /** A destination as it is stored, with secrets masked. */
-export type DestinationView = {
-readonly type: "webhook";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description: string;
-readonly retry?: Retry | undefined;
-readonly limits?: RequestLimits | undefined;
-/** The URL to send to. Secret. */
-readonly url: string;
-/** The HTTP method. */
-readonly method: "POST" | "PUT" | "PATCH" | "GET" | "DELETE";
-/** Additional headers. Their values are secret. */
-readonly headers: { readonly [key: string]: string };
-/** The key that signs each request (Standard Webhooks): whsec_… or any text. */
-readonly secret?: string | undefined;
-/** The time limit of one attempt. Default: 15s. */
-readonly timeout: number;
-readonly id: string;
-readonly source: Source;
-readonly created: string;
-readonly updated: string;
-} | {
-readonly type: "slack";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description: string;
-readonly retry?: Retry | undefined;
-readonly limits?: RequestLimits | undefined;
-/** The incoming-webhook URL from the chat service. Secret. */
-readonly url: string;
-readonly id: string;
-readonly source: Source;
-readonly created: string;
-readonly updated: string;
-} | {
-readonly type: "ms-teams";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description: string;
-readonly retry?: Retry | undefined;
-readonly limits?: RequestLimits | undefined;
-/** The incoming-webhook URL from the chat service. Secret. */
-readonly url: string;
-readonly id: string;
-readonly source: Source;
-readonly created: string;
-readonly updated: string;
-} | {
-readonly type: "discord";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description: string;
-readonly retry?: Retry | undefined;
-readonly limits?: RequestLimits | undefined;
-/** The incoming-webhook URL from the chat service. Secret. */
-readonly url: string;
-readonly id: string;
-readonly source: Source;
-readonly created: string;
-readonly updated: string;
-} | {
-readonly type: "pagerduty";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description: string;
-readonly retry?: Retry | undefined;
-readonly limits?: RequestLimits | undefined;
-/** The integration key of an Events API v2 integration. Secret. */
-readonly routing_key: string;
-/** The severity of the incidents. */
-readonly severity: "critical" | "error" | "warning" | "info";
-/** The Events API endpoint. PagerDuty's EU region has its own. */
-readonly url: string;
-readonly id: string;
-readonly source: Source;
-readonly created: string;
-readonly updated: string;
-} | {
-readonly type: "email";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description: string;
-readonly retry?: Retry | undefined;
-readonly limits?: RequestLimits | undefined;
-/** The recipients. */
-readonly to: readonly string[];
-/** The sender, such as `Tripline <tripline@example.org>`. */
-readonly from: string;
-/** The host name or IP address of the SMTP server. */
-readonly host: string;
-/** The port of the SMTP server. */
-readonly port: number;
-/** starttls (the server must support it), tls from the start (port 465), or none. */
-readonly security: "starttls" | "tls" | "none";
-/** For servers that require a login. */
-readonly username?: string | undefined;
-/** The password for the login. Secret. */
-readonly password?: string | undefined;
-readonly id: string;
-readonly source: Source;
-readonly created: string;
-readonly updated: string;
-};
+export type DestinationView =
+  | {
+      readonly type: "webhook";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
+      /** The URL to send to. Secret. */
+      readonly url: string;
+      /** The HTTP method. */
+      readonly method: "POST" | "PUT" | "PATCH" | "GET" | "DELETE";
+      /** Additional headers. Their values are secret. */
+      readonly headers: { readonly [key: string]: string };
+      /** The key that signs each request (Standard Webhooks): whsec_… or any text. */
+      readonly secret?: string | undefined;
+      /** The time limit of one attempt. Default: 15s. */
+      readonly timeout: number;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "slack";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "ms-teams";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "discord";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "pagerduty";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
+      /** The integration key of an Events API v2 integration. Secret. */
+      readonly routing_key: string;
+      /** The severity of the incidents. */
+      readonly severity: "critical" | "error" | "warning" | "info";
+      /** The Events API endpoint. PagerDuty's EU region has its own. */
+      readonly url: string;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    }
+  | {
+      readonly type: "email";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description: string;
+      readonly retry?: Retry | undefined;
+      readonly limits?: RequestLimits | undefined;
+      /** The recipients. */
+      readonly to: readonly string[];
+      /** The sender, such as `Tripline <tripline@example.org>`. */
+      readonly from: string;
+      /** The host name or IP address of the SMTP server. */
+      readonly host: string;
+      /** The port of the SMTP server. */
+      readonly port: number;
+      /** starttls (the server must support it), tls from the start (port 465), or none. */
+      readonly security: "starttls" | "tls" | "none";
+      /** For servers that require a login. */
+      readonly username?: string | undefined;
+      /** The password for the login. Secret. */
+      readonly password?: string | undefined;
+      readonly id: string;
+      readonly source: Source;
+      readonly created: string;
+      readonly updated: string;
+    };
 
 /** An endpoint that responded 410 Gone, and is sent nothing. */
 export interface DisabledEndpoint {
-/** A short hash over the destination's name and its address. */
-readonly id: string;
-/** The name of the destination; null for the URL of an action. */
-readonly destination: string | null;
-/** The URL of an action, without credentials and secrets; null for a destination. */
-readonly url: string | null;
-/** When it was disabled. */
-readonly since: string;
-/** What it responded. */
-readonly reason: string;
-/** The delivery that it refused. */
-readonly delivery: string;
-/** The automation of that delivery. */
-readonly automation: {
-readonly id: string;
-readonly name: string;
-};
+  /** A short hash over the destination's name and its address. */
+  readonly id: string;
+  /** The name of the destination; null for the URL of an action. */
+  readonly destination: string | null;
+  /** The URL of an action, without credentials and secrets; null for a destination. */
+  readonly url: string | null;
+  /** When it was disabled. */
+  readonly since: string;
+  /** What it responded. */
+  readonly reason: string;
+  /** The delivery that it refused. */
+  readonly delivery: string;
+  /** The automation of that delivery. */
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  };
 }
 
 /** Something that happened. Never changes once posted. */
 export interface EmittedEvent {
-/** RFC 3339. Without an offset, it is in UTC. */
-readonly occurred: string;
-readonly event: string;
-readonly resource: { readonly [key: string]: string };
-readonly related?: readonly ({ readonly [key: string]: string })[] | undefined;
-readonly payload?: { readonly [key: string]: unknown } | undefined;
-readonly id: string;
-readonly follows?: string | null | undefined;
+  /** RFC 3339. Without an offset, it is in UTC. */
+  readonly occurred: string;
+  readonly event: string;
+  readonly resource: { readonly [key: string]: string };
+  readonly related?: readonly { readonly [key: string]: string }[] | undefined;
+  readonly payload?: { readonly [key: string]: unknown } | undefined;
+  readonly id: string;
+  readonly follows?: string | null | undefined;
 }
 
 /** A group of events and its size. */
 export interface EventCount {
-readonly value: string;
-readonly label: string;
-readonly count: number;
-readonly start_time: string;
-readonly end_time: string;
+  readonly value: string;
+  readonly label: string;
+  readonly count: number;
+  readonly start_time: string;
+  readonly end_time: string;
 }
 
 export interface EventCountRequest {
-readonly filter: EventFilter;
-readonly time_unit?: "week" | "day" | "hour" | "minute" | "second" | undefined;
-readonly time_interval?: number | undefined;
+  readonly filter: EventFilter;
+  readonly time_unit?: "week" | "day" | "hour" | "minute" | "second" | undefined;
+  readonly time_interval?: number | undefined;
 }
 
 /** Selects events. All conditions must hold. */
 export interface EventFilter {
-readonly occurred?: {
-readonly since?: string | null | undefined;
-readonly until?: string | null | undefined;
-} | null | undefined;
-readonly event?: {
-readonly prefix?: readonly string[] | null | undefined;
-readonly exclude_prefix?: readonly string[] | null | undefined;
-readonly name?: readonly string[] | null | undefined;
-readonly exclude_name?: readonly string[] | null | undefined;
-} | null | undefined;
-readonly resource?: {
-readonly id?: readonly string[] | null | undefined;
-readonly id_prefix?: readonly string[] | null | undefined;
-/** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
-readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
-readonly distinct?: boolean | null | undefined;
-} | null | undefined;
-readonly related?: {
-readonly id?: readonly string[] | null | undefined;
-readonly role?: readonly string[] | null | undefined;
-readonly resources_in_roles?: readonly (readonly [string, string])[] | null | undefined;
-/** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
-readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
-} | readonly ({
-readonly id?: readonly string[] | null | undefined;
-readonly role?: readonly string[] | null | undefined;
-readonly resources_in_roles?: readonly (readonly [string, string])[] | null | undefined;
-/** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
-readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
-})[] | null | undefined;
-readonly any_resource?: {
-readonly id?: readonly string[] | null | undefined;
-readonly id_prefix?: readonly string[] | null | undefined;
-/** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
-readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
-} | readonly ({
-readonly id?: readonly string[] | null | undefined;
-readonly id_prefix?: readonly string[] | null | undefined;
-/** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
-readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
-})[] | null | undefined;
-readonly id?: {
-readonly id?: readonly string[] | null | undefined;
-} | null | undefined;
-readonly text?: {
-readonly query?: string | null | undefined;
-} | null | undefined;
-readonly order?: "ASC" | "DESC" | null | undefined;
+  readonly occurred?:
+    | {
+        readonly since?: string | null | undefined;
+        readonly until?: string | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly event?:
+    | {
+        readonly prefix?: readonly string[] | null | undefined;
+        readonly exclude_prefix?: readonly string[] | null | undefined;
+        readonly name?: readonly string[] | null | undefined;
+        readonly exclude_name?: readonly string[] | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly resource?:
+    | {
+        readonly id?: readonly string[] | null | undefined;
+        readonly id_prefix?: readonly string[] | null | undefined;
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+        readonly distinct?: boolean | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly related?:
+    | {
+        readonly id?: readonly string[] | null | undefined;
+        readonly role?: readonly string[] | null | undefined;
+        readonly resources_in_roles?: readonly (readonly [string, string])[] | null | undefined;
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+      }
+    | readonly {
+        readonly id?: readonly string[] | null | undefined;
+        readonly role?: readonly string[] | null | undefined;
+        readonly resources_in_roles?: readonly (readonly [string, string])[] | null | undefined;
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+      }[]
+    | null
+    | undefined;
+  readonly any_resource?:
+    | {
+        readonly id?: readonly string[] | null | undefined;
+        readonly id_prefix?: readonly string[] | null | undefined;
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+      }
+    | readonly {
+        readonly id?: readonly string[] | null | undefined;
+        readonly id_prefix?: readonly string[] | null | undefined;
+        /** Maps a label to a pattern or a list of patterns. `*` matches any text, `?` one character; a leading `!` negates. */
+        readonly labels?: { readonly [key: string]: string | readonly string[] } | null | undefined;
+      }[]
+    | null
+    | undefined;
+  readonly id?:
+    | {
+        readonly id?: readonly string[] | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly text?:
+    | {
+        readonly query?: string | null | undefined;
+      }
+    | null
+    | undefined;
+  readonly order?: "ASC" | "DESC" | null | undefined;
 }
 
 export interface EventPage {
-readonly events: readonly ReceivedEvent[];
-/** How many events match in all; with `distinct`, how many resources. */
-readonly total: number;
-/** The URL of the next page; null on the last. */
-readonly next_page: string | null;
+  readonly events: readonly ReceivedEvent[];
+  /** How many events match in all; with `distinct`, how many resources. */
+  readonly total: number;
+  /** The URL of the next page; null on the last. */
+  readonly next_page: string | null;
 }
 
 export interface EventTrigger {
-readonly type: "event";
-/** Assigned by Tripline; ignored on input. */
-readonly id: string;
-/** What the event's own resource must match. */
-readonly match: { readonly [key: string]: string | readonly string[] };
-/** What at least one related resource must match. With a list, each item must be matched. */
-readonly match_related: { readonly [key: string]: string | readonly string[] } | readonly ({ readonly [key: string]: string | readonly string[] })[];
-/** Event names or glob patterns that open a window. */
-readonly after: readonly string[];
-/** Event names or glob patterns to count. Empty: every event. */
-readonly expect: readonly string[];
-/** Labels to group by: each combination of values is evaluated separately. */
-readonly for_each: readonly string[];
-/** Reactive: fires when events arrive. Proactive: fires when they do not. */
-readonly posture: "Reactive" | "Proactive";
-/** Reactive: the number of events needed to fire. Proactive: fewer events than this are an absence. */
-readonly threshold: number;
-/** The length of a window: seconds, or a duration such as 90s, 30m, 2h. Proactive: at least 10s, which is the default. */
-readonly within: number;
-/** How long to wait for delayed events after a window ends. */
-readonly lateness?: number | undefined;
-/** Opens a window at each tick, instead of an event named in `after`. */
-readonly schedule?: {
-/** Five cron fields, or six with seconds first. */
-readonly cron: string;
-/** A time zone, such as America/New_York. */
-readonly timezone: string;
-/** How long a key is expected after it was last seen. Default: 7d. */
-readonly remember?: number | undefined;
-/** Instead of within: the time of day at which a window ends, such as "03:30", in the schedule's time zone; the next one after the tick. */
-readonly until?: string | undefined;
-/** Proactive only: how long before the tick an event already counts for it. Default: 0. */
-readonly early?: number | undefined;
-} | undefined;
-/** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */
-readonly refire?: "every-window" | "once" | undefined;
+  readonly type: "event";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id: string;
+  /** What the event's own resource must match. */
+  readonly match: { readonly [key: string]: string | readonly string[] };
+  /** What at least one related resource must match. With a list, each item must be matched. */
+  readonly match_related:
+    | { readonly [key: string]: string | readonly string[] }
+    | readonly { readonly [key: string]: string | readonly string[] }[];
+  /** Event names or glob patterns that open a window. */
+  readonly after: readonly string[];
+  /** Event names or glob patterns to count. Empty: every event. */
+  readonly expect: readonly string[];
+  /** Labels to group by: each combination of values is evaluated separately. */
+  readonly for_each: readonly string[];
+  /** Reactive: fires when events arrive. Proactive: fires when they do not. */
+  readonly posture: "Reactive" | "Proactive";
+  /** Reactive: the number of events needed to fire. Proactive: fewer events than this are an absence. */
+  readonly threshold: number;
+  /** The length of a window: seconds, or a duration such as 90s, 30m, 2h. Proactive: at least 10s, which is the default. */
+  readonly within: number;
+  /** How long to wait for delayed events after a window ends. */
+  readonly lateness?: number | undefined;
+  /** Opens a window at each tick, instead of an event named in `after`. */
+  readonly schedule?:
+    | {
+        /** Five cron fields, or six with seconds first. */
+        readonly cron: string;
+        /** A time zone, such as America/New_York. */
+        readonly timezone: string;
+        /** How long a key is expected after it was last seen. Default: 7d. */
+        readonly remember?: number | undefined;
+        /** Instead of within: the time of day at which a window ends, such as "03:30", in the schedule's time zone; the next one after the tick. */
+        readonly until?: string | undefined;
+        /** Proactive only: how long before the tick an event already counts for it. Default: 0. */
+        readonly early?: number | undefined;
+      }
+    | undefined;
+  /** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */
+  readonly refire?: "every-window" | "once" | undefined;
 }
 
 export interface ExplainedTrigger {
-readonly path: string;
-readonly type: "event" | "compound" | "sequence";
-readonly covered: boolean | null;
-readonly failed: FailedCondition | null;
-readonly labels: { readonly [key: string]: string };
-readonly decisions: readonly Decision[];
-/** How many more events, or firings of child triggers, are needed. */
-readonly missing: number | null;
-/** How long they may take; null: no limit. */
-readonly until: string | null;
-/** For a composite: the paths of the triggers that have yet to fire. */
-readonly awaited: readonly string[];
-/** The trigger has fired, and events that occurred before this time do not count. */
-readonly quiet_until: string | null;
+  readonly path: string;
+  readonly type: "event" | "compound" | "sequence";
+  readonly covered: boolean | null;
+  readonly failed: FailedCondition | null;
+  readonly labels: { readonly [key: string]: string };
+  readonly decisions: readonly Decision[];
+  /** How many more events, or firings of child triggers, are needed. */
+  readonly missing: number | null;
+  /** How long they may take; null: no limit. */
+  readonly until: string | null;
+  /** For a composite: the paths of the triggers that have yet to fire. */
+  readonly awaited: readonly string[];
+  /** The trigger has fired, and events that occurred before this time do not count. */
+  readonly quiet_until: string | null;
 }
 
 export interface Explanation {
-readonly automation: AutomationName;
-readonly event: {
-readonly id: string;
-readonly event: string;
-readonly occurred: string;
-readonly received: string;
-};
-readonly fired: boolean;
-/** What decided, in a sentence. */
-readonly summary: string;
-readonly triggers: readonly ExplainedTrigger[];
-/** False: what was read does not reach back to the automation's creation. */
-readonly complete: boolean;
-/** When the automation was changed after the event, if its definition at that time is not known anymore: the explanation is by its present definition. */
-readonly changed_since: string | null;
+  readonly automation: AutomationName;
+  readonly event: {
+    readonly id: string;
+    readonly event: string;
+    readonly occurred: string;
+    readonly received: string;
+  };
+  readonly fired: boolean;
+  /** What decided, in a sentence. */
+  readonly summary: string;
+  readonly triggers: readonly ExplainedTrigger[];
+  /** False: what was read does not reach back to the automation's creation. */
+  readonly complete: boolean;
+  /** When the automation was changed after the event, if its definition at that time is not known anymore: the explanation is by its present definition. */
+  readonly changed_since: string | null;
 }
 
 /** The condition of a trigger that an event did not meet. */
 export interface FailedCondition {
-readonly condition: "name" | "match" | "match_related";
-readonly index: number | null;
-readonly label: string | null;
-readonly wanted: readonly string[];
-readonly found: string | null;
+  readonly condition: "name" | "match" | "match_related";
+  readonly index: number | null;
+  readonly label: string | null;
+  readonly wanted: readonly string[];
+  readonly found: string | null;
 }
 
 /** A field that differs; a side without it leaves its value out. */
 export interface FieldChange {
-/** Such as `trigger.within` or `actions[0].url`. */
-readonly field: string;
-readonly old?: unknown | undefined;
-readonly new?: unknown | undefined;
+  /** Such as `trigger.within` or `actions[0].url`. */
+  readonly field: string;
+  readonly old?: unknown | undefined;
+  readonly new?: unknown | undefined;
 }
 
 export interface Lookup {
-readonly matches: readonly LookupMatch[];
-/** Whether more things have an id that begins so. */
-readonly truncated: boolean;
+  readonly matches: readonly LookupMatch[];
+  /** Whether more things have an id that begins so. */
+  readonly truncated: boolean;
 }
 
 /** Something that has the id. */
 export interface LookupMatch {
-readonly kind: "automation" | "event" | "firing" | "delivery";
-/** For a firing, the id of the event about it. */
-readonly id: string;
-/** The automation itself, or the one that fired; null for other events. */
-readonly automation: {
-readonly id: string;
-readonly name: string;
-} | null;
-/** The event about the firing; null for automations and other events. */
-readonly firing_event_id: string | null;
-/** The event that caused the firing; null if an absence did, and for automations and other events. */
-readonly triggering_event_id: string | null;
-/** The event, or the event about the firing; for a delivery, the event about it that has the id. Null for others, and when there are several matches. */
-readonly event: ReceivedEvent | null;
+  readonly kind: "automation" | "event" | "firing" | "delivery";
+  /** For a firing, the id of the event about it. */
+  readonly id: string;
+  /** The automation itself, or the one that fired; null for other events. */
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  } | null;
+  /** The event about the firing; null for automations and other events. */
+  readonly firing_event_id: string | null;
+  /** The event that caused the firing; null if an absence did, and for automations and other events. */
+  readonly triggering_event_id: string | null;
+  /** The event, or the event about the firing; for a delivery, the event about it that has the id. Null for others, and when there are several matches. */
+  readonly event: ReceivedEvent | null;
 }
 
-export type NewAction = {
-readonly type: "do-nothing";
-} | {
-readonly type: "call-webhook";
-/** The URL to send to; may be a template. Alternatively, name a destination. */
-readonly url?: string | undefined;
-/** The id of the destination (in Prefect, of a block). */
-readonly block_document_id?: string | undefined;
-/** The name of the destination, instead of block_document_id. */
-readonly destination?: string | undefined;
-/** The HTTP method. Default: the destination's, or POST. */
-readonly method?: "POST" | "PUT" | "PATCH" | "GET" | "DELETE" | undefined;
-/** Additional headers; their values are templates. */
-readonly headers?: { readonly [key: string]: string } | undefined;
-/** A template string, sent as rendered; or a mapping whose strings are templates, sent as JSON. Default: the firing as JSON. */
-readonly payload?: string | { readonly [key: string]: unknown } | readonly unknown[] | undefined;
-/** The key that signs each request (Standard Webhooks): whsec_… or any text. */
-readonly secret?: string | undefined;
-/** The time limit of one attempt. Default: the destination's, or 15s. */
-readonly timeout?: number | string | undefined;
-readonly retry?: NewRetry | undefined;
-readonly limits?: NewRequestLimits | undefined;
-} | {
-readonly type: "send-notification";
-/** The id of the destination (in Prefect, of a block). */
-readonly block_document_id?: string | undefined;
-/** The name of the destination, instead of block_document_id. */
-readonly destination?: string | undefined;
-/** The subject, as a template. Default: the automation's name. */
-readonly subject?: string | undefined;
-/** The text, as a template. */
-readonly body: string;
-readonly retry?: NewRetry | undefined;
-} | {
-readonly type: "emit-event";
-/** The new event's name. */
-readonly event: string;
-/** The new event's resource: labels, as templates. Default: the triggering event's resource. */
-readonly resource?: { readonly [key: string]: string } | undefined;
-/** The new event's related resources, as templates. */
-readonly related?: readonly ({ readonly [key: string]: string })[] | undefined;
-/** The new event's payload: a mapping whose strings are templates. */
-readonly payload?: { readonly [key: string]: unknown } | undefined;
-} | {
-readonly type: "pause-automation";
-/** selected: the automation named here. inferred: the one that the triggering event is about. */
-readonly source?: "selected" | "inferred" | undefined;
-/** The id of the automation. */
-readonly automation_id?: string | null | undefined;
-/** The name of the automation, instead of automation_id. */
-readonly automation?: string | undefined;
-} | {
-readonly type: "resume-automation";
-/** selected: the automation named here. inferred: the one that the triggering event is about. */
-readonly source?: "selected" | "inferred" | undefined;
-/** The id of the automation. */
-readonly automation_id?: string | null | undefined;
-/** The name of the automation, instead of automation_id. */
-readonly automation?: string | undefined;
-};
+export type NewAction =
+  | {
+      readonly type: "do-nothing";
+    }
+  | {
+      readonly type: "call-webhook";
+      /** The URL to send to; may be a template. Alternatively, name a destination. */
+      readonly url?: string | undefined;
+      /** The id of the destination (in Prefect, of a block). */
+      readonly block_document_id?: string | undefined;
+      /** The name of the destination, instead of block_document_id. */
+      readonly destination?: string | undefined;
+      /** The HTTP method. Default: the destination's, or POST. */
+      readonly method?: "POST" | "PUT" | "PATCH" | "GET" | "DELETE" | undefined;
+      /** Additional headers; their values are templates. */
+      readonly headers?: { readonly [key: string]: string } | undefined;
+      /** A template string, sent as rendered; or a mapping whose strings are templates, sent as JSON. Default: the firing as JSON. */
+      readonly payload?: string | { readonly [key: string]: unknown } | readonly unknown[] | undefined;
+      /** The key that signs each request (Standard Webhooks): whsec_… or any text. */
+      readonly secret?: string | undefined;
+      /** The time limit of one attempt. Default: the destination's, or 15s. */
+      readonly timeout?: number | string | undefined;
+      readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
+    }
+  | {
+      readonly type: "send-notification";
+      /** The id of the destination (in Prefect, of a block). */
+      readonly block_document_id?: string | undefined;
+      /** The name of the destination, instead of block_document_id. */
+      readonly destination?: string | undefined;
+      /** The subject, as a template. Default: the automation's name. */
+      readonly subject?: string | undefined;
+      /** The text, as a template. */
+      readonly body: string;
+      readonly retry?: NewRetry | undefined;
+    }
+  | {
+      readonly type: "emit-event";
+      /** The new event's name. */
+      readonly event: string;
+      /** The new event's resource: labels, as templates. Default: the triggering event's resource. */
+      readonly resource?: { readonly [key: string]: string } | undefined;
+      /** The new event's related resources, as templates. */
+      readonly related?: readonly { readonly [key: string]: string }[] | undefined;
+      /** The new event's payload: a mapping whose strings are templates. */
+      readonly payload?: { readonly [key: string]: unknown } | undefined;
+    }
+  | {
+      readonly type: "pause-automation";
+      /** selected: the automation named here. inferred: the one that the triggering event is about. */
+      readonly source?: "selected" | "inferred" | undefined;
+      /** The id of the automation. */
+      readonly automation_id?: string | null | undefined;
+      /** The name of the automation, instead of automation_id. */
+      readonly automation?: string | undefined;
+    }
+  | {
+      readonly type: "resume-automation";
+      /** selected: the automation named here. inferred: the one that the triggering event is about. */
+      readonly source?: "selected" | "inferred" | undefined;
+      /** The id of the automation. */
+      readonly automation_id?: string | null | undefined;
+      /** The name of the automation, instead of automation_id. */
+      readonly automation?: string | undefined;
+    };
 
 export interface NewAutomation {
-/** Unique in the workspace. An automation from a rule file is identified by its name. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description?: string | undefined;
-/** If false, the automation neither counts events nor fires. */
-readonly enabled?: boolean | undefined;
-/** Tags for filtering. */
-readonly tags?: readonly string[] | undefined;
-/** The events to watch for, or whose absence to watch for. */
-readonly trigger: NewTrigger;
-/** Run when the automation fires, after `actions`. */
-readonly actions_on_trigger?: readonly NewAction[] | undefined;
-/** Run when an absence that fired ends. */
-readonly actions_on_resolve?: readonly NewAction[] | undefined;
-readonly actions: readonly NewAction[];
-/** The id of the resource that owns it. Not returned. */
-readonly owner_resource?: string | null | undefined;
+  /** Unique in the workspace. An automation from a rule file is identified by its name. */
+  readonly name: string;
+  /** What it is for, in one sentence. */
+  readonly description?: string | undefined;
+  /** If false, the automation neither counts events nor fires. */
+  readonly enabled?: boolean | undefined;
+  /** Tags for filtering. */
+  readonly tags?: readonly string[] | undefined;
+  /** The events to watch for, or whose absence to watch for. */
+  readonly trigger: NewTrigger;
+  /** Run when the automation fires, after `actions`. */
+  readonly actions_on_trigger?: readonly NewAction[] | undefined;
+  /** Run when an absence that fired ends. */
+  readonly actions_on_resolve?: readonly NewAction[] | undefined;
+  readonly actions: readonly NewAction[];
+  /** The id of the resource that owns it. Not returned. */
+  readonly owner_resource?: string | null | undefined;
 }
 
 export interface NewCompoundTrigger {
-readonly type: "compound";
-/** Assigned by Tripline; ignored on input. */
-readonly id?: string | undefined;
-readonly triggers: NewTriggers;
-/** How close together the children must fire; null means no limit. */
-readonly within: number | string | null;
-/** Labels to correlate the children by: each combination of values is evaluated separately. */
-readonly for_each?: readonly string[] | undefined;
-/** How many of the triggers must have fired. */
-readonly require?: "any" | "all" | number | undefined;
+  readonly type: "compound";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id?: string | undefined;
+  readonly triggers: NewTriggers;
+  /** How close together the children must fire; null means no limit. */
+  readonly within: number | string | null;
+  /** Labels to correlate the children by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
+  /** How many of the triggers must have fired. */
+  readonly require?: "any" | "all" | number | undefined;
 }
 
-export type NewDestination = {
-readonly type: "webhook";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description?: string | undefined;
-readonly retry?: NewRetry | undefined;
-readonly limits?: NewRequestLimits | undefined;
-/** The URL to send to. Secret. */
-readonly url: string;
-/** The HTTP method. */
-readonly method?: "POST" | "PUT" | "PATCH" | "GET" | "DELETE" | undefined;
-/** Additional headers. Their values are secret. */
-readonly headers?: { readonly [key: string]: string } | undefined;
-/** The key that signs each request (Standard Webhooks): whsec_… or any text. */
-readonly secret?: string | undefined;
-/** The time limit of one attempt. Default: 15s. */
-readonly timeout?: number | string | undefined;
-} | {
-readonly type: "slack";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description?: string | undefined;
-readonly retry?: NewRetry | undefined;
-readonly limits?: NewRequestLimits | undefined;
-/** The incoming-webhook URL from the chat service. Secret. */
-readonly url: string;
-} | {
-readonly type: "ms-teams";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description?: string | undefined;
-readonly retry?: NewRetry | undefined;
-readonly limits?: NewRequestLimits | undefined;
-/** The incoming-webhook URL from the chat service. Secret. */
-readonly url: string;
-} | {
-readonly type: "discord";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description?: string | undefined;
-readonly retry?: NewRetry | undefined;
-readonly limits?: NewRequestLimits | undefined;
-/** The incoming-webhook URL from the chat service. Secret. */
-readonly url: string;
-} | {
-readonly type: "pagerduty";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description?: string | undefined;
-readonly retry?: NewRetry | undefined;
-readonly limits?: NewRequestLimits | undefined;
-/** The integration key of an Events API v2 integration. Secret. */
-readonly routing_key: string;
-/** The severity of the incidents. */
-readonly severity?: "critical" | "error" | "warning" | "info" | undefined;
-/** The Events API endpoint. PagerDuty's EU region has its own. */
-readonly url?: string | undefined;
-} | {
-readonly type: "email";
-/** Unique in the workspace; actions refer to it. */
-readonly name: string;
-/** What it is for, in one sentence. */
-readonly description?: string | undefined;
-readonly retry?: NewRetry | undefined;
-readonly limits?: NewRequestLimits | undefined;
-/** The recipients. */
-readonly to: readonly string[];
-/** The sender, such as `Tripline <tripline@example.org>`. */
-readonly from: string;
-/** The host name or IP address of the SMTP server. */
-readonly host: string;
-/** The port of the SMTP server. */
-readonly port?: number | undefined;
-/** starttls (the server must support it), tls from the start (port 465), or none. */
-readonly security?: "starttls" | "tls" | "none" | undefined;
-/** For servers that require a login. */
-readonly username?: string | undefined;
-/** The password for the login. Secret. */
-readonly password?: string | undefined;
-};
+export type NewDestination =
+  | {
+      readonly type: "webhook";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
+      /** The URL to send to. Secret. */
+      readonly url: string;
+      /** The HTTP method. */
+      readonly method?: "POST" | "PUT" | "PATCH" | "GET" | "DELETE" | undefined;
+      /** Additional headers. Their values are secret. */
+      readonly headers?: { readonly [key: string]: string } | undefined;
+      /** The key that signs each request (Standard Webhooks): whsec_… or any text. */
+      readonly secret?: string | undefined;
+      /** The time limit of one attempt. Default: 15s. */
+      readonly timeout?: number | string | undefined;
+    }
+  | {
+      readonly type: "slack";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+    }
+  | {
+      readonly type: "ms-teams";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+    }
+  | {
+      readonly type: "discord";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
+      /** The incoming-webhook URL from the chat service. Secret. */
+      readonly url: string;
+    }
+  | {
+      readonly type: "pagerduty";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
+      /** The integration key of an Events API v2 integration. Secret. */
+      readonly routing_key: string;
+      /** The severity of the incidents. */
+      readonly severity?: "critical" | "error" | "warning" | "info" | undefined;
+      /** The Events API endpoint. PagerDuty's EU region has its own. */
+      readonly url?: string | undefined;
+    }
+  | {
+      readonly type: "email";
+      /** Unique in the workspace; actions refer to it. */
+      readonly name: string;
+      /** What it is for, in one sentence. */
+      readonly description?: string | undefined;
+      readonly retry?: NewRetry | undefined;
+      readonly limits?: NewRequestLimits | undefined;
+      /** The recipients. */
+      readonly to: readonly string[];
+      /** The sender, such as `Tripline <tripline@example.org>`. */
+      readonly from: string;
+      /** The host name or IP address of the SMTP server. */
+      readonly host: string;
+      /** The port of the SMTP server. */
+      readonly port?: number | undefined;
+      /** starttls (the server must support it), tls from the start (port 465), or none. */
+      readonly security?: "starttls" | "tls" | "none" | undefined;
+      /** For servers that require a login. */
+      readonly username?: string | undefined;
+      /** The password for the login. Secret. */
+      readonly password?: string | undefined;
+    };
 
 export interface NewEventTrigger {
-readonly type?: "event" | undefined;
-/** Assigned by Tripline; ignored on input. */
-readonly id?: string | undefined;
-/** What the event's own resource must match. */
-readonly match?: { readonly [key: string]: string | readonly string[] } | undefined;
-/** What at least one related resource must match. With a list, each item must be matched. */
-readonly match_related?: { readonly [key: string]: string | readonly string[] } | readonly ({ readonly [key: string]: string | readonly string[] })[] | undefined;
-/** Event names or glob patterns that open a window. */
-readonly after?: readonly string[] | undefined;
-/** Event names or glob patterns to count. Empty: every event. */
-readonly expect?: readonly string[] | undefined;
-/** Labels to group by: each combination of values is evaluated separately. */
-readonly for_each?: readonly string[] | undefined;
-/** Reactive: fires when events arrive. Proactive: fires when they do not. */
-readonly posture?: "Reactive" | "Proactive" | undefined;
-/** Reactive: the number of events needed to fire. Proactive: fewer events than this are an absence. */
-readonly threshold?: number | undefined;
-/** The length of a window: seconds, or a duration such as 90s, 30m, 2h. Proactive: at least 10s, which is the default. */
-readonly within?: number | string | undefined;
-/** How long to wait for delayed events after a window ends. */
-readonly lateness?: number | string | undefined;
-/** Opens a window at each tick, instead of an event named in `after`. */
-readonly schedule?: {
-/** Five cron fields, or six with seconds first. */
-readonly cron: string;
-/** A time zone, such as America/New_York. */
-readonly timezone?: string | undefined;
-/** How long a key is expected after it was last seen. Default: 7d. */
-readonly remember?: number | string | undefined;
-/** Instead of within: the time of day at which a window ends, such as "03:30", in the schedule's time zone; the next one after the tick. */
-readonly until?: string | undefined;
-/** Proactive only: how long before the tick an event already counts for it. Default: 0. */
-readonly early?: number | string | undefined;
-} | undefined;
-/** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */
-readonly refire?: "every-window" | "once" | undefined;
+  readonly type?: "event" | undefined;
+  /** Assigned by Tripline; ignored on input. */
+  readonly id?: string | undefined;
+  /** What the event's own resource must match. */
+  readonly match?: { readonly [key: string]: string | readonly string[] } | undefined;
+  /** What at least one related resource must match. With a list, each item must be matched. */
+  readonly match_related?:
+    | { readonly [key: string]: string | readonly string[] }
+    | readonly { readonly [key: string]: string | readonly string[] }[]
+    | undefined;
+  /** Event names or glob patterns that open a window. */
+  readonly after?: readonly string[] | undefined;
+  /** Event names or glob patterns to count. Empty: every event. */
+  readonly expect?: readonly string[] | undefined;
+  /** Labels to group by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
+  /** Reactive: fires when events arrive. Proactive: fires when they do not. */
+  readonly posture?: "Reactive" | "Proactive" | undefined;
+  /** Reactive: the number of events needed to fire. Proactive: fewer events than this are an absence. */
+  readonly threshold?: number | undefined;
+  /** The length of a window: seconds, or a duration such as 90s, 30m, 2h. Proactive: at least 10s, which is the default. */
+  readonly within?: number | string | undefined;
+  /** How long to wait for delayed events after a window ends. */
+  readonly lateness?: number | string | undefined;
+  /** Opens a window at each tick, instead of an event named in `after`. */
+  readonly schedule?:
+    | {
+        /** Five cron fields, or six with seconds first. */
+        readonly cron: string;
+        /** A time zone, such as America/New_York. */
+        readonly timezone?: string | undefined;
+        /** How long a key is expected after it was last seen. Default: 7d. */
+        readonly remember?: number | string | undefined;
+        /** Instead of within: the time of day at which a window ends, such as "03:30", in the schedule's time zone; the next one after the tick. */
+        readonly until?: string | undefined;
+        /** Proactive only: how long before the tick an event already counts for it. Default: 0. */
+        readonly early?: number | string | undefined;
+      }
+    | undefined;
+  /** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */
+  readonly refire?: "every-window" | "once" | undefined;
 }
 
 /** Limits on requests, over all processes. Requests beyond them wait. */
 export interface NewRequestLimits {
-/** How many requests may be in flight at a time, over all processes. */
-readonly concurrency?: number | undefined;
-/** How many requests may be sent in any period of that length, over all processes: 5/s, 30/m, 10/30s. */
-readonly rate?: string | undefined;
+  /** How many requests may be in flight at a time, over all processes. */
+  readonly concurrency?: number | undefined;
+  /** How many requests may be sent in any period of that length, over all processes: 5/s, 30/m, 10/30s. */
+  readonly rate?: string | undefined;
 }
 
 /** How long a delivery is tried, and which answers are final. */
 export interface NewRetry {
-/** How long to keep trying. 0s: one attempt. Default: the server's --give-up-after (28h). */
-readonly for?: number | string | undefined;
-/** At most this many attempts, even if there is time left. Default: no limit. */
-readonly attempts?: number | undefined;
-/** Statuses that are final at once, such as [404, 4xx]. 410 always is, and disables the endpoint. */
-readonly give_up_on?: readonly (number | string)[] | undefined;
+  /** How long to keep trying. 0s: one attempt. Default: the server's --give-up-after (28h). */
+  readonly for?: number | string | undefined;
+  /** At most this many attempts, even if there is time left. Default: no limit. */
+  readonly attempts?: number | undefined;
+  /** Statuses that are final at once, such as [404, 4xx]. 410 always is, and disables the endpoint. */
+  readonly give_up_on?: readonly (number | string)[] | undefined;
 }
 
 export interface NewSequenceTrigger {
-readonly type: "sequence";
-/** Assigned by Tripline; ignored on input. */
-readonly id?: string | undefined;
-readonly triggers: NewTriggers;
-/** How close together the children must fire; null means no limit. */
-readonly within: number | string | null;
-/** Labels to correlate the children by: each combination of values is evaluated separately. */
-readonly for_each?: readonly string[] | undefined;
+  readonly type: "sequence";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id?: string | undefined;
+  readonly triggers: NewTriggers;
+  /** How close together the children must fire; null means no limit. */
+  readonly within: number | string | null;
+  /** Labels to correlate the children by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
 }
 
 export type NewTrigger = NewEventTrigger | NewCompoundTrigger | NewSequenceTrigger;
@@ -822,129 +886,131 @@ export type NewTriggers = readonly NewTrigger[];
 
 /** An event as it is stored. */
 export interface ReceivedEvent {
-/** RFC 3339. Without an offset, it is in UTC. */
-readonly occurred: string;
-readonly event: string;
-readonly resource: { readonly [key: string]: string };
-readonly related: readonly ({ readonly [key: string]: string })[];
-readonly payload: { readonly [key: string]: unknown };
-readonly id: string;
-readonly follows: string | null;
-/** When Tripline received it. */
-readonly received: string;
+  /** RFC 3339. Without an offset, it is in UTC. */
+  readonly occurred: string;
+  readonly event: string;
+  readonly resource: { readonly [key: string]: string };
+  readonly related: readonly { readonly [key: string]: string }[];
+  readonly payload: { readonly [key: string]: unknown };
+  readonly id: string;
+  readonly follows: string | null;
+  /** When Tripline received it. */
+  readonly received: string;
 }
 
 /** Limits on requests, over all processes. Requests beyond them wait. */
 export interface RequestLimits {
-/** How many requests may be in flight at a time, over all processes. */
-readonly concurrency?: number | undefined;
-/** How many requests may be sent in any period of that length, over all processes: 5/s, 30/m, 10/30s. */
-readonly rate?: string | undefined;
+  /** How many requests may be in flight at a time, over all processes. */
+  readonly concurrency?: number | undefined;
+  /** How many requests may be sent in any period of that length, over all processes: 5/s, 30/m, 10/30s. */
+  readonly rate?: string | undefined;
 }
 
 /** How long a delivery is tried, and which answers are final. */
 export interface Retry {
-/** How long to keep trying. 0s: one attempt. Default: the server's --give-up-after (28h). */
-readonly for?: number | undefined;
-/** At most this many attempts, even if there is time left. Default: no limit. */
-readonly attempts?: number | undefined;
-/** Statuses that are final at once, such as [404, 4xx]. 410 always is, and disables the endpoint. */
-readonly give_up_on?: readonly (number | string)[] | undefined;
+  /** How long to keep trying. 0s: one attempt. Default: the server's --give-up-after (28h). */
+  readonly for?: number | undefined;
+  /** At most this many attempts, even if there is time left. Default: no limit. */
+  readonly attempts?: number | undefined;
+  /** Statuses that are final at once, such as [404, 4xx]. 410 always is, and disables the endpoint. */
+  readonly give_up_on?: readonly (number | string)[] | undefined;
 }
 
 export interface SequenceTrigger {
-readonly type: "sequence";
-/** Assigned by Tripline; ignored on input. */
-readonly id: string;
-readonly triggers: Triggers;
-/** How close together the children must fire; null means no limit. */
-readonly within: number | null;
-/** Labels to correlate the children by: each combination of values is evaluated separately. */
-readonly for_each?: readonly string[] | undefined;
+  readonly type: "sequence";
+  /** Assigned by Tripline; ignored on input. */
+  readonly id: string;
+  readonly triggers: Triggers;
+  /** How close together the children must fire; null means no limit. */
+  readonly within: number | null;
+  /** Labels to correlate the children by: each combination of values is evaluated separately. */
+  readonly for_each?: readonly string[] | undefined;
 }
 
 /** Where it is defined. What a file defines can only be changed in that file. */
 export interface Source {
-readonly kind: "api" | "file";
-/** The rule file, for kind file. */
-readonly file?: string | undefined;
-/** The value of `enabled` in the file. */
-readonly enabled?: boolean | undefined;
-/** The rule file that `tripline apply` sent it from, for kind api. */
-readonly applied?: {
-readonly file: string;
-readonly enabled: boolean;
-} | undefined;
+  readonly kind: "api" | "file";
+  /** The rule file, for kind file. */
+  readonly file?: string | undefined;
+  /** The value of `enabled` in the file. */
+  readonly enabled?: boolean | undefined;
+  /** The rule file that `tripline apply` sent it from, for kind api. */
+  readonly applied?:
+    | {
+        readonly file: string;
+        readonly enabled: boolean;
+      }
+    | undefined;
 }
 
 export interface TemplateFailure {
-/** Where it is in the action, such as `payload.text`. */
-readonly field: string;
-/** Why it failed, without secrets. */
-readonly reason: string;
+  /** Where it is in the action, such as `payload.text`. */
+  readonly field: string;
+  /** Why it failed, without secrets. */
+  readonly reason: string;
 }
 
 export interface Trace {
-/** One for a firing or a delivery; for an event, each firing that it caused. */
-readonly firings: readonly TracedFiring[];
-/** Whether the event caused more firings than are listed. */
-readonly truncated: boolean;
+  /** One for a firing or a delivery; for an event, each firing that it caused. */
+  readonly firings: readonly TracedFiring[];
+  /** Whether the event caused more firings than are listed. */
+  readonly truncated: boolean;
 }
 
 export interface TracedEvent {
-/** `expected`: it counted. `after`: it opened the window. `last`: the last event before an absence. */
-readonly role: "expected" | "after" | "last";
-readonly event: ReceivedEvent;
+  /** `expected`: it counted. `after`: it opened the window. `last`: the last event before an absence. */
+  readonly role: "expected" | "after" | "last";
+  readonly event: ReceivedEvent;
 }
 
 /** The path of one firing: what led to it, and what followed. */
 export interface TracedFiring {
-/** Null if an older version recorded it. */
-readonly id: string | null;
-/** The event about the firing. */
-readonly event_id: string;
-readonly automation: {
-readonly id: string;
-readonly name: string;
-};
-readonly state: "Triggered" | "Resolved";
-readonly triggered: string;
-/** The event that caused it, or the last one before an absence; null if there was none. */
-readonly triggering_event_id: string | null;
-/** Of a resolution: whether the event had occurred in time. */
-readonly late: boolean | null;
-/** The trigger that fired first, then those below it whose firings it used. */
-readonly triggers: readonly TracedTrigger[];
-/** When the automation was changed after the firing: `events` are found by its present trigger. */
-readonly changed_since: string | null;
-readonly deliveries: readonly Delivery[];
-/** Events that its `emit-event` actions emitted. */
-readonly emitted: readonly ReceivedEvent[];
+  /** Null if an older version recorded it. */
+  readonly id: string | null;
+  /** The event about the firing. */
+  readonly event_id: string;
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  };
+  readonly state: "Triggered" | "Resolved";
+  readonly triggered: string;
+  /** The event that caused it, or the last one before an absence; null if there was none. */
+  readonly triggering_event_id: string | null;
+  /** Of a resolution: whether the event had occurred in time. */
+  readonly late: boolean | null;
+  /** The trigger that fired first, then those below it whose firings it used. */
+  readonly triggers: readonly TracedTrigger[];
+  /** When the automation was changed after the firing: `events` are found by its present trigger. */
+  readonly changed_since: string | null;
+  readonly deliveries: readonly Delivery[];
+  /** Events that its `emit-event` actions emitted. */
+  readonly emitted: readonly ReceivedEvent[];
 }
 
 export interface TracedTrigger {
-/** The trigger's path from the root; empty for the root itself. */
-readonly trigger: string;
-readonly state: "Triggered" | "Resolved";
-readonly triggered: string;
-/** The values of the key. */
-readonly labels: { readonly [key: string]: string };
-/** Null for a composite. */
-readonly window: TracedWindow | null;
-/** Why it fired, in a sentence. */
-readonly summary: string;
-/** In the order in which they occurred. */
-readonly events: readonly TracedEvent[];
-/** Whether more events counted than are listed. */
-readonly more_events: boolean;
+  /** The trigger's path from the root; empty for the root itself. */
+  readonly trigger: string;
+  readonly state: "Triggered" | "Resolved";
+  readonly triggered: string;
+  /** The values of the key. */
+  readonly labels: { readonly [key: string]: string };
+  /** Null for a composite. */
+  readonly window: TracedWindow | null;
+  /** Why it fired, in a sentence. */
+  readonly summary: string;
+  /** In the order in which they occurred. */
+  readonly events: readonly TracedEvent[];
+  /** Whether more events counted than are listed. */
+  readonly more_events: boolean;
 }
 
 export interface TracedWindow {
-readonly start: string;
-readonly end: string | null;
-/** Expected events that were counted in it. */
-readonly count: number;
-readonly threshold: number;
+  readonly start: string;
+  readonly end: string | null;
+  /** Expected events that were counted in it. */
+  readonly count: number;
+  readonly threshold: number;
 }
 
 export type Trigger = EventTrigger | CompoundTrigger | SequenceTrigger;
@@ -953,53 +1019,53 @@ export type Trigger = EventTrigger | CompoundTrigger | SequenceTrigger;
 export type Triggers = readonly Trigger[];
 
 export interface Window {
-/** The trigger's path from the root; empty for the root itself. */
-readonly trigger: string;
-/** The values of the window's key. */
-readonly labels: { readonly [key: string]: string };
-readonly start: string | null;
-readonly end: string | null;
-readonly count: number;
-readonly threshold: number;
-/** When the window is judged, if nothing happens before. */
-readonly deadline: string | null;
-readonly last_event: string | null;
-/** True: an absence has fired and has not ended. */
-readonly unresolved: boolean;
-/** The trigger has fired, and events that occur before this time do not count. */
-readonly quiet_until: string | null;
-/** Events of the key that have arrived and wait out the lateness before they are counted. */
-readonly settling: number;
-/** For a composite: the paths of the triggers that have yet to fire. */
-readonly awaited: readonly string[];
+  /** The trigger's path from the root; empty for the root itself. */
+  readonly trigger: string;
+  /** The values of the window's key. */
+  readonly labels: { readonly [key: string]: string };
+  readonly start: string | null;
+  readonly end: string | null;
+  readonly count: number;
+  readonly threshold: number;
+  /** When the window is judged, if nothing happens before. */
+  readonly deadline: string | null;
+  readonly last_event: string | null;
+  /** True: an absence has fired and has not ended. */
+  readonly unresolved: boolean;
+  /** The trigger has fired, and events that occur before this time do not count. */
+  readonly quiet_until: string | null;
+  /** Events of the key that have arrived and wait out the lateness before they are counted. */
+  readonly settling: number;
+  /** For a composite: the paths of the triggers that have yet to fire. */
+  readonly awaited: readonly string[];
 }
 
 export interface WindowChange {
-/** The trigger's path from the root; empty for the root itself. */
-readonly trigger: string;
-/** The values of the window's key. */
-readonly labels: { readonly [key: string]: string };
-readonly start: string | null;
-readonly end: string | null;
-readonly count: number;
-readonly threshold: number;
-/** When the window is judged, if nothing happens before. */
-readonly deadline: string | null;
-readonly last_event: string | null;
-/** True: an absence has fired and has not ended. */
-readonly unresolved: boolean;
-/** The trigger has fired, and events that occur before this time do not count. */
-readonly quiet_until: string | null;
-/** Events of the key that have arrived and wait out the lateness before they are counted. */
-readonly settling: number;
-/** For a composite: the paths of the triggers that have yet to fire. */
-readonly awaited: readonly string[];
-readonly becomes: "kept" | "reset";
+  /** The trigger's path from the root; empty for the root itself. */
+  readonly trigger: string;
+  /** The values of the window's key. */
+  readonly labels: { readonly [key: string]: string };
+  readonly start: string | null;
+  readonly end: string | null;
+  readonly count: number;
+  readonly threshold: number;
+  /** When the window is judged, if nothing happens before. */
+  readonly deadline: string | null;
+  readonly last_event: string | null;
+  /** True: an absence has fired and has not ended. */
+  readonly unresolved: boolean;
+  /** The trigger has fired, and events that occur before this time do not count. */
+  readonly quiet_until: string | null;
+  /** Events of the key that have arrived and wait out the lateness before they are counted. */
+  readonly settling: number;
+  /** For a composite: the paths of the triggers that have yet to fire. */
+  readonly awaited: readonly string[];
+  readonly becomes: "kept" | "reset";
 }
 
 export interface Windows {
-readonly automation: AutomationName;
-/** How far log time has been consumed; null until an engine has taken up the automation. */
-readonly as_of: string | null;
-readonly windows: readonly Window[];
+  readonly automation: AutomationName;
+  /** How far log time has been consumed; null until an engine has taken up the automation. */
+  readonly as_of: string | null;
+  readonly windows: readonly Window[];
 }

@@ -237,8 +237,17 @@ test("an unknown id, and the name of an automation, are refused with what to giv
   const unknown = await run(["trace", "0a0b0c0d-0000-4000-8000-000000000000"]);
   expect(unknown).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining("Nothing is known about the id"),
+    stderr: expect.stringContaining("Nothing is known about"),
   });
+  expect((await run(["trace", "0a0b0c0d"])).stderr).toContain("try the whole id");
+  for (const digit of ["1", "2"]) {
+    const id = `abcdef00-0000-4000-8000-00000000000${digit}`;
+    await run(["emit", "--event", "pump.seen", "--resource-id", "pump.1", "--id", id]);
+  }
+  const ambiguous = await run(["trace", "abcdef00"]);
+  expect(ambiguous.stderr).toMatch(
+    /^2 ids begin with abcdef00\. Give more of one:\n {2}abcdef00-0000-4000-8000-0{11}\d {2}event/,
+  );
   const named = await run(["trace", "burst"]);
   expect(named).toMatchObject({ code: 1, stderr: expect.stringContaining("This is an automation") });
 });

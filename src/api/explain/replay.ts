@@ -69,17 +69,34 @@ export async function replay(
   const explainer = new Explainer(ids, event.id, settings);
   const breather = new Breather();
   const incomplete = new Set<string>();
+  // Those by their present definition: the log does not hold what they were before.
+  const present = new Set<string>();
+  const put = (automation: Automation, received: Micros) => {
+    present.add(automation.id);
+    explainer.apply({ kind: "automation-put", position: "0-0", received, automation });
+  };
+  const span = await spanOfLog(workspace, event);
+  // The history holds events, and not the definitions of automations.
+  let unlogged = automations.filter(({ created }) => span.isTrimmed && created < span.start);
   let isFirst = true;
   let until = event.received + minute;
-  for await (const entry of automations.length === 0 ? [] : entriesAbout(workspace, automations, event)) {
+  for await (const entry of automations.length === 0
+    ? []
+    : entriesAbout(workspace, automations, event, span)) {
     await breather.breathe();
     if (entry.received > until) break;
     if (isFirst) {
       for (const automation of automations.filter(({ created }) => entry.received > created + second)) {
         incomplete.add(automation.id);
-        explainer.apply({ kind: "automation-put", position: "0-0", received: entry.received, automation });
+        put(automation, entry.received);
       }
+      unlogged = unlogged.filter(({ id }) => !incomplete.has(id));
       isFirst = false;
+    }
+    if (unlogged.length > 0) {
+      for (const automation of unlogged)
+        if (automation.created <= entry.received) put(automation, entry.received);
+      unlogged = unlogged.filter(({ id }) => !present.has(id));
     }
     const wasMet = explainer.event !== null;
     explainer.apply(entry);
@@ -91,11 +108,23 @@ export async function replay(
     await breather.breathe();
     const complete = !incomplete.has(automation.id);
     const explanation = explainer.explain(automation);
-    const isByPresent = !complete && explanation?.automation === automation;
+    const isByPresent = present.has(automation.id) && explanation?.automation === automation;
     const changedSince = isByPresent && automation.updated > event.received ? automation.updated : null;
     explanations.set(automation.id, { explanation, complete, changedSince });
   }
   return explanations;
+}
+
+interface LogSpan {
+  /** When its oldest entry was received. */
+  readonly start: Micros;
+  readonly isTrimmed: boolean;
+}
+
+async function spanOfLog({ log }: Pick<Workspace, "log">, event: Event): Promise<LogSpan> {
+  const [[oldest], { trimmed }] = await Promise.all([log.read(startOfLog, { count: 1 }), log.entryCounts()]);
+  const start = oldest?.received ?? Number.MAX_SAFE_INTEGER;
+  return { start, isTrimmed: trimmed > 0 || event.received < start };
 }
 
 /** What automations may have seen up to an event and after it: from the log, and before its start from the history. */
@@ -103,11 +132,10 @@ async function* entriesAbout(
   { log, history }: Pick<Workspace, "log" | "history">,
   automations: readonly Automation[],
   event: Event,
+  { start: logStart, isTrimmed }: LogSpan,
 ): AsyncGenerator<LogEntry> {
   const created = Math.min(...automations.map((automation) => automation.created)) - minute;
-  const [[oldest], { trimmed }] = await Promise.all([log.read(startOfLog, { count: 1 }), log.entryCounts()]);
-  const logStart = oldest?.received ?? Number.MAX_SAFE_INTEGER;
-  if (history !== null && (trimmed > 0 || event.received < logStart)) {
+  if (history !== null && isTrimmed) {
     const from = Math.max(created, event.received - longestMemory(automations));
     yield* recordedEntries(history, { from, until: Math.min(logStart, event.received) });
     if (event.received < logStart) {

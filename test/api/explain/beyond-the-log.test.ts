@@ -107,6 +107,28 @@ describe("an event that the log no longer holds", () => {
     expect(Date.parse(answer.changed_since ?? "")).toBe(later / millisecond);
   });
 
+  // The history reaches back to the creation, so nothing before it is missing; but it holds no definitions.
+  test("is explained for an automation that was created after the oldest event of the history", async () => {
+    await post(["pump.started"]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const burst = await automationOf(
+      { expect: ["pump.failed"], threshold: 2, within: 600 },
+      { created: Date.now() * millisecond },
+    );
+    const ids = await post(["pump.failed", "pump.failed"]);
+    await trimAll();
+    expect((await explain(burst, ids[0])).answer).toMatchObject({
+      fired: false,
+      summary: "The event was covered, but did not fire the automation: counted (1 of 2).",
+      complete: true,
+      changed_since: null,
+    });
+    expect((await explain(burst, ids[1])).answer).toMatchObject({ fired: true });
+    const later = Date.now() * millisecond;
+    await api.connection.hset(keys.automations, burst.id, JSON.stringify({ ...burst, updated: later }));
+    expect(Date.parse((await explain(burst, ids[1])).answer.changed_since ?? "")).toBe(later / millisecond);
+  });
+
   test("did nothing to an automation that was created after it", async () => {
     const [id] = await post(["pump.failed"]);
     await trimAll();
