@@ -251,7 +251,7 @@ function cancelCommand(): Command {
         new Argument("[ids...]", "their ids, as in tripline deliveries ls --state retrying"),
       ),
     )
-    .option("--all", "all deliveries that wait or are retried now");
+    .option("--all", "all deliveries that have not ended");
   addSelection(command);
   addConnection(command);
   addExamples(command, [
@@ -289,25 +289,34 @@ async function forEachWanted(ids: readonly string[], options: BulkOptions, bulk:
     );
   }
   const refusedCount = await withServer(options, async (tripline) => {
-    const wanted = isNamed
-      ? await Promise.all(ids.map(async (id) => (isUuid(id) ? id : (await findDelivery(tripline, id)).id)))
-      : await idsOf(tripline, options, bulk);
-    if (wanted.length === 0) console.error("There are no such deliveries.");
+    const done = new Set<string>();
     let refused = 0;
-    for (const id of wanted) {
-      try {
-        await bulk.step(tripline, id);
-        console.error(`${bulk.verb} ${id}`);
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        refused += 1;
-        console.error(`Not ${bulk.verb.toLowerCase()} ${id}: ${error.message}`);
+    for (let pass = 0; pass < passesMax; pass++) {
+      const wanted = isNamed
+        ? await Promise.all(ids.map(async (id) => (isUuid(id) ? id : (await findDelivery(tripline, id)).id)))
+        : await idsOf(tripline, options, bulk);
+      const news = wanted.filter((id) => !done.has(id));
+      for (const id of news) {
+        done.add(id);
+        try {
+          await bulk.step(tripline, id);
+          console.error(`${bulk.verb} ${id}`);
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error;
+          refused += 1;
+          console.error(`Not ${bulk.verb.toLowerCase()} ${id}: ${error.message}`);
+        }
       }
+      if (isNamed || news.length === 0) break;
     }
+    if (done.size === 0) console.error("There are no such deliveries.");
     return refused;
   });
   if (refusedCount > 0) throw new CommandFailure(`${refusedCount} could not be done; see above.`);
 }
+
+/** The lists are read again until nothing new is in them: what comes and goes meanwhile hides others from a reader. */
+const passesMax = 10;
 
 /** All are listed before the first is touched: each that leaves the list moves the others up. */
 async function idsOf(

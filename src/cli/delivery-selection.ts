@@ -49,23 +49,27 @@ export function isSelection(options: Selection): boolean {
 /** What the API returns at most. */
 const pageLengthMax = 200;
 
-/** Reads pages until `limit` deliveries are found or the list ends. */
+/**
+ * Reads pages until `limit` deliveries are found or the list ends.
+ *
+ * Deliveries that come and go meanwhile move the others along the list: none is returned twice, but one may be missing.
+ */
 export async function selectDeliveries(
   tripline: Tripline,
   selection: Selection & { readonly state: ListedState },
   limit: number,
 ): Promise<{ readonly deliveries: readonly Delivery[]; readonly total: number; readonly isAll: boolean }> {
-  const deliveries: Delivery[] = [];
+  const found = new Map<string, Delivery>();
   for (let offset = 0; ; ) {
     const page = await tripline.deliveries.list({
       ...selection,
-      limit: Math.min(limit - deliveries.length, pageLengthMax),
+      limit: Math.min(limit - found.size, pageLengthMax),
       offset,
     });
-    deliveries.push(...page.deliveries);
+    for (const delivery of page.deliveries) found.set(delivery.id, delivery);
     const { next_offset: next, total } = page;
-    if (next === null) return { deliveries, total, isAll: true };
-    if (deliveries.length >= limit) return { deliveries, total, isAll: false };
+    if (next === null) return { deliveries: [...found.values()], total, isAll: true };
+    if (found.size >= limit) return { deliveries: [...found.values()], total, isAll: false };
     offset = next;
   }
 }

@@ -118,7 +118,8 @@ export class DeliveryQueue {
   /**
    * Lists deliveries in one state. Pending ones are in the order in which they are due; finished ones are newest first.
    *
-   * A filter reads the list from `start` on until `count` are found or many have been read.
+   * A filter reads the list from `start` on until `count` are found or many have been read. Deliveries change their state
+   * during the reads, which moves the others along the list: one may be read twice, and is returned once.
    *
    * @throws RedisUnreachable
    */
@@ -127,28 +128,28 @@ export class DeliveryQueue {
     { start = 0, count = 100, filter = {} }: DeliveryListOptions = {},
   ): Promise<ListedDeliveries> {
     const { type, oldestFirst } = jobSets[status];
-    const deliveries: DeliveryView[] = [];
+    const found = new Map<string, DeliveryView>();
     const isFiltered = Object.keys(filter).length > 0;
     const last = start + (isFiltered ? readCountMax : count);
     let next = start;
     while (next < last) {
+      const wantedCount = Math.min(pageCount, last - next);
       const page = await callRedis(async () => {
-        const end = Math.min(next + pageCount, last) - 1;
-        const jobs = await this.#queue.getJobs([type], next, end, oldestFirst);
+        const jobs = await this.#queue.getJobs([type], next, next + wantedCount - 1, oldestFirst);
         // A job that was removed during the read is undefined.
         const known = jobs.filter((job) => job !== undefined);
         const dueTimes = status === "retrying" ? await this.#dueTimesOf(known) : [];
         return { jobs, views: known.map((job, index) => viewOf(job, status, dueTimes[index] ?? null)) };
       });
-      if (page.jobs.length === 0) return { deliveries, next: null };
       for (const view of page.views) {
         next += 1;
-        if (view !== null && matches(view, filter)) deliveries.push(view);
-        if (deliveries.length === count) return { deliveries, next };
+        if (view !== null && matches(view, filter)) found.set(view.id, view);
+        if (found.size === count) return { deliveries: [...found.values()], next };
       }
       next += page.jobs.length - page.views.length;
+      if (page.jobs.length < wantedCount) return { deliveries: [...found.values()], next: null };
     }
-    return { deliveries, next };
+    return { deliveries: [...found.values()], next };
   }
 
   /**

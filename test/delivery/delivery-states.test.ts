@@ -164,3 +164,28 @@ test("a dead letter keeps its attempts, and can be redelivered", async () => {
     redeliveries: 1,
   });
 });
+
+// The newest come first, so each that ends during the reads moves all others into the part that is read next.
+test("a list that moves while it is read has every delivery once", async () => {
+  const actions = startActions(redis.url);
+  const { queue } = actions;
+  const count = 250;
+  let finished = false;
+  const work = (async () => {
+    actions.work();
+    for (let added = 0; added < count; added += 10) {
+      await queue.addInvocations(Array.from({ length: 10 }, () => invocationOf({ type: "do-nothing" })));
+    }
+    await expect.poll(() => queue.count("delivered")).toBe(count);
+    finished = true;
+  })();
+  let readCount = 0;
+  while (!finished) {
+    const ids = (await actions.listed("delivered", { count: 1_000 })).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    readCount += 1;
+  }
+  await work;
+  expect(readCount).toBeGreaterThan(1);
+  expect(await queue.deliveries("delivered", { count: 1_000 })).toMatchObject({ next: null });
+});
