@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
 import { Argument, Command, Option } from "commander";
+import { nestsDeeper } from "../api/http/json-depth.ts";
 import { batchesOf, type EmittedEvent, type NewEvent, type RefusedInput } from "../client/index.ts";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { isUuid } from "../core/model/event.ts";
@@ -136,6 +137,9 @@ function payloadOf(text: string): unknown {
   }
 }
 
+/** Far more than any server accepts, and few enough to be written as JSON. */
+const depthMax = 1_000;
+
 /** The events of a file, and what is wrong with the lines that hold none: one bad line harms only itself. */
 interface FileEvents {
   readonly drafts: readonly Draft[];
@@ -166,8 +170,9 @@ async function fromFile(file: string, options: EmitCommandOptions): Promise<File
   const unreadable: string[] = [];
   for (const { place, value } of items) {
     if (value === undefined) unreadable.push(`${place}: this line is not valid JSON`);
-    else if (isRecord(value)) drafts.push(value);
-    else unreadable.push(`${place}: an event must be a JSON object`);
+    else if (!isRecord(value)) unreadable.push(`${place}: an event must be a JSON object`);
+    else if (nestsDeeper(value, depthMax)) unreadable.push(`${place}: it nests too deep`);
+    else drafts.push(value);
   }
   return { drafts, unreadable };
 }

@@ -66,7 +66,8 @@ export class Events {
         if (onRefused === undefined || !(error instanceof Refused) || ![413, 422].includes(error.status))
           throw error;
         const refused = left.length === 1 ? new Map([[0, error.mistakes]]) : mistakesByEvent(error.mistakes);
-        if (refused.size === 0) throw error;
+        // It does not say which: the batch as a whole is too much, for the server or for a proxy before it.
+        if (refused.size === 0) return await this.#storeHalves(left, options);
         for (const [index, mistakes] of refused) {
           const event = left[index];
           if (event !== undefined) onRefused(event, mistakes);
@@ -75,6 +76,12 @@ export class Events {
       }
     }
     return left;
+  }
+
+  async #storeHalves(batch: readonly EmittedEvent[], options: EmitOptions): Promise<EmittedEvent[]> {
+    const half = Math.ceil(batch.length / 2);
+    const first = await this.#store(batch.slice(0, half), options);
+    return [...first, ...(await this.#store(batch.slice(half), options))];
   }
 
   /** Yields all matching events. Pages are requested as they are needed. */

@@ -252,10 +252,13 @@ export class Log {
    */
   async read(after: LogPosition, options: { count: number; blockMs?: number }): Promise<readonly LogEntry[]> {
     let batch = await this.readBatch(after, options);
-    while (batch.entries.length === 0 && batch.readCount > 0) {
-      batch = await this.readBatch(batch.position, options);
+    const entries = [...batch.entries];
+    while (batch.readCount > 0 && entries.length < options.count) {
+      const blockMs = entries.length === 0 ? (options.blockMs ?? 0) : 0;
+      batch = await this.readBatch(batch.position, { count: options.count - entries.length, blockMs });
+      entries.push(...batch.entries);
     }
-    return batch.entries;
+    return entries;
   }
 
   /**

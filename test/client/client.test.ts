@@ -1,5 +1,7 @@
 /** The client against a real server, and against ones that misbehave. */
 
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { retryAfterMs } from "../../src/client/http.ts";
@@ -69,6 +71,39 @@ describe("events", () => {
     );
     expect(refused).toEqual(bad);
     expect((await tripline.events.page({ event: { name: ["picked"] } })).total).toBe(1_200);
+  });
+
+  // A proxy, or a server that is asked for too much at once, does not say which of them it means.
+  test("are sent in halves if the batch is too much", async () => {
+    const limit = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const body = Buffer.concat(chunks);
+      if (body.length > 2_000) {
+        response.writeHead(413, { "Content-Type": "text/html" }).end("<h1>413 Request Entity Too Large</h1>");
+        return;
+      }
+      const { status } = await fetch(`${api.url}/api/events`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body,
+      });
+      response.writeHead(status).end();
+    });
+    await new Promise<void>((resolve) => limit.listen(0, "127.0.0.1", resolve));
+    const { port } = limit.address() as AddressInfo;
+    const events = Array.from({ length: 60 }, (_, index) => ({
+      ...pump(index, "halved"),
+      payload: { text: "x".repeat(index === 7 ? 3_000 : 10) },
+    }));
+    const refused: unknown[] = [];
+    const proxied = new Tripline({ url: `http://127.0.0.1:${port}/api` });
+    const stored = await proxied.events.emit(events, { onRefused: ({ payload }) => refused.push(payload) });
+    limit.closeAllConnections();
+    limit.close();
+    expect(stored).toHaveLength(59);
+    expect(refused).toEqual([events[7]?.payload]);
+    expect((await tripline.events.page({ event: { name: ["halved"] } })).total).toBe(59);
   });
 
   test("are found page by page, each once and in order", async () => {

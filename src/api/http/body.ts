@@ -42,6 +42,9 @@ export const dataLimits: JsonLimits = {
   itemLengthMax: 3 * eventBytesMax,
 };
 
+/** For lists of events, of which one that is too complex harms only itself: a `JsonTooComplex` takes its place. */
+export const batchLimits: JsonLimits = { ...dataLimits, sparesOthers: true };
+
 /** A media type whose bodies are JSON. */
 export const jsonType = /^application\/(?:[\w.+-]+\+)?json$/i;
 

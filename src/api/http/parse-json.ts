@@ -14,9 +14,11 @@ export interface JsonBounds {
   readonly valuesMax: number;
   /** How many characters an item of the outermost list may have. */
   readonly itemLengthMax?: number;
+  /** Whether an item of the outermost list that is too complex harms only itself: a `JsonTooComplex` takes its place. */
+  readonly sparesOthers?: boolean;
 }
 
-/** A text that is too complex to be parsed. */
+/** A text that is too complex to be parsed, or a part of one. */
 export class JsonTooComplex extends Error {
   override readonly name = "JsonTooComplex";
   readonly type: "too_deep" | "too_long";
@@ -45,14 +47,18 @@ export async function parseInSlices(
   bounds: JsonBounds,
   pieceLength = pieceLengthDefault,
 ): Promise<unknown> {
-  await checkComplexity(text, bounds);
-  return parsePart({ text, pieceLength, itemLengthMax: bounds.itemLengthMax }, 0, text.length);
+  const { itemLengthMax, sparesOthers = false } = bounds;
+  const tooDeep = await checkComplexity(text, bounds);
+  return parsePart({ text, pieceLength, itemLengthMax, sparesOthers, tooDeep }, 0, text.length);
 }
 
 interface Source {
   readonly text: string;
   readonly pieceLength: number;
   readonly itemLengthMax: number | undefined;
+  readonly sparesOthers: boolean;
+  /** The items of the outermost list that nest too deep, by their index. */
+  readonly tooDeep: ReadonlyMap<number, JsonTooComplex>;
 }
 
 const quote = 0x22;
@@ -71,9 +77,16 @@ export function isClosing(char: number): boolean {
 /** How many characters are scanned before others may run. */
 const scanLength = 512 * 1024;
 
-async function checkComplexity(text: string, { depthMax, valuesMax }: JsonBounds): Promise<void> {
+/** @returns the items of the outermost list that nest too deep, if they harm only themselves */
+async function checkComplexity(
+  text: string,
+  { depthMax, valuesMax, sparesOthers = false }: JsonBounds,
+): Promise<Map<number, JsonTooComplex>> {
+  const tooDeep = new Map<number, JsonTooComplex>();
   let depth = 0;
   let valueCount = 1;
+  let isList = false;
+  let index = 0;
   let nextBreath = scanLength;
   for (let position = 0; position < text.length; position++) {
     if (position >= nextBreath) {
@@ -85,17 +98,25 @@ async function checkComplexity(text: string, { depthMax, valuesMax }: JsonBounds
       position = endOfString(text, position);
     } else if (char === comma) {
       valueCount += 1;
+      if (depth === 1) index += 1;
       if (valueCount <= valuesMax) continue;
       throw new JsonTooComplex("too_long", `The body holds more than ${valuesMax} values; send less at once`);
     } else if (isOpening(char)) {
+      if (depth === 0) isList = text[position] === "[";
       depth += 1;
       valueCount += 1;
       if (depth <= depthMax) continue;
-      throw new JsonTooComplex("too_deep", `The body nests more than ${depthMax} levels deep`);
+      if (!(sparesOthers && isList))
+        throw new JsonTooComplex("too_deep", `The body nests more than ${depthMax} levels deep`);
+      if (!tooDeep.has(index)) {
+        const message = `This item nests more than ${depthMax - 1} levels deep`;
+        tooDeep.set(index, new JsonTooComplex("too_deep", message, index));
+      }
     } else if (isClosing(char)) {
       depth -= 1;
     }
   }
+  return tooDeep;
 }
 
 /** The position of the quote that ends the string which begins at `start`; the end of the text if there is none. */
@@ -111,14 +132,17 @@ export function endOfString(text: string, start: number): number {
 
 /** Parses the text between two positions; the scan has bounded how deep this can recurse. */
 async function parsePart(source: Source, start: number, end: number): Promise<unknown> {
-  const { text, pieceLength } = source;
+  const { text, pieceLength, tooDeep } = source;
   await breathe();
-  const whole = end - start <= pieceLength ? null : containerIn(text, start, end);
+  const isOutermost = start === 0 && end === text.length;
+  const isShort = end - start <= pieceLength && !(isOutermost && tooDeep.size > 0);
+  const whole = isShort ? null : containerIn(text, start, end);
   if (whole === null) return parseExactJson(text.slice(start, end));
   const container = whole.isList ? new ListParser(source) : new ObjectParser(source);
   // A part is what stands between two commas; a piece is as many parts as are parsed in one step.
   let pieceStart = whole.first;
   let partStart = whole.first;
+  let index = 0;
   let depth = 0;
   let nextBreath = whole.first + scanLength;
   for (let position = whole.first; position <= whole.end; position++) {
@@ -133,13 +157,13 @@ async function parsePart(source: Source, start: number, end: number): Promise<un
     else if (isClosing(char) && !isEnd) depth -= 1;
     if (depth < 0 || position > whole.end) throw new SyntaxError("the brackets do not match");
     if (!isEnd && !(char === comma && depth === 0)) continue;
-    if (position - partStart > pieceLength) {
-      if (start === 0 && whole.isList && position - partStart > (source.itemLengthMax ?? text.length)) {
-        const message = `This item has more than ${source.itemLengthMax} characters`;
-        throw new JsonTooComplex("too_long", message, (container.value as unknown[]).length);
-      }
+    const tooComplex =
+      isOutermost && container instanceof ListParser ? mistakeOf(source, index, position - partStart) : null;
+    index += 1;
+    if (tooComplex !== null || position - partStart > pieceLength) {
       if (pieceStart < partStart) container.takePiece(pieceStart, partStart - 1);
-      await container.takePart(partStart, position);
+      if (tooComplex === null) await container.takePart(partStart, position);
+      else (container as ListParser).value.push(tooComplex);
       pieceStart = position + 1;
     } else if (isEnd || position - pieceStart > pieceLength) {
       await breathe();
@@ -150,6 +174,22 @@ async function parsePart(source: Source, start: number, end: number): Promise<un
   }
   if (depth !== 0) throw new SyntaxError("the brackets do not match");
   return container.value;
+}
+
+/** What is wrong with an item of the outermost list. @throws JsonTooComplex if that harms the others, too */
+function mistakeOf(
+  { itemLengthMax = Number.POSITIVE_INFINITY, sparesOthers, tooDeep }: Source,
+  index: number,
+  length: number,
+): JsonTooComplex | null {
+  if (length <= itemLengthMax) return tooDeep.get(index) ?? null;
+  const mistake = new JsonTooComplex(
+    "too_long",
+    `This item has more than ${itemLengthMax} characters`,
+    index,
+  );
+  if (!sparesOthers) throw mistake;
+  return mistake;
 }
 
 /** What lies between the brackets of a list or an object; null for anything else. */

@@ -14,7 +14,7 @@ import { formatTime, millisecond, parseTime } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { breathe } from "../../retry/slices.ts";
 import { base64Of } from "../http/base64.ts";
-import { dataLimits, jsonType, parseJson, readBytes, readJson } from "../http/body.ts";
+import { batchLimits, dataLimits, jsonType, parseJson, readBytes, readJson } from "../http/body.ts";
 import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
 import { excerpt, invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { bodyForHandler, type UnreadBody } from "../http/request-body.ts";
@@ -26,6 +26,7 @@ import {
   limitMistake,
   type ReadEvents,
   refusalOf,
+  tooComplexMistake,
 } from "./ingest.ts";
 
 /** A string attribute. Null is treated as absent. */
@@ -132,13 +133,17 @@ async function readCloudEvents(
     return eventsOf([value], value, (item) => read(schema, item, ["body"]));
   }
   if (type === "application/cloudevents-batch+json") {
-    const { value } = await readJson(request);
+    const { value } = await readJson(request, batchLimits);
     if (!Array.isArray(value)) {
       const msg = "Input should be a list of CloudEvents; send a single one as application/cloudevents+json";
       throw invalidRequest([{ type: "list_type", loc: ["body"], msg, input: value }], value);
     }
     batch.length = value.length;
-    return eventsOf(value, value, (item, index) => read(schema, item, ["body", index]));
+    return eventsOf(value, value, (item, index) => {
+      const place = ["body", index];
+      if (item instanceof JsonTooComplex) return { event: null, mistakes: [tooComplexMistake(item, place)] };
+      return read(schema, item, place);
+    });
   }
   if (type.startsWith("application/cloudevents")) {
     const known = "application/cloudevents+json, application/cloudevents-batch+json, or binary mode";

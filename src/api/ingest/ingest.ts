@@ -11,8 +11,9 @@ import { EventSchema, type WireEvent } from "../../core/model/event.ts";
 import { eventBytesMax, relatedResourcesMax } from "../../core/model/limits.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { breathe } from "../../retry/slices.ts";
-import { readJson } from "../http/body.ts";
+import { batchLimits, readJson } from "../http/body.ts";
 import { isLongerThan, nestsDeeper } from "../http/json-depth.ts";
+import { JsonTooComplex } from "../http/parse-json.ts";
 import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { bodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
@@ -63,7 +64,7 @@ export function ingestRoutes(meter: IngestMeter): Route[] {
       },
       async ({ tenant, body: { request, schema } }, context) => {
         await ingest(tenant, meter, async (batch) => {
-          const { value, bytes } = await readJson(request);
+          const { value, bytes } = await readJson(request, batchLimits);
           if (Array.isArray(value)) batch.length = value.length;
           return { events: await readEvents(schema, value, bytes), refused: null, refusedCount: 0 };
         });
@@ -126,13 +127,25 @@ async function readEvents(schema: typeof EventsSchema, value: unknown, bytes: nu
   const mistakes: RequestMistake[] = [];
   for (const [index, item] of value.entries()) {
     await breathe();
-    const checked = checkEvent(schema.element, item, bytes, ["body", index]);
+    const place = ["body", index];
+    const checked =
+      item instanceof JsonTooComplex
+        ? { mistakes: [tooComplexMistake(item, place)] }
+        : checkEvent(schema.element, item, bytes, place);
     if ("event" in checked) events.push(checked.event);
     else mistakes.push(...checked.mistakes);
     if (mistakes.length >= batchMistakesMax) break;
   }
   if (mistakes.length > 0) throw refusalOf(mistakes, value);
   return events;
+}
+
+/** The mistake of an item of a batch that is too complex to be read. */
+export function tooComplexMistake(
+  { type, message }: JsonTooComplex,
+  place: RequestMistake["loc"],
+): RequestMistake {
+  return type === "too_long" ? tooLarge(null, place) : { type, loc: place, msg: message, input: null };
 }
 
 /** An event, or what is wrong with it. */

@@ -67,6 +67,29 @@ test.each([
   await expect(parsing).rejects.toMatchObject({ type });
 });
 
+// One event that nests too deep, or is too long, must not keep the other events of a batch from being stored.
+test("items of a list that are too complex are replaced, if they are to harm only themselves", async () => {
+  const deep = fc.constantFrom("[[[[]]]]", '{"a":{"b":{"c":{}}}}', '[1,[2,[{"x":[","]}]]]');
+  const long = fc.integer({ min: 31, max: 60 }).map((length) => JSON.stringify("x".repeat(length)));
+  const simple = fc.constantFrom("1", '"],["', '{"a": [1, 2]}', " null ", "[]");
+  const item = fc.oneof(
+    simple.map((text) => ({ text, type: null })),
+    deep.map((text) => ({ text, type: "too_deep" })),
+    long.map((text) => ({ text, type: "too_long" })),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(item), fc.nat(30), async (items, pieceLength) => {
+      const limits = { depthMax: 4, valuesMax: 1_000, itemLengthMax: 30, sparesOthers: true };
+      const text = `[${items.map((each) => each.text).join()}]`;
+      expect(await parseInSlices(text, limits, pieceLength)).toEqual(
+        items.map(({ text, type }, index) =>
+          type === null ? JSON.parse(text) : expect.objectContaining({ name: "JsonTooComplex", type, index }),
+        ),
+      );
+    }),
+  );
+});
+
 test("brackets and commas in strings count for nothing", async () => {
   const text = JSON.stringify(['[[[[{{{{,,,,"\\', "\\\\", ",".repeat(100)]);
   expect(await parseInSlices(text, { depthMax: 1, valuesMax: 10 }, 2)).toEqual(parseExactJson(text));

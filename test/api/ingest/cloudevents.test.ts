@@ -148,6 +148,8 @@ describe("a batch", () => {
       { ...example, type: "" },
       7,
       { ...example, data: { a: nested(200) } },
+      { ...example, data: nested(3_000) },
+      { ...example, data: "x".repeat(5_000_000) },
       { ...example, id: "b" },
     ];
     const before = (await api.events()).length;
@@ -157,11 +159,13 @@ describe("a batch", () => {
       exception_message: string;
       exception_detail: { loc: string[]; msg: string }[];
     };
-    expect(exception_message).toBe("3 of 5 CloudEvents are refused; the others are stored.");
+    expect(exception_message).toBe("5 of 7 CloudEvents are refused; the others are stored.");
     expect(exception_detail.map(({ loc, msg }) => [loc.join("."), msg])).toEqual([
       ["body.1.type", "Input should not be empty"],
       ["body.2", "Input should be a CloudEvent: a JSON object"],
       ["body.3.data", "The payload nests more than 100 levels deep"],
+      ["body.4", "This item nests more than 999 levels deep"],
+      ["body.5", expect.stringContaining("The event is larger than 1500000 bytes")],
     ]);
     const stored = (await api.events())
       .slice(before)

@@ -210,6 +210,9 @@ describe("an invalid batch", () => {
     expect((await post([pumpEvent({ payload: deep(100) })])).status).toBe(204);
     const { exception_detail } = await rejectionOf(await post([pumpEvent({ payload: deep(101) })]));
     expect(exception_detail).toMatchObject([{ type: "too_deep", loc: ["body", 0, "payload"] }]);
+    const batch = [pumpEvent(), pumpEvent({ payload: deep(3_000) }), pumpEvent({ id: "7" })];
+    const { exception_detail: both } = await rejectionOf(await post(batch));
+    expect(both).toMatchObject([{ type: "too_deep", loc: ["body", 1] }, { loc: ["body", 2, "id"] }]);
     const levels = 200_000;
     expect((await api.post(`${"[".repeat(levels)}${"]".repeat(levels)}`)).status).toBe(422);
   });
