@@ -173,8 +173,9 @@ describe("open windows", () => {
     ] as const;
     const opened = { start: 0, deadline: 35, quietUntil: null };
     expect(viewsAt(beats, events, 2)).toEqual([{ ...opened, count: 0, settling: 2 }]);
-    expect(viewsAt(beats, events, 5)).toEqual([{ ...opened, count: 1, settling: 1 }]);
-    expect(viewsAt(beats, events, 6)).toEqual([{ ...opened, count: 2, settling: 0 }]);
+    expect(viewsAt(beats, events, 5)).toEqual([{ ...opened, count: 0, settling: 2 }]);
+    expect(viewsAt(beats, events, 6)).toEqual([{ ...opened, count: 1, settling: 1 }]);
+    expect(viewsAt(beats, events, 7)).toEqual([{ ...opened, count: 2, settling: 0 }]);
   });
 
   test("of an absence that another event begins show what begins it, and nothing for what would end it", () => {

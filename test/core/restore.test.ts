@@ -88,6 +88,7 @@ test.each([{ posture: "Reactive" }, { posture: "Proactive" }])(
     const automation = greenhouseAutomation("After a failure", { trigger });
     run.take({ kind: "automation-put", position: "1-0", received: start, automation });
     send(run, 2, failure(1, start));
+    run.advance(start + 1);
     run.fired();
     const field = [...run.state.keys()].find((name) => name.startsWith("k:")) ?? "";
     const { window, last, lastEventId } = JSON.parse(run.state.get(field) ?? "") as Record<string, object>;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { EventSchema } from "../../src/core/model/event.ts";
-import { formatTime, millisecond, minute, second } from "../../src/core/model/time.ts";
+import { formatTime, type Micros, millisecond, minute, second } from "../../src/core/model/time.ts";
 import type { TriggerDefinition } from "../../src/core/model/trigger.ts";
 import {
   type AnyAutomation,
@@ -60,14 +60,31 @@ test.each([
 ])(
   `of events that occurred at the same time, any order of arrival gives the same firings, for $kind (seed ${seed})`,
   ({ automations, anyInstants }) =>
-    search(fc.tuple(automations, anyInstants, fc.constantFrom(2, 6)), ([drawn, instants, apart]) => {
-      const original = caseOf(drawn, instants, apart, () => 0);
-      const permuted = caseOf(drawn, instants, apart, ({ place }) => place);
+    search(fc.tuple(automations, anyInstants, anyPace), ([drawn, instants, pace]) => {
+      const original = caseOf(drawn, instants, pace, () => 0);
+      const permuted = caseOf(drawn, instants, pace, ({ place }) => place);
       expect(happenings(permuted), `${formatCase(original)}\n\n${formatCase(permuted)}`).toBe(
         happenings(original),
       );
     }),
   searchTimeoutMs,
+);
+
+interface Pace {
+  /** The time between two instants. */
+  readonly apart: Micros;
+  /** The time between two events of one instant, as they arrive. */
+  readonly spread: Micros;
+  readonly lateness: Micros;
+}
+
+// All events of an instant arrive within the lateness: at once, one after the other, or until its very end.
+const anyPace = fc.constantFrom<Pace>(
+  { apart: 2 * second, spread: 300 * millisecond, lateness },
+  { apart: 6 * second, spread: 300 * millisecond, lateness },
+  { apart: 6 * second, spread: 1_250 * millisecond, lateness },
+  { apart: 2 * second, spread: 0, lateness },
+  { apart: 2 * second, spread: 0, lateness: 0 },
 );
 
 const names = ["pump.on", "pump.off", "vent.open", "vent.shut"];
@@ -107,7 +124,6 @@ function isDecidedByTime({ trigger }: { trigger: TriggerDefinition }): boolean {
     const takesSome = typeof required === "number" && required > 1 && required < triggers.length;
     return !takesSome && triggers.every((child) => isDecidedByTime({ trigger: child }));
   }
-  if (trigger.refire === "once") return false;
   return trigger.posture === "Proactive" || trigger.after.length === 0 || trigger.within > 0;
 }
 
@@ -116,12 +132,12 @@ type Instants = ReturnType<typeof instantsOf> extends fc.Arbitrary<infer Drawn> 
 function caseOf(
   drawn: AnyAutomation,
   instants: Instants,
-  apart: number,
+  { apart, spread, lateness }: Pace,
   placeOf: (drawn: Instants[number][number]) => number,
 ): AnyCase {
   let number = 0;
   const lines = instants.flatMap((instant, index) => {
-    const occurred = start + (index + 1) * apart * second;
+    const occurred = start + (index + 1) * apart;
     const events = instant.map((drawn) => {
       number += 1;
       const event = EventSchema.parse({ ...drawn.event, id: uuidOf(number), occurred: formatTime(occurred) });
@@ -129,7 +145,7 @@ function caseOf(
     });
     return events
       .sort((a, b) => a.place - b.place)
-      .map(({ event }, place) => ({ ...event, received: formatTime(occurred + place * 300 * millisecond) }));
+      .map(({ event }, place) => ({ ...event, received: formatTime(occurred + place * spread) }));
   });
   const timeline = [{ tick: formatTime(start) }, ...lines.sort((a, b) => timeOf(a) - timeOf(b))];
   return { automations: [drawn], timeline, until: start + 5 * minute, lateness };

@@ -194,11 +194,11 @@ function compositeOf(eventTriggers: fc.Arbitrary<Record<string, unknown>>) {
 /** Any composite trigger, as written in a rule. */
 export const anyComposite = compositeOf(anyEventTrigger);
 
-/** Any trigger that only settled time decides: Proactive, without a lateness or refire of its own. */
+/** Any trigger that only settled time decides: Proactive, without a lateness of its own. */
 export const anyProactiveTree: fc.Arbitrary<Record<string, unknown>> = (() => {
   const proactive = fc
     .oneof(anyProactive, anyProactiveSchedule)
-    .map(({ lateness: _lateness, refire: _refire, ...rest }) => withoutUndefined(rest));
+    .map(({ lateness: _lateness, ...rest }) => withoutUndefined(rest));
   return fc.oneof({ weight: 3, arbitrary: proactive }, { weight: 1, arbitrary: compositeOf(proactive) });
 })();
 

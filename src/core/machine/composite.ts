@@ -26,6 +26,7 @@ import {
   type TriggerOutcome,
 } from "./node.ts";
 import {
+  isBefore,
   latestOnly,
   newestOf,
   type Remembered,
@@ -168,7 +169,10 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
 
   #fire(key: Key, completing: Fired, used: readonly Fired[]): Fired {
     const cause = used.map(({ id }) => id).join(" ");
-    const { triggered, happened, order, arrival } = completing;
+    // The one that completed it may be of a delayed event. What happened last decides when the composite's firing happened.
+    const { happened, order } = used.reduce((last, firing) => (isBefore(firing, last) ? last : firing));
+    const triggered = Math.max(...used.map((firing) => firing.triggered));
+    const { arrival } = completing;
     return firedBy(this, key, cause, { triggered, happened, order, arrival, window: null, firings: used });
   }
 

@@ -2,8 +2,20 @@
 
 import type { Micros } from "../model/time.ts";
 
-/** The order of deadlines that are due at the same instant. */
-export const rank = { windowEnd: 0, tick: 1, settledEvent: 2, follower: 3, forget: 4 } as const;
+/**
+ * The order of deadlines that are due at the same instant.
+ *
+ * An event settles once time has *passed* it, because others of the same time may arrive until then. So those that settle at
+ * an instant occurred before a window that ends there.
+ */
+export const rank = {
+  settledEvent: 0,
+  windowEnd: 1,
+  tick: 2,
+  aheadOfTick: 3,
+  follower: 4,
+  forget: 5,
+} as const;
 
 export interface Deadline {
   readonly due: Micros;

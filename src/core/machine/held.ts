@@ -40,6 +40,6 @@ export function heldCountOver(
   { within, lateness }: { readonly within: Micros; readonly lateness: Micros },
   watermark: Micros,
 ): number {
-  const from = occurred + lateness < watermark || follows === null ? occurred : occurred + 1;
+  const from = occurred + lateness + 1 < watermark || follows === null ? occurred : occurred + 1;
   return held.filter((time) => from <= time && time < occurred + within).length;
 }

@@ -6,6 +6,7 @@
  * time. Only a resolution looks at an event immediately.
  */
 
+import type { Event } from "../model/event.ts";
 import { overdueWindowsMax, rememberDefault, unresolvedFor } from "../model/limits.ts";
 import { Schedule } from "../model/schedule.ts";
 import { type Micros, second } from "../model/time.ts";
@@ -118,7 +119,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   #awaitSettling(order: number, waiting: SettlingEvent): void {
     this.#waiting.add(order, waiting);
     const { at } = waiting;
-    const due = at + this.compiled.lateness;
+    const due = at + this.compiled.lateness + 1;
     const meet = (): void => this.#settle(at);
     this.#machine.await({ due, rank: rank.settledEvent, order, owner: ownerOf(this), meet });
   }
@@ -157,6 +158,10 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   #count(key: Key, { arrival, at, role }: SettlingEvent): TriggerOutcome {
     const watched = this.#states.get(key) ?? { ...nothingWatched };
+    if (role.expected && watched.reported) {
+      watched.reported = false;
+      this.#keep(key, watched);
+    }
     if (this.#schedule !== null && role.expected) {
       watched.seen = Math.max(watched.seen ?? at, at);
       this.#keep(key, watched);
@@ -180,10 +185,11 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       // The first event of a key counts if more than one is expected. An `after` event never counts in its own window.
       const countsItself = this.#isAlwaysOpen && start === at && this.compiled.threshold > 1;
       this.#countFirst(watched, countsItself ? 1 : heldCount);
+      this.#claimStart(watched, arrival);
       return "opened a window";
     }
     const { window } = watched;
-    if (latestCounted(arrival.event, at, this.compiled) < window.start) {
+    if (startsAfter(window, arrival.event, latestCounted(arrival.event, at, this.compiled))) {
       return "ignored: it occurred before the window's start";
     }
     this.#remember(watched, arrival);
@@ -194,6 +200,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     }
     if (this.#schedule === null && (this.#isAlwaysOpen || role.after)) {
       this.#open(key, watched, at, arrival.position);
+      this.#claimStart(watched, arrival);
       return "met the expectation and opened the next window";
     }
     this.#close(key, watched);
@@ -216,6 +223,13 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     if (window !== null) window.count = count;
   }
 
+  /** Notes the start that the sender of the `after` event claims, if it is later than the receipt of the event. */
+  #claimStart({ window }: Watched, { event }: Arrival): void {
+    const claimed = latestOccurred(event, this.compiled.lateness);
+    if (window !== null && this.compiled.after.length > 0 && claimed > event.occurred)
+      window.claimedStart = claimed;
+  }
+
   #setEarly(watched: Watched, early: EarlyEvents | null): void {
     if (early !== null) this.#machine.arrivals.hold(early.last);
     this.#machine.arrivals.release(watched.early?.last ?? null);
@@ -236,7 +250,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       this.#awaitJudgement(key, watched);
       return;
     }
-    const isSilent = definition.refire === "once" && watched.unresolved !== null;
+    const isSilent = definition.refire === "once" && watched.reported;
     decide(this.#machine, this, {
       key,
       eventId: watched.last?.event.id ?? null,
@@ -252,6 +266,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     if (!isSilent) {
       const start = follows ? (watched.unresolved?.start ?? window.start) : window.start;
       watched.unresolved = { start, end: window.end };
+      watched.reported = this.compiled.definition.refire === "once";
       const fired = firedBy(this, key, `${window.opener} ${window.end}`, {
         triggered: window.end + lateness,
         happened: window.end,
@@ -339,8 +354,8 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   /** Writes the state of a key, or forgets the key when there is nothing left to watch. */
   #keep(key: Key, watched: Watched): void {
-    const { window, unresolved, seen, held, early } = watched;
-    if (!window && !unresolved && seen === null && held.length === 0 && !early) {
+    const { window, unresolved, reported, seen, held, early } = watched;
+    if (!window && !unresolved && !reported && seen === null && held.length === 0 && !early) {
       this.#remember(watched, null);
       this.#states.delete(key);
       return;
@@ -353,7 +368,10 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   #awaitForgetting(key: Key): void {
     this.#states.awaitForgetting(key, this.#forgetAt, (forgotten, watched) => {
       const now = this.#machine.watermark;
-      if (this.#forgetUnresolvedAt(watched) <= now) watched.unresolved = null;
+      if (this.#forgetUnresolvedAt(watched) <= now) {
+        watched.unresolved = null;
+        watched.reported = false;
+      }
       if (this.#forgetHeldAt(watched) <= now) watched.held = [];
       this.#keep(forgotten, watched);
     });
@@ -486,6 +504,14 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       awaited: [],
     };
   }
+}
+
+/**
+ * Whether an event came before the start of a window. If it did by the time of its receipt, what its sender claims decides,
+ * compared with what the sender of the `after` event claims: they may be the same.
+ */
+function startsAfter({ start, claimedStart }: WatchedWindow, { occurred }: Event, latest: Micros): boolean {
+  return occurred < start && latest < (claimedStart ?? start);
 }
 
 /** The log position, 1 or 0 for `expected` and for `after`, and the time that it waits for if that is not `occurred`. */

@@ -76,6 +76,7 @@ function keepIf(remembered: Remembered, isKept: (firing: Fired) => boolean): Rem
   return remembered.map((firings) => firings.filter(isKept));
 }
 
-function isBefore(a: Fired, b: Fired): boolean {
+/** In the order in which they happened, then in which they were computed. */
+export function isBefore(a: Fired, b: Fired): boolean {
   return a.happened < b.happened || (a.happened === b.happened && a.order < b.order);
 }

@@ -89,7 +89,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     const due = this.#shared.nextTick;
     if (due === null) return; // being restored: the next tick is yet to come
     const meet = (): void => this.#takeAhead(order);
-    this.machine.await({ due, rank: rank.settledEvent, order, owner: ownerOf(this), meet });
+    this.machine.await({ due, rank: rank.aheadOfTick, order, owner: ownerOf(this), meet });
   }
 
   /** Evaluates an event that was ahead of the tick. */

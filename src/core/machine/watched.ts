@@ -10,6 +10,8 @@ export interface WatchedWindow {
   count: number;
   /** The log position or tick that opened this window, or the first in the unbroken row of windows that ends with it. */
   opener: string;
+  /** When the `after` event occurred according to its sender, whose clock is ahead. */
+  claimedStart?: Micros;
 }
 
 export interface Watched {
@@ -18,6 +20,11 @@ export interface Watched {
   last: Arrival | null;
   /** The absence that fired and is unresolved: from the start of the first window that fired to the end of the last. */
   unresolved: { start: Micros; end: Micros } | null;
+  /**
+   * With `refire: once`: true from a firing until an expected event is taken in its place. A resolution comes at the moment
+   * of arrival, which must not decide what fires.
+   */
+  reported: boolean;
   /** When the key's latest expected event occurred. Used only with a schedule, which expects the keys that it remembers. */
   seen: Micros | null;
   /**
@@ -35,23 +42,26 @@ export interface EarlyEvents {
   readonly last: Arrival;
 }
 
-type StoredWatched = Omit<Watched, "last" | "held" | "early"> & {
+type StoredWatched = Omit<Watched, "last" | "held" | "early" | "reported"> & {
   last: string | null;
+  reported?: boolean;
   held?: readonly Micros[];
   early?: (Omit<EarlyEvents, "last"> & { last: string }) | null;
 };
 
 export const nothingWatched: Readonly<Watched> = {
   ...{ window: null, last: null, unresolved: null, seen: null, early: null },
+  reported: false,
   held: [],
 };
 
 /** The state of a key as it was stored. Version 1 held no events, early or not. */
 export function restoredWatched(json: string, revive: Revive): Watched {
-  const { last, held = [], early = null, ...stored } = JSON.parse(json) as StoredWatched;
+  const { last, held = [], early = null, reported, ...stored } = JSON.parse(json) as StoredWatched;
   return {
     ...stored,
     held,
+    reported: reported ?? stored.unresolved !== null,
     last: last === null ? null : revive(last),
     early: early === null ? null : { ...early, last: revive(early.last) },
   };

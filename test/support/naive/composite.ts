@@ -82,7 +82,19 @@ class CompositeNode implements Node {
     const completing = used.findLast((childFiring) => fired.includes(childFiring))?.firing;
     if (completing === undefined) throw new Error("what fires was not complete before");
     this.#remembered.set(key, withoutUsed(remembered, used));
-    return [{ ...completing, labels, window: null, firings: used.map(({ firing }) => firing) }];
+    const { happened, order } = (sorted(used).at(-1) as ChildFiring).firing;
+    const triggered = Math.max(...used.map(({ firing }) => firing.triggered));
+    return [
+      {
+        ...completing,
+        happened,
+        order,
+        triggered,
+        labels,
+        window: null,
+        firings: used.map(({ firing }) => firing),
+      },
+    ];
   }
 
   #compound(remembered: Remembered, fired: readonly ChildFiring[]): ChildFiring[] | null {

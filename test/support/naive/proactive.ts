@@ -27,6 +27,8 @@ interface OpenWindow extends Window {
   readonly counted: readonly Event[];
   /** The last event seen by this window or by the one directly before it, or the event that opened it. */
   readonly lastMatching: Event | null;
+  /** What the sender of the event that opened it says: the time of its receipt, or a later one. */
+  readonly claimedStart: Micros;
 }
 
 /** An event that waits to be settled, and when: it may have occurred later than it was received. */
@@ -42,6 +44,8 @@ interface KeyMemory {
   lastSeen: Micros;
   /** The window that fired last, with those that fired directly before it, until an expected event arrives. */
   alarm: Window | null;
+  /** True from a firing until an expected event is taken. */
+  reported: boolean;
   /** Expected events that do not open windows, for a window that a late event opens over them. */
   held: readonly Unsettled[];
   /** Expected events that count for the next tick although they occurred before it. */
@@ -148,7 +152,8 @@ export class ProactiveNode implements Node {
   }
 
   #step(time: Micros, kind: Step["kind"], take: (order: number) => NodeFiring[]): Step {
-    return { deadline: time + this.#lateness, time, kind, take };
+    // An event is taken once time has passed it: until then, others of its time may arrive.
+    return { deadline: time + this.#lateness + (kind === 2 ? 1 : 0), time, kind, take };
   }
 
   /** Without `after` and `schedule`, one window follows another. */
@@ -160,7 +165,15 @@ export class ProactiveNode implements Node {
     const key = JSON.stringify(tuple);
     const known = this.#keys.get(key);
     if (known !== undefined) return known;
-    const memory = { tuple, window: null, lastSeen: -Infinity, alarm: null, held: [], early: [] };
+    const memory = {
+      tuple,
+      window: null,
+      lastSeen: -Infinity,
+      alarm: null,
+      reported: false,
+      held: [],
+      early: [],
+    };
     this.#keys.set(key, memory);
     return memory;
   }
@@ -168,7 +181,9 @@ export class ProactiveNode implements Node {
   #open(memory: KeyMemory, start: Micros, lastMatching: Event | null, counted: readonly Event[] = []): void {
     const end =
       this.#schedule === null ? start + this.#within : scheduledEnd(this.#trigger, this.#schedule, start);
-    memory.window = { start, end, counted, lastMatching };
+    const opener = lastMatching !== null && isOpener(this.#trigger, lastMatching) ? lastMatching : null;
+    const claimedStart = opener === null ? start : Math.max(start, latestTime(opener, this.#lateness));
+    memory.window = { start, end, counted, lastMatching, claimedStart };
   }
 
   #hold(memory: KeyMemory, unsettled: Unsettled): void {
@@ -207,7 +222,8 @@ export class ProactiveNode implements Node {
     const { start, end, counted, lastMatching } = window;
     memory.window = null;
     if (this.#isAlwaysOpen()) this.#open(memory, end, lastMatching);
-    if (this.#trigger.refire === "once" && memory.alarm !== null) return [];
+    if (this.#trigger.refire === "once" && memory.reported) return [];
+    memory.reported = true;
     memory.alarm = { start: memory.alarm?.end === start ? memory.alarm.start : start, end };
     return [
       {
@@ -249,6 +265,7 @@ export class ProactiveNode implements Node {
     const { window } = memory;
     const expected = isExpected(this.#trigger, event);
     const opener = isOpener(this.#trigger, event);
+    if (expected) memory.reported = false;
     const latest = latestTime(event, this.#lateness);
     if (this.#trigger.after.length > 0 && window === null && expected && !opener && at < latest) {
       this.#unsettled.push({ arrival, at: latest });
@@ -271,7 +288,7 @@ export class ProactiveNode implements Node {
       else if (this.#isAlwaysOpen()) this.#open(memory, at, event, threshold > 1 ? [event] : []);
       return [];
     }
-    if (Math.max(at + early, latest) < window.start) return []; // late
+    if (event.occurred < window.start && Math.max(at + early, latest) < window.claimedStart) return []; // late
     const counted = expected ? [...window.counted, event] : window.counted;
     if (counted.length < threshold) memory.window = { ...window, counted, lastMatching: event };
     else if (this.#isAlwaysOpen() || opener) this.#open(memory, at, event);
