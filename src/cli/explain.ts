@@ -256,7 +256,8 @@ async function explainTimeline(
   const automations = chosen(rulesForTimeline(rules), options.automation);
   const { events, start, last } = await readEvents(file);
   const eventId = isUuid(id) ? normalizeUuid(id) : id;
-  const until = Math.max(last, options.until ?? last);
+  // Time passes the last line, so that its event settles if the lateness is 0.
+  const until = Math.max(last + 1, options.until ?? last);
   const explanations = automations.flatMap((automation): AnyExplanation[] => {
     const put: LogEntry = { kind: "automation-put", position: "0-0", received: start, automation };
     const settings = { until, latenessDefault: options.lateness };

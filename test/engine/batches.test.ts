@@ -145,7 +145,8 @@ describe("the loop waits for entries", () => {
     await start();
     await clock.pass(12_346);
     const waits = store.reads.map(({ blockMs }) => blockMs).filter((blockMs) => blockMs > 0);
-    expect(waits).toEqual([5_000, 5_000, 2_346, 5_000]);
+    // At first until the event settles, which is as soon as time has passed it.
+    expect(waits).toEqual([1, 5_000, 5_000, 2_345, 5_000]);
   });
 
   // While it waits, it would not notice that the commit failed, and the firings would be late.
