@@ -6,15 +6,14 @@
  * time. Only a resolution looks at an event immediately.
  */
 
-import type { Event } from "../model/event.ts";
-import { overdueWindowsMax, rememberDefault, unresolvedFor } from "../model/limits.ts";
+import { overdueWindowsMax, rememberDefault } from "../model/limits.ts";
 import { Schedule } from "../model/schedule.ts";
 import { type Micros, second } from "../model/time.ts";
 import type { Arrival } from "./arrival.ts";
 import { rank } from "./deadlines.ts";
 import { countsForTick, latestCounted } from "./early.ts";
 import { type CompiledEventTrigger, endOfWindow, latestOccurred } from "./event-trigger.ts";
-import { heldCountOver, heldLength, withHeld } from "./held.ts";
+import { heldCountOver, withHeld } from "./held.ts";
 import { type Key, keyOf, labelsOf } from "./key.ts";
 import { KeyedStates } from "./keyed-states.ts";
 import {
@@ -33,9 +32,14 @@ import {
 } from "./node.ts";
 import { type SettlingEvent, SettlingEvents } from "./settling.ts";
 import {
+  claimStart,
   type EarlyEvents,
+  forgetHeldAt,
+  forgetUnresolvedAt,
+  never,
   nothingWatched,
   restoredWatched,
+  startsAfter,
   type Watched,
   type WatchedWindow,
 } from "./watched.ts";
@@ -185,7 +189,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       // The first event of a key counts if more than one is expected. An `after` event never counts in its own window.
       const countsItself = this.#isAlwaysOpen && start === at && this.compiled.threshold > 1;
       this.#countFirst(watched, countsItself ? 1 : heldCount);
-      this.#claimStart(watched, arrival);
+      claimStart(watched, arrival.event, this.compiled);
       return "opened a window";
     }
     const { window } = watched;
@@ -200,7 +204,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     }
     if (this.#schedule === null && (this.#isAlwaysOpen || role.after)) {
       this.#open(key, watched, at, arrival.position);
-      this.#claimStart(watched, arrival);
+      claimStart(watched, arrival.event, this.compiled);
       return "met the expectation and opened the next window";
     }
     this.#close(key, watched);
@@ -221,13 +225,6 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   #countFirst({ window }: Watched, count: number): void {
     if (window !== null) window.count = count;
-  }
-
-  /** Notes the start that the sender of the `after` event claims, if it is later than the receipt of the event. */
-  #claimStart({ window }: Watched, { event }: Arrival): void {
-    const claimed = latestOccurred(event, this.compiled.lateness);
-    if (window !== null && this.compiled.after.length > 0 && claimed > event.occurred)
-      window.claimedStart = claimed;
   }
 
   #setEarly(watched: Watched, early: EarlyEvents | null): void {
@@ -368,29 +365,19 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   #awaitForgetting(key: Key): void {
     this.#states.awaitForgetting(key, this.#forgetAt, (forgotten, watched) => {
       const now = this.#machine.watermark;
-      if (this.#forgetUnresolvedAt(watched) <= now) {
+      if (forgetUnresolvedAt(watched, this.compiled) <= now) {
         watched.unresolved = null;
         watched.reported = false;
       }
-      if (this.#forgetHeldAt(watched) <= now) watched.held = [];
+      if (forgetHeldAt(watched, this.compiled) <= now) watched.held = [];
       this.#keep(forgotten, watched);
     });
   }
 
   readonly #forgetAt = (watched: Watched): Micros | null => {
-    const next = Math.min(this.#forgetUnresolvedAt(watched), this.#forgetHeldAt(watched));
+    const next = Math.min(forgetUnresolvedAt(watched, this.compiled), forgetHeldAt(watched, this.compiled));
     return next === never ? null : next;
   };
-
-  #forgetUnresolvedAt({ window, unresolved }: Watched): Micros {
-    if (window !== null || unresolved === null) return never;
-    return unresolved.end + this.compiled.lateness + unresolvedFor;
-  }
-
-  #forgetHeldAt({ held }: Watched): Micros {
-    const newest = held.at(-1);
-    return newest === undefined ? never : newest + this.compiled.lateness + heldLength(this.compiled.within);
-  }
 
   #remember(watched: Watched, arrival: Arrival | null): void {
     const { last } = watched;
@@ -506,15 +493,5 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   }
 }
 
-/**
- * Whether an event came before the start of a window. If it did by the time of its receipt, what its sender claims decides,
- * compared with what the sender of the `after` event claims: they may be the same.
- */
-function startsAfter({ start, claimedStart }: WatchedWindow, { occurred }: Event, latest: Micros): boolean {
-  return occurred < start && latest < (claimedStart ?? start);
-}
-
 /** The log position, 1 or 0 for `expected` and for `after`, and the time that it waits for if that is not `occurred`. */
 type StoredWaiting = [position: string, expected: number, after: number, at?: Micros];
-
-const never = Number.POSITIVE_INFINITY;

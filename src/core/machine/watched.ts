@@ -1,7 +1,11 @@
 /** What a Proactive trigger remembers for one key. */
 
+import type { Event } from "../model/event.ts";
+import { unresolvedFor } from "../model/limits.ts";
 import type { Micros } from "../model/time.ts";
 import type { Arrival } from "./arrival.ts";
+import { type CompiledEventTrigger, latestOccurred } from "./event-trigger.ts";
+import { heldLength } from "./held.ts";
 import type { Revive } from "./node.ts";
 
 export interface WatchedWindow {
@@ -65,4 +69,43 @@ export function restoredWatched(json: string, revive: Revive): Watched {
     last: last === null ? null : revive(last),
     early: early === null ? null : { ...early, last: revive(early.last) },
   };
+}
+
+/** Notes the start that the sender of the `after` event claims, if it is later than the receipt of the event. */
+export function claimStart(
+  { window }: Watched,
+  event: Event,
+  { after, lateness }: CompiledEventTrigger,
+): void {
+  const claimed = latestOccurred(event, lateness);
+  if (window !== null && after.length > 0 && claimed > event.occurred) window.claimedStart = claimed;
+}
+
+/**
+ * Whether an event came before the start of a window. If it did by the time of its receipt, what its sender claims decides,
+ * compared with what the sender of the `after` event claims: they may be the same.
+ *
+ * @param latest the latest time at which the event may count
+ */
+export function startsAfter(
+  { start, claimedStart }: WatchedWindow,
+  { occurred }: Event,
+  latest: Micros,
+): boolean {
+  return occurred < start && latest < (claimedStart ?? start);
+}
+
+export const never = Number.POSITIVE_INFINITY;
+
+export function forgetUnresolvedAt(
+  { window, unresolved }: Watched,
+  { lateness }: CompiledEventTrigger,
+): Micros {
+  if (window !== null || unresolved === null) return never;
+  return unresolved.end + lateness + unresolvedFor;
+}
+
+export function forgetHeldAt({ held }: Watched, { lateness, within }: CompiledEventTrigger): Micros {
+  const newest = held.at(-1);
+  return newest === undefined ? never : newest + lateness + heldLength(within);
 }
