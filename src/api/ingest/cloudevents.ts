@@ -37,8 +37,9 @@ const NonEmpty = Text.min(1, "Input should not be empty").max(
   labelLengthMax,
   `Input should have at most ${labelLengthMax} characters`,
 );
+const notInUri = /[\s\p{Cc}]/u;
 const UriReference = NonEmpty.refine(
-  (text) => !/[\s\p{Cc}]/u.test(text),
+  (text) => !notInUri.test(text),
   "Input should be a URI reference, without spaces",
 ).meta({ pattern: "^\\S*$" }); // a pattern that every language reads alike
 
@@ -258,7 +259,8 @@ async function readBinary(
   for (const [header, text] of request.headers) {
     // Content-Type takes the place of ce-datacontenttype.
     if (!header.startsWith(attributePrefix) || header === "ce-datacontenttype") continue;
-    attributes.set(header.slice(attributePrefix.length), decodeHeader(text));
+    const name = header.slice(attributePrefix.length);
+    attributes.set(name, uriAttributes.has(name) ? decodeUri(text) : decodeHeader(text));
   }
   const data = await readData(request, type);
   for (const name of ["data", "data_base64"]) {
@@ -291,6 +293,14 @@ function decodeHeader(text: string): string {
   }
 }
 
+const uriAttributes: ReadonlySet<string> = new Set(["source", "dataschema"]);
+
+/** The SDK for Go does not encode a URI again that holds codes itself. Decoding `/a%20b` would leave no URI. */
+function decodeUri(text: string): string {
+  const decoded = decodeHeader(text);
+  return notInUri.test(decoded) && !notInUri.test(text) ? text : decoded;
+}
+
 /** Some senders do not encode non-ASCII text. Headers arrive with one character per byte, and most senders mean UTF-8. */
 function asUtf8(text: string): string {
   if (!/[\x80-\xFF]/.test(text) || /[^\0-\xFF]/.test(text)) return text;
@@ -302,31 +312,39 @@ function asUtf8(text: string): string {
   }
 }
 
-/** Reads JSON as its value, text as a string, and everything else as base64. */
+/**
+ * Reads JSON as its value, text as a string, and everything else as base64. Data that is not what its type says is kept
+ * as it is: the SDK for JavaScript sends strings and bytes as JSON, and the event itself is good.
+ */
 async function readData(request: Request, type: string): Promise<Pick<CloudEvent, "data" | "data_base64">> {
   const bytes = await readBytes(request);
   if (bytes.byteLength === 0) return {};
-  if (jsonType.test(type) || type === "text/json") return { data: await parseJson(bytes) };
-  const isText = type === "" || type.startsWith("text/") || /^application\/(?:.*\+)?(?:xml|yaml)$/.test(type);
-  if (isText) {
-    try {
-      const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-      return { data: type === "" ? await valueOfUntyped(text) : text };
-    } catch {
-      // Not UTF-8: keep the bytes.
-    }
+  const isJson = jsonType.test(type) || type === "text/json";
+  const isText = type.startsWith("text/") || /^application\/(?:.*\+)?(?:xml|yaml)$/.test(type);
+  const text = isJson || isText || isUntyped(type) ? textOf(bytes) : null;
+  if (text === null) return { data_base64: base64Of(bytes) };
+  // Some senders, such as the Python SDK by default, send JSON without a type.
+  if (!isJson && !(isUntyped(type) && /^\s*[[{]/.test(text))) return { data: text };
+  try {
+    return { data: await parseInSlices(text, dataLimits) };
+  } catch (error) {
+    if (error instanceof JsonTooComplex && isJson) return { data: await parseJson(bytes) }; // refuses it
+    if (error instanceof SyntaxError || error instanceof JsonTooComplex) return { data: text };
+    throw error;
   }
-  return { data_base64: base64Of(bytes) };
 }
 
-/** Some senders, such as the Python SDK by default, send JSON without a type. */
-async function valueOfUntyped(text: string): Promise<unknown> {
-  if (!/^\s*[[{]/.test(text)) return text;
+/** curl and Python's urllib call everything a form. */
+function isUntyped(type: string): boolean {
+  return type === "" || type === "application/x-www-form-urlencoded";
+}
+
+/** The bytes as text; null if they are not UTF-8. */
+function textOf(bytes: Uint8Array): string | null {
   try {
-    return await parseInSlices(text, dataLimits);
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof JsonTooComplex) return text;
-    throw error;
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
   }
 }
 

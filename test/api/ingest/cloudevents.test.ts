@@ -207,6 +207,12 @@ describe("a CloudEvent in binary mode", () => {
     ["bytes", "application/octet-stream", Uint8Array.of(0, 1, 255), { data_base64: "AAH/" }],
     ["bytes that are declared as text", "text/plain", Uint8Array.of(255), { data_base64: "/w==" }],
     ["nothing", "application/json", "", {}],
+    // As the SDK for JavaScript sends strings and bytes.
+    ["a string that is declared as JSON", "application/json", "disk full", { data: "disk full" }],
+    ["bytes that are declared as JSON", "application/json", Uint8Array.of(255), { data_base64: "/w==" }],
+    // As curl sends everything.
+    ["JSON that is declared as a form", "application/x-www-form-urlencoded", '{"a": 1}', { a: 1 }],
+    ["a form", "application/x-www-form-urlencoded", "a=b", { data: "a=b" }],
   ])("has its body as data: %s", async (_, type, body, payload) => {
     const [event] = await eventsOf(post(type, body, headers));
     expect(event?.payload).toEqual(payload);
@@ -226,6 +232,16 @@ describe("a CloudEvent in binary mode", () => {
   ])("has percent-encoded attributes: %s", async (encoded, decoded) => {
     const [event] = await eventsOf(post("", "", { ...headers, "ce-subject": encoded }));
     expect(event?.resource["cloudevents.subject"]).toBe(decoded);
+  });
+
+  test.each([
+    ["/go%20src/%C3%BC", "/go%20src/%C3%BC"], // as the SDK for Go sends it
+    ["/go%2520src", "/go%20src"], // as the specification says
+    ["/gr%C3%BC%C3%9Fe", "/grüße"],
+    ["/plain?a=b%0A", "/plain?a=b%0A"],
+  ])("has a URI that holds codes itself: %s", async (sent, source) => {
+    const [event] = await eventsOf(post("", "", { ...headers, "ce-source": sent }));
+    expect(event?.resource["cloudevents.source"]).toBe(source);
   });
 
   test("gives the same event as structured mode, whatever its attributes contain", async () => {
