@@ -130,6 +130,38 @@ export async function readBytes(request: Request, bytesMax = bodyBytesMax): Prom
   }
 }
 
+/** No job prints more than this. Reading stops there. */
+const endReadMax = 256 * 1024 * 1024;
+
+/**
+ * Reads the end of a request's body, decompressed, for a request that counts whatever its body is. A body that cannot be
+ * decompressed is read as far as possible.
+ *
+ * @param lengthMax how many bytes to return at most
+ * @throws Refusal 400 if the client does not send all of it
+ */
+export async function readEnd(request: Request, lengthMax: number): Promise<Uint8Array<ArrayBuffer>> {
+  const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
+  const isCompressed = encoding === "gzip" || encoding === "deflate";
+  if (request.body === null || !(isCompressed || encoding === "identity")) return new Uint8Array();
+  const stream = isCompressed ? request.body.pipeThrough(new DecompressionStream(encoding)) : request.body;
+  let end = new Uint8Array();
+  let readCount = 0;
+  try {
+    for await (const chunk of stream) {
+      readCount += chunk.byteLength;
+      const joined = new Uint8Array(end.byteLength + chunk.byteLength);
+      joined.set(end);
+      joined.set(chunk, end.byteLength);
+      end = joined.slice(-lengthMax);
+      if (readCount > endReadMax) break;
+    }
+  } catch {
+    if (!isCompressed) throw cutShort();
+  }
+  return end;
+}
+
 /** Shorter bodies are joined by the platform, which is faster. */
 const joinedBytesMax = 1024 * 1024;
 

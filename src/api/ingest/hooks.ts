@@ -13,7 +13,7 @@ import { formatTime, millisecond } from "../../core/model/time.ts";
 import { renderHook } from "../../templates/hook-template.ts";
 import { TemplateError } from "../../templates/template.ts";
 import { RefusalSchema, retryAfter } from "../http/answers.ts";
-import { readBytes } from "../http/body.ts";
+import { readBytes, readEnd } from "../http/body.ts";
 import { checkNotCrossSite } from "../http/origin.ts";
 import { Refusal } from "../http/refusal.ts";
 import { bodyForHandler } from "../http/request-body.ts";
@@ -30,7 +30,7 @@ import {
 import { type HookRequest, readHookRequest } from "./hook-request.ts";
 import { checkSignature } from "./hook-signatures.ts";
 import { type IngestMeter, ingest, type ReadEvents } from "./ingest.ts";
-import { pingEvent, pingSignalOf, pingTemplate } from "./pings.ts";
+import { pingBytesMax, pingEvent, pingSignalOf, pingTemplate } from "./pings.ts";
 
 /** One object, so that every client generator can express it. */
 const HookAnswerSchema = z
@@ -169,7 +169,12 @@ async function callHook(
     const { signature } = hook;
     const { headers } = context.req.raw;
     const checkBody = signature === undefined ? null : await checkSignature(signature, headers, now);
-    const bytes = await readBytes(context.req.raw);
+    // A ping counts, however much its job has printed; unless all of it is signed.
+    const isSigned = signature !== undefined && signature.type !== "shared-secret";
+    const bytes =
+      ping !== null && !isSigned
+        ? await readEnd(context.req.raw, pingBytesMax)
+        : await readBytes(context.req.raw);
     await checkBody?.(bytes);
     const received = formatTime(now * millisecond);
     const request = await readHookRequest(context.req.raw, bytes, signature, received);

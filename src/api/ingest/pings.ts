@@ -29,9 +29,15 @@ export function pingSignalOf(text: string | undefined): PingSignal | null {
 /** How much of a body is kept: the end of a job's output. */
 const bodyLengthMax = 10_000;
 
+/** How many bytes that may be. */
+export const pingBytesMax = 4 * bodyLengthMax;
+
+/** What a job prints may be anything. */
+const decoder = new TextDecoder();
+
 /** The event that a ping becomes. */
 export function pingEvent(signal: PingSignal, place: HookPlace, request: HookRequest): WireEvent {
-  const { context, id, text } = request;
+  const { context, id, bytes } = request;
   const { name } = place.hook;
   const run = (context.query as Readonly<Record<string, unknown>>)["rid"];
   const key = id ?? (typeof run === "string" && run !== "" ? run : null);
@@ -44,7 +50,7 @@ export function pingEvent(signal: PingSignal, place: HookPlace, request: HookReq
       exit_status: signal.exitStatus,
       run: typeof run === "string" ? run.slice(0, 100) : null,
       method: context.method,
-      body: (text ?? "").slice(-bodyLengthMax),
+      body: decoder.decode(bytes.subarray(-pingBytesMax)).slice(-bodyLengthMax),
     },
     id: key === null ? crypto.randomUUID() : derivedId(place, "ping", signal.event, key),
     follows: null,

@@ -1,5 +1,6 @@
 /** Pings: any cron job reports with one curl, with any method, as to healthchecks.io. */
 
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { EventSchema, type WireEvent } from "../../../src/core/model/event.ts";
 import { loadText } from "../../rules/support.ts";
@@ -105,4 +106,26 @@ test("the end of a long output is kept", async () => {
   await ping("nightly-backup/1", { method: "POST", body: `${"x".repeat(50_000)} disk full` });
   const [event] = await stored();
   expect(String(event?.payload["body"])).toMatch(/^x{9990} disk full$/);
+});
+
+// A job that prints much, or in another encoding, has run all the same.
+test.each([
+  ["20 MB", Buffer.from(`${"x".repeat(20_000_000)} disk full`), {}, /^x{9990} disk full$/],
+  ["Latin-1", Buffer.from("sch\xf6n", "latin1"), {}, /^sch\ufffdn$/],
+  ["Chinese text, cut in the middle of a character", Buffer.from("满".repeat(20_000)), {}, /^满{10000}$/],
+  ["gzip", gzipSync("disk full"), { "Content-Encoding": "gzip" }, /^disk full$/],
+  ["no gzip", Buffer.from("disk full"), { "Content-Encoding": "gzip" }, /^$/],
+  ["an unknown encoding", Buffer.from("?"), { "Content-Encoding": "zstd" }, /^$/],
+  ["broken JSON", Buffer.from('{"disk": '), { "Content-Type": "application/json" }, /^\{"disk": $/],
+])("a ping counts, whatever its body is: %s", async (_what, body, headers, kept) => {
+  for (const path of ["nightly-backup/1", "locked/1"]) {
+    const answer = await ping(path, { method: "POST", body, headers: { "X-Token": "hush", ...headers } });
+    expect(answer.status).toBe(200);
+  }
+  const events = await stored();
+  expect(events).toHaveLength(2);
+  for (const { event, payload } of events) {
+    expect(event).toBe("ping.failed");
+    expect(payload["body"]).toMatch(kept);
+  }
 });
