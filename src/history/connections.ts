@@ -9,7 +9,13 @@ import { mkdir, open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { CompiledQuery, type DatabaseConnection, Kysely, PostgresDialect, PostgresDriver } from "kysely";
 import pg from "pg";
-import { asHistoryError, HistoryMisconfigured, HistoryUnavailable, hasLostTables } from "./errors.ts";
+import {
+  asHistoryError,
+  HistoryMisconfigured,
+  HistoryUnavailable,
+  hasLostTables,
+  isRefused,
+} from "./errors.ts";
 import { FileWatch } from "./file-watch.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import { migrate } from "./migrations.ts";
@@ -99,9 +105,15 @@ export class HistoryConnections {
     if (!this.#wasOpen) return asOpeningError(error);
     if (error instanceof HistoryMisconfigured) {
       const { code = "" } = (error.cause ?? {}) as NodeJS.ErrnoException;
-      const reason = code.startsWith("E") ? `its folder cannot be created (${code})` : error.message;
+      const what =
+        code === "EISDIR" ? "its path is that of a folder" : `its folder cannot be created (${code})`;
+      const reason = code.startsWith("E") ? what : error.message;
       return new HistoryUnavailable(`The history is unavailable: ${reason}`, { cause: error });
     }
+    if (isRefused(error))
+      return new HistoryUnavailable(`The history is unavailable: ${(error as Error).message}`, {
+        cause: error,
+      });
     if (!hasLostTables(error)) return asHistoryError(error);
     const { message } = error as Error;
     // Another request may have opened new connections by now. And if opening did not help, doing so for each query won't.

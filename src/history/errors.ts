@@ -34,6 +34,15 @@ export function asHistoryError(error: unknown): unknown {
     : error;
 }
 
+// PostgreSQL's codes for a login, a permission or a database that was taken away.
+const refusedStates = /^(?:28|42501|3D000)/;
+
+/** Whether the database refuses a history that it has served before: its operator can change that, and only it. */
+export function isRefused(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return error instanceof Error && typeof code === "string" && refusedStates.test(code);
+}
+
 // PostgreSQL's codes for a table or schema that does not exist; SQLite's for a damaged file and for one of another format.
 const lostTableStates: ReadonlySet<string> = new Set(["42P01", "3F000"]);
 const damagedSqliteCodes: ReadonlySet<number> = new Set([11, 26]);

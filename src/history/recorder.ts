@@ -102,7 +102,12 @@ export class Recorder {
     let after = await this.#history.recordedPosition();
     while (!this.#isStopped) {
       const { entries, position, readCount } = await this.#log.readBatch(after, { count, blockMs });
-      if (readCount === 0) continue;
+      if (readCount === 0) {
+        // The history may have been lost meanwhile, and be empty again.
+        after = await this.#history.recordedPosition();
+        this.#failures.delete("record");
+        continue;
+      }
       const recorded = await this.#history.record({ after, position, entries }, onRefused);
       after = recorded === null ? await this.#history.recordedPosition() : position;
       this.#failures.delete("record");

@@ -136,6 +136,7 @@ test("a history file that is deleted under a running server is reported, and fil
     logLines(process).find(({ msg }) => String(msg).startsWith("The history was lost")),
   );
   expect(lost).toMatchObject({ reason: "its file was deleted", history: `sqlite:${file}` });
+  await vi.waitFor(async () => expect(await query(api)).toMatchObject({ total: 3 }), within);
   await post(api, 1);
   await vi.waitFor(async () => expect(await query(api)).toMatchObject({ total: 4 }), within);
   await process.end();

@@ -205,6 +205,45 @@ describe("a PostgreSQL database", () => {
     }
   });
 
+  test("whose login, permission or name is taken away is unavailable until it is given back", async () => {
+    await client.query("create role gardener login");
+    await client.query("create database garden owner gardener");
+    const admin = new URL((database.options("") as { url: string }).url);
+    const url = Object.assign(new URL(admin), { username: "gardener", pathname: "/garden" });
+    const garden = new pg.Client({
+      connectionString: Object.assign(new URL(admin), { pathname: "/garden" }).href,
+    });
+    const history = await openHistory({ url: url.href, workspace: "garden" });
+    try {
+      await garden.connect();
+      await history.record(stretchOf([event()]));
+      const owned = (owner: string) =>
+        `alter schema tripline owner to ${owner}; alter table tripline.workspaces owner to ${owner}`;
+      const [takeName, giveName] = ["garden rename to hidden", "hidden rename to garden"];
+      const changes: [take: string, giveBack: string, reason: RegExp][] = [
+        [owned("tripline"), owned("gardener"), /permission denied/],
+        ["alter role gardener nologin", "alter role gardener login", /not permitted to log in/],
+        [`alter database ${takeName}`, `alter database ${giveName}`, /does not exist/],
+      ];
+      for (const [take, giveBack, reason] of changes) {
+        const connection = reason.test("permission denied") ? garden : client;
+        await endConnections();
+        await connection.query(take);
+        await vi.waitFor(async () => {
+          const failure = await history.recordedPosition().catch((error: unknown) => error);
+          expect(failure).toBeInstanceOf(HistoryUnavailable);
+          expect((failure as Error).message).toMatch(reason);
+        }, 20_000);
+        await connection.query(giveBack);
+        await vi.waitFor(() => history.recordedPosition(), 20_000);
+        if (connection === garden) await garden.end();
+      }
+      expect(await idsIn(history)).toHaveLength(1);
+    } finally {
+      await history.close();
+    }
+  });
+
   test("that loses its connection during a transaction says so, not that the rollback failed", async () => {
     const history = await openHistory(database.options("cut"));
     try {

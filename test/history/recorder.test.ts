@@ -249,4 +249,15 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     await untilRecorded(last?.position);
     expect(await recorded()).toHaveLength(6);
   });
+
+  // A failure that only the next event would clear is reported for as long as none comes.
+  test("forgets that the database was unavailable once it is back, also when no event arrives", async (context) => {
+    if (database.stopServer === undefined) return context.skip("SQLite has no server to stop");
+    const recorder = startRecorder();
+    await untilRecorded((await append(3)).at(-1)?.position);
+    await database.stopServer();
+    await vi.waitFor(() => expect(recorder.failure).toBeInstanceOf(HistoryUnavailable), 20_000);
+    await database.restartServer?.();
+    await vi.waitFor(() => expect(recorder.failure).toBeNull(), 20_000);
+  });
 });
