@@ -2,6 +2,7 @@
 
 import { type Actor, ruleFiles } from "../core/model/actor.ts";
 import { destinationChanges, hookChanges } from "../core/model/change-events.ts";
+import { breathe, mapInSlices } from "../retry/slices.ts";
 import { announceChange, announceDeletions, announceThing } from "../store/announce.ts";
 import type { NewEvent } from "../store/entry.ts";
 import type { Log } from "../store/log.ts";
@@ -26,6 +27,9 @@ export type RuleStore = Pick<
   | "appendEvents"
 >;
 
+/** How many automations are created or deleted in one step, for which Redis and this process do nothing else. */
+const automationsPerStep = 50;
+
 /** Reads everything that rules can change in a workspace. @throws RedisUnreachable */
 export async function readStored(store: RuleStore): Promise<StoredRules> {
   const [automations, destinations, hooks] = await Promise.all([
@@ -48,7 +52,7 @@ export async function applyRules(
   options: PlanOptions,
   review?: (plan: Plan) => Promise<void>,
 ): Promise<Plan> {
-  const plan = planChanges(await readStored(store), desired, options);
+  const plan = await planChanges(await readStored(store), desired, options);
   await review?.(plan);
   if (plan.refusals.length === 0) await carryOut(plan, store);
   return plan;
@@ -70,7 +74,13 @@ export async function carryOut(plan: Plan, store: RuleStore, actor: Actor = rule
   );
 
   const created = automations.flatMap((change) => (change.kind === "create" ? [change.after] : []));
-  await store.putAutomations(created, announceChange("created", actor));
+  for (let next = 0; next < created.length; next += automationsPerStep) {
+    await breathe();
+    await store.putAutomations(
+      created.slice(next, next + automationsPerStep),
+      announceChange("created", actor),
+    );
+  }
   for (const change of automations) {
     if (change.kind !== "change") continue;
     const { rule } = change;
@@ -84,20 +94,24 @@ export async function carryOut(plan: Plan, store: RuleStore, actor: Actor = rule
     if (updated === null) await store.putAutomations([rule], announceChange("created", actor));
   }
   const deleted = automations.flatMap((change) => (change.kind === "delete" ? [change.before] : []));
-  await store.deleteAutomations(
-    deleted.map(({ id }) => id),
-    announceDeletions(deleted, actor),
-  );
+  for (let next = 0; next < deleted.length; next += automationsPerStep) {
+    await breathe();
+    const some = deleted.slice(next, next + automationsPerStep);
+    await store.deleteAutomations(
+      some.map(({ id }) => id),
+      announceDeletions(some, actor),
+    );
+  }
 
   await store.destinations.delete(
     destinations.flatMap((change) => (change.kind === "delete" ? [change.before.id] : [])),
   );
   if (hooks !== null) await store.hooks.replaceAll(hooks);
-  await store.appendEvents([...destinationEvents(plan, actor), ...hookEvents(plan, actor)]);
+  await store.appendEvents([...(await destinationEvents(plan, actor)), ...hookEvents(plan, actor)]);
 }
 
-function destinationEvents({ destinations }: Plan, actor: Actor): NewEvent[] {
-  return destinations.flatMap((change): NewEvent[] => {
+async function destinationEvents({ destinations }: Plan, actor: Actor): Promise<NewEvent[]> {
+  const events = await mapInSlices(destinations, (change): NewEvent[] => {
     if (change.kind === "unchanged") return [];
     const { id, definition } = change.kind === "delete" ? change.before : change.after;
     const thing = { what: "destination", id, name: definition.name } as const;
@@ -105,6 +119,7 @@ function destinationEvents({ destinations }: Plan, actor: Actor): NewEvent[] {
     const changes = change.kind === "change" ? destinationChanges(change.before, change.after) : [];
     return [announceThing(thing, kind, changes, actor)];
   });
+  return events.flat();
 }
 
 function hookEvents({ hooks, hooksBefore }: Plan, actor: Actor): NewEvent[] {

@@ -1,5 +1,5 @@
 /**
- * Plans the changes that make a workspace match the rules. Pure: it compares, and writes nothing.
+ * Plans the changes that make a workspace match the rules. It compares, in slices, and writes nothing.
  *
  * Rules come from two sides. *Watched files* are everything that a server's `--rules` name, so a rule that is removed from
  * them is deleted. *Applied* rules were sent by `tripline apply` and are deleted only on request. Neither side deletes what
@@ -14,6 +14,7 @@ import {
 } from "../core/model/automation.ts";
 import type { Destination } from "../core/model/destination.ts";
 import type { Hook } from "../core/model/hook.ts";
+import { mapInSlices } from "../retry/slices.ts";
 
 /** Everything that the rules of a workspace declare, with ids and defaults filled in. */
 export interface DesiredRules {
@@ -88,13 +89,17 @@ export type ChangedField = (typeof comparedFields)[number];
  *
  * Pass all rules of one side together: a missing rule counts as removed.
  */
-export function planChanges(stored: StoredRules, desired: DesiredRules, options: PlanOptions): Plan {
+export async function planChanges(
+  stored: StoredRules,
+  desired: DesiredRules,
+  options: PlanOptions,
+): Promise<Plan> {
   const { from } = options;
   const conflicts = [...automationConflicts(stored, desired), ...destinationConflicts(stored, desired, from)];
   return {
     from,
-    automations: automationChanges(stored, desired, options),
-    destinations: destinationChanges(stored, desired, from),
+    automations: await automationChanges(stored, desired, options),
+    destinations: await destinationChanges(stored, desired, from),
     hooks: changedHooks(stored, desired),
     hooksBefore: stored.hooks,
     refusals: from === "apply" ? conflicts : [],
@@ -136,14 +141,14 @@ function declaredEnabled(source: AutomationSource): boolean | undefined {
   return source.kind === "file" ? source.enabled : source.applied?.enabled;
 }
 
-function automationChanges(
+async function automationChanges(
   stored: StoredRules,
   desired: DesiredRules,
   { from, prune }: PlanOptions,
-): AutomationChange[] {
+): Promise<AutomationChange[]> {
   const known = new Map(stored.automations.map((automation) => [automation.id, automation]));
   const desiredIds = new Set(desired.automations.map(({ id }) => id));
-  const changes = desired.automations.map((rule): AutomationChange => {
+  const changes = await mapInSlices(desired.automations, (rule): AutomationChange => {
     const before = known.get(rule.id);
     if (before === undefined) return { kind: "create", after: rule };
     const after = mergeRule(before, rule);
@@ -167,14 +172,14 @@ function nameOf(change: AutomationChange): string {
 }
 
 /** A destination that is removed from watched files is deleted; `apply` never deletes one. */
-function destinationChanges(
+async function destinationChanges(
   stored: StoredRules,
   desired: DesiredRules,
   from: PlanOptions["from"],
-): DestinationChange[] {
+): Promise<DestinationChange[]> {
   const known = new Map(stored.destinations.map((destination) => [destination.id, destination]));
   const desiredIds = new Set(desired.destinations.map(({ id }) => id));
-  const changes = desired.destinations.map((rule): DestinationChange => {
+  const changes = await mapInSlices(desired.destinations, (rule): DestinationChange => {
     const before = known.get(rule.id);
     if (before === undefined) return { kind: "create", after: rule };
     const { created, updated } = before;

@@ -25,6 +25,16 @@ export async function breathe(): Promise<void> {
   else if (performance.now() >= sliceEnds) await new Promise<void>((resolve) => waiting.push(resolve));
 }
 
+/** As `map`, in slices. */
+export async function mapInSlices<T, U>(items: Iterable<T>, change: (item: T) => U): Promise<U[]> {
+  const changed: U[] = [];
+  for (const item of items) {
+    await breathe();
+    changed.push(change(item));
+  }
+  return changed;
+}
+
 function startSlice(): void {
   sliceEnds = performance.now() + sliceMs;
   setImmediate(() => {

@@ -6,10 +6,14 @@
 import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { type Destination, destinationIdOf } from "../core/model/destination.ts";
+import { mapInSlices } from "../retry/slices.ts";
 import { callRedis } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
 import type { WorkspaceBox } from "./workspace-box.ts";
+
+/** How many destinations are written in one step, for which Redis does nothing else. */
+const destinationsPerStep = 100;
 
 /** Every method may throw RedisUnreachable. A secret that no key opens is read as it is stored. */
 export class DestinationStore {
@@ -28,7 +32,7 @@ export class DestinationStore {
   /** Ordered by name. */
   async list(): Promise<Destination[]> {
     const bodies = await callRedis(() => this.#redis.hvals(this.#key));
-    const destinations = bodies.map((body) => this.#decode(body));
+    const destinations = await mapInSlices(bodies, (body) => this.#decode(body));
     return destinations.sort((a, b) => (a.definition.name < b.definition.name ? -1 : 1));
   }
 
@@ -47,11 +51,13 @@ export class DestinationStore {
     return (await callRedis(() => this.#redis.hsetnx(this.#key, destination.id, body))) === 1;
   }
 
-  /** Creates or replaces destinations. */
+  /** Creates or replaces destinations, some of them in each step. */
   async put(destinations: readonly Destination[]): Promise<void> {
-    if (destinations.length === 0) return;
-    const fields = destinations.flatMap((destination) => [destination.id, this.#encode(destination)]);
-    await callRedis(() => this.#redis.hset(this.#key, ...fields));
+    for (let next = 0; next < destinations.length; next += destinationsPerStep) {
+      const some = destinations.slice(next, next + destinationsPerStep);
+      const bodies = await mapInSlices(some, (destination) => [destination.id, this.#encode(destination)]);
+      await callRedis(() => this.#redis.hset(this.#key, ...bodies.flat()));
+    }
   }
 
   /** @returns how many of them existed */

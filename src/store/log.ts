@@ -10,7 +10,7 @@ import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
-import { breathe } from "../retry/slices.ts";
+import { breathe, mapInSlices } from "../retry/slices.ts";
 import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
 import { blockMsMax, callRedis } from "./connection.ts";
@@ -205,7 +205,7 @@ export class Log {
   /** With their secrets; one that no key opens is read as it is stored. @throws RedisUnreachable */
   async automations(): Promise<Automation[]> {
     const bodies = await callRedis(() => this.#redis.hvals(this.#keys.automations));
-    return bodies.map((body) => this.#decodeAutomation(body));
+    return mapInSlices(bodies, (body) => this.#decodeAutomation(body));
   }
 
   /** With its secrets; one that no key opens is read as it is stored. @throws RedisUnreachable */

@@ -3,12 +3,15 @@
 import type { ActionDefinition, ActionText, EmitEventDefinition } from "../core/model/action.ts";
 import { fieldKind } from "../core/model/action.ts";
 import { headerValueProblem } from "../core/model/header.ts";
-import { eventNameLengthMax } from "../core/model/limits.ts";
-import { referencesIn, referenceTo } from "../core/model/reference.ts";
+import { eventNameLengthMax, filledLengthMax, referencesMax } from "../core/model/limits.ts";
+import { referencedValue, referencesIn, referenceTo } from "../core/model/reference.ts";
 import { maskProblem, secretMask, signingSecretProblem } from "../core/model/secret.ts";
 import { urlProblem } from "../core/model/url.ts";
 import { type Environment, substitute } from "./environment.ts";
 import { isTemplate, templateProblem } from "./template.ts";
+
+/** The fields besides secrets whose texts are checked with the values of their references. */
+const filledFields: ReadonlySet<string> = new Set(["url", "headers", "event"]);
 
 /**
  * What is wrong with one text of an action; null when nothing is, or when only rendering can show it. Never repeats a
@@ -24,10 +27,21 @@ export function actionTextProblem(
   const field = String(path[0]);
   const emitted = type === "emit-event" ? emittedReferenceProblem(text) : null;
   if (emitted !== null) return emitted;
+  const references = referencesIn(text);
+  if (references.length > referencesMax) {
+    return `a text may refer to the environment ${referencesMax} times; this one does ${references.length} times`;
+  }
   const isSecret = fieldKind(field) === "secret";
   const problem = isSecret ? null : templateProblem(text);
   if (problem !== null) return problem;
-  if (!isSecret && isTemplate(text)) return null;
+  if (!isSecret && (isTemplate(text) || !filledFields.has(field))) return null;
+  const filledLength = references.reduce(
+    (sum, reference) => sum + (referencedValue(reference, values)?.length ?? 0),
+    text.length,
+  );
+  if (filledLength > filledLengthMax) {
+    return `with the values of its references, the text should have at most ${filledLengthMax} characters; it has ${filledLength}`;
+  }
   const { text: filled, problems } = substitute(text, values);
   if (problems.length > 0) return null; // reported where the references are filled in
   if (isSecret) return filled === secretMask ? maskProblem : signingSecretProblem(filled);

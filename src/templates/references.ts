@@ -12,17 +12,20 @@ import {
   replaceReferences,
   unescapeReference,
 } from "../core/model/reference.ts";
-import { TemplateError } from "./template.ts";
+import { type Budget, TemplateError } from "./template.ts";
 
 export type Secrets = Readonly<Record<string, string>>;
 
-/** @throws TemplateError when a reference has neither a value nor a default */
-export function fillReferences(text: string, secrets: Secrets): string {
+/** @throws TemplateError when a reference has neither a value nor a default, or the budget is used up */
+export function fillReferences(text: string, secrets: Secrets, budget: Budget): string {
   return replaceReferences(text, {
     escaped: unescapeReference,
     reference(reference) {
       const value = referencedValue(reference, secrets);
-      if (value !== undefined) return value;
+      if (value !== undefined) {
+        budget.spendOnCharacters(value.length);
+        return value;
+      }
       const { name } = reference;
       throw new TemplateError(`${referenceTo(name)} has no value; set ${name} and load the rule again`);
     },
@@ -38,7 +41,7 @@ export interface ReferenceTokens {
 }
 
 /** Tokens for one rendering. */
-export function referenceTokens(secrets: Secrets): ReferenceTokens {
+export function referenceTokens(secrets: Secrets, budget: Budget): ReferenceTokens {
   // Digits between private-use characters: no filter changes them.
   const random = BigInt(`0x${randomBytes(16).toString("hex")}`).toString();
   const prefix = `\uE000${random}-`;
@@ -57,7 +60,7 @@ export function referenceTokens(secrets: Secrets): ReferenceTokens {
           : undefined;
         // A filter has cut the token.
         if (written === undefined) return prefix + part;
-        return fillReferences(written, secrets) + part.slice(end + 1);
+        return fillReferences(written, secrets, budget) + part.slice(end + 1);
       });
       return first + filled.join("");
     },

@@ -71,7 +71,7 @@ export class Renderer {
 
   /** @throws TemplateError */
   text(template: string): string {
-    const { hide, fill } = referenceTokens(this.#secrets);
+    const { hide, fill } = referenceTokens(this.#secrets, this.#budget);
     return fill(parseTemplate(template).render(this.#context, this.#budget, hide));
   }
 
@@ -86,7 +86,7 @@ export class Renderer {
    * @throws TemplateError
    */
   value(template: string): unknown {
-    const { hide, fill } = referenceTokens(this.#secrets);
+    const { hide, fill } = referenceTokens(this.#secrets, this.#budget);
     const value = parseTemplate(template).value(this.#context, this.#budget, hide);
     return value === undefined ? null : mapTexts(value, fill);
   }
@@ -108,7 +108,7 @@ export class Renderer {
 
   /** Fills in the references of a text that is not a template. */
   literal(text: string): string {
-    return fillReferences(text, this.#secrets);
+    return fillReferences(text, this.#secrets, this.#budget);
   }
 }
 

@@ -24,6 +24,7 @@ const numRuns = Number(process.env["TRIPLINE_FUZZ_RUNS"] ?? 120);
 
 const rules = `
 hooks:
+  - { name: beat, template: ping }
   - name: pumps
     template: { event: pump.called, resource: { prefect.resource.id: pump.1 }, payload: { kind: "{{ body.kind }}" } }
 `;
@@ -89,6 +90,14 @@ async function send(method: string, path: string, body: string, type = "applicat
     headers: { "Content-Type": type },
   });
   return { status: response.status, text: await response.text() };
+}
+
+const form = "application/x-www-form-urlencoded";
+
+async function get(path: string): Promise<{ status: number }> {
+  const response = await fetch(`${server.api}${path}`);
+  await response.text();
+  return response;
 }
 
 /** The longest turn that a request causes; the shortest of three tries, because a collection of garbage may add to one. */
@@ -204,6 +213,60 @@ test.each<[string, string, string, string]>([
 ])("%s cause no long turn", { timeout: 60_000 }, async (_what, method, path, body) => {
   const { ms, status } = await longestTurn(() => send(method, path, body));
   expect({ ms, status, isLong: ms > turnMax }).toMatchObject({ isLong: false });
+});
+
+test("with thousands of automations and destinations, no request causes a long turn", {
+  timeout: 120_000,
+}, async () => {
+  const example = exampleOf("createAutomation") as object;
+  const rules = (description: string) =>
+    Array.from({ length: 2_000 }, (_, index) => ({
+      definition: { ...example, name: `rule ${index}`, description: description.padEnd(5_000) },
+      file: "a.yaml",
+    }));
+  const targets = (team: string) =>
+    Array.from({ length: 2_000 }, (_, index) => ({
+      type: "webhook",
+      name: `target ${index}`,
+      url: "http://127.0.0.1:9/",
+      headers: { team: team.padEnd(2_000, "x") },
+    }));
+  const applied = (what: object) => send("post", "/automations/apply", JSON.stringify(what));
+  const ids = Array.from({ length: 4_900 }, () => randomUUID());
+  const requests: [what: string, request: () => Promise<{ status: number }>][] = [
+    ["create them", () => applied({ automations: rules("a"), destinations: targets("a") })],
+    ["apply them again", () => applied({ automations: rules("a"), destinations: targets("a") })],
+    ["plan changes", () => applied({ automations: rules("b"), dry_run: true })],
+    ["change them", () => applied({ automations: rules("c"), destinations: targets("c") })],
+    [
+      "find them by id",
+      () => send("post", "/automations/filter", JSON.stringify({ automations: { id: { any_: ids } } })),
+    ],
+    [
+      "count them by tag",
+      () => send("post", "/automations/count", JSON.stringify({ automations: { tags: { any_: ids } } })),
+    ],
+    ["list them", () => get("/automations")],
+    ["list destinations", () => get("/destinations")],
+    [
+      "a query of many fields",
+      () => get(`/hooks/beat?${ids.map((_, index) => index.toString(36)).join("&")}`),
+    ],
+    [
+      "a form of many fields",
+      () =>
+        send("post", "/hooks/pumps", Array.from({ length: 200_000 }, (_, index) => index).join("&"), form),
+    ],
+    ["a form of blanks", () => send("post", "/hooks/pumps", "&".repeat(16_000_000), form)],
+    ["delete them", () => applied({ automations: [], prune: true })],
+  ];
+  const long: string[] = [];
+  for (const [what, request] of requests) {
+    const { ms, status } = await longestTurn(request);
+    if (ms > turnMax) long.push(`${what}: ${ms.toFixed(0)} ms (${status})`);
+    expect(status, what).toBeLessThan(300);
+  }
+  expect(long).toEqual([]);
 });
 
 test("no part of any request, however large or strange, causes a long turn", {

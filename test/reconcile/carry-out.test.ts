@@ -116,7 +116,7 @@ test("a pause between planning and carrying out is not lost", async () => {
   await apply(list(pumps));
   const { id } = (await byName(log))["pumps"]!;
   const rules = load(list(pumps.replace("trigger", "description: Pumps, trigger")));
-  const plan = planChanges(await readStored(log), rules, watched);
+  const plan = await planChanges(await readStored(log), rules, watched);
   await log.updateAutomation(id, (current) => ({ ...current, enabled: false }));
   await carryOut(plan, log);
   expect((await byName(log))["pumps"]).toMatchObject({ description: "Pumps", enabled: false });
@@ -127,7 +127,7 @@ test("a change that has been made since planning is not made again", async () =>
   const { log, load, apply } = newLog();
   await apply(list(pumps));
   const text = list(pumps.replace("trigger", "description: Pumps, trigger"));
-  const plan = planChanges(await readStored(log), load(text, 2), watched);
+  const plan = await planChanges(await readStored(log), load(text, 2), watched);
   await apply(text, 2);
   const position = await log.lastPosition();
   await carryOut(plan, log);
@@ -140,7 +140,7 @@ test("a rule that was deleted since planning starts over and is not paused", asy
   const { id } = (await byName(log))["pumps"]!;
   await log.updateAutomation(id, (current) => ({ ...current, enabled: false }));
   const rules = load(list(pumps.replace("trigger", "description: Pumps, trigger")), 2);
-  const plan = planChanges(await readStored(log), rules, watched);
+  const plan = await planChanges(await readStored(log), rules, watched);
   await log.deleteAutomations([id]);
   await carryOut(plan, log);
   expect((await byName(log))["pumps"]).toMatchObject({ enabled: true, created: 2 });
@@ -156,7 +156,7 @@ test("`apply` does not change what a watched file has defined since planning", a
   };
   await applyRules(log, sent(list(pumps)), applying);
   const changed = sent(list(pumps.replace("trigger", "description: Sent, trigger")));
-  const plan = planChanges(await readStored(log), changed, applying);
+  const plan = await planChanges(await readStored(log), changed, applying);
   await apply(list(pumps.replace("trigger", "description: Watched, trigger")));
   await carryOut(plan, log);
   expect((await byName(log))["pumps"]).toMatchObject({ description: "Watched", source: { kind: "file" } });

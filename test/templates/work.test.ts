@@ -1,7 +1,9 @@
 /** Budgets count work, so the work of one step must not depend on how large the values are that it only looks at. */
 
 import { describe, expect, test } from "vitest";
-import { parseTemplateOver, TemplateError } from "../../src/templates/template.ts";
+import { actionTextProblem } from "../../src/templates/action-checks.ts";
+import { fillReferences } from "../../src/templates/references.ts";
+import { Budget, parseTemplateOver, TemplateError } from "../../src/templates/template.ts";
 
 const names = ["value"] as const;
 
@@ -57,4 +59,21 @@ describe("however large the values are, a template soon ends", () => {
     const { user, system } = process.threadCpuUsage(before);
     expect((user + system) / 1_000).toBeLessThan(cpuMsMax);
   });
+});
+
+test("secrets that references fill in count as work", () => {
+  const secrets = { LONG: "s".repeat(100_000) };
+  expect(() => fillReferences("${env.LONG}".repeat(1_000), secrets, new Budget())).toThrow(TemplateError);
+});
+
+test("a text refers to the environment a bounded number of times, with values of a bounded length", () => {
+  const problemOf = (count: number, length: number) =>
+    actionTextProblem(
+      "call-webhook",
+      { path: ["url"], text: `https://a.example/${"${env.A}".repeat(count)}` },
+      { A: "s".repeat(length) },
+    );
+  expect(problemOf(1_000, 1_000)).toBeNull();
+  expect(problemOf(1_001, 1)).toContain("may refer to the environment 1000 times");
+  expect(problemOf(1_000, 1_000_000)).toContain("at most 2000000 characters");
 });

@@ -19,7 +19,13 @@ import {
   DestinationSchema,
   destinationIdOf,
 } from "../../core/model/destination.ts";
-import { appliedBytesMax, appliedRulesMax, appliedValuesMax } from "../../core/model/limits.ts";
+import {
+  appliedBytesMax,
+  appliedRulesMax,
+  appliedValuesMax,
+  requestBytesMax,
+  requestValuesMax,
+} from "../../core/model/limits.ts";
 import {
   malformedReferenceIn,
   malformedReferenceProblem,
@@ -32,7 +38,7 @@ import { withTriggerIds } from "../../core/model/trigger.ts";
 import { affectedWindows } from "../../reconcile/affected-windows.ts";
 import { carryOut, readStored } from "../../reconcile/carry-out.ts";
 import { type AutomationChange, type DestinationChange, planChanges } from "../../reconcile/plan.ts";
-import { breathe } from "../../retry/slices.ts";
+import { breathe, mapInSlices } from "../../retry/slices.ts";
 import type { Log } from "../../store/log.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
@@ -86,8 +92,13 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
           ApplySchema,
           { automations: RuleSchema, destinations: DestinationSchema },
           {
-            // An automation is three levels deep in the body.
-            limits: { bytesMax: appliedBytesMax, valuesMax: appliedValuesMax, depthMax: depthMax + 3 },
+            limits: {
+              bytesMax: appliedBytesMax,
+              valuesMax: appliedValuesMax,
+              depthMax: depthMax + 3, // an automation is three levels deep in the body
+              // As when each is the whole request.
+              innerItems: { valuesMax: requestValuesMax, lengthMax: requestBytesMax },
+            },
             examples: { dryRun: applyExample },
           },
         ),
@@ -103,17 +114,19 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
         await checkApplication(body);
         const { automations, destinations, prune, dry_run } = body;
         const desired = {
-          automations: automations.map((rule) => automationOf(rule, workspace)),
-          destinations: destinations.map((definition) => destinationOf(definition, workspace)),
+          automations: await mapInSlices(automations, (rule) => automationOf(rule, workspace)),
+          destinations: await mapInSlices(destinations, (definition) => destinationOf(definition, workspace)),
         };
-        const plan = planChanges(await readStored(log), desired, { from: "apply", prune });
+        const plan = await planChanges(await readStored(log), desired, { from: "apply", prune });
         if (plan.refusals.length > 0) {
           throw new Refusal(409, "taken", { detail: `${plan.refusals.join("; ")}. Nothing was changed` });
         }
-        const changes = plan.destinations.map(destinationChangeView);
+        const changes = await mapInSlices(plan.destinations, destinationChangeView);
         // Read first: applying the change may reset the windows.
-        for (const change of plan.automations)
+        for (const change of plan.automations) {
+          await breathe();
           changes.push(await automationChangeView(change, log, settings));
+        }
         if (!dry_run) await carryOut(plan, log, actor);
         return context.json({ dry_run, changes } satisfies AppliedRules);
       },

@@ -12,6 +12,7 @@ import { type Automation, actionLists } from "../../core/model/automation.ts";
 import { automationView } from "../../core/model/automation-view.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { type Micros, millisecond } from "../../core/model/time.ts";
+import { mapInSlices } from "../../retry/slices.ts";
 import { announceChange, announceDeletions } from "../../store/announce.ts";
 import type { Log } from "../../store/log.ts";
 import { Refusal } from "../http/refusal.ts";
@@ -95,9 +96,9 @@ export function automationRoutes(): Route[] {
       async ({ tenant }, context) => {
         const automations = await tenant.log.automations();
         const limit = Number.MAX_SAFE_INTEGER;
-        return answer(
+        return answerAll(
           context,
-          selectAutomations(automations, { filter: {}, sort: "NAME_ASC", limit, offset: 0 }),
+          await selectAutomations(automations, { filter: {}, sort: "NAME_ASC", limit, offset: 0 }),
         );
       },
     ),
@@ -117,7 +118,7 @@ export function automationRoutes(): Route[] {
       },
       async ({ tenant, body }, context) => {
         const query = automationQueryOf(body);
-        return answer(context, selectAutomations(await tenant.log.automations(), query));
+        return answerAll(context, await selectAutomations(await tenant.log.automations(), query));
       },
     ),
 
@@ -136,7 +137,7 @@ export function automationRoutes(): Route[] {
         const { filter } = automationQueryOf(body);
         const automations = await tenant.log.automations();
         const query = { filter, sort: "NAME_ASC", limit: automations.length, offset: 0 } as const;
-        return context.json(selectAutomations(automations, query).length);
+        return context.json((await selectAutomations(automations, query)).length);
       },
     ),
 
@@ -154,7 +155,7 @@ export function automationRoutes(): Route[] {
       async ({ tenant, params: { resource } }, context) => {
         const automations = await tenant.log.automations();
         const targets = targetsOf(resource, automations);
-        return answer(
+        return answerAll(
           context,
           automations.filter((automation) => automation.owner === resource || actsOn(automation, targets)),
         );
@@ -294,18 +295,24 @@ function inputContext(context: Context<ApiEnv>, previous: Automation | null): In
   return { workspace, previous, fromPrefect: isPrefectClient(context.req.raw.headers) };
 }
 
-function answer(
-  context: Context<ApiEnv>,
-  found: Automation | readonly Automation[],
-  status: 200 | 201 = 200,
-) {
+function answer(context: Context<ApiEnv>, found: Automation, status: 200 | 201 = 200) {
+  return context.json(viewsFor(context)(found), status);
+}
+
+/** Written in slices: there may be thousands. */
+async function answerAll(context: Context<ApiEnv>, found: readonly Automation[]) {
+  const viewOf = viewsFor(context);
+  const views = await mapInSlices(found, (automation) => JSON.stringify(viewOf(automation)));
+  return context.body(`[${views.join(",")}]`, 200, { "Content-Type": "application/json" });
+}
+
+function viewsFor(context: Context<ApiEnv>) {
   const { workspace } = context.var.tenant;
   const isPrefect = isPrefectClient(context.req.raw.headers);
-  const viewOf = (automation: Automation) => {
+  return (automation: Automation) => {
     const view = automationView(automation);
     return isPrefect ? prefectView(view, workspace) : view;
   };
-  return context.json("id" in found ? viewOf(found) : found.map(viewOf), status);
 }
 
 function notFound(): Refusal {

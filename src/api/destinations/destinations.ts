@@ -22,6 +22,7 @@ import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { secretMask } from "../../core/model/secret.ts";
 import { millisecond } from "../../core/model/time.ts";
+import { mapInSlices } from "../../retry/slices.ts";
 import { announceThing } from "../../store/announce.ts";
 import type { Log } from "../../store/log.ts";
 import { SourceSchema } from "../automations/automation-answers.ts";
@@ -86,7 +87,8 @@ export function destinationRoutes(): Route[] {
           },
         },
       },
-      async ({ tenant }, context) => context.json((await tenant.log.destinations.list()).map(viewOf)),
+      async ({ tenant }, context) =>
+        context.json(await mapInSlices(await tenant.log.destinations.list(), viewOf)),
     ),
 
     route(

@@ -16,6 +16,8 @@ export interface JsonBounds {
   readonly itemLengthMax?: number;
   /** Whether an item of the outermost list that is too complex harms only itself: a `JsonTooComplex` takes its place. */
   readonly sparesOthers?: boolean;
+  /** What an item of a list in the outermost object may hold. */
+  readonly innerItems?: { readonly valuesMax: number; readonly lengthMax: number };
 }
 
 /** A text that is too complex to be parsed, or a part of one. */
@@ -77,16 +79,27 @@ export function isClosing(char: number): boolean {
 /** How many characters are scanned before others may run. */
 const scanLength = 512 * 1024;
 
+/** How deep the lists in the outermost object are. */
+const innerDepth = 2;
+
 /** @returns the items of the outermost list that nest too deep, if they harm only themselves */
 async function checkComplexity(
   text: string,
-  { depthMax, valuesMax, sparesOthers = false }: JsonBounds,
+  { depthMax, valuesMax, sparesOthers = false, innerItems }: JsonBounds,
 ): Promise<Map<number, JsonTooComplex>> {
   const tooDeep = new Map<number, JsonTooComplex>();
   let depth = 0;
   let valueCount = 1;
   let isList = false;
   let index = 0;
+  let inner = { index: 0, start: 0, valuesBefore: 0 };
+  const checkInner = (position: number): void => {
+    if (innerItems === undefined || depth < innerDepth) return;
+    const tooMany = valueCount - inner.valuesBefore > innerItems.valuesMax;
+    if (!tooMany && position - inner.start <= innerItems.lengthMax) return;
+    const bound = tooMany ? `${innerItems.valuesMax} values` : `${innerItems.lengthMax} characters`;
+    throw new JsonTooComplex("too_long", `Item ${inner.index} of a list holds more than ${bound}`);
+  };
   let nextBreath = scanLength;
   for (let position = 0; position < text.length; position++) {
     if (position >= nextBreath) {
@@ -97,6 +110,8 @@ async function checkComplexity(
     if (char === quote) {
       position = endOfString(text, position);
     } else if (char === comma) {
+      checkInner(position);
+      if (depth <= innerDepth) inner = { index: inner.index + 1, start: position, valuesBefore: valueCount };
       valueCount += 1;
       if (depth === 1) index += 1;
       if (valueCount <= valuesMax) continue;
@@ -105,6 +120,7 @@ async function checkComplexity(
       if (depth === 0) isList = text[position] === "[";
       depth += 1;
       valueCount += 1;
+      if (depth === innerDepth) inner = { index: 0, start: position, valuesBefore: valueCount };
       if (depth <= depthMax) continue;
       if (!(sparesOthers && isList))
         throw new JsonTooComplex("too_deep", `The body nests more than ${depthMax} levels deep`);
@@ -113,6 +129,7 @@ async function checkComplexity(
         tooDeep.set(index, new JsonTooComplex("too_deep", message, index));
       }
     } else if (isClosing(char)) {
+      checkInner(position);
       depth -= 1;
     }
   }

@@ -110,6 +110,11 @@ export const actionsMax = 100;
 
 /** How long the templates in one list of actions may be together, in characters: they are parsed and checked at once. */
 export const templatesLengthMax = 100_000;
+
+/** How many references to the environment one text of an action may hold, and how long it may be with their values. */
+export const referencesMax = 1_000;
+export const filledLengthMax = 2_000_000;
+
 export const tagsMax = 100;
 
 /** How long the names and descriptions of automations, destinations and hooks may be, and each of their tags. */

@@ -94,3 +94,31 @@ test("brackets and commas in strings count for nothing", async () => {
   const text = JSON.stringify(['[[[[{{{{,,,,"\\', "\\\\", ",".repeat(100)]);
   expect(await parseInSlices(text, { depthMax: 1, valuesMax: 10 }, 2)).toEqual(parseExactJson(text));
 });
+
+test.each([
+  ["few values in many items", { list: Array(100).fill([1, 2, 3]) }, null],
+  [
+    "many values in one item",
+    { list: [[1], Array(20).fill(1), [1]] },
+    "Item 1 of a list holds more than 10 values",
+  ],
+  ["many nested ones", { a: 1, list: [Array(11).fill([])] }, "Item 0 of a list holds more than 10 values"],
+  [
+    "many keys in the last one",
+    { list: [1, Object.fromEntries([..."abcdefghijkl"].entries())] },
+    "Item 1 of a list",
+  ],
+  [
+    "a long text in one",
+    { list: ["a", "b".repeat(1_000)] },
+    "Item 1 of a list holds more than 100 characters",
+  ],
+  ["a long text beside the list", { text: "b".repeat(1_000), list: ["a"] }, null],
+])("the items of inner lists are bounded: %s", async (_what, value, problem) => {
+  const parsed = parseInSlices(JSON.stringify(value), {
+    ...bounds,
+    innerItems: { valuesMax: 10, lengthMax: 100 },
+  });
+  if (problem === null) expect(await parsed).toEqual(value);
+  else await expect(parsed).rejects.toThrow(problem);
+});

@@ -11,6 +11,7 @@ import {
 import { keepReferences, substitute } from "../../../src/templates/environment.ts";
 import { renderHook } from "../../../src/templates/hook-template.ts";
 import { fillReferences } from "../../../src/templates/references.ts";
+import { Budget } from "../../../src/templates/template.ts";
 
 describe("a reference", () => {
   test.each<[string, string[]]>([
@@ -71,7 +72,9 @@ test.each([
   const secrets = new Map<string, string>();
   const kept = keepReferences(text, env, secrets);
   expect(kept.problems).toEqual([]);
-  expect(fillReferences(kept.text, Object.fromEntries(secrets))).toBe(substitute(text, env).text);
+  expect(fillReferences(kept.text, Object.fromEntries(secrets), new Budget())).toBe(
+    substitute(text, env).text,
+  );
 });
 
 test("an escaped reference stands for its text, also in a hook's template", () => {
