@@ -16,6 +16,9 @@ process.env["RECHECK_SYNC_BACKEND"] = "pure";
 /** How long to look for a slow text where an expression is beyond exact analysis, because it looks ahead or behind. */
 const effort = { maxIteration: 3, incubationTimeout: 100, attackTimeout: 100 };
 
+/** For another look at what seemed slow. */
+const patience = { maxIteration: 3, incubationTimeout: 3_000, attackTimeout: 3_000 };
+
 const root = resolve(import.meta.dirname, "..");
 
 interface Found {
@@ -78,7 +81,10 @@ describe("the check", () => {
 });
 
 function problemOf({ pattern, flags }: Found): string | null {
-  const { status, ...rest } = checkSync(pattern, flags, effort);
+  let { status, ...rest } = checkSync(pattern, flags, effort);
+  // Where it tries texts, it measures time, and a busy machine makes any of them look slow.
+  if (status === "vulnerable" && (rest as { checker?: string }).checker === "fuzz")
+    ({ status, ...rest } = checkSync(pattern, flags, patience));
   if (status === "safe") return null;
   const { complexity } = rest as { complexity?: { summary: string } };
   return `takes too long: ${complexity?.summary ?? status}; use indexOf, a bound such as {1,9}, or a class that excludes what follows`;

@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   templates: ["core/model"],
   telemetry: ["core/model"],
   store: ["retry", "core/model", "core/machine"],
-  reconcile: ["core/model", "core/machine", "store"],
+  reconcile: ["retry", "core/model", "core/machine", "store"],
   engine: ["retry", "core/model", "core/machine", "telemetry", "store"],
   delivery: ["retry", "core/model", "core/machine", "telemetry", "templates", "store"],
   history: ["retry", "core/model", "core/machine", "store"],

@@ -79,7 +79,8 @@ export function redactionOf(secrets: Secrets, more: Readonly<Record<string, stri
   const named = Object.entries(secrets).map(([name, value]) => [value, referenceTo(name)] as const);
   for (const [value, instead] of [...named, ...Object.entries(more)]) {
     if (value.length < lengthMin) continue;
-    for (const form of formsOf(value).map((text) => text.toLowerCase())) {
+    const forms = [value, ...partsOf(value)].flatMap(formsOf);
+    for (const form of forms.map((text) => text.toLowerCase())) {
       if (!replacements.has(form)) replacements.set(form, instead);
     }
   }
@@ -102,5 +103,45 @@ const lengthMin = 4;
 function formsOf(value: string): string[] {
   const inJson = JSON.stringify(value).slice(1, -1);
   const base64 = Buffer.from(value).toString("base64");
-  return [value, encodeURIComponent(value), encodeURI(value), inJson, base64, base64.replace(/={1,2}$/, "")];
+  const encoded = [encodeURIComponent(value.toWellFormed()), encodeURI(value.toWellFormed())];
+  // Some write a slash in JSON as PHP does.
+  return [value, ...encoded, inJson, inJson.replaceAll("/", "\\/"), base64, base64.replace(/={1,2}$/, "")];
+}
+
+/** Shorter words may be words like any other. */
+const wordLengthMin = 12;
+const partCountMax = 50;
+
+/**
+ * The parts of a secret that are secret by themselves, and that a receiver may quote alone: the token of a header, and the
+ * credentials, path and parameters of a URL.
+ */
+function partsOf(value: string): string[] {
+  const words = value.split(/[\s,;="']/).filter((word) => word.length >= wordLengthMin);
+  const [, credentials] = /^basic ([\w+/=-]{4,8000})$/i.exec(value.trim()) ?? [];
+  if (credentials !== undefined) words.push(...wordsOfLogin(Buffer.from(credentials, "base64").toString()));
+  const url = /^\s*https?:/i.test(value) ? URL.parse(value) : null;
+  if (url !== null) {
+    const { pathname, username, password, searchParams } = url;
+    const segments = pathname.split("/").filter((segment) => segment.length >= wordLengthMin);
+    const login = `${username}:${password}`;
+    words.push(...(pathname.length > 8 ? [pathname] : []), ...segments, ...segments.map(decoded));
+    if (password !== "") words.push(...wordsOfLogin(login), ...wordsOfLogin(decoded(login)));
+    words.push(...[...searchParams.values()].filter((parameter) => parameter.length >= 6));
+  }
+  return words.filter((word) => word.length >= lengthMin).slice(0, partCountMax);
+}
+
+/** `name:password`, and the password. */
+function wordsOfLogin(login: string): string[] {
+  const colon = login.indexOf(":");
+  return colon === -1 ? [] : [login, login.slice(colon + 1)];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

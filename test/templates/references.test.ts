@@ -58,6 +58,20 @@ test("a secret is redacted in every form in which it may have been sent", () => 
     expect(redact(`answered 400: ${text}!`)).toMatch(/^answered 400: "?\$\{env\.PASSWORD\}=?"?!$/);
 });
 
+test.each([
+  ["Bearer tok_5ecretsecret", "invalid token tok_5ecretsecret"],
+  [`Basic ${btoa("me:5ecret-password")}`, "no user me:5ecret-password, 5ecret-password"],
+  ['Token token="tok_5ecretsecret"', '{"token":"tok_5ecretsecret"}'],
+  [
+    "https://a.example/hooks/5ecretsecretsecret?key=5ecret",
+    '{"args":{"key":"5ecret"},"url":"\\/hooks\\/5ecretsecretsecret?key=5ecret"}',
+  ],
+  ["https://me:5ecret%21@a.example/", "wrong password 5ecret! in https://me:5ecret%21@a.example"],
+  ["https://a.example/T%2F5ecretsecret", "unknown T/5ecretsecret"],
+])("a receiver may quote a part of %s, and it is redacted", (secret, quoted) => {
+  expect(redactionOf({}, { [secret]: "…" })(quoted)).not.toContain("5ecret");
+});
+
 test("a secret that begins with another one is redacted as a whole", () => {
   const redact = redactionOf({ SHORT: "open", LONG: "open-sesame" });
   expect(redact("open-sesame open")).toBe("${env.LONG} ${env.SHORT}");

@@ -255,7 +255,16 @@ function withSecretsApart(
     actions[list] = definition[list].map((action, index) => {
       const isKept = list in kept;
       // What stays also keeps the values that its other texts refer to.
-      if (isKept && previous !== null) Object.assign(secrets, referencedSecrets(action, previous));
+      if (isKept && previous !== null) {
+        const referenced = referencedSecrets(action, previous);
+        Object.assign(secrets, referenced);
+        const isSent = action.type === "call-webhook" && Object.keys(referenced).length > 0;
+        const changed = isSent ? rendersElsewhere(action, previous, definition) : null;
+        if (changed !== null) {
+          const msg = `The url of ${list}.${index}, which sends stored secrets, is a template whose host may depend on ${changed}; change the rule and apply it again`;
+          mistakes.push({ type: "value_error", loc: ["body", changed], msg, input: null });
+        }
+      }
       if (action.type !== "call-webhook" || action.secret === undefined) return action;
       const masked = isKept || action.secret === secretMask;
       const secret = masked ? storedSecret(action, definition, previous, { list, index }) : action.secret;

@@ -17,7 +17,7 @@ import { RetrySchema } from "./retry.ts";
 import { signingSecretProblem } from "./secret.ts";
 import { day, second } from "./time.ts";
 import { DurationSchema } from "./trigger.ts";
-import { takesHostFromEvent } from "./url.ts";
+import { takesFromEvent, takesHostFromEvent } from "./url.ts";
 
 const Template = z
   .string()
@@ -134,10 +134,17 @@ export const CallWebhookSchema = z
       const message = "a destination decides the host that its secrets go to; set this header there";
       context.addIssue({ code: "custom", path: ["headers", host], message });
     }
-    if (action.url !== undefined && takesHostFromEvent(action.url) && holdsSecret(action)) {
-      const message =
-        "the host of the url comes from an event, so whoever can send events decides where the secret goes; write the host, or name a destination";
-      context.addIssue({ code: "custom", path: ["url"], message });
+    if (action.url !== undefined && holdsSecret(action)) {
+      const why = "comes from an event, so whoever can send events decides where the secret goes";
+      const remedy = "write the host, or name a destination";
+      if (takesHostFromEvent(action.url)) {
+        const message = `the host of the url ${why}; ${remedy}`;
+        context.addIssue({ code: "custom", path: ["url"], message });
+      }
+      for (const [name, value] of Object.entries(action.headers)) {
+        if (!isHostHeader(name) || !takesFromEvent(value)) continue;
+        context.addIssue({ code: "custom", path: ["headers", name], message: `the host ${why}; ${remedy}` });
+      }
     }
     if (action.url !== undefined) return;
     const refuse = (field: "secret" | "limits", message: string) => {

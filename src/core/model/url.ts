@@ -35,14 +35,44 @@ export function hostProblem(host: string): string | null {
 
 /** True when a URL's host, port or scheme is known only once its template is rendered. */
 export function takesHostFromTemplate(url: string): boolean {
-  const [, address] = /^\s*https?:\/\/((?:\{#|[^/\\?#])*)/i.exec(url) ?? [];
-  return /\{[{%#]/.test(address ?? url);
+  return /\{[{%#]/.test(addressIn(url));
 }
 
 /** True when what an event says decides the host that a URL leads to. */
 export function takesHostFromEvent(url: string): boolean {
-  const [, address] = /^\s*https?:\/\/((?:\{#|[^/\\?#])*)/i.exec(url) ?? [];
-  return takesHostFromTemplate(url) && /\b(?:event|events|labels|firing|firings)\b/.test(address ?? url);
+  return takesHostFromTemplate(url) && takesFromEvent(addressIn(url));
+}
+
+/** True when a template reads an event or what an event decides. */
+export function takesFromEvent(template: string): boolean {
+  return /\{[{%]/.test(template) && /\b(?:event|events|labels|firing|firings)\b/.test(template);
+}
+
+/** The user name, host and port of a URL, with templates as they are written; all of it if only rendering shows those. */
+function addressIn(url: string): string {
+  const [start] = /^\s*https?:\/\//i.exec(url) ?? [];
+  if (start === undefined) return url;
+  let position = start.length;
+  while (position < url.length && !/[/\\?#]/.test(url[position] ?? "")) {
+    // A slash or question mark within a template does not end the address.
+    const close = { "{{": "}}", "{%": "%}", "{#": "#}" }[url.slice(position, position + 2)];
+    const end = close === undefined ? position + 1 : endOfTemplate(url, position + 2, close);
+    if (end === -1) return url;
+    position = end;
+  }
+  return url.slice(start.length, position);
+}
+
+/** Where a part of a template ends that began before `position`; -1 if it does not. Its strings may hold anything. */
+function endOfTemplate(text: string, position: number, close: string): number {
+  for (let index = position; index < text.length; index++) {
+    if (text.startsWith(close, index)) return index + close.length;
+    const quote = text[index] ?? "";
+    if (close === "#}" || !/["']/.test(quote)) continue;
+    index += 1;
+    while (index < text.length && text[index] !== quote) index += text[index] === "\\" ? 2 : 1;
+  }
+  return -1;
 }
 
 /** True for an address in brackets, and for a valid DNS name: labels of 1 to 63 characters, 253 in all. */

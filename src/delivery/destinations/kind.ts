@@ -49,7 +49,7 @@ export function targetAt(url: string, definition: DestinationDefinition): Target
     limit: limitOf(definition),
     destination: { name: definition.name, address: destinationAddress(definition) },
     identity: { destination: definition.name },
-    hidden: destinationSecrets(definition).flatMap(({ value }) => formsOf(value)),
+    hidden: destinationSecrets(definition).map(({ value }) => value),
   };
 }
 
@@ -87,10 +87,4 @@ export function chatKind(messageOf: (notification: Notification) => object) {
     messageOf,
     webhookTarget,
   };
-}
-
-/** A receiver may quote only the path of a secret URL. */
-function formsOf(secret: string): string[] {
-  const path = URL.parse(secret)?.pathname ?? "";
-  return path.length > 8 ? [secret, path] : [secret];
 }

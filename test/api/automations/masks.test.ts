@@ -71,6 +71,21 @@ test("a list of actions that is left out keeps the values that it refers to", as
   expect(actions_on_resolve).toMatchObject([{ headers: { Authorization: "${env.TOKEN}" } }]);
 });
 
+test("they do not keep those if a changed name would take them to another host", async () => {
+  const { secret: _secret, ...unsigned } = { ...named, headers: { Authorization: "${env.TOKEN}" } };
+  const rule = {
+    definition: { ...pumps, actions: [], actions_on_resolve: [unsigned] },
+    file: "rules.yaml",
+    secrets: { TOKEN: "hush token" },
+  };
+  const applied = await call("POST", "/apply", { automations: [rule] });
+  expect(applied.status).toBe(200);
+  const [{ id }] = (applied.body as { changes: [{ id: string }] }).changes;
+  const put = (name: string) => call("PUT", `/${id}`, { ...pumps, actions: [], name });
+  expect((await put("evil")).status).toBe(422);
+  expect((await put("pumps")).status).toBe(204);
+});
+
 test("an applied rule cannot hold a mask as its secret", async () => {
   const definition = { ...pumps, actions: [{ ...webhook, secret: "${env.KEY}" }] };
   const rule = { definition, file: "rules.yaml", secrets: { KEY: secretMask } };
@@ -96,12 +111,20 @@ test.each<[Json, boolean]>([
   [{ url: "https://{{ event.payload.host }}/", secret: "hush" }, true],
   [{ url: "{{ event.payload.url }}", secret: "hush" }, true],
   [{ url: "https://a{{ labels.zone }}.example/", secret: "hush" }, true],
+  [{ url: "https://{{ ['x/', event.payload.host][1] }}/", secret: "hush" }, true],
+  [{ url: "https://{{ '}}/' ~ event.payload.host }}/", secret: "hush" }, true],
+  [{ url: "https://{# / #}{{ event.payload.host }}/", secret: "hush" }, true],
+  [{ url: "https://{{ '/' if false else event.payload.host }}", secret: "hush" }, true],
+  [{ url: "https://{% set host = event.payload.host %}{{ host }}/", secret: "hush" }, true],
+  [{ url: "https://example.org/", headers: { hOST: "{{ event.payload.host }}" }, secret: "hush" }, true],
+  [{ url: "https://example.org/", headers: { "X-Host": "{{ event.payload.host }}" }, secret: "hush" }, false],
+  [{ url: "https://{{ automation.name }}.example/{{ event.id }}", secret: "hush" }, false],
   [{ url: "https://{{ event.payload.host }}/" }, false],
   [{ url: "https://example.org/{{ event.payload.path }}", secret: "hush" }, false],
 ])("a webhook with %j, its host from an event and a secret: refused %s", async (fields, isRefused) => {
   const answer = await call("POST", "/", { ...pumps, actions: [{ type: "call-webhook", ...fields }] });
   expect(answer.status).toBe(isRefused ? 422 : 201);
-  if (isRefused) expect(JSON.stringify(answer.body)).toContain("the host of the url comes from an event");
+  if (isRefused) expect(JSON.stringify(answer.body)).toMatch(/the host (of the url )?comes from an event/);
 });
 
 test("a header called __proto__ is refused, instead of vanishing", async () => {
