@@ -67,6 +67,13 @@ function attributeShape(object: Shape, name: string, at: number, report: ReportT
       if (timeAttributes.some((known) => known === name) && object.of !== "id")
         return object.of === "time" ? number : maybe(number);
       break;
+    case "tuple": {
+      // The pairs of groupby.
+      const [key = any, items] = object.items;
+      if (object.items.length === 2 && items?.kind === "list" && (name === "grouper" || name === "list"))
+        return name === "list" ? items : key;
+      break;
+    }
     default:
       break;
   }
@@ -166,8 +173,11 @@ export function areComparable(a: Shape, b: Shape): boolean {
   if (a.kind === "missing" || b.kind === "missing") return true; // and the result is false
   const isUnknown = ({ kind }: Shape) => kind === "any";
   const isOrdered = ({ kind }: Shape) => kind === "number" || kind === "truth";
-  if (isUnknown(a)) return isUnknown(b) || isOrdered(b) || b.kind === "text";
-  if (isUnknown(b)) return isOrdered(a) || a.kind === "text";
+  if (isUnknown(a) || isUnknown(b))
+    return [a, b].every(
+      (each) => isUnknown(each) || isOrdered(each) || each.kind === "text" || isListShape(each),
+    );
+  if (isListShape(a) && isListShape(b)) return true; // it depends on their items
   return (isOrdered(a) && isOrdered(b)) || (a.kind === "text" && b.kind === "text");
 }
 

@@ -15,7 +15,8 @@ import type {
 import { walk } from "./ast.ts";
 import { constants, functions } from "./evaluator.ts";
 import { filters } from "./filters.ts";
-import { mappingMethods, numberMethods, textMethods } from "./methods.ts";
+import { loopMethods, mappingMethods, numberMethods, textMethods } from "./methods.ts";
+import { remedyFor } from "./remedies.ts";
 import { problemAt } from "./template-error.ts";
 import { checkTypes } from "./type-check.ts";
 import { tests } from "./value-tests.ts";
@@ -27,6 +28,7 @@ const fixedMethods: ReadonlySet<string> = new Set([
   ...textMethods.keys(),
   ...mappingMethods.keys(),
   ...numberMethods.keys(),
+  ...loopMethods.keys(),
 ]);
 
 /** Everything that is certainly wrong, in one line: filters, tests, functions and names that do not exist, in order. */
@@ -46,12 +48,16 @@ export function programProblem(
   walk(program, (node) => {
     for (const { name, at } of filtersOf(node)) {
       if (!filters.has(name))
-        refuse(`filter ${name}`, at, () => `there is no filter ${name}${didYouMean(name, filters.keys())}`);
+        refuse(
+          `filter ${name}`,
+          at,
+          () => `there is no filter ${name}${instead("filter", name, filters.keys())}`,
+        );
     }
     if (node.type === "Test") {
       const { name, at } = (node as unknown as { test: AppliedOperation }).test;
       if (!tests.has(name))
-        refuse(`test ${name}`, at, () => `there is no test ${name}${didYouMean(name, tests.keys())}`);
+        refuse(`test ${name}`, at, () => `there is no test ${name}${instead("test", name, tests.keys())}`);
     } else if (node.type === "Member") {
       const { property, computed } = node as unknown as { property: unknown; computed: boolean };
       if (!computed) notVariables.add(property);
@@ -65,14 +71,18 @@ export function programProblem(
         notVariables.add(callee);
         const name = callee.value;
         if (!functions.has(name))
-          refuse(`function ${name}`, at, () => `there is no function ${name}${didYouMean(name, functions)}`);
+          refuse(
+            `function ${name}`,
+            at,
+            () => `there is no function ${name}${instead("function", name, functions)}`,
+          );
       } else if (callee.type === "Member" && callee.property.type === "Identifier" && !callee.computed) {
         const name = callee.property.value;
         if (!fixedMethods.has(name))
           refuse(
             `method ${name}`,
             callee.property.at,
-            () => `there is no method ${name}${didYouMean(name, fixedMethods)}`,
+            () => `there is no method ${name}${instead("method", name, fixedMethods)}`,
           );
       } else refuse("call", at, () => "only functions and methods can be called, and only by name");
     } else if (node.type === "Identifier") read.push(node as Identifier);
@@ -121,6 +131,10 @@ function declare(target: AssignmentTarget, names: Set<string>): void {
   walk(target, (node) => {
     if (node.type === "Identifier") names.add((node as Identifier).value);
   });
+}
+
+function instead(kind: Parameters<typeof remedyFor>[0], name: string, known: Iterable<string>): string {
+  return remedyFor(kind, name) ?? didYouMean(name, known);
 }
 
 function didYouMean(unknown: string, known: Iterable<string>): string {

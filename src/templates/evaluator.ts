@@ -4,7 +4,6 @@
  * Every step spends some of the budget, and templates can call only what is in fixed tables.
  */
 
-import { isNumber } from "../core/json/exact-number.ts";
 import {
   type AppliedOperation,
   type Argument,
@@ -19,18 +18,15 @@ import {
   type Statement,
 } from "./ast.ts";
 import { filters } from "./filters.ts";
-import { methodsOf } from "./methods.ts";
-import { arithmetic, negate } from "./numbers.ts";
-import { contains, type FilterOperation, listOf, sliced } from "./operations.ts";
+import { loopMethods, methodsOf } from "./methods.ts";
+import { boundArguments, type FilterOperation, listOf, sliced } from "./operations.ts";
+import { combined, compares, unary } from "./operators.ts";
 import { TemplateError } from "./template-error.ts";
-import { secondsBetween } from "./times.ts";
 import { tests } from "./value-tests.ts";
 import {
   attributeOf,
   type Budget,
-  compare,
   entryOf,
-  isEqual,
   isList,
   isMapping,
   isMissing,
@@ -60,6 +56,18 @@ type Jump = "break" | "continue" | null;
 /** Changes a string of the template itself, such as one with references to the environment. */
 export type LiteralChange = (text: string) => string;
 
+/** Asks for a mark in each place where an expression, or a part of it that `~` joins, prints nothing. */
+export interface HoleMark {
+  readonly mark: string;
+  /** Whether there is such a place. */
+  found: boolean;
+}
+
+/** Filters that change a text but leave a mark in it, which is made of digits between private-use characters. */
+const markKeepers: ReadonlySet<string> = new Set([
+  ...["lower", "upper", "title", "capitalize", "trim", "string", "safe", "replace", "tojson"],
+]);
+
 class VariableScope {
   readonly names = new Map<string, Value>();
   readonly outer: VariableScope | null;
@@ -82,8 +90,9 @@ export function evaluateTemplate(
   context: ReadonlyMap<string, Value>,
   budget: Budget,
   literal?: LiteralChange,
+  holes?: HoleMark,
 ): string {
-  return new Evaluator(budget, literal).text(body, scopeOf(context));
+  return new Evaluator(budget, literal, holes).text(body, scopeOf(context));
 }
 
 /** The value of one expression. @throws TemplateError */
@@ -105,10 +114,12 @@ function scopeOf(context: ReadonlyMap<string, Value>): VariableScope {
 class Evaluator {
   readonly #budget: Budget;
   readonly #literal: LiteralChange;
+  #holes: HoleMark | undefined;
 
-  constructor(budget: Budget, literal: LiteralChange = (text) => text) {
+  constructor(budget: Budget, literal: LiteralChange = (text) => text, holes?: HoleMark) {
     this.#budget = budget;
     this.#literal = literal;
+    this.#holes = holes;
   }
 
   text(body: readonly Statement[], scope: VariableScope): string {
@@ -138,9 +149,15 @@ class Evaluator {
       case "Text":
         this.#write(statement.refers ? this.#literal(statement.value) : statement.value, pieces);
         return null;
-      case "Print":
-        this.#write(this.#value(statement.value, scope), pieces);
+      case "Print": {
+        const holes = this.#holes;
+        const value =
+          holes === undefined
+            ? this.#value(statement.value, scope)
+            : this.#marked(statement.value, scope, holes);
+        this.#write(value, pieces);
         return null;
+      }
       case "Break":
         return "break";
       case "Continue":
@@ -155,7 +172,7 @@ class Evaluator {
       case "For":
         return this.#loop(statement, scope, pieces);
       case "FilterBlock": {
-        const text = this.text(statement.body, new VariableScope(scope));
+        const text = this.#unmarked(statement.body, new VariableScope(scope));
         this.#write(this.#filtered(text, statement.filters, scope), pieces);
         return null;
       }
@@ -168,6 +185,37 @@ class Evaluator {
     }
   }
 
+  /** A text that is not printed as it is: a condition may ask whether it is empty. */
+  #unmarked(body: readonly Statement[], scope: VariableScope): string {
+    const holes = this.#holes;
+    this.#holes = undefined;
+    const text = this.text(body, scope);
+    this.#holes = holes;
+    return text;
+  }
+
+  /** A value that is printed, with a mark in the place of each part that is empty. */
+  #marked(node: Expression, scope: VariableScope, holes: HoleMark): Value {
+    this.#budget.spend(1);
+    if (node.type === "Binary" && node.operator === "~") {
+      const [left, right] = [node.left, node.right].map((part) =>
+        textOf(this.#marked(part, scope, holes), this.#budget),
+      );
+      return this.#built(`${left}${right}`);
+    }
+    if (node.type === "Conditional" && joins(node)) {
+      if (isTrue(this.#value(node.test, scope))) return this.#marked(node.value, scope, holes);
+      if (node.otherwise !== null) return this.#marked(node.otherwise, scope, holes);
+    } else if (node.type === "Filter" && joins(node))
+      return this.#filtered(this.#marked(node.operand, scope, holes), [node.filter], scope);
+    else {
+      const value = this.#value(node, scope);
+      if (textOf(value, this.#budget) !== "") return value;
+    }
+    holes.found = true;
+    return holes.mark;
+  }
+
   #write(value: Value, pieces: string[]): void {
     const text = textOf(value, this.#budget);
     this.#budget.spendOnOutput(text);
@@ -177,7 +225,7 @@ class Evaluator {
   #set({ target, value, body, filters: applied }: SetStatement, scope: VariableScope): void {
     const assigned =
       value === null
-        ? this.#filtered(this.text(body, new VariableScope(scope)), applied, scope)
+        ? this.#filtered(this.#unmarked(body, new VariableScope(scope)), applied, scope)
         : this.#value(value, scope);
     this.#assign(target, assigned, scope);
   }
@@ -232,6 +280,8 @@ class Evaluator {
         length: items.length,
         previtem: items[index - 1],
         nextitem: items[index + 1],
+        depth: 1, // of loops that call themselves, which there are none of
+        depth0: 0,
       });
       if (this.#block(statement.body, scope, pieces) === "break") return null;
     }
@@ -265,7 +315,7 @@ class Evaluator {
         const test = tests.get(node.test.name);
         if (test === undefined) throw new TemplateError(`there is no test called ${node.test.name}`);
         const operand = this.#value(node.operand, scope);
-        const [other] = this.#given({ parameters: ["value"] }, node.test.name, node.test.args, scope);
+        const [other] = this.#given({ parameters: ["value"] }, node.test.name, node.test.args, scope).given;
         this.#budget.spendOn(operand, other);
         return test(operand, other, this.#budget) !== node.negated;
       }
@@ -277,7 +327,7 @@ class Evaluator {
         let left = this.#value(node.first, scope);
         for (const { operator, operand } of node.rest) {
           const right = this.#value(operand, scope);
-          if (!this.#compares(operator, left, right)) return false;
+          if (!compares(operator, left, right, this.#budget)) return false;
           left = right;
         }
         return true;
@@ -350,14 +400,15 @@ class Evaluator {
     const object = this.#value(callee.object, scope);
     const name = callee.property.value;
     if (isMissing(object)) return undefined;
-    const method = methodsOf(object)?.get(name);
+    const isLoop = callee.object.type === "Identifier" && callee.object.value === "loop";
+    const method = (isLoop ? loopMethods : methodsOf(object))?.get(name);
     if (method === undefined) throw new TemplateError(`${kindOf(object)} has no method ${name}`);
     return this.#run(method, name, object, node.args, scope);
   }
 
   #function(name: string, args: readonly Argument[], scope: VariableScope): Value {
     if (name === "range") {
-      const bounds = this.#given({ parameters: ["start", "stop", "step"] }, name, args, scope).map(
+      const bounds = this.#given({ parameters: ["start", "stop", "step"] }, name, args, scope).given.map(
         (bound) => {
           if (isMissing(bound) || Number.isInteger(bound)) return (bound ?? undefined) as number | undefined;
           throw new TemplateError(`range needs whole numbers, not ${kindOf(bound)}`);
@@ -399,26 +450,26 @@ class Evaluator {
     args: readonly Argument[],
     scope: VariableScope,
   ): Value {
-    const given = this.#given(operation, name, args, scope);
-    this.#budget.spendOn(input, ...given);
-    return this.#built(operation.run(input, given, this.#budget));
+    const { given, named } = this.#given(operation, name, args, scope);
+    this.#budget.spendOn(input, ...given, named);
+    return this.#built(operation.run(input, given, this.#budget, named));
   }
 
   /** The arguments in the order of the parameters, whether they were given by position or by name. */
   #given(
-    { parameters }: Pick<FilterOperation, "parameters">,
+    operation: Pick<FilterOperation, "parameters" | "isVariadic">,
     name: string,
     args: readonly Argument[],
     scope: VariableScope,
-  ): Value[] {
-    const given: Value[] = [];
-    for (const [position, argument] of args.entries()) {
-      const index = argument.type === "KeywordArgument" ? parameters.indexOf(argument.name) : position;
-      if (index < 0 || index >= parameters.length)
-        throw new TemplateError(argumentProblem(name, parameters, argument));
-      given[index] = this.#value(argument.type === "KeywordArgument" ? argument.value : argument, scope);
+  ) {
+    const positional: Value[] = [];
+    const named: [string, Value][] = [];
+    for (const argument of args) {
+      if (argument.type === "KeywordArgument")
+        named.push([argument.name, this.#value(argument.value, scope)]);
+      else positional.push(this.#value(argument, scope));
     }
-    return Array.from(given);
+    return boundArguments(operation, name, positional, Object.fromEntries(named));
   }
 
   #binary(operator: string, leftNode: Expression, rightNode: Expression, scope: VariableScope): Value {
@@ -426,62 +477,18 @@ class Evaluator {
     if (operator === "and" || operator === "or") {
       return isTrue(left) === (operator === "or") ? left : this.#value(rightNode, scope);
     }
-    const right = this.#value(rightNode, scope);
-    const budget = this.#budget;
-    if (operator === "~") return this.#built(textOf(left, budget) + textOf(right, budget));
-    if (operator === "+" && typeof left === "string" && typeof right === "string")
-      return this.#built(left + right);
-    if (operator === "+" && isList(left) && isList(right)) return this.#built([...left, ...right]);
-    // One event lacks a field, and the alarm must not fail for it.
-    if (isMissing(left) || isMissing(right)) return undefined;
-    if (operator === "-" && typeof left === "string" && typeof right === "string") {
-      const seconds = secondsBetween(left, right);
-      if (seconds !== null) return seconds;
-    }
-    if (isNumber(left) && isNumber(right)) return arithmetic(operator, left, right);
-    const remedy = operator === "+" ? "; use ~ to join texts" : "";
-    throw new TemplateError(`${operator} cannot be applied to ${kindOf(left)} and ${kindOf(right)}${remedy}`);
+    return this.#built(combined(operator, left, this.#value(rightNode, scope), this.#budget));
   }
-
-  #compares(operator: string, left: Value, right: Value): boolean {
-    const budget = this.#budget;
-    switch (operator) {
-      case "==":
-        return isEqual(left, right, budget);
-      case "!=":
-        return !isEqual(left, right, budget);
-      case "in":
-        return contains(right, left, budget);
-      case "not in":
-        return !contains(right, left, budget);
-    }
-    // What is missing is neither less nor greater than anything.
-    if (isMissing(left) || isMissing(right)) return false;
-    const order = compare(left, right, budget);
-    return operator === "<"
-      ? order < 0
-      : operator === "<="
-        ? order <= 0
-        : operator === ">"
-          ? order > 0
-          : order >= 0;
-  }
-}
-
-/** What is wrong with an argument that has no place. */
-export function argumentProblem(name: string, parameters: readonly string[], argument: Argument): string {
-  const takes = parameters.length === 0 ? "no arguments" : parameters.join(", ");
-  const got = argument.type === "KeywordArgument" ? `, not ${argument.name}` : "";
-  return `${name} takes ${takes}${got}`;
 }
 
 function pairsOf(mapping: Readonly<Record<string, Value>>): readonly Value[] {
   return Object.entries(mapping);
 }
 
-function unary(operator: string, value: Value): Value {
-  if (operator === "not") return !isTrue(value);
-  if (isMissing(value)) return undefined;
-  if (!isNumber(value)) throw new TemplateError(`${operator} needs a number, not ${kindOf(value)}`);
-  return operator === "-" ? negate(value) : value;
+/** Whether what an expression prints is joined by `~` from parts in which a mark can be kept. */
+function joins(node: Expression): boolean {
+  if (node.type === "Filter") return markKeepers.has(node.filter.name) && joins(node.operand);
+  if (node.type === "Conditional")
+    return joins(node.value) || (node.otherwise !== null && joins(node.otherwise));
+  return node.type === "Binary" && node.operator === "~";
 }

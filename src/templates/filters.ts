@@ -1,14 +1,17 @@
 /** The filters that templates may use: Jinja's usual ones, and those for times. */
 
-import { type AnyNumber, ExactNumber, isNumber } from "../core/json/exact-number.ts";
-import { absolute, arithmetic, parseNumber, truncate } from "./numbers.ts";
+import { type AnyNumber, isInteger, isNumber } from "../core/json/exact-number.ts";
+import { absolute, parseInteger, parseNumber, truncate } from "./numbers.ts";
 import {
   attributeOf,
+  boundArguments,
   capitalize,
+  center,
   escapeHtml,
   exactly,
   type FilterOperation,
   fallback,
+  format,
   formatted,
   inOrder,
   items,
@@ -22,19 +25,24 @@ import {
   onText,
   operation,
   replace,
-  title,
   trim,
   upper,
   values,
+  variadic,
+  widthOf,
   zoned,
 } from "./operations.ts";
+import { combined } from "./operators.ts";
+import { rounded } from "./rounding.ts";
 import { TemplateError } from "./template-error.ts";
+import { indented, titleOfWords, wrapped } from "./text-layout.ts";
 import { holds } from "./value-tests.ts";
 import {
   type Budget,
   compare,
   indentedJsonOf,
   isEqual,
+  isList,
   isMapping,
   isMissing,
   isTrue,
@@ -60,16 +68,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
     }),
   ],
   ["capitalize", capitalize],
-  [
-    "center",
-    operation(["width"], (input, [width], budget) => {
-      const text = textOf(input, budget);
-      const missingCount = Math.min(numberOf(width ?? 80, "center: width"), 200) - [...text].length;
-      if (missingCount <= 0) return text;
-      const left = Math.floor(missingCount / 2);
-      return " ".repeat(left) + text + " ".repeat(Math.ceil(missingCount) - left);
-    }),
-  ],
+  ["center", center],
   ["count", length],
   ["d", fallback],
   ["default", fallback],
@@ -88,7 +87,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   [
     "filesizeformat",
     operation(["binary"], (input, [binary]) =>
-      isMissing(input) ? undefined : fileSize(numberOf(input, "filesizeformat"), isTrue(binary)),
+      isMissing(input) ? undefined : fileSize(sizeOf(input), isTrue(binary)),
     ),
   ],
   ["first", onList([], (list) => list[0])],
@@ -96,15 +95,19 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
     "float",
     operation(["default"], (input, [value = 0]) => finite(Number(parsed(input) ?? Number.NaN), value)),
   ],
+  ["forceescape", escapeHtml],
+  ["format", format],
   [
     "groupby",
-    onList(["attribute", "default"], (list, [attribute, value], budget) => {
+    onList(["attribute", "default", "case_sensitive"], (list, [attribute, value, caseSensitive], budget) => {
+      const isSensitive = isTrue(caseSensitive);
+      const folded = (key: Value) => (typeof key === "string" && !isSensitive ? key.toLowerCase() : key);
       const keyed = list.map((item) => ({ item, key: attributeOf(item, attribute, budget) ?? value }));
-      keyed.sort((a, b) => inOrder(a.key, b.key, false, 1, budget));
+      keyed.sort((a, b) => inOrder(a.key, b.key, isSensitive, 1, budget));
       const groups: [key: Value, items: Value[]][] = [];
       for (const { item, key } of keyed) {
         const group = groups.at(-1);
-        if (group !== undefined && isEqual(group[0], key, budget)) group[1].push(item);
+        if (group !== undefined && isEqual(folded(group[0]), folded(key), budget)) group[1].push(item);
         else groups.push([key, [item]]);
       }
       return groups;
@@ -113,17 +116,20 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   [
     "indent",
     operation(["width", "first", "blank"], (input, [width, first, blank], budget) => {
-      const lines = textOf(input, budget).split("\n");
-      const columns = Math.min(Math.max(numberOf(width ?? 4, "indent: width"), 0), 100);
-      budget.spendOnCharacters(lines.length * columns);
-      const kept = (line: string, index: number) =>
-        (index === 0 && !isTrue(first)) || (line === "" && !isTrue(blank));
-      return lines.map((line, index) => (kept(line, index) ? line : " ".repeat(columns) + line)).join("\n");
+      const text = textOf(input, budget);
+      const by = typeof width === "string" ? width : " ".repeat(Math.max(0, widthOf(width ?? 4, "indent")));
+      budget.spendOnCharacters(3 * text.length);
+      budget.spendOnCharacters(text.split("\n").length * by.length);
+      return indented(text, by, { first: isTrue(first), blank: isTrue(blank) });
     }),
   ],
   [
     "int",
-    operation(["default"], (input, [value = 0]) => finite(truncate(parsed(input) ?? Number.NaN), value)),
+    operation(["default", "base"], (input, [value = 0, base]) => {
+      const radix = isMissing(base) ? 10 : numberOf(base, "int: base");
+      const found = radix !== 10 && typeof input === "string" ? parseInteger(input, radix) : parsed(input);
+      return finite(truncate(found ?? Number.NaN), value);
+    }),
   ],
   ["in_timezone", zoned],
   ["items", items],
@@ -142,16 +148,20 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
   ["lower", lower],
   [
     "map",
-    onList(["filter", "attribute", "default"], (list, [filter, attribute, value], budget) => {
-      if (isMissing(attribute)) {
-        const change = filters.get(String(filter));
-        if (change === undefined) throw new TemplateError(`map needs attribute= or the name of a filter`);
-        return list.map((item) => {
-          budget.spendOn(item);
-          return change.run(item, [], budget);
-        });
+    variadic([], (input, [name, ...others], budget, named) => {
+      const list = listOf(input);
+      if (isMissing(name)) {
+        const { attribute, default: otherwise } = named;
+        if (isMissing(attribute)) throw new TemplateError("map needs attribute= or the name of a filter");
+        return list.map((item) => attributeOf(item, attribute, budget) ?? otherwise);
       }
-      return list.map((item) => attributeOf(item, attribute, budget) ?? value);
+      const change = filters.get(String(name));
+      if (change === undefined) throw new TemplateError("map needs attribute= or the name of a filter");
+      const bound = boundArguments(change, String(name), others, named);
+      return list.map((item) => {
+        budget.spendOn(item, ...bound.given);
+        return change.run(item, bound.given, budget, bound.named);
+      });
     }),
   ],
   ["max", onList(["case_sensitive", "attribute"], (list, given, budget) => extreme(list, given, budget, 1))],
@@ -177,16 +187,15 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
     "round",
     operation(["precision", "method"], (input, [precision, method]) => {
       if (isMissing(input)) return undefined;
-      if (input instanceof ExactNumber && input.isInteger) return input;
-      const factor = 10 ** Math.min(Math.max(numberOf(precision ?? 0, "round: precision"), 0), 15);
-      const scaled = numberOf(input, "round") * factor;
-      const rounded =
-        method === "ceil"
-          ? Math.ceil(scaled)
-          : method === "floor"
-            ? Math.floor(scaled)
-            : Math.sign(scaled) * Math.round(Math.abs(scaled));
-      return rounded / factor;
+      const value = exactly(input, "round");
+      const places = Math.max(
+        -decimalsMax,
+        Math.min(numberOf(precision ?? 0, "round: precision"), decimalsMax),
+      );
+      if (method !== "ceil" && method !== "floor") return rounded(value, places);
+      if (places >= 0 && isInteger(value)) return value;
+      const factor = 10 ** places;
+      return Math[method](Number(value) * factor) / factor;
     }),
   ],
   ["safe", operation([], (input) => input)],
@@ -201,14 +210,39 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
     ),
   ],
   [
+    "slice",
+    onList(["slices", "fill_with"], (list, [slices, fill], budget) => {
+      const count = Math.max(Math.trunc(numberOf(slices ?? 1, "slice: slices")), 1);
+      budget.spend(count);
+      const size = Math.floor(list.length / count);
+      const longerCount = list.length % count; // the first ones have an item more
+      return Array.from({ length: count }, (_, index) => {
+        const start = index * size + Math.min(index, longerCount);
+        const column = list.slice(start, start + size + (index < longerCount ? 1 : 0));
+        return !isMissing(fill) && index >= longerCount ? [...column, fill] : column;
+      });
+    }),
+  ],
+  [
     "sort",
     onList(
       ["reverse", "case_sensitive", "attribute"],
       (list, [reverse, caseSensitive, attribute], budget) => {
         const sign = isTrue(reverse) ? -1 : 1;
-        const keyed = list.map((item) => ({ item, key: attributeOf(item, attribute, budget) }));
+        // Several attributes are separated by commas; the first that differs decides.
+        const paths = typeof attribute === "string" ? attribute.split(",") : [attribute];
+        const keyed = list.map((item) => ({
+          item,
+          keys: paths.map((path) => attributeOf(item, path, budget)),
+        }));
         return keyed
-          .sort((a, b) => inOrder(a.key, b.key, isTrue(caseSensitive), sign, budget))
+          .sort((a, b) => {
+            for (const [index, key] of a.keys.entries()) {
+              const order = inOrder(key, b.keys[index], isTrue(caseSensitive), sign, budget);
+              if (order !== 0) return order;
+            }
+            return 0;
+          })
           .map(({ item }) => item);
       },
     ),
@@ -232,13 +266,15 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
     onList(["attribute", "start"], (list, [attribute, start], budget) =>
       list
         .map((item) => attributeOf(item, attribute, budget))
-        .reduce<AnyNumber>(
-          (sum, item) => (isMissing(item) ? sum : arithmetic("+", sum, exactly(item, "sum"))),
-          exactly(start ?? 0, "sum: start"),
-        ),
+        .reduce<Value>((sum, item) => {
+          if (isMissing(item)) return sum;
+          if (!isList(sum)) return combined("+", sum, exactly(item, "sum"), budget);
+          budget.spend(sum.length);
+          return combined("+", sum, item, budget);
+        }, start ?? 0),
     ),
   ],
-  ["title", title],
+  ["title", onText(titleOfWords, 8)],
   [
     "tojson",
     operation(["indent"], (input, [indent], budget) =>
@@ -252,7 +288,7 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
       const text = textOf(input, budget);
       const characters = [...text];
       const max = numberOf(limit ?? 255, "truncate: length");
-      if (characters.length <= max + numberOf(leeway ?? 0, "truncate: leeway")) return text;
+      if (characters.length <= max + numberOf(leeway ?? 5, "truncate: leeway")) return text;
       const ending = textOf(end ?? "...", budget);
       const cut = characters.slice(0, Math.max(0, max - [...ending].length)).join("");
       return (isTrue(killWords) ? cut : withoutLastWord(cut)) + ending;
@@ -275,14 +311,34 @@ export const filters: ReadonlyMap<string, FilterOperation> = new Map([
     "urlencode",
     operation([], (input, _given, budget) =>
       isMapping(input)
-        ? Object.entries(input)
-            .map(([key, value]) => `${urlEncoded(key)}=${urlEncoded(textOf(value, budget))}`)
-            .join("&")
-        : urlEncoded(textOf(input, budget)),
+        ? queryOf(Object.entries(input), budget)
+        : isList(input)
+          ? queryOf(input.map(pairOf), budget)
+          : urlEncoded(textOf(input, budget)),
     ),
   ],
   ["values", values],
-  ["wordcount", onText((text) => text.split(/\s+/).filter((word) => word !== "").length, 3)],
+  ["wordcount", onText((text) => text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0, 8)],
+  [
+    "wordwrap",
+    operation(
+      ["width", "break_long_words", "wrapstring", "break_on_hyphens"],
+      (input, [width, breaks, between, hyphens], budget) => {
+        const text = textOf(input, budget);
+        budget.spendOnCharacters(text.length * 15);
+        return wrapped(
+          text,
+          {
+            width: numberOf(width ?? 79, "wordwrap: width"),
+            between: isMissing(between) ? "\n" : textOf(between, budget),
+            breaksLongWords: isMissing(breaks) || isTrue(breaks),
+            breaksOnHyphens: isMissing(hyphens) || isTrue(hyphens),
+          },
+          budget,
+        );
+      },
+    ),
+  ],
 ]);
 
 function extreme(list: readonly Value[], given: readonly Value[], budget: Budget, sign: 1 | -1): Value {
@@ -307,25 +363,46 @@ function finite(result: AnyNumber, otherwise: Value): Value {
   return typeof result !== "number" || Number.isFinite(result) ? result : otherwise;
 }
 
-/** Half of a character is not valid Unicode; it is encoded as U+FFFD. */
+/** As in Python, more is encoded than browsers do. Half of a character is not valid Unicode; it is encoded as U+FFFD. */
 function urlEncoded(text: string): string {
-  return encodeURIComponent(text.toWellFormed());
+  return encodeURIComponent(text.toWellFormed()).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
-/** The text up to its last white space, or all of it if there is none. */
-function withoutLastWord(text: string): string {
-  for (let end = text.length; end > 0; end--) {
-    if (/\s/.test(text[end - 1] ?? "")) return text.slice(0, end).trimEnd();
-  }
-  return text;
+/** The query of a URL. */
+function queryOf(pairs: readonly (readonly [Value, Value])[], budget: Budget): string {
+  const encoded = (value: Value) => urlEncoded(textOf(value, budget)).replaceAll("%20", "+");
+  return pairs.map(([key, value]) => `${encoded(key)}=${encoded(value)}`).join("&");
 }
+
+function pairOf(value: Value): readonly [Value, Value] {
+  if (isList(value) && value.length === 2) return [value[0], value[1]];
+  throw new TemplateError("urlencode takes a text, a mapping or a list of pairs");
+}
+
+/** The text up to its last blank, or all of it if there is none. */
+function withoutLastWord(text: string): string {
+  const blank = text.lastIndexOf(" ");
+  return blank === -1 ? text : text.slice(0, blank);
+}
+
+/** A number, or a text that is one, such as a label. */
+function sizeOf(value: Value): number {
+  const isNumeric = typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
+  return isNumeric ? Number(value) : numberOf(value, "filesizeformat");
+}
+
+/** More decimals than a double has. */
+const decimalsMax = 50;
 
 /** A size in bytes as people write it: `123.5 kB`, or `120.6 KiB` if binary. */
 function fileSize(bytes: number, binary: boolean): string {
-  if (Math.abs(bytes) < 2) return `${bytes} Byte${Math.abs(bytes) === 1 ? "" : "s"}`;
+  if (bytes === 1) return "1 Byte";
   const base = binary ? 1_024 : 1_000;
-  if (Math.abs(bytes) < base) return `${Math.trunc(bytes)} Bytes`;
+  if (bytes < base) return `${Math.trunc(bytes)} Bytes`;
   const units = [..."kMGTPEZY"].map((unit) => (binary ? `${unit.toUpperCase()}iB` : `${unit}B`));
-  const power = Math.min(Math.floor(Math.log(Math.abs(bytes)) / Math.log(base)), units.length);
+  const power = Math.min(Math.floor(Math.log(bytes) / Math.log(base)), units.length);
   return `${(bytes / base ** power).toFixed(1)} ${units[power - 1]}`;
 }

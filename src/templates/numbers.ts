@@ -22,6 +22,8 @@ export function arithmetic(operator: string, left: AnyNumber, right: AnyNumber):
   const [a, b] = [Number(left), Number(right)];
   if (right === 0 && ["/", "//", "%"].includes(operator)) throw new TemplateError("division by zero");
   const result = withDoubles(operator, a, b);
+  if (Number.isNaN(result) && !Number.isNaN(a) && !Number.isNaN(b))
+    throw new TemplateError(`${operator} has no result for ${String(left)} and ${String(right)}`);
   if (operator === "/" || !isKnownInteger(left) || !isKnownInteger(right)) return result;
   // Safe integers that give a safe integer.
   if (left === a && right === b && Number.isSafeInteger(result)) return result;
@@ -100,6 +102,25 @@ export function truncate(value: AnyNumber): AnyNumber {
 export function parseNumber(text: string): AnyNumber | null {
   const found = /^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)/.exec(text)?.[1];
   return found === undefined ? null : readDecimal(found);
+}
+
+/** A text that is an integer of another base, such as ff or 0xff; null if it is none. */
+export function parseInteger(text: string, base: number): AnyNumber | null {
+  if (!Number.isInteger(base) || base < 2 || base > 36)
+    throw new TemplateError("int: base should be from 2 to 36");
+  const [, minus = "", prefix = "", digits = ""] = /^\s*([+-]?)(0[xob])?([0-9a-z]+)\s*$/i.exec(text) ?? [];
+  const prefixes: Readonly<Record<string, number>> = { "0x": 16, "0o": 8, "0b": 2 };
+  // Where it is no prefix, it is a part of the digits, as in 0b1 of base 16.
+  const isPrefix = prefix === "" || prefixes[prefix.toLowerCase()] === base;
+  const written = isPrefix ? digits : prefix + digits;
+  if (written === "" || written.length > digitsMax) return null;
+  let value = 0n;
+  for (const digit of written.toLowerCase()) {
+    const each = Number.parseInt(digit, 36);
+    if (each >= base) return null;
+    value = value * BigInt(base) + BigInt(each);
+  }
+  return numberOfInteger(minus === "-" ? -value : value);
 }
 
 /** Whether all digits of an integer are known. Those of a double beyond 2^53 are not. */

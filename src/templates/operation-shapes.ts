@@ -13,12 +13,13 @@ import {
   shownShape,
   text,
   time,
+  truth,
 } from "./shapes.ts";
 
 /** What a filter does with its input. */
 interface FilterShape {
   /** What it needs; left out if it takes anything. */
-  readonly needs?: "number" | "list" | "mapping" | "time";
+  readonly needs?: "number" | "size" | "list" | "mapping" | "time";
   readonly gives: (input: Shape) => Shape;
 }
 
@@ -48,9 +49,11 @@ const filterShapes: Readonly<Record<string, FilterShape>> = {
   dictsort: pairs,
   e: toText,
   escape: toText,
-  filesizeformat: { needs: "number", gives: gives(text) },
+  filesizeformat: { needs: "size", gives: gives(text) },
   first: anItem,
   float: toNumber,
+  forceescape: toText,
+  format: toText,
   groupby: {
     needs: "list",
     gives: (input) => listOfShape({ kind: "tuple", items: [any, listOfShape(itemOf(input))] }),
@@ -79,11 +82,11 @@ const filterShapes: Readonly<Record<string, FilterShape>> = {
   safe: { gives: (input) => input },
   select: sameList,
   selectattr: sameList,
+  slice: { needs: "list", gives: (input) => listOfShape(listOfShape(itemOf(input))) },
   sort: sameList,
   strftime: { needs: "time", gives: gives(text) },
   string: toText,
   striptags: toText,
-  sum: { needs: "list", gives: gives(number) },
   title: toText,
   tojson: toText,
   trim: toText,
@@ -93,6 +96,7 @@ const filterShapes: Readonly<Record<string, FilterShape>> = {
   urlencode: toText,
   values,
   wordcount: toNumber,
+  wordwrap: toText,
 };
 
 /** What a filter gives, and what is wrong with its input; null if nothing is known to be. */
@@ -110,19 +114,19 @@ export function filterShape(
 
 function inputProblem(name: string, needs: NonNullable<FilterShape["needs"]>, input: Shape): string | null {
   const shape = certain(input);
-  const got = `${name} needs a ${needs}, not ${shownShape(shape)}`;
+  const got = `${name} needs a ${needs === "size" ? "number" : needs}, not ${shownShape(shape)}`;
   switch (shape.kind) {
     case "any":
     case "missing":
       return null;
     case "text":
       if (needs === "time") return shape.of === "id" ? got : null;
+      if (needs === "size") return shape.of === "any" ? null : got; // a label may hold one
       if (needs === "number") return `${got}; convert it with the filter int or float`;
       return needs === "mapping" ? got : null;
     case "number":
-      return needs === "number" ? null : got;
     case "truth":
-      return needs === "number" ? null : got;
+      return needs === "number" || needs === "size" ? null : got;
     case "list":
     case "tuple":
       return needs === "list" ? null : got;
@@ -131,14 +135,20 @@ function inputProblem(name: string, needs: NonNullable<FilterShape["needs"]>, in
   }
 }
 
+const listMethods: ReadonlySet<string> = new Set([
+  ...["split", "rsplit", "splitlines", "partition", "rpartition"],
+]);
+const numberTextMethods: ReadonlySet<string> = new Set(["timestamp", "weekday", "count", "find"]);
+
 /** What a method of a text, number or mapping gives. */
 export function methodShape(name: string, object: Shape, given: readonly Shape[]): Shape {
   const shape = certain(object);
   if (shape.kind === "number") return number;
   if (shape.kind === "text") {
-    if (name === "split" || name === "rsplit") return listOfShape(text);
-    if (name === "startswith" || name === "endswith") return { kind: "truth" };
-    if (name === "timestamp" || name === "weekday") return number;
+    if (listMethods.has(name)) return listOfShape(text);
+    if (name === "startswith" || name === "endswith" || name.startsWith("is"))
+      return name === "isoformat" ? text : name === "isoweekday" ? number : truth;
+    if (numberTextMethods.has(name)) return number;
     return name === "in_timezone" ? time : text;
   }
   if (name === "find_resource_label") return maybe(text);

@@ -7,7 +7,9 @@
  */
 
 import { type AnyNumber, isNumber } from "../core/json/exact-number.ts";
+import { formatPercent } from "./format.ts";
 import { TemplateError } from "./template-error.ts";
+import { aligned, capitalized } from "./text-layout.ts";
 import { inTimezone, strftime } from "./times.ts";
 import {
   attributeOf as attributeIn,
@@ -25,10 +27,15 @@ import {
   type Value,
 } from "./values.ts";
 
+/** Arguments of any names. */
+export type NamedValues = Readonly<Record<string, Value>>;
+
 export interface FilterOperation {
   /** In order. Each may be given by position or by name. */
   readonly parameters: readonly string[];
-  readonly run: (input: Value, given: readonly Value[], budget: Budget) => Value;
+  /** Whether it takes any further arguments: by position after the parameters, and by name in `named`. */
+  readonly isVariadic?: boolean;
+  readonly run: (input: Value, given: readonly Value[], budget: Budget, named: NamedValues) => Value;
 }
 
 export function operation(
@@ -36,6 +43,41 @@ export function operation(
   run: (input: Value, given: readonly Value[], budget: Budget) => Value,
 ): FilterOperation {
   return { parameters, run };
+}
+
+/** An operation that takes any number of arguments. @param parameters of the first ones, if those have names */
+export function variadic(parameters: readonly string[], run: FilterOperation["run"]): FilterOperation {
+  return { parameters, isVariadic: true, run };
+}
+
+/** The arguments of an operation in the order of its parameters. @throws TemplateError for one that it does not take */
+export function boundArguments(
+  { parameters, isVariadic = false }: Pick<FilterOperation, "parameters" | "isVariadic">,
+  name: string,
+  positional: readonly Value[],
+  named: NamedValues,
+): { readonly given: readonly Value[]; readonly named: NamedValues } {
+  if (positional.length > parameters.length && !isVariadic)
+    throw new TemplateError(argumentProblem(name, parameters, null));
+  const given = [...positional];
+  const others: [string, Value][] = [];
+  for (const [key, value] of Object.entries(named)) {
+    const index = parameters.indexOf(key);
+    if (index >= 0) given[index] = value;
+    else if (isVariadic) others.push([key, value]);
+    else throw new TemplateError(argumentProblem(name, parameters, key));
+  }
+  return { given: Array.from(given), named: Object.fromEntries(others) };
+}
+
+/** What is wrong with an argument that has no place. @param argument its name; null if it has none */
+export function argumentProblem(
+  name: string,
+  parameters: readonly string[],
+  argument: string | null,
+): string {
+  const takes = parameters.length === 0 ? "no arguments" : parameters.join(", ");
+  return `${name} takes ${takes}${argument === null ? "" : `, not ${argument}`}`;
 }
 
 /** @param cost how many times longer it takes than reading the text */
@@ -56,8 +98,16 @@ export function onList(
 
 export const upper = onText((text) => text.toUpperCase());
 export const lower = onText((text) => text.toLowerCase());
-export const title = onText((text) => text.toLowerCase().replace(/[\p{L}\p{N}]+/gu, capitalized), 8);
-export const capitalize = onText((text) => capitalized(text.toLowerCase()));
+export const capitalize = onText(capitalized);
+export const center = operation(["width", "fillchar"], (input, [width, fill], budget) =>
+  aligned(textOf(input, budget), widthOf(width ?? 80, "center"), fillOf(fill), "center"),
+);
+export const format = variadic([], (input, given, budget, named) => {
+  const names = Object.keys(named).length;
+  if (names > 0 && given.length > 0)
+    throw new TemplateError("format takes values by position or by name, not both");
+  return formatPercent(textOf(input, budget), names > 0 ? named : given, budget);
+});
 export const trim = strip(true, true);
 export const length = operation([], (input) =>
   typeof input === "string" ? [...input].length : listOf(input).length,
@@ -80,16 +130,24 @@ export const zoned = operation(["timezone"], (input, [zone], budget) => {
   budget.spend(zoneCost);
   return inTimezone(textOf(input, budget), textOf(zone ?? "UTC", budget));
 });
+const entities: ReadonlyMap<string, string> = new Map([
+  ["&", "&amp;"],
+  ["<", "&lt;"],
+  [">", "&gt;"],
+  ['"', "&#34;"],
+  ["'", "&#39;"],
+]);
 export const escapeHtml = onText(
-  (text) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`),
+  (text) => text.replace(/[&<>"']/g, (character) => entities.get(character) ?? character),
   6,
 );
 export const replace = operation(["old", "new", "count"], (input, [old, by, count], budget) => {
   const text = textOf(input, budget);
   const sought = textOf(old, budget);
   const written = textOf(by, budget);
-  if (sought === "") throw new TemplateError("replace needs a text to search for");
-  const parts = text.split(sought);
+  if (sought === "") budget.spendOnCharacters(8 * text.length);
+  // An empty text is found before each character and at the end.
+  const parts = sought === "" ? ["", ...text, ""] : text.split(sought);
   const replacedMax = isMissing(count) ? parts.length : numberOf(count, "replace: count");
   budget.spend(parts.length);
   budget.spendOnCharacters(text.length + parts.length * written.length);
@@ -126,9 +184,8 @@ export function attributeOf(value: Value, path: Value, budget: Budget): Value {
   if (isMissing(path)) return value;
   const text = String(path);
   budget.spend(1 + text.length);
-  const here = isList(value)
-    ? value[Number(text)]
-    : (entryOf(value, text) ?? attributeIn(value, text, budget));
+  const entry = isList(value) ? value[Number(text)] : entryOf(value, text);
+  const here = entry === undefined ? attributeIn(value, text, budget) : entry; // an entry may be none
   if (here !== undefined) return here;
   for (let dot = text.lastIndexOf("."); dot > 0; dot = text.lastIndexOf(".", dot - 1)) {
     const inner = attributeOf(value, text.slice(0, dot), budget);
@@ -162,6 +219,20 @@ export function inOrder(a: Value, b: Value, caseSensitive: boolean, sign: 1 | -1
   return sign * compare(a, b, budget, caseSensitive);
 }
 
+/** A width that a text is brought to, as far as any line needs it. */
+export function widthOf(value: Value, what: string): number {
+  return Math.min(numberOf(value, `${what}: width`), widthMax);
+}
+
+const widthMax = 1_000;
+
+/** The character that fills up a text. */
+export function fillOf(value: Value): string {
+  const fill = value ?? " ";
+  if (typeof fill === "string" && [...fill].length === 1) return fill;
+  throw new TemplateError("the fill should be one character");
+}
+
 /** Removes white space, or other characters, at the ends of a text. */
 export function strip(start: boolean, end: boolean): FilterOperation {
   return operation(["chars"], (input, [chars], budget) => {
@@ -177,10 +248,6 @@ export function strip(start: boolean, end: boolean): FilterOperation {
     while (end && to > from && removed.has(characters[to - 1] ?? "")) to -= 1;
     return characters.slice(from, to).join("");
   });
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** As in Python: bounds may lie outside, and with a negative step the items come in reverse. */

@@ -27,6 +27,7 @@ export function parse(source: string, refers: (piece: string) => boolean = () =>
 
 /** What people try that Jinja has, but these templates do not. */
 const unsupported: Readonly<Record<string, string>> = {
+  autoescape: "nothing is escaped by itself; use the filter escape where it is needed",
   macro: "macros cannot be used in a template; write the text where it is needed",
   call: "call blocks cannot be used in a template",
   import: "a template cannot import another one",

@@ -123,7 +123,10 @@ const firing: Shape = { kind: "record", name: "firing", fields: firingFields };
 
 /** The fields of `loop` in a loop over such items. */
 export function loopShape(item: Shape): Shape {
-  const numbers = ["index", "index0", "revindex", "revindex0", "length"].map((name) => [name, number]);
+  const numbers = ["index", "index0", "revindex", "revindex0", "length", "depth", "depth0"].map((name) => [
+    name,
+    number,
+  ]);
   const fields = {
     ...(Object.fromEntries(numbers) as Record<string, Shape>),
     first: truth,

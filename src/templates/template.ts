@@ -5,14 +5,16 @@
  */
 
 import { BoundedCache } from "../core/model/bounded-cache.ts";
+import { cut } from "../core/model/cut.ts";
 import { mentionsReferences } from "../core/model/reference.ts";
 import type { Program } from "./ast.ts";
 import { contextNames, programProblem } from "./check.ts";
-import { evaluateExpression, evaluateTemplate, type LiteralChange } from "./evaluator.ts";
+import { evaluateExpression, evaluateTemplate, type HoleMark, type LiteralChange } from "./evaluator.ts";
 import { parse } from "./parser.ts";
 import { TemplateError } from "./template-error.ts";
 import { Budget, type Value } from "./values.ts";
 
+export type { HoleMark } from "./evaluator.ts";
 export { TemplateError } from "./template-error.ts";
 export { Budget } from "./values.ts";
 
@@ -28,6 +30,8 @@ export interface Template<Context = TemplateContext> {
   render(context: Context, budget?: Budget, literal?: LiteralChange): string;
   /** As `render`, for a text in which every expression has to print something: an id with a hole is no id. */
   renderWhole(context: Context, budget?: Budget): string;
+  /** As `render`, with a mark in each place where an expression prints nothing. */
+  renderMarked(context: Context, holes: HoleMark, budget?: Budget): string;
   /**
    * The value of a template that is a single expression, with its type: a number, list, mapping, truth value or none. The
    * text of any other template.
@@ -68,7 +72,7 @@ export function parseTemplateOver<Name extends string>(
   if (!isTemplate(source)) {
     const render = (_context: unknown, _budget?: Budget, literal?: LiteralChange) =>
       literal !== undefined && mentionsReferences(source) ? literal(source) : source;
-    return { render, renderWhole: render, value: render };
+    return { render, renderWhole: render, renderMarked: () => source, value: render };
   }
   const { body } = programOf(source, names);
   const [first] = body;
@@ -77,22 +81,15 @@ export function parseTemplateOver<Name extends string>(
   const valuesIn = (context: Context) => new Map(names.map((name) => [name, context[name] as Value]));
   const render: Template<Context>["render"] = (context, budget = new Budget(), literal) =>
     withoutOverflow(() => evaluateTemplate(body, valuesIn(context), budget, literal));
+  const renderMarked: Template<Context>["renderMarked"] = (context, holes, budget = new Budget()) =>
+    withoutOverflow(() => evaluateTemplate(body, valuesIn(context), budget, undefined, holes));
   return {
     render,
-    renderWhole(context, budget = new Budget()) {
-      let text = "";
-      for (const [index, { type }] of body.entries()) {
-        // From the start, because what comes before may set variables.
-        const part = body.slice(0, index + 1);
-        const longer = withoutOverflow(() => evaluateTemplate(part, valuesIn(context), budget));
-        if (type === "Print" && longer.length === text.length) {
-          const remedy = 'check the field, or give a default: {{ … | default("unknown", true) }}';
-          throw new TemplateError(
-            `an expression in ${JSON.stringify(source)} is empty, which leaves a hole in the id; ${remedy}`,
-          );
-        }
-        text = longer;
-      }
+    renderMarked,
+    renderWhole(context, budget) {
+      const holes = newHoleMark();
+      const text = renderMarked(context, holes, budget);
+      if (holes.found) throw new TemplateError(holeProblem(text, holes));
       return text;
     },
     value: (context, budget = new Budget(), literal) =>
@@ -100,6 +97,18 @@ export function parseTemplateOver<Name extends string>(
         ? render(context, budget, literal)
         : withoutOverflow(() => evaluateExpression(single, valuesIn(context), budget, literal)),
   };
+}
+
+/** A mark that no event holds, and no filter changes: digits between private-use characters. */
+export function newHoleMark(): HoleMark {
+  const random = BigInt(`0x${crypto.randomUUID().replaceAll("-", "")}`);
+  return { mark: `\uE002${random}\uE003`, found: false };
+}
+
+/** What is wrong with an id that holds marks. */
+export function holeProblem(marked: string, { mark }: HoleMark): string {
+  const shown = JSON.stringify(cut(marked.replaceAll(mark, "{{ }}"), 200));
+  return `an expression is empty, which leaves a hole in the id ${shown}; check the field, or give a default: {{ … | default("unknown", true) }}`;
 }
 
 /** A parsed template, which the checks have passed. @throws TemplateError */

@@ -60,6 +60,12 @@ export function timestampOf(text: string): number {
   return instantIn(text, "timestamp") / second;
 }
 
+/** The day of a time. @throws TemplateError if the text is no time */
+export function dateOf(text: string): string {
+  instantIn(text, "date");
+  return text.slice(0, 10);
+}
+
 /** @throws TemplateError if the text is no time */
 export function weekdayOf(text: string): number {
   return (dayOfWeek(localTime(text, instantIn(text, "weekday")).clock) + 6) % 7; // Monday is 0

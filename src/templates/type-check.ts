@@ -6,9 +6,9 @@
  */
 
 import { nearMiss } from "../core/model/near-miss.ts";
+import { checkFormat, checkParameters, checkTimezone } from "./argument-checks.ts";
 import type {
   AppliedOperation,
-  Argument,
   AssignmentTarget,
   Binary,
   CallNode,
@@ -18,6 +18,7 @@ import type {
   Member,
   Program,
   Statement,
+  TestNode,
 } from "./ast.ts";
 import { pathOf } from "./ast.ts";
 import {
@@ -31,9 +32,11 @@ import {
   methodsOfShape,
   type ReportTypeMistake,
 } from "./attribute-shapes.ts";
-import { argumentProblem, constants } from "./evaluator.ts";
 import { filters } from "./filters.ts";
+import { loopMethods } from "./methods.ts";
 import { filterShape, itemOf, methodShape, writtenMapping } from "./operation-shapes.ts";
+import type { FilterOperation } from "./operations.ts";
+import { ShapeScope, scopeOf } from "./shape-scope.ts";
 import {
   any,
   certain,
@@ -47,9 +50,7 @@ import {
   shownShape,
   text,
   truth,
-  variableShapes,
 } from "./shapes.ts";
-import { isTimezone } from "./times.ts";
 import { operatorTests, tests } from "./value-tests.ts";
 
 export function checkTypes(program: Program, names: readonly string[], report: ReportTypeMistake): void {
@@ -73,30 +74,6 @@ const enough = Symbol("enough mistakes");
 /** What is known about the value of an expression over these variables. */
 export function expressionShape(expression: Expression, names: readonly string[]): Shape {
   return new TypeChecker(() => {}).shape(expression, scopeOf(names));
-}
-
-function scopeOf(names: readonly string[]): ShapeScope {
-  const scope = new ShapeScope(null);
-  for (const name of names) scope.names.set(name, variableShapes.get(name) ?? any);
-  return scope;
-}
-
-class ShapeScope {
-  readonly names = new Map<string, Shape>();
-  readonly outer: ShapeScope | null;
-
-  constructor(outer: ShapeScope | null) {
-    this.outer = outer;
-  }
-
-  find(name: string): Shape {
-    for (let scope: ShapeScope | null = this; scope !== null; scope = scope.outer) {
-      const shape = scope.names.get(name);
-      if (shape !== undefined) return shape;
-    }
-    if (!constants.has(name)) return any;
-    return constants.get(name) === null ? missing : truth;
-  }
 }
 
 class TypeChecker {
@@ -210,17 +187,16 @@ class TypeChecker {
       case "Filter": {
         const asks = node.filter.name === "default" || node.filter.name === "d";
         const operand = asks ? this.#asked(node.operand, scope) : this.shape(node.operand, scope);
+        if (node.filter.name === "format") checkFormat("percent", node.operand, this.#report);
         return this.#filter(operand, node.filter, scope);
       }
       case "Test":
-        if (["defined", "undefined", "none"].includes(node.test.name)) this.#asked(node.operand, scope);
-        else this.shape(node.operand, scope);
-        this.#checkArguments(node.test, ["value"], scope);
+        this.#test(node, scope);
         return truth;
       case "Unary": {
         const operand = certain(this.shape(node.operand, scope));
         if (node.operator === "not") return truth;
-        if (!["any", "missing", "number"].includes(operand.kind))
+        if (!["any", "missing", "number", "truth"].includes(operand.kind))
           this.#report(node.at, `${node.operator} needs a number, not ${shownShape(operand)}`);
         return number;
       }
@@ -233,6 +209,21 @@ class TypeChecker {
         const value = this.shape(node.value, scope);
         return node.otherwise === null ? maybe(value) : either(value, this.shape(node.otherwise, scope));
       }
+    }
+  }
+
+  #test({ operand, test }: TestNode, scope: ShapeScope): void {
+    const { name, at } = test;
+    const asks = ["defined", "undefined", "none"].includes(name);
+    const shape = certain(asks ? this.#asked(operand, scope) : this.shape(operand, scope));
+    const given = this.#checkArguments(test, { parameters: ["value"] }, scope);
+    const needsNumber = ["odd", "even", "divisibleby"].includes(name);
+    if (needsNumber && !["any", "missing"].includes(shape.kind) && numeric(shape).kind !== "number")
+      this.#report(at, `${name} needs a number, not ${shownShape(shape)}; convert it with the filter int`);
+    const other = certain(given.get("value") ?? missing);
+    if (orderTests.has(name) && !areComparable(shape, other)) {
+      const both = `${shownShape(shape)} and ${shownShape(other)}`;
+      this.#report(at, `${both} cannot be compared; convert one with the filter int or string`);
     }
   }
 
@@ -258,16 +249,17 @@ class TypeChecker {
       const shape = certain(object);
       if (shape.kind === "number" || shape.kind === "truth")
         this.#report(node.at, `${shownShape(shape)} cannot be sliced; convert it with the filter string`);
+      if (shape.kind === "any") return any; // a list, or a text
       return shape.kind === "text" ? text : listOfShape(itemOf(shape));
     }
-    this.shape(property, scope);
+    const key = certain(this.shape(property, scope));
     const shape = certain(object);
     if (shape.kind === "list" || shape.kind === "tuple") return maybe(itemOf(shape));
     if (shape.kind === "text") return maybe(text);
     if (shape.kind === "number" || shape.kind === "truth") return missing;
     if (shape.kind === "record" && property.type === "Literal" && typeof property.value === "string")
       return fieldShape(shape, property.value, property.at, this.#report);
-    if (property.type === "Literal" && typeof property.value !== "string") return missing; // keys are strings
+    if (shape.kind !== "any" && !["any", "missing", "text"].includes(key.kind)) return missing; // keys are strings
     return shape.kind === "mapping" ? maybe(shape.entry) : any;
   }
 
@@ -277,7 +269,7 @@ class TypeChecker {
     );
     if (callee.type === "Identifier") {
       if (callee.value === "range") {
-        this.#checkParameters("range", ["start", "stop", "step"], args);
+        checkParameters("range", { parameters: ["start", "stop", "step"] }, args, this.#report);
         return listOfShape(number);
       }
       for (const argument of args.filter(({ type }) => type !== "KeywordArgument"))
@@ -288,16 +280,21 @@ class TypeChecker {
     const object = this.shape(callee.object, scope);
     const shape = certain(object);
     const name = callee.property.value;
-    const methods = methodsOfShape(shape);
-    if (methods === "unknown") return any;
+    const isLoop = callee.object.type === "Identifier" && callee.object.value === "loop";
+    const methods = isLoop ? loopMethods : methodsOfShape(shape);
+    if (methods === "unknown") return shape.kind === "missing" ? missing : any;
     const method = methods?.get(name);
     if (method === undefined) {
       const remedy = filters.has(name) ? `; use the filter: … | ${name}` : "";
       this.#report(callee.property.at, `${shownShape(shape)} has no method ${name}${remedy}`);
       return any;
     }
-    this.#checkParameters(name, method.parameters, args);
-    this.#checkTimezone(name, method.parameters, args);
+    if (isLoop) return given.length === 0 ? any : given.reduce(either);
+    checkParameters(name, method, args, this.#report);
+    if (name === "format") checkFormat("braces", callee.object, this.#report);
+    checkTimezone(name, method.parameters, args, this.#report);
+    if (isTime(shape) && name === "format")
+      this.#report(at, 'a time has no method format; write strftime("%d %b %Y")');
     if (shape.kind === "text" && shape.of === "id" && timeMethods.has(name))
       this.#report(at, `${name} needs a time, not an id`);
     const result = methodShape(name, shape, given);
@@ -306,10 +303,12 @@ class TypeChecker {
 
   #filter(input: Shape, filter: AppliedOperation, scope: ShapeScope): Shape {
     const { name, at, args } = filter;
-    const parameters = filters.get(name)?.parameters;
-    const given = this.#checkArguments(filter, parameters ?? [], scope);
-    if (parameters === undefined) return any;
-    this.#checkTimezone(name, parameters, args);
+    const operation = filters.get(name);
+    if (operation === undefined) return any;
+    const { parameters } = operation;
+    const given = this.#checkArguments(filter, operation, scope);
+    checkTimezone(name, parameters, args, this.#report);
+    if (name === "sum") return this.#sum(input, filter, given);
     if (name === "default" || name === "d") {
       const otherwise = given.get("default_value") ?? text;
       return input.kind === "any" ? any : either(certain(input), otherwise);
@@ -325,26 +324,38 @@ class TypeChecker {
       : result;
   }
 
-  /** Checks what a filter does with the items of a list. */
-  #onItems(input: Shape, { name, args, at }: AppliedOperation, gives: Shape): Shape {
+  /** What a filter takes of each item: the attribute that it names, or the item itself. */
+  #attributeOfItems(input: Shape, { name, args }: AppliedOperation): Shape {
     const item = itemOf(input);
     const attribute = literalArgument(args, filters.get(name)?.parameters ?? [], "attribute");
-    const inner =
-      attribute === null ? item : itemAttributeShape(item, attribute.value, attribute.at, this.#report);
+    if (attribute === null) return item;
+    // To sort by several, they are separated by commas.
+    const paths = name === "sort" ? attribute.value.split(",") : [attribute.value];
+    const shapes = paths.map((path) => itemAttributeShape(item, path, attribute.at, this.#report));
+    return shapes.reduce(either);
+  }
+
+  /** Checks what a filter does with the items of a list. */
+  #onItems(input: Shape, filter: AppliedOperation, gives: Shape): Shape {
+    const { name, args } = filter;
+    const item = itemOf(input);
+    const inner = this.#attributeOfItems(input, filter);
     if (name === "map") {
-      if (attribute !== null) return listOfShape(inner);
+      if (inner !== item) return listOfShape(inner);
       const change = literalArgument(args, ["filter"], "filter");
       if (change === null) return gives;
-      if (!filters.has(change.value)) {
+      const operation = filters.get(change.value);
+      if (operation === undefined) {
         this.#report(change.at, `there is no filter ${change.value}`);
         return gives;
       }
+      const others = args.slice(1);
+      checkParameters(change.value, operation, others, this.#report);
+      if (change.value === "default" || change.value === "d") return gives;
       const changed = filterShape(change.value, item);
       if (changed.problem !== null) this.#report(change.at, changed.problem);
       return listOfShape(changed.gives);
     }
-    if (name === "sum" && !["any", "missing", "number", "truth"].includes(certain(inner).kind))
-      this.#report(at, `sum needs numbers, not ${shownShape(inner)}; convert them first: map("int")`);
     if (["select", "reject", "selectattr", "rejectattr"].includes(name)) {
       const test = literalArgument(args, filters.get(name)?.parameters ?? [], "test");
       if (test !== null && !tests.has(operatorTests.get(test.value) ?? test.value))
@@ -353,17 +364,42 @@ class TypeChecker {
     return gives;
   }
 
+  /** Numbers; or what `start` is, such as a list of all items of lists. */
+  #sum(input: Shape, filter: AppliedOperation, given: ReadonlyMap<string, Shape>): Shape {
+    const { problem } = filterShape("list", input);
+    if (problem !== null) this.#report(filter.at, problem.replace(/^list/, "sum"));
+    const inner = certain(this.#attributeOfItems(input, filter));
+    const start = certain(given.get("start") ?? number);
+    if (start.kind !== "number") return any;
+    if (!["any", "missing", "number", "truth"].includes(inner.kind))
+      this.#report(filter.at, `sum needs numbers, not ${shownShape(inner)}; convert them first: map("int")`);
+    return number;
+  }
+
   #binary({ operator, left, right, at }: Binary, scope: ShapeScope): Shape {
     const [first, second] = [this.shape(left, scope), this.shape(right, scope)];
     if (operator === "and" || operator === "or") return either(first, second);
     if (operator === "~") return text;
-    const [a, b] = [certain(first), certain(second)];
-    const isMaybe = a !== first || b !== second;
+    if (operator === "%") checkFormat("percent", left, this.#report);
+    const [a, b] = [numeric(certain(first)), numeric(certain(second))];
+    if (operator === "%" && isPlainText(a)) return text;
+    const isMaybe = certain(first) !== first || certain(second) !== second;
     if (a.kind === "missing" || b.kind === "missing") return missing;
     const isUnknown = [a, b].some(({ kind }) => kind === "any");
     if (["/", "//", "%"].includes(operator) && right.type === "Literal" && right.value === 0)
       this.#report(right.at, "division by zero");
     if (a.kind === "number" && b.kind === "number") return isMaybe ? maybe(number) : number;
+    if (operator === "*") {
+      const times = [b, a];
+      for (const [index, each] of [a, b].entries()) {
+        const isCount = ["number", "any"].includes(times[index]?.kind ?? "any");
+        if (isCount && isPlainText(each)) return text;
+        if (isCount && isListShape(each)) return listOfShape(itemOf(each));
+      }
+    }
+    if (isUnknown && operator === "*" && [a, b].every((each) => each.kind === "any" || isPlainText(each)))
+      return any;
+    if (operator === "%" && a.kind === "any") return any;
     if (operator === "+" && a.kind === "text" && b.kind === "text") return text;
     if (operator === "+" && isListShape(a) && isListShape(b))
       return listOfShape(either(itemOf(a), itemOf(b)));
@@ -405,9 +441,10 @@ class TypeChecker {
   /** Checks arguments. @returns their shapes by their parameters */
   #checkArguments(
     { name, args }: AppliedOperation,
-    parameters: readonly string[],
+    operation: Pick<FilterOperation, "parameters" | "isVariadic">,
     scope: ShapeScope,
   ): Map<string, Shape> {
+    const { parameters } = operation;
     const given = new Map<string, Shape>();
     for (const [position, argument] of args.entries()) {
       const isNamed = argument.type === "KeywordArgument";
@@ -415,32 +452,26 @@ class TypeChecker {
       const parameter = isNamed ? argument.name : parameters[position];
       if (parameter !== undefined) given.set(parameter, shape);
     }
-    if (parameters.length > 0 || filters.has(name)) this.#checkParameters(name, parameters, args);
+    checkParameters(name, operation, args, this.#report);
     return given;
-  }
-
-  #checkParameters(name: string, parameters: readonly string[], args: readonly Argument[]): void {
-    for (const [position, argument] of args.entries()) {
-      const isKnown =
-        argument.type === "KeywordArgument"
-          ? parameters.includes(argument.name)
-          : position < parameters.length;
-      if (!isKnown) this.#report(argument.at, argumentProblem(name, parameters, argument));
-    }
-  }
-
-  #checkTimezone(name: string, parameters: readonly string[], args: readonly Argument[]): void {
-    if (name !== "in_timezone" && name !== "strftime") return;
-    const zone = literalArgument(args, parameters, "timezone");
-    if (zone !== null && !isTimezone(zone.value))
-      this.#report(
-        zone.at,
-        `there is no time zone ${JSON.stringify(zone.value)}; use one such as Europe/Berlin`,
-      );
   }
 }
 
+/** The tests that compare as `<` and its like do. */
+const orderTests: ReadonlySet<string> = new Set([...["ge", "gt", "greaterthan", "le", "lt", "lessthan"]]);
+
+function isPlainText(shape: Shape): boolean {
+  return shape.kind === "text" && !isTime(shape);
+}
+
+/** As in Python, true counts as 1. */
+function numeric(shape: Shape): Shape {
+  return shape.kind === "truth" ? number : shape;
+}
+
 const timeMethods: ReadonlySet<string> = new Set([
+  "date",
+  "isoweekday",
   "in_timezone",
   "isoformat",
   "strftime",

@@ -1,6 +1,6 @@
 /** The tests that templates may use: `value is even`. */
 
-import { type AnyNumber, isInteger, isNumber } from "../core/json/exact-number.ts";
+import { type AnyNumber, compareNumbers, isInteger, isNumber } from "../core/json/exact-number.ts";
 import { arithmetic } from "./numbers.ts";
 import { contains, exactly } from "./operations.ts";
 import { TemplateError } from "./template-error.ts";
@@ -34,18 +34,23 @@ export const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
   ["iterable", (value) => typeof value === "string" || isList(value) || isMapping(value)],
   ["le", ordered((order) => order <= 0)],
   ["lessthan", less],
-  ["lower", (value) => typeof value === "string" && value === value.toLowerCase()],
+  ["lower", (value) => typeof value === "string" && isInCase(value, value.toLowerCase())],
   ["lt", less],
   ["mapping", (value) => isMapping(value)],
   ["ne", (value, other, budget) => !isEqual(value, other, budget)],
   ["none", (value) => value === null],
-  ["number", (value) => isNumber(value)],
+  ["number", (value) => isNumber(value) || typeof value === "boolean"],
   ["odd", (value) => remainder(value, 2, "odd") === 1],
-  ["sequence", (value) => typeof value === "string" || isList(value)],
+  [
+    "sameas",
+    (value, other) =>
+      value === other || (isNumber(value) && isNumber(other) && compareNumbers(value, other) === 0),
+  ],
+  ["sequence", (value) => typeof value === "string" || isList(value) || isMapping(value)],
   ["string", (value) => typeof value === "string"],
   ["true", (value) => value === true],
   ["undefined", (value) => value === undefined],
-  ["upper", (value) => typeof value === "string" && value === value.toUpperCase()],
+  ["upper", (value) => typeof value === "string" && isInCase(value, value.toUpperCase())],
 ]);
 
 export const operatorTests: ReadonlyMap<string, string> = new Map([
@@ -62,6 +67,11 @@ export function holds(value: Value, [test, other]: readonly Value[], budget: Bud
   const judge = tests.get(operatorTests.get(String(test)) ?? String(test));
   if (judge === undefined) throw new TemplateError(`there is no test called ${String(test)}`);
   return judge(value, other, budget);
+}
+
+/** Whether a text has letters, all in this case. */
+export function isInCase(text: string, changed: string): boolean {
+  return text === changed && text.toLowerCase() !== text.toUpperCase();
 }
 
 /** With the sign of the divisor. */

@@ -141,6 +141,9 @@ export function attributeOf(value: Value, attribute: string, budget: Budget): Va
     budget.spend(5);
     return timeAttribute(value, attribute);
   }
+  // The pairs of groupby.
+  if (isList(value) && value.length === 2 && isList(value[1]))
+    return attribute === "grouper" ? value[0] : attribute === "list" ? value[1] : undefined;
   if (attribute === "id" || attribute === "name" || attribute === "role")
     return entryOf(value, `prefect.resource.${attribute}`);
   if (attribute === "labels") return entryOf(value, "prefect.resource.id") === undefined ? undefined : value;
@@ -231,13 +234,22 @@ export function isEqual(a: Value, b: Value, budget: Budget): boolean {
     budget.spend(mappingCost(a));
     return Object.keys(a).every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key], budget));
   }
-  return isNumber(a) && isNumber(b) ? compareNumbers(a, b) === 0 : a === b;
+  // As in Python, true equals 1.
+  return isOrdered(a) && isOrdered(b) ? compareNumbers(numberIn(a), numberIn(b)) === 0 : a === b;
 }
 
 /** @throws TemplateError when the two have no order */
 export function compare(a: Value, b: Value, budget: Budget, caseSensitive = true): number {
   budget.spend(1);
   budget.spendOn(a, b);
+  if (isList(a) && isList(b)) {
+    // The first items that differ decide, such as the keys of two pairs.
+    for (let index = 0; index < Math.min(a.length, b.length); index++) {
+      const order = compare(a[index], b[index], budget);
+      if (order !== 0) return order;
+    }
+    return a.length - b.length;
+  }
   if (isOrdered(a) && isOrdered(b)) return compareNumbers(numberIn(a), numberIn(b));
   if (typeof a === "string" && typeof b === "string") {
     const [left, right] = caseSensitive ? [a, b] : [a.toLowerCase(), b.toLowerCase()];

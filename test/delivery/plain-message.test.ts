@@ -266,15 +266,19 @@ describe("an event whose template fails", () => {
 });
 
 // "incident." would stand for every incident at once.
-test("an event is not emitted under an id with a hole", async () => {
+test.each([
+  "incident.{{ event.payload.number }}",
+  "{{ ('incident.' ~ event.payload.number) | lower }}",
+  "{% if event %}incident.{{ event.payload.number }}{% endif %}",
+])("an event is not emitted under an id with a hole: %s", async (id) => {
   const actions = startActions(redis.url);
   actions.work();
-  const resource = { "prefect.resource.id": "incident.{{ event.payload.number }}" };
+  const resource = { "prefect.resource.id": id };
   const invocation = invocationOf({ type: "emit-event", event: "incident.opened", resource });
   await actions.queue.addInvocations([invocation]);
   const outcome = await actions.outcome(invocation);
   expect(outcome.payload["reason"]).toContain(
-    "the template of resource.prefect.resource.id failed: an expression in",
+    'the template of resource.prefect.resource.id failed: an expression is empty, which leaves a hole in the id "incident.{{ }}"',
   );
   expect((await actions.events()).filter(({ event }) => event === "incident.opened")).toEqual([]);
 });

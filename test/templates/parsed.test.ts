@@ -111,7 +111,7 @@ test("a hook's payload keeps the types of values, and the rest of its event is t
   };
   const body = { n: 7, ok: true, list: [1, "a"] };
   const context = { body, headers: {}, query: {}, method: "POST", received: "2026-03-01T12:00:00Z" };
-  expect(renderHook(template, context)).toEqual({
+  expect(renderHook(template, context).rendered).toEqual({
     event: "7",
     resource: { "prefect.resource.id": "7", flag: "true" },
     payload: { n: 7, list: [1, "a"], none: null, text: "n = 7" },

@@ -48,7 +48,7 @@ describe("a template", () => {
       "{{ event.follows == none }} {{ event.follows | length }} {{ 'x' if event.follows else 'y' }}",
       "true 0 y",
     ],
-    ["{{ ('x\n' ~ 'y') | indent(1000000000) | length }}", "103"],
+    ["{{ ('x\n' ~ 'y') | indent(1000000000) | length }}", "1003"],
     ["{{ 'abc' | truncate(event.follows) }} {{ 'a b' | indent(event.follows) }}", "abc a b"],
     ["{{ range(event.follows) | length }}{{ 'a b'.split(' ', event.follows) | join('-') }}", "0a-b"],
   ])("%s renders as %s", (template, expected) => {
@@ -164,7 +164,7 @@ describe("a template that does too much is stopped", () => {
     "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
     "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns.x }}",
     "{% set ns = namespace() %}{{ [ns, ns] }}",
-    "{% set a = 'a' * 1000000 %}",
+    "{% set a = 'a' * 1000000000 %}",
     "{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(9) %}{% set ns.x = ns.x | replace('a', ns.x) %}{% endfor %}{{ ns.x }}",
     "{% for i in range(200) %}{% for j in range(200) %}{{ event.payload.big in 'x' }}{{ 'zzz' in event.payload.big }}{% endfor %}{% endfor %}",
     "{% for i in range(3000) %}{{ event.payload.big }}{% endfor %}",

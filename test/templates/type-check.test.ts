@@ -139,22 +139,35 @@ describe("a template renders", () => {
 // A check that cries wolf would keep a good rule out.
 test("no template that renders for an event is refused for its types", () => {
   const path = fc.constantFrom(
-    ..."event.id event.event event.occurred event.resource event.resource.zone event.related event.payload event.payload.pressure event.follows labels labels.zone automation.tags automation.name firing.window firing.window.count firings events firing.late 1 'a' [1] {'a':1}".split(
+    ..."event.id event.event event.occurred event.resource event.resource.zone event.related event.payload event.payload.pressure event.follows labels labels.zone automation.tags automation.name firing.window firing.window.count firings events firing.late 1 'a' [1] {'a':1} true 2.5 (1,'b') '%s' '{}' []".split(
       " ",
     ),
   );
   const filter = fc.constantFrom(
-    ..."upper length first last list round abs int float items keys values join sort sum max min reverse tojson trim urlencode string unique dictsort title wordcount".split(
+    ..."upper length first last list round abs int float items keys values join sort sum max min reverse tojson trim urlencode string unique dictsort title wordcount default('a') default([]) batch(2) slice(2) filesizeformat format wordwrap(5) map('string') map('first') map('length') map('default','x') sum(start=[]) groupby(0) indent center(9) truncate(3) select('odd') select round(-1) int(0,16)".split(
       " ",
     ),
   );
-  const operator = fc.constantFrom("+", "-", "*", "~", "<", ">=", "==", "in");
+  const operator = fc.constantFrom(..."+ - * ~ < >= == in % ** //".split(" "));
+  const method = fc.constantFrom(
+    ..."upper() split() splitlines() count('a') find('a') isdigit() partition('.') title() items() keys() strip() startswith(['a','s']) zfill(3)".split(
+      " ",
+    ),
+  );
+  const test = fc.constantFrom(
+    ..."odd even divisibleby(2) gt(3) le('a') defined none string sequence lower sameas(1) in([1]) iterable".split(
+      " ",
+    ),
+  );
   const expression = fc.letrec<{ any: string }>((tie) => ({
     any: fc.oneof(
       { maxDepth: 3 },
       path,
       fc.tuple(tie("any"), filter).map(([operand, name]) => `(${operand} | ${name})`),
       fc.tuple(tie("any"), operator, tie("any")).map(([left, sign, right]) => `(${left} ${sign} ${right})`),
+      fc.tuple(tie("any"), method).map(([object, name]) => `(${object}).${name}`),
+      fc.tuple(tie("any"), test).map(([operand, name]) => `(${operand} is ${name})`),
+      fc.tuple(tie("any"), fc.constantFrom("[::-1]", "[:3]")).map(([object, key]) => `(${object})${key}`),
       fc.constantFrom("event.related[0]", "firings[0]", "automation.tags[0]", "event.event[0]", "[[1]][0]"),
     ),
   })).any;

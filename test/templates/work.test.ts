@@ -39,6 +39,11 @@ describe("however large the values are, a template soon ends", () => {
     ["a long text", "{{ value | title | length }}"],
     ["a long text", "{% for each in value %}{{ each }}{% endfor %}"],
     ["a long text", "{{ value[0] }}{{ value | wordcount }}"],
+    ["a long text", "{{ value | wordwrap(3) | length }}"],
+    ["a long text", "{{ value | replace('', '-') | length }}{{ value | indent(2) | length }}"],
+    ["a long text", "{{ value.swapcase() | length }}{{ value.title() | length }}"],
+    ["a long text", "{{ '%s' % value }}{{ value * 9 }}"],
+    ["numbers", "{% for i in range(90000) %}{{ '%.50f' % 1e300 }}{{ '-' * 900 }}{% endfor %}"],
     [
       "numbers",
       "{% set d = dict(resource={}, related=value) %}{% for i in range(9000) %}{% set x = d.resource_in_role %}{% endfor %}",

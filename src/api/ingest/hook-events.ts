@@ -6,10 +6,13 @@
 import { parseExactJson } from "../../core/json/exact-json.ts";
 import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../../core/model/event.ts";
 import type { Hook } from "../../core/model/hook.ts";
+import { relatedResourcesMax } from "../../core/model/limits.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { formatTime, millisecond, second } from "../../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
 import { breathe } from "../../retry/slices.ts";
+import type { RenderedHook } from "../../templates/hook-template.ts";
+import { type HoleMark, holeProblem } from "../../templates/template.ts";
 import { base64Of } from "../http/base64.ts";
 import { dataLimits } from "../http/body.ts";
 import { jsonMistakeInSlices } from "../http/json-mistake.ts";
@@ -36,21 +39,22 @@ export interface MadeEvents {
 }
 
 /**
- * @param rendered the hook's template, rendered
+ * @param made what the hook's template made of the request
  * @throws HookFailure if it is not JSON
  */
 export async function eventsOfHook(
-  rendered: unknown,
+  { rendered, marked }: RenderedHook,
   place: HookPlace,
   request: HookRequest,
 ): Promise<MadeEvents> {
-  const value = typeof rendered === "string" ? await readWritten(rendered) : rendered;
-  const drafts = value === null ? [] : Array.isArray(value) ? value : [value];
+  const drafts = await draftsIn(rendered);
+  const markedDrafts = marked === null ? [] : await markedDraftsIn(marked.rendered, marked.holes);
   const events: WireEvent[] = [];
   const mistakes: string[] = [];
   for (const [index, draft] of drafts.entries()) {
     await breathe();
     const { filled, found } = filledIn(draft, index, place, request);
+    if (marked !== null) found.push(...holesIn(markedDrafts[index], index, marked.holes));
     const checked = checkEvent(EventSchema, filled, Number.POSITIVE_INFINITY, [index]);
     if ("mistakes" in checked) found.push(...checked.mistakes.map((mistake) => mistakeText(mistake)));
     if (found.length > 0) mistakes.push(...found);
@@ -59,6 +63,45 @@ export async function eventsOfHook(
   }
   return { events, mistakes };
 }
+
+async function draftsIn(rendered: unknown): Promise<readonly unknown[]> {
+  const value = typeof rendered === "string" ? await readWritten(rendered) : rendered;
+  return value === null ? [] : Array.isArray(value) ? value : [value];
+}
+
+/** The same drafts with marks. Outside of strings there are no ids, and a mark would break the JSON. */
+async function markedDraftsIn(marked: unknown, { mark }: HoleMark): Promise<readonly unknown[]> {
+  if (typeof marked !== "string") return draftsIn(marked);
+  const pieces: string[] = [];
+  let isInString = false;
+  for (const [index, piece] of marked.split(mark).entries()) {
+    if (index > 0 && isInString) pieces.push(mark);
+    pieces.push(piece);
+    for (let at = 0; at < piece.length; at++) {
+      if (piece[at] === "\\" && isInString) at += 1;
+      else if (piece[at] === '"') isInString = !isInString;
+    }
+    await breathe();
+  }
+  return draftsIn(pieces.join(""));
+}
+
+/** Ids in which an expression printed nothing. They would mix up different things, or make one event of several. */
+function holesIn(draft: unknown, index: number, holes: HoleMark): string[] {
+  if (!isRecord(draft)) return [];
+  const ids: [place: string, id: unknown][] = [];
+  // One that is empty as a whole has a default.
+  for (const key of ["id", "follows"]) if (draft[key] !== holes.mark) ids.push([key, draft[key]]);
+  const related = Array.isArray(draft["related"]) ? draft["related"].slice(0, relatedResourcesMax) : [];
+  const resources = [["resource", draft["resource"]], ...related.map((each, at) => [`related.${at}`, each])];
+  for (const [place, resource] of resources)
+    if (isRecord(resource)) ids.push([`${place}.${resourceId}`, resource[resourceId]]);
+  return ids.flatMap(([place, id]) =>
+    typeof id === "string" && id.includes(holes.mark) ? [`${index}.${place}: ${holeProblem(id, holes)}`] : [],
+  );
+}
+
+const resourceId = "prefect.resource.id";
 
 /** JSON text; an empty text means no event. */
 async function readWritten(text: string): Promise<unknown> {

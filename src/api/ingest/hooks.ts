@@ -255,8 +255,7 @@ async function makeEvents(
 async function madeOf(place: HookPlace, request: HookRequest): Promise<MadeEvents> {
   try {
     if (request.problem !== null) throw new HookFailure(request.problem);
-    const rendered = renderHook(place.hook.template, request.context);
-    return await eventsOfHook(rendered, place, request);
+    return await eventsOfHook(renderHook(place.hook.template, request.context), place, request);
   } catch (error) {
     if (!(error instanceof HookFailure || error instanceof TemplateError)) throw error;
     return { events: [], mistakes: [error.message] };

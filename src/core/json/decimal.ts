@@ -6,7 +6,7 @@
  */
 
 /** The value 0.d₁d₂d₃… × 10^exponent. Equal values have equal forms. */
-interface Decimal {
+export interface Decimal {
   readonly isNegative: boolean;
   /** Without zeros at either end; empty for zero. */
   readonly digits: string;
@@ -32,7 +32,7 @@ function signOf({ isNegative, digits }: Decimal): number {
 const pattern = /^(-?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
 
 /** @param text a number as JSON or `String(number)` writes it */
-function decimalOf(text: string): Decimal {
+export function decimalOf(text: string): Decimal {
   const [, minus, whole = "", fraction = "", exponent = "0"] = pattern.exec(text) ?? [];
   const digits = whole + fraction;
   let start = 0;

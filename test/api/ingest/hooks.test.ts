@@ -208,7 +208,9 @@ test("an id with a hole is a failed template, and says which part is empty", asy
   const { reason } = await answerOf(response);
   expect([response.status, reason]).toEqual([
     202,
-    expect.stringMatching(/"vent\.\{\{ body\.vent \}\}" is empty, .* hole/),
+    expect.stringMatching(
+      /^0\.resource\.prefect\.resource\.id: an expression is empty, .* hole in the id "vent\.\{\{ \}\}"/,
+    ),
   ]);
 });
 
