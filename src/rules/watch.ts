@@ -2,6 +2,7 @@
 
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { systemClock } from "../retry/clock.ts";
 import { type Failure, keepRunning } from "../retry/keep-trying.ts";
 import { type LoadedRules, type LoadOptions, readRules } from "./load.ts";
 import { isDirectory, type RuleTexts, readRuleFiles } from "./rule-files.ts";
@@ -15,7 +16,7 @@ export interface WatchOptions extends Omit<LoadOptions, "now"> {
   readonly reject: (rules: LoadedRules) => void | Promise<void>;
   /** Called when `apply` rejects or the files cannot be read, before the next try. */
   readonly failed: (failure: Failure) => void;
-  /** How long files must be quiet before they are read: editors write in several steps. Default 100. */
+  /** How long files must stay the same before they are applied: editors write in several steps. Default 100. */
   readonly quietMs?: number;
   /**
    * How often the files are read even if no change was reported. Some file systems report none, and the machine may have
@@ -44,6 +45,11 @@ export async function watchRules(paths: readonly string[], options: WatchOptions
     throw error;
   }
 }
+
+const quietMsDefault = 100;
+
+/** Files that change all the time are read as they are after this time. */
+const settleMsMax = 30_000;
 
 class Watcher implements RuleWatcher {
   readonly #paths: readonly string[];
@@ -94,8 +100,19 @@ class Watcher implements RuleWatcher {
   }
 
   async #judge(): Promise<void> {
-    const texts = this.#read();
-    const content = contentOf(texts);
+    let texts = this.#read();
+    let content = contentOf(texts);
+    if (content === this.#judged) return;
+    // What is written in steps, as by a checkout of many files, lacks rules meanwhile: their windows would be gone for good.
+    const deadline = performance.now() + settleMsMax;
+    for (let isSettled = this.#judged === ""; !isSettled; ) {
+      await systemClock.sleep(this.#options.quietMs ?? quietMsDefault, this.#closing.signal);
+      if (this.#closing.signal.aborted) return;
+      const before = content;
+      texts = this.#read();
+      content = contentOf(texts);
+      isSettled = content === before || performance.now() > deadline;
+    }
     if (content === this.#judged) return;
     const rules = readRules(texts, { ...this.#options, now: this.#options.now() });
     if (rules.diagnostics.length > 0) await this.#options.reject(rules);
@@ -155,7 +172,7 @@ class Watcher implements RuleWatcher {
   #changed(): void {
     if (this.#closing.signal.aborted || this.#timer === undefined) return;
     clearTimeout(this.#quiet);
-    this.#quiet = setTimeout(() => this.#look(), this.#options.quietMs ?? 100);
+    this.#quiet = setTimeout(() => this.#look(), this.#options.quietMs ?? quietMsDefault);
   }
 }
 

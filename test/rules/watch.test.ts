@@ -86,6 +86,25 @@ describe("watching rules", () => {
     }
   });
 
+  // A look at regular intervals must not take half of a file for all of it: the rules that it lacks would lose their windows.
+  test("waits for the end of what is written in steps", async () => {
+    directory.write("a.yaml", `${rule("a")}---\n${rule("b")}`);
+    await expectAfter(() => start({ lookMs: 3 }), "applied a b");
+    const writeInSteps = async () => {
+      rmSync(join(directory.path, "a.yaml"));
+      for (const [name, text] of [
+        ["c.yaml", rule("c")],
+        ["a.yaml", rule("a")],
+        ["a.yaml", `${rule("a")}---\n${rule("b")}`],
+      ] as const) {
+        await new Promise((resolve) => setTimeout(resolve, 8));
+        directory.write(name, text);
+      }
+    };
+    await expectAfter(writeInSteps, "applied a b c");
+    expect(reports).toEqual(["applied a b", "applied a b c"]);
+  });
+
   // Kubernetes replaces the files of a ConfigMap like this: the link ..data switches to a new version of all of them.
   test("follows a link that gets a new target", async () => {
     for (const version of ["1", "2"]) {
