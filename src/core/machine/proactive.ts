@@ -170,7 +170,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       watched.seen = Math.max(watched.seen ?? at, at);
       this.#keep(key, watched);
       const tick = this.#nextTick;
-      if (tick !== null && countsForTick(tick, arrival.event, at, watched.window, this.compiled)) {
+      if (tick !== null && countsForTick(tick, arrival.event, at, watched, this.compiled)) {
         const count = watched.early?.tick === tick ? watched.early.count + 1 : 1;
         this.#setEarly(watched, { tick, count, last: arrival });
         this.#keep(key, watched);
@@ -193,7 +193,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       return "opened a window";
     }
     const { window } = watched;
-    if (startsAfter(window, arrival.event, latestCounted(arrival.event, at, this.compiled))) {
+    if (startsAfter(window, arrival.event, latestCounted(arrival.event, at, watched, this.compiled))) {
       return "ignored: it occurred before the window's start";
     }
     this.#remember(watched, arrival);
@@ -207,7 +207,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       claimStart(watched, arrival.event, this.compiled);
       return "met the expectation and opened the next window";
     }
-    this.#close(key, watched);
+    this.#close(key, watched, Math.max(at, window.start));
     return "met the expectation";
   }
 
@@ -274,7 +274,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       this.#machine.rise(this, fired);
     }
     if (!this.#isAlwaysOpen) {
-      this.#close(key, watched);
+      this.#close(key, watched, window.end);
       return;
     }
     // Skip the windows in which nothing can happen, so that a silence of years is one step.
@@ -293,8 +293,9 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     this.#awaitJudgement(key, watched);
   }
 
-  #close(key: Key, watched: Watched): void {
+  #close(key: Key, watched: Watched, at: Micros): void {
     watched.window = null;
+    if (this.compiled.definition.schedule?.early) watched.freeSince = at;
     this.#keep(key, watched);
   }
 
@@ -307,7 +308,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     for (const [key, watched] of this.labels.length === 0 ? [] : [...this.#states.entries()]) {
       if (watched.seen !== null && watched.seen >= tick - rememberFor) this.#openAtTick(key, watched, tick);
       else if (watched.seen !== null && watched.window === null) {
-        watched.seen = null;
+        watched.seen = watched.freeSince = null;
         this.#setEarly(watched, null);
         this.#keep(key, watched);
       }
@@ -351,8 +352,9 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   /** Writes the state of a key, or forgets the key when there is nothing left to watch. */
   #keep(key: Key, watched: Watched): void {
-    const { window, unresolved, reported, seen, held, early } = watched;
-    if (!window && !unresolved && !reported && seen === null && held.length === 0 && !early) {
+    const { window, unresolved, reported, seen, held, early, freeSince } = watched;
+    const isIdle = seen === null && held.length === 0 && freeSince === null;
+    if (isIdle && !window && !unresolved && !reported && !early) {
       this.#remember(watched, null);
       this.#states.delete(key);
       return;

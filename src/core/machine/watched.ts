@@ -38,6 +38,8 @@ export interface Watched {
   held: readonly Micros[];
   /** With a schedule: the expected events that count for the next tick although they occurred before it. */
   early: EarlyEvents | null;
+  /** With `early`: when the latest window that is gone ended, or was met. */
+  freeSince: Micros | null;
 }
 
 export interface EarlyEvents {
@@ -46,25 +48,34 @@ export interface EarlyEvents {
   readonly last: Arrival;
 }
 
-type StoredWatched = Omit<Watched, "last" | "held" | "early" | "reported"> & {
+type StoredWatched = Omit<Watched, "last" | "held" | "early" | "freeSince" | "reported"> & {
   last: string | null;
+  freeSince?: Micros | null;
   reported?: boolean;
   held?: readonly Micros[];
   early?: (Omit<EarlyEvents, "last"> & { last: string }) | null;
 };
 
 export const nothingWatched: Readonly<Watched> = {
-  ...{ window: null, last: null, unresolved: null, seen: null, early: null },
+  ...{ window: null, last: null, unresolved: null, seen: null, early: null, freeSince: null },
   reported: false,
   held: [],
 };
 
 /** The state of a key as it was stored. Version 1 held no events, early or not. */
 export function restoredWatched(json: string, revive: Revive): Watched {
-  const { last, held = [], early = null, reported, ...stored } = JSON.parse(json) as StoredWatched;
+  const {
+    last,
+    held = [],
+    early = null,
+    freeSince = null,
+    reported,
+    ...stored
+  } = JSON.parse(json) as StoredWatched;
   return {
     ...stored,
     held,
+    freeSince,
     reported: reported ?? stored.unresolved !== null,
     last: last === null ? null : revive(last),
     early: early === null ? null : { ...early, last: revive(early.last) },

@@ -50,6 +50,8 @@ interface KeyMemory {
   held: readonly Unsettled[];
   /** Expected events that count for the next tick although they occurred before it. */
   early: readonly Event[];
+  /** The windows of a schedule that are gone, each until it ended or was met. */
+  gone: readonly Pick<Window, "start" | "end">[];
 }
 
 export class ProactiveNode implements Node {
@@ -173,6 +175,7 @@ export class ProactiveNode implements Node {
       reported: false,
       held: [],
       early: [],
+      gone: [],
     };
     this.#keys.set(key, memory);
     return memory;
@@ -221,6 +224,7 @@ export class ProactiveNode implements Node {
     if (window === null) return [];
     const { start, end, counted, lastMatching } = window;
     memory.window = null;
+    memory.gone = [...memory.gone, { start, end }];
     if (this.#isAlwaysOpen()) this.#open(memory, end, lastMatching);
     if (this.#trigger.refire === "once" && memory.reported) return [];
     memory.reported = true;
@@ -271,7 +275,8 @@ export class ProactiveNode implements Node {
       this.#unsettled.push({ arrival, at: latest });
       return [];
     }
-    const early = Math.round((this.#trigger.schedule?.early ?? 0) * second);
+    const wasOpen = memory.gone.some(({ start, end }) => start <= at && at < end);
+    const early = wasOpen ? 0 : Math.round((this.#trigger.schedule?.early ?? 0) * second);
     if (this.#schedule !== null && expected) {
       memory.lastSeen = Math.max(memory.lastSeen, at);
       const tick = this.#nextTick ?? Infinity;
@@ -292,7 +297,10 @@ export class ProactiveNode implements Node {
     const counted = expected ? [...window.counted, event] : window.counted;
     if (counted.length < threshold) memory.window = { ...window, counted, lastMatching: event };
     else if (this.#isAlwaysOpen() || opener) this.#open(memory, at, event);
-    else memory.window = null;
+    else {
+      memory.window = null;
+      memory.gone = [...memory.gone, { start: window.start, end: Math.max(at, window.start) }];
+    }
     return [];
   }
 }
