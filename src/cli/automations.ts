@@ -7,6 +7,7 @@ import { addConnection, type ConnectionOptions, findAutomation, withServer } fro
 import { addExamples } from "./help.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
 import { fields, type TableColumn, table } from "./output/table.ts";
+import { printable } from "./output/text.ts";
 import { timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
 
@@ -133,7 +134,7 @@ function changeCommand(name: string, { description, done, change }: Change): Com
       for (const nameOrId of namesOrIds) found.push(await findAutomation(tripline, nameOrId));
       for (const automation of found) {
         await change(tripline, automation);
-        console.error(`${done} ${automation.name} (${automation.id})`);
+        console.error(printable(`${done} ${automation.name} (${automation.id})`));
       }
     });
   });

@@ -18,7 +18,7 @@ import { addExamples } from "./help.ts";
 import { readCount } from "./option-values.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
 import { type Field, fields, type TableColumn, table } from "./output/table.ts";
-import { shortId } from "./output/text.ts";
+import { printable, shortId } from "./output/text.ts";
 import { timeAndDistance, timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
 
@@ -304,7 +304,7 @@ async function forEachWanted(ids: readonly string[], options: BulkOptions, bulk:
         } catch (error) {
           if (!(error instanceof Refused)) throw error;
           refused += 1;
-          console.error(`Not ${bulk.verb.toLowerCase()} ${id}: ${error.message}`);
+          console.error(printable(`Not ${bulk.verb.toLowerCase()} ${id}: ${error.message}`));
         }
       }
       if (isNamed || news.length === 0) break;

@@ -9,6 +9,7 @@ import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
 import { type TableColumn, table } from "./output/table.ts";
+import { printable } from "./output/text.ts";
 import { timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
 
@@ -64,8 +65,8 @@ function enableCommand(): Command {
       await tripline.endpoints.enable(found.id);
       return found;
     });
-    console.error(`Enabled ${endpointName(endpoint)}.`);
-    console.error(`What it missed are dead letters. To send them: ${redelivery(endpoint)}`);
+    console.error(printable(`Enabled ${endpointName(endpoint)}.`));
+    console.error(printable(`What it missed are dead letters. To send them: ${redelivery(endpoint)}`));
   });
 }
 

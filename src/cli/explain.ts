@@ -329,10 +329,12 @@ async function inLog<T>(eventId: string, event: ReceivedEvent | null, explain: (
 function warnOfGaps(explanations: readonly Explanation[]): void {
   for (const { automation, complete, changed_since: changed } of explanations) {
     if (changed !== null) {
-      console.error(`${automation.name}: changed at ${changed}, after the event; explained as it is now.`);
+      console.error(
+        printable(`${automation.name}: changed at ${changed}, after the event; explained as it is now.`),
+      );
     } else if (!complete) {
       console.error(
-        `${automation.name}: the log does not reach back to its creation; windows that were open then are unknown.`,
+        `${printable(automation.name)}: the log does not reach back to its creation; windows that were open then are unknown.`,
       );
     }
   }

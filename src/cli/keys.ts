@@ -14,6 +14,7 @@ import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
 import { type TableColumn, table } from "./output/table.ts";
+import { printable } from "./output/text.ts";
 import { dayText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
 import { list, readWorkspace } from "./settings.ts";
@@ -54,7 +55,7 @@ export function keysCommand(): Command {
               : { ...current, revoked: current.revoked ?? new Date().toISOString(), revokedBy: "command" },
           );
           if (revoked !== null) await announce(key, "revoked");
-          console.error(`Revoked the key ${key.id} (${key.name}).`);
+          console.error(printable(`Revoked the key ${key.id} (${key.name}).`));
         },
       ),
     )
@@ -73,7 +74,7 @@ export function keysCommand(): Command {
           const last = (await keys.hasKeys())
             ? ""
             : " It was the last one. Without keys, the server answers this machine only.";
-          console.error(`Removed the key ${key.id} (${key.name}).${last}`);
+          console.error(printable(`Removed the key ${key.id} (${key.name}).${last}`));
         },
       ),
     );

@@ -7,7 +7,7 @@ import { Command, CommanderError } from "commander";
 import { version } from "../version.ts";
 import { CommandFailure } from "./failure.ts";
 import { addExamples, prepare, withForm } from "./help.ts";
-import { printable } from "./output/text.ts";
+import { guardOutput, printable } from "./output/text.ts";
 import { loadSecretFiles } from "./secret-files.ts";
 
 interface Subcommand {
@@ -208,5 +208,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);
 });
+
+for (const stream of [process.stdout, process.stderr]) guardOutput(stream);
 
 await main(process.argv.slice(2));

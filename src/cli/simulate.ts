@@ -73,7 +73,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     emittedBy: (firing) => {
       const { events, problems } = emittedEventsOf(firing);
       for (const problem of problems)
-        console.error(`${firing.automation.name} at ${formatTime(firing.triggered)}: ${printable(problem)}`);
+        console.error(printable(`${firing.automation.name} at ${formatTime(firing.triggered)}: ${problem}`));
       return events;
     },
   });

@@ -1,9 +1,10 @@
 /** How every command prints: tables for people, JSON and YAML for programs. */
 
 import { type Command, Option } from "commander";
-import { type ScalarTag, stringify } from "yaml";
+import { Document, type ScalarTag, visit } from "yaml";
 import { ExactNumber } from "../../core/json/exact-number.ts";
 import { wantsColor } from "./style.ts";
+import { harmless } from "./text.ts";
 import { type View, type ViewOptions, viewOf } from "./view.ts";
 
 export const outputFormats = ["table", "json", "yaml"] as const;
@@ -64,8 +65,16 @@ const exactNumberTag: ScalarTag = {
   resolve: (text) => text,
 };
 
-function asYaml(value: unknown): string {
-  return stringify(value, { customTags: [exactNumberTag] });
+export function asYaml(value: unknown): string {
+  const document = new Document(value, { customTags: [exactNumberTag] });
+  // Only there can an escape stand for a character.
+  visit(document, {
+    Scalar(_key, scalar) {
+      if (typeof scalar.value === "string" && harmless(scalar.value) !== scalar.value)
+        scalar.type = "QUOTE_DOUBLE";
+    },
+  });
+  return document.toString();
 }
 
 export function stdoutView(options: ViewOptions): View {

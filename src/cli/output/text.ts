@@ -8,9 +8,31 @@ import stringWidth from "string-width";
  */
 export function printable(text: string): string {
   return text.replaceAll(
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    (control) => `\\u${(control.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
+    /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    escaped,
   );
+}
+
+function escaped(control: string): string {
+  return `\\u${(control.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
+}
+
+/**
+ * As `printable`, for whole output: line breaks, tabs and our own colors stay. In JSON, and in quoted YAML, an escape stands
+ * for the same character.
+ */
+export function harmless(output: string): string {
+  return output.replaceAll(
+    /\u001b\[(?:[012]|22|3[0-9])m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (found) => (found.length > 1 ? found : escaped(found)),
+  );
+}
+
+/** Makes everything harmless that a stream prints, whoever prints it: a command may forget it for a text from outside. */
+export function guardOutput(stream: Pick<NodeJS.WriteStream, "write">): void {
+  const write = stream.write.bind(stream) as (chunk: unknown, ...rest: unknown[]) => boolean;
+  stream.write = ((chunk: unknown, ...rest: unknown[]) =>
+    write(typeof chunk === "string" ? harmless(chunk) : chunk, ...rest)) as typeof stream.write;
 }
 
 /** As `printable`, for a text of several lines. Its line breaks stay, and each further line is indented. */
