@@ -149,11 +149,12 @@ function deliveryLines(delivery: Delivery, view: View): string[] {
 
 function attemptLine(attempt: Delivery["attempts"][number], view: View): string {
   const { at, status_code: status, duration_ms: ms, reason, answer } = attempt;
+  const said = reason ?? answer;
   const parts = [
     timeText(at, view),
     `status ${status ?? "-"}`,
     `${Math.round(ms)} ms`,
-    reason ?? answer ?? "",
+    ...(said === undefined ? [] : [said]),
   ];
   return printable(`  attempt ${parts.join("  ")}`);
 }

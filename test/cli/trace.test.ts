@@ -118,6 +118,7 @@ describe("a firing with events", () => {
       new RegExp(`^action 0 call-webhook to ${listener.url}.*: delivered, .*status 200, 1 attempt`, "m"),
     );
     expect(text).toContain(`  id ${webhookId}`);
+    expect(text).not.toMatch(/ $/m); // the answer has no body
     for (const id of ids) expect(text).toContain(id);
 
     const explained = await run(["explain", webhookId]);
