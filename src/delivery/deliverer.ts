@@ -1,6 +1,6 @@
 /**
- * The steps of one delivery: wait for its turn, announce it, make an attempt, store the outcome, report it in the log, and
- * let the next one in its lane go on.
+ * The steps of one delivery: wait for its turn, announce it and make an attempt, store the outcome and let the next one in
+ * its lane go on, and report it in the log.
  *
  * A delivery happens at least once, always under the same id. The process may die between any two steps; BullMQ then
  * gives the job to another worker:
@@ -35,6 +35,7 @@ import {
   deliveryEvent,
   disabledEndpointOf,
   finishedState,
+  hasWaited,
   type JobData,
   withAttempt,
 } from "./delivery-state.ts";
@@ -117,11 +118,12 @@ export class Deliverer {
   async deliver(job: Job<JobData>, token: string): Promise<void> {
     if ("finished" in job.data) return;
     const held = new HeldJob(job, token, this.#redis, this.#keys, this.#settings.deadAfterMs);
-    let { outcome } = held.state;
+    const before = held.state.outcome;
+    let outcome: DeliveryOutcome | null;
     try {
-      outcome ??= (await this.#takeTurn(held)) ?? undefined;
-      if (outcome === undefined) throw new DelayedError();
-      await this.#report(held, outcome);
+      outcome = before ?? (await this.#takeTurn(held));
+      if (outcome === null) throw new DelayedError();
+      await this.#report(held, outcome, before !== undefined);
     } catch (error) {
       if (error instanceof DelayedError) throw error;
       // The job's lock is no longer renewed, so BullMQ gives the job to another worker once the lock expires.
@@ -143,7 +145,7 @@ export class Deliverer {
     const insists = held.state.insists === true;
     const [turn, present] = await Promise.all([
       this.#untilReached(() => this.#lanes.claim(place, held.token, insists)),
-      hasWaited(held.state) ? this.#underPresentRule(held.state) : null,
+      hasWaited(held.state, Date.now()) ? this.#underPresentRule(held.state) : null,
     ]);
     if (turn.state === "lost") throw new JobLost();
     held.markHeld();
@@ -193,9 +195,10 @@ export class Deliverer {
       const options = { insists: changed.insists === true, was: "waiting" } as const;
       const isIn = await this.#untilReached(() => this.#lanes.rejoin(after, options));
       if (!isIn) return this.#fail(held, outdatedReason);
-      await this.#leave(held, "moved");
+      await this.#endTurn(held, changed, "moved");
+    } else {
+      await this.#untilReached(() => held.write(changed));
     }
-    await this.#untilReached(() => held.write(changed));
     return null;
   }
 
@@ -214,13 +217,14 @@ export class Deliverer {
     const now = Date.now();
     // Not since the latest change of those in front: a long lane would be looked at all the time.
     const since = held.state.deferred?.since ?? now;
-    await this.#keepWaiting(held, { deferred: { reason: parkedReason, since } });
+    const data = this.#waiting(held, { deferred: { reason: parkedReason, since } });
+    if (data !== null) await this.#untilReached(() => held.write(data));
     const waitedMs = now - since;
     // The end of the other one may have been lost with Redis's last second.
     if (waitedMs > 0) await this.#untilReached(() => this.#lanes.evict(ordering, other));
     await this.#delay(held, parkMs(waitedMs));
-    // The other one may have ended before this one could be woken up.
     const first = await this.#untilReached(() => this.#lanes.first(ordering));
+    // The other one may have ended before this one could be woken up.
     if (first === id) await this.#promote(id);
     return null;
   }
@@ -273,16 +277,10 @@ export class Deliverer {
       waitMs,
     };
     this.#logger.warn({ ...fields, ...traceFields(invocation) }, "Delivery failed; retrying");
-    await this.#untilReached(() => held.write(state));
     const isAsked = outcome.kind === "retry" && outcome.afterMs !== null && outcome.afterMs > 0;
-    await this.#comeBack(held, waitMs, isAsked ? "postponed" : "later");
-    return null;
-  }
-
-  /** Ends the delivery's turn until later. */
-  async #comeBack(held: HeldJob, waitMs: number, outcome: "later" | "postponed"): Promise<void> {
-    await this.#leave(held, outcome);
+    await this.#endTurn(held, state, isAsked ? "postponed" : "later");
     await this.#delay(held, waitMs);
+    return null;
   }
 
   /** Gives the job back for a while. */
@@ -364,21 +362,22 @@ export class Deliverer {
       return this.#fail(held, `gave up after ${length}: ${latest}`);
     }
     this.#metrics.deferred?.(state.invocation.action.type);
-    await this.#keepWaiting(held, {
+    const data = this.#waiting(held, {
       deferred: { reason },
       announced: true,
       crashesSeen: held.crashCount,
       ...(endpoint === undefined ? {} : { endpoint }),
     });
-    await this.#comeBack(held, deferralMs(waitMs, isTurn ? 0 : Math.random()), "later");
+    await this.#endTurn(held, data, "later");
+    await this.#delay(held, deferralMs(waitMs, isTurn ? 0 : Math.random()));
     return null;
   }
 
-  /** Stores why nothing is sent, unless that is stored already. */
-  async #keepWaiting(
+  /** What to store of a delivery of which nothing is sent; null if that is stored already. */
+  #waiting(
     held: HeldJob,
     changes: Pick<DeliveryState, "deferred" | "announced" | "endpoint" | "crashesSeen">,
-  ): Promise<void> {
+  ): DeliveryState | null {
     const { state } = held;
     const changed = { ...state, ...changes };
     const isKept =
@@ -387,8 +386,7 @@ export class Deliverer {
       state.endpoint === changed.endpoint &&
       state.crashesSeen === changed.crashesSeen &&
       Date.now() - (state.tried?.at ?? 0) < triedKeptMs;
-    if (isKept) return;
-    await this.#untilReached(() => held.write({ ...changed, tried: this.#tried(held) }));
+    return isKept ? null : { ...changed, tried: this.#tried(held) };
   }
 
   /** How long the delivery has been tried until now. */
@@ -402,7 +400,10 @@ export class Deliverer {
     return retry?.for === undefined ? this.#settings.giveUpAfterMs : retry.for * 1_000;
   }
 
-  /** Stores how the delivery ended, so that reporting it can be repeated without delivering again. */
+  /**
+   * Stores how the delivery ended, so that reporting it can be repeated without delivering again. The next one in its lane
+   * goes on, unless its endpoint is to be disabled before that.
+   */
   async #keepOutcome(
     held: HeldJob,
     state: DeliveryState,
@@ -411,18 +412,21 @@ export class Deliverer {
     fields: Pick<DeliveryOutcome, "cancelled" | "gone"> = {},
   ): Promise<DeliveryOutcome> {
     const outcome: DeliveryOutcome = { kind, at: Date.now() * millisecond, result, ...fields };
-    await this.#untilReached(() => held.write({ ...state, outcome }));
+    const data = { ...state, outcome };
+    if (outcome.gone === undefined) await this.#endTurn(held, data, leaveOf(outcome));
+    else await this.#untilReached(() => held.write(data));
     return outcome;
   }
 
-  /** Appends the event that says how the delivery ended. */
-  async #report(held: HeldJob, outcome: DeliveryOutcome): Promise<void> {
+  /** Appends the event that says how the delivery ended. @param isRepeated whether another worker died in the middle of that */
+  async #report(held: HeldJob, outcome: DeliveryOutcome, isRepeated: boolean): Promise<void> {
     const { state } = held;
     const { kind, at, result } = outcome;
     const { id, automation, action, lineage, trace } = state.invocation;
     const event = deliveryEvent(state, kind, at, result);
     await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
     if (outcome.gone !== undefined) await this.#disable(state, { ...outcome, gone: outcome.gone });
+    if (outcome.gone !== undefined || isRepeated) await this.#endTurn(held, null, leaveOf(outcome));
     const fields = {
       automation: automation.name,
       action: action.type,
@@ -437,7 +441,6 @@ export class Deliverer {
     else this.#logger.error(fields, "Action failed; no retries left");
     const seconds = (Date.now() - (state.started ?? held.added)) / 1_000;
     this.#metrics.actionFinished?.(action.type, kind, seconds);
-    await this.#leave(held, kind === "executed" ? "accepted" : "dead");
     if (kind !== "executed") return;
     // From now on people may look the job up, but its secrets are not needed.
     await this.#untilReached(() => held.write(finishedState(state, summaryOf(state))));
@@ -455,14 +458,23 @@ export class Deliverer {
     if (isNew) this.#logger.warn(fields, "Endpoint disabled: it responded 410 Gone");
   }
 
-  /** Ends the delivery's turn in its lane, and wakes up those that waited for that. */
-  async #leave({ state }: HeldJob, outcome: Leave["outcome"]): Promise<void> {
-    const place = placeOf(state);
-    if (place === null) return;
-    const endpoint = state.endpoint ?? null;
-    for (const id of await this.#untilReached(() => this.#lanes.leave(place, { outcome, endpoint }))) {
-      await this.#promote(id);
+  /**
+   * Stores what has become of the delivery, ends its turn in its lane, and wakes up those that waited for that.
+   *
+   * @param data null to store nothing
+   */
+  async #endTurn(held: HeldJob, data: DeliveryState | null, outcome: Leave["outcome"]): Promise<void> {
+    const place = placeOf(held.state);
+    if (place === null) {
+      if (data !== null) await this.#untilReached(() => held.write(data));
+      return;
     }
+    const endpoint = (data ?? held.state).endpoint ?? null;
+    const left = { outcome, endpoint, token: held.token, data: data === null ? null : JSON.stringify(data) };
+    const woken = await this.#untilReached(() => this.#lanes.leave(place, left));
+    if (woken === null) throw new JobLost();
+    if (data !== null) held.markWritten(data);
+    await Promise.all(woken.map((id) => this.#promote(id)));
   }
 
   /** Repeats a step until Redis accepts it or the worker is stopped. */
@@ -475,9 +487,8 @@ function placeOf({ invocation: { id, ordering }, place }: DeliveryState): LanePl
   return ordering === undefined || place === undefined ? null : { id, ordering, place };
 }
 
-/** Whether time has passed since it was first its turn, so that its rule may have changed. */
-function hasWaited({ attemptCount, deferred, asSent }: DeliveryState): boolean {
-  return asSent !== true && (attemptCount !== undefined || deferred !== undefined);
+function leaveOf({ kind }: DeliveryOutcome): Leave["outcome"] {
+  return kind === "executed" ? "accepted" : "dead";
 }
 
 /** Connects a log line with its trace. */

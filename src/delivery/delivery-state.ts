@@ -118,6 +118,16 @@ export function withAttempt(state: DeliveryState, attempt: Attempt): DeliverySta
   };
 }
 
+/** A rule that has changed within this time may be followed as it was. */
+const ruleKeptMs = 1_000;
+
+/** Whether time has passed since a worker first looked at it, so that its rule may have changed. @param now milliseconds since the epoch */
+export function hasWaited({ attemptCount, deferred, asSent }: DeliveryState, now: number): boolean {
+  if (asSent === true) return false;
+  const since = deferred?.since ?? 0; // in a lane whose deliveries follow each other quickly, none has waited
+  return attemptCount !== undefined || (deferred !== undefined && now - since > ruleKeptMs);
+}
+
 /** In characters of JSON. A delivery that is larger is forgotten, but for its summary, once it is delivered. */
 const invocationLengthMax = 16_384;
 

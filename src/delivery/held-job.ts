@@ -62,8 +62,13 @@ export class HeldJob {
     const parameters = [this.token, JSON.stringify(data)];
     const written = await callRedis(() => writeJob.run(this.#redis, keys, parameters));
     if (written !== 1) throw new JobLost();
+    this.markWritten(data);
+  }
+
+  /** The data was stored in another way, and the job was this worker's then. */
+  markWritten(data: JobData): void {
     this.#job.data = data;
-    this.#checked = performance.now();
+    this.markHeld();
   }
 
   /** Gives the job back, to come again later. */

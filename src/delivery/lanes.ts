@@ -43,6 +43,10 @@ export interface Leave {
   readonly outcome: "later" | "postponed" | "accepted" | "dead" | "moved";
   /** Where it was sent, or will be; null if nowhere. */
   readonly endpoint: string | null;
+  /** The token of the job's lock. */
+  readonly token: string;
+  /** What to store in the job in the same step; null if that has not changed. */
+  readonly data: string | null;
 }
 
 export interface LaneSettings {
@@ -139,16 +143,17 @@ export class Lanes {
     return { state, other, request: request === "" ? null : request };
   }
 
-  /** Ends its turn. @returns the deliveries to wake up */
-  async leave({ id, ordering, place }: LanePlace, { outcome, endpoint }: Leave): Promise<string[]> {
-    const { lane, thing, requests } = this.#keys;
+  /** Ends its turn. @returns the deliveries to wake up; null, with nothing done, if another worker has the job */
+  async leave({ id, ordering, place }: LanePlace, left: Leave): Promise<string[] | null> {
+    const { outcome, endpoint, token, data } = left;
+    const { lane, thing, requests, job, lock } = this.#keys;
     const endpointKey = endpoint === null ? lane(ordering) : this.#keys.endpoint(endpoint);
-    const keys = [lane(ordering), thing(ordering), requests, endpointKey];
+    const keys = [lane(ordering), thing(ordering), requests, endpointKey, job(id), lock(id)];
     const parameters: ScriptArgument[] = [
       ...[id, place, ordering.target, outcome, wokenCount, endpoint === null ? "" : 1],
-      ...[keepSeconds, this.#settings.keepAcceptedSeconds],
+      ...[keepSeconds, this.#settings.keepAcceptedSeconds, token, data ?? ""],
     ];
-    return (await callRedis(() => leave.run(this.#redis, keys, parameters))) as string[];
+    return (await callRedis(() => leave.run(this.#redis, keys, parameters))) as string[] | null;
   }
 
   /** The delivery that is first in a lane, whether or not its turn has begun. */

@@ -1,6 +1,6 @@
 /** Waking up jobs that are to come back later. */
 
-import type { Job } from "bullmq";
+import { Job, type MinimalQueue } from "bullmq";
 
 /** BullMQ's code for a job that is not delayed. */
 const notDelayed = -3;
@@ -14,4 +14,9 @@ export async function promote(job: Job): Promise<boolean> {
     if ((error as { readonly code?: unknown }).code !== notDelayed) throw error;
     return false;
   }
+}
+
+/** The same, by the job's id, without reading it first. It need not exist. */
+export async function promoteById(queue: MinimalQueue, jobId: string): Promise<boolean> {
+  return promote(new Job(queue, "", null, {}, jobId));
 }

@@ -43,7 +43,7 @@ export function triedMs(
   return tried.ms + Math.min(Math.max(now - tried.at, 0), waitMsMax);
 }
 
-const parkMsMin = 1_000;
+const parkMsMin = 5_000;
 const parkMsMax = 600_000;
 
 /**

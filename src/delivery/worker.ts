@@ -9,7 +9,7 @@ import { Deliverer } from "./deliverer.ts";
 import type { JobData } from "./delivery-state.ts";
 import { ExactWorker } from "./exact-job.ts";
 import { WebhookClient } from "./http/webhook-client.ts";
-import { promote } from "./promote.ts";
+import { promote, promoteById } from "./promote.ts";
 import { jobIdOf, queueName, queuePrefix } from "./queue-keys.ts";
 import {
   type ActionLogger,
@@ -46,15 +46,14 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
   });
   const stop = new AbortController();
   const { redis, reportLoss } = connectWorker(options.redisUrl, options.logger, stop.signal);
-  const promoteIf = async (deliveryId: string, isMeant: (data: JobData) => boolean) => {
-    const job = await Job.fromId<JobData>(worker, jobIdOf(deliveryId));
-    return job !== undefined && isMeant(job.data) && (await promote(job));
-  };
   const deliverer = new Deliverer({
     ...options,
     redis,
-    promote: (deliveryId) => promoteIf(deliveryId, () => true),
-    wake: (deliveryId) => promoteIf(deliveryId, (data) => "deferred" in data),
+    promote: (deliveryId) => promoteById(worker, jobIdOf(deliveryId)),
+    wake: async (deliveryId) => {
+      const job = await Job.fromId<JobData>(worker, jobIdOf(deliveryId));
+      return job !== undefined && "deferred" in job.data && (await promote(job));
+    },
     settings,
     webhooks,
     stop: stop.signal,

@@ -271,6 +271,8 @@ return redis.call('ZPOPMIN', KEYS[2])[1] or false
 `;
 
 export const leaveTurn = `
+if redis.call('GET', KEYS[6]) ~= ARGV[9] then return false end
+if ARGV[10] ~= '' then redis.call('HSET', KEYS[5], 'data', ARGV[10]) end
 local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] == '1'
 redis.call('ZREM', KEYS[1], '=' .. id)
 local woken = {}

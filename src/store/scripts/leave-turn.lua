@@ -1,12 +1,18 @@
--- Ends a delivery's turn. Doing it twice does no harm.
+-- Stores what has become of a delivery, and ends its turn. Doing it twice does no harm. Does nothing if another worker has
+-- the job by now.
 --
 -- KEYS  1 lane   2 thing   3 requests of people, by id   4 what waits for the endpoint   (the lane, where 6 is '')
+--       5 job   6 its lock
 -- ARGV  1 id   2 place   3 target   4 outcome: 'later' (its turn comes again), 'postponed' (the same, and nothing wakes it
 --       up before its time), 'accepted', 'dead' or 'moved' (it goes to another lane)
 --       5 how many of those that wait for the endpoint to wake up   6 '1' if there is an endpoint
 --       7 seconds to keep what nobody touches   8 seconds to keep what is known of a thing after its last delivery
--- Returns the ids to wake up: the next in the lane, and those that wait for the endpoint, in the order of their places.
+--       9 the lock's token   10 the job's data; '' to leave it as it is
+-- Returns the ids to wake up: the next in the lane, and those that wait for the endpoint, in the order of their places. Or
+-- false: the lock has another token or is gone.
 
+if redis.call('GET', KEYS[6]) ~= ARGV[9] then return false end
+if ARGV[10] ~= '' then redis.call('HSET', KEYS[5], 'data', ARGV[10]) end
 local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] == '1'
 redis.call('ZREM', KEYS[1], '=' .. id)
 local woken = {}
