@@ -96,3 +96,38 @@ test("the window of a new key is shown as soon as its event has arrived", async 
   const { stdout } = await sandbox.output(["windows", "quiet"], env);
   expect(stdout).toMatch(/pump\.7 +quiet until \d{4}-/);
 });
+
+// Whoever waits for a deadline looks here when it is. It differs from day to day where clocks change.
+test("a window that ends at a time of day is shown with that end, in the zone of its schedule", async () => {
+  const schedule = `{ cron: "* * * * * *", timezone: Australia/Lord_Howe, until: "03:30" }`;
+  const rules = sandbox.write(
+    "until.yaml",
+    [
+      "name: until",
+      `trigger: { posture: Proactive, expect: [job.done], schedule: ${schedule} }`,
+      "actions: [{ type: do-nothing }]",
+      "---",
+      "name: unwanted until",
+      `trigger: { expect: [job.failed], threshold: 2, schedule: ${schedule} }`,
+      "actions: [{ type: do-nothing }]",
+      "",
+    ].join("\n"),
+  );
+  const history = `sqlite:${join(sandbox.folder, "until.sqlite")}`;
+  const { api } = await sandbox.serve(redis.url, [
+    ...["--workspace", "until", "--rules", rules, "--history-url", history],
+  ]);
+  const env = { TRIPLINE_API_URL: api };
+  const clock = new Intl.DateTimeFormat("en-GB", { timeZone: "Australia/Lord_Howe", timeStyle: "medium" });
+  for (const name of ["until", "unwanted until"]) {
+    await vi.waitFor(async () => {
+      await sandbox.output(["emit", "--event", "job.failed", "--resource-id", "job.7"], env);
+      const { stdout } = await sandbox.output(["windows", name, "--json"], env);
+      const [window] = JSON.parse(stdout)[0].windows;
+      expect(clock.format(Date.parse(window.end))).toBe("03:30:00");
+      const length = Date.parse(window.end) - Date.parse(window.start);
+      expect(length).toBeGreaterThan(0);
+      expect(length).toBeLessThanOrEqual(24.5 * 3_600_000);
+    }, within);
+  }
+});
