@@ -6,14 +6,15 @@ import { type EventPart, isAlwaysOpen } from "./triggers.ts";
 import { quoted, type TriggerFinding } from "./warning.ts";
 
 export function findDayMistakes(part: EventPart): TriggerFinding[] {
-  return [...findTwoKindsOfDays(part), ...findDaysOfHours(part)];
+  return [...findTwoKindsOfDays(part), ...findDaysOfHours(part), ...findSkippedTicks(part)];
 }
 
 /** Cron ticks when the day of the month *or* the day of the week matches, if both are named. */
 function findTwoKindsOfDays({ definition, path }: EventPart): TriggerFinding[] {
   const { cron } = definition.schedule ?? {};
   const [weekday, , dayOfMonth] = (cron ?? "").trim().split(/\s+/).reverse();
-  const isNamed = (field: string | undefined): boolean => field !== undefined && !/^[*?]/.test(field);
+  // A step such as */7 names days, too: cron-parser takes it for a list of them.
+  const isNamed = (field = "*"): boolean => !["*", "?", "*/1"].includes(field);
   if (cron === undefined || !isNamed(weekday) || !isNamed(dayOfMonth)) return [];
   const reason = `cron ${quoted(cron)} ticks on every day that matches the day of the month (${dayOfMonth}) or the weekday (${weekday}), not only on days that match both`;
   const nth = nthWeekday(dayOfMonth ?? "", weekday ?? "");
@@ -55,8 +56,29 @@ function findDaysOfHours(part: EventPart): TriggerFinding[] {
   return [{ code: "TL408", path: at, reason, fix }];
 }
 
+/** A tick that finds the last window still open opens none, so the time after that window is not watched. */
+function findSkippedTicks({ definition, compiled, path }: EventPart): TriggerFinding[] {
+  const { schedule } = definition;
+  const { within } = compiled;
+  if (schedule === undefined || schedule.until !== undefined || within % day === 0) return [];
+  const pauses = pausesOf(schedule.cron, "UTC");
+  const shortest = pauses.reduce((least, pause) => Math.min(least, pause), Number.POSITIVE_INFINITY);
+  if (shortest >= within) return [];
+  const reason = `the ticks of cron ${quoted(schedule.cron)} come as little as ${formatDuration(shortest)} apart, and within is ${formatDuration(within)}: a tick that finds the last window still open opens none`;
+  const isUneven = pauses.some((pause) => pause >= within);
+  const fix = `set within to at most ${formatDuration(shortest)}, or let cron tick ${isUneven ? "at even distances" : "less often"}`;
+  return [{ code: "TL410", path: [...path, "within"], reason, fix }];
+}
+
 /** True when some tick of a year finds the window of the tick before still open, although most do not. */
 function hasShortDays(cron: string, timezone: string, within: Micros): boolean {
+  const pauses = pausesOf(cron, timezone);
+  const shorter = pauses.filter((pause) => pause < within).length;
+  return shorter > 0 && shorter <= pauses.length / 10;
+}
+
+/** The times between the ticks of a year, or between the first of them. */
+function pausesOf(cron: string, timezone: string): Micros[] {
   const ticks = new Schedule(cron, timezone);
   const pauses: Micros[] = [];
   let last = ticks.next(someNewYear);
@@ -65,8 +87,7 @@ function hasShortDays(cron: string, timezone: string, within: Micros): boolean {
     if (next !== null) pauses.push(next - last);
     last = next;
   }
-  const shorter = pauses.filter((pause) => pause < within).length;
-  return shorter > 0 && shorter <= pauses.length / 10;
+  return pauses;
 }
 
 const someNewYear = parseTime("2026-01-01T00:00:00Z") ?? 0;

@@ -11,6 +11,7 @@ export function findMatchingMistakes(part: EventPart): TriggerFinding[] {
     ...findMisspelledLabels(part),
     ...findPayloadConditions(part),
     ...findComparisons(part),
+    ...findRegularExpressions(part),
     ...findMatchingEverything(part),
     ...findNegatedRelated(part),
     ...findMixedLists(part),
@@ -95,7 +96,7 @@ function findPayloadConditions(part: EventPart): TriggerFinding[] {
 function findComparisons(part: EventPart): TriggerFinding[] {
   return [...conditionsOf(part)].flatMap(({ condition, path }): TriggerFinding[] => {
     const comparison = condition.patterns.find(({ pattern }) =>
-      /^(?:[<>]=?|==?|!=|≤|≥)\s*[-+]?[\d.]/.test(pattern),
+      /^(?:[<>]=?|==?|!=|≤|≥)\s*[-+]?[\d.]|^\[?-?[\d.]*\d\.\.\d/.test(pattern),
     );
     if (comparison === undefined) return [];
     const reason = `${quoted(comparison.pattern)} is a pattern for text, and not a comparison: it ${comparison.negated ? "matches every value but one that begins like this" : "matches only a value that is written exactly like this"}`;
@@ -103,6 +104,44 @@ function findComparisons(part: EventPart): TriggerFinding[] {
       "have the sender decide, and say so in the event's name or in a label, such as level: high; then match that";
     return [{ code: "TL108", path, reason, fix }];
   });
+}
+
+/** Patterns in the language of another program: regular expressions, and braces as in a shell. */
+function findRegularExpressions({ definition, path, ...part }: EventPart): TriggerFinding[] {
+  const texts: (readonly [string, RulePath])[] = [
+    ...definition.expect.map((text, index) => [text, [...path, "expect", index]] as const),
+    ...definition.after.map((text, index) => [text, [...path, "after", index]] as const),
+  ];
+  for (const { condition, path: at } of conditionsOf({ definition, path, ...part }))
+    for (const { pattern } of condition.patterns) texts.push([pattern, at]);
+  return texts.flatMap(([text, at]): TriggerFinding[] => {
+    const positive = text.startsWith("!") ? text.slice(1) : text;
+    const words = alternativesOf(positive);
+    if (words === null && !looksLikeExpression(positive)) return [];
+    const reason = `${quoted(text)} is not a regular expression: only * (any text), ? (one character) and [ab] (one of these) have a meaning, and all else stands for itself`;
+    const fix =
+      words === null || text.startsWith("!")
+        ? "write it with these, and several patterns as a list"
+        : `list them: [${words.join(", ")}]`;
+    return [{ code: "TL109", path: at, reason, fix }];
+  });
+}
+
+/** The words of `prod|stage`, `(prod|stage)` or `^prod|stage$`; null for anything else. */
+function alternativesOf(pattern: string): string[] | null {
+  const bare = pattern.replace(/^\^/, "").replace(/\$$/, "").replace(/^\(/, "").replace(/\)$/, "");
+  const words = bare.split("|");
+  return words.length > 1 && words.every((word) => /^[\w*][\w.*-]*$/.test(word)) ? words : null;
+}
+
+/** True for what no name or value contains by itself. */
+function looksLikeExpression(pattern: string): boolean {
+  const isBetweenSlashes = /^=?~?\/.*\/i?$/.test(pattern);
+  const isMarked = pattern.startsWith("^") || /^=?~[^/]/.test(pattern) || isBetweenSlashes;
+  const hasOperator = /\.[*+]|\\[dws.]|[()|$+^]/.test(pattern);
+  if (isMarked && (hasOperator || pattern.startsWith("^") || pattern.startsWith("=~"))) return true;
+  // A group or braces with alternatives, and a class of characters that is repeated.
+  return /\([\w.*-]+\||\{[\w.*-]+,[\w.*,-]*\w\}|\\[dws][+*{]|\\\.|\.\*\$$|[)\]]\+/.test(pattern);
 }
 
 /** A known label that differs only in dots, hyphens and case; for Prefect's own labels, also in one or two letters. */

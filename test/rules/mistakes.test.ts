@@ -110,7 +110,7 @@ trigger:
       "3:3: unknown key `postur`; did you mean `posture`?",
       "4:11: within is 2s; a Proactive trigger needs at least 10s, which is also the default",
       "5:3: unknown key `schedul`; did you mean `schedule`?",
-      '5:19: cron "never" has 1 fields; write five (minute hour day month weekday), or six with seconds first',
+      '5:19: cron "never" has 1 field; write five (minute hour day month weekday), or six with seconds first',
     ]);
   });
 

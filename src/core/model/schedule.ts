@@ -133,7 +133,7 @@ export function cronProblem(cron: string): string | null {
   if (nickname.startsWith("@") && !nicknames.has(nickname)) return nicknameProblem(cron.trim());
   const count = cron.split(/\s+/).filter((field) => field !== "").length;
   if (!cron.trim().startsWith("@") && count !== 5 && count !== 6) {
-    return `cron ${JSON.stringify(cron)} has ${count} fields; write five (minute hour day month weekday), or six with seconds first`;
+    return `cron ${JSON.stringify(cron)} has ${count} ${count === 1 ? "field" : "fields"}; write five (minute hour day month weekday), or six with seconds first`;
   }
   if (/(^|[\s,])H/.test(cron)) return "H in cron stands for a random value; write the value itself";
   try {
@@ -143,8 +143,20 @@ export function cronProblem(cron: string): string | null {
     const reason = error instanceof Error ? error.message : String(error);
     if (/explicit day of month/.test(reason))
       return `cron ${JSON.stringify(cron)} names a day that does not exist; name one that does`;
-    return `cron ${JSON.stringify(cron)} is not valid: ${reason}`;
+    return `cron ${JSON.stringify(cron)} is not valid: ${remedyOf(cron) ?? reason}`;
   }
+}
+
+/** What to write instead of what other programs read. */
+function remedyOf(cron: string): string | null {
+  const full =
+    /\b(?:sun|mon|tues|wednes|thurs|fri|satur)day\b|\b(?:january|february|march|april|june|july|august|september|october|november|december)\b/i.exec(
+      cron,
+    )?.[0];
+  if (full !== undefined) return `names have three letters; write ${full.slice(0, 3).toUpperCase()}`;
+  if (/\dW\b|\bLW\b/i.test(cron))
+    return "W (the nearest weekday) is not known; name the days of the month, or the weekdays";
+  return null;
 }
 
 /** The nicknames that cron-parser reads. */
