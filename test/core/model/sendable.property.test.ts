@@ -182,9 +182,8 @@ describe("a signing secret", () => {
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 40 }), (bytes) => {
         const key = Buffer.from(bytes).toString("base64");
         const expected = [sign(key)];
-        expect([signWith(key), signWith(`whsec_${key}`), signWith(`v1,whsec_${key}`)]).toEqual(
-          Array(3).fill(expected),
-        );
+        const written = [key, `whsec_${key}`, `v1,whsec_${key}`, ` ${key}\n`, `whsec_${key} `];
+        expect(written.map(signWith)).toEqual(Array(5).fill(expected));
       }),
     );
   });
@@ -195,14 +194,36 @@ describe("a signing secret", () => {
       sign("whsec_b2xkIG9uZQ=="),
     ]);
     expect(signingKeysOf("hush, little pump")).toEqual([{ text: "hush, little pump" }]);
+    const [first, second] = [1, 2].map((byte) => Buffer.alloc(24, byte).toString("base64"));
+    for (const both of [`${first} ${second}`, `whsec_${first}\n${second}`, `${first} whsec_${second}`])
+      expect(signWith(both)).toEqual([sign(first ?? ""), sign(second ?? "")]);
+    expect(signingKeysOf("test word pump")).toEqual([{ text: "test word pump" }]);
   });
 
-  test.each(["", "whsec_", "whsec_a", "whsec_aaaaa", "whsec_a===", "whsec_YQ=", "whsec_Y-_a", "whsec_YW Fh"])(
-    "such as %j has a problem",
-    (secret) => {
-      expect(signingSecretProblem(secret)).not.toBe(null);
-    },
+  test("may lack its padding if it is too long for a word", () => {
+    const key = Buffer.alloc(23, 7).toString("base64");
+    expect(signWith(key.replace("=", ""))).toEqual([sign(key)]);
+    expect(signingKeysOf("plainsecret")).toEqual([{ text: "plainsecret" }]);
+  });
+
+  test.each(["whsk_AAAA", "whpk_AAAA", "v1a,whpk_AAAA", "whsec_AAAA whsk_AAAA"])(
+    "such as %j is for another scheme",
+    (secret) => expect(signingSecretProblem(secret)).toContain("asymmetric"),
   );
+
+  test.each([
+    "",
+    "whsec_",
+    "whsec_a",
+    "whsec_aaaaa",
+    "whsec_a===",
+    "whsec_YQ=",
+    "whsec_Y-_a",
+    "whsec_YW Fh",
+    "hush whsec_YWFh",
+  ])("such as %j has a problem", (secret) => {
+    expect(signingSecretProblem(secret)).not.toBe(null);
+  });
 });
 
 describe("an email address", () => {
