@@ -3,8 +3,10 @@
 import { type ActionDefinition, fieldKind, textsOf } from "../core/model/action.ts";
 import { type Automation, actionLists } from "../core/model/automation.ts";
 import { nearMiss } from "../core/model/near-miss.ts";
+import { isRecord } from "../core/model/record.ts";
 import { takesHostFromEvent } from "../core/model/url.ts";
 import { jsonTextProblem } from "../templates/json-text.ts";
+import { isTemplate } from "../templates/template.ts";
 import { templateUses } from "../templates/uses.ts";
 import { isAlwaysOpen, type TriggerPart } from "./triggers.ts";
 import { quoted, type RulePath, type TriggerFinding } from "./warning.ts";
@@ -51,6 +53,11 @@ export function findActionMistakes(
           reason,
           fix: "write the host, or name a destination",
         });
+      }
+      for (const { key, path } of templateKeysOf(action, [field, index])) {
+        const reason = `the key ${quoted(key)} is sent as it stands; only values are templates`;
+        const fix = "write a fixed key, or all of it as one template: '{{ {event.event: 1} | tojson }}'";
+        found.push({ code: "TL606", path, reason, fix });
       }
       for (const { text, path } of templatesOf(action, [field, index])) {
         const uses = templateUses(text);
@@ -114,6 +121,21 @@ function mayLackEvent(part: TriggerPart): boolean {
   }
   const completing = part.definition.type === "sequence" ? part.children.slice(-1) : part.children;
   return completing.some(mayLackEvent);
+}
+
+/** Keys of mappings that look like templates. */
+function templateKeysOf(action: ActionDefinition, path: RulePath): { key: string; path: RulePath }[] {
+  const found: { key: string; path: RulePath }[] = [];
+  const search = (value: unknown, at: RulePath): void => {
+    const entries = Array.isArray(value) ? value.entries() : isRecord(value) ? Object.entries(value) : [];
+    for (const [key, item] of entries) {
+      if (typeof key === "string" && isTemplate(key)) found.push({ key, path: [...at, key] });
+      search(item, [...at, key]);
+    }
+  };
+  for (const [field, value] of Object.entries(action))
+    if (fieldKind(field) === "template") search(value, [...path, field]);
+  return found;
 }
 
 function templatesOf(action: ActionDefinition, path: RulePath): { text: string; path: RulePath }[] {

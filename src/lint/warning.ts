@@ -39,6 +39,7 @@ export const warningCodes = {
   TL603: "an action names an unknown automation",
   TL604: "an event decides the host of a webhook",
   TL605: "a payload that is JSON as a text may become invalid",
+  TL606: "a key is written as a template",
   TL901: "a tripline-ignore comment cannot be read",
   TL902: "a tripline-ignore comment silences nothing",
 } as const;

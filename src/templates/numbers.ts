@@ -12,6 +12,7 @@ import {
   readDecimal,
   readNumber,
 } from "../core/json/exact-number.ts";
+import { cut } from "../core/model/cut.ts";
 import { TemplateError } from "./template-error.ts";
 
 /** Larger integers can be printed and compared, but not computed with. */
@@ -22,12 +23,21 @@ export function arithmetic(operator: string, left: AnyNumber, right: AnyNumber):
   const [a, b] = [Number(left), Number(right)];
   if (right === 0 && ["/", "//", "%"].includes(operator)) throw new TemplateError("division by zero");
   const result = withDoubles(operator, a, b);
-  if (Number.isNaN(result) && !Number.isNaN(a) && !Number.isNaN(b))
-    throw new TemplateError(`${operator} has no result for ${String(left)} and ${String(right)}`);
-  if (operator === "/" || !isKnownInteger(left) || !isKnownInteger(right)) return result;
+  if (operator === "/" || !isKnownInteger(left) || !isKnownInteger(right)) {
+    // Neither JSON nor a reader could tell what Infinity or NaN stands for.
+    if (Number.isFinite(result)) return result;
+    throw noResult(operator, left, right);
+  }
   // Safe integers that give a safe integer.
   if (left === a && right === b && Number.isSafeInteger(result)) return result;
-  return withIntegers(operator, left, right) ?? result;
+  const exact = withIntegers(operator, left, right) ?? result;
+  if (exact !== result || Number.isFinite(result)) return exact;
+  throw noResult(operator, left, right);
+}
+
+function noResult(operator: string, left: AnyNumber, right: AnyNumber): TemplateError {
+  const [a, b] = [left, right].map((value) => cut(String(value), 50));
+  return new TemplateError(`${operator} has no result for ${a} and ${b}`);
 }
 
 function withDoubles(operator: string, a: number, b: number): number {

@@ -33,7 +33,7 @@ export interface Template<Context = TemplateContext> {
   /** As `render`, with a mark in each place where an expression prints nothing. */
   renderMarked(context: Context, holes: HoleMark, budget?: Budget): string;
   /**
-   * The value of a template that is a single expression, with its type: a number, list, mapping, truth value or none. The
+   * The value of a template that is a single expression, with or without white space around it, with its type: a number, list, mapping, truth value or none. The
    * text of any other template.
    *
    * @throws TemplateError
@@ -75,8 +75,9 @@ export function parseTemplateOver<Name extends string>(
     return { render, renderWhole: render, renderMarked: () => source, value: render };
   }
   const { body } = programOf(source, names);
-  const [first] = body;
-  const single = body.length === 1 && first?.type === "Print" ? first.value : null;
+  // White space around an expression is how it was written, and no part of a text.
+  const [first, ...others] = body.filter((part) => part.type !== "Text" || part.value.trim() !== "");
+  const single = others.length === 0 && first?.type === "Print" ? first.value : null;
   type Context = Readonly<Record<Name, unknown>>;
   const valuesIn = (context: Context) => new Map(names.map((name) => [name, context[name] as Value]));
   const render: Template<Context>["render"] = (context, budget = new Budget(), literal) =>

@@ -91,6 +91,14 @@ describe("a number beyond a double in a template", () => {
     expect(() => rendered("{{ p.id % 0 }}", payload)).toThrow("division by zero");
   });
 
+  // JSON has no Infinity: it would be sent as null.
+  test.each(["1e308 * 10", "p.huge + 1", "0 ** -1", "-3 ** 0.5", "10.5 ** 400", "1e308 + 1e308"])(
+    "has no result that is no number: %s",
+    (expression) => {
+      expect(() => rendered(`{{ ${expression} }}`, payload)).toThrow(/has no result for/);
+    },
+  );
+
   test("has the arithmetic of integers, with Python's signs", () => {
     const big = fc.oneof(
       fc.bigInt({ min: -(2n ** 80n), max: 2n ** 80n }),

@@ -117,3 +117,13 @@ test("a hook's payload keeps the types of values, and the rest of its event is t
     payload: { n: 7, list: [1, "a"], none: null, text: "n = 7" },
   });
 });
+
+test.each([" {{ 7 }} ", "\n{{ 7 }}\n\n", "\r\n  {{- 7 -}}  ", "{{ 7 }}{# a note #}\n"])(
+  "white space around a single expression does not make it a text: %j",
+  (template) => expect(parseTemplateOver([], template).value({})).toBe(7),
+);
+
+test.each(["{{ 7 }}{{ 7 }}", "7{{ 7 }}", "{% if true %}{{ 7 }}{% endif %}", "{{ 7 }} ."])(
+  "%j is a text",
+  (template) => expect(typeof parseTemplateOver([], template).value({})).toBe("string"),
+);
