@@ -13,6 +13,12 @@ import type { WebhookClient } from "./http/webhook-client.ts";
 
 export type GoneEndpoint = Pick<DisabledEndpoint, "id" | "destination" | "url">;
 
+/** Which addressees of a message need no further attempt: those whose server has accepted it, or has refused it for good. */
+export interface Addressees {
+  readonly accepted: readonly string[];
+  readonly rejected: readonly string[];
+}
+
 export type AttemptOutcome =
   | {
       readonly kind: "executed";
@@ -39,6 +45,8 @@ export type AttemptOutcome =
       /** How long to retry. What is left out is decided by the worker's settings. */
       readonly retry?: Retry;
       readonly endpoint?: string;
+      /** Those that the next attempt leaves out. */
+      readonly addressees?: Addressees;
     }
   /** Nothing was sent, because the endpoint is busy or paused. This does not count as an attempt. */
   | ({ readonly kind: "deferred"; readonly retry?: Retry; readonly endpoint?: string } & Deferral);
@@ -51,6 +59,8 @@ export interface AttemptTools {
   readonly redact: Redact;
   /** Lets a worker take a deferred delivery now. @returns false if it is not deferred, or not yet */
   readonly wake: (deliveryId: string) => Promise<boolean>;
+  /** Those to leave out. */
+  readonly addressees: Addressees | undefined;
   /** Aborted when the worker must stop at once. */
   readonly signal: AbortSignal;
   /** Call this right before something is sent. @throws JobLost if another worker has the delivery by now */
@@ -88,7 +98,7 @@ export interface AttemptPlace {
  */
 export async function attemptAt(
   { origin, limit, deliveryId }: AttemptPlace,
-  { webhooks, log, wake, checkHeld, signal }: Omit<AttemptTools, "renderer" | "redact">,
+  { webhooks, log, wake, checkHeld, signal }: Omit<AttemptTools, "renderer" | "redact" | "addressees">,
   redact: Redact,
   attempt: () => Promise<EndpointAttempt>,
 ): Promise<AttemptOutcome> {

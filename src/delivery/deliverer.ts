@@ -42,7 +42,7 @@ import {
 import { summaryOf } from "./delivery-view.ts";
 import { HeldJob, JobLost } from "./held-job.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
-import { type LanePlace, Lanes, type Leave } from "./lanes.ts";
+import { type LanePlace, Lanes, type Leave, placeOf } from "./lanes.ts";
 import { type QueueKeys, queueKeys } from "./queue-keys.ts";
 import { deferralMs, parkMs, retryDelayMs, triedMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
@@ -277,8 +277,10 @@ export class Deliverer {
       waitMs,
     };
     this.#logger.warn({ ...fields, ...traceFields(invocation) }, "Delivery failed; retrying");
+    const { addressees } = outcome;
     const isAsked = outcome.kind === "retry" && outcome.afterMs !== null && outcome.afterMs > 0;
-    await this.#endTurn(held, state, isAsked ? "postponed" : "later");
+    const data = addressees === undefined ? state : { ...state, addressees };
+    await this.#endTurn(held, data, isAsked ? "postponed" : "later");
     await this.#delay(held, waitMs);
     return null;
   }
@@ -341,6 +343,7 @@ export class Deliverer {
         redact,
         wake: this.#wake,
         checkHeld,
+        addressees: state.addressees,
         signal: this.#stop,
       };
       return runAction(opened, tools);
@@ -481,10 +484,6 @@ export class Deliverer {
   #untilReached<T>(step: () => Promise<T>): Promise<T> {
     return keepTrying(step, { signal: this.#stop });
   }
-}
-
-function placeOf({ invocation: { id, ordering }, place }: DeliveryState): LanePlace | null {
-  return ordering === undefined || place === undefined ? null : { id, ordering, place };
 }
 
 function leaveOf({ kind }: DeliveryOutcome): Leave["outcome"] {

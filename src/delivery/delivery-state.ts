@@ -7,7 +7,7 @@ import type { Invocation } from "../core/model/invocation.ts";
 import { formatTime, type Micros } from "../core/model/time.ts";
 import { uuid5 } from "../core/model/uuid.ts";
 import type { TemplateFailure } from "../templates/renderer.ts";
-import type { GoneEndpoint } from "./attempt.ts";
+import type { Addressees, GoneEndpoint } from "./attempt.ts";
 
 /** One attempt, for people who look the delivery up. Contains no secrets. */
 export interface Attempt {
@@ -54,6 +54,8 @@ export interface DeliveryState {
   readonly insists?: true;
   /** A person wants it to be sent as the rule was when it fired. */
   readonly asSent?: true;
+  /** Addressees that need no further attempt; missing if all do. */
+  readonly addressees?: Addressees;
   /** The endpoint of the latest attempt. */
   readonly endpoint?: string;
   /** How long it had been tried, as of a time in milliseconds since the epoch. */

@@ -14,7 +14,7 @@ import type { Invocation, Ordering } from "../core/model/invocation.ts";
 import { callRedis } from "../store/connection.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
-import type { DeliveryRequest } from "./delivery-state.ts";
+import type { DeliveryRequest, DeliveryState } from "./delivery-state.ts";
 import { jobIdOf, type QueueKeys, queueKeys } from "./queue-keys.ts";
 
 /** A delivery in its lane. */
@@ -24,6 +24,11 @@ export interface LanePlace {
   readonly ordering: Ordering;
   /** Its place in the lane: when it was dispatched, in microseconds since the epoch; unique. */
   readonly place: number;
+}
+
+/** @returns null for a delivery whose order makes no difference */
+export function placeOf({ invocation: { id, ordering }, place }: DeliveryState): LanePlace | null {
+  return ordering === undefined || place === undefined ? null : { id, ordering, place };
 }
 
 /** Whose turn it is, and what a person asked for in the meantime. */

@@ -114,6 +114,7 @@ async function sendTo(url: string, webhooks: WebhookClient) {
     log: actions.log,
     webhooks,
     checkHeld: async () => {},
+    addressees: undefined,
     renderer: new Renderer(invocation),
     redact: (text) => text,
     wake: async () => false,

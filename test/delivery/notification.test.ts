@@ -294,6 +294,50 @@ describe("email", () => {
     expect(mails.map(({ to }) => to)).toEqual([["a@example.org"]]);
   });
 
+  // Greylisting, a full mailbox: the one would never get the message, or the other would get it again and again.
+  test.each([
+    [[450, 451], ["a@example.org", "b@example.org"], undefined],
+    [[450, 550], ["a@example.org"], ["b@example.org"]],
+  ])("is sent again only to those who were refused for a while: %j", async (statuses, accepted, rejected) => {
+    const left = [...statuses];
+    const { mails, destination } = await startMail({
+      onRcptTo: ({ address }, _session, done) => {
+        const responseCode = address === "a@example.org" ? undefined : left.shift();
+        done(responseCode === undefined ? null : Object.assign(new Error("grey"), { responseCode }));
+      },
+    });
+    const actions = await startWith(destination);
+    const invocation = invocationOf(notify);
+    const { kind, payload } = await actions.deliver(invocation);
+    expect([kind, payload["accepted"], payload["rejected"]]).toEqual(["executed", accepted, rejected]);
+    expect(mails.map(({ to }) => to)).toEqual(accepted.map((address) => [address]));
+    await expect.poll(() => actions.queue.delivery(invocation.id)).toMatchObject({ state: "delivered" });
+    const { attempts } = (await actions.queue.delivery(invocation.id))!;
+    expect(attempts[0]?.reason).toBe(
+      "the server accepted it for a@example.org, but not for all: b@example.org: 450 grey",
+    );
+    expect(attempts.at(-1)?.answer).toBe(rejected && "refused for b@example.org: 550 grey");
+  });
+
+  // It says nothing about the message. The server may be in maintenance.
+  test("is tried again at a server that turns every client away, whatever the status", async () => {
+    let calls = 0;
+    const { mails, destination } = await startMail({
+      onConnect: (_session, done) =>
+        ++calls > 2 ? done() : done(Object.assign(new Error("no service now"), { responseCode: 554 })),
+    });
+    const actions = await startWith(destination);
+    expect((await actions.deliver(invocationOf(notify))).payload["attempts"]).toBe(3);
+    expect(mails).toHaveLength(1);
+  });
+
+  // No certificate can be checked against a server name that is an IP address.
+  test.each(["tls", "starttls"])("reaches a server by its IP address with %s", async (security) => {
+    const { destination } = await startMail({ disabledCommands: [], secure: security === "tls" });
+    const actions = await startWith({ ...destination, security });
+    expect((await actions.deliver(invocationOf(notify))).payload["reason"]).toMatch(/certificate/);
+  });
+
   test("waits while its server cannot be reached, and that costs no attempt", async () => {
     const { destination, server } = await startMail();
     await new Promise<void>((resolve) => server.close(() => resolve()));
