@@ -3,8 +3,8 @@
 import { readFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
 import { Argument, Command, Option } from "commander";
-import { nestsDeeper } from "../api/http/json-depth.ts";
 import { batchesOf, type EmittedEvent, type NewEvent, type RefusedInput } from "../client/index.ts";
+import { nestsDeeper } from "../core/json/depth.ts";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { isUuid } from "../core/model/event.ts";
 import { isRecord } from "../core/model/record.ts";

@@ -1,5 +1,6 @@
 /** How log entries are stored: a kind, a body and, for an event, its lineage and trace if it has them. */
 
+import { nestsDeeper } from "../core/json/depth.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { eventOf, type WireEvent } from "../core/model/event.ts";
@@ -8,6 +9,9 @@ import { readStoredTrace, type TraceContext } from "../core/model/trace-context.
 import { TriggerSchema } from "../core/model/trigger.ts";
 import { decodeJson, encodeJson } from "./json.ts";
 import { receivedAt } from "./position.ts";
+
+/** Far more than the API accepts. */
+const depthMax = 500;
 
 /** An event to append, with its lineage if a firing caused it (see core/machine/loop-guard.ts). */
 export interface NewEvent {
@@ -49,6 +53,9 @@ export function decodeEntry([position, fields]: StoredEntry): LogEntry {
       const lineage: unknown = stored === undefined ? [] : decodeJson(stored);
       const wire: unknown = decodeJson(body);
       if (!isWireEvent(wire)) fail("the body is not an event");
+      // Whoever handles it further recurses into it: the engine would fail at it again and again.
+      if (body.length > 2 * depthMax && nestsDeeper(wire.payload, depthMax))
+        fail("the payload nests too deep");
       if (!isTexts(lineage)) fail("the lineage is not a list of ids");
       // An invalid trace is ignored: it must not keep an event from being counted.
       const trace = readStoredTrace(field("trace"));

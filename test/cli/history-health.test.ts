@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -39,12 +40,12 @@ async function metric(url: string, name: string): Promise<number> {
   return Number(new RegExp(`^${name}(?:\\{.*\\})? (.*)$`, "m").exec(text)?.[1]);
 }
 
-async function post(api: string, count: number): Promise<string[]> {
+async function post(api: string, count: number, resourceId = "pump.1"): Promise<string[]> {
   const events = Array.from({ length: count }, () => ({
     id: randomUUID(),
     occurred: new Date().toISOString(),
     event: "pump.started",
-    resource: { "prefect.resource.id": "pump.1" },
+    resource: { "prefect.resource.id": resourceId },
     payload: { text: "x".repeat(2_000) },
   }));
   const headers = { "Content-Type": "application/json" };
@@ -182,25 +183,31 @@ test("a history file that becomes read-only is not written anymore, and the serv
 
 test("a server reports an event that its database refuses, and records the others", async () => {
   const workspace = "refusing";
-  const server = await sandbox.serve(redis.url, ["--workspace", workspace]);
+  const server = await sandbox.serve(redis.url, [
+    ...["--workspace", workspace, "--history-url", `sqlite:${join(sandbox.folder, "refusing.sqlite")}`],
+  ]);
   const { api, url, process } = server;
   const connection = new Redis(redis.url);
-  // Nothing that the API accepts is refused, so another program writes it.
-  const id = randomUUID();
-  const payload = `${'{"a":'.repeat(200_000)}1${"}".repeat(200_000)}`;
-  const labels = `{"prefect.resource.id":"pump.9"}`;
-  const body = `{"id":"${id}","occurred":"2026-01-01T00:00:00Z","event":"pump.broke","resource":${labels},"related":[],"payload":${payload},"follows":null}`;
-  await connection.xadd(`tl:{${workspace}}:log`, "*", "kind", "event", "body", body);
+  // Nothing that the API accepts is refused by itself.
+  const file = new DatabaseSync(join(sandbox.folder, "refusing.sqlite"), { timeout: 10_000 });
+  file.exec(
+    "create trigger refusal before insert on events when new.body like '%pump.9%' begin select raise(abort, 'no'); end",
+  );
+  file.close();
+  const [id] = await post(api, 1, "pump.9");
   await post(api, 3);
-  await vi.waitFor(async () => expect(await query(api)).toMatchObject({ total: 4 }), within); // and the report
-  expect(await metric(url, "tripline_unrecorded_events_total")).toBe(1);
+  await vi.waitFor(async () => expect(await query(api)).toMatchObject({ total: 3 }), within); // not the report, which names it
+  await vi.waitFor(async () => expect(await metric(url, "tripline_unrecorded_events_total")).toBe(2), within);
   expect(messages(process)).toContainEqual(
     "The history's database refused an event, so queries do not find it; the others are recorded",
   );
   const log = await connection.xrevrange(`tl:{${workspace}}:log`, "+", "-");
-  const report = log.map(([, fields]) => fields.join(" ")).find((text) => text.includes("event.unrecorded"));
+  const [report, ...more] = log
+    .map(([, fields]) => fields.join(" "))
+    .filter((text) => text.includes('"event":"tripline.event.unrecorded"'));
   expect(report).toContain(id);
   expect(report).toContain("pump.9");
+  expect(more).toEqual([]); // that the report is refused, too, is not reported again
   expect(await ready(api)).toMatchObject({ code: 200, status: "ok" });
   connection.disconnect();
 }, 60_000);

@@ -6,13 +6,13 @@
  */
 
 import { z } from "zod";
+import { isLongerThan, nestsDeeper } from "../../core/json/depth.ts";
 import { assert } from "../../core/model/assert.ts";
 import { EventSchema, type WireEvent } from "../../core/model/event.ts";
 import { eventBytesMax, relatedResourcesMax } from "../../core/model/limits.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { breathe } from "../../retry/slices.ts";
 import { batchLimits, readJson } from "../http/body.ts";
-import { isLongerThan, nestsDeeper } from "../http/json-depth.ts";
 import { JsonTooComplex } from "../http/parse-json.ts";
 import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { bodyForHandler } from "../http/request-body.ts";

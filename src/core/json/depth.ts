@@ -1,6 +1,6 @@
 /** Limits how deep JSON nests and how long it is, for code that would recurse into it or copy it. */
 
-import { ExactNumber } from "../../core/json/exact-number.ts";
+import { ExactNumber } from "./exact-number.ts";
 
 /** True if a JSON value nests more than `levels` deep. */
 export function nestsDeeper(value: unknown, levels: number): boolean {
