@@ -29,8 +29,6 @@ interface Found {
 
 /** Where an expression is made from variables, and why that is safe. */
 const made: Readonly<Record<string, string>> = {
-  "src/cases/placeholders.ts":
-    "from constants and the checked name of a variable; no two parts match the same text",
   "src/lint/memory.ts": "from constants of the same file",
   "src/templates/references.ts": "from texts alone: nothing in them repeats",
 };

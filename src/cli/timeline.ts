@@ -8,6 +8,7 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { placeholderFor } from "../cases/placeholders.ts";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { TimelineStep } from "../core/machine/simulation.ts";
 import type { Automation } from "../core/model/automation.ts";
@@ -15,7 +16,8 @@ import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../core/mode
 import { parseTime } from "../core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../core/model/uuid.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
-import { loadRules } from "../rules/load.ts";
+import { readRules } from "../rules/load.ts";
+import { readRuleFiles } from "../rules/rule-files.ts";
 import { standIn } from "../templates/environment.ts";
 import { CommandFailure } from "./failure.ts";
 import { ruleEnvironment } from "./secret-files.ts";
@@ -74,10 +76,12 @@ function parsed<T>(schema: z.ZodType<T>, line: unknown, place: string): T {
 
 /** Loads rules for a run over a timeline. @throws CommandFailure with every mistake in them */
 export function rulesForTimeline(paths: readonly string[]): readonly Automation[] {
-  const { automations, diagnostics } = loadRules(paths, {
+  const texts = readRuleFiles(paths, process.cwd());
+  const contents = [...texts.texts.values()];
+  const { automations, diagnostics } = readRules(texts, {
     workspace: "default",
     // No action runs, so no variable needs a value.
-    env: { ...ruleEnvironment(process.env), [standIn]: "http://unset.invalid/" },
+    env: { ...ruleEnvironment(process.env), [standIn]: (name: string) => placeholderFor(name, contents) },
     now: 0,
   });
   if (diagnostics.length > 0) throw new CommandFailure(diagnostics.map(formatDiagnostic).join("\n"));

@@ -25,6 +25,48 @@ actions:
     expect(exitCode).toBe(0);
   });
 
+  test("fit whatever their key takes, in any form of a value", () => {
+    const rules = `destinations:
+  - { name: mail, type: email, to: ["ops@\${env.DOMAIN}", "\${env.A}", "\${env.B}"], from: "\${env.FROM}", host: "mail.\${env.DOMAIN}", port: "\${env.PORT}", security: "\${env.SECURITY}" }
+  - name: more
+    type: email
+    to:
+      - ops@example.org
+      - \${env.C}
+      - \${env.D}
+    from: ops@example.org
+    host:
+      \${env.HOST}
+  - { name: pager, type: pagerduty, routing_key: "\${env.KEY}", severity: "\${env.SEVERITY}", url: "\${env.PAGER}/v2" }
+  - { name: hook, type: webhook, url: "http://\${env.PLACE}/x", method: "\${env.METHOD}", timeout: "\${env.WAIT}", secret: "whsec_\${env.SIGN}" }
+automations:
+  - name: roof
+    trigger: { expect: [roof.open] }
+    actions:
+      - type: call-webhook
+        url: >-
+          \${env.FOLDED}
+        timeout: \${env.WAIT_2}
+        secret: "whsec_\${env.SIGN_2}"
+        retry: { attempts: "\${env.ATTEMPTS}", for: "\${env.LONG}" }
+        limits: { rate: "\${env.RATE}", concurrency: "\${env.AT_ONCE}" }
+      - url:
+          \${env.BELOW}
+        type: call-webhook
+      - { type: call-webhook, url: "\${env.SCHEME:-}\${env.REST}" }
+`;
+    const expected = `    expect:
+      - at: 0s
+        requests:
+          - { url: https://folded.invalid/, signed: true }
+          - { url: https://below.invalid/ }
+          - { url: https://rest.invalid/ }
+`;
+    const { exitCode, out, err } = runCaseText(steps + expected, files(rules));
+    expect(out + err).toContain("all passed");
+    expect(exitCode).toBe(0);
+  });
+
   test("are a mistake where no text fits, with its place", () => {
     const rules = `name: roof
 trigger: { expect: [roof.open], threshold: "\${env.ROOF_COUNT}" }

@@ -152,6 +152,26 @@ describe("tripline simulate", () => {
   });
 });
 
+test("needs no value of the environment, also where not any text fits", () => {
+  const mail = file(
+    "mail.yaml",
+    `destinations:
+  - { name: mail, type: email, to: ["\${env.TO}"], from: "\${env.FROM}", host: "\${env.HOST_NAME}", port: "\${env.PORT_NUMBER}" }
+automations:
+  - name: mailed
+    trigger: { expect: [pump.failed] }
+    actions: [{ type: send-notification, destination: mail, body: "{{ event.id }}" }]
+`,
+  );
+  const { lines, stderr, status } = run(
+    ["simulate", "-r", mail, "-e", "-"],
+    event("a", "pump.failed", "00:00"),
+  );
+  expect(stderr).not.toContain("mistake");
+  expect(lines.join()).toContain("Triggered  mailed");
+  expect(status).toBe(0);
+});
+
 test("tripline simulate lets emitted events arrive, also those of an absence before later deadlines", () => {
   const emits = (name: string) => ({
     type: "emit-event",
