@@ -11,6 +11,7 @@ import type { Firing } from "../core/machine/firing.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
 import type { Clock } from "../retry/clock.ts";
+import { breathe } from "../retry/slices.ts";
 import { blockMsMax } from "../store/connection.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
 import type { Commit, Cursor, EngineMetrics, ReadResult, ShardStore } from "./ports.ts";
@@ -39,7 +40,8 @@ export interface LoopSettings {
 const batchCountMin = 16;
 const batchCountMax = 2_048;
 const batchLengthMax = 8_000_000; // characters; memory holds several copies of a batch
-const batchMsMax = 50; // applying a batch blocks the thread
+const batchMsMax = 50; // a batch that takes longer is read in smaller parts
+const stepMsMax = 20; // then what was applied is committed, and others may run: leases, requests
 const timeStep: Micros = 10 * second;
 const countWindowsEveryMs = 5_000; // counting visits every window
 
@@ -97,8 +99,19 @@ export class Loop {
 
   /** Applies a batch and starts its commit. */
   async #consume(batch: ReadResult): Promise<void> {
-    const started = this.#ports.clock.now();
+    const { clock } = this.#ports;
+    const started = clock.now();
+    let stepStarted = started;
+    let waitedMs = 0;
     for (const entry of batch.entries) {
+      // Before an entry, because the last ones are committed below.
+      if (clock.now() - stepStarted > stepMsMax) {
+        const waiting = clock.now();
+        await this.#commit();
+        await breathe();
+        stepStarted = clock.now();
+        waitedMs += stepStarted - waiting;
+      }
       if (this.#isDue(entry.received)) await this.#advanceInSteps(entry.received);
       if (this.#concerns(entry)) this.#core.apply(entry);
       this.#position = entry.position;
@@ -109,7 +122,7 @@ export class Loop {
     const malformedCount = batch.readCount - batch.entries.length;
     this.#readCount += malformedCount;
     this.#entriesSinceCommit += malformedCount;
-    const isTooLarge = this.#ports.clock.now() - started > batchMsMax || batch.length > batchLengthMax;
+    const isTooLarge = clock.now() - started - waitedMs > batchMsMax || batch.length > batchLengthMax;
     if (isTooLarge) this.#batchCount = Math.max(Math.floor(this.#batchCount / 2), batchCountMin);
     else if (batch.readCount === this.#batchCount) {
       this.#batchCount = Math.min(this.#batchCount * 2, batchCountMax);

@@ -20,9 +20,18 @@ export function turnOffSlices(): void {
 
 /** Lets everything else run if the work of this turn has taken long enough. Call it between two short steps. */
 export async function breathe(): Promise<void> {
-  if (isOff) return;
+  await breath();
+}
+
+/**
+ * As `breathe`, for work that many begin in the same turn. They must not wait for null: while the first awaits nothing, all
+ * others would find that no time has passed.
+ */
+export function breath(): Promise<void> | null {
+  if (isOff) return null;
   if (sliceEnds === null) startSlice();
-  else if (performance.now() >= sliceEnds) await new Promise<void>((resolve) => waiting.push(resolve));
+  else if (performance.now() >= sliceEnds) return new Promise<void>((resolve) => waiting.push(resolve));
+  return null;
 }
 
 /** As `map`, in slices. */

@@ -68,13 +68,14 @@ class WatchedStore extends MemoryShardStore {
   }
 }
 
-/** Blocks the thread for a while with the next entry. */
+/** Blocks the thread for a while with the next entry, or with each. */
 class SlowCore extends Core {
   blockMs = 0;
+  blockEachMs = 0;
 
   override apply(entry: LogEntry): void {
     super.apply(entry);
-    clock.block(this.blockMs);
+    clock.block(this.blockMs + this.blockEachMs);
     this.blockMs = 0;
   }
 }
@@ -129,6 +130,17 @@ describe("the number of entries that the loop reads at a time", () => {
       expect(world.shard(0).cursor?.position).toBe(world.lastPosition());
     });
   });
+});
+
+// Nothing else runs meanwhile: no lease is renewed, and no request is answered.
+test("a batch that takes long is applied and committed in steps", async () => {
+  appendEvents(200);
+  core.blockEachMs = 9;
+  const entryCounts: number[] = [];
+  await start({ committed: (_shard, { entryCount }) => void entryCounts.push(entryCount) });
+  await clock.pass(60_000);
+  expect(entryCounts.reduce((sum, count) => sum + count, 0)).toBe(200);
+  expect(Math.max(...entryCounts)).toBe(3);
 });
 
 describe("the loop waits for entries", () => {

@@ -11,6 +11,7 @@ import { type Micros, millisecond, minute, parseTime } from "../../core/model/ti
 import type { EventFilter } from "../../history/filter.ts";
 import { matchesFilter } from "../../history/matches.ts";
 import { keepTrying } from "../../retry/keep-trying.ts";
+import { breath } from "../../retry/slices.ts";
 import { comparePositions, positionBefore, receivedAt, startOfLog } from "../../store/position.ts";
 import { untilRecorded } from "../events/until-recorded.ts";
 import type { Tenant } from "../http/tenant.ts";
@@ -63,9 +64,11 @@ export async function sendEvents(
   }
   for (;;) {
     const stretch = await nextStretch(feed, position, signal);
-    for (const { event, message } of stretch.events) {
-      if (sentAtJoint.has(event.id) || !matchesFilter(filter, event)) continue;
-      await peer.send(message);
+    for (const item of stretch.events) {
+      const pause = breath(); // every subscriber looks at the same events at the same moment
+      if (pause !== null) await pause;
+      if (sentAtJoint.has(item.event.id) || !matchesFilter(filter, item.event)) continue;
+      await peer.send(item.message);
     }
     refuseTooSlow(stretch);
     position = stretch.position;

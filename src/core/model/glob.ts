@@ -58,6 +58,7 @@ const anyCharacter: Element = { negated: true, ranges: [] };
 export function piecesOf(pattern: string): Element[][] {
   const characters = [...pattern];
   const pieces: Element[][] = [[]];
+  const classes = new Map<string, Element>(); // a class that is repeated takes memory once
   for (let index = 0; index < characters.length; index++) {
     const character = characters[index] ?? "";
     const piece = pieces[pieces.length - 1] ?? [];
@@ -71,7 +72,10 @@ export function piecesOf(pattern: string): Element[][] {
       const end = characters.indexOf("]", start + 1);
       if (end === -1) piece.push(character);
       else {
-        piece.push({ negated, ranges: rangesOf(characters.slice(start, end)) });
+        const written = characters.slice(index, end).join("");
+        const made = classes.get(written) ?? { negated, ranges: rangesOf(characters.slice(start, end)) };
+        classes.set(written, made);
+        piece.push(made);
         index = end;
       }
     } else piece.push(character);
@@ -116,7 +120,7 @@ function matchTexts(texts: readonly string[], value: string): boolean {
 }
 
 function matchPieces(pieces: readonly Element[][], seekers: readonly Seeker[], value: string): boolean {
-  const codes = Array.from(value, codeOf);
+  const codes = codesOf(value);
   const first = pieces[0] ?? [];
   const last = pieces[pieces.length - 1] ?? [];
   if (!isAt(first, codes, 0)) return false;
@@ -130,6 +134,17 @@ function matchPieces(pieces: readonly Element[][], seekers: readonly Seeker[], v
     from = end;
   }
   return from <= codes.length - last.length;
+}
+
+let lastValue = "";
+let lastCodes: readonly number[] = [];
+
+/** The code points of a value. One value is matched against many patterns in turn, and taking it apart takes longest. */
+function codesOf(value: string): readonly number[] {
+  if (value === lastValue) return lastCodes;
+  lastCodes = Array.from(value, codeOf);
+  lastValue = value;
+  return lastCodes;
 }
 
 function isAt(piece: readonly Element[], codes: readonly number[], start: number): boolean {
