@@ -248,6 +248,9 @@ function read(
 
 const attributePrefix = "ce-";
 
+/** They say nothing if they are empty, and must not be. */
+const optionalAttributes: ReadonlySet<string> = new Set(["subject", "time", "dataschema"]);
+
 /** Reads binary mode: attributes in headers, data in the body. */
 async function readBinary(
   schema: Schema,
@@ -260,6 +263,7 @@ async function readBinary(
     // Content-Type takes the place of ce-datacontenttype.
     if (!header.startsWith(attributePrefix) || header === "ce-datacontenttype") continue;
     const name = header.slice(attributePrefix.length);
+    if (text === "" && optionalAttributes.has(name)) continue;
     attributes.set(name, uriAttributes.has(name) ? decodeUri(text) : decodeHeader(text));
   }
   const data = await readData(request, type);
@@ -268,7 +272,7 @@ async function readBinary(
     const msg = "In binary mode, send the data as the body";
     mistakes.push({ type: "extra_forbidden", loc: ["header", `ce-${name}`], msg, input: null });
   }
-  const datacontenttype = request.headers.get("content-type");
+  const datacontenttype = request.headers.get("content-type") || null;
   const value = {
     ...Object.fromEntries(attributes),
     ...(datacontenttype === null ? {} : { datacontenttype }),

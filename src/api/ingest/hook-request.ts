@@ -60,27 +60,31 @@ async function readBody(
 ): Promise<{ body: unknown; problem: string | null }> {
   if (text === null) return { body: null, problem: "the body is not UTF-8 text" };
   const type = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
-  if (type === "application/x-www-form-urlencoded") {
-    try {
-      return { body: await readForm(text), problem: null };
-    } catch (error) {
-      if (!(error instanceof FormTooLong)) throw error;
-      return { body: text, problem: error.message };
-    }
-  }
-  if (text.trim() === "") return { body: text, problem: null };
+  const saysForm = type === "application/x-www-form-urlencoded";
   const saysJson = jsonType.test(type);
-  // Some services send JSON as text/plain, or without a type.
-  if (!saysJson && !/^\s*[[{]/.test(text)) return { body: text, problem: null };
+  // Some services send JSON as text/plain, or without a type; and curl calls everything a form.
+  const looksLikeJson = /^\s*[[{]/.test(text);
+  if (saysForm && !looksLikeJson) return await readAsForm(text);
+  if (text.trim() === "" || (!saysJson && !looksLikeJson)) return { body: text, problem: null };
   try {
     return { body: await parseInSlices(text, dataLimits), problem: null };
   } catch (error) {
     if (error instanceof JsonTooComplex) return { body: text, problem: error.message };
     if (!(error instanceof SyntaxError)) throw error;
+    if (saysForm) return await readAsForm(text);
     return {
       body: text,
       problem: saysJson ? `the body is not valid JSON, although its Content-Type is ${type}` : null,
     };
+  }
+}
+
+async function readAsForm(text: string): Promise<{ body: unknown; problem: string | null }> {
+  try {
+    return { body: await readForm(text), problem: null };
+  } catch (error) {
+    if (!(error instanceof FormTooLong)) throw error;
+    return { body: text, problem: error.message };
   }
 }
 

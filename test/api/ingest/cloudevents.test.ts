@@ -234,6 +234,13 @@ describe("a CloudEvent in binary mode", () => {
     expect(event?.resource["cloudevents.subject"]).toBe(decoded);
   });
 
+  test("may have empty headers", async () => {
+    const empty = { "ce-subject": "", "ce-time": "", "ce-dataschema": "", "Content-Type": "" };
+    const { "ce-subject": _, "ce-time": __, ...rest } = headers;
+    const [event] = await eventsOf(post("", "", { ...rest, ...empty }));
+    expect(Object.keys(event?.resource ?? {})).not.toContain("cloudevents.subject");
+  });
+
   test.each([
     ["/go%20src/%C3%BC", "/go%20src/%C3%BC"], // as the SDK for Go sends it
     ["/go%2520src", "/go%20src"], // as the specification says

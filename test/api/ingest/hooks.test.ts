@@ -147,6 +147,8 @@ describe("a hook turns a request into", () => {
     ["JSON that is declared as text", '{"a":1}', "text/plain", '{"a": 1}'],
     ["text that only begins like JSON", "[not json", "text/plain", "[not json"],
     ["a form", "a=1&b=%C3%BC&b=2", "application/x-www-form-urlencoded", '{"a": "1", "b": ["ü", "2"]}'],
+    ["JSON that curl calls a form", '{"a": 1}', "application/x-www-form-urlencoded", '{"a": 1}'],
+    ["a form that begins like JSON", "[a]=1", "application/x-www-form-urlencoded", '{"[a]": "1"}'],
   ])("an event for a body of %s", async (_, body, type, text) => {
     expect((await send("texts", body, { type })).status).toBe(200);
     const stringified = String((await stored())[0]?.payload["text"]);
