@@ -210,7 +210,9 @@ class Evaluator {
       return this.#filtered(this.#marked(node.operand, scope, holes), [node.filter], scope);
     else {
       const value = this.#value(node, scope);
-      if (textOf(value, this.#budget) !== "") return value;
+      // A blank that the template itself writes separates what it joins.
+      const isWritten = node.type === "Literal" && node.value !== "";
+      if (isWritten || textOf(value, this.#budget).trim() !== "") return value;
     }
     holes.found = true;
     return holes.mark;

@@ -67,6 +67,7 @@ const hole = (place: string, id: string) =>
 test.each([
   ["text", {}, hole("0.resource.prefect.resource.id", "gh.{{ }}")],
   ["text", { repository: null }, hole("0.resource.prefect.resource.id", "gh.{{ }}")],
+  ["text", { repository: " " }, hole("0.resource.prefect.resource.id", "gh.{{ }}")],
   ["text", { repository: "" }, hole("0.resource.prefect.resource.id", "gh.{{ }}")],
   ["joined", {}, hole("0.resource.prefect.resource.id", "gh.{{ }}")],
   ["chosen", { a: 1 }, hole("0.resource.prefect.resource.id", "gh.{{ }}")],
