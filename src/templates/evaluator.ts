@@ -387,6 +387,7 @@ class Evaluator {
       throw new TemplateError(`a slice needs whole numbers, not ${kindOf(value)}`);
     });
     if (step === 0) throw new TemplateError("a slice needs a step other than 0");
+    if (isMissing(object)) return undefined;
     // Characters, as in Python, and not the halves of those that take two units.
     this.#budget.spendOn(object);
     const cut = sliced(typeof object === "string" ? [...object] : listOf(object), start, stop, step);

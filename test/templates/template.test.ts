@@ -50,6 +50,7 @@ describe("a template", () => {
     ],
     ["{{ ('x\n' ~ 'y') | indent(1000000000) | length }}", "1003"],
     ["{{ 'abc' | truncate(event.follows) }} {{ 'a b' | indent(event.follows) }}", "abc a b"],
+    ["[{{ event.payload.missing[:100] }}{{ event.follows[1:] }}{{ event.payload.a.b[::-1] }}]", "[]"],
     ["{{ range(event.follows) | length }}{{ 'a b'.split(' ', event.follows) | join('-') }}", "0a-b"],
   ])("%s renders as %s", (template, expected) => {
     expect(render(template)).toBe(expected);
