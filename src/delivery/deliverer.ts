@@ -149,10 +149,11 @@ export class Deliverer {
     ]);
     if (turn.state === "lost") throw new JobLost();
     held.markHeld();
-    if (turn.request !== null) {
-      const ended = await this.#followRequest(held, parseExactJson(turn.request) as DeliveryRequest);
+    const { request } = turn;
+    if (request !== null) {
+      const ended = await this.#followRequest(held, parseExactJson(request) as DeliveryRequest);
       if (ended !== null) return ended;
-      await this.#untilReached(() => this.#lanes.forgetRequest(place.id));
+      await this.#untilReached(() => this.#lanes.forgetRequest(place.id, request));
       return this.#takeTurn(held);
     }
     if (turn.state === "outdated") return this.#fail(held, outdatedReason);

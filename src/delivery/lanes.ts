@@ -63,6 +63,7 @@ const join = new Script(scripts.joinLanes);
 const rejoin = new Script(scripts.rejoinLane);
 const claim = new Script(scripts.claimTurn);
 const leave = new Script(scripts.leaveTurn);
+const forgetRequest = new Script(scripts.forgetRequest);
 const evict = new Script(scripts.evictFromLane);
 
 /** Longer than the longest retries and the life of a dead letter together. */
@@ -133,9 +134,9 @@ export class Lanes {
     return (await callRedis(() => this.#redis.hexists(this.#keys.requests, id))) === 1;
   }
 
-  /** The request has been followed. */
-  async forgetRequest(id: string): Promise<void> {
-    await callRedis(() => this.#redis.hdel(this.#keys.requests, id));
+  /** This request has been followed. */
+  async forgetRequest(id: string, request: string): Promise<void> {
+    await callRedis(() => forgetRequest.run(this.#redis, [this.#keys.requests], [id, request]));
   }
 
   /** Begins a delivery's turn, if it is. @param token of the job's lock */

@@ -1,6 +1,6 @@
 /** Redelivering and cancelling: what is sent then, and what is refused. */
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { underPresentRule } from "../../src/core/machine/present-rule.ts";
 import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
 import { Lanes } from "../../src/delivery/lanes.ts";
@@ -165,6 +165,27 @@ test("a redelivery whose rule is gone by now goes on as it was", async () => {
 });
 
 describe("a cancelled delivery", () => {
+  // A worker that was following an earlier request would forget this one with it, although the person was told that nothing
+  // more is sent.
+  test("is cancelled although it was asked to be tried again a moment before", async () => {
+    const actions = startActions(redis.url);
+    const receiver = await startReceiver((response) => void response.writeHead(500).end());
+    const automation = automationOf(webhook(receiver.url));
+    await actions.log.putAutomations([automation]);
+    const [invocation] = firedBy(automation);
+    const { id } = invocation!;
+    await actions.queue.addInvocations([invocation!]);
+    await actions.queue.redeliver(id, nowPresent(automation));
+    // The request is read, and then the rule.
+    vi.spyOn(actions.log, "sealedAutomation").mockImplementation(async () => {
+      await actions.queue.cancel(id, "me");
+      return automation;
+    });
+    actions.work({ retryMs: 1_000_000_000, retryMsMax: 1_000_000_000 });
+    expect((await actions.outcome(invocation!)).payload).toMatchObject({ cancelled: true });
+    expect(receiver.received).toHaveLength(0);
+  });
+
   test("is not tried again, says who cancelled it, and lets the next one go on", async () => {
     const actions = startActions(redis.url);
     let isUp = false;

@@ -239,6 +239,11 @@ redis.call('HINCRBY', KEYS[2], 'waiting', -1)
 return 1
 `;
 
+export const forgetRequest = `
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+`;
+
 export const joinLanes = `
 local time = redis.call('TIME')
 local place = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), time[1] * 1000000 + time[2])
