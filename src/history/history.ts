@@ -75,7 +75,7 @@ export class History {
    */
   async *eventsReceived(
     span: { readonly from: Micros; readonly until: Micros; readonly countMax: number },
-    pageSize = 1_000,
+    pageSize = 200,
   ): AsyncGenerator<ReceivedEvent> {
     let database: HistoryDatabase | null = null;
     try {

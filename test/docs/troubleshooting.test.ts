@@ -9,7 +9,7 @@ const page = "docs/troubleshooting.md";
 const text = textOf(page);
 
 /** Messages of Redis, Node or curl. */
-const others = [/ECONNREFUSED/, /ENOTFOUND/, /OOM command/, /READONLY/, /NOAUTH|WRONGPASS/, /^curl/];
+const others = [/ECONNREFUSED/, /ENOTFOUND/, /OOM command/, /READONLY/, /NOAUTH|WRONGPASS/, /^ERR /, /^curl/];
 
 /** Sentences in code, which are not commands, settings or parts of rules. */
 const quotes = [...text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/`([A-Za-z][^`]*? [^`]*)`/g)]
