@@ -8,6 +8,7 @@ import { type AnyNumber, isInteger, isNumber } from "../core/json/exact-number.t
 import { truncate } from "./numbers.ts";
 import { fixedDigits, scientificDigits } from "./rounding.ts";
 import { TemplateError } from "./template-error.ts";
+import { strftime } from "./times.ts";
 import { type Budget, entryOf, isList, isMapping, isMissing, kindOf, textOf, type Value } from "./values.ts";
 
 /** How one value is written. */
@@ -20,6 +21,8 @@ interface FormatSpec {
   readonly grouping: string;
   readonly precision: number | null;
   readonly type: string;
+  /** How a time is written, such as `%H:%M`; null for anything else. */
+  readonly clock?: string;
 }
 
 /** A part of a format: text as it is, or the place of a value. */
@@ -175,6 +178,8 @@ function specOf(written: string): FormatSpec {
   const found = specPattern.exec(written);
   const [, fill, align, sign = "", alternate, zero, width = "", grouping = "", precision, type = ""] =
     found ?? [];
+  const plain = { fill: " ", align: null, sign: "", isAlternate: false, width: 0, grouping: "" } as const;
+  if (found === null && written.includes("%")) return { ...plain, precision: null, type: "", clock: written };
   if (found === null || (type !== "" && !`sc${numberTypes}`.includes(type)))
     throw new TemplateError(`${JSON.stringify(written.slice(0, 50))} is not a format, such as .2f, >10 or ,`);
   return {
@@ -197,7 +202,11 @@ function checkedWidth(written: string): number {
 
 function formatted(value: Value, spec: FormatSpec, budget: Budget): string {
   if (isMissing(value)) return padded("", "", { ...spec, fill: " " }, "<");
-  const { type, precision } = spec;
+  const { type, precision, clock } = spec;
+  if (clock !== undefined) {
+    budget.spend(3 * clock.length + 10);
+    return strftime(textOf(value, budget), clock, null);
+  }
   const isNumeric =
     isNumber(value) || (typeof value === "boolean" && numberTypes.includes(type) && type !== "");
   if (!isNumeric || type === "s") {

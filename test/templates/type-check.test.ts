@@ -128,6 +128,7 @@ describe("a template renders", () => {
     ["{{ '😀🌱x'[:1] | urlencode }} {{ '😀🌱x'[1] }} {{ '😀🌱x'[::-1] }}", "%F0%9F%98%80 🌱 x🌱😀"],
     ["{{ '\\ud83d' | urlencode }} {{ {'\\ud83d': '\\ud83d'} | urlencode }}", "%EF%BF%BD %EF%BF%BD=%EF%BF%BD"],
     ["{% raw %}{{ x }} {% if %}{% endraw %}", "{{ x }} {% if %}"],
+    ["{{ '{:%d.%m. %H:%M}|{:>4}'.format(event.occurred, none) }}", "01.03. 12:00|    "],
     ["{{ 6 is divisibleby(3) }} {{ 3 is not eq 4 }} {{ 'a' is in ['a'] }}", "true true true"],
     ["{{ 1 < 2 <= 2 }} {{ 3 > 2 > 2 }}", "true false"],
     ["{{ event.url | default('none here') }} {{ event.url is defined }}", "none here false"],

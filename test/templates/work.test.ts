@@ -40,6 +40,10 @@ describe("however large the values are, a template soon ends", () => {
     ["a long text", "{% for each in value %}{{ each }}{% endfor %}"],
     ["a long text", "{{ value[0] }}{{ value | wordcount }}"],
     ["a long text", "{{ value | wordwrap(3) | length }}"],
+    [
+      "numbers",
+      `{% for i in range(2000) %}{{ '{:${"%c".repeat(2_000)}}'.format('2026-01-01T00:00:00Z') }}{% endfor %}`,
+    ],
     ["a long text", "{{ value | replace('', '-') | length }}{{ value | indent(2) | length }}"],
     ["a long text", "{{ value.swapcase() | length }}{{ value.title() | length }}"],
     ["a long text", "{{ '%s' % value }}{{ value * 9 }}"],
