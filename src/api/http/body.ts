@@ -97,27 +97,34 @@ export async function parseJson(bytes: Uint8Array, bounds: JsonBounds = dataLimi
 /**
  * Reads a request's body, decompressed.
  *
+ * @param take called before each part is kept; what it throws ends the reading
  * @throws Refusal 415 for another encoding, 413 if it is too large
  */
-export async function readBytes(request: Request, bytesMax = bodyBytesMax): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBytes(
+  request: Request,
+  bytesMax = bodyBytesMax,
+  take: (byteCount: number) => void = () => {},
+): Promise<Uint8Array<ArrayBuffer>> {
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) > bytesMax) throw tooLarge(bytesMax);
   // The HTTP server enforces a declared length, so no more bytes can follow. Joining the parts of a long body takes long.
-  if (encoding === "identity" && declared !== null && Number(declared) <= joinedBytesMax)
+  if (encoding === "identity" && declared !== null && Number(declared) <= joinedBytesMax) {
+    take(Number(declared));
     return new Uint8Array(await whole(request));
+  }
   if (request.body === null) return new Uint8Array();
   switch (encoding) {
     case "identity":
       try {
-        return await collect(request.body, bytesMax);
+        return await collect(request.body, bytesMax, take);
       } catch (error) {
         throw error instanceof Refusal ? error : cutShort();
       }
     case "gzip":
     case "deflate":
       try {
-        return await collect(request.body.pipeThrough(new DecompressionStream(encoding)), bytesMax);
+        return await collect(request.body.pipeThrough(new DecompressionStream(encoding)), bytesMax, take);
       } catch (error) {
         if (error instanceof Refusal) throw error;
         const msg = `The body is not valid ${encoding}, although its Content-Encoding is ${encoding}`;
@@ -181,12 +188,14 @@ function cutShort(): Refusal {
 async function collect(
   stream: ReadableStream<Uint8Array>,
   bytesMax: number,
+  take: (byteCount: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of stream) {
     length += chunk.byteLength;
     if (length > bytesMax) throw tooLarge(bytesMax);
+    take(chunk.byteLength);
     chunks.push(chunk);
   }
   const whole = new Uint8Array(length);

@@ -13,7 +13,7 @@ import { formatTime, millisecond } from "../../core/model/time.ts";
 import { renderHook } from "../../templates/hook-template.ts";
 import { TemplateError } from "../../templates/template.ts";
 import { RefusalSchema, retryAfter } from "../http/answers.ts";
-import { readBytes, readEnd } from "../http/body.ts";
+import { bodyBytesMax, readBytes, readEnd } from "../http/body.ts";
 import { checkNotCrossSite } from "../http/origin.ts";
 import { Refusal } from "../http/refusal.ts";
 import { bodyForHandler } from "../http/request-body.ts";
@@ -28,9 +28,10 @@ import {
   type MadeEvents,
 } from "./hook-events.ts";
 import { type HookRequest, readHookRequest } from "./hook-request.ts";
-import { checkSignature } from "./hook-signatures.ts";
+import { type CheckBody, checkSignature } from "./hook-signatures.ts";
 import { type IngestMeter, ingest, type ReadEvents } from "./ingest.ts";
 import { pingBytesMax, pingEvent, pingSignalOf, pingTemplate } from "./pings.ts";
+import { UnverifiedBody } from "./unverified-bodies.ts";
 
 /** One object, so that every client generator can express it. */
 const HookAnswerSchema = z
@@ -174,8 +175,7 @@ async function callHook(
     const bytes =
       ping !== null && !isSigned
         ? await readEnd(context.req.raw, pingBytesMax)
-        : await readBytes(context.req.raw);
-    await checkBody?.(bytes);
+        : await readVerified(context.req.raw, isSigned ? checkBody : null);
     const received = formatTime(now * millisecond);
     const request = await readHookRequest(context.req.raw, bytes, signature, received);
     if (ping !== null) return { ...nothing, events: [pingEvent(ping, { workspace, hook }, request)] };
@@ -189,6 +189,19 @@ async function callHook(
   if (challenge !== null) return context.json({ challenge });
   const ids = events.map(({ id }) => id);
   return reason === null ? context.json({ events: ids }) : context.json({ events: ids, reason }, 202);
+}
+
+/** Reads a body. @param checkBody for one that only its signature tells who sent it @throws Refusal */
+async function readVerified(request: Request, checkBody: CheckBody | null): Promise<Uint8Array<ArrayBuffer>> {
+  if (checkBody === null) return readBytes(request);
+  const body = new UnverifiedBody();
+  try {
+    const bytes = await readBytes(request, bodyBytesMax, (byteCount) => body.take(byteCount));
+    await checkBody(bytes);
+    return bytes;
+  } finally {
+    body.release();
+  }
 }
 
 /**

@@ -25,6 +25,31 @@ beforeAll(async () => {
 
 afterAll(() => api.stop());
 
+test("many large bodies with a signature that looks right are refused, and a small one is read", async () => {
+  const signature = { "X-Hub-Signature-256": `sha256=${"a".repeat(64)}` };
+  const half = Buffer.alloc(12_000_000, " ");
+  const statuses: number[] = [];
+  const begun = Array.from({ length: 40 }, () => {
+    const sent = request(`${api.url}/api/hooks/github`, {
+      method: "POST",
+      headers: { ...signature, "Content-Type": "application/json", "Content-Length": "16000000" },
+    });
+    sent.on("response", ({ statusCode = 0 }) => statuses.push(statusCode));
+    sent.on("error", () => {});
+    sent.write(half);
+    return sent;
+  });
+  await expect.poll(() => statuses.length, { timeout: 20_000 }).toBeGreaterThan(5);
+  expect(new Set(statuses)).toEqual(new Set([503]));
+  const small = await fetch(`${api.url}/api/hooks/github`, {
+    method: "POST",
+    headers: signature,
+    body: "{}",
+  });
+  expect(small.status).toBe(401);
+  for (const sent of begun) sent.destroy();
+});
+
 // Otherwise anyone could make the server hold many large bodies.
 test.each([
   [
