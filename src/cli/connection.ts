@@ -80,6 +80,15 @@ export async function withServer<T>(
       const remedy = `The address of an API contains /api. Try --url ${url}/api`;
       throw new CommandFailure(`Not found at ${url}. ${remedy}`, 1, { cause: error });
     }
+    // What the server answers for a path that it does not have.
+    if (error instanceof NotFound && error.message === "Not Found" && options.workspace !== undefined) {
+      const name = JSON.stringify(options.workspace);
+      throw new CommandFailure(
+        `The server has no workspace ${name}, or your key belongs to another. It serves those of its own --workspace.`,
+        1,
+        { cause: error },
+      );
+    }
     throw failureOf(error);
   }
 }

@@ -371,6 +371,11 @@ describe("tripline explain ID", () => {
     }
   });
 
+  test("says that the server has no such workspace", async () => {
+    const { code, stderr } = await tripline("events", "ls", "--workspace", "greenhose");
+    expect([code, stderr]).toEqual([1, expect.stringContaining('no workspace "greenhose"')]);
+  });
+
   test("says what to do about an unknown id", async () => {
     expect(await tripline("explain", "nothing here")).toMatchObject({
       code: 1,
