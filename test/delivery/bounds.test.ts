@@ -1,5 +1,8 @@
 /** Limits that protect a server or a receiver. Each test fails when its limit is removed or raised. */
 
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { DestinationSchema, destinationIdOf } from "../../src/core/model/destination.ts";
 import { type DeliveryState, withAttempt } from "../../src/delivery/delivery-state.ts";
@@ -122,16 +125,37 @@ async function sendTo(url: string, webhooks: WebhookClient) {
   });
 }
 
+// Otherwise a machine that is slow, or a process that is paused, makes endpoints look dead that respond in time.
+test("a response that came in time counts, although the process was too busy to look at it", async () => {
+  const code = `
+    const { parentPort } = require("node:worker_threads");
+    const server = require("node:http").createServer((request, response) => setTimeout(() => response.end("ok"), 50));
+    server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
+  `;
+  const receiver = new Worker(code, { eval: true });
+  onTestFinished(async () => void (await receiver.terminate()));
+  const [port] = (await once(receiver, "message")) as [number];
+  const client = startClient();
+  const request = { ...requestTo(`http://127.0.0.1:${port}/`), timeoutMs: 500 };
+  await client.send(request, never); // connects
+  const sent = client.send(request, never);
+  await sleep(10);
+  await new Promise((resolve) => setImmediate(resolve)); // timers come next, and only then what has arrived
+  const busyUntil = performance.now() + 1_000;
+  while (performance.now() < busyUntil);
+  expect(await sent).toMatchObject({ status: 200, excerpt: "ok" });
+});
+
 test("an endpoint gets no more connections than its limit allows", async () => {
   let inFlightCount = 0;
   let inFlightCountMax = 0;
   const receiver = await startReceiver((response) => {
     inFlightCount += 1;
     inFlightCountMax = Math.max(inFlightCountMax, inFlightCount);
-    setTimeout(() => {
+    void sleep(100).then(() => {
       inFlightCount -= 1;
       response.end();
-    }, 100);
+    });
   });
   const client = new WebhookClient({
     dangerouslyAllowPrivateAddresses: ["loopback"],
