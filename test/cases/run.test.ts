@@ -317,7 +317,7 @@ cases:
     const rules = `
 name: pump-counted
 trigger: { expect: [pump.pulse] }
-actions: [{ type: call-webhook, url: "https://example.com/{{ event.payload.count * 2 }}" }]`;
+actions: [{ type: call-webhook, url: "https://example.com/{{ event.payload.count / 2 }}" }]`;
     const { exitCode, out } = runCaseText(
       `
     rules: pumps.yaml
