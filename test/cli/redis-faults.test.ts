@@ -81,7 +81,7 @@ test.each([
         })
       ).status;
     expect(await post()).toBe(204); // its delivery is retried, so the worker has something to take
-    await vi.waitFor(() => expect(process.stdout).toContain("Delivery failed"), { timeout: 10_000 });
+    await vi.waitFor(() => expect(process.stdout).toContain("Delivery failed"), { timeout: 30_000 });
 
     await admin.config("SET", ...on);
     await new Promise((resolve) => setTimeout(resolve, 3_000));
@@ -95,8 +95,8 @@ test.each([
     expect(reported.length).toBeLessThan(4);
 
     await admin.config("SET", ...off);
-    await vi.waitFor(async () => expect(await ready()).toMatchObject({ code: 200 }), { timeout: 10_000 });
-    await vi.waitFor(async () => expect(await post()).toBe(204), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await ready()).toMatchObject({ code: 200 }), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await post()).toBe(204), { timeout: 30_000 });
     await process.end();
   },
 );
@@ -107,12 +107,12 @@ test("a password that is set later is an outage, and passes", async () => {
   await admin.config("SET", "requirepass", "later");
   await admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
   const ask = async () => (await fetch(`${api}/automations/filter`, { method: "POST" })).status;
-  await vi.waitFor(async () => expect(await ask()).toBe(503), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await ask()).toBe(503), { timeout: 30_000 });
   await vi.waitFor(async () => expect(await (await fetch(`${api}/ready`)).text()).toContain("NOAUTH"), {
-    timeout: 10_000,
+    timeout: 30_000,
   });
   for (let count = 0; count < 10; count += 1) expect(await ask()).toBe(503);
   await admin.config("SET", "requirepass", "");
-  await vi.waitFor(async () => expect(await ask()).toBe(200), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await ask()).toBe(200), { timeout: 30_000 });
   await process.end();
 });

@@ -25,12 +25,12 @@ function report(text: string): void {
   reports.push(text);
 }
 
-async function start(options: { lookMs?: number; paths?: string[] } = {}): Promise<void> {
+async function start(options: { lookMs?: number; quietMs?: number; paths?: string[] } = {}): Promise<void> {
   watcher = await watchRules(options.paths ?? ["."], {
     ...loadOptions,
     now: () => 1,
     cwd: directory.path,
-    quietMs: 20,
+    quietMs: options.quietMs ?? 20,
     lookMs: options.lookMs ?? 3_600_000, // so that only the file system reports changes
     apply: async ({ automations }) => {
       if (failNext) {
@@ -89,7 +89,7 @@ describe("watching rules", () => {
   // A look at regular intervals must not take half of a file for all of it: the rules that it lacks would lose their windows.
   test("waits for the end of what is written in steps", async () => {
     directory.write("a.yaml", `${rule("a")}---\n${rule("b")}`);
-    await expectAfter(() => start({ lookMs: 3 }), "applied a b");
+    await expectAfter(() => start({ lookMs: 3, quietMs: 400 }), "applied a b");
     const writeInSteps = async () => {
       rmSync(join(directory.path, "a.yaml"));
       for (const [name, text] of [
