@@ -90,7 +90,7 @@ export async function parseJson(bytes: Uint8Array, bounds: JsonBounds = dataLimi
     const { type, message: msg, index } = error;
     const loc = index === null ? ["body"] : ["body", index];
     const refusal = invalidRequest([{ type, loc, msg, input: null }], null);
-    throw index === null ? refusal : new Refusal(413, "too_large", refusal.body);
+    throw index === null || type === "too_deep" ? refusal : new Refusal(413, "too_large", refusal.body);
   }
 }
 

@@ -154,7 +154,11 @@ async function parsePart(source: Source, start: number, end: number): Promise<un
   const isOutermost = start === 0 && end === text.length;
   const isShort = end - start <= pieceLength && !(isOutermost && tooDeep.size > 0);
   const whole = isShort ? null : containerIn(text, start, end);
-  if (whole === null) return parseExactJson(text.slice(start, end));
+  if (whole === null) {
+    // No list, after all: parsing it would take long only to find that out.
+    if (isOutermost) for (const mistake of tooDeep.values()) throw mistake;
+    return parseExactJson(text.slice(start, end));
+  }
   const container = whole.isList ? new ListParser(source) : new ObjectParser(source);
   // A part is what stands between two commas; a piece is as many parts as are parsed in one step.
   let pieceStart = whole.first;

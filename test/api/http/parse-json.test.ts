@@ -90,6 +90,11 @@ test("items of a list that are too complex are replaced, if they are to harm onl
   );
 });
 
+test.each(["[".repeat(50), `[${"[".repeat(50)},1`])("%s is refused without being parsed", async (text) => {
+  const limits = { depthMax: 40, valuesMax: 1_000, sparesOthers: true };
+  await expect(parseInSlices(text, limits)).rejects.toThrow(JsonTooComplex);
+});
+
 test("brackets and commas in strings count for nothing", async () => {
   const text = JSON.stringify(['[[[[{{{{,,,,"\\', "\\\\", ",".repeat(100)]);
   expect(await parseInSlices(text, { depthMax: 1, valuesMax: 10 }, 2)).toEqual(parseExactJson(text));
