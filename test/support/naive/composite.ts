@@ -107,9 +107,10 @@ class CompositeNode implements Node {
     if (children.length < required) return null;
     const newest = newestOf(remembered);
     return children.map((firings) => {
-      const [now] = firings.filter((childFiring) => fired.includes(childFiring));
-      const before = firings.filter(({ firing }) => firing.happened < newest).at(-1);
-      return now ?? before ?? (firings[0] as ChildFiring);
+      const latest = latestOf(firings);
+      const [now] = latest.filter((childFiring) => fired.includes(childFiring));
+      const before = latest.filter(({ firing }) => firing.happened < newest).at(-1);
+      return now ?? before ?? (latest[0] as ChildFiring);
     });
   }
 
@@ -204,6 +205,16 @@ function withoutUsed(remembered: Remembered, used: readonly ChildFiring[]): Reme
     ({ firing }) =>
       firing.happened >= newest && used.every((childFiring) => childFiring.firing.order !== firing.order),
   );
+}
+
+/** The latest of a child's firings, all those of the same time, and the one before them. */
+function latestOf(firings: readonly ChildFiring[]): ChildFiring[] {
+  const latest = firings.at(-1)?.firing.happened ?? 0;
+  const before = firings.filter(({ firing }) => firing.happened < latest).at(-1);
+  return [
+    ...(before === undefined ? [] : [before]),
+    ...firings.filter(({ firing }) => firing.happened === latest),
+  ];
 }
 
 function newestOf(firings: readonly ChildFiring[]): Micros {
