@@ -13,6 +13,7 @@ import {
   timeMax,
   timeMin,
 } from "../core/model/time.ts";
+import { mapInSlices } from "../retry/slices.ts";
 import { type EventFilter, EventFilterSchema } from "./filter.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import { matchingEvents, prepareSearch } from "./matching.ts";
@@ -132,7 +133,7 @@ async function countByName(database: HistoryDatabase, filter: EventFilter): Prom
     .orderBy("g.count", "desc")
     .orderBy("n.name", "asc")
     .execute();
-  return rows.map((row) => countOf(row.name, row.name, row));
+  return mapInSlices(rows, (row) => countOf(row.name, row.name, row));
 }
 
 async function countByResource(database: HistoryDatabase, filter: EventFilter): Promise<EventCount[]> {
@@ -167,7 +168,7 @@ async function countByResource(database: HistoryDatabase, filter: EventFilter): 
     .orderBy("k.title", "asc")
     .orderBy("k.id", "asc")
     .execute();
-  return rows.map((row) => countOf(row.id, row.title, row));
+  return mapInSlices(rows, (row) => countOf(row.id, row.title, row));
 }
 
 function countOf(

@@ -12,9 +12,9 @@ import { type Automation, actionLists } from "../../core/model/automation.ts";
 import { automationView } from "../../core/model/automation-view.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { type Micros, millisecond } from "../../core/model/time.ts";
-import { mapInSlices } from "../../retry/slices.ts";
 import { announceChange, announceDeletions } from "../../store/announce.ts";
 import type { Log } from "../../store/log.ts";
+import { jsonHeaders, jsonList } from "../http/long-list.ts";
 import { Refusal } from "../http/refusal.ts";
 import { jsonBody, jsonBodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
@@ -299,11 +299,8 @@ function answer(context: Context<ApiEnv>, found: Automation, status: 200 | 201 =
   return context.json(viewsFor(context)(found), status);
 }
 
-/** Written in slices: there may be thousands. */
 async function answerAll(context: Context<ApiEnv>, found: readonly Automation[]) {
-  const viewOf = viewsFor(context);
-  const views = await mapInSlices(found, (automation) => JSON.stringify(viewOf(automation)));
-  return context.body(`[${views.join(",")}]`, 200, { "Content-Type": "application/json" });
+  return context.body(await jsonList(found, viewsFor(context)), 200, jsonHeaders);
 }
 
 function viewsFor(context: Context<ApiEnv>) {

@@ -7,6 +7,7 @@ import { CountableSchema, CountRequestSchema, TooManyBuckets } from "../../histo
 import { EventFilterSchema, resolveFilter } from "../../history/filter.ts";
 import type { History } from "../../history/history.ts";
 import { DetailSchema, RefusalSchema } from "../http/answers.ts";
+import { jsonHeaders, jsonList } from "../http/long-list.ts";
 import { Refusal } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
@@ -148,7 +149,8 @@ export function eventRoutes({ trustProxy }: EventRouteSettings): Route[] {
         const history = await recordedHistory(tenant, context);
         try {
           const options = { unit: time_unit, interval: time_interval, now };
-          return context.json(await history.countBy(params.countable, resolveFilter(filter, now), options));
+          const counts = await history.countBy(params.countable, resolveFilter(filter, now), options);
+          return context.body(await jsonList(counts, (count) => count), 200, jsonHeaders);
         } catch (error) {
           if (!(error instanceof TooManyBuckets)) throw error;
           throw new Refusal(422, "invalid", { detail: error.message });

@@ -8,6 +8,7 @@ import { requestDepthMax } from "../../core/model/limits.ts";
 import { formatTime, type Micros, millisecond } from "../../core/model/time.ts";
 import { automationOf } from "../automations/automations.ts";
 import { RefusalSchema } from "../http/answers.ts";
+import { jsonHeaders, jsonList } from "../http/long-list.ts";
 import { Refusal } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
@@ -79,11 +80,13 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
         const windows = core === null ? [] : [...core.windowsOf(automation.id)];
         const deadlineOf = ({ deadline }: (typeof windows)[number]) => deadline ?? Number.MAX_SAFE_INTEGER;
         windows.sort((a, b) => deadlineOf(a) - deadlineOf(b));
-        return context.json({
-          automation: { id: automation.id, name: automation.name, enabled: automation.enabled },
+        const { id, name, enabled } = automation;
+        const about = JSON.stringify({
+          automation: { id, name, enabled },
           as_of: core === null ? null : formatTime(core.watermark),
-          windows: windows.map(showWindow),
         });
+        const list = await jsonList(windows, showWindow);
+        return context.body(`${about.slice(0, -1)},"windows":${list}}`, 200, jsonHeaders);
       },
     ),
 
