@@ -79,6 +79,6 @@ test.each([
 
 test("an escaped reference stands for its text, also in a hook's template", () => {
   const context = { body: null, headers: {}, query: {}, method: "POST", received: "" };
-  expect(renderHook("$${env.A} {{ method }}", context)).toBe("${env.A} POST");
+  expect(renderHook("$${env.A} {{ method }}", context).rendered).toBe("${env.A} POST");
   expect(replaceReferences("$${env.A}", { escaped: unescapeReference })).toBe("${env.A}");
 });
