@@ -3,6 +3,7 @@
 import { Core } from "../core/machine/core.ts";
 import { seenCountMax, seenFor } from "../core/model/limits.ts";
 import type { Micros } from "../core/model/time.ts";
+import { finishInSlices } from "../retry/slices.ts";
 import { comparePositions, positionBefore } from "../store/position.ts";
 import type { Cursor, EngineLogger, ShardStore } from "./ports.ts";
 import { shardOf } from "./shard-of.ts";
@@ -30,7 +31,7 @@ export async function restore(
   const stored = await store.load();
   if (stored.cursor === null) return startAtOrigin(store, settings, logger);
 
-  const core = Core.restore(stored.state, options);
+  const core = await finishInSlices(Core.restoreInSteps(stored.state, options));
   let cursor = stored.cursor;
   const last = await store.lastPosition();
   if (comparePositions(last, cursor.position) < 0) {

@@ -2,6 +2,7 @@
 
 import { Core, type CoreOptions } from "../core/machine/core.ts";
 import { showWindow } from "../core/machine/explain.ts";
+import { finishInSlices, mapInSlices } from "../retry/slices.ts";
 import type { Log } from "../store/log.ts";
 import type { AutomationChange } from "./plan.ts";
 
@@ -24,6 +25,6 @@ export async function affectedWindows(
   const state = await log.automationState(id);
   if (state === null) return [];
   const becomes = change.kind === "change" ? change.windows : "reset";
-  const core = Core.restore(state, { ...options, stored: false });
-  return [...core.windowsOf(id)].map((window) => ({ ...showWindow(window), becomes }));
+  const core = await finishInSlices(Core.restoreInSteps(state, { ...options, stored: false }));
+  return mapInSlices(core.windowsOf(id), (window) => ({ ...showWindow(window), becomes }));
 }

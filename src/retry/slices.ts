@@ -44,6 +44,15 @@ export async function mapInSlices<T, U>(items: Iterable<T>, change: (item: T) =>
   return changed;
 }
 
+/** Takes all steps of a long computation, in slices. @returns its result */
+export async function finishInSlices<T>(steps: Iterator<void, T>): Promise<T> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await breath();
+  }
+}
+
 function startSlice(): void {
   sliceEnds = performance.now() + sliceMs;
   setImmediate(() => {

@@ -1,6 +1,7 @@
 /** Reads the state that the engine has committed for one automation. */
 
 import type { Redis } from "ioredis";
+import { breathe } from "../retry/slices.ts";
 import { callRedis } from "./connection.ts";
 import { shardKeys, workspaceKeys } from "./keys.ts";
 
@@ -47,17 +48,33 @@ async function readOnce(redis: Redis, key: string, automationId: string) {
       fields.set(found[index] ?? "", found[index + 1] ?? "");
     part = next;
   }
-  for (const field of fields.keys()) if (field.split(":")[1] !== automationId) fields.delete(field);
-  const positions = [...new Set([...fields].flatMap(([field, value]) => positionsIn(field, value)))];
-  const wanted = ["meta", ...positions.map((position) => `e:${position}`)];
-  const values = await callRedis(() => redis.hmget(key, ...wanted));
+  const positions = new Set<string>();
+  for (const [field, value] of fields) {
+    await breathe();
+    if (field.split(":")[1] !== automationId) fields.delete(field);
+    else for (const position of positionsIn(field, value)) positions.add(position);
+  }
+  const wanted = ["meta", ...[...positions].map((position) => `e:${position}`)];
+  const values = await callRedis(() =>
+    Promise.all(chunksOf(wanted).map((names) => redis.hmget(key, ...names))),
+  );
   const missing = new Set<string>();
+  const found = values.flat();
   for (const [index, field] of wanted.entries()) {
-    const value = values[index] ?? null;
+    const value = found[index] ?? null;
     if (value !== null) fields.set(field, value);
     else if (field !== "meta") missing.add(field.slice(2));
   }
   return { fields, missing };
+}
+
+/** So many values are read with one command. All commands are sent at once, because the state goes on changing. */
+const chunkLength = 1_000;
+
+function chunksOf(names: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(names.length / chunkLength) }, (_, index) =>
+    names.slice(index * chunkLength, (index + 1) * chunkLength),
+  );
 }
 
 /** The log positions of the events that a field refers to: a window, a composite's memory, or a pending event. */

@@ -291,3 +291,53 @@ test("no part of any request, however large or strange, causes a long turn", {
   }
   expect(long).toEqual([]);
 });
+
+test("with thousands of open windows, no request causes a long turn", { timeout: 180_000 }, async () => {
+  const count = 30_000;
+  const { type: _type, ...example } = pumpEvent();
+  const rule = {
+    name: "many windows",
+    trigger: {
+      type: "event",
+      posture: "Proactive",
+      expect: ["pump.checked"],
+      for_each: ["prefect.resource.id"],
+      threshold: 1,
+      within: 86_400,
+    },
+    actions: [{ type: "do-nothing" }],
+  };
+  const created = await send("post", "/automations", JSON.stringify(rule));
+  const { id } = JSON.parse(created.text) as { id: string };
+  for (let posted = 0; posted < count; posted += 1_000) {
+    const events = Array.from({ length: 1_000 }, (_, index) => ({
+      ...example,
+      id: randomUUID(),
+      event: "pump.checked",
+      occurred: new Date().toISOString(),
+      resource: { "prefect.resource.id": `pump.${posted + index}` },
+    }));
+    expect((await send("post", "/events", JSON.stringify(events))).status).toBe(204);
+  }
+  const engine = await sandbox.serve(redis.url, ["--roles", "engine"]);
+  const windowCount = async () => {
+    const response = await fetch(`${server.api}/automations/${id}/windows`);
+    return ((await response.json()) as { windows: unknown[] }).windows.length;
+  };
+  await expect.poll(windowCount, { timeout: 60_000, interval: 500 }).toBe(count);
+  await engine.process.end();
+  const event = { ...example, event: "pump.checked", occurred: new Date().toISOString() };
+  const changed = { ...rule, trigger: { ...rule.trigger, within: 3_600 } };
+  const requests: [what: string, request: () => Promise<{ status: number }>][] = [
+    ["list them", () => get(`/automations/${id}/windows`)],
+    ["explain an event", () => send("post", `/automations/${id}/explain`, JSON.stringify({ event }))],
+    ["change the rule", () => send("put", `/automations/${id}`, JSON.stringify(changed))],
+  ];
+  const long: string[] = [];
+  for (const [what, request] of requests) {
+    const { ms, status } = await longestTurn(request);
+    if (ms > turnMax) long.push(`${what}: ${ms.toFixed(0)} ms (${status})`);
+    expect(status, what).toBeLessThan(300);
+  }
+  expect(long).toEqual([]);
+});

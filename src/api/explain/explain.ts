@@ -6,6 +6,7 @@ import { showWindow } from "../../core/machine/explain.ts";
 import { EventSchema, eventOf, UuidSchema } from "../../core/model/event.ts";
 import { requestDepthMax } from "../../core/model/limits.ts";
 import { formatTime, type Micros, millisecond } from "../../core/model/time.ts";
+import { finishInSlices, mapInSlices } from "../../retry/slices.ts";
 import { automationOf } from "../automations/automations.ts";
 import { RefusalSchema } from "../http/answers.ts";
 import { jsonHeaders, jsonList } from "../http/long-list.ts";
@@ -76,8 +77,12 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
       async ({ tenant: { log }, params }, context) => {
         const automation = await automationOf(log, params.id);
         const state = await log.automationState(automation.id);
-        const core = state === null ? null : Core.restore(state, { ...settings, stored: false });
-        const windows = core === null ? [] : [...core.windowsOf(automation.id)];
+        const core =
+          state === null
+            ? null
+            : await finishInSlices(Core.restoreInSteps(state, { ...settings, stored: false }));
+        const windows =
+          core === null ? [] : await mapInSlices(core.windowsOf(automation.id), (window) => window);
         const deadlineOf = ({ deadline }: (typeof windows)[number]) => deadline ?? Number.MAX_SAFE_INTEGER;
         windows.sort((a, b) => deadlineOf(a) - deadlineOf(b));
         const { id, name, enabled } = automation;

@@ -14,6 +14,7 @@ import { followerPatience } from "../../core/model/limits.ts";
 import { day, hour, type Micros, millisecond, minute, parseTime, second } from "../../core/model/time.ts";
 import { longestWindow, walkTrigger } from "../../core/model/trigger.ts";
 import type { History } from "../../history/history.ts";
+import { finishInSlices } from "../../retry/slices.ts";
 import type { Log } from "../../store/log.ts";
 import { positionBefore, startOfLog } from "../../store/position.ts";
 import { isHistoryUnavailable } from "../events/events.ts";
@@ -194,13 +195,11 @@ export async function suppose(
   settings: ExplainSettings,
 ): Promise<Explanation> {
   const state = await log.automationState(automation.id);
-  const explainer = new Explainer([automation.id], event.id, {
-    ...settings,
-    ...(state === null ? {} : { state }),
-  });
+  const explainer = new Explainer([automation.id], event.id, settings);
   const position = "0-0";
   if (state === null)
     explainer.apply({ kind: "automation-put", position, received: event.received, automation });
+  else await finishInSlices(explainer.restoreInSteps(state));
   explainer.apply({ kind: "event", position: "supposed", received: event.received, event });
   explainer.advance(event.received + settlingTime(automation, event, settings));
   const explanation = explainer.explain(automation);

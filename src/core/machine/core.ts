@@ -96,9 +96,22 @@ export class Core {
    * @throws AssertionError when the state was written by a newer version, or is inconsistent
    */
   static restore(fields: Iterable<readonly [field: string, value: string]>, options: CoreOptions = {}): Core {
+    const steps = Core.restoreInSteps(fields, options);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** As `restore`, in short steps, between which something else can run. */
+  static *restoreInSteps(
+    fields: Iterable<readonly [field: string, value: string]>,
+    options: CoreOptions = {},
+  ): Generator<void, Core> {
     const core = new Core(options);
     const states: [kind: string, rest: string, value: string][] = [];
     for (const [field, value] of fields) {
+      yield;
       if (field === "meta") core.#restoreMeta(JSON.parse(value) as Meta);
       else if (field.startsWith("a:")) core.#restoreAutomation(parseExactJson(value) as Automation);
       else if (field.startsWith("e:")) core.#arrivals.restore(field.slice(2), value);
@@ -106,6 +119,7 @@ export class Core {
     }
     const followers: [order: number, position: LogPosition][] = [];
     for (const [kind, rest, value] of states) {
+      yield;
       if (kind === "f") followers.push([Number(value), rest]);
       else if (kind === "l") core.#loopGuard.restore(rest, value);
       else core.#restoreState(kind, rest, value);

@@ -60,8 +60,6 @@ export interface Explanation {
 export interface ExplainOptions {
   /** The lateness of triggers that set none. */
   readonly latenessDefault?: Micros;
-  /** The fields of a shard's state to start from. Default: an empty state. */
-  readonly state?: Iterable<readonly [field: string, value: string]>;
 }
 
 /**
@@ -72,7 +70,8 @@ export interface ExplainOptions {
 export class Explainer {
   readonly #eventId: string;
   readonly #latenessDefault: Micros;
-  readonly #core: Core;
+  readonly #coreOptions: CoreOptions;
+  #core: Core;
   readonly #automationIds: ReadonlySet<string>;
   readonly #notes = new Map<string, Note[]>();
   /** The automations as of the last entry. */
@@ -87,12 +86,17 @@ export class Explainer {
     this.#automationIds = new Set(automationIds);
     this.#eventId = eventId;
     this.#latenessDefault = options.latenessDefault ?? latenessDefault;
-    const coreOptions: CoreOptions = {
+    this.#coreOptions = {
       latenessDefault: this.#latenessDefault,
       stored: false,
       trace: (note) => this.#keepNote(note),
     };
-    this.#core = Core.restore(options.state ?? [], coreOptions);
+    this.#core = new Core(this.#coreOptions);
+  }
+
+  /** Starts from a shard's state instead of an empty one, in short steps. Call it before anything is applied. */
+  *restoreInSteps(state: Iterable<readonly [field: string, value: string]>): Generator<void, void> {
+    this.#core = yield* Core.restoreInSteps(state, this.#coreOptions);
     for (const automation of this.#core.automations()) this.#current.set(automation.id, automation);
   }
 
