@@ -79,6 +79,8 @@ export interface DelivererOptions {
   readonly stop: AbortSignal;
 }
 
+const interrupted = "Delivery interrupted; another worker will retry it";
+
 export class Deliverer {
   readonly #redis: Redis;
   readonly #keys: QueueKeys;
@@ -127,12 +129,8 @@ export class Deliverer {
     } catch (error) {
       if (error instanceof DelayedError) throw error;
       // The job's lock is no longer renewed, so BullMQ gives the job to another worker once the lock expires.
-      if (!this.#stop.aborted) {
-        this.#logger.error(
-          { err: error, job: held.id },
-          "Delivery interrupted; another worker will retry it",
-        );
-      }
+      if (error instanceof JobLost) this.#logger.warn({ job: held.id, reason: error.message }, interrupted);
+      else if (!this.#stop.aborted) this.#logger.error({ err: error, job: held.id }, interrupted);
       throw new DelayedError();
     }
     if (outcome.kind === "failed") throw new UnrecoverableError(String(outcome.result["reason"]));

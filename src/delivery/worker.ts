@@ -115,11 +115,14 @@ function connectWorker(
 /** How long the same error is not reported again. BullMQ emits one for each of its attempts. */
 const sameErrorQuietMs = 60_000;
 
-/** Errors are the same if they begin with the same word of Redis, such as OOM: the rest names a script, or a command. */
+/**
+ * Errors are the same if they begin with the same word of Redis, such as OOM: the rest names a script, or a command. Others
+ * are if only the job that they name differs: a starved worker loses all of its jobs at once.
+ */
 function newsFilter(): (error: Error) => boolean {
   const reported = new Map<string, number>();
   return ({ message }) => {
-    const kind = /^[A-Z]{2,}\b/.exec(message)?.[0] ?? message;
+    const kind = /^[A-Z]{2,}\b/.exec(message)?.[0] ?? message.replaceAll(/[0-9a-f-]{36}/g, "");
     const last = reported.get(kind);
     const now = Date.now();
     if (last !== undefined && now - last < sameErrorQuietMs) return false;
