@@ -54,11 +54,17 @@ export interface LogBatch {
 const eventsPerStep = 1_000;
 const stepLengthMax = 1_000_000;
 
-/** How many entries one command reads, and after how many characters a batch ends. An event may have 1.5 MB. */
-const entriesPerPart = 100;
+/** After how many characters a batch ends. An event may have 1.5 MB. */
 const batchLengthMax = 8_000_000;
 
+/** How many entries are read with a command that knows no limit of size. */
+const entriesPerPart = 100;
+
+/** How many are read at the end of a wait. If there are more, what follows them is read next. */
+const entriesPerWait = 20;
+
 const appendEventsScript = new Script(scripts.appendEvents);
+const readLogScript = new Script(scripts.readLog);
 const putAutomationsScript = new Script(scripts.putAutomations);
 const deleteAutomationsScript = new Script(scripts.deleteAutomations);
 const replaceAutomationScript = new Script(scripts.replaceAutomation);
@@ -269,21 +275,25 @@ export class Log {
    */
   async readBatch(after: LogPosition, options: { count: number; blockMs?: number }): Promise<LogBatch> {
     const { count, blockMs = 0 } = options;
+    const block = Math.min(Math.ceil(blockMs), blockMsMax);
     const batch = new BatchReader(after);
-    // In parts, because events may be large: nobody knows how large before they are read.
-    for (let block = Math.min(Math.ceil(blockMs), blockMsMax); ; block = 0) {
-      const partCount = Math.min(entriesPerPart, count - batch.readCount);
-      const part = ["STREAMS", this.#keys.log, batch.position] as const;
+    if (block > 0) {
+      const wantedCount = Math.min(entriesPerWait, count);
       const found = await callRedis(() =>
-        block <= 0
-          ? this.#redis.xread("COUNT", partCount, ...part)
-          : this.#forBlocking().xread("COUNT", partCount, "BLOCK", block, ...part),
+        this.#forBlocking().xread("COUNT", wantedCount, "BLOCK", block, "STREAMS", this.#keys.log, after),
       );
-      const entries = found?.[0]?.[1] ?? [];
-      await this.#decodeAll(entries, batch);
-      if (entries.length < partCount || batch.readCount >= count || batch.length >= batchLengthMax)
-        return batch;
+      await this.#decodeAll(found?.[0]?.[1] ?? [], batch);
+      if (batch.readCount < wantedCount) return batch;
     }
+    if (batch.readCount < count) await this.#readOn(batch, count - batch.readCount);
+    return batch;
+  }
+
+  /** Reads what there is after the end of a batch, until it is large. */
+  async #readOn(batch: BatchReader, count: number): Promise<void> {
+    const parameters = [batch.position, count, batchLengthMax];
+    const found = await callRedis(() => readLogScript.run(this.#redis, [this.#keys.log], parameters));
+    await this.#decodeAll(found as StoredEntry[], batch);
   }
 
   /**

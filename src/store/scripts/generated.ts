@@ -348,6 +348,24 @@ for i = 1, #ARGV, 5 do
 end
 `;
 
+export const readLog = `
+local part_count = 20 -- an entry may have 1.5 MB, and only those of one part go beyond the limit
+local entries, left, length = {}, tonumber(ARGV[2]), 0
+local from = '(' .. ARGV[1]
+while left > 0 and length < tonumber(ARGV[3]) do
+  local wanted = math.min(left, part_count)
+  local part = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', wanted)
+  for _, entry in ipairs(part) do
+    entries[#entries + 1] = entry
+    for _, text in ipairs(entry[2]) do length = length + #text end
+  end
+  if #part < wanted then break end
+  left = left - wanted
+  from = '(' .. part[wanted][1]
+end
+return entries
+`;
+
 export const rejoinLane = `
 local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
 if ARGV[5] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return 0 end
