@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { type Insertable, type Kysely, sql, type Transaction } from "kysely";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import { type Event, eventOf, receivedEvent } from "../core/model/event.ts";
-import { breathe } from "../retry/slices.ts";
+import { breathe, chunksOf } from "../retry/slices.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import { occurredOf } from "./matches.ts";
 import type { Tables } from "./schema.ts";
@@ -235,8 +235,6 @@ async function knownKeys(
   return keys;
 }
 
-function* slices<T>(values: readonly T[]): Generator<T[]> {
-  for (let start = 0; start < values.length; start += rowsPerStatement) {
-    yield values.slice(start, start + rowsPerStatement);
-  }
+function slices<T>(values: readonly T[]): T[][] {
+  return chunksOf(values, rowsPerStatement);
 }

@@ -2,7 +2,7 @@
 
 import { type Actor, ruleFiles } from "../core/model/actor.ts";
 import { destinationChanges, hookChanges } from "../core/model/change-events.ts";
-import { breathe, mapInSlices } from "../retry/slices.ts";
+import { breathe, chunksOf, mapInSlices } from "../retry/slices.ts";
 import { announceChange, announceDeletions, announceThing } from "../store/announce.ts";
 import type { NewEvent } from "../store/entry.ts";
 import type { Log } from "../store/log.ts";
@@ -74,12 +74,9 @@ export async function carryOut(plan: Plan, store: RuleStore, actor: Actor = rule
   );
 
   const created = automations.flatMap((change) => (change.kind === "create" ? [change.after] : []));
-  for (let next = 0; next < created.length; next += automationsPerStep) {
+  for (const some of chunksOf(created, automationsPerStep)) {
     await breathe();
-    await store.putAutomations(
-      created.slice(next, next + automationsPerStep),
-      announceChange("created", actor),
-    );
+    await store.putAutomations(some, announceChange("created", actor));
   }
   for (const change of automations) {
     if (change.kind !== "change") continue;
@@ -94,9 +91,8 @@ export async function carryOut(plan: Plan, store: RuleStore, actor: Actor = rule
     if (updated === null) await store.putAutomations([rule], announceChange("created", actor));
   }
   const deleted = automations.flatMap((change) => (change.kind === "delete" ? [change.before] : []));
-  for (let next = 0; next < deleted.length; next += automationsPerStep) {
+  for (const some of chunksOf(deleted, automationsPerStep)) {
     await breathe();
-    const some = deleted.slice(next, next + automationsPerStep);
     await store.deleteAutomations(
       some.map(({ id }) => id),
       announceDeletions(some, actor),

@@ -44,6 +44,13 @@ export async function mapInSlices<T, U>(items: Iterable<T>, change: (item: T) =>
   return changed;
 }
 
+/** The items in lists of so many; the last one may be shorter. */
+export function chunksOf<T>(items: readonly T[], length: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / length) }, (_, index) =>
+    items.slice(index * length, (index + 1) * length),
+  );
+}
+
 /** Takes all steps of a long computation, in slices. @returns its result */
 export async function finishInSlices<T>(steps: Iterator<void, T>): Promise<T> {
   for (;;) {

@@ -1,7 +1,7 @@
 /** Reads the state that the engine has committed for one automation. */
 
 import type { Redis } from "ioredis";
-import { breathe } from "../retry/slices.ts";
+import { breathe, chunksOf } from "../retry/slices.ts";
 import { callRedis } from "./connection.ts";
 import { shardKeys, workspaceKeys } from "./keys.ts";
 
@@ -56,7 +56,7 @@ async function readOnce(redis: Redis, key: string, automationId: string) {
   }
   const wanted = ["meta", ...[...positions].map((position) => `e:${position}`)];
   const values = await callRedis(() =>
-    Promise.all(chunksOf(wanted).map((names) => redis.hmget(key, ...names))),
+    Promise.all(chunksOf(wanted, chunkLength).map((names) => redis.hmget(key, ...names))),
   );
   const missing = new Set<string>();
   const found = values.flat();
@@ -70,12 +70,6 @@ async function readOnce(redis: Redis, key: string, automationId: string) {
 
 /** So many values are read with one command. All commands are sent at once, because the state goes on changing. */
 const chunkLength = 1_000;
-
-function chunksOf(names: readonly string[]): string[][] {
-  return Array.from({ length: Math.ceil(names.length / chunkLength) }, (_, index) =>
-    names.slice(index * chunkLength, (index + 1) * chunkLength),
-  );
-}
 
 /** The log positions of the events that a field refers to: a window, a composite's memory, or a pending event. */
 function positionsIn(field: string, value: string): string[] {

@@ -6,7 +6,7 @@
 import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { type Destination, destinationIdOf } from "../core/model/destination.ts";
-import { mapInSlices } from "../retry/slices.ts";
+import { chunksOf, mapInSlices } from "../retry/slices.ts";
 import { callRedis } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
@@ -53,8 +53,7 @@ export class DestinationStore {
 
   /** Creates or replaces destinations, some of them in each step. */
   async put(destinations: readonly Destination[]): Promise<void> {
-    for (let next = 0; next < destinations.length; next += destinationsPerStep) {
-      const some = destinations.slice(next, next + destinationsPerStep);
+    for (const some of chunksOf(destinations, destinationsPerStep)) {
       const bodies = await mapInSlices(some, (destination) => [destination.id, this.#encode(destination)]);
       await callRedis(() => this.#redis.hset(this.#key, ...bodies.flat()));
     }
