@@ -291,23 +291,14 @@ async function forEachWanted(ids: readonly string[], options: BulkOptions, bulk:
   const refusedCount = await withServer(options, async (tripline) => {
     const done = new Set<string>();
     let refused = 0;
-    for (let pass = 0; pass < passesMax; pass++) {
-      const wanted = isNamed
-        ? await Promise.all(ids.map(async (id) => (isUuid(id) ? id : (await findDelivery(tripline, id)).id)))
-        : await idsOf(tripline, options, bulk);
+    for (let pass = 0; pass < (isNamed ? 1 : passesMax); pass++) {
+      const wanted = isNamed ? await wholeIds(tripline, ids) : await idsOf(tripline, options, bulk);
       const news = wanted.filter((id) => !done.has(id));
+      if (news.length === 0) break;
       for (const id of news) {
         done.add(id);
-        try {
-          await bulk.step(tripline, id);
-          console.error(`${bulk.verb} ${id}`);
-        } catch (error) {
-          if (!(error instanceof Refused)) throw error;
-          refused += 1;
-          console.error(printable(`Not ${bulk.verb.toLowerCase()} ${id}: ${error.message}`));
-        }
+        if (!(await takeStep(tripline, id, bulk))) refused += 1;
       }
-      if (isNamed || news.length === 0) break;
     }
     if (done.size === 0) console.error("There are no such deliveries.");
     return refused;
@@ -317,6 +308,23 @@ async function forEachWanted(ids: readonly string[], options: BulkOptions, bulk:
 
 /** The lists are read again until nothing new is in them: what comes and goes meanwhile hides others from a reader. */
 const passesMax = 10;
+
+function wholeIds(tripline: Tripline, ids: readonly string[]): Promise<string[]> {
+  return Promise.all(ids.map(async (id) => (isUuid(id) ? id : (await findDelivery(tripline, id)).id)));
+}
+
+/** @returns false if the server refuses it */
+async function takeStep(tripline: Tripline, id: string, { verb, step }: Bulk): Promise<boolean> {
+  try {
+    await step(tripline, id);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    console.error(printable(`Not ${verb.toLowerCase()} ${id}: ${error.message}`));
+    return false;
+  }
+  console.error(`${verb} ${id}`);
+  return true;
+}
 
 /** All are listed before the first is touched: each that leaves the list moves the others up. */
 async function idsOf(

@@ -9,12 +9,8 @@ import stringWidth from "string-width";
 export function printable(text: string): string {
   return text.replaceAll(
     /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    escaped,
+    (control) => `\\u${(control.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
   );
-}
-
-function escaped(control: string): string {
-  return `\\u${(control.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
 }
 
 /**
@@ -22,10 +18,8 @@ function escaped(control: string): string {
  * for the same character.
  */
 export function harmless(output: string): string {
-  return output.replaceAll(
-    /\u001b\[(?:[012]|22|3[0-9])m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    (found) => (found.length > 1 ? found : escaped(found)),
-  );
+  const parts = output.split(/(\u001b\[(?:[012]|22|3[0-9])m|[\n\t])/);
+  return parts.map((part, index) => (index % 2 === 1 ? part : printable(part))).join("");
 }
 
 /** Makes everything harmless that a stream prints, whoever prints it: a command may forget it for a text from outside. */
