@@ -7,6 +7,7 @@ import { parse } from "yaml";
 import type { AutomationView, ReceivedEvent } from "../../src/client/index.ts";
 import { answer, misbehavingServer } from "../client/support.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
+import { commandsAt } from "./commands-at.ts";
 import { Sandbox, type Server } from "./support.ts";
 
 const sandbox = new Sandbox();
@@ -23,18 +24,7 @@ afterAll(async () => {
   await redis?.stop();
 });
 
-const tripline = (...words: string[]) => sandbox.output(words, { TRIPLINE_API_URL: server.api });
-
-async function json<T>(...words: string[]): Promise<T> {
-  const { code, stdout, stderr } = await tripline(...words, "--output", "json");
-  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  return JSON.parse(stdout) as T;
-}
-
-async function emit(name: string, resource: string, ...words: string[]): Promise<string> {
-  const { stdout } = await tripline("emit", "-e", name, "-r", resource, ...words);
-  return stdout.trim().split("  ").at(-1) ?? "";
-}
+const { tripline, json, emit } = commandsAt(sandbox, () => server);
 
 describe("tripline apply", () => {
   const folder = join(sandbox.folder, "rules");
