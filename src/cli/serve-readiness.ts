@@ -6,9 +6,9 @@ import { callRedis, RedisUnreachable, withLoss } from "../store/connection.ts";
 import type { ServedWorkspace } from "./serve-workspace.ts";
 
 /**
- * A server without Redis, or whose own engine has not started, is not ready. If the history cannot be used, or no engine
- * runs anywhere, it is: it accepts events, and the log keeps them. Taken out of a load balancer, it would refuse the
- * events that it can still save.
+ * A server without Redis, or whose own engine has not started, is not ready. One that accepts events is stalled if no
+ * engine evaluates them, and degraded if the history cannot be used. A load balancer keeps both of these: the log keeps the
+ * events, and without this server senders would have to.
  */
 export function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): Readiness {
   let settled = false;
@@ -41,22 +41,8 @@ async function canWrite(redis: Redis): Promise<void> {
   await redis.multi().ping().del("tl:ready").exec();
 }
 
-/** An engine that is this far behind is not just busy with a burst. */
-const delayMsMax = 60_000;
-
-async function engineProblems({ log }: ServedWorkspace): Promise<PartProblem[]> {
-  const shards = await log.shardStatus();
-  const problem = (message: string): PartProblem[] => [{ part: "engine", message }];
-  const remedy =
-    "Events are accepted, but no automation sees them before a process with the role engine is started.";
-  if (shards.length === 0) return problem(`No engine has ever run here. ${remedy}`);
-  const unowned = shards.filter(({ owned }) => !owned);
-  if (unowned.length === shards.length) return problem(`No engine is running. ${remedy}`);
-  if (unowned.length > 0)
-    return problem(`No engine runs ${unowned.length} of ${shards.length} shards. ${remedy}`);
-  const delayMs = Math.max(...shards.map((shard) => shard.delayMs));
-  if (delayMs <= delayMsMax) return [];
-  return problem(`The engine is ${Math.round(delayMs / 1_000)} s behind, so alarms are late.`);
+async function engineProblems({ engineHealth }: ServedWorkspace): Promise<PartProblem[]> {
+  return (await engineHealth.check()).map((problem) => ({ part: "engine", ...problem }));
 }
 
 function historyProblems({ historyHealth }: ServedWorkspace): PartProblem[] {

@@ -9,6 +9,7 @@ import { DeliveryQueue } from "../delivery/queue.ts";
 import { startActionWorker } from "../delivery/worker.ts";
 import type { WorkerSettings } from "../delivery/worker-settings.ts";
 import { type Engine, startEngine } from "../engine/engine.ts";
+import { EngineHealth } from "../engine/engine-health.ts";
 import type { HistoryHealth } from "../history/health.ts";
 import type { History } from "../history/history.ts";
 import { Log } from "../store/log.ts";
@@ -25,6 +26,8 @@ export interface ServedWorkspace extends Workspace {
   readonly historyHealth: HistoryHealth | null;
   /** Null if this process does not have the role `engine`. */
   readonly engine: Engine | null;
+  /** Of the engines of this workspace, in all processes. */
+  readonly engineHealth: EngineHealth;
 }
 
 export interface ServeWorkspaceOptions {
@@ -94,7 +97,9 @@ export async function serveWorkspace(
     });
     running.add(() => worker.close());
   }
-  if (!roles.includes("engine")) return { workspace, log, history, historyHealth, queue, engine: null };
+  const engineHealth = watchEngines(log, settings, logger, running);
+  const parts = { workspace, log, history, historyHealth, queue, engineHealth };
+  if (!roles.includes("engine")) return { ...parts, engine: null };
   const engine = await startEngine({
     redisUrl,
     workspace,
@@ -108,7 +113,21 @@ export async function serveWorkspace(
     seenCountMax: settings.seenMax,
   });
   running.add(() => engine.stop());
-  return { workspace, log, history, historyHealth, queue, engine };
+  return { ...parts, engine };
+}
+
+function watchEngines(log: Log, settings: Settings, logger: Logger, running: Running): EngineHealth {
+  const health = new EngineHealth(log, {
+    leaseMs: settings.lease / millisecond,
+    stalledAfterMs: settings.stalledAfter / millisecond,
+    onChange: (problem) => {
+      if (problem === null) logger.info({}, "Events are evaluated again");
+      else logger.error({ problem }, "Alarms are not raised; events are still accepted");
+    },
+  });
+  health.start();
+  running.add(() => health.stop());
+  return health;
 }
 
 /** The server runs on: events are counted, and deliveries wait until the key is back. */

@@ -49,6 +49,7 @@ export interface Settings {
   readonly lateness: Micros;
   readonly shards: number;
   readonly lease: Micros;
+  readonly stalledAfter: Micros;
   readonly seenMax: number;
   readonly concurrency: number;
   readonly retry: Micros;
@@ -157,6 +158,13 @@ export function settingsOptions(): Option[] {
       "LEASE",
       500,
       10_000,
+    ),
+    ofMs(
+      "--stalled-after <duration>",
+      "how long a shard may stand still although something waits, before /api/ready fails",
+      "STALLED_AFTER",
+      500,
+      30_000,
     ),
     setting(
       "--seen-max <count>",

@@ -1,6 +1,7 @@
 /** How far each shard of a workspace has come, as any process can see it. */
 
 import type { Redis } from "ioredis";
+import type { LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
 import { callRedis } from "./connection.ts";
 import { shardKeys, workspaceKeys } from "./keys.ts";
@@ -14,6 +15,14 @@ export interface ShardStatus {
   readonly entriesBehind: number;
   /** For how long the oldest of those, or the earliest overdue deadline, has been waiting; 0 if nothing waits. */
   readonly delayMs: number;
+  /** The last entry that it has consumed; the start of the log if it has never committed. */
+  readonly position: LogPosition;
+  /** How often it has committed: the number grows with each step that an engine takes. */
+  readonly commitCount: number;
+  /** How long ago log time was last committed; null if it never was. It also grows while there is nothing to do. */
+  readonly watermarkAgeMs: number | null;
+  /** For how long the oldest firing that is not handed to the queue has been committed; 0 if there is none. */
+  readonly outboxAgeMs: number;
 }
 
 /**
@@ -33,9 +42,13 @@ export async function readShardStatus(redis: Redis, workspace: string): Promise<
   return callRedis(() =>
     Promise.all(
       shards.map(async (shard) => {
-        const { cursor: cursorKey, lease } = shardKeys(workspace, shard);
-        const [cursor, leaseCount] = await Promise.all([redis.hgetall(cursorKey), redis.exists(lease)]);
-        const { position = startOfLog, "read-count": readCount, "next-deadline": deadline } = cursor;
+        const { cursor: cursorKey, lease, outbox } = shardKeys(workspace, shard);
+        const [cursor, leaseCount, [undispatched]] = await Promise.all([
+          redis.hgetall(cursorKey),
+          redis.exists(lease),
+          redis.xrange(outbox, "-", "+", "COUNT", 1),
+        ]);
+        const { position = startOfLog, watermark, "next-deadline": deadline } = cursor;
         const [unread] = await redis.xrange(keys.log, `(${position}`, "+", "COUNT", 1);
         const waitingSince: Micros[] = [now];
         if (unread !== undefined) waitingSince.push(receivedAt(unread[0]));
@@ -43,8 +56,13 @@ export async function readShardStatus(redis: Redis, workspace: string): Promise<
         return {
           shard,
           owned: leaseCount > 0,
-          entriesBehind: Math.max(0, entryCount - Number(readCount ?? 0)),
+          entriesBehind: Math.max(0, entryCount - Number(cursor["read-count"] ?? 0)),
           delayMs: (now - Math.min(...waitingSince)) / millisecond,
+          position,
+          commitCount: Number(cursor["commit-count"] ?? 0),
+          watermarkAgeMs: watermark === undefined ? null : Math.max(0, now - Number(watermark)) / millisecond,
+          outboxAgeMs:
+            undispatched === undefined ? 0 : Math.max(0, now - receivedAt(undispatched[0])) / millisecond,
         };
       }),
     ),

@@ -171,6 +171,24 @@ describe("the server", () => {
     api.problems = [];
   });
 
+  test("is not ready while alarms are not raised, except for a load balancer, which asks for the role api", async () => {
+    const message = "No engine is running.";
+    api.problems = [{ part: "engine", message, stopsAlarms: true }];
+    const problems = [{ part: "engine", message }];
+    const body = { message: `Stalled: ${message}`, status: "stalled", problems };
+    for (const [query, status] of [
+      ["", 503],
+      ["?role=api", 200],
+      ["?role=api&strict=true", 503],
+    ] as const) {
+      const response = await get(`/api/ready${query}`);
+      expect(response.status).toBe(status);
+      expect(await response.json()).toEqual(body);
+    }
+    expect((await get("/api/ready?role=engine")).status).toBe(422);
+    api.problems = [];
+  });
+
   test.each([
     ["0.8.4", 200],
     ["0.9.0", 200],

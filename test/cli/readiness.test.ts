@@ -20,51 +20,79 @@ afterAll(async () => {
 
 const within = { timeout: 30_000, interval: 100 };
 
-test("an API without any engine is degraded, and shows how late alarms are", async () => {
+async function ready(api: string, query = "") {
+  const answer = await fetch(`${api}/ready${query}`);
+  return { code: answer.status, ...((await answer.json()) as { message: string; status: string }) };
+}
+
+async function metric(url: string, name: string) {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const value = new RegExp(`^${name}\\{.*\\} (.*)$`, "m").exec(text)?.[1];
+  return value === undefined ? null : Number(value);
+}
+
+const stalled = (message: string, code = 503) => ({
+  code,
+  status: "stalled",
+  problems: [{ part: "engine", message: expect.stringMatching(message) }],
+});
+const beat = ["emit", "--event", "pump.beat", "--resource-id", "pump.1"];
+
+test("an API without any engine is stalled, and shows how late alarms are", async () => {
   const rules = sandbox.write(
     "silent.yaml",
     "name: silent\ntrigger: { posture: Proactive, expect: [pump.beat], within: 10s }\nactions: [{ type: do-nothing }]\n",
   );
   const { api, url } = await sandbox.serve(redis.url, ["--roles", "api,recorder", "--rules", rules]);
-  const ready = async (query = "") => {
-    const answer = await fetch(`${api}/ready${query}`);
-    return { code: answer.status, ...((await answer.json()) as object) };
-  };
-  const metric = async (name: string) => {
-    const text = await (await fetch(`${url}/metrics`)).text();
-    const value = new RegExp(`^${name}\\{.*\\} (.*)$`, "m").exec(text)?.[1];
-    return value === undefined ? null : Number(value);
-  };
-  const degraded = (message: string) => ({
-    code: 200,
-    status: "degraded",
-    problems: [{ part: "engine", message: expect.stringContaining(message) }],
-  });
-  expect(await ready()).toMatchObject(degraded("No engine has ever run here"));
-  expect((await ready("?strict=true")).code).toBe(503);
-  expect(await metric("tripline_shard_has_owner")).toBeNull();
+  await vi.waitFor(
+    async () => expect(await ready(api)).toMatchObject(stalled("^No engine has ever run here")),
+    within,
+  );
+  // What a load balancer asks: this process can still accept events.
+  expect(await ready(api, "?role=api")).toMatchObject(stalled("^No engine has ever run here", 200));
+  expect((await ready(api, "?role=api&strict=true")).code).toBe(503);
+  expect(await metric(url, "tripline_shard_has_owner")).toBeNull();
 
   const engine = await sandbox.serve(redis.url, ["--roles", "engine,actions"]);
-  await vi.waitFor(async () => expect(await ready()).toMatchObject({ code: 200, status: "ok" }), within);
-  await vi.waitFor(async () => expect(await metric("tripline_log_lag_entries")).toBe(0), within);
-  expect(await metric("tripline_shard_has_owner")).toBe(1);
+  await vi.waitFor(async () => expect(await ready(api)).toMatchObject({ code: 200, status: "ok" }), within);
+  await vi.waitFor(async () => expect(await metric(url, "tripline_log_lag_entries")).toBe(0), within);
+  expect(await metric(url, "tripline_shard_has_owner")).toBe(1);
 
   await engine.process.end("SIGKILL");
-  await vi.waitFor(async () => expect(await ready()).toMatchObject(degraded("No engine is running")), within);
-  const emit = ["emit", "--event", "pump.beat", "--resource-id", "pump.1"];
-  expect((await sandbox.output(emit, { TRIPLINE_API_URL: api })).code).toBe(0);
-  expect(await metric("tripline_log_lag_entries")).toBe(1);
-  expect(await metric("tripline_shard_has_owner")).toBe(0);
+  const none = "^No engine is running, since \\d{4}-\\d\\d-\\d\\dT[0-9:]{8}Z\\. Events are accepted";
+  await vi.waitFor(async () => expect(await ready(api)).toMatchObject(stalled(none)), within);
+  expect((await sandbox.output(beat, { TRIPLINE_API_URL: api })).code).toBe(0);
+  expect(await metric(url, "tripline_log_lag_entries")).toBe(1);
+  expect(await metric(url, "tripline_shard_has_owner")).toBe(0);
   await vi.waitFor(
-    async () => expect(await metric("tripline_detection_delay_seconds")).toBeGreaterThan(1),
+    async () => expect(await metric(url, "tripline_detection_delay_seconds")).toBeGreaterThan(1),
     within,
   );
 
   await sandbox.serve(redis.url, ["--roles", "engine,actions"]);
   await vi.waitFor(async () => {
-    expect(await ready()).toMatchObject({ status: "ok" });
-    expect(await metric("tripline_log_lag_entries")).toBe(0);
+    expect(await ready(api)).toMatchObject({ code: 200, status: "ok" });
+    expect(await metric(url, "tripline_log_lag_entries")).toBe(0);
   }, within);
+});
+
+// It still owns the shard, so no one takes over.
+test("an engine that stands still while an event waits is reported, until it moves on", async () => {
+  const words = ["--workspace", "stopped", "--history-url", "off"];
+  const stops = [...words, "--lease", "60s"];
+  const { process: engine } = await sandbox.serve(redis.url, ["--roles", "engine,actions", ...stops]);
+  const { api } = await sandbox.serve(redis.url, [...["--roles", "api", "--stalled-after", "1s"], ...stops]);
+  await vi.waitFor(async () => expect(await ready(api)).toMatchObject({ code: 200, status: "ok" }), within);
+  process.kill(engine.pid, "SIGSTOP");
+  try {
+    expect((await sandbox.output(beat, { TRIPLINE_API_URL: api })).code).toBe(0);
+    const reported = "^Shard 0 has stalled, since .*Z: .*although 1 entry waits after \\d+-\\d+";
+    await vi.waitFor(async () => expect(await ready(api)).toMatchObject(stalled(reported)), within);
+    expect((await ready(api, "?role=api")).code).toBe(200);
+  } finally {
+    process.kill(engine.pid, "SIGCONT");
+  }
+  await vi.waitFor(async () => expect(await ready(api)).toMatchObject({ code: 200, status: "ok" }), within);
 });
 
 // Who has just sent the first heartbeat looks whether it counts.

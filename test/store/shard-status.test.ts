@@ -3,7 +3,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { millisecond } from "../../src/core/model/time.ts";
 import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
-import { workspaceKeys } from "../../src/store/keys.ts";
+import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
 import { receivedAt } from "../../src/store/position.ts";
 import { wireEvent } from "../history/greenhouse.ts";
@@ -63,7 +63,23 @@ test("a shard with an owner that has read everything is not behind, and its dela
   const position = await append();
   await commit({ position, readCount: 1, nextDeadline: receivedAt(position) + 3_600_000 * millisecond });
   await pause(30);
-  expect(await log.shardStatus()).toEqual([{ shard: 0, owned: true, entriesBehind: 0, delayMs: 0 }]);
+  const [status, ...others] = await log.shardStatus();
+  const idle = { shard: 0, owned: true, entriesBehind: 0, delayMs: 0, outboxAgeMs: 0 };
+  expect(status).toMatchObject({ ...idle, position, commitCount: 1 });
+  // Log time was committed as of the event, although nothing has happened since.
+  expect(status?.watermarkAgeMs).toBeGreaterThanOrEqual(30);
+  expect(others).toEqual([]);
+});
+
+// The engine has died between its commit and the queue, or the queue refuses it.
+test("a firing that is committed and not dispatched is seen, with its age", async () => {
+  await redis.set(workspaceKeys("greenhouse").shardCount, "1");
+  await redis.xadd(shardKeys("greenhouse", 0).outbox, "*", "invocation", "{}");
+  await pause(30);
+  await redis.xadd(shardKeys("greenhouse", 0).outbox, "*", "invocation", "{}");
+  const [status] = await log.shardStatus();
+  expect(status?.outboxAgeMs).toBeGreaterThanOrEqual(30);
+  expect(status?.watermarkAgeMs).toBeNull();
 });
 
 // No event is unread when all senders have died as well, and the window of an absence has ended.

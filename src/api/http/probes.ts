@@ -3,10 +3,14 @@
 import { z } from "zod";
 import { type Route, route } from "./route.ts";
 
+const parts = ["engine", "history", "canary"] as const;
+
 /** A part of the system that does not work as it should, although requests are served. */
 export interface PartProblem {
-  readonly part: "engine" | "history";
+  readonly part: (typeof parts)[number];
   readonly message: string;
+  /** Whether automations do not fire while it lasts. Otherwise something is late or missing, but alarms are raised. */
+  readonly stopsAlarms?: boolean;
 }
 
 export interface ReadinessReport {
@@ -21,9 +25,9 @@ export type Readiness = () => Promise<ReadinessReport>;
 const ReadySchema = z
   .object({
     message: z.string().meta({ description: "`OK`, or what is wrong." }),
-    status: z.enum(["ok", "degraded", "unavailable"]),
+    status: z.enum(["ok", "degraded", "stalled", "unavailable"]),
     problems: z
-      .array(z.object({ part: z.enum(["engine", "history"]), message: z.string() }))
+      .array(z.object({ part: z.enum(parts), message: z.string() }))
       .meta({ description: "The parts that do not work as they should." }),
   })
   .meta({ id: "Ready" });
@@ -47,12 +51,16 @@ export function probes(readiness: Readiness): Route[] {
         method: "get",
         path: "/ready",
         id: "ready",
-        summary: "Check that the process can do its work",
+        summary: "Check that the server can do its work",
         description:
-          "A degraded server still accepts events and loses none, so it answers 200 and stays in a load balancer.",
+          "It can do its work when it can accept events and an engine evaluates them. While only the engine is missing, every process still accepts events and loses none, so a load balancer must ask with `?role=api` and keep it.",
         tag: "server",
         scope: null,
         query: z.object({
+          role: z.enum(["api"]).optional().meta({
+            description:
+              "`api`: answer 503 only if this process cannot accept events. For load balancers and readiness probes.",
+          }),
           strict: z
             .enum(["true", "false"])
             .optional()
@@ -64,15 +72,19 @@ export function probes(readiness: Readiness): Route[] {
         },
       },
       async ({ query }, context) => {
-        const { unready, problems = [] } = await readiness();
+        const { unready, problems: found = [] } = await readiness();
+        const problems = found.map(({ part, message }) => ({ part, message }));
         if (unready !== null) {
           const body = { message: unready, status: "unavailable", problems };
           return context.json(body, 503, { "Retry-After": "1" });
         }
         if (problems.length === 0) return context.json({ message: "OK", status: "ok", problems });
-        const message = `Degraded: ${problems.map((problem) => problem.message).join(" ")}`;
-        const body = { message, status: "degraded", problems };
-        return context.json(body, query.strict === "true" ? 503 : 200);
+        const isStalled = found.some(({ stopsAlarms }) => stopsAlarms);
+        const messages = problems.map((problem) => problem.message).join(" ");
+        const message = `${isStalled ? "Stalled" : "Degraded"}: ${messages}`;
+        const isFailure = query.strict === "true" || (isStalled && query.role !== "api");
+        const body = { message, status: isStalled ? "stalled" : "degraded", problems };
+        return context.json(body, isFailure ? 503 : 200);
       },
     ),
   ];
