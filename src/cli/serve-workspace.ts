@@ -82,7 +82,10 @@ export async function serveWorkspace(
   const queue = new DeliveryQueue(redisUrl, workspace);
   running.add(() => queue.close());
   metrics.observeShards(() => log.shardStatus());
-  metrics.observeQueue(() => queue.counts());
+  metrics.observeQueue(async () => {
+    const [counts, oldestMs] = await Promise.all([queue.counts(), queue.oldestMs()]);
+    return { ...counts, oldestMs };
+  });
   metrics.observeEndpoints(async () => (await log.endpoints.list()).length);
 
   if (roles.includes("actions")) {

@@ -258,6 +258,27 @@ export class DeliveryQueue {
     return { waiting, active, delayed, deadLetters: failed };
   }
 
+  /**
+   * How old the oldest deliveries are that have not ended, in milliseconds; null where there is none.
+   *
+   * @returns since when one waits for a worker, or a worker has one, since it was added; and by how much the next attempt
+   *   of one that waits for it is overdue
+   * @throws RedisUnreachable
+   */
+  async oldestMs(): Promise<{ waiting: number | null; active: number | null; delayed: number | null }> {
+    const oldest = async (type: JobType) => (await this.#queue.getJobs([type], 0, 0, true))[0];
+    const [waiting, active, delayed] = await callRedis(() =>
+      Promise.all([oldest("waiting"), oldest("active"), oldest("delayed")]),
+    );
+    const now = Date.now();
+    const [due = null] = delayed === undefined ? [] : await callRedis(() => this.#dueTimesOf([delayed]));
+    return {
+      waiting: waiting === undefined ? null : Math.max(0, now - waiting.timestamp),
+      active: active === undefined ? null : Math.max(0, now - active.timestamp),
+      delayed: due === null ? null : Math.max(0, now - due),
+    };
+  }
+
   /** Counts the deliveries in one state. @throws RedisUnreachable */
   async count(status: ListedStatus): Promise<number> {
     return callRedis(() => this.#queue.getJobCountByTypes(jobSets[status].type));

@@ -124,7 +124,11 @@ export interface EngineMetrics {
   openWindows?(shard: number, count: number): void;
   /** A commit has succeeded. @param commit.entryCount how many log entries it consumed */
   committed?(shard: number, commit: { readonly ms: number; readonly entryCount: number }): void;
-  fired?(shard: number, firing: { readonly automation: Automation; readonly state: string }): void;
+  /** A firing or resolution is committed. @param firing.triggered the log time at which it was due */
+  fired?(
+    shard: number,
+    firing: { readonly automation: Automation; readonly state: string; readonly triggered: Micros },
+  ): void;
   /** A log entry was skipped because it cannot be read. */
   malformed?(shard: number): void;
 }

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Automation, AutomationSchema } from "../../src/core/model/automation.ts";
 import { secretMask } from "../../src/core/model/secret.ts";
+import { millisecond, second } from "../../src/core/model/time.ts";
 import { withTriggerIds } from "../../src/core/model/trigger.ts";
 import { RedisUnreachable } from "../../src/store/connection.ts";
 import { pumpEvent, startApi, type TestApi } from "./support.ts";
@@ -236,11 +237,14 @@ describe("metrics", () => {
   });
 
   test("show how far each shard is, whoever owns it, and nothing while that is not known", async () => {
-    const status = { shard: 0, owned: false, entriesBehind: 7, delayMs: 1_500 };
+    const status = { shard: 0, owned: false, entriesBehind: 7, delayMs: 1_500, outboxAgeMs: 2_500 };
     let known = true;
     api.metrics.inWorkspace("default").observeShards(async () => {
       if (!known) throw new RedisUnreachable("away");
-      return [status];
+      return [
+        { ...status, watermarkAgeMs: 3_500 },
+        { ...status, shard: 1, watermarkAgeMs: null },
+      ];
     });
     const place = '{workspace="default",shard="0"}';
     expect(await lines()).toEqual(
@@ -248,10 +252,33 @@ describe("metrics", () => {
         `tripline_log_lag_entries${place} 7`,
         `tripline_detection_delay_seconds${place} 1.5`,
         `tripline_shard_has_owner${place} 0`,
+        `tripline_watermark_age_seconds${place} 3.5`,
+        `tripline_outbox_age_seconds${place} 2.5`,
       ]),
     );
+    // Shard 1 has never committed anything.
+    expect((await lines()).filter((line) => line.startsWith("tripline_watermark_age"))).toHaveLength(1);
     known = false;
     expect((await lines()).filter((line) => line.includes(place))).toEqual([]);
+  });
+
+  test("show how late firings are committed, never less than no time", async () => {
+    const bucket = (le: string) => `tripline_firing_delay_seconds_bucket{le="${le}",state="Triggered"}`;
+    const countIn = async (le: string) =>
+      Number(
+        (await lines())
+          .find((line) => line.startsWith(bucket(le)))
+          ?.split(" ")
+          .at(-1) ?? 0,
+      );
+    const before = { soon: await countIn("1"), later: await countIn("5") };
+    const now = Date.now() * millisecond;
+    api.metrics.fired(0, { state: "Triggered", triggered: now - 2 * second });
+    api.metrics.fired(0, { state: "Triggered", triggered: now + 60 * second });
+    expect({ soon: await countIn("1"), later: await countIn("5") }).toEqual({
+      soon: before.soon + 1,
+      later: before.later + 2,
+    });
   });
 
   test("show actions by type and outcome, their duration, and the memory of the process", async () => {

@@ -1,6 +1,7 @@
 /** A delivery can be looked up in every state that it has in the queue. */
 
 import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { asSent, invocationOf, startActions, startReceiver, webhook } from "./support.ts";
@@ -188,4 +189,40 @@ test("a list that moves while it is read has every delivery once", async () => {
   await work;
   expect(readCount).toBeGreaterThan(1);
   expect(await queue.deliveries("delivered", { count: 1_000 })).toMatchObject({ next: null });
+});
+
+// What is stuck shows by its age, however few it are.
+test("the oldest pending delivery of each kind is known with its age", async () => {
+  const actions = startActions(redis.url);
+  const { queue } = actions;
+  expect(await queue.oldestMs()).toEqual({ waiting: null, active: null, delayed: null });
+  let finish: () => void = () => {};
+  const receiver = await startReceiver((response) => {
+    finish = () => void response.end();
+  });
+  await queue.addInvocations([invocationOf(webhook(receiver.url))]);
+  await pause(50);
+  await queue.addInvocations([invocationOf(webhook(receiver.url))]);
+  const waiting = await queue.oldestMs();
+  expect(waiting).toMatchObject({ active: null, delayed: null });
+  expect(waiting.waiting).toBeGreaterThanOrEqual(50);
+  actions.work({ concurrency: 1 });
+  await expect.poll(async () => (await queue.oldestMs()).active, { timeout: 30_000 }).toBeGreaterThan(50);
+  await receiver.arrived(1);
+  finish();
+  await receiver.arrived(2);
+  finish();
+  const none = { waiting: null, active: null, delayed: null };
+  await expect.poll(() => queue.oldestMs(), { timeout: 30_000 }).toEqual(none);
+});
+
+test("a delivery whose next attempt is overdue shows by how much, and one whose time has not come does not", async () => {
+  const actions = startActions(redis.url);
+  const { queue } = actions;
+  const receiver = await startReceiver((response) => void response.writeHead(500).end());
+  const worker = actions.work({ retryMs: 500, retryMsMax: 500 });
+  await queue.addInvocations([invocationOf(webhook(receiver.url))]);
+  await expect.poll(async () => (await queue.oldestMs()).delayed, { timeout: 30_000 }).toBe(0);
+  await worker.close();
+  await expect.poll(async () => (await queue.oldestMs()).delayed, { timeout: 30_000 }).toBeGreaterThan(50);
 });

@@ -2,9 +2,11 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { z } from "zod";
+import { type Micros, second } from "../../core/model/time.ts";
 import type { MetricSnapshot, MetricsSource, ObservationListener } from "../../telemetry/metrics-bridge.ts";
 import type { IngestMeter } from "../ingest/ingest.ts";
 import { type Route, route } from "./route.ts";
+import { WorkspaceGauges, type WorkspaceObserver } from "./workspace-gauges.ts";
 
 /** How long actions and commits take: from a quick write to the longest timeout of a webhook. */
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60];
@@ -12,25 +14,6 @@ const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 interface DurationHistogram {
   readonly name: string;
   readonly metric: Histogram;
-}
-
-export interface QueueCounts {
-  readonly waiting: number;
-  readonly active: number;
-  readonly delayed: number;
-  readonly deadLetters: number;
-}
-
-export interface ShardStatusView {
-  readonly shard: number;
-  readonly owned: boolean;
-  readonly entriesBehind: number;
-  readonly delayMs: number;
-}
-
-export interface HistoryHealthView {
-  readonly problem: string | null;
-  readonly behindMs: number | null;
 }
 
 /** The metrics that the engine and the delivery worker of one workspace report. */
@@ -47,16 +30,8 @@ export type WorkspaceMeter = Pick<
   | "recorderFailed"
   | "eventUnrecorded"
   | "trimmed"
-> & {
-  /** @param counts called for each scrape */
-  observeQueue(counts: () => Promise<QueueCounts>): void;
-  /** @param count of disabled endpoints; called for each scrape */
-  observeEndpoints(count: () => Promise<number>): void;
-  /** @param health asked for each scrape */
-  observeHistory(health: () => HistoryHealthView): void;
-  /** @param status called for each scrape */
-  observeShards(status: () => Promise<readonly ShardStatusView[]>): void;
-};
+> &
+  WorkspaceObserver;
 
 export class Metrics implements IngestMeter, MetricsSource {
   readonly histogramBuckets = durationBuckets;
@@ -124,22 +99,20 @@ export class Metrics implements IngestMeter, MetricsSource {
     "How long committing a batch of the log took.",
     [],
   );
+  readonly #firingDelays = this.#histogram(
+    "tripline_firing_delay_seconds",
+    "From when a firing or resolution was due until it was committed, by state.",
+    ["state"],
+  );
   readonly #owned = this.#shardGauge("tripline_shard_owned", "1 while this process owns the shard.");
   readonly #openWindows = this.#shardGauge(
     "tripline_open_windows",
     "Windows open now, by workspace and shard.",
   );
 
-  readonly #queues = new Map<string, () => Promise<QueueCounts>>();
-  readonly #endpoints = new Map<string, () => Promise<number>>();
-  readonly #shards = new Map<string, () => Promise<readonly ShardStatusView[]>>();
-  readonly #histories = new Map<string, () => HistoryHealthView>();
+  readonly #gauges = new WorkspaceGauges(this.#registry);
 
   constructor() {
-    this.#observeQueues();
-    this.#observeEndpoints();
-    this.#observeShards();
-    this.#observeHistories();
     collectDefaultMetrics({ register: this.#registry });
     // Series start at 0, so that a rate over them sees the first increase.
     for (const reason of ["invalid", "too_large", "unsupported_type", "unreachable"]) {
@@ -160,7 +133,6 @@ export class Metrics implements IngestMeter, MetricsSource {
   inWorkspace(workspace: string): WorkspaceMeter {
     return {
       owned: (shard, owned) => this.owned(shard, owned, workspace),
-      observeShards: (status) => void this.#shards.set(workspace, status),
       openWindows: (shard, count) => this.openWindows(shard, count, workspace),
       committed: (shard, commit) => this.committed(shard, commit),
       fired: (shard, firing) => this.fired(shard, firing),
@@ -171,9 +143,7 @@ export class Metrics implements IngestMeter, MetricsSource {
       recorderFailed: () => this.recorderFailed(),
       eventUnrecorded: () => this.eventUnrecorded(),
       trimmed: (entryCount) => this.trimmed(entryCount),
-      observeHistory: (health) => void this.#histories.set(workspace, health),
-      observeEndpoints: (count) => void this.#endpoints.set(workspace, count),
-      observeQueue: (counts) => void this.#queues.set(workspace, counts),
+      ...this.#gauges.inWorkspace(workspace),
     };
   }
 
@@ -193,8 +163,11 @@ export class Metrics implements IngestMeter, MetricsSource {
     this.#observe(this.#commitDurations, {}, ms / 1_000);
   }
 
-  fired(_shard: number, { state }: { readonly state: string }): void {
+  /** @param firing.triggered the log time at which it was due */
+  fired(_shard: number, { state, triggered }: { readonly state: string; readonly triggered: Micros }): void {
     this.#firings.inc({ state });
+    const delay = Date.now() / 1_000 - triggered / second;
+    this.#observe(this.#firingDelays, { state }, Math.max(0, delay)); // the clock of Redis may be ahead
   }
 
   malformed(): void {
@@ -263,135 +236,9 @@ export class Metrics implements IngestMeter, MetricsSource {
     return { name, metric: new Histogram(options) };
   }
 
-  #observeQueues(): void {
-    const queues = this.#queues;
-    new Gauge({
-      name: "tripline_action_queue",
-      help: "Actions in the queue, by workspace and state. A dead letter is a delivery that failed for good.",
-      labelNames: ["workspace", "state"],
-      registers: [this.#registry],
-      async collect() {
-        this.reset();
-        const asked = [...queues].map(async ([workspace, counts]) => {
-          // During a Redis outage nothing is known, and an old number would mislead.
-          const { waiting, active, delayed, deadLetters } = await counts().catch(
-            () => ({}) as Partial<QueueCounts>,
-          );
-          for (const [state, count] of Object.entries({
-            waiting,
-            active,
-            delayed,
-            dead_letter: deadLetters,
-          })) {
-            if (count !== undefined) this.set({ workspace, state }, count);
-          }
-        });
-        await Promise.all(asked);
-      },
-    });
-  }
-
-  #observeEndpoints(): void {
-    const endpoints = this.#endpoints;
-    new Gauge({
-      name: "tripline_disabled_endpoints",
-      help: "Endpoints that responded 410 Gone and are sent nothing, by workspace.",
-      labelNames: ["workspace"],
-      registers: [this.#registry],
-      async collect() {
-        this.reset();
-        const asked = [...endpoints].map(async ([workspace, count]) => {
-          // During a Redis outage nothing is known, and an old number would mislead.
-          const disabled = await count().catch(() => null);
-          if (disabled !== null) this.set({ workspace }, disabled);
-        });
-        await Promise.all(asked);
-      },
-    });
-  }
-
-  /** Read from Redis, so that they exist while no engine runs, which is when they matter most. */
-  #observeShards(): void {
-    const shards = this.#shards;
-    const status = shared(async () =>
-      Promise.all(
-        // During a Redis outage nothing is known, and an old number would mislead.
-        [...shards].map(async ([workspace, read]) => [workspace, await read().catch(() => [])] as const),
-      ),
-    );
-    const gauge = (name: string, help: string, measure: (shard: ShardStatusView) => number) =>
-      new Gauge({
-        name,
-        help,
-        labelNames: ["workspace", "shard"] as const,
-        registers: [this.#registry],
-        async collect() {
-          const workspaces = await status();
-          this.reset();
-          for (const [workspace, found] of workspaces) {
-            for (const each of found) this.set({ workspace, shard: each.shard }, measure(each));
-          }
-        },
-      });
-    gauge(
-      "tripline_log_lag_entries",
-      "Log entries not yet consumed, by workspace and shard.",
-      ({ entriesBehind }) => entriesBehind,
-    );
-    gauge(
-      "tripline_detection_delay_seconds",
-      "How long the oldest event that is not evaluated, or the earliest window that is overdue, has been waiting.",
-      ({ delayMs }) => delayMs / 1_000,
-    );
-    gauge("tripline_shard_has_owner", "1 while an engine owns the shard, in any process.", ({ owned }) =>
-      owned ? 1 : 0,
-    );
-  }
-
-  #observeHistories(): void {
-    const histories = this.#histories;
-    const registers = [this.#registry];
-    const labelNames = ["workspace"] as const;
-    new Gauge({
-      name: "tripline_history_up",
-      help: "1 while the history is up to date; 0 while it is unavailable, cannot be written, or is behind.",
-      labelNames,
-      registers,
-      collect() {
-        for (const [workspace, health] of histories) {
-          this.set({ workspace }, health().problem === null ? 1 : 0);
-        }
-      },
-    });
-    new Gauge({
-      name: "tripline_history_lag_seconds",
-      help: "How long the oldest event that is not recorded has been in the log.",
-      labelNames,
-      registers,
-      collect() {
-        this.reset();
-        for (const [workspace, health] of histories) {
-          const { behindMs } = health();
-          if (behindMs !== null) this.set({ workspace }, behindMs / 1_000);
-        }
-      },
-    });
-  }
-
   #shardGauge(name: string, help: string): Gauge<"workspace" | "shard"> {
     return new Gauge({ name, help, labelNames: ["workspace", "shard"], registers: [this.#registry] });
   }
-}
-
-/** Calls that come while one is under way share its result. */
-function shared<T>(read: () => Promise<T>): () => Promise<T> {
-  let reading: Promise<T> | null = null;
-  return () => {
-    reading ??= read().finally(() => {
-      reading = null;
-    });
-    return reading;
-  };
 }
 
 function placeOf(shard: number, workspace: string | undefined) {
