@@ -12,6 +12,7 @@ export default ({ production = false }: { readonly production?: boolean }): Knip
     "src/cli/bin.ts!",
     "src/client/index.ts!",
     "src/history/sqlite-worker.ts!",
+    "src/cli/threads/part-thread.ts!",
     "scripts/*.ts",
     "bench/*.ts",
     "test/support/turn-meter.ts", // loaded by a process that a test starts

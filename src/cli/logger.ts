@@ -1,8 +1,7 @@
 /** The log of a process: JSON for programs or text for people, with secrets masked. */
 
-import { Writable } from "node:stream";
 import { styleText } from "node:util";
-import { type Logger, pino } from "pino";
+import { type Logger, type LoggerOptions, pino } from "pino";
 import { printable, printableLines } from "./output/text.ts";
 
 export type LogFormat = "json" | "text";
@@ -23,7 +22,27 @@ const redact = {
  *   `time`; `text` writes lines for a person at a terminal
  */
 export function createLogger(level: string, format: LogFormat): Logger {
-  const options = {
+  // Without a destination, pino writes to standard output itself, which is quicker.
+  return format === "json" ? pino(optionsFor(level)) : pino(optionsFor(level), { write: lineWriter(format) });
+}
+
+/**
+ * Creates the logger of a thread that does not write itself.
+ *
+ * @param write takes each line, as JSON with a line break
+ */
+export function createThreadLogger(level: string, write: (line: string) => void): Logger {
+  return pino(optionsFor(level), { write });
+}
+
+/** Writes the lines of such a logger to standard output, in a format. */
+export function lineWriter(format: LogFormat): (line: string) => void {
+  if (format === "json") return (line) => void process.stdout.write(line);
+  return (line) => void process.stdout.write(`${lineOf(JSON.parse(line) as LogLine)}\n`);
+}
+
+function optionsFor(level: string): LoggerOptions {
+  return {
     level,
     redact,
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -33,16 +52,6 @@ export function createLogger(level: string, format: LogFormat): Logger {
     // The messages of our errors include their cause; pino's default would repeat it.
     serializers: { err: pino.stdSerializers.errWithCause },
   };
-  return format === "json" ? pino(options) : pino(options, textLines());
-}
-
-function textLines(): Writable {
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      process.stdout.write(`${lineOf(JSON.parse(chunk.toString()) as LogLine)}\n`);
-      done();
-    },
-  });
 }
 
 interface LogLine {

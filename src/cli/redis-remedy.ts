@@ -32,10 +32,10 @@ const remedies: readonly (readonly [pattern: RegExp, remedy: string])[] = [
  */
 export function redisFailure(
   error: RedisUnreachable,
-  redis: Redis,
+  redis: Redis | null,
   { start, otherwise }: { readonly start: string; readonly otherwise: string },
 ): CommandFailure {
-  const { message } = withLoss(error, redis);
+  const { message } = redis === null ? error : withLoss(error, redis);
   const remedy = remedies.find(([pattern]) => pattern.test(message))?.[1] ?? otherwise;
   return new CommandFailure(`${message}\n${start}\n${remedy}`, 1, { cause: error });
 }

@@ -2,12 +2,12 @@
 
 import { Command, Option } from "commander";
 import { jobKeyPrefix } from "../delivery/queue-keys.ts";
-import { SecretBox, SecretKeyInvalid } from "../store/secret-box.ts";
 import { type SecretCounts, type SecretOwner, StoredSecrets, secretOwners } from "../store/stored-secrets.ts";
 import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
 import { type TableColumn, table } from "./output/table.ts";
+import { boxHere } from "./secret-box-here.ts";
 import { readWorkspace } from "./settings.ts";
 import { redisOption, withRedis } from "./with-redis.ts";
 
@@ -70,16 +70,6 @@ function resealCommand(): Command {
       }
     });
   });
-}
-
-/** The box of this process's environment. @throws CommandFailure if the keys in it are not keys */
-export function boxHere(): SecretBox {
-  try {
-    return SecretBox.of(process.env["TRIPLINE_SECRET_KEY"]);
-  } catch (error) {
-    if (!(error instanceof SecretKeyInvalid)) throw error;
-    throw new CommandFailure(`${error.message}.`, 2, { cause: error });
-  }
 }
 
 function withOptions(command: Command): Command {

@@ -5,30 +5,31 @@ import { RejectionReports, rejectedEvent } from "../api/ingest/rejected-events.t
 import type { Event, WireEvent } from "../core/model/event.ts";
 import { millisecond } from "../core/model/time.ts";
 import { HistoryHealth } from "../history/health.ts";
-import { type History, openHistory } from "../history/history.ts";
+import type { History } from "../history/history.ts";
 import { Recorder } from "../history/recorder.ts";
 import type { Log } from "../store/log.ts";
 import { Trimmer } from "../store/trimmer.ts";
 import type { Running } from "./running.ts";
-import { type Settings, withoutPassword } from "./settings.ts";
+import { type Role, type Settings, withoutPassword } from "./settings.ts";
 
 /**
- * Opens the history that the settings name, if a role of this process needs it. Null if there is none.
+ * Opens the history that the settings name, if one of the roles needs it. Null if there is none.
  *
  * @throws HistoryUnavailable, HistoryMisconfigured
  */
 export async function openSharedHistory(
-  settings: Settings,
+  { historyUrl, workspace }: Settings,
+  roles: readonly Role[],
   running: Running,
   logger: Logger,
 ): Promise<History | null> {
-  const { historyUrl, roles, workspace } = settings;
   if (historyUrl === "off" || !(roles.includes("api") || roles.includes("recorder"))) return null;
   const onLost = (reason: string) =>
     logger.error(
       { reason, history: withoutPassword(historyUrl) },
       "The history was lost while the server ran; opening it again. It gets the events that the log still holds",
     );
+  const { openHistory } = await import("../history/history.ts"); // only the threads that need it load it
   const history = await openHistory({ url: historyUrl, workspace: workspace[0] ?? "default", onLost });
   running.add(() => history.close());
   return history;
@@ -55,16 +56,16 @@ interface RecordingOptions {
 /**
  * Watches the history, in every process that reads or writes it.
  *
- * @param recorder the one of this process; null if another process records
+ * @param recorderFailure of the recorder of this process: see `Recorder.failure`
  */
 export function watchHistory(
   log: Log,
   history: History,
-  recorder: Recorder | null,
+  recorderFailure: () => unknown,
   { logger, meter, running }: Omit<RecordingOptions, "settings" | "workspace">,
 ): HistoryHealth {
   const health = new HistoryHealth(history, log, {
-    recorderFailure: () => recorder?.failure ?? null,
+    recorderFailure,
     onChange: (problem) => {
       if (problem === null) logger.info({}, "The history is up to date again");
       else logger.error({ problem }, "The history is degraded; events are still accepted and evaluated");

@@ -9,10 +9,16 @@ import type { ServedWorkspace } from "./serve-workspace.ts";
  * A server without Redis, or whose own engine has not started, is not ready. One that accepts events is stalled if no
  * engine evaluates them, and degraded if the history cannot be used. A load balancer keeps both of these: the log keeps the
  * events, and without this server senders would have to.
+ *
+ * @param enginesReady resolves once each shard has an owner; see `Engine.ready`
  */
-export function readinessOf(redis: Redis, served: readonly ServedWorkspace[]): Readiness {
+export function readinessOf(
+  redis: Redis,
+  served: readonly ServedWorkspace[],
+  enginesReady: Promise<unknown>,
+): Readiness {
   let settled = false;
-  void Promise.all(served.map(({ engine }) => engine?.ready)).then(() => {
+  void enginesReady.then(() => {
     settled = true;
   });
   return async () => {
@@ -42,7 +48,7 @@ async function canWrite(redis: Redis): Promise<void> {
 }
 
 async function engineProblems({ engineHealth }: ServedWorkspace): Promise<PartProblem[]> {
-  return (await engineHealth.check()).map((problem) => ({ part: "engine", ...problem }));
+  return ((await engineHealth?.check()) ?? []).map((problem) => ({ part: "engine", ...problem }));
 }
 
 function historyProblems({ historyHealth }: ServedWorkspace): PartProblem[] {

@@ -1,4 +1,4 @@
-/** Runs one workspace of a server. Each has its own log, shards, queue and action worker. */
+/** Runs one workspace in a thread of a server. Each has its own log, shards, queue and action worker. */
 
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
@@ -6,32 +6,38 @@ import type { Metrics } from "../api/http/metrics.ts";
 import type { Workspace } from "../api/http/tenant.ts";
 import { millisecond } from "../core/model/time.ts";
 import { DeliveryQueue } from "../delivery/queue.ts";
-import { startActionWorker } from "../delivery/worker.ts";
 import type { WorkerSettings } from "../delivery/worker-settings.ts";
-import { type Engine, startEngine } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { EngineHealth } from "../engine/engine-health.ts";
 import type { HistoryHealth } from "../history/health.ts";
 import type { History } from "../history/history.ts";
+import type { Recorder } from "../history/recorder.ts";
 import { Log } from "../store/log.ts";
 import type { SecretBox } from "../store/secret-box.ts";
 import { StoredSecrets } from "../store/stored-secrets.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Running } from "./running.ts";
 import { startRecording, watchHistory } from "./serve-history.ts";
-import type { Settings } from "./settings.ts";
+import type { Role, Settings } from "./settings.ts";
 
 export interface ServedWorkspace extends Workspace {
   readonly queue: DeliveryQueue;
   /** Null if this process does not use the history. */
   readonly historyHealth: HistoryHealth | null;
-  /** Null if this process does not have the role `engine`. */
+  /** Null if this thread does not have the role `engine`. */
   readonly engine: Engine | null;
-  /** Of the engines of this workspace, in all processes. */
-  readonly engineHealth: EngineHealth;
+  /** Of the engines of this workspace, in all processes; null where the main thread of this process watches them. */
+  readonly engineHealth: EngineHealth | null;
+  /** Null if this thread does not have the role `recorder`, or there is no history. */
+  readonly recorder: Recorder | null;
 }
 
 export interface ServeWorkspaceOptions {
   readonly settings: Settings;
+  /** What this thread does. */
+  readonly roles: readonly Role[];
+  /** What the main thread needs to know of the other threads; null in those. */
+  readonly main: MainThreadOptions | null;
   readonly redis: Redis;
   /** Seals and opens stored secrets. */
   readonly secretBox: SecretBox;
@@ -45,8 +51,13 @@ export interface ServeWorkspaceOptions {
   readonly running: Running;
 }
 
+export interface MainThreadOptions {
+  /** Why the recorder of another thread cannot write the history of a workspace now; null if it can. */
+  readonly recorderFailure: (workspace: string) => Promise<string | null>;
+}
+
 /**
- * Starts the roles that the settings name, for one workspace.
+ * Starts the roles of this thread, for one workspace. The main thread also watches what the whole process depends on.
  *
  * @throws RedisUnreachable, ShardCountChanged
  */
@@ -56,6 +67,8 @@ export async function serveWorkspace(
 ): Promise<ServedWorkspace> {
   const {
     settings,
+    roles,
+    main,
     redis,
     secretBox,
     history: shared,
@@ -64,7 +77,7 @@ export async function serveWorkspace(
     logger: parent,
     running,
   } = options;
-  const { roles, redis: redisUrl } = settings;
+  const { redis: redisUrl } = settings;
   // With a single workspace, its name in each line would be noise.
   const logger = settings.workspace.length > 1 ? parent.child({ workspace }) : parent;
   const metrics = all.inWorkspace(workspace);
@@ -74,21 +87,29 @@ export async function serveWorkspace(
       logger.error({ position, reason }, "Skipped a log entry that cannot be read"),
   });
   running.add(async () => log.close());
-  await warnOfSecrets(new StoredSecrets(redis, workspace, { box: secretBox }), secretBox, logger);
+  if (main !== null) {
+    await warnOfSecrets(new StoredSecrets(redis, workspace, { box: secretBox }), secretBox, logger);
+  }
   const history = shared === null ? null : await shared.inWorkspace(workspace);
   const recording = { workspace, settings, logger, meter: metrics, running };
   const recorder = roles.includes("recorder") ? startRecording(log, history, recording) : null;
-  const historyHealth = history === null ? null : watchHistory(log, history, recorder, recording);
   const queue = new DeliveryQueue(redisUrl, workspace);
   running.add(() => queue.close());
-  metrics.observeShards(() => log.shardStatus());
-  metrics.observeQueue(async () => {
-    const [counts, oldestMs] = await Promise.all([queue.counts(), queue.oldestMs()]);
-    return { ...counts, oldestMs };
-  });
-  metrics.observeEndpoints(async () => (await log.endpoints.list()).length);
+  let historyHealth: HistoryHealth | null = null;
+  if (main !== null) {
+    const recorderFailure = () => recorder?.failure ?? main.recorderFailure(workspace);
+    if (history !== null) historyHealth = watchHistory(log, history, recorderFailure, recording);
+    metrics.observeShards(() => log.shardStatus());
+    metrics.observeQueue(async () => {
+      const [counts, oldestMs] = await Promise.all([queue.counts(), queue.oldestMs()]);
+      return { ...counts, oldestMs };
+    });
+    metrics.observeEndpoints(async () => (await log.endpoints.list()).length);
+  }
 
+  // Each thread loads only what its roles need: modules are loaded once per thread, and the memory adds up.
   if (roles.includes("actions")) {
+    const { startActionWorker } = await import("../delivery/worker.ts");
     const worker = startActionWorker({
       redisUrl,
       workspace,
@@ -100,9 +121,10 @@ export async function serveWorkspace(
     });
     running.add(() => worker.close());
   }
-  const engineHealth = watchEngines(log, settings, logger, running);
-  const parts = { workspace, log, history, historyHealth, queue, engineHealth };
-  if (!roles.includes("engine")) return { ...parts, engine: null };
+  const engineHealth = main === null ? null : watchEngines(log, settings, logger, running);
+  const served = { workspace, log, history, historyHealth, queue, recorder, engineHealth };
+  if (!roles.includes("engine")) return { ...served, engine: null };
+  const { startEngine } = await import("../engine/engine.ts");
   const engine = await startEngine({
     redisUrl,
     workspace,
@@ -116,7 +138,7 @@ export async function serveWorkspace(
     seenCountMax: settings.seenMax,
   });
   running.add(() => engine.stop());
-  return { ...parts, engine };
+  return { ...served, engine };
 }
 
 function watchEngines(log: Log, settings: Settings, logger: Logger, running: Running): EngineHealth {

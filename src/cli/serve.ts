@@ -1,41 +1,31 @@
 /** `tripline serve`: puts the parts together into a server. */
 
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { Command } from "commander";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
-import { createApp } from "../api/http/app.ts";
 import { KeyRing } from "../api/http/key-ring.ts";
 import { Metrics } from "../api/http/metrics.ts";
 import { isLoopbackName } from "../api/http/origin.ts";
-import { type RunningServer, startServer } from "../api/http/server.ts";
-import { tenantsOf } from "../api/http/tenant.ts";
-import { createWebSockets } from "../api/sockets/websockets.ts";
-import { ShardCountChanged } from "../engine/engine.ts";
-import { HistoryMisconfigured, HistoryUnavailable } from "../history/errors.ts";
-import { callRedis, connect, RedisUnreachable, redisVersionMin } from "../store/connection.ts";
-import type { SecretBox } from "../store/secret-box.ts";
-import { startTelemetry, TelemetryUnavailable } from "../telemetry/telemetry.ts";
-import { version } from "../version.ts";
+import type { Readiness } from "../api/http/probes.ts";
+import { callRedis, connect, redisVersionMin } from "../store/connection.ts";
+import { quietLogger, signalsIn } from "../telemetry/telemetry.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
 import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
-import { createLogger } from "./logger.ts";
-import { redisFailure } from "./redis-remedy.ts";
+import { createLogger, lineWriter } from "./logger.ts";
 import { Running } from "./running.ts";
-import { boxHere } from "./secrets.ts";
-import { openSharedHistory } from "./serve-history.ts";
+import { asFailure } from "./serve-failure.ts";
+import { listenForRequests } from "./serve-http.ts";
+import { startPart } from "./serve-part.ts";
 import { readinessOf } from "./serve-readiness.ts";
 import { serveRules } from "./serve-rules.ts";
-import { type ServedWorkspace, serveWorkspace } from "./serve-workspace.ts";
-import {
-  addSettings,
-  isRedisUrl,
-  type Role,
-  redisUrlExample,
-  type Settings,
-  withoutPassword,
-} from "./settings.ts";
+import { addSettings, isRedisUrl, redisUrlExample, type Settings, withoutPassword } from "./settings.ts";
 import { untilStopped } from "./stop.ts";
+import type { ThreadData } from "./threads/link.ts";
+import { PartThreads } from "./threads/part-threads.ts";
+import { canSharePorts, type PlannedThread, planThreads } from "./threads/plan.ts";
 
 export function serveCommand(): Command {
   const command = addSettings(new Command("serve")).description(
@@ -83,14 +73,13 @@ export async function startServing(
 ): Promise<Serving> {
   // The option was checked when it was parsed; the environment variable was not.
   if (!isRedisUrl(settings.redis)) throw new CommandFailure(`REDIS_URL should be ${redisUrlExample}.`);
-  const secretBox = boxHere();
   const running = new Running();
   const redis = connect(settings.redis, {
     onLost: (error) => logger.warn({ err: error }, "Redis connection lost; reconnecting"),
   });
   running.add(async () => redis.disconnect());
   try {
-    return await startParts(settings, logger, { listens, running, redis, secretBox });
+    return await startParts(settings, logger, { listens, running, redis });
   } catch (error) {
     await running.stop();
     throw asFailure(error, settings, redis);
@@ -101,90 +90,86 @@ interface StartOptions {
   readonly listens: boolean;
   readonly running: Running;
   readonly redis: Redis;
-  readonly secretBox: SecretBox;
 }
 
 async function startParts(
   settings: Settings,
   logger: Logger,
-  { listens, running, redis, secretBox }: StartOptions,
+  { listens, running, redis }: StartOptions,
 ): Promise<Serving> {
-  const { roles } = settings;
-  const has = (role: Role): boolean => roles.includes(role);
+  const { roles, rules, workspace: workspaces } = settings;
   await requireRedisVersion(redis);
   await warnIfNotDurable(redis, logger);
   await warnIfEvicting(redis, logger);
   if (settings.apiKeysFile !== null && settings.apiKeysFile !== "") {
-    await serveApiKeys(settings.apiKeysFile, { redis, workspaces: settings.workspace, logger });
+    await serveApiKeys(settings.apiKeysFile, { redis, workspaces, logger });
   }
   const metrics = new Metrics();
-  const telemetry = await startTelemetry({ env: process.env, metrics, logger, version });
-  running.add(() => telemetry.stop());
-  const { tracer } = telemetry;
-  const history = await openSharedHistory(settings, running, logger);
-  const served: ServedWorkspace[] = [];
-  for (const workspace of settings.workspace) {
-    served.push(
-      await serveWorkspace(workspace, {
-        settings,
-        redis,
-        secretBox,
-        history,
-        metrics,
-        tracer,
-        logger,
-        running,
-      }),
-    );
+  const telemetryLogger = quietLogger(logger);
+  let readiness: Readiness = async () => ({ unready: "The server is starting" });
+  const threads = new PartThreads(
+    {
+      log: lineWriter(settings.logFormat),
+      observed: (...observation) => metrics.observedElsewhere(...observation),
+      telemetryWarned: (fields, message) => telemetryLogger.warn(fields, message),
+      metricsText: () => metrics.text(),
+      readiness: () => readiness(),
+    },
+    { settings, exportsMetrics: signalsIn(process.env).metrics },
+  );
+  if (settings.apiThreads > 1 && !canSharePorts) {
+    logger.warn({ platform: process.platform }, "Only one thread can answer requests on this platform");
   }
-  const [first, ...others] = served;
-  if (first === undefined) throw new CommandFailure("Name a workspace to serve: --workspace default");
-  if (settings.rules.length > 0) {
-    const { log, workspace } = first;
-    const rules = await serveRules(settings.rules, {
-      log,
-      workspace,
-      logger,
-      lateness: settings.lateness,
-    });
-    running.add(() => rules.close());
+  const plan = planThreads({ ...settings, apiThreads: canSharePorts ? settings.apiThreads : 1 }, listens);
+  metrics.addThreads(() => threads.counted());
+  metrics.observeThreads(() => threads.busy());
+  const recorderFailure = (workspace: string) => threads.recorderFailure(workspace);
+  const main = { redis, recorderFailure };
+  const part = await startPart({
+    settings,
+    roles: plan.main,
+    main,
+    logger,
+    metrics,
+    telemetryLogger,
+    running,
+  });
+  const { served } = part;
+  const startThreads = async (planned: readonly PlannedThread[], address: ThreadData["address"] = null) => {
+    const starts = await Promise.allSettled(planned.map((thread) => threads.start(thread, address)));
+    for (const start of starts) if (start.status === "fulfilled") running.add(start.value.stop);
+    for (const start of starts) if (start.status === "rejected") throw start.reason;
+  };
+  const answersRequests = ({ roles: [role] }: PlannedThread) => role === "api";
+  await startThreads(plan.others.filter((thread) => !answersRequests(thread)));
+  if (rules.length > 0) {
+    const [{ log, workspace }] = served;
+    const watching = await serveRules(rules, { log, workspace, logger, lateness: settings.lateness });
+    running.add(() => watching.close());
   }
   const automationCount = (await Promise.all(served.map(({ log }) => log.automations()))).flat().length;
 
   // Last, so that no event arrives before the rules that should see it.
-  let server: RunningServer | null = null;
-  const keys = new KeyRing(redis);
-  const needsKey = await keys.exist();
+  const needsKey = await new KeyRing(redis).exist();
+  let url: string | null = null;
   if (listens) {
-    const readiness = readinessOf(redis, served);
+    readiness = readinessOf(redis, served, Promise.all([part.enginesReady, threads.enginesReady()]));
     const host = addressToListenOn(settings.host, needsKey, logger);
-    const tenants = tenantsOf([first, ...others], keys, {
-      open: isLoopbackName(host),
-      origins: settings.corsOrigin,
-    });
-    const explain = { latenessDefault: settings.lateness };
-    const app = createApp({
-      tenants,
-      servesApi: has("api"),
-      explain,
-      deliveriesOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,
-      metrics,
-      tracer,
+    const others = plan.others.filter(answersRequests);
+    const server = await listenForRequests(part, {
+      settings,
+      host,
+      // Other servers could listen on a shared port, too, and would get some of the requests.
+      port: others.length > 0 ? await freePort(host, settings.port) : settings.port,
+      reusePort: others.length > 0,
+      metricsText: metrics,
       readiness,
-      trustProxy: settings.trustProxy,
-      corsOrigins: settings.corsOrigin,
       logger,
+      running,
     });
-    const { trustProxy } = settings;
-    const webSockets = has("api")
-      ? createWebSockets({ tenants, meter: metrics, logger, trustProxy })
-      : undefined;
-    const started = await startServer(app, host, settings.port, webSockets);
-    running.add(() => started.stop());
-    server = started;
+    url = server.url;
+    await startThreads(others, { host, port: server.port });
   }
-  const url = server?.url ?? null;
-  const workspaces = settings.workspace;
   const fields = {
     url,
     roles,
@@ -192,9 +177,20 @@ async function startParts(
     redis: withoutPassword(settings.redis),
     automations: automationCount,
     access: needsKey ? "with an API key" : "only from this machine, without a key",
+    threads: ["main", ...plan.others.map(({ name }) => name)],
   };
   logger.info(fields, "Tripline is running");
   return { url, needsKey, automationCount, stop: () => running.stop() };
+}
+
+/** Checks that no one listens on a port. @param port 0 for any @returns the port @throws the system's error */
+async function freePort(host: string, port: number): Promise<number> {
+  const probe = createServer().listen({ host, port });
+  await once(probe, "listening");
+  const address = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return address.port;
 }
 
 /** Without keys anyone may do anything, so the server then listens on loopback only, whatever the settings say. */
@@ -233,34 +229,4 @@ async function warnIfEvicting(redis: Redis, logger: Logger): Promise<void> {
   if (policy === "noeviction") return;
   const remedy = "redis-cli config set maxmemory-policy noeviction";
   logger.warn({ policy, remedy }, "Redis deletes keys when it is full: windows and alarms would be lost");
-}
-
-/** Turns an error that an operator can fix into a message that says how; returns any other as it is. */
-function asFailure(error: unknown, settings: Settings, redis: Redis): unknown {
-  if (error instanceof TelemetryUnavailable) return new CommandFailure(error.message, 1, { cause: error });
-  if (error instanceof RedisUnreachable) {
-    return redisFailure(error, redis, {
-      start: `Tripline needs Redis, but cannot use one at ${withoutPassword(settings.redis)}.`,
-      otherwise:
-        "Start it there (redis-server --appendonly yes), or choose another with --redis or REDIS_URL.\n" +
-        "In a clone of Tripline, `npm start` starts a private one.",
-    });
-  }
-  if (error instanceof HistoryMisconfigured || error instanceof HistoryUnavailable) {
-    const remedy =
-      "Choose another with --history-url (TRIPLINE_HISTORY_URL), or turn the history off with --history-url off.";
-    return new CommandFailure(`${error.message}\n${remedy}`, 1, { cause: error });
-  }
-  if (error instanceof ShardCountChanged) return new CommandFailure(error.message, 1, { cause: error });
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === "EADDRINUSE" || code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
-    const place = `${settings.host}:${settings.port}`;
-    const reason = code === "EADDRINUSE" ? "the address is already in use" : (error as Error).message;
-    return new CommandFailure(
-      `Cannot listen on ${place}: ${reason}. Choose another with --port (npm start -- --port 4201), TRIPLINE_PORT or --host.`,
-      1,
-      { cause: error },
-    );
-  }
-  return error;
 }

@@ -3,6 +3,7 @@
  * docs/settings.md.
  */
 
+import { availableParallelism } from "node:os";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { originProblem } from "../api/http/cors.ts";
 import { latenessDefault, seenCountMax, seenFor } from "../core/model/limits.ts";
@@ -19,6 +20,7 @@ import { addressPolicy } from "../delivery/http/address-policy.ts";
 import { workerSettings } from "../delivery/worker-settings.ts";
 import type { LogFormat } from "./logger.ts";
 import { readWholeNumber } from "./option-values.ts";
+import { threadsByCores } from "./threads/plan.ts";
 
 export const roles = ["api", "engine", "actions", "recorder"] as const;
 export type Role = (typeof roles)[number];
@@ -48,6 +50,10 @@ export interface Settings {
   readonly logMargin: Micros;
   readonly lateness: Micros;
   readonly shards: number;
+  /** How many threads answer requests. */
+  readonly apiThreads: number;
+  /** How many threads evaluate events. */
+  readonly engineThreads: number;
   readonly lease: Micros;
   readonly stalledAfter: Micros;
   readonly seenMax: number;
@@ -100,6 +106,12 @@ export function settingsOptions(): Option[] {
     setting("--redis <url>", "the Redis that holds the log (also REDIS_URL)", "REDIS")
       .argParser(readRedisUrl)
       .default(redisUrlIn(process.env) ?? "redis://127.0.0.1:6379", "redis://127.0.0.1:6379"),
+    setting("--api-threads <count>", "number of threads that answer requests", "API_THREADS")
+      .argParser(orByCores("api"))
+      .default(threadsByCores(availableParallelism()).api, "auto"),
+    setting("--engine-threads <count>", "number of threads that evaluate events", "ENGINE_THREADS")
+      .argParser(orByCores("engine"))
+      .default(threadsByCores(availableParallelism()).engine, "auto"),
     setting(
       "--api-keys-file <path>",
       "file with API keys to create, change and revoke at the start; see docs/security.md",
@@ -336,6 +348,12 @@ function yesOrNo(text: string): boolean {
   if (/^(?:yes|true|1)$/.test(text)) return true;
   if (/^(?:no|false|0)$/.test(text)) return false;
   throw new InvalidArgumentError("Use yes or no.");
+}
+
+/** A number of threads; `auto`: as many as suit the machine. */
+function orByCores(role: "api" | "engine"): (text: string) => number {
+  const read = readWholeNumber(1, 256);
+  return (text) => (text === "auto" ? threadsByCores(availableParallelism())[role] : read(text));
 }
 
 function orUnlimited(read: (text: string) => number): (text: string) => number {

@@ -7,7 +7,7 @@ import type { History } from "./history.ts";
 
 export interface HistoryHealthOptions {
   /** Why this process cannot write the history now; null if it can, or does not write it. */
-  readonly recorderFailure?: () => unknown;
+  readonly recorderFailure?: () => unknown | Promise<unknown>;
   /** Called when a problem appears, with what it is, and with null when it has gone. */
   readonly onChange?: (problem: string | null) => void;
   readonly everyMs?: number;
@@ -91,7 +91,7 @@ export class HistoryHealth {
       answered.abort();
       this.#behindMs = behindMs;
     }
-    const failure = this.#options.recorderFailure?.() ?? null;
+    const failure = (await this.#options.recorderFailure?.()) ?? null;
     if (failure !== null)
       return `${messageOf(failure)}. New events are not recorded yet, so queries miss them.`;
     if (behindMs <= behindMsMax) return null;

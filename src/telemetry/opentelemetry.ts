@@ -8,15 +8,13 @@ import {
   traceHeaders,
 } from "../core/model/trace-context.ts";
 import { bridgeMetrics } from "./metrics-bridge.ts";
-import type { Signals, Telemetry, TelemetryOptions } from "./telemetry.ts";
+import type { Signals, Telemetry, TelemetryLogger, TelemetryOptions } from "./telemetry.ts";
 import type { SpanAttributes, Tracer } from "./tracer.ts";
 
 const { api, NodeSDK, resources } = sdk;
 
 /** A collector that does not respond delays the end of the process by at most this long. */
 const shutdownMsMax = 5_000;
-/** The SDK reports each failed export, which may be every few seconds. */
-const reportEveryMs = 60_000;
 const reportLengthMax = 500;
 
 /** Starts the SDK, which reads all other settings from `OTEL_*` itself. */
@@ -42,7 +40,7 @@ export async function startOpenTelemetry(
     textMapPropagator: null,
   });
   node.start();
-  if (metrics) await bridgeMetrics(source, api.metrics.getMeter("tripline", version));
+  if (source !== null && metrics) await bridgeMetrics(source, api.metrics.getMeter("tripline", version));
   return {
     tracer: traces ? tracerOver(api.trace.getTracer("tripline", version)) : null,
     async stop() {
@@ -117,12 +115,8 @@ function definedOf(attributes: SpanAttributes): sdk.api.Attributes {
 }
 
 /** Logs the SDK's errors; without this it fails silently. */
-function reportProblems(logger: TelemetryOptions["logger"]): void {
-  let quietUntil = 0;
+function reportProblems(logger: TelemetryLogger): void {
   const report = (...parts: unknown[]) => {
-    const now = Date.now();
-    if (now < quietUntil) return;
-    quietUntil = now + reportEveryMs;
     logger.warn({ reason: parts.map(String).join(" ").slice(0, reportLengthMax) }, "OpenTelemetry error");
   };
   const ignore = () => {};

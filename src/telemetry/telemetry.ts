@@ -10,11 +10,32 @@ export interface Telemetry {
   stop(): Promise<void>;
 }
 
+export interface TelemetryLogger {
+  warn(fields: object, message: string): void;
+}
+
 export interface TelemetryOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly metrics: MetricsSource;
-  readonly logger: { warn(fields: object, message: string): void };
+  /** Null in a thread whose metrics another thread exports. */
+  readonly metrics: MetricsSource | null;
+  readonly logger: TelemetryLogger;
   readonly version: string;
+}
+
+/** The SDK reports each failed export, which may be every few seconds, and each thread has an SDK of its own. */
+const reportEveryMs = 60_000;
+
+/** Passes on a message only if it passed on none for a minute. */
+export function quietLogger(logger: TelemetryLogger): TelemetryLogger {
+  let quietUntil = 0;
+  return {
+    warn(fields, message) {
+      const now = Date.now();
+      if (now < quietUntil) return;
+      quietUntil = now + reportEveryMs;
+      logger.warn(fields, message);
+    },
+  };
 }
 
 /** What is exported. */
@@ -34,7 +55,8 @@ export class TelemetryUnavailable extends Error {
  * @throws TelemetryUnavailable if the SDK is not installed
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const signals = signalsIn(options.env);
+  const wanted = signalsIn(options.env);
+  const signals = { ...wanted, metrics: wanted.metrics && options.metrics !== null };
   if (!signals.traces && !signals.metrics) return { tracer: null, stop: async () => {} };
   try {
     const { startOpenTelemetry } = await import("./opentelemetry.ts");

@@ -9,6 +9,7 @@ const options: AppOptions = {
   deliveriesOf: () => null,
   explain: { latenessDefault: 0 },
   metrics: new Metrics(),
+  metricsText: new Metrics(),
   readiness: async () => ({ unready: null }),
   logger: console,
 };

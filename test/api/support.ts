@@ -75,13 +75,14 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     deliveriesOf: (workspace: string) => (workspace === "default" ? queue : null),
     explain: { latenessDefault: 0 },
     metrics,
+    metricsText: metrics,
     readiness: async () => ({ unready: api.notReady, problems: api.problems }),
     logger,
     trustProxy: options.trustProxy ?? false,
   };
   const app = checkedAgainstDocument(createApp(appOptions), routesOf(appOptions));
   const webSockets = createWebSockets({ tenants, meter: metrics, logger, ...options.webSockets });
-  const server = await startServer(app, "127.0.0.1", 0, webSockets);
+  const server = await startServer(app, "127.0.0.1", 0, { webSockets });
   const api: TestApi = {
     url: server.url,
     redis,

@@ -15,7 +15,7 @@ import type { ExplainSettings } from "../explain/replay.ts";
 import { traceRoutes } from "../explain/trace.ts";
 import { cloudEventRoutes } from "../ingest/cloudevents.ts";
 import { hookRoutes } from "../ingest/hooks.ts";
-import { ingestRoutes } from "../ingest/ingest.ts";
+import { type IngestMeter, ingestRoutes } from "../ingest/ingest.ts";
 import { documentOf, documentRoute } from "../openapi/document.ts";
 import { referencePageRoute } from "../openapi/reference-page.ts";
 import { checkApiVersion } from "../prefect/api-version.ts";
@@ -23,7 +23,7 @@ import { smallEndpoints } from "../prefect/small-endpoints.ts";
 import { socketRoutes } from "../sockets/socket-routes.ts";
 import { answerErrors } from "./answer-errors.ts";
 import { allowOrigins } from "./cors.ts";
-import { type Metrics, metricsRoute } from "./metrics.ts";
+import { type MetricsText, metricsRoute } from "./metrics.ts";
 import { probes, type Readiness } from "./probes.ts";
 import { mountAll, type Route } from "./route.ts";
 import { type ApiEnv, enter, type Tenants } from "./tenant.ts";
@@ -36,7 +36,10 @@ export interface AppOptions {
   readonly explain: ExplainSettings;
   /** The action queue of a workspace; null when this server does not serve it. */
   readonly deliveriesOf: (workspace: string) => DeliveryLookup | null;
-  readonly metrics: Metrics;
+  /** Counts what is done here. */
+  readonly metrics: IngestMeter;
+  /** The metrics of the process. */
+  readonly metricsText: MetricsText;
   /** Records a span for each request; left out, no spans are recorded. */
   readonly tracer?: Tracer | null;
   readonly readiness: Readiness;
@@ -82,8 +85,8 @@ export function createApp(options: AppOptions): Hono {
 
 /** Every route of the application. The OpenAPI document is made from the same list. */
 export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] {
-  const { tenants, servesApi = true, explain, deliveriesOf, metrics } = options;
-  const always = [...probes(options.readiness), metricsRoute(metrics)];
+  const { tenants, servesApi = true, explain, deliveriesOf, metrics, metricsText } = options;
+  const always = [...probes(options.readiness), metricsRoute(metricsText)];
   if (!servesApi) return always;
   const routes: Route[] = [
     ...ingestRoutes(metrics),

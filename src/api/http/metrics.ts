@@ -1,6 +1,6 @@
 /** The metrics of a process. Names of metrics and labels are part of the product: see docs/observability.md. */
 
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { z } from "zod";
 import { type Micros, second } from "../../core/model/time.ts";
 import type { MetricSnapshot, MetricsSource, ObservationListener } from "../../telemetry/metrics-bridge.ts";
@@ -33,10 +33,24 @@ export type WorkspaceMeter = Pick<
 > &
   WorkspaceObserver;
 
+/** The metrics of the whole process, for whoever asks. */
+export type MetricsText = Pick<Metrics, "text" | "contentType">;
+
+/** What one thread has counted. Can be sent from thread to thread. */
+export type CountedMetrics = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
+
+/**
+ * The metrics of a thread, and in the main thread those of the process: what all threads have counted is added up there,
+ * and whatever is not counted (the process itself, what Redis holds) is measured there alone.
+ */
 export class Metrics implements IngestMeter, MetricsSource {
   readonly histogramBuckets = durationBuckets;
   #onObservation: ObservationListener = () => {};
+  /** What each thread counts. */
   readonly #registry = new Registry();
+  /** What is measured once in a process. */
+  readonly #measured = new Registry();
+  #otherThreads: () => Promise<readonly CountedMetrics[]> = async () => [];
   readonly #accepted = this.#counter(
     "tripline_events_accepted_total",
     "Events acknowledged and in the log.",
@@ -110,10 +124,10 @@ export class Metrics implements IngestMeter, MetricsSource {
     "Windows open now, by workspace and shard.",
   );
 
-  readonly #gauges = new WorkspaceGauges(this.#registry);
+  readonly #gauges = new WorkspaceGauges(this.#measured);
 
   constructor() {
-    collectDefaultMetrics({ register: this.#registry });
+    collectDefaultMetrics({ register: this.#measured });
     // Series start at 0, so that a rate over them sees the first increase.
     for (const reason of ["invalid", "too_large", "unsupported_type", "unreachable"]) {
       this.#rejected.inc({ reason }, 0);
@@ -204,21 +218,59 @@ export class Metrics implements IngestMeter, MetricsSource {
 
   /** Every metric and its values now. */
   async snapshot(): Promise<MetricSnapshot[]> {
+    const counted = await this.#countedByAll();
+    const metrics = [...(await this.#measured.getMetricsAsJSON()), ...(await counted.getMetricsAsJSON())];
     // prom-client declares the type of a metric as an enum, but gives its name.
-    return (await this.#registry.getMetricsAsJSON()) as unknown as MetricSnapshot[];
+    return metrics as unknown as MetricSnapshot[];
   }
 
   onObservation(listener: ObservationListener): void {
     this.#onObservation = listener;
   }
 
+  /** Passes on what another thread has observed in a histogram. */
+  observedElsewhere(...observation: Parameters<ObservationListener>): void {
+    this.#onObservation(...observation);
+  }
+
+  /** What this thread has counted. */
+  counted(): Promise<CountedMetrics> {
+    return this.#registry.getMetricsAsJSON();
+  }
+
+  /** @param counted what the other threads of the process have counted; called for each scrape */
+  addThreads(counted: () => Promise<readonly CountedMetrics[]>): void {
+    this.#otherThreads = counted;
+  }
+
+  /** @param busy for how many seconds each thread has been busy; called for each scrape */
+  observeThreads(busy: () => ReadonlyMap<string, number>): void {
+    new Counter({
+      name: "tripline_thread_busy_seconds_total",
+      help: "How long the thread was busy, by thread. Its rate is the share of a core that the thread uses.",
+      labelNames: ["thread"],
+      registers: [this.#measured],
+      collect() {
+        this.reset();
+        for (const [thread, seconds] of busy()) this.inc({ thread }, seconds);
+      },
+    });
+  }
+
   /** Everything, in Prometheus's text format. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    const counted = await this.#countedByAll();
+    return (await this.#measured.metrics()) + (await counted.metrics());
   }
 
   get contentType(): string {
     return this.#registry.contentType;
+  }
+
+  async #countedByAll(): Promise<Registry> {
+    const others = await this.#otherThreads();
+    if (others.length === 0) return this.#registry;
+    return AggregatorRegistry.aggregate([await this.counted(), ...others]);
   }
 
   #observe(histogram: DurationHistogram, labels: Readonly<Record<string, string>>, seconds: number): void {
@@ -249,7 +301,7 @@ function placeOf(shard: number, workspace: string | undefined) {
  * `GET /metrics`, in Prometheus's text format. Metrics cover all workspaces, so once keys exist it takes one with the
  * scope `admin` in the first workspace, wherever the request comes from: behind a proxy, every request is local.
  */
-export function metricsRoute(metrics: Metrics): Route {
+export function metricsRoute(metrics: MetricsText): Route {
   return route(
     {
       method: "get",

@@ -24,15 +24,17 @@ const stopPatienceMs = 5_000;
  * Starts the server.
  *
  * @param port 0 for any free port
- * @param webSockets handles WebSocket handshakes
+ * @param options.webSockets handles WebSocket handshakes
+ * @param options.reusePort whether other threads listen on the same port; the system then divides the connections
  * @throws the system's error if the port cannot be used (`EADDRINUSE`, `EACCES`)
  */
 export async function startServer(
   app: Pick<Hono, "fetch">,
   host: string,
   port: number,
-  webSockets?: WebSockets,
+  options: { readonly webSockets?: WebSockets | undefined; readonly reusePort?: boolean } = {},
 ): Promise<RunningServer> {
+  const { webSockets, reusePort = false } = options;
   const serverOptions = {
     maxHeaderSize: headBytesMax,
     // Some clients offer HTTP/2 with every request. They are answered in HTTP/1.1.
@@ -48,7 +50,7 @@ export async function startServer(
   const endConnections = connectionEnder(server);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, () => {
+    server.listen({ port, host, reusePort }, () => {
       server.off("error", reject);
       resolve();
     });

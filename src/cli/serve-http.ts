@@ -1,0 +1,60 @@
+/** Answers requests in one thread of a server. */
+
+import type { Logger } from "pino";
+import { createApp } from "../api/http/app.ts";
+import { KeyRing } from "../api/http/key-ring.ts";
+import type { MetricsText } from "../api/http/metrics.ts";
+import { isLoopbackName } from "../api/http/origin.ts";
+import type { Readiness } from "../api/http/probes.ts";
+import { type RunningServer, startServer } from "../api/http/server.ts";
+import { tenantsOf } from "../api/http/tenant.ts";
+import { createWebSockets } from "../api/sockets/websockets.ts";
+import type { Running } from "./running.ts";
+import type { ServedPart } from "./serve-part.ts";
+import type { Settings } from "./settings.ts";
+
+export interface ServeHttpOptions {
+  readonly settings: Settings;
+  readonly host: string;
+  readonly port: number;
+  /** Whether other threads listen on the same port. */
+  readonly reusePort: boolean;
+  /** The metrics of the whole process. */
+  readonly metricsText: MetricsText;
+  readonly readiness: Readiness;
+  readonly logger: Logger;
+  /** The server is added to it. */
+  readonly running: Running;
+}
+
+/** @throws the system's error if the port cannot be used (`EADDRINUSE`, `EACCES`) */
+export async function listenForRequests(
+  { redis, served, metrics, tracer }: ServedPart,
+  { settings, host, port, reusePort, metricsText, readiness, logger, running }: ServeHttpOptions,
+): Promise<RunningServer> {
+  const { trustProxy, corsOrigin } = settings;
+  const servesApi = settings.roles.includes("api");
+  const tenants = tenantsOf(served, new KeyRing(redis), {
+    open: isLoopbackName(host),
+    origins: corsOrigin,
+  });
+  const app = createApp({
+    tenants,
+    servesApi,
+    explain: { latenessDefault: settings.lateness },
+    deliveriesOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,
+    metrics,
+    metricsText,
+    tracer,
+    readiness,
+    trustProxy,
+    corsOrigins: corsOrigin,
+    logger,
+  });
+  const webSockets = servesApi
+    ? createWebSockets({ tenants, meter: metrics, logger, trustProxy })
+    : undefined;
+  const server = await startServer(app, host, port, { webSockets, reusePort });
+  running.add(() => server.stop());
+  return server;
+}
