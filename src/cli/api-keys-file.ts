@@ -4,7 +4,6 @@
  */
 
 import { readFileSync } from "node:fs";
-import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { parseRate, rateProblem } from "../core/model/rate.ts";
@@ -23,6 +22,7 @@ import { announceKey } from "../store/announce-key.ts";
 import type { ApiKey } from "../store/api-key.ts";
 import { hashOf, readToken } from "../store/api-key.ts";
 import { ApiKeyStore } from "../store/api-key-store.ts";
+import type { RedisConnection } from "../store/connection.ts";
 import { CommandFailure } from "./failure.ts";
 import { isWorkspaceName } from "./settings.ts";
 
@@ -166,7 +166,7 @@ function secretOf(
  */
 export async function serveApiKeys(
   file: string,
-  { redis, workspaces, logger }: { redis: Redis; workspaces: readonly string[]; logger: Logger },
+  { redis, workspaces, logger }: { redis: RedisConnection; workspaces: readonly string[]; logger: Logger },
 ): Promise<AppliedApiKeys> {
   const { keys, diagnostics } = readApiKeys(file, textOf(file));
   if (diagnostics.length > 0) {
@@ -201,7 +201,7 @@ export async function serveApiKeys(
 
 /** Appends an event about each key that the file has changed. */
 async function announceApplied(
-  redis: Redis,
+  redis: RedisConnection,
   keys: readonly ApiKey[],
   { created, changed, revoked }: AppliedApiKeys,
   file: string,

@@ -5,9 +5,9 @@
  */
 
 import { Argument, Command } from "commander";
+import { isRedisUrl } from "../store/redis-url.ts";
 import { type ValueKind, valueKinds } from "./completable.ts";
 import { connectTo } from "./connection.ts";
-import { isRedisUrl } from "./settings.ts";
 
 const timeoutMs = 1_500;
 

@@ -8,9 +8,10 @@ import { HistoryHealth } from "../history/health.ts";
 import type { History } from "../history/history.ts";
 import { Recorder } from "../history/recorder.ts";
 import type { Log } from "../store/log.ts";
+import { withoutPassword } from "../store/redis-url.ts";
 import { Trimmer } from "../store/trimmer.ts";
 import type { Running } from "./running.ts";
-import { type Role, type Settings, withoutPassword } from "./settings.ts";
+import type { Role, Settings } from "./settings.ts";
 
 /**
  * Opens the history that the settings name, if one of the roles needs it. Null if there is none.

@@ -1,9 +1,8 @@
 /** Starts what one thread of a server does, in all workspaces. */
 
-import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { Metrics } from "../api/http/metrics.ts";
-import { connect } from "../store/connection.ts";
+import { connect, type RedisConnection } from "../store/connection.ts";
 import { startTelemetry, type TelemetryLogger } from "../telemetry/telemetry.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import { version } from "../version.ts";
@@ -16,7 +15,7 @@ import type { Role, Settings } from "./settings.ts";
 
 /** The started roles of a thread. */
 export interface ServedPart {
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   /** One or more. */
   readonly served: readonly [ServedWorkspace, ...ServedWorkspace[]];
   readonly metrics: Metrics;
@@ -31,7 +30,7 @@ export interface ServePartOptions {
   /** What this thread does. */
   readonly roles: readonly Role[];
   /** What the main thread knows of the others, and its connection to Redis; null in those. */
-  readonly main: (MainThreadOptions & { readonly redis: Redis }) | null;
+  readonly main: (MainThreadOptions & { readonly redis: RedisConnection }) | null;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly telemetryLogger: TelemetryLogger;

@@ -1,8 +1,10 @@
 /** What a server answers when it is asked whether it can do its work. */
 
-import type { Redis } from "ioredis";
 import type { PartProblem, Readiness } from "../api/http/probes.ts";
-import { callRedis, RedisUnreachable, withLoss } from "../store/connection.ts";
+import { queueKeys } from "../delivery/queue-keys.ts";
+import { isCluster, type RedisConnection, RedisUnreachable, withLoss } from "../store/connection.ts";
+import { workspaceKeys } from "../store/keys.ts";
+import { transact } from "../store/transaction.ts";
 import type { ServedWorkspace } from "./serve-workspace.ts";
 
 /**
@@ -13,7 +15,7 @@ import type { ServedWorkspace } from "./serve-workspace.ts";
  * @param enginesReady resolves once each shard has an owner; see `Engine.ready`
  */
 export function readinessOf(
-  redis: Redis,
+  redis: RedisConnection,
   served: readonly ServedWorkspace[],
   enginesReady: Promise<unknown>,
 ): Readiness {
@@ -23,7 +25,7 @@ export function readinessOf(
   });
   return async () => {
     try {
-      await callRedis(() => canWrite(redis));
+      await canWrite(redis, served);
     } catch (error) {
       if (error instanceof RedisUnreachable) return { unready: withLoss(error, redis).message };
       return { unready: error instanceof Error ? error.message : "Redis is unavailable" };
@@ -41,10 +43,14 @@ export function readinessOf(
 
 /**
  * Redis may answer and yet refuse events. One that is full rejects transactions; one that became a replica, cannot save to
- * its disk or has too few replicas rejects commands that write, also this one, which changes nothing.
+ * its disk or has too few replicas rejects commands that write, also this one, which changes nothing. In a cluster, the
+ * log of each workspace and its queue may be on nodes of their own.
  */
-async function canWrite(redis: Redis): Promise<void> {
-  await redis.multi().ping().del("tl:ready").exec();
+async function canWrite(redis: RedisConnection, served: readonly ServedWorkspace[]): Promise<void> {
+  const keys = isCluster(redis)
+    ? served.flatMap(({ workspace }) => [workspaceKeys(workspace).ready, queueKeys(workspace).ready])
+    : ["tl:ready"];
+  await Promise.all(keys.map((key) => transact(redis, (step) => step.ping().del(key))));
 }
 
 async function engineProblems({ engineHealth }: ServedWorkspace): Promise<PartProblem[]> {

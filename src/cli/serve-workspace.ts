@@ -1,6 +1,5 @@
 /** Runs one workspace in a thread of a server. Each has its own log, shards, queue and action worker. */
 
-import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { Metrics } from "../api/http/metrics.ts";
 import type { Workspace } from "../api/http/tenant.ts";
@@ -12,6 +11,7 @@ import { EngineHealth } from "../engine/engine-health.ts";
 import type { HistoryHealth } from "../history/health.ts";
 import type { History } from "../history/history.ts";
 import type { Recorder } from "../history/recorder.ts";
+import type { RedisConnection } from "../store/connection.ts";
 import { Log } from "../store/log.ts";
 import type { SecretBox } from "../store/secret-box.ts";
 import { StoredSecrets } from "../store/stored-secrets.ts";
@@ -38,7 +38,7 @@ export interface ServeWorkspaceOptions {
   readonly roles: readonly Role[];
   /** What the main thread needs to know of the other threads; null in those. */
   readonly main: MainThreadOptions | null;
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   /** Seals and opens stored secrets. */
   readonly secretBox: SecretBox;
   /** The history of any workspace; null if there is none. */

@@ -3,25 +3,25 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { Command } from "commander";
-import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { KeyRing } from "../api/http/key-ring.ts";
 import { Metrics } from "../api/http/metrics.ts";
 import { isLoopbackName } from "../api/http/origin.ts";
 import type { Readiness } from "../api/http/probes.ts";
-import { callRedis, connect, redisVersionMin } from "../store/connection.ts";
+import type { RedisConnection } from "../store/connection.ts";
+import { withoutPassword } from "../store/redis-url.ts";
 import { quietLogger, signalsIn } from "../telemetry/telemetry.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
-import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
 import { createLogger, lineWriter } from "./logger.ts";
+import { openRedis, requireRedisVersion, warnOfRedisSettings } from "./open-redis.ts";
 import { Running } from "./running.ts";
-import { asFailure } from "./serve-failure.ts";
+import { asFailure, redisPurpose } from "./serve-failure.ts";
 import { listenForRequests } from "./serve-http.ts";
 import { startPart } from "./serve-part.ts";
 import { readinessOf } from "./serve-readiness.ts";
 import { serveRules } from "./serve-rules.ts";
-import { addSettings, isRedisUrl, redisUrlExample, type Settings, withoutPassword } from "./settings.ts";
+import { addSettings, type Settings } from "./settings.ts";
 import { untilStopped } from "./stop.ts";
 import type { ThreadData } from "./threads/link.ts";
 import { PartThreads } from "./threads/part-threads.ts";
@@ -71,25 +71,23 @@ export async function startServing(
   logger: Logger,
   { listens = true }: { listens?: boolean } = {},
 ): Promise<Serving> {
-  // The option was checked when it was parsed; the environment variable was not.
-  if (!isRedisUrl(settings.redis)) throw new CommandFailure(`REDIS_URL should be ${redisUrlExample}.`);
-  const running = new Running();
-  const redis = connect(settings.redis, {
+  const { redis, url } = await openRedis(settings.redis, redisPurpose(settings.redis), {
     onLost: (error) => logger.warn({ err: error }, "Redis connection lost; reconnecting"),
   });
+  const running = new Running();
   running.add(async () => redis.disconnect());
   try {
-    return await startParts(settings, logger, { listens, running, redis });
+    return await startParts({ ...settings, redis: url }, logger, { listens, running, redis });
   } catch (error) {
     await running.stop();
-    throw asFailure(error, settings, redis);
+    throw asFailure(error, { ...settings, redis: url }, redis);
   }
 }
 
 interface StartOptions {
   readonly listens: boolean;
   readonly running: Running;
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
 }
 
 async function startParts(
@@ -99,8 +97,7 @@ async function startParts(
 ): Promise<Serving> {
   const { roles, rules, workspace: workspaces } = settings;
   await requireRedisVersion(redis);
-  await warnIfNotDurable(redis, logger);
-  await warnIfEvicting(redis, logger);
+  await warnOfRedisSettings(redis, logger);
   if (settings.apiKeysFile !== null && settings.apiKeysFile !== "") {
     await serveApiKeys(settings.apiKeysFile, { redis, workspaces, logger });
   }
@@ -199,34 +196,4 @@ function addressToListenOn(host: string, needsKey: boolean, logger: Logger): str
   const remedy = `set TRIPLINE_API_KEYS_FILE (docs/security.md), or run tripline keys create --name admin --scope admin; then restart to listen on ${host}`;
   logger.warn({ host, remedy }, "There are no API keys; listening on 127.0.0.1 only");
   return "127.0.0.1";
-}
-
-async function requireRedisVersion(redis: Redis): Promise<void> {
-  const info = await callRedis(() => redis.info("server"));
-  const [, version = "", major = "", minor = ""] = /^redis_version:((\d+)\.(\d+)\S*)/m.exec(info) ?? [];
-  const [majorMin = 0, minorMin = 0] = redisVersionMin.split(".").map(Number);
-  const isOld = Number(major) < majorMin || (Number(major) === majorMin && Number(minor) < minorMin);
-  if (version === "" || !isOld) return;
-  throw new CommandFailure(
-    `This Redis is version ${version}; Tripline needs ${majorMin}.${minorMin} or newer.\n` +
-      "Newer packages for Debian and Ubuntu are at https://redis.io/docs/latest/operate/oss_and_stack/install/",
-  );
-}
-
-/** Without an append-only file, a restart of Redis loses every event and window since the last snapshot. */
-async function warnIfNotDurable(redis: Redis, logger: Logger): Promise<void> {
-  const answer = await redis.config("GET", "appendonly").catch(() => null); // some services do not allow CONFIG
-  if (Array.isArray(answer) && answer[1] === "no") {
-    const remedy = "redis-cli config set appendonly yes";
-    logger.warn({ remedy }, "Redis has no append-only file: if it restarts, events and windows are lost");
-  }
-}
-
-/** Unless it is told not to, a Redis that is full deletes keys to make room: windows, deliveries, the log itself. */
-async function warnIfEvicting(redis: Redis, logger: Logger): Promise<void> {
-  const info = await redis.info("memory").catch(() => ""); // some services do not allow INFO
-  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? "noeviction";
-  if (policy === "noeviction") return;
-  const remedy = "redis-cli config set maxmemory-policy noeviction";
-  logger.warn({ policy, remedy }, "Redis deletes keys when it is full: windows and alarms would be lost");
 }

@@ -18,6 +18,7 @@ import {
 } from "../core/model/time.ts";
 import { addressPolicy } from "../delivery/http/address-policy.ts";
 import { workerSettings } from "../delivery/worker-settings.ts";
+import { parseRedisUrl, RedisUrlInvalid } from "../store/redis-url.ts";
 import type { LogFormat } from "./logger.ts";
 import { readWholeNumber } from "./option-values.ts";
 import { threadsByCores } from "./threads/plan.ts";
@@ -249,14 +250,6 @@ export function addSettings(command: Command): Command {
   return command;
 }
 
-/** A Redis URL that is safe to print. */
-export function withoutPassword(url: string): string {
-  // Up to the last @, as URLs are read: a password may hold one. ioredis takes options from the query as well.
-  return url
-    .replace(/^([^:/]*:\/\/[^:/@?#]*):[^/?#]*@/, "$1:********@")
-    .replaceAll(/([?&](?:sentinelP|p)assword=)[^&]*/g, "$1********");
-}
-
 function setting(flags: string, description: string, name: string): Option {
   return new Option(flags, description).env(`TRIPLINE_${name}`);
 }
@@ -320,20 +313,19 @@ export function readWorkspace(text: string): string {
 
 /** @throws InvalidArgumentError */
 export function readRedisUrl(text: string): string {
-  if (isRedisUrl(text)) return text;
-  throw new InvalidArgumentError(`Use ${redisUrlExample}.`);
+  try {
+    parseRedisUrl(text);
+    return text;
+  } catch (error) {
+    if (error instanceof RedisUrlInvalid) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
 }
 
 /** The value of REDIS_URL; undefined when it is empty or not set. */
 export function redisUrlIn(env: NodeJS.ProcessEnv): string | undefined {
   return env["REDIS_URL"] === "" ? undefined : env["REDIS_URL"];
 }
-
-export function isRedisUrl(text: string): boolean {
-  return /^rediss?:\/\/\S+$/.test(text);
-}
-
-export const redisUrlExample = "a URL such as redis://127.0.0.1:6379 or rediss://…";
 
 function readHistoryUrl(text: string): string {
   if (/^(?:off$|sqlite:.|postgres(?:ql)?:\/\/.)/.test(text)) return text;

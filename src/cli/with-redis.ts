@@ -1,11 +1,11 @@
 /** What the commands that talk to Redis directly have in common. */
 
 import { Option } from "commander";
-import type { Redis } from "ioredis";
-import { connect, RedisUnreachable } from "../store/connection.ts";
+import type { RedisConnection } from "../store/connection.ts";
+import { withoutPassword } from "../store/redis-url.ts";
 import { findRedis } from "./find-redis.ts";
-import { redisFailure } from "./redis-remedy.ts";
-import { readRedisUrl, withoutPassword } from "./settings.ts";
+import { asRedisFailure, openRedis } from "./open-redis.ts";
+import { readRedisUrl } from "./settings.ts";
 
 export function redisOption(): Option {
   return new Option("--redis <url>", "the server's Redis (default: REDIS_URL)")
@@ -21,20 +21,20 @@ export function redisOption(): Option {
 export async function withRedis(
   given: string | undefined,
   { name, what }: { readonly name: string; readonly what: string },
-  use: (redis: Redis) => Promise<void>,
+  use: (redis: RedisConnection) => Promise<void>,
 ): Promise<void> {
   const url = findRedis(given);
-  const redis = connect(url, { name });
+  const purpose = {
+    start: `${what} are kept in the server's Redis; this command looked for it at ${withoutPassword(url)}.`,
+    otherwise:
+      "Name another with --redis or REDIS_URL. For the private one of `npm start`, run this in the same folder.",
+  };
+  const opened = await openRedis(url, purpose, { name });
   try {
-    await use(redis);
+    await use(opened.redis);
   } catch (error) {
-    if (!(error instanceof RedisUnreachable)) throw error;
-    throw redisFailure(error, redis, {
-      start: `${what} are kept in the server's Redis; this command looked for it at ${withoutPassword(url)}.`,
-      otherwise:
-        "Name another with --redis or REDIS_URL. For the private one of `npm start`, run this in the same folder.",
-    });
+    throw asRedisFailure(error, opened.redis, opened.url, purpose);
   } finally {
-    redis.disconnect();
+    opened.redis.disconnect();
   }
 }

@@ -12,7 +12,6 @@
  */
 
 import { DelayedError, type Job, UnrecoverableError } from "bullmq";
-import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { underPresentRule } from "../core/machine/present-rule.ts";
 import { endpointName } from "../core/model/disabled-endpoint.ts";
@@ -21,6 +20,7 @@ import type { Retry } from "../core/model/retry.ts";
 import { formatDuration, millisecond, second } from "../core/model/time.ts";
 import { type TraceContext, traceIdOf } from "../core/model/trace-context.ts";
 import { keepTrying } from "../retry/keep-trying.ts";
+import type { RedisConnection } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
 import { SecretUnreadable } from "../store/secret-box.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
@@ -62,7 +62,7 @@ const outdatedReason = "not sent: the target has accepted a later delivery about
 
 export interface DelivererOptions {
   /** Its commands wait for Redis to come back. */
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly workspace: string;
   /** Lets a worker take a delivery that is to come back later; does nothing if it is not one of those. */
   readonly promote: (id: string) => Promise<boolean>;
@@ -82,7 +82,7 @@ export interface DelivererOptions {
 const interrupted = "Delivery interrupted; another worker will retry it";
 
 export class Deliverer {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #keys: QueueKeys;
   readonly #lanes: Lanes;
   readonly #promote: DelivererOptions["promote"];

@@ -1,8 +1,7 @@
 /** A job that this worker has taken from the queue. Nothing is stored once another worker has taken it over. */
 
 import type { Job } from "bullmq";
-import type { Redis } from "ioredis";
-import { callRedis } from "../store/connection.ts";
+import { callRedis, type RedisConnection } from "../store/connection.ts";
 import { Script } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
 import type { DeliveryState, JobData } from "./delivery-state.ts";
@@ -22,13 +21,13 @@ const writeJob = new Script(scripts.writeJob);
 export class HeldJob {
   readonly token: string;
   readonly #job: Job<JobData>;
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #keys: QueueKeys;
   readonly #lockMs: number;
   #checked = performance.now();
 
   /** @param lockMs how long a lock lives; BullMQ renews it at half of that */
-  constructor(job: Job<JobData>, token: string, redis: Redis, keys: QueueKeys, lockMs: number) {
+  constructor(job: Job<JobData>, token: string, redis: RedisConnection, keys: QueueKeys, lockMs: number) {
     this.#job = job;
     this.token = token;
     this.#redis = redis;

@@ -9,9 +9,8 @@
  * wait look again by themselves now and then.
  */
 
-import type { Redis } from "ioredis";
 import type { Invocation, Ordering } from "../core/model/invocation.ts";
-import { callRedis } from "../store/connection.ts";
+import { callRedis, type RedisConnection } from "../store/connection.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
 import type { DeliveryRequest, DeliveryState } from "./delivery-state.ts";
@@ -80,11 +79,15 @@ const addingMs = 60_000;
 
 /** Every method may throw `RedisUnreachable`. */
 export class Lanes {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #keys: QueueKeys;
   readonly #settings: LaneSettings;
 
-  constructor(redis: Redis, workspace: string, settings: LaneSettings = { keepAcceptedSeconds: 25 * 3_600 }) {
+  constructor(
+    redis: RedisConnection,
+    workspace: string,
+    settings: LaneSettings = { keepAcceptedSeconds: 25 * 3_600 },
+  ) {
     this.#redis = redis;
     this.#keys = queueKeys(workspace);
     this.#settings = settings;

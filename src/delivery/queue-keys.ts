@@ -22,6 +22,8 @@ export function jobIdOf(invocationId: string): string {
 export interface QueueKeys {
   /** String: the last place that was given to a delivery. */
   readonly clock: string;
+  /** Never there: it is deleted to see whether its server accepts writes. */
+  readonly ready: string;
   /** Hash: delivery id to what a person asked for, as JSON. */
   readonly requests: string;
   /** BullMQ's sorted sets of jobs that have ended. */
@@ -45,6 +47,7 @@ export function queueKeys(workspace: string): QueueKeys {
   const job = (id: string) => `${prefix}:${queueName}:${jobIdOf(id)}`;
   return {
     clock: `${prefix}:clock`,
+    ready: `${prefix}:ready`,
     requests: `${prefix}:requests`,
     completed: `${prefix}:${queueName}:completed`,
     failed: `${prefix}:${queueName}:failed`,

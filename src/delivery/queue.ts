@@ -6,10 +6,9 @@
  */
 
 import type { Job, JobState, JobType } from "bullmq";
-import type { Redis } from "ioredis";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { RedeliveryOptions, RedeliveryRefusal } from "../core/model/redelivery.ts";
-import { callRedis, connect } from "../store/connection.ts";
+import { callRedis, connect, type RedisConnection } from "../store/connection.ts";
 import type { DeliveryState, JobData } from "./delivery-state.ts";
 import {
   type DeliveryFilter,
@@ -65,7 +64,7 @@ const pageCount = 100;
 const readCountMax = 5_000;
 
 export class DeliveryQueue {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #queue: ExactQueue<JobData>;
   readonly #settings: QueueSettings;
   readonly #lanes: Lanes;

@@ -1,8 +1,8 @@
 /** The worker: takes jobs from the queue, runs their actions, and lets them finish before it stops. */
 
 import { DelayedError, isNotConnectionError, Job, type Span } from "bullmq";
-import { Redis } from "ioredis";
 import { systemClock } from "../retry/clock.ts";
+import { connectPatiently } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import { Deliverer } from "./deliverer.ts";
@@ -45,7 +45,19 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     limits: settings.endpoints,
   });
   const stop = new AbortController();
-  const { redis, reportLoss } = connectWorker(options.redisUrl, options.logger, stop.signal);
+  let isLost = false;
+  const reportLoss = (error: Error) => {
+    if (!isLost && !stop.signal.aborted)
+      options.logger.warn({ err: error }, "Redis connection lost; reconnecting");
+    isLost = true;
+  };
+  const redis = connectPatiently(options.redisUrl, {
+    name: "tripline-actions",
+    onLost: reportLoss,
+    onReady: () => {
+      isLost = false;
+    },
+  });
   const deliverer = new Deliverer({
     ...options,
     redis,
@@ -87,29 +99,6 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
       await webhooks.close();
     },
   };
-}
-
-/** BullMQ needs a connection whose commands wait for Redis to come back. */
-function connectWorker(
-  redisUrl: string,
-  logger: ActionLogger,
-  stop: AbortSignal,
-): { redis: Redis; reportLoss: (error: Error) => void } {
-  const redis = new Redis(redisUrl, {
-    connectionName: "tripline-actions",
-    maxRetriesPerRequest: null,
-    retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
-  });
-  let isLost = false;
-  const reportLoss = (error: Error) => {
-    if (!isLost && !stop.aborted) logger.warn({ err: error }, "Redis connection lost; reconnecting");
-    isLost = true;
-  };
-  redis.on("error", reportLoss);
-  redis.on("ready", () => {
-    isLost = false;
-  });
-  return { redis, reportLoss };
 }
 
 /** How long the same error is not reported again. BullMQ emits one for each of its attempts. */

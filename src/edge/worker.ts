@@ -6,7 +6,6 @@
  */
 
 import { Hono } from "hono";
-import { Redis } from "ioredis";
 import { answerErrors } from "../api/http/answer-errors.ts";
 import { KeyRing } from "../api/http/key-ring.ts";
 import { probes } from "../api/http/probes.ts";
@@ -18,7 +17,9 @@ import { hookRoutes } from "../api/ingest/hooks.ts";
 import { type IngestMeter, ingestRoutes } from "../api/ingest/ingest.ts";
 import { checkApiVersion } from "../api/prefect/api-version.ts";
 import { turnOffSlices } from "../retry/slices.ts";
+import { connectOnce, type RedisConnection } from "../store/connection.ts";
 import { Log } from "../store/log.ts";
+import { RedisUrlInvalid } from "../store/redis-url.ts";
 import { SecretBox, SecretKeyInvalid } from "../store/secret-box.ts";
 
 turnOffSlices();
@@ -35,8 +36,10 @@ export interface EdgeSettings {
   readonly TRIPLINE_DANGEROUSLY_OPEN?: string;
 }
 
-/** Redis answers at once or not at all, and clients of a Worker should not wait. */
-const redisTimeoutMs = 5_000;
+/** Why nothing can be served until a setting is changed. */
+interface Unusable {
+  readonly problem: string;
+}
 
 export default {
   async fetch(request: Request, settings: EdgeSettings): Promise<Response> {
@@ -44,36 +47,29 @@ export default {
     try {
       return await appOver(redis, settings).fetch(request);
     } finally {
-      redis?.disconnect();
+      if (!("problem" in redis)) redis.disconnect();
     }
   },
 };
 
-/** Null without an address. Nothing is sent, and no connection opened, before the first command. */
-function connect(url: string): Redis | null {
-  if (url === "") return null;
-  const redis = new Redis(url, {
-    connectionName: "tripline-edge",
-    lazyConnect: true,
-    connectTimeout: redisTimeoutMs,
-    commandTimeout: redisTimeoutMs,
-    retryStrategy: () => null,
-    maxRetriesPerRequest: 0,
-    // Each of these costs a round trip.
-    enableReadyCheck: false,
-    disableClientInfo: true,
-  });
-  redis.on("error", () => {}); // the failing command reports it
-  return redis;
+/** Nothing is sent, and no connection opened, before the first command. */
+function connect(url: string): RedisConnection | Unusable {
+  if (url === "") return { problem: "TRIPLINE_REDIS is not set: wrangler secret put TRIPLINE_REDIS" };
+  try {
+    return connectOnce(url, "tripline-edge");
+  } catch (error) {
+    if (error instanceof RedisUrlInvalid) return { problem: `TRIPLINE_REDIS is invalid. ${error.message}` };
+    throw error;
+  }
 }
 
-function appOver(redis: Redis | null, settings: EdgeSettings): Hono {
+function appOver(redis: RedisConnection | Unusable, settings: EdgeSettings): Hono {
   const app = new Hono({ strict: false }); // as the whole API is
   answerErrors(app, console);
-  const served = redis === null ? { problem: notSet } : tenantsOver(redis, settings);
+  const served = "problem" in redis ? redis : tenantsOver(redis, settings);
   const readiness = async () => {
-    if (redis === null || "problem" in served)
-      return { unready: "problem" in served ? served.problem : notSet };
+    if ("problem" in redis) return { unready: redis.problem };
+    if ("problem" in served) return { unready: served.problem };
     return redis.ping().then(
       () => ({ unready: null }),
       () => ({ unready: "Redis is unavailable" }),
@@ -98,13 +94,11 @@ function appOver(redis: Redis | null, settings: EdgeSettings): Hono {
   return app;
 }
 
-const notSet = "TRIPLINE_REDIS is not set: wrangler secret put TRIPLINE_REDIS";
-
 /** The log holds what passed here; Cloudflare counts requests and their answers itself. */
 const unmetered: IngestMeter = { eventsAccepted() {}, eventsRejected() {} };
 
 /** The API keys of the servers are valid here too. Without any, no one gets in, unless the settings say so. */
-function tenantsOver(redis: Redis, settings: EdgeSettings): Tenants | { readonly problem: string } {
+function tenantsOver(redis: RedisConnection, settings: EdgeSettings): Tenants | Unusable {
   let secretBox: SecretBox;
   try {
     secretBox = SecretBox.of(settings.TRIPLINE_SECRET_KEY);

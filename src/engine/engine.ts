@@ -1,10 +1,9 @@
 /** The engine of a process: it runs every shard of a workspace that it can claim. */
 
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import type { Micros } from "../core/model/time.ts";
 import { systemClock } from "../retry/clock.ts";
-import { callRedis, connect } from "../store/connection.ts";
+import { callRedis, connect, type RedisConnection } from "../store/connection.ts";
 import { workspaceKeys } from "../store/keys.ts";
 import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import type { ActionQueue, EngineLogger, EngineMetrics } from "./ports.ts";
@@ -108,7 +107,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 }
 
 /** Stores the number of shards at the first start, and checks it at every later one. */
-async function fixShardCount(redis: Redis, workspace: string, shards: number): Promise<void> {
+async function fixShardCount(redis: RedisConnection, workspace: string, shards: number): Promise<void> {
   if (!Number.isInteger(shards) || shards < 1) {
     throw new RangeError(`The number of shards must be a positive integer, not ${shards}`);
   }

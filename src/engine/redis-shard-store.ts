@@ -1,18 +1,18 @@
 /** The store of one shard, in Redis. */
 
-import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
-import { callRedis } from "../store/connection.ts";
+import { callRedis, type RedisConnection } from "../store/connection.ts";
 import { encodeEvent, type StoredEntry } from "../store/entry.ts";
 import { decodeJson, encodeJson } from "../store/json.ts";
 import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
 import { Log, type LogBatch } from "../store/log.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
+import { transact } from "../store/transaction.ts";
 import type {
   Commit,
   CommitOutcome,
@@ -41,12 +41,12 @@ export interface RedisShardStoreOptions {
 }
 
 export class RedisShardStore implements ShardStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #log: Log;
   readonly #owner: string;
   readonly #keys: ShardKeys & Pick<WorkspaceKeys, "log" | "trimmed" | "automations">;
 
-  constructor(redis: Redis, { workspace, shard, owner, onMalformed }: RedisShardStoreOptions) {
+  constructor(redis: RedisConnection, { workspace, shard, owner, onMalformed }: RedisShardStoreOptions) {
     this.#redis = redis;
     this.#log = new Log(redis, workspace, onMalformed === undefined ? {} : { onMalformed });
     this.#owner = owner;
@@ -120,19 +120,11 @@ export class RedisShardStore implements ShardStore {
     const batch = await this.#log.readBatch(after, { count, blockMs });
     if (batch.readCount > 0) return { ...batch, now: 0 };
     // One transaction, so that no entry can arrive after the read and before the time is read.
-    const replies = await callRedis(async () => {
-      const results = await this.#redis
-        .multi()
-        .xread("COUNT", Math.min(count, lateCountMax), "STREAMS", this.#keys.log, after)
-        .time()
-        .exec();
-      if (results === null) throw new Error("connection lost");
-      return results.map(([error, reply]) => {
-        if (error !== null) throw error;
-        return reply;
-      });
-    });
-    const [found, time] = replies as [[key: string, entries: StoredEntry[]][] | null, [string, string]];
+    const lateCount = Math.min(count, lateCountMax);
+    const [found, time] = await transact<[[key: string, entries: StoredEntry[]][] | null, [string, string]]>(
+      this.#redis,
+      (step) => step.xread("COUNT", lateCount, "STREAMS", this.#keys.log, after).time(),
+    );
     const late = await this.#log.batchOf(found?.[0]?.[1] ?? [], after);
     return { ...late, now: wholeMilliseconds(time) };
   }

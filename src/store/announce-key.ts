@@ -1,11 +1,11 @@
 /** Events about changes of API keys, in the log of the workspace that the key gives access to. */
 
-import type { Redis } from "ioredis";
 import type { Actor } from "../core/model/actor.ts";
 import type { ChangeKind } from "../core/model/change-events.ts";
 import { changesBetween } from "../core/model/changes.ts";
 import { announceThing } from "./announce.ts";
 import type { ApiKey } from "./api-key.ts";
+import type { RedisConnection } from "./connection.ts";
 import { Log } from "./log.ts";
 
 /**
@@ -14,7 +14,7 @@ import { Log } from "./log.ts";
  * @throws RedisUnreachable
  */
 export async function announceKey(
-  redis: Redis,
+  redis: RedisConnection,
   key: ApiKey,
   change: ChangeKind,
   actor: Actor,

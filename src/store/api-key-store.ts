@@ -1,8 +1,7 @@
 /** API keys in Redis. All workspaces share one hash, because a request may name its key but no workspace. */
 
-import type { Redis } from "ioredis";
 import { type ApiKey, ApiKeySchema } from "./api-key.ts";
-import { callRedis } from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { apiKeysKey } from "./keys.ts";
 import { Script } from "./script.ts";
@@ -12,9 +11,9 @@ const replaceApiKeyScript = new Script(scripts.replaceApiKey);
 
 /** Every method may throw RedisUnreachable. */
 export class ApiKeyStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
 
-  constructor(redis: Redis) {
+  constructor(redis: RedisConnection) {
     this.#redis = redis;
   }
 

@@ -1,8 +1,7 @@
 /** Reads the state that the engine has committed for one automation. */
 
-import type { Redis } from "ioredis";
 import { breathe, chunksOf } from "../retry/slices.ts";
-import { callRedis } from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import { shardKeys, workspaceKeys } from "./keys.ts";
 
 /** Fields of a shard's state, for `Core.restore`. */
@@ -18,7 +17,7 @@ const triesMax = 5;
  * @throws RedisUnreachable
  */
 export async function readAutomationState(
-  redis: Redis,
+  redis: RedisConnection,
   workspace: string,
   automationId: string,
 ): Promise<StateFields | null> {
@@ -39,7 +38,7 @@ export async function readAutomationState(
   return null;
 }
 
-async function readOnce(redis: Redis, key: string, automationId: string) {
+async function readOnce(redis: RedisConnection, key: string, automationId: string) {
   const fields = new Map<string, string>();
   for (let part = "0", done = false; !done; done = part === "0") {
     const match = `*${automationId}*`;

@@ -3,11 +3,10 @@
  * an action looks its destination up when it is delivered.
  */
 
-import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { type Destination, destinationIdOf } from "../core/model/destination.ts";
 import { chunksOf, mapInSlices } from "../retry/slices.ts";
-import { callRedis } from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
 import type { WorkspaceBox } from "./workspace-box.ts";
@@ -17,12 +16,12 @@ const destinationsPerStep = 100;
 
 /** Every method may throw RedisUnreachable. A secret that no key opens is read as it is stored. */
 export class DestinationStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #key: string;
   readonly #workspace: string;
   readonly #box: WorkspaceBox;
 
-  constructor(redis: Redis, workspace: string, box: WorkspaceBox) {
+  constructor(redis: RedisConnection, workspace: string, box: WorkspaceBox) {
     this.#redis = redis;
     this.#key = workspaceKeys(workspace).destinations;
     this.#workspace = workspace;

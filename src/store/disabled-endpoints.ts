@@ -6,7 +6,6 @@
  */
 
 import { createHmac, randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { destinationAddress } from "../core/model/destination.ts";
 import {
@@ -14,7 +13,7 @@ import {
   type Enabling,
   endpointEnabledEvent,
 } from "../core/model/disabled-endpoint.ts";
-import { callRedis } from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import type { DestinationStore } from "./destination-store.ts";
 import { encodeEvent, type NewEvent } from "./entry.ts";
 import { encodeJson } from "./json.ts";
@@ -48,7 +47,7 @@ const enableScript = new Script(scripts.enableEndpoint);
 
 /** Every method may throw RedisUnreachable. */
 export class DisabledEndpointStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #workspace: string;
   readonly #destinations: DestinationStore;
   readonly #keys: WorkspaceKeys;
@@ -57,7 +56,7 @@ export class DisabledEndpointStore {
   #known: Promise<Set<string>> | null = null;
   #knownUntil = 0;
 
-  constructor(redis: Redis, workspace: string, destinations: DestinationStore, box: WorkspaceBox) {
+  constructor(redis: RedisConnection, workspace: string, destinations: DestinationStore, box: WorkspaceBox) {
     this.#redis = redis;
     this.#workspace = workspace;
     this.#destinations = destinations;

@@ -3,10 +3,9 @@
  * They are not part of the log, because they do not affect what fires; the events that they make do.
  */
 
-import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { Hook } from "../core/model/hook.ts";
-import { callRedis } from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
 import { Script } from "./script.ts";
@@ -17,11 +16,11 @@ const replaceHooksScript = new Script(scripts.replaceHooks);
 
 /** Every method may throw RedisUnreachable. */
 export class HookStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #key: string;
   readonly #box: WorkspaceBox;
 
-  constructor(redis: Redis, workspace: string, box: WorkspaceBox) {
+  constructor(redis: RedisConnection, workspace: string, box: WorkspaceBox) {
     this.#redis = redis;
     this.#key = workspaceKeys(workspace).hooks;
     this.#box = box;

@@ -22,6 +22,8 @@ export interface WorkspaceKeys {
   readonly shardCount: string;
   /** Hash: purpose to secret, shared by all servers of the workspace. */
   readonly secrets: string;
+  /** Never there: it is deleted to see whether its server accepts writes. */
+  readonly ready: string;
 }
 
 export interface ShardKeys {
@@ -48,6 +50,7 @@ export function workspaceKeys(workspace: string): WorkspaceKeys {
     hooks: `${prefix}:webhooks`,
     shardCount: `${prefix}:shard-count`,
     secrets: `${prefix}:secrets`,
+    ready: `${prefix}:ready`,
   };
 }
 

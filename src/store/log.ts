@@ -5,7 +5,6 @@
  * harmless: an event counts once per id, and an automation is written as a whole.
  */
 
-import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
@@ -13,7 +12,13 @@ import { type Micros, millisecond } from "../core/model/time.ts";
 import { breathe, mapInSlices } from "../retry/slices.ts";
 import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
-import { blockMsMax, callRedis } from "./connection.ts";
+import {
+  blockMsMax,
+  callRedis,
+  closeConnection,
+  duplicateForBlocking,
+  type RedisConnection,
+} from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
 import { DisabledEndpointStore } from "./disabled-endpoints.ts";
 import { decodeEntry, encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
@@ -26,6 +31,7 @@ import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
 import { SecretBox } from "./secret-box.ts";
 import { readShardStatus, type ShardStatus } from "./shard-status.ts";
+import { transact } from "./transaction.ts";
 import { WorkspaceBox } from "./workspace-box.ts";
 import { workspaceSecret } from "./workspace-secret.ts";
 
@@ -93,16 +99,16 @@ export class Log {
   readonly hooks: HookStore;
   /** Limits on the requests of deliveries, over all processes. */
   readonly limits: RequestLimitStore;
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #workspace: string;
   readonly #keys: WorkspaceKeys;
   readonly #secretBox: SecretBox;
   readonly #box: WorkspaceBox;
   readonly #onMalformed: (position: LogPosition, reason: string) => void;
-  #blockingConnection: Redis | null = null;
+  #blockingConnection: RedisConnection | null = null;
   #malformedCount = 0;
 
-  constructor(redis: Redis, workspace: string, options: LogOptions = {}) {
+  constructor(redis: RedisConnection, workspace: string, options: LogOptions = {}) {
     this.#redis = redis;
     this.#workspace = workspace;
     this.#keys = workspaceKeys(workspace);
@@ -331,8 +337,9 @@ export class Log {
    * @throws RedisUnreachable
    */
   async waitingMs(after: LogPosition): Promise<number> {
-    const [found, [seconds, micros]] = await callRedis(() =>
-      Promise.all([this.#redis.xrange(this.#keys.log, `(${after}`, "+", "COUNT", 1), this.#redis.time()]),
+    const [found, [seconds, micros]] = await transact<[StoredEntry[], [string, string]]>(
+      this.#redis,
+      (step) => step.xrange(this.#keys.log, `(${after}`, "+", "COUNT", 1).time(),
     );
     const [first] = found;
     if (first === undefined) return 0;
@@ -444,22 +451,15 @@ export class Log {
   close(): void {
     const connection = this.#blockingConnection;
     this.#blockingConnection = null;
-    // Between two attempts to connect, ioredis would never reject the commands that wait for the next one.
-    if (connection?.status === "reconnecting") connection.status = "wait";
-    connection?.disconnect();
+    if (connection !== null) closeConnection(connection);
   }
 
   #run(script: Script, keys: readonly string[], parameters: readonly string[]): Promise<unknown> {
     return callRedis(() => script.run(this.#redis, keys, parameters));
   }
 
-  // A blocking read delays every other command on its connection.
-  #forBlocking(): Redis {
-    if (this.#blockingConnection === null) {
-      const options = { commandTimeout: undefined, socketTimeout: 2 * blockMsMax };
-      this.#blockingConnection = this.#redis.duplicate(options);
-      this.#blockingConnection.on("error", () => {}); // each read reports its own failure
-    }
+  #forBlocking(): RedisConnection {
+    this.#blockingConnection ??= duplicateForBlocking(this.#redis);
     return this.#blockingConnection;
   }
 }

@@ -5,10 +5,9 @@
  * as Workers do. Only keys with a limit pay for the extra round trip.
  */
 
-import type { Redis } from "ioredis";
 import type { Rate } from "../core/model/rate.ts";
 import type { ApiKey } from "./api-key.ts";
-import { callRedis } from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import { rateKey } from "./keys.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
@@ -28,11 +27,11 @@ export interface Allowance {
 const takeAllowanceScript = new Script(scripts.takeAllowance);
 
 export class RedisAllowance implements Allowance {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #key: string;
   readonly #rate: Rate;
 
-  constructor(redis: Redis, { workspace, id }: Pick<ApiKey, "workspace" | "id">, rate: Rate) {
+  constructor(redis: RedisConnection, { workspace, id }: Pick<ApiKey, "workspace" | "id">, rate: Rate) {
     this.#redis = redis;
     this.#key = rateKey(workspace, id);
     this.#rate = rate;

@@ -6,11 +6,10 @@
  * its own would refuse them.)
  */
 
-import type { Redis } from "ioredis";
 import { parseRate, periodOf } from "../core/model/rate.ts";
 import type { RequestLimits } from "../core/model/request-limits.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
-import { callRedis } from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import { limitKeys } from "./keys.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
@@ -44,12 +43,12 @@ const leaveLimitScript = new Script(scripts.leaveLimit);
 
 /** Every method may throw RedisUnreachable. */
 export class RequestLimitStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #workspace: string;
   /** How long a slot is held unless it is given back or kept. */
   readonly slotMs: number;
 
-  constructor(redis: Redis, workspace: string, slotMs = slotMsDefault) {
+  constructor(redis: RedisConnection, workspace: string, slotMs = slotMsDefault) {
     this.#redis = redis;
     this.#workspace = workspace;
     this.slotMs = slotMs;

@@ -1,7 +1,7 @@
 /** A Lua script. It is called by its hash, and sent only to a server that does not know it yet. */
 
 import { createHash } from "node:crypto";
-import type { Redis } from "ioredis";
+import type { RedisConnection } from "./connection.ts";
 
 export type ScriptArgument = string | number | Buffer;
 
@@ -15,7 +15,7 @@ export class Script {
   }
 
   async run(
-    redis: Redis,
+    redis: RedisConnection,
     keys: readonly string[],
     parameters: readonly ScriptArgument[] = [],
   ): Promise<unknown> {

@@ -1,11 +1,11 @@
 /** How far each shard of a workspace has come, as any process can see it. */
 
-import type { Redis } from "ioredis";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
-import { callRedis } from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import { shardKeys, workspaceKeys } from "./keys.ts";
 import { receivedAt, startOfLog } from "./position.ts";
+import { transact } from "./transaction.ts";
 
 export interface ShardStatus {
   readonly shard: number;
@@ -31,11 +31,11 @@ export interface ShardStatus {
  * @returns an empty list if no engine has ever run
  * @throws RedisUnreachable
  */
-export async function readShardStatus(redis: Redis, workspace: string): Promise<ShardStatus[]> {
+export async function readShardStatus(redis: RedisConnection, workspace: string): Promise<ShardStatus[]> {
   const keys = workspaceKeys(workspace);
-  const [shardCount, length, trimmed, time] = await callRedis(() =>
-    Promise.all([redis.get(keys.shardCount), redis.xlen(keys.log), redis.get(keys.trimmed), redis.time()]),
-  );
+  const [shardCount, length, trimmed, time] = await transact<
+    [string | null, number, string | null, [string, string]]
+  >(redis, (step) => step.get(keys.shardCount).xlen(keys.log).get(keys.trimmed).time());
   const entryCount = length + Number(trimmed ?? 0);
   const now = Number(time[0]) * second + Number(time[1]);
   const shards = Array.from({ length: Number(shardCount ?? 0) }, (_, shard) => shard);

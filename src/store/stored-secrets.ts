@@ -1,11 +1,10 @@
 /** All stored secrets of a workspace at once: how they are protected, and sealing them again after a key has changed. */
 
-import type { Redis } from "ioredis";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Destination } from "../core/model/destination.ts";
 import type { Hook } from "../core/model/hook.ts";
-import { callRedis } from "./connection.ts";
+import { callRedis, mastersOf, type RedisConnection } from "./connection.ts";
 import { encodeJson } from "./json.ts";
 import { workspaceKeys } from "./keys.ts";
 import { Log } from "./log.ts";
@@ -42,13 +41,13 @@ export interface StoredSecretsOptions {
 
 /** Every method may throw RedisUnreachable. */
 export class StoredSecrets {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #workspace: string;
   readonly #box: SecretBox;
   readonly #inWorkspace: WorkspaceBox;
   readonly #jobKeyPrefix: string | null;
 
-  constructor(redis: Redis, workspace: string, { box, jobKeyPrefix }: StoredSecretsOptions) {
+  constructor(redis: RedisConnection, workspace: string, { box, jobKeyPrefix }: StoredSecretsOptions) {
     this.#redis = redis;
     this.#workspace = workspace;
     this.#box = box;
@@ -129,10 +128,13 @@ export class StoredSecrets {
 
   async *#jobKeys(prefix: string): AsyncGenerator<string> {
     const pattern = `${prefix.replace(/[\\*?[\]]/g, "\\$&")}*`;
-    for (let part = "0", done = false; !done; done = part === "0") {
-      const [next, keys] = await callRedis(() => this.#redis.scan(part, "MATCH", pattern, "COUNT", 1_000));
-      yield* keys;
-      part = next;
+    // The jobs of a workspace are on one node, but each node is asked: a slot may move meanwhile.
+    for (const server of await mastersOf(this.#redis)) {
+      for (let part = "0", done = false; !done; done = part === "0") {
+        const [next, keys] = await callRedis(() => server.scan(part, "MATCH", pattern, "COUNT", 1_000));
+        yield* keys;
+        part = next;
+      }
     }
   }
 }

@@ -1,8 +1,7 @@
 /** Secrets shared by the servers of a workspace. The first server that needs one creates it. */
 
 import { randomBytes } from "node:crypto";
-import type { Redis } from "ioredis";
-import { callRedis } from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import { workspaceKeys } from "./keys.ts";
 import type { WorkspaceBox } from "./workspace-box.ts";
 
@@ -14,7 +13,7 @@ const secretBytes = 32;
  * @throws RedisUnreachable, SecretUnreadable
  */
 export async function workspaceSecret(
-  redis: Redis,
+  redis: RedisConnection,
   workspace: string,
   purpose: string,
   box: WorkspaceBox,

@@ -1,7 +1,6 @@
 import { createHmac, randomBytes, randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
+import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connect } from "../../src/store/connection.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type Listener, logLines, Sandbox, type Server } from "./support.ts";
 
@@ -14,7 +13,7 @@ const commands: string[] = [];
 
 beforeAll(async () => {
   redis = await startRedis({ appendOnly: "always" });
-  connection = connect(redis.url);
+  connection = new Redis(redis.url);
   (await connection.monitor()).on("monitor", (_: string, words: string[]) => commands.push(words.join(" ")));
   listener = await sandbox.listen();
 });

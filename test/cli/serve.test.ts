@@ -4,6 +4,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
+import { redisUrlExample } from "../../src/store/redis-url.ts";
 import { serve as serveHere } from "../api/http/auth-support.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { logLines, Sandbox, type Server } from "./support.ts";
@@ -69,7 +70,7 @@ describe("tripline serve cannot start", () => {
     const { code, stderr } = await sandbox.output(["serve", "--port", "0"], { REDIS_URL: "localhost:6379" });
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: "REDIS_URL should be a URL such as redis://127.0.0.1:6379 or rediss://….\n",
+      stderr: `REDIS_URL is invalid. Use ${redisUrlExample}.\n`,
     });
   });
 

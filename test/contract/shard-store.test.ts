@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import type { Commit, ShardStore } from "../../src/engine/ports.ts";
 import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
-import { connect, RedisUnreachable } from "../../src/store/connection.ts";
+import { connect, type RedisConnection, RedisUnreachable } from "../../src/store/connection.ts";
 import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
 import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
@@ -26,7 +25,7 @@ interface Subject {
 
 const leaseMs = 300;
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 const opened: ShardStore[] = [];
 
 beforeAll(async () => {

@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { formatTime, millisecond } from "../../src/core/model/time.ts";
 import { DeliveryQueue } from "../../src/delivery/queue.ts";
-import { connect } from "../../src/store/connection.ts";
+import { connect, type RedisConnection } from "../../src/store/connection.ts";
 import { shardKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
@@ -17,7 +16,7 @@ const waiting = { timeout: 20_000, interval: 20 };
 const program = new URL("../support/engine-process.ts", import.meta.url).pathname;
 
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let queue: DeliveryQueue;
 let running: ChildProcess | null = null;
 

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { LogEntry } from "../../src/core/machine/log-entry.ts";
 import type { WireEvent } from "../../src/core/model/event.ts";
@@ -7,7 +6,7 @@ import type { Invocation } from "../../src/core/model/invocation.ts";
 import { formatTime, millisecond } from "../../src/core/model/time.ts";
 import { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { type Engine, type EngineOptions, ShardCountChanged, startEngine } from "../../src/engine/engine.ts";
-import { connect, RedisUnreachable } from "../../src/store/connection.ts";
+import { connect, type RedisConnection, RedisUnreachable } from "../../src/store/connection.ts";
 import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
@@ -18,7 +17,7 @@ const workspace = "greenhouse";
 const waiting = { timeout: 20_000, interval: 20 };
 
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let log: Log;
 let queue: DeliveryQueue;
 let engines: Engine[];

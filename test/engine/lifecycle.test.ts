@@ -1,13 +1,12 @@
 /** How an engine starts and stops, and what it passes on to its shards. */
 
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { formatTime, hour, millisecond } from "../../src/core/model/time.ts";
 import { type Engine, type EngineOptions, ShardCountChanged, startEngine } from "../../src/engine/engine.ts";
-import { connect } from "../../src/store/connection.ts";
+import { connect, type RedisConnection } from "../../src/store/connection.ts";
 import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
@@ -17,7 +16,7 @@ const workspace = "greenhouse";
 const waiting = { timeout: 4_000, interval: 20 };
 
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let log: Log;
 let engines: Engine[];
 let invocations: Invocation[];

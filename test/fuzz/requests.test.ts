@@ -6,9 +6,8 @@
 
 import { type IncomingMessage, request } from "node:http";
 import { connect as connectSocket } from "node:net";
-import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connect } from "../../src/store/connection.ts";
+import { connect, type RedisConnection } from "../../src/store/connection.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
 import { SocketClient } from "../api/sockets/socket-client.ts";
 import { ContractServer, pumpEvent } from "../prefect/contract-support.ts";
@@ -18,7 +17,7 @@ import { type AnyRequest, anyRequest, validRequests } from "./any-request.ts";
 const numRuns = Number(process.env["TRIPLINE_FUZZ_RUNS"] ?? 800);
 
 let server: ContractServer;
-let redis: Redis;
+let redis: RedisConnection;
 
 beforeAll(async () => {
   // No engine, so only requests change what is stored.

@@ -1,13 +1,12 @@
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readAutomationState } from "../../src/store/automation-state.ts";
-import { connect } from "../../src/store/connection.ts";
+import { connect, type RedisConnection } from "../../src/store/connection.ts";
 import { shardKeys } from "../../src/store/keys.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 
 beforeAll(async () => {
   server = await startRedis();

@@ -30,7 +30,7 @@ describe("a connection", () => {
   let redis: Redis;
   beforeAll(async () => {
     server = await startRedis();
-    redis = connect(server.url);
+    redis = connect(server.url) as Redis;
     await redis.ping();
   });
   afterAll(async () => {

@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { WireEvent } from "../../src/core/model/event.ts";
-import { callRedis, connect, RedisUnreachable } from "../../src/store/connection.ts";
+import { callRedis, connect, type RedisConnection, RedisUnreachable } from "../../src/store/connection.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
 import { Log, type LogBatch } from "../../src/store/log.ts";
 import { comparePositions, positionBefore, receivedAt, startOfLog } from "../../src/store/position.ts";
@@ -10,7 +9,7 @@ import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let log: Log;
 let malformed: string[];
 

@@ -1,11 +1,10 @@
-import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connect } from "../../src/store/connection.ts";
+import { connect, type RedisConnection } from "../../src/store/connection.ts";
 import { RedisAllowance } from "../../src/store/rate-limit.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 
 beforeAll(async () => {
   server = await startRedis();

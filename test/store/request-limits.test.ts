@@ -2,17 +2,16 @@
 
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseRate } from "../../src/core/model/rate.ts";
 import type { RequestLimits } from "../../src/core/model/request-limits.ts";
-import { connect } from "../../src/store/connection.ts";
+import { connect, type RedisConnection } from "../../src/store/connection.ts";
 import { limitKeys } from "../../src/store/keys.ts";
 import { RequestLimitStore } from "../../src/store/request-limits.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 let server: TestRedis;
-const clients: Redis[] = [];
+const clients: RedisConnection[] = [];
 
 beforeAll(async () => {
   server = await startRedis();

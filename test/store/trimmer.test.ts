@@ -1,15 +1,14 @@
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { millisecond, minute } from "../../src/core/model/time.ts";
 import { systemClock } from "../../src/retry/clock.ts";
-import { connect, RedisUnreachable } from "../../src/store/connection.ts";
+import { connect, type RedisConnection, RedisUnreachable } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
 import { Trimmer, trimLog } from "../../src/store/trimmer.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let log: Log;
 let workspace: string;
 

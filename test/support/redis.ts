@@ -77,13 +77,16 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
 }
 
 /** Resolves once the server accepts commands; rejects with its output if it ends before that. */
-function launch(settings: readonly string[]): Promise<ChildProcess> {
+export function launch(
+  settings: readonly string[],
+  isReady = "Ready to accept connections",
+): Promise<ChildProcess> {
   return new Promise((resolve, reject) => {
     const server = spawn("redis-server", settings, { stdio: ["ignore", "pipe", "pipe"] });
     let printed = "";
     const look = (chunk: Buffer) => {
       printed += chunk.toString();
-      if (!printed.includes("Ready to accept connections")) return;
+      if (!printed.includes(isReady)) return;
       server.off("exit", fail);
       server.stdout.removeAllListeners("data").resume();
       resolve(server);

@@ -6,9 +6,9 @@
  * are needed most. After that, requests are refused until Redis is back.
  */
 
-import type { Redis } from "ioredis";
 import { type ApiKey, readToken, unlocks } from "../../store/api-key.ts";
 import { ApiKeyStore } from "../../store/api-key-store.ts";
+import type { RedisConnection } from "../../store/connection.ts";
 import { RedisAllowance } from "../../store/rate-limit.ts";
 import type { KeyLookup, ValidKey } from "./tenant.ts";
 
@@ -19,12 +19,12 @@ const usableMs = 5 * 60_000;
 const cachedCountMax = 10_000;
 
 export class KeyRing implements KeyLookup {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #store: ApiKeyStore;
   readonly #any: Cached<boolean>;
   readonly #byId = new Map<string, Cached<ApiKey | null>>();
 
-  constructor(redis: Redis) {
+  constructor(redis: RedisConnection) {
     this.#redis = redis;
     this.#store = new ApiKeyStore(redis);
     this.#any = new Cached(() => this.#store.hasKeys());

@@ -9,10 +9,9 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { workspaceIdOf } from "../../../src/api/http/tenant.ts";
-import { connect } from "../../../src/store/connection.ts";
+import { connect, type RedisConnection } from "../../../src/store/connection.ts";
 import { workspaceKeys } from "../../../src/store/keys.ts";
 import { Log } from "../../../src/store/log.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
@@ -27,7 +26,7 @@ const eventId = "00000000-0000-4000-8000-0000000000aa";
 const folder = mkdtempSync(join(tmpdir(), "tripline-workspaces-"));
 
 let redis: TestRedis;
-let connection: Redis;
+let connection: RedisConnection;
 let server: KeyedServer;
 const tokens = { north: "", south: "" };
 /** Ids in the north, for the south to try. */

@@ -1,16 +1,15 @@
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { EventFeed, FirstPositions } from "../../../src/api/sockets/event-feed.ts";
 import type { LogPosition } from "../../../src/core/machine/log-entry.ts";
 import type { WireEvent } from "../../../src/core/model/event.ts";
-import { connect } from "../../../src/store/connection.ts";
+import { connect, type RedisConnection } from "../../../src/store/connection.ts";
 import { Log } from "../../../src/store/log.ts";
 import { startOfLog } from "../../../src/store/position.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 
 let server: TestRedis;
-let redis: Redis;
+let redis: RedisConnection;
 let log: Log;
 let feed: EventFeed;
 const { signal } = new AbortController();

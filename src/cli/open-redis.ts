@@ -1,0 +1,148 @@
+/** Connects to the Redis that a person named, and checks once that it is one that can be used. */
+
+import type { Logger } from "pino";
+import {
+  type ConnectOptions,
+  callRedis,
+  connect,
+  mastersOf,
+  type RedisConnection,
+  RedisUnreachable,
+  redisVersionMin,
+} from "../store/connection.ts";
+import { clusterUrlOf, parseRedisUrl, type RedisTarget, RedisUrlInvalid } from "../store/redis-url.ts";
+import { CommandFailure } from "./failure.ts";
+import { redisFailure } from "./redis-remedy.ts";
+
+export interface OpenRedis {
+  readonly redis: RedisConnection;
+  /** How to connect again: the URL that was given, as that of a cluster if its server is a node of one. */
+  readonly url: string;
+}
+
+/** What to say of a Redis that cannot be used. */
+export interface RedisPurpose {
+  /** What to say after the reason. */
+  readonly start: string;
+  /** The remedy for a Redis that does not answer. */
+  readonly otherwise: string;
+}
+
+/**
+ * Connects to a server, to a cluster even if the URL has only the address of a node, or by Sentinels.
+ *
+ * @throws CommandFailure, with a remedy, if it cannot be reached or is not a Redis to work with
+ */
+export async function openRedis(
+  url: string,
+  purpose: RedisPurpose,
+  options: ConnectOptions = {},
+): Promise<OpenRedis> {
+  const { kind } = parsed(url);
+  const redis = connect(url, options);
+  try {
+    if (kind !== "single") {
+      await callRedis(() => redis.info("server"));
+      return { redis, url };
+    }
+    const info = await callRedis(() => redis.info());
+    const mode = fieldOf(info, "redis_mode");
+    if (mode === "sentinel") throw new CommandFailure(await sentinelFailure(redis, url));
+    if (fieldOf(info, "role") === "slave") await callRedis(() => redis.del("tl:ready")); // a replica may accept writes
+    if (mode !== "cluster" || !(await namesNodes(redis))) return { redis, url };
+  } catch (error) {
+    redis.disconnect();
+    throw asRedisFailure(error, redis, url, purpose);
+  }
+  redis.disconnect();
+  return openRedis(clusterUrlOf(url), purpose, options);
+}
+
+/** An option was checked when it was read; the environment variable was not. */
+function parsed(url: string): RedisTarget {
+  try {
+    return parseRedisUrl(url);
+  } catch (error) {
+    if (error instanceof RedisUrlInvalid) throw new CommandFailure(`REDIS_URL is invalid. ${error.message}`);
+    throw error;
+  }
+}
+
+/** A failure of Redis as a message with a remedy; any other error as it is. */
+export function asRedisFailure(
+  error: unknown,
+  redis: RedisConnection | null,
+  url: string,
+  purpose: RedisPurpose,
+): unknown {
+  const isOfRedis =
+    error instanceof RedisUnreachable || (error instanceof Error && error.name === "ReplyError");
+  return isOfRedis ? redisFailure(error, redis, { ...purpose, url }) : error;
+}
+
+function fieldOf(info: string, name: string): string | null {
+  return new RegExp(`^${name}:(\\S+)`, "m").exec(info)?.[1] ?? null;
+}
+
+/** A proxy in front of a cluster, and a node that has never met another, know no addresses; they serve every key. */
+async function namesNodes(redis: RedisConnection): Promise<boolean> {
+  const ranges = (await redis.cluster("SLOTS").catch(() => [])) as [number, number, ...[string | null][]][];
+  return ranges.some(([, , master]) => Boolean((master as [string | null] | undefined)?.[0]));
+}
+
+async function sentinelFailure(redis: RedisConnection, url: string): Promise<string> {
+  const masters = await callRedis(() => redis.call("SENTINEL", "MASTERS"));
+  const [, first = "mymaster"] = (masters as readonly (readonly string[])[])[0] ?? [];
+  const { host, port } = parseRedisUrl(url).addresses[0] ?? { host: "host", port: 26_379 };
+  const scheme = url.startsWith("rediss") ? "rediss" : "redis";
+  return `That is a Sentinel, not a Redis. Use ${scheme}+sentinel://${host}:${port}/${first}, with the addresses of the others after a comma.`;
+}
+
+/**
+ * Requires a version with all commands that are used, on every master.
+ *
+ * @throws RedisUnreachable
+ * @throws CommandFailure if one is older
+ */
+export async function requireRedisVersion(redis: RedisConnection): Promise<void> {
+  const [majorMin = 0, minorMin = 0] = redisVersionMin.split(".").map(Number);
+  for (const server of await mastersOf(redis)) {
+    const info = await callRedis(() => server.info("server"));
+    const [, version = "", major = "", minor = ""] = /^redis_version:((\d+)\.(\d+)\S*)/m.exec(info) ?? [];
+    const isOld = Number(major) < majorMin || (Number(major) === majorMin && Number(minor) < minorMin);
+    if (version === "" || !isOld) continue;
+    throw new CommandFailure(
+      `This Redis is version ${version}; Tripline needs ${majorMin}.${minorMin} or newer.\n` +
+        "Newer packages for Debian and Ubuntu are at https://redis.io/docs/latest/operate/oss_and_stack/install/",
+    );
+  }
+}
+
+/** Warns of settings by which a master may lose events. @throws RedisUnreachable */
+export async function warnOfRedisSettings(redis: RedisConnection, logger: Logger): Promise<void> {
+  const masters = await mastersOf(redis);
+  for (const check of [warnIfNotDurable, warnIfEvicting]) {
+    for (const server of masters) if (await check(server, logger)) break; // all have the same settings, or should
+  }
+}
+
+type Master = Awaited<ReturnType<typeof mastersOf>>[number];
+
+/** Without an append-only file, a restart of Redis loses every event and window since the last snapshot. */
+async function warnIfNotDurable(redis: Master, logger: Logger): Promise<boolean> {
+  const answer = await redis.config("GET", "appendonly").catch(() => null); // some services do not allow CONFIG
+  if (!Array.isArray(answer) || answer[1] !== "no") return false;
+  const remedy = "redis-cli config set appendonly yes";
+  logger.warn({ remedy }, "Redis has no append-only file: if it restarts, events and windows are lost");
+  return true;
+}
+
+/** Unless it is told not to, a Redis that is full deletes keys to make room: windows, deliveries, the log itself. */
+async function warnIfEvicting(redis: Master, logger: Logger): Promise<boolean> {
+  const info = await redis.info("memory").catch(() => ""); // some services do not allow INFO
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? "noeviction";
+  if (policy === "noeviction") return false;
+  const remedy = "redis-cli config set maxmemory-policy noeviction";
+  logger.warn({ policy, remedy }, "Redis deletes keys when it is full: windows and alarms would be lost");
+  return true;
+}
