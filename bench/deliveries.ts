@@ -1,30 +1,43 @@
 /**
- * How many deliveries per second does one worker make, how much more does a webhook cost than an action that does nothing,
- * and how much more does it cost if all of them are about one thing, so that they are made one after the other?
+ * How many deliveries per second does one worker make, beside what its parts allow in the same run?
  *
- * It uses a private Redis (append-only file, fsync always), the real queue and worker, and an endpoint on this machine
- * that answers at once. The kinds alternate in one process, so that their ratio is meaningful even on a noisy
- * machine.
+ * - `nothing`: actions that do nothing; `bare nothing`: a BullMQ worker whose jobs do nothing.
+ * - `webhook`: webhooks about different things; `bare webhook`: a BullMQ worker that makes the same HTTP calls with the
+ *   same client, and nothing else: neither events nor order nor limits.
+ * - `one thing`: webhooks about one thing, which are made one after the other; `bare one thing`: the bare worker with a
+ *   concurrency of 1.
  *
- * Run: npx node bench/deliveries.ts [deliveries per run, default 1000] [runs of each, default 3]
+ * It uses a private Redis (append-only file, fsync always), the real queue and worker, and a receiver in a process of its
+ * own that answers at once. The kinds alternate, so that their ratios are meaningful even on a noisy machine.
+ *
+ * Run: npx node bench/deliveries.ts [deliveries per run, default 2000] [rounds, default 5]
+ *   [kinds, such as webhook,bare webhook; default all]
  */
 
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { Queue, Worker } from "bullmq";
+import { Redis } from "ioredis";
+import { Agent } from "undici";
 import { invocationsOf } from "../src/core/machine/consequence.ts";
 import type { ActionDefinition } from "../src/core/model/action.ts";
 import { AutomationSchema } from "../src/core/model/automation.ts";
 import { eventOf } from "../src/core/model/event.ts";
 import { millisecond } from "../src/core/model/time.ts";
 import { triplineNamespace, uuid5 } from "../src/core/model/uuid.ts";
+import { endpointLimits } from "../src/delivery/http/endpoints.ts";
 import { DeliveryQueue } from "../src/delivery/queue.ts";
 import { startActionWorker } from "../src/delivery/worker.ts";
+import { workerSettings } from "../src/delivery/worker-settings.ts";
 import { connect } from "../src/store/connection.ts";
 import { Log } from "../src/store/log.ts";
 import { startRedis } from "../test/support/redis.ts";
+import { median, rounded, spread } from "./support/figures.ts";
+import { startReceiver } from "./support/receiver.ts";
 
-const deliveryCount = Number(process.argv[2] ?? 1_000);
-const runCount = Number(process.argv[3] ?? 3);
+const deliveryCount = Number(process.argv[2] ?? 2_000);
+const roundCount = Number(process.argv[3] ?? 5);
+const concurrency = workerSettings.concurrency;
+/** The processor time that this process took for the latest run. */
+let ownMicros = 0;
 const silent = { info() {}, warn() {}, error: console.error };
 
 /** @param thingCount how many resources the deliveries are about */
@@ -80,6 +93,7 @@ async function deliveriesPerSecond(
     }),
   ).flat();
   await queue.addInvocations(invocations);
+  const cpu = process.cpuUsage();
   const began = performance.now();
   const worker = startActionWorker({
     redisUrl,
@@ -96,6 +110,7 @@ async function deliveriesPerSecond(
   });
   await finished;
   const rate = deliveryCount / ((performance.now() - began) / 1_000);
+  ownMicros = process.cpuUsage(cpu).user + process.cpuUsage(cpu).system;
   await worker.close();
   await queue.close();
   log.close();
@@ -103,33 +118,110 @@ async function deliveriesPerSecond(
   return rate;
 }
 
-const redis = await startRedis({ appendOnly: "always" });
-const endpoint = createServer((request, response) => {
-  request.resume().on("end", () => response.end());
-});
-await new Promise<void>((resolve) => endpoint.listen(0, "127.0.0.1", resolve));
-const url = `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}/`;
-const idle: number[] = [];
-const webhook: number[] = [];
-const ordered: number[] = [];
-for (let run = 0; run < runCount; run++) {
-  const call = { type: "call-webhook", url };
-  idle.push(await deliveriesPerSecond(redis.url, `idle-${run}`, { type: "do-nothing" }, deliveryCount));
-  webhook.push(await deliveriesPerSecond(redis.url, `webhook-${run}`, call, deliveryCount));
-  ordered.push(await deliveriesPerSecond(redis.url, `ordered-${run}`, call, 1));
+/** The same with BullMQ alone. @param url what each job calls; null for jobs that do nothing */
+async function barePerSecond(
+  redisUrl: string,
+  name: string,
+  url: string | null,
+  atOnce: number,
+): Promise<number> {
+  const prefix = `{${name}}`;
+  const redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
+  const queue = new Queue("bare", { connection: redis, prefix });
+  const agent = new Agent({ connections: endpointLimits.concurrencyMax });
+  const target = new URL(url ?? "http://127.0.0.1/");
+  const body = JSON.stringify({ message: "a body of about the size of a webhook ".repeat(25) });
+  for (let added = 0; added < deliveryCount; added += 500) {
+    const count = Math.min(500, deliveryCount - added);
+    const job = { name: "call-webhook", data: { body }, opts: { removeOnComplete: { age: 86_400 } } };
+    await queue.addBulk(
+      Array.from({ length: count }, (_, index) => ({
+        ...job,
+        opts: { ...job.opts, jobId: `inv-${added + index}` },
+      })),
+    );
+  }
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  let finishedCount = 0;
+  const finished = Promise.withResolvers<void>();
+  const worker = new Worker<{ body: string }>(
+    "bare",
+    async ({ data }) => {
+      if (url === null) return;
+      const response = await agent.request({
+        origin: target.origin,
+        path: target.pathname,
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: data.body,
+      });
+      await response.body.dump();
+    },
+    { connection: redis, prefix, concurrency: atOnce },
+  );
+  worker.on("completed", () => {
+    finishedCount += 1;
+    if (finishedCount === deliveryCount) finished.resolve();
+  });
+  await finished.promise;
+  const rate = deliveryCount / ((performance.now() - began) / 1_000);
+  ownMicros = process.cpuUsage(cpu).user + process.cpuUsage(cpu).system;
+  await worker.close();
+  await queue.close();
+  await agent.close();
+  redis.disconnect();
+  return rate;
 }
-endpoint.close();
-endpoint.closeAllConnections();
+
+const redis = await startRedis({ appendOnly: "always" });
+const receiver = await startReceiver();
+const { url } = receiver;
+const call = { type: "call-webhook", url };
+const kinds: Record<string, (name: string) => Promise<number>> = {
+  "bare nothing": (name) => barePerSecond(redis.url, name, null, concurrency),
+  nothing: (name) => deliveriesPerSecond(redis.url, name, { type: "do-nothing" }, deliveryCount),
+  "bare webhook": (name) => barePerSecond(redis.url, name, url, concurrency),
+  webhook: (name) => deliveriesPerSecond(redis.url, name, call, deliveryCount),
+  "bare one thing": (name) => barePerSecond(redis.url, name, url, 1),
+  "one thing": (name) => deliveriesPerSecond(redis.url, name, call, 1),
+};
+const only = process.argv[4]?.split(",") ?? Object.keys(kinds);
+const measured = new Map(
+  only.map((kind) => [kind, { rates: [] as number[], own: [] as number[], redis: [] as number[] }]),
+);
+const admin = connect(redis.url);
+for (let round = 0; round < roundCount; round++) {
+  for (const [kind, { rates, own, redis }] of measured) {
+    const redisBefore = await redisMicros();
+    rates.push((await kinds[kind]?.(`${kind.replaceAll(" ", "-")}-${round}`)) ?? 0);
+    own.push(ownMicros / deliveryCount);
+    redis.push(((await redisMicros()) - redisBefore) / deliveryCount);
+  }
+}
+admin.disconnect();
+receiver.stop();
 await redis.stop();
-const median = (values: number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-const formatRate = (value: number): string => Math.round(value).toLocaleString("en");
-console.log(`do-nothing:    ${formatRate(median(idle))} per second (${idle.map(formatRate).join(", ")})`);
-console.log(
-  `call-webhook:  ${formatRate(median(webhook))} per second (${webhook.map(formatRate).join(", ")})`,
-);
-console.log(
-  `about 1 thing: ${formatRate(median(ordered))} per second (${ordered.map(formatRate).join(", ")})`,
-);
-console.log(`ratios:        ${(median(idle) / median(webhook)).toFixed(2)} times slower with a webhook`);
-console.log(`               ${(median(webhook) / median(ordered)).toFixed(2)} times slower about one thing`);
+
+/** The processor time that Redis has used so far. */
+async function redisMicros(): Promise<number> {
+  const info = await admin.info("cpu");
+  const seconds = [...info.matchAll(/^used_cpu_(?:user|sys):([\d.]+)/gm)].map(([, text]) => Number(text));
+  return seconds.reduce((sum, value) => sum + value, 0) * 1_000_000;
+}
+
+console.log("                  per second   of bare   spread   worker   redis (µs of processor time each)");
+for (const [kind, { rates, own, redis }] of measured) {
+  const bare = measured.get(`bare ${kind}`);
+  const ratio = bare === undefined ? "" : (median(rates) / median(bare.rates)).toFixed(2);
+  const columns = [
+    kind.padEnd(18),
+    rounded(median(rates)).padStart(10),
+    ratio.padStart(10),
+    spread(rates).padStart(9),
+    rounded(median(own)).padStart(9),
+    rounded(median(redis)).padStart(8),
+  ];
+  console.log(`${columns.join("")}   (${rates.map(rounded).join(", ")} per second)`);
+}
+process.exit(); // a worker that was closed at once leaves timers behind
