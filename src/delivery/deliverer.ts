@@ -14,11 +14,10 @@
 import { DelayedError, type Job, UnrecoverableError } from "bullmq";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { underPresentRule } from "../core/machine/present-rule.ts";
-import { endpointName } from "../core/model/disabled-endpoint.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Retry } from "../core/model/retry.ts";
 import { formatDuration, millisecond, second } from "../core/model/time.ts";
-import { type TraceContext, traceIdOf } from "../core/model/trace-context.ts";
+import type { TraceContext } from "../core/model/trace-context.ts";
 import { keepTrying } from "../retry/keep-trying.ts";
 import type { RedisConnection } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
@@ -32,8 +31,6 @@ import {
   type DeliveryOutcome,
   type DeliveryRequest,
   type DeliveryState,
-  deliveryEvent,
-  disabledEndpointOf,
   finishedState,
   hasWaited,
   type JobData,
@@ -44,6 +41,7 @@ import { HeldJob, JobLost } from "./held-job.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
 import { type LanePlace, Lanes, type Leave, placeOf } from "./lanes.ts";
 import { type QueueKeys, queueKeys } from "./queue-keys.ts";
+import { DeliveryReporter, traceFields } from "./reporter.ts";
 import { deferralMs, parkMs, retryDelayMs, triedMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
 import type { ActionLogger, ActionMetrics, WorkerSettings } from "./worker-settings.ts";
@@ -89,6 +87,7 @@ export class Deliverer {
   readonly #log: Log;
   readonly #logger: ActionLogger;
   readonly #metrics: ActionMetrics;
+  readonly #reporter: DeliveryReporter;
   readonly #tracer: Tracer;
   readonly #settings: WorkerSettings;
   readonly #webhooks: WebhookClient;
@@ -105,6 +104,7 @@ export class Deliverer {
     this.#log = log;
     this.#logger = logger;
     this.#metrics = metrics;
+    this.#reporter = new DeliveryReporter({ log, logger, metrics, stop });
     this.#tracer = tracer;
     this.#settings = settings;
     this.#webhooks = webhooks;
@@ -118,9 +118,9 @@ export class Deliverer {
    * @throws UnrecoverableError if it failed for good; DelayedError if it comes back later
    */
   async deliver(job: Job<JobData>, token: string): Promise<void> {
-    if ("finished" in job.data) return;
+    if ("finished" in job.data && job.data.outcome === undefined) return;
     const held = new HeldJob(job, token, this.#redis, this.#keys, this.#settings.deadAfterMs);
-    const before = held.state.outcome;
+    const before = job.data.outcome;
     let outcome: DeliveryOutcome | null;
     try {
       outcome = before ?? (await this.#takeTurn(held));
@@ -232,12 +232,15 @@ export class Deliverer {
   async #attempt(held: HeldJob): Promise<DeliveryOutcome | null> {
     const { invocation } = held.state;
     const { type } = invocation.action;
-    await this.#announce(held);
+    const isAnnounced = held.state.announced === true;
+    const announcing = isAnnounced ? null : this.#reporter.started(held.state);
+    announcing?.catch(() => {}); // it is awaited once the attempt has ended
     const attemptCount = (held.state.attemptCount ?? 0) + 1;
     const span = this.#startSpan(invocation, attemptCount);
     const started = performance.now();
     const outcome = await this.#run(held, span.trace);
     const durationMs = Math.round(performance.now() - started);
+    await announcing;
     // Nothing was sent, so the span does not end and is not exported.
     if (outcome.kind === "deferred") return this.#defer(held, outcome);
     const status = outcome.result?.["status_code"];
@@ -290,14 +293,6 @@ export class Deliverer {
     // Whoever asked for something before that could not wake it up.
     if (await this.#untilReached(() => this.#lanes.isRequested(held.state.invocation.id)))
       await this.#promote(held.state.invocation.id);
-  }
-
-  /** Appends the event that says the delivery has started, before the first attempt. */
-  async #announce({ state }: HeldJob): Promise<void> {
-    if (state.announced === true) return;
-    const event = deliveryEvent(state, "triggered", Date.now() * millisecond);
-    const { lineage, trace } = state.invocation;
-    await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
   }
 
   #startSpan({ id, action, automation, trace }: Invocation, attempt: number): TraceSpan {
@@ -414,50 +409,23 @@ export class Deliverer {
     fields: Pick<DeliveryOutcome, "cancelled" | "gone"> = {},
   ): Promise<DeliveryOutcome> {
     const outcome: DeliveryOutcome = { kind, at: Date.now() * millisecond, result, ...fields };
-    const data = { ...state, outcome };
+    const ended = { ...state, outcome };
+    const finished = kind === "executed" ? finishedState(ended, summaryOf(ended), outcome) : null;
+    // Whatever is needed to report it, so that nothing has to be stored after that.
+    const data = finished?.invocation === undefined ? ended : finished;
     if (outcome.gone === undefined) await this.#endTurn(held, data, leaveOf(outcome));
     else await this.#untilReached(() => held.write(data));
     return outcome;
   }
 
-  /** Appends the event that says how the delivery ended. @param isRepeated whether another worker died in the middle of that */
+  /** Reports how the delivery ended. @param isRepeated whether another worker died in the middle of that */
   async #report(held: HeldJob, outcome: DeliveryOutcome, isRepeated: boolean): Promise<void> {
-    const { state } = held;
-    const { kind, at, result } = outcome;
-    const { id, automation, action, lineage, trace } = state.invocation;
-    const event = deliveryEvent(state, kind, at, result);
-    await this.#untilReached(() => this.#log.appendEvents([{ event, lineage, trace }]));
-    if (outcome.gone !== undefined) await this.#disable(state, { ...outcome, gone: outcome.gone });
+    const state = held.delivery;
+    await this.#reporter.ended(state, outcome, held.added);
     if (outcome.gone !== undefined || isRepeated) await this.#endTurn(held, null, leaveOf(outcome));
-    const fields = {
-      automation: automation.name,
-      action: action.type,
-      ...result,
-      invocation: id,
-      ...traceFields(state.invocation),
-    };
-    const isPlain = result["template_failures"] !== undefined;
-    if (isPlain) this.#logger.warn(fields, "A template failed; the message is plain");
-    if (kind === "executed") this.#logger.info(fields, "Action executed");
-    else if (outcome.cancelled) this.#logger.info(fields, "Delivery cancelled");
-    else this.#logger.error(fields, "Action failed; no retries left");
-    const seconds = (Date.now() - (state.started ?? held.added)) / 1_000;
-    this.#metrics.actionFinished?.(action.type, kind, seconds);
-    if (kind !== "executed") return;
+    if (outcome.kind !== "executed" || held.isFinished) return;
     // From now on people may look the job up, but its secrets are not needed.
     await this.#untilReached(() => held.write(finishedState(state, summaryOf(state))));
-  }
-
-  /** Disables the endpoint of a delivery, which has responded that it is gone. */
-  async #disable(state: DeliveryState, outcome: Parameters<typeof disabledEndpointOf>[1]): Promise<void> {
-    const { lineage, trace } = state.invocation;
-    const { endpoint, event } = disabledEndpointOf(state, outcome);
-    const isNew = await this.#untilReached(() =>
-      this.#log.endpoints.disable(endpoint, { event, lineage, trace }),
-    );
-    const { id, delivery, reason } = endpoint;
-    const fields = { endpoint: id, name: endpointName(endpoint), invocation: delivery, reason };
-    if (isNew) this.#logger.warn(fields, "Endpoint disabled: it responded 410 Gone");
   }
 
   /**
@@ -465,13 +433,13 @@ export class Deliverer {
    *
    * @param data null to store nothing
    */
-  async #endTurn(held: HeldJob, data: DeliveryState | null, outcome: Leave["outcome"]): Promise<void> {
-    const place = placeOf(held.state);
+  async #endTurn(held: HeldJob, data: JobData | null, outcome: Leave["outcome"]): Promise<void> {
+    const place = placeOf(held.delivery);
     if (place === null) {
       if (data !== null) await this.#untilReached(() => held.write(data));
       return;
     }
-    const endpoint = (data ?? held.state).endpoint ?? null;
+    const endpoint = (data ?? held.delivery).endpoint ?? null;
     const left = { outcome, endpoint, token: held.token, data: data === null ? null : JSON.stringify(data) };
     const woken = await this.#untilReached(() => this.#lanes.leave(place, left));
     if (woken === null) throw new JobLost();
@@ -487,9 +455,4 @@ export class Deliverer {
 
 function leaveOf({ kind }: DeliveryOutcome): Leave["outcome"] {
   return kind === "executed" ? "accepted" : "dead";
-}
-
-/** Connects a log line with its trace. */
-function traceFields({ trace }: Invocation): { trace_id?: string } {
-  return trace === undefined ? {} : { trace_id: traceIdOf(trace) };
 }

@@ -77,6 +77,11 @@ export interface FinishedState {
   /** For a redelivery, without secrets; left out if it is large, or if the action sends nothing. */
   readonly invocation?: Invocation;
   readonly place?: number;
+  readonly endpoint?: string;
+  /** When the last redelivery started. */
+  readonly started?: number;
+  /** How it ended. Present if its event may not be in the log yet, as long as a worker has the job. */
+  readonly outcome?: DeliveryOutcome;
 }
 
 /** A summary of a delivery, so that people can look it up. It contains neither secrets nor what was sent. */
@@ -133,9 +138,17 @@ export function hasWaited({ attemptCount, deferred, asSent }: DeliveryState, now
 /** In characters of JSON. A delivery that is larger is forgotten, but for its summary, once it is delivered. */
 const invocationLengthMax = 16_384;
 
-/** What to keep of a delivery that was delivered. */
-export function finishedState(state: DeliveryState, delivery: FinishedDelivery): FinishedState {
-  const { invocation, attempts = [], place } = state;
+/**
+ * What to keep of a delivery that was delivered.
+ *
+ * @param outcome if it has not been reported
+ */
+export function finishedState(
+  state: DeliveryState,
+  delivery: FinishedDelivery,
+  outcome?: DeliveryOutcome,
+): FinishedState {
+  const { invocation, attempts = [], place, endpoint, started } = state;
   const { type } = invocation.action;
   const sends = type === "call-webhook" || type === "send-notification";
   const isKept = sends && JSON.stringify(invocation).length <= invocationLengthMax;
@@ -145,7 +158,17 @@ export function finishedState(state: DeliveryState, delivery: FinishedDelivery):
     attempts,
     ...(isKept ? { invocation: { ...invocation, secrets: {} } } : {}),
     ...(place === undefined ? {} : { place }),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(outcome === undefined || endpoint === undefined ? {} : { endpoint }),
+    ...(outcome === undefined || started === undefined ? {} : { started }),
   };
+}
+
+/** The delivery that a job is about, if the job still says. What was delivered has no secrets any more. */
+export function deliveryIn(data: JobData): DeliveryState | null {
+  if (!("finished" in data)) return data;
+  const { invocation, delivery, finished: _, ...rest } = data;
+  return invocation === undefined ? null : { ...rest, invocation, redeliveries: delivery?.redeliveries ?? 0 };
 }
 
 /** The event that reports a step of a delivery. The events of a redelivery have their own ids. */

@@ -4,7 +4,7 @@ import type { Job } from "bullmq";
 import { callRedis, type RedisConnection } from "../store/connection.ts";
 import { Script } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
-import type { DeliveryState, JobData } from "./delivery-state.ts";
+import { type DeliveryState, deliveryIn, type JobData } from "./delivery-state.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
 /** Another worker has the job, because this one was silent for too long. */
@@ -42,6 +42,16 @@ export class HeldJob {
   /** What the job is about, as last stored. */
   get state(): DeliveryState {
     return this.#job.data as DeliveryState;
+  }
+
+  /** The delivery, even if it has been finished and remains to be reported. */
+  get delivery(): DeliveryState {
+    return deliveryIn(this.#job.data) as DeliveryState;
+  }
+
+  /** Whether the job holds what is kept of a delivery that was delivered. */
+  get isFinished(): boolean {
+    return "finished" in this.#job.data;
   }
 
   /** When it was added to the queue, in milliseconds since the epoch. */

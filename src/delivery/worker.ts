@@ -3,6 +3,7 @@
 import { DelayedError, isNotConnectionError, Job, type Span } from "bullmq";
 import { systemClock } from "../retry/clock.ts";
 import { connectPatiently } from "../store/connection.ts";
+import { corkWrites } from "../store/corked-writes.ts";
 import type { Log } from "../store/log.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import { Deliverer } from "./deliverer.ts";
@@ -58,6 +59,7 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
       isLost = false;
     },
   });
+  corkWrites(redis);
   const deliverer = new Deliverer({
     ...options,
     redis,

@@ -79,8 +79,19 @@ export class DisabledEndpointStore {
       .slice(0, 16);
   }
 
-  /** The endpoint with this id, if it is disabled. */
-  async find(id: string): Promise<DisabledEndpoint | null> {
+  /** The endpoint, if it is disabled. */
+  async find(address: EndpointAddress): Promise<DisabledEndpoint | null> {
+    const known = await this.#disabledIds();
+    if (known.size === 0) return null; // mostly, and an id costs time
+    const id = await this.idOf(address);
+    if (!known.has(id)) return null;
+    const body = await callRedis(() => this.#redis.hget(this.#keys.disabledEndpoints, id));
+    if (body === null) known.delete(id);
+    return body === null ? null : (parseExactJson(body) as DisabledEndpoint);
+  }
+
+  /** The ids of those that are disabled, as of a few seconds ago. */
+  #disabledIds(): Promise<Set<string>> {
     const now = performance.now();
     if (this.#known === null || now >= this.#knownUntil) {
       this.#knownUntil = now + rememberedMs;
@@ -92,11 +103,7 @@ export class DisabledEndpointStore {
         },
       );
     }
-    const known = await this.#known;
-    if (!known.has(id)) return null;
-    const body = await callRedis(() => this.#redis.hget(this.#keys.disabledEndpoints, id));
-    if (body === null) known.delete(id);
-    return body === null ? null : (parseExactJson(body) as DisabledEndpoint);
+    return this.#known;
   }
 
   /**

@@ -43,10 +43,12 @@ export interface ReferenceTokens {
 /** Tokens for one rendering. */
 export function referenceTokens(secrets: Secrets, budget: Budget): ReferenceTokens {
   // Digits between private-use characters: no filter changes them.
-  const random = BigInt(`0x${randomBytes(16).toString("hex")}`).toString();
-  const prefix = `\uE000${random}-`;
+  let prefix = "";
   const found: string[] = [];
-  const tokenFor = (written: string): string => `${prefix}${found.push(written) - 1}\uE001`;
+  const tokenFor = (written: string): string => {
+    prefix ||= `\uE000${BigInt(`0x${randomBytes(16).toString("hex")}`)}-`; // most texts need none
+    return `${prefix}${found.push(written) - 1}\uE001`;
+  };
   return {
     hide: (text) =>
       replaceReferences(text, { escaped: tokenFor, reference: (_reference, written) => tokenFor(written) }),

@@ -335,10 +335,12 @@ describe("a delivery survives", () => {
     await refused;
     await logRedis.restart();
     await finished;
-    const events = (await log.read("0-0", { count: 10 })).map(
-      (entry) => entry.kind === "event" && entry.event.name,
-    );
-    expect(events).toEqual([
+    // The first event may have been appended twice, under one id: nobody knows what a lost connection has done.
+    const events = new Map<string, string>();
+    for (const entry of await log.read("0-0", { count: 10 })) {
+      if (entry.kind === "event") events.set(entry.event.id, entry.event.name);
+    }
+    expect([...events.values()]).toEqual([
       "prefect-cloud.automation.action.triggered",
       "prefect-cloud.automation.action.executed",
     ]);

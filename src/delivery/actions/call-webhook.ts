@@ -64,14 +64,14 @@ export function renderRequest(
 function actionTarget(action: CallWebhookDefinition, { automation }: Invocation, renderer: Renderer): Target {
   const { url = "", method = "POST", secret, timeout = webhookTimeoutDefault, limits } = action;
   // Whatever the template makes of the URL, so that an automation's alarm and its end share the limits.
-  const limitId = uuid5(automation.id, `limits of ${url}`);
+  const limitId = () => uuid5(automation.id, `limits of ${url}`);
   return {
     url: renderUrl(url, renderer),
     method,
     headers: {},
     secret: secret === undefined ? undefined : renderer.literal(secret),
     timeout,
-    limit: limits === undefined ? null : { id: limitId, name: "this action", limits },
+    limit: limits === undefined ? null : { id: limitId(), name: "this action", limits },
     destination: null,
     identity: { url: withoutCredentials(url) },
     hidden: [],

@@ -64,7 +64,8 @@ export function prepareRequest(
 ): PreparedRequest {
   const [name = ""] = Object.values(target.identity);
   const url = parseHttpUrl(target.url, name);
-  const headers = new Headers({ "user-agent": `Tripline/${version}`, ...traceHeaders(trace) });
+  // By their names in lower case. A `Headers` would check again what is checked below, for each attempt.
+  const headers = new Map(Object.entries({ "user-agent": `Tripline/${version}`, ...traceHeaders(trace) }));
   const hidden: Record<string, string> = {};
   for (const text of target.hidden) hidden[text] = "…";
   if (url.username !== "" || url.password !== "") {
@@ -105,10 +106,10 @@ function parseHttpUrl(text: string, name: string): URL {
   return new URL(text);
 }
 
-function setHeader(headers: Headers, name: string, value: string): void {
+function setHeader(headers: Map<string, string>, name: string, value: string): void {
   const problem = headerNameProblem(name) ?? headerValueProblem(value);
   if (problem !== null) throw new TemplateError(`cannot send the header ${JSON.stringify(name)}: ${problem}`);
-  headers.set(name, value.trim());
+  headers.set(name.toLowerCase(), value.trim());
 }
 
 /** What signs and verifies with each key of a secret, the newest first. */

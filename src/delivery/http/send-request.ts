@@ -9,6 +9,7 @@
 import { errors } from "undici";
 import { cut } from "../../core/model/cut.ts";
 import { type DisabledEndpoint, endpointName } from "../../core/model/disabled-endpoint.ts";
+import { keepTrying } from "../../retry/keep-trying.ts";
 import type { Redact } from "../../templates/references.ts";
 import { type AttemptOutcome, type AttemptTools, attemptAt, type GoneEndpoint } from "../attempt.ts";
 import { AddressRefused } from "./address-policy.ts";
@@ -33,13 +34,12 @@ export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools
   const redact: Redact = (text) => prepared.redact(tools.redact(text));
   const { endpoints } = tools.webhooks;
   const { origin } = request.url;
-  const id = await tools.log.endpoints.idOf(endpoint);
-  const disabled = await tools.log.endpoints.find(id);
+  const disabled = await tools.log.endpoints.find(endpoint);
   if (disabled !== null) {
     return {
       kind: "failed",
       reason: redact(disabledReason(disabled)),
-      result: { ...identity, endpoint: id },
+      result: { ...identity, endpoint: disabled.id },
     };
   }
   return attemptAt({ origin, limit, deliveryId }, tools, redact, async () => {
@@ -50,6 +50,7 @@ export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools
       const outcome = judgeResponse(response, afterMs, identity, redact);
       if (response.status !== goneStatus) return { outcome, alive: response.status < 500 };
       const url = endpoint.destination === null ? shownUrl(request, redact) : null;
+      const id = await keepTrying(() => tools.log.endpoints.idOf(endpoint), { signal: tools.signal });
       const gone = { id, destination: endpoint.destination, url };
       return { outcome: goneOutcome(outcome, gone), alive: true };
     } catch (error) {
