@@ -1,10 +1,13 @@
 /** The engine of a process: it runs every shard of a workspace that it can claim. */
 
 import { randomUUID } from "node:crypto";
+import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Micros } from "../core/model/time.ts";
 import { systemClock } from "../retry/clock.ts";
 import { callRedis, connect, type RedisConnection } from "../store/connection.ts";
 import { workspaceKeys } from "../store/keys.ts";
+import { LogReader } from "../store/log-reader.ts";
+import { SharedReader } from "../store/shared-reader.ts";
 import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import type { ActionQueue, EngineLogger, EngineMetrics } from "./ports.ts";
 import { RedisShardStore } from "./redis-shard-store.ts";
@@ -70,16 +73,18 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     throw error;
   }
 
+  // One for all shards, so that each entry is read and decoded once.
+  const onMalformed = (position: LogPosition, reason: string) => {
+    metrics.malformed?.();
+    logger.error({ position, reason }, "Skipped a log entry that cannot be read");
+  };
+  const reader = new SharedReader(new LogReader(redis, workspace, onMalformed));
   const stop = new AbortController();
   const owner = randomUUID();
   const running: Promise<void>[] = [];
   const owned: Promise<void>[] = [];
   for (let shard = 0; shard < shards; shard += 1) {
-    const onMalformed = (position: string, reason: string) => {
-      metrics.malformed?.(shard);
-      logger.error({ shard, position, reason }, "Skipped a log entry that cannot be read");
-    };
-    const store = new RedisShardStore(redis, { workspace, shard, owner, onMalformed });
+    const store = new RedisShardStore(redis, { workspace, shard, owner, onMalformed, reader });
     const settings = {
       shard,
       shardCount: shards,
@@ -101,6 +106,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     async stop() {
       stop.abort();
       await Promise.all(running);
+      reader.close();
       redis.disconnect();
     },
   };

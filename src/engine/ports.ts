@@ -9,7 +9,8 @@ import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Micros } from "../core/model/time.ts";
-import type { LogBatch, NewEvent } from "../store/log.ts";
+import type { NewEvent } from "../store/entry.ts";
+import type { LogBatch, TimedBatch } from "../store/log-reader.ts";
 
 /** How far a shard has committed. */
 export interface Cursor {
@@ -43,13 +44,7 @@ export interface Commit {
  */
 export type CommitOutcome = "committed" | "fenced" | "out of step";
 
-export interface ReadResult extends LogBatch {
-  /**
-   * The store's time, in whole milliseconds; meaningful only if no entry was read. Any later entry will be received at this
-   * time or after it, unless the store's clock steps back.
-   */
-  readonly now: Micros;
-}
+export type ReadResult = TimedBatch;
 
 export interface StoredShard {
   /** Null if this shard has never committed. */
@@ -130,5 +125,5 @@ export interface EngineMetrics {
     firing: { readonly automation: Automation; readonly state: string; readonly triggered: Micros },
   ): void;
   /** A log entry was skipped because it cannot be read. */
-  malformed?(shard: number): void;
+  malformed?(): void;
 }

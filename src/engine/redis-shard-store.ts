@@ -4,15 +4,15 @@ import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
-import { type Micros, millisecond, second } from "../core/model/time.ts";
-import { callRedis, type RedisConnection } from "../store/connection.ts";
-import { encodeEvent, type StoredEntry } from "../store/entry.ts";
+import { callRedis, type RedisConnection, RedisUnreachable } from "../store/connection.ts";
+import { encodeEvent } from "../store/entry.ts";
 import { decodeJson, encodeJson } from "../store/json.ts";
 import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
-import { Log, type LogBatch } from "../store/log.ts";
+import { Log } from "../store/log.ts";
+import { type LogBatch, type OnMalformed, wholeMilliseconds } from "../store/log-reader.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
-import { transact } from "../store/transaction.ts";
+import { SharedReader } from "../store/shared-reader.ts";
 import type {
   Commit,
   CommitOutcome,
@@ -29,26 +29,33 @@ const releaseLeaseScript = new Script(scripts.releaseLease);
 const commitScript = new Script(scripts.commit);
 const originScript = new Script(scripts.origin);
 
-/** How many entries are read that arrived while a read found none. */
-const lateCountMax = 100;
-
 export interface RedisShardStoreOptions {
   readonly workspace: string;
   readonly shard: number;
   /** Identifies this process as the owner of the shard; unique to it. */
   readonly owner: string;
-  readonly onMalformed?: (position: LogPosition, reason: string) => void;
+  readonly onMalformed?: OnMalformed;
+  /** Shared with the other shards of this process, and closed by whoever made it; by default this shard has its own. */
+  readonly reader?: SharedReader;
 }
 
 export class RedisShardStore implements ShardStore {
   readonly #redis: RedisConnection;
   readonly #log: Log;
+  readonly #followed: SharedReader;
+  readonly #onInterrupt: () => void;
+  #interruption = new AbortController();
   readonly #owner: string;
   readonly #keys: ShardKeys & Pick<WorkspaceKeys, "log" | "trimmed" | "automations">;
 
-  constructor(redis: RedisConnection, { workspace, shard, owner, onMalformed }: RedisShardStoreOptions) {
+  constructor(
+    redis: RedisConnection,
+    { workspace, shard, owner, onMalformed, reader }: RedisShardStoreOptions,
+  ) {
     this.#redis = redis;
     this.#log = new Log(redis, workspace, onMalformed === undefined ? {} : { onMalformed });
+    this.#followed = reader ?? new SharedReader(this.#log.reader());
+    this.#onInterrupt = reader === undefined ? () => this.#followed.close() : () => {};
     this.#owner = owner;
     this.#keys = { ...workspaceKeys(workspace), ...shardKeys(workspace, shard) };
   }
@@ -113,20 +120,8 @@ export class RedisShardStore implements ShardStore {
     return this.#log.lastPosition();
   }
 
-  async read(
-    after: LogPosition,
-    { count, blockMs }: { count: number; blockMs: number },
-  ): Promise<ReadResult> {
-    const batch = await this.#log.readBatch(after, { count, blockMs });
-    if (batch.readCount > 0) return { ...batch, now: 0 };
-    // One transaction, so that no entry can arrive after the read and before the time is read.
-    const lateCount = Math.min(count, lateCountMax);
-    const [found, time] = await transact<[[key: string, entries: StoredEntry[]][] | null, [string, string]]>(
-      this.#redis,
-      (step) => step.xread("COUNT", lateCount, "STREAMS", this.#keys.log, after).time(),
-    );
-    const late = await this.#log.batchOf(found?.[0]?.[1] ?? [], after);
-    return { ...late, now: wholeMilliseconds(time) };
+  read(after: LogPosition, { count, blockMs }: { count: number; blockMs: number }): Promise<ReadResult> {
+    return this.#followed.read(after, { count, blockMs, signal: this.#interruption.signal });
   }
 
   readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {
@@ -172,7 +167,9 @@ export class RedisShardStore implements ShardStore {
   }
 
   interrupt(): void {
-    this.#log.close();
+    this.#interruption.abort(new RedisUnreachable("interrupted"));
+    this.#interruption = new AbortController();
+    this.#onInterrupt();
   }
 
   #leaseKeys(): string[] {
@@ -191,9 +188,4 @@ function readInvocation(json: string): Invocation | null {
   } catch {
     return null;
   }
-}
-
-function wholeMilliseconds([seconds, micros]: readonly [string, string]): Micros {
-  const time = Number(seconds) * second + Number(micros);
-  return time - (time % millisecond);
 }

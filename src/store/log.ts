@@ -9,22 +9,17 @@ import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
-import { breathe, mapInSlices } from "../retry/slices.ts";
+import { mapInSlices } from "../retry/slices.ts";
 import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
-import {
-  blockMsMax,
-  callRedis,
-  closeConnection,
-  duplicateForBlocking,
-  type RedisConnection,
-} from "./connection.ts";
+import { callRedis, type RedisConnection } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
 import { DisabledEndpointStore } from "./disabled-endpoints.ts";
-import { decodeEntry, encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
+import { encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
 import { HookStore } from "./hook-store.ts";
 import { encodeJson } from "./json.ts";
 import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
+import { type LogBatch, LogReader, type OnMalformed } from "./log-reader.ts";
 import { receivedAt, startOfLog } from "./position.ts";
 import { RequestLimitStore } from "./request-limits.ts";
 import { Script } from "./script.ts";
@@ -39,38 +34,16 @@ export type { NewEvent } from "./entry.ts";
 
 export interface LogOptions {
   /** Called for each entry that is skipped because it cannot be read. */
-  readonly onMalformed?: (position: LogPosition, reason: string) => void;
+  readonly onMalformed?: OnMalformed;
   /** Seals the secrets that are stored. By default they are stored as they are. */
   readonly secretBox?: SecretBox;
-}
-
-/** Consecutive entries. */
-export interface LogBatch {
-  /** Without malformed entries. */
-  readonly entries: readonly LogEntry[];
-  /** The position of the last entry read, including malformed ones; where reading started if there was none. */
-  readonly position: LogPosition;
-  /** How many entries were read, including malformed ones. */
-  readonly readCount: number;
-  /** How many characters were read. */
-  readonly length: number;
 }
 
 /** How many events one step appends, and about how many characters. */
 const eventsPerStep = 1_000;
 const stepLengthMax = 1_000_000;
 
-/** After how many characters a batch ends. An event may have 1.5 MB. */
-const batchLengthMax = 8_000_000;
-
-/** How many entries are read with a command that knows no limit of size. */
-const entriesPerPart = 100;
-
-/** How many are read at the end of a wait. If there are more, what follows them is read next. */
-const entriesPerWait = 20;
-
 const appendEventsScript = new Script(scripts.appendEvents);
-const readLogScript = new Script(scripts.readLog);
 const putAutomationsScript = new Script(scripts.putAutomations);
 const deleteAutomationsScript = new Script(scripts.deleteAutomations);
 const replaceAutomationScript = new Script(scripts.replaceAutomation);
@@ -104,9 +77,8 @@ export class Log {
   readonly #keys: WorkspaceKeys;
   readonly #secretBox: SecretBox;
   readonly #box: WorkspaceBox;
-  readonly #onMalformed: (position: LogPosition, reason: string) => void;
-  #blockingConnection: RedisConnection | null = null;
-  #malformedCount = 0;
+  readonly #onMalformed: OnMalformed | undefined;
+  readonly #reader: LogReader;
 
   constructor(redis: RedisConnection, workspace: string, options: LogOptions = {}) {
     this.#redis = redis;
@@ -118,12 +90,13 @@ export class Log {
     this.endpoints = new DisabledEndpointStore(redis, workspace, this.destinations, this.#box);
     this.hooks = new HookStore(redis, workspace, this.#box);
     this.limits = new RequestLimitStore(redis, workspace);
-    this.#onMalformed = options.onMalformed ?? (() => {});
+    this.#onMalformed = options.onMalformed;
+    this.#reader = this.reader();
   }
 
   /** How many entries this reader has skipped because they could not be read. */
   get malformedCount(): number {
-    return this.#malformedCount;
+    return this.#reader.malformedCount;
   }
 
   /**
@@ -273,52 +246,14 @@ export class Log {
     return entries;
   }
 
-  /**
-   * Like `read`, and also returns how far it read. It stops early once it has read many characters, so that a batch of
-   * large events stays small.
-   *
-   * @throws RedisUnreachable
-   */
-  async readBatch(after: LogPosition, options: { count: number; blockMs?: number }): Promise<LogBatch> {
-    const { count, blockMs = 0 } = options;
-    const block = Math.min(Math.ceil(blockMs), blockMsMax);
-    const batch = new BatchReader(after);
-    if (block > 0) {
-      const wantedCount = Math.min(entriesPerWait, count);
-      const found = await callRedis(() =>
-        this.#forBlocking().xread("COUNT", wantedCount, "BLOCK", block, "STREAMS", this.#keys.log, after),
-      );
-      await this.#decodeAll(found?.[0]?.[1] ?? [], batch);
-      if (batch.readCount < wantedCount) return batch;
-    }
-    if (batch.readCount < count) await this.#readOn(batch, count - batch.readCount);
-    return batch;
+  /** Like `read`, and also returns how far it read: see `LogReader.readBatch`. @throws RedisUnreachable */
+  readBatch(after: LogPosition, options: { count: number; blockMs?: number }): Promise<LogBatch> {
+    return this.#reader.readBatch(after, options);
   }
 
-  /** Reads what there is after the end of a batch, until it is large. */
-  async #readOn(batch: BatchReader, count: number): Promise<void> {
-    const parameters = [batch.position, count, batchLengthMax];
-    const found = await callRedis(() => readLogScript.run(this.#redis, [this.#keys.log], parameters));
-    await this.#decodeAll(found as StoredEntry[], batch);
-  }
-
-  /**
-   * Reads backward from `last` to `first`, both inclusive, newest first. Like `readBatch`, it may stop early.
-   *
-   * @returns at most `count` entries, without malformed ones. If `readCount` is 0, there are no more
-   * @throws RedisUnreachable
-   */
-  async readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {
-    const batch = new BatchReader(last);
-    for (let from = last; ; from = `(${batch.position}`) {
-      const partCount = Math.min(entriesPerPart, count - batch.readCount);
-      const found = await callRedis(() =>
-        this.#redis.xrevrange(this.#keys.log, from, first, "COUNT", partCount),
-      );
-      await this.#decodeAll(found, batch);
-      if (found.length < partCount || batch.readCount >= count || batch.length >= batchLengthMax)
-        return batch;
-    }
+  /** See `LogReader.readBack`. @throws RedisUnreachable */
+  readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {
+    return this.#reader.readBack(last, first, count);
   }
 
   /**
@@ -405,26 +340,9 @@ export class Log {
     return workspaceSecret(this.#redis, this.#workspace, purpose, this.#box);
   }
 
-  /** The same log with its own connection for blocking reads. Close it as well. */
-  reader(): Log {
-    return new Log(this.#redis, this.#workspace, {
-      onMalformed: this.#onMalformed,
-      secretBox: this.#secretBox,
-    });
-  }
-
-  /** Decodes entries as Redis returned them. @param after the position of the batch if there are no entries */
-  async batchOf(stored: readonly StoredEntry[], after: LogPosition): Promise<LogBatch> {
-    const batch = new BatchReader(after);
-    await this.#decodeAll(stored, batch);
-    return batch;
-  }
-
-  async #decodeAll(stored: readonly StoredEntry[], batch: BatchReader): Promise<void> {
-    for (const entry of stored) {
-      await breathe();
-      this.#decode(entry, batch);
-    }
+  /** A reader of this log with its own connection for blocking reads. Close it as well. */
+  reader(): LogReader {
+    return new LogReader(this.#redis, this.#workspace, this.#onMalformed);
   }
 
   #encode(automation: Automation): string {
@@ -435,43 +353,12 @@ export class Log {
     return this.#box.openAutomation(parseExactJson(body) as Automation);
   }
 
-  #decode(entry: StoredEntry, batch: BatchReader): void {
-    batch.position = entry[0];
-    batch.readCount += 1;
-    for (const text of entry[1]) batch.length += text.length;
-    try {
-      batch.entries.push(decodeEntry(entry));
-    } catch (error) {
-      this.#malformedCount += 1;
-      this.#onMalformed(entry[0], error instanceof Error ? error.message : String(error));
-    }
-  }
-
   /** Closes the connection for blocking reads. A read that is waiting fails with `RedisUnreachable`. */
   close(): void {
-    const connection = this.#blockingConnection;
-    this.#blockingConnection = null;
-    if (connection !== null) closeConnection(connection);
+    this.#reader.close();
   }
 
   #run(script: Script, keys: readonly string[], parameters: readonly string[]): Promise<unknown> {
     return callRedis(() => script.run(this.#redis, keys, parameters));
-  }
-
-  #forBlocking(): RedisConnection {
-    this.#blockingConnection ??= duplicateForBlocking(this.#redis);
-    return this.#blockingConnection;
-  }
-}
-
-/** A batch that is being decoded. */
-class BatchReader implements LogBatch {
-  readonly entries: LogEntry[] = [];
-  position: LogPosition;
-  readCount = 0;
-  length = 0;
-
-  constructor(after: LogPosition) {
-    this.position = after;
   }
 }

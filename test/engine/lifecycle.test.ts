@@ -122,7 +122,7 @@ describe("an engine", () => {
     expect(logged.filter(({ level }) => level === "error")).toEqual([
       {
         level: "error",
-        fields: { shard: 0, position, reason: expect.stringMatching(/./) },
+        fields: { position, reason: expect.stringMatching(/./) },
         message: "Skipped a log entry that cannot be read",
       },
     ]);

@@ -12,7 +12,7 @@ import type {
   StoredShard,
 } from "../../src/engine/ports.ts";
 import { RedisUnreachable } from "../../src/store/connection.ts";
-import type { LogBatch } from "../../src/store/log.ts";
+import type { LogBatch } from "../../src/store/log-reader.ts";
 import type { Random } from "../support/random.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 

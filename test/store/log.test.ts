@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import type { WireEvent } from "../../src/core/model/event.ts";
 import { callRedis, connect, type RedisConnection, RedisUnreachable } from "../../src/store/connection.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
-import { Log, type LogBatch } from "../../src/store/log.ts";
+import { Log } from "../../src/store/log.ts";
+import type { LogBatch } from "../../src/store/log-reader.ts";
 import { comparePositions, positionBefore, receivedAt, startOfLog } from "../../src/store/position.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";

@@ -19,7 +19,8 @@ import type {
   StoredShard,
 } from "../../src/engine/ports.ts";
 import { RedisUnreachable } from "../../src/store/connection.ts";
-import type { LogBatch, NewEvent } from "../../src/store/log.ts";
+import type { NewEvent } from "../../src/store/log.ts";
+import type { LogBatch } from "../../src/store/log-reader.ts";
 import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 

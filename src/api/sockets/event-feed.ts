@@ -1,17 +1,17 @@
 /**
  * The live part of the event feed: new events of a workspace's log, for any number of subscribers.
  *
- * Each subscriber asks for what follows its own position. Subscribers at the end of the log share one reader, whose
- * latest stretches are kept for those close behind. A subscriber further behind reads the log on its own until it
- * catches up. So no one waits for a slow subscriber, a slow subscriber loses nothing, and memory stays bounded.
+ * Each subscriber asks for what follows its own position. They share a reader (src/store/shared-reader.ts), so no one waits
+ * for a slow subscriber, a slow subscriber loses nothing, and memory stays bounded.
  */
 
-import type { LogPosition } from "../../core/machine/log-entry.ts";
+import type { LogEntry, LogPosition } from "../../core/machine/log-entry.ts";
 import type { Event } from "../../core/model/event.ts";
 import { receivedEvent } from "../../core/model/event.ts";
 import { seenFor } from "../../core/model/limits.ts";
-import type { Log, LogBatch } from "../../store/log.ts";
-import { comparePositions, positionBefore, receivedAt, startOfLog } from "../../store/position.ts";
+import type { Log } from "../../store/log.ts";
+import { comparePositions, positionBefore, receivedAt } from "../../store/position.ts";
+import { SharedReader } from "../../store/shared-reader.ts";
 
 /** The events of the log after one position, up to and including another. */
 export interface Stretch {
@@ -44,23 +44,18 @@ export function eventMessage(event: ReturnType<typeof receivedEvent>): string {
 
 const entriesPerRead = 500;
 const blockMs = 5_000;
-const keptStretchesMax = 32;
-const keptLengthMax = 4 * 1024 * 1024;
 
 export class EventFeed {
   readonly #log: Log;
-  readonly #reader: Log;
+  readonly #reader: SharedReader;
   readonly #firsts = new FirstPositions();
-  readonly #kept: { readonly stretch: Stretch; readonly length: number }[] = [];
-  #keptLength = 0;
-  /** The position of the shared reader. */
-  #head: LogPosition = startOfLog;
-  #reading: Promise<void> | null = null;
+  /** By entry, for as long as the reader keeps it; null for a repeat. */
+  readonly #events = new WeakMap<LogEntry, FeedEvent | null>();
   #recalling: Promise<void> | null = null;
 
   constructor(log: Log) {
     this.#log = log;
-    this.#reader = log.reader();
+    this.#reader = new SharedReader(log.reader(), (after, options) => log.readBatch(after, options));
   }
 
   /**
@@ -75,24 +70,14 @@ export class EventFeed {
       this.#recalling = null;
       throw error;
     });
-    for (let position = after; ; ) {
-      signal.throwIfAborted();
-      const known = this.#keptAfter(position);
-      if (known !== null) return { ...known, after };
-      if (comparePositions(position, this.#head) < 0) {
-        const batch = await this.#log.readBatch(position, { count: entriesPerRead });
-        if (batch.readCount > 0) return { ...this.#stretchOf(position, batch), after };
-        // Nothing follows, so Redis lost the entries up to the head.
-        position = this.#head;
-        continue;
-      }
-      if (this.#reading === null) {
-        this.#head = position;
-        this.#reading = this.#read().finally(() => {
-          this.#reading = null;
-        });
-      }
-      await unlessAborted(this.#reading, signal);
+    for (;;) {
+      const { entries, position, readCount } = await this.#reader.read(after, {
+        count: entriesPerRead,
+        blockMs,
+        signal,
+      });
+      if (readCount > 0)
+        return { after, position, events: entries.flatMap((entry) => this.#eventsOf(entry)) };
     }
   }
 
@@ -101,41 +86,15 @@ export class EventFeed {
     this.#reader.close();
   }
 
-  async #read(): Promise<void> {
-    const batch = await this.#reader.readBatch(this.#head, { count: entriesPerRead, blockMs });
-    if (batch.readCount === 0) return;
-    this.#kept.push({ stretch: this.#stretchOf(this.#head, batch), length: batch.length });
-    this.#keptLength += batch.length;
-    this.#head = batch.position;
-    while (
-      this.#kept.length > 1 &&
-      (this.#kept.length > keptStretchesMax || this.#keptLength > keptLengthMax)
-    ) {
-      this.#keptLength -= this.#kept.shift()?.length ?? 0;
+  #eventsOf(entry: LogEntry): FeedEvent[] {
+    if (entry.kind !== "event") return [];
+    let event = this.#events.get(entry);
+    if (event === undefined) {
+      const isFirst = this.#firsts.isFirst(entry.event.id, entry.position);
+      event = isFirst ? new FeedEvent(entry.position, entry.event) : null;
+      this.#events.set(entry, event);
     }
-  }
-
-  #keptAfter(position: LogPosition): Stretch | null {
-    const kept = this.#kept.find(
-      ({ stretch }) =>
-        comparePositions(stretch.after, position) <= 0 && comparePositions(position, stretch.position) < 0,
-    );
-    if (kept === undefined) return null;
-    const { stretch } = kept;
-    if (stretch.after === position) return stretch;
-    return {
-      ...stretch,
-      events: stretch.events.filter((event) => comparePositions(event.position, position) > 0),
-    };
-  }
-
-  #stretchOf(after: LogPosition, { entries, position }: LogBatch): Stretch {
-    const events = entries.flatMap((entry) =>
-      entry.kind === "event" && this.#firsts.isFirst(entry.event.id, entry.position)
-        ? [new FeedEvent(entry.position, entry.event)]
-        : [],
-    );
-    return { after, position, events };
+    return event === null ? [] : [event];
   }
 
   /** Reads the latest events of the log, so that their repeats are recognized. */
@@ -178,18 +137,6 @@ export class FirstPositions {
     }
     this.#young.set(id, position);
     return true;
-  }
-}
-
-/** Waits for `promise`. If the signal is aborted first, throws its reason. */
-async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<void>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }
 

@@ -4,6 +4,7 @@ import { json } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openPage, sealPage } from "../../../src/api/events/page-token.ts";
 import { resolveFilter } from "../../../src/history/filter.ts";
+import { Log } from "../../../src/store/log.ts";
 import { startApi, type TestApi } from "../support.ts";
 
 let api: TestApi;
@@ -287,7 +288,8 @@ describe("a page's token", () => {
   });
 
   test("is signed with a secret that all servers of a workspace share and that has no other use", async () => {
-    const secrets = await Promise.all(Array.from({ length: 5 }, () => api.log.reader().secret("shared")));
+    const logs = Array.from({ length: 5 }, () => new Log(api.connection, "default"));
+    const secrets = await Promise.all(logs.map((log) => log.secret("shared")));
     expect(new Set(secrets).size).toBe(1);
     expect(Buffer.from(secrets[0] ?? "", "base64url")).toHaveLength(32); // too long to guess
     expect(secrets[0]).not.toBe(await api.log.secret("page-token"));

@@ -1,0 +1,193 @@
+/**
+ * Reads a log once for everyone who follows it: the shards of an engine, the recorder, the subscribers of a feed.
+ *
+ * Each of them asks for what follows its own position. Those at the end of the log share one read, and its latest batches
+ * are kept for those close behind. One that is further behind reads the log on its own until it catches up. So no one waits
+ * for a slow follower, a slow follower loses nothing, and memory stays bounded.
+ */
+
+import type { LogPosition } from "../core/machine/log-entry.ts";
+import { blockMsMax } from "./connection.ts";
+import type { LogBatch, LogReader, TimedBatch, WholeBatch } from "./log-reader.ts";
+import { comparePositions } from "./position.ts";
+
+export interface FollowOptions {
+  /** At most how many entries. */
+  readonly count: number;
+  /** How long to wait for an entry if there is none, in milliseconds. */
+  readonly blockMs: number;
+  /** Ends the wait: the read then throws its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** A batch and where it begins. */
+interface KeptBatch extends WholeBatch {
+  readonly after: LogPosition;
+}
+
+type ReadAlone = (after: LogPosition, options: { count: number }) => Promise<LogBatch>;
+
+const entriesPerRead = 2_000;
+const keptBatchesMax = 32;
+const keptLengthMax = 4 * 1024 * 1024;
+
+export class SharedReader {
+  readonly #reader: Pick<LogReader, "readBatch" | "readTimed" | "close">;
+  /** How one that is behind reads. */
+  readonly #readAlone: ReadAlone;
+  readonly #kept: KeptBatch[] = [];
+  #keptLength = 0;
+  /** Up to where the log has been read for all. */
+  #head: LogPosition | null = null;
+  #waiting: Promise<void> | null = null;
+  #looking: Promise<TimedBatch> | null = null;
+
+  /**
+   * @param reader used by this one alone, and closed with it
+   * @param readAlone how a follower reads that is far behind; default: with the same reader
+   */
+  constructor(
+    reader: Pick<LogReader, "readBatch" | "readTimed" | "close">,
+    readAlone: ReadAlone = (after, options) => reader.readBatch(after, options),
+  ) {
+    this.#reader = reader;
+    this.#readAlone = readAlone;
+  }
+
+  /**
+   * Reads the entries after a position, at most `count`; fewer once it has read many characters.
+   *
+   * @returns an empty batch with the store's time if there is nothing to read, even after the wait
+   * @throws RedisUnreachable; the signal's reason once it is aborted
+   */
+  async read(after: LogPosition, { count, blockMs, signal }: FollowOptions): Promise<TimedBatch> {
+    for (let left = blockMs; ; ) {
+      signal?.throwIfAborted();
+      const known = this.#keptAfter(after, count);
+      if (known !== null) return { ...known, now: 0 };
+      if (this.#head !== null && comparePositions(after, this.#head) < 0) {
+        const batch = await this.#readAlone(after, { count });
+        if (batch.readCount > 0) return { ...batch, now: 0 };
+        this.#forget(); // nothing follows, so Redis lost the entries up to the head
+        continue;
+      }
+      this.#head = after;
+      if (left > 0) {
+        const started = performance.now();
+        this.#waiting ??= this.#wait(after);
+        await within(this.#waiting, left, signal);
+        left -= performance.now() - started;
+        if (this.#head !== after) continue;
+      }
+      this.#looking ??= this.#look(after).finally(() => {
+        this.#looking = null;
+      });
+      const { position, readCount, now } = await this.#looking;
+      if (readCount === 0 && position === after) {
+        return { entries: [], position, readCount, length: 0, now };
+      }
+    }
+  }
+
+  /** Ends a wait under way with RedisUnreachable, and closes the connection for waits. */
+  close(): void {
+    this.#waiting = null;
+    this.#reader.close();
+  }
+
+  /** Waits for an entry at the end of the log. */
+  #wait(after: LogPosition): Promise<void> {
+    const options = { count: entriesPerRead, blockMs: blockMsMax };
+    const waiting = this.#reader
+      .readBatch(after, options)
+      .then((batch) => this.#keep(after, batch))
+      .finally(() => {
+        if (this.#waiting === waiting) this.#waiting = null;
+      });
+    waiting.catch(() => {}); // whoever waits gets the error; maybe no one does any more
+    return waiting;
+  }
+
+  async #look(after: LogPosition): Promise<TimedBatch> {
+    const batch = await this.#reader.readTimed(after, entriesPerRead);
+    this.#keep(after, batch);
+    return batch;
+  }
+
+  #keep(after: LogPosition, batch: WholeBatch): void {
+    if (batch.readCount === 0 || this.#head === null) return;
+    const begins = comparePositions(after, this.#head);
+    // A wait and a look may both read the same entries, and the head may have been moved meanwhile.
+    if (begins > 0 || comparePositions(batch.position, this.#head) <= 0) return;
+    const kept = begins === 0 ? { ...batch, after } : partOf({ ...batch, after }, this.#head, entriesPerRead);
+    this.#kept.push(kept);
+    this.#keptLength += kept.length;
+    this.#head = kept.position;
+    while (
+      this.#kept.length > 1 &&
+      (this.#kept.length > keptBatchesMax || this.#keptLength > keptLengthMax)
+    ) {
+      this.#keptLength -= this.#kept.shift()?.length ?? 0;
+    }
+  }
+
+  #keptAfter(position: LogPosition, count: number): KeptBatch | null {
+    const kept = this.#kept.find(
+      (batch) =>
+        comparePositions(batch.after, position) <= 0 && comparePositions(position, batch.position) < 0,
+    );
+    return kept === undefined ? null : partOf(kept, position, count);
+  }
+
+  #forget(): void {
+    this.#kept.length = 0;
+    this.#keptLength = 0;
+    this.#head = null;
+  }
+}
+
+/** At most `count` entries of a batch, from a position on. */
+function partOf(batch: KeptBatch, after: LogPosition, count: number): KeptBatch {
+  if (batch.after === after && batch.readCount <= count) return batch;
+  const isAfter = (position: LogPosition) => comparePositions(position, after) > 0;
+  const from = indexOfFirst(batch.entries, ({ position }) => isAfter(position));
+  const positions = batch.entries.slice(from, from + count).map(({ position }) => position);
+  const malformedAfter = batch.malformed.filter(isAfter);
+  if (malformedAfter.length > 0) {
+    positions.push(...malformedAfter);
+    positions.sort(comparePositions);
+  }
+  const readCount = Math.min(count, positions.length);
+  const isAll = from + count >= batch.entries.length && readCount === positions.length;
+  const position = isAll ? batch.position : (positions[readCount - 1] ?? batch.position);
+  const malformed = malformedAfter.filter((each) => comparePositions(each, position) <= 0);
+  const following = batch.entries.slice(from, from + readCount - malformed.length);
+  const length = Math.ceil((batch.length * readCount) / batch.readCount);
+  return { after, entries: following, malformed, position, readCount, length };
+}
+
+/** The index of the first item that passes a test, if all after it do as well; the length if none does. */
+function indexOfFirst<T>(items: readonly T[], passes: (item: T) => boolean): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (passes(items[middle] as T)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Waits for `promise`, but not longer than that. If the signal is aborted first, throws its reason. */
+async function within(promise: Promise<void>, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  const ended = Promise.withResolvers<void>();
+  const timer = setTimeout(ended.resolve, ms);
+  const abort = () => ended.reject(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    await Promise.race([promise, ended.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
