@@ -34,6 +34,15 @@ export function breath(): Promise<void> | null {
   return null;
 }
 
+/**
+ * Runs something once what has arrived in this turn of the event loop has begun. In a Worker it runs at once: there, a
+ * request waits for no other.
+ */
+export function afterTurn(run: () => void): void {
+  if (isOff) run();
+  else setImmediate(run);
+}
+
 /** As `map`, in slices. */
 export async function mapInSlices<T, U>(items: Iterable<T>, change: (item: T) => U): Promise<U[]> {
   const changed: U[] = [];

@@ -9,6 +9,7 @@ import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
+import type { TraceContext } from "../core/model/trace-context.ts";
 import { mapInSlices } from "../retry/slices.ts";
 import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
@@ -16,6 +17,8 @@ import { callRedis, type RedisConnection } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
 import { DisabledEndpointStore } from "./disabled-endpoints.ts";
 import { encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
+import { EventAppender, positionsOf } from "./event-appender.ts";
+import { type EventLines, stepsOfEvents, stepsOfLines } from "./event-lines.ts";
 import { HookStore } from "./hook-store.ts";
 import { encodeJson } from "./json.ts";
 import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
@@ -39,11 +42,6 @@ export interface LogOptions {
   readonly secretBox?: SecretBox;
 }
 
-/** How many events one step appends, and about how many characters. */
-const eventsPerStep = 1_000;
-const stepLengthMax = 1_000_000;
-
-const appendEventsScript = new Script(scripts.appendEvents);
 const putAutomationsScript = new Script(scripts.putAutomations);
 const deleteAutomationsScript = new Script(scripts.deleteAutomations);
 const replaceAutomationScript = new Script(scripts.replaceAutomation);
@@ -79,6 +77,7 @@ export class Log {
   readonly #box: WorkspaceBox;
   readonly #onMalformed: OnMalformed | undefined;
   readonly #reader: LogReader;
+  readonly #appender: EventAppender;
 
   constructor(redis: RedisConnection, workspace: string, options: LogOptions = {}) {
     this.#redis = redis;
@@ -92,6 +91,7 @@ export class Log {
     this.limits = new RequestLimitStore(redis, workspace);
     this.#onMalformed = options.onMalformed;
     this.#reader = this.reader();
+    this.#appender = new EventAppender(redis, this.#keys.log);
   }
 
   /** How many entries this reader has skipped because they could not be read. */
@@ -108,19 +108,23 @@ export class Log {
    */
   async appendEvents(events: readonly NewEvent[]): Promise<{ position: LogPosition; received: Micros }[]> {
     const appended: { position: LogPosition; received: Micros }[] = [];
-    for (let next = 0; next < events.length; ) {
-      const parameters: string[] = [];
-      let length = 0;
-      const end = Math.min(events.length, next + eventsPerStep);
-      for (; next < end && length < stepLengthMax; next++) {
-        const encoded = encodeEvent(events[next] as NewEvent);
-        parameters.push(...encoded);
-        length += encoded[0].length;
-      }
-      const positions = (await this.#run(appendEventsScript, [this.#keys.log], parameters)) as LogPosition[];
+    for (const groups of stepsOfEvents(events)) {
+      const positions = positionsOf(await this.#appender.append(groups));
       for (const position of positions) appended.push({ position, received: receivedAt(position) });
     }
     return appended;
+  }
+
+  /**
+   * Appends events whose texts are known, like `appendEvents`.
+   *
+   * @param trace the trace that all of them belong to, if there is one
+   * @throws RedisUnreachable
+   */
+  async appendLines(lines: EventLines, trace?: TraceContext | null): Promise<void> {
+    for (const step of stepsOfLines(lines)) {
+      await this.#appender.append([{ ...step, lineage: "", trace: trace ?? "" }]);
+    }
   }
 
   /**

@@ -54,9 +54,18 @@ export const jsonType = /^application\/(?:[\w.+-]+\+)?json$/i;
  * @throws Refusal 415 for another type or encoding, 413 if it is too large, 422 if it is not valid JSON
  */
 export async function readJson(request: Request, limits = dataLimits): Promise<Body> {
-  checkType(request);
-  const bytes = await readBytes(request, limits.bytesMax);
+  const bytes = await readJsonBytes(request, limits);
   return { value: await parseJson(bytes, limits), bytes: bytes.byteLength };
+}
+
+/**
+ * Reads the text of a request's JSON.
+ *
+ * @throws Refusal 415 for another type or encoding, 413 if it is too large
+ */
+export async function readJsonBytes(request: Request, limits = dataLimits): Promise<Uint8Array<ArrayBuffer>> {
+  checkType(request);
+  return readBytes(request, limits.bytesMax);
 }
 
 /**

@@ -41,11 +41,7 @@ export async function startServer(
     shouldUpgradeCallback: ({ method, headers }: IncomingMessage) =>
       webSockets !== undefined && method === "GET" && headers.upgrade?.toLowerCase() === "websocket",
   };
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    overrideGlobalObjects: false,
-    serverOptions,
-  }) as Server;
+  const server = createAdaptorServer({ fetch: app.fetch, serverOptions }) as Server;
   if (webSockets !== undefined) server.on("upgrade", webSockets.upgrade);
   const endConnections = connectionEnder(server);
   await new Promise<void>((resolve, reject) => {

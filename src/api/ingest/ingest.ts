@@ -12,12 +12,14 @@ import { EventSchema, type WireEvent } from "../../core/model/event.ts";
 import { eventBytesMax, relatedResourcesMax } from "../../core/model/limits.ts";
 import { isRecord } from "../../core/model/record.ts";
 import { breathe } from "../../retry/slices.ts";
-import { batchLimits, readJson } from "../http/body.ts";
+import type { EventLines } from "../../store/event-lines.ts";
+import { batchLimits, parseJson, readJsonBytes } from "../http/body.ts";
 import { JsonTooComplex } from "../http/parse-json.ts";
 import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { bodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import { chargeEvents, type Tenant } from "../http/tenant.ts";
+import { scanEvents } from "./event-scanner.ts";
 
 /** Counts the events that come in. */
 export interface IngestMeter {
@@ -63,10 +65,13 @@ export function ingestRoutes(meter: IngestMeter): Route[] {
         answers: { 204: { description: "All of them are stored." } },
       },
       async ({ tenant, body: { request, schema } }, context) => {
-        await ingest(tenant, meter, async (batch) => {
-          const { value, bytes } = await readJson(request, batchLimits);
+        await ingest<EventLines | WireEvent[]>(tenant, meter, async (batch) => {
+          const bytes = await readJsonBytes(request);
+          const lines = await scanEvents(bytes);
+          if (lines !== null) return { events: lines, refused: null, refusedCount: 0 };
+          const value = await parseJson(bytes, batchLimits);
           if (Array.isArray(value)) batch.length = value.length;
-          return { events: await readEvents(schema, value, bytes), refused: null, refusedCount: 0 };
+          return { events: await readEvents(schema, value, bytes.length), refused: null, refusedCount: 0 };
         });
         return context.body(null, 204);
       },
@@ -75,8 +80,8 @@ export function ingestRoutes(meter: IngestMeter): Route[] {
 }
 
 /** What a request holds: events to store, and why others of it are refused, if some are. */
-export interface ReadEvents {
-  readonly events: readonly WireEvent[];
+export interface ReadEvents<Events = readonly WireEvent[]> {
+  readonly events: Events;
   readonly refused: Refusal | null;
   readonly refusedCount: number;
 }
@@ -87,20 +92,21 @@ export interface ReadEvents {
  * @param read reads the events, and sets the length of the batch as soon as it is known, for good events and bad
  * @throws RedisUnreachable, and whatever `read` throws
  */
-export async function ingest(
+export async function ingest<Events extends readonly WireEvent[] | EventLines>(
   tenant: Tenant,
   meter: IngestMeter,
-  read: (batch: { length: number }) => Promise<ReadEvents>,
-): Promise<ReadEvents> {
+  read: (batch: { length: number }) => Promise<ReadEvents<Events>>,
+): Promise<ReadEvents<Events>> {
   const batch = { length: 1 };
   try {
     const found = await read(batch);
     const { events, refused, refusedCount } = found;
-    batch.length = events.length;
-    await chargeEvents(tenant, events.length + refusedCount);
+    batch.length = "bytes" in events ? events.count : events.length;
+    await chargeEvents(tenant, batch.length + refusedCount);
     const { log, trace } = tenant;
-    if (events.length > 0) await log.appendEvents(events.map((event) => ({ event, trace })));
-    meter.eventsAccepted(events.length);
+    if ("bytes" in events) await log.appendLines(events, trace);
+    else if (events.length > 0) await log.appendEvents(events.map((event) => ({ event, trace })));
+    meter.eventsAccepted(batch.length);
     if (refused !== null) meter.eventsRejected(refusedCount, refused.reason);
     return found;
   } catch (error) {

@@ -6,13 +6,16 @@
  */
 
 import { setTimeout as pause } from "node:timers/promises";
-import { EventSchema, type WireEvent } from "../../core/model/event.ts";
+import { EventSchema } from "../../core/model/event.ts";
+import { breath } from "../../retry/slices.ts";
+import { type EventLines, joinLines, linesOf } from "../../store/event-lines.ts";
 import { dataLimits } from "../http/body.ts";
 import { jsonMistakeInSlices } from "../http/json-mistake.ts";
 import { readableStart } from "../http/json-start.ts";
 import { JsonTooComplex, parseInSlices } from "../http/parse-json.ts";
 import { mistakeText } from "../http/refusal.ts";
 import { chargeEvents, type Tenant } from "../http/tenant.ts";
+import { scanEvent } from "../ingest/event-scanner.ts";
 import { checkEvent, type IngestMeter, isUnreachable } from "../ingest/ingest.ts";
 import { type RejectedEvent, type RejectionReports, rejectedEvent } from "../ingest/rejected-events.ts";
 import { type Frame, frameBytesMax, type Peer } from "./peer.ts";
@@ -37,16 +40,16 @@ export async function takeEvents(
   for (;;) {
     const frames = await peer.take(eventsPerAppend);
     if (frames === null) break;
-    const { events, rejected } = await readFrames(frames);
+    const { lines, rejected } = await readFrames(frames);
     await untilAllowed(peer, tenant, frames.length);
     const reported = reports.report(workspace, "events-in", rejected);
     try {
-      await log.appendEvents([...events, ...reported].map((event) => ({ event })));
+      await log.appendLines(reported.length === 0 ? lines : joinLines([lines, linesOf(reported)]));
     } catch (error) {
-      meter.eventsRejected(events.length, isUnreachable(error) ? "unreachable" : "error");
+      meter.eventsRejected(lines.count, isUnreachable(error) ? "unreachable" : "error");
       throw error;
     }
-    meter.eventsAccepted(events.length);
+    meter.eventsAccepted(lines.count);
     if (rejected.length > 0) meter.eventsRejected(rejected.length, "invalid");
   }
   await log.appendEvents(reports.flush(workspace, "events-in").map((event) => ({ event })));
@@ -65,18 +68,20 @@ async function untilAllowed(peer: Peer, tenant: Tenant, eventCount: number): Pro
 
 async function readFrames(
   frames: readonly Frame[],
-): Promise<{ readonly events: WireEvent[]; readonly rejected: RejectedEvent[] }> {
-  const events: WireEvent[] = [];
+): Promise<{ readonly lines: EventLines; readonly rejected: RejectedEvent[] }> {
+  const lines: EventLines[] = [];
   const rejected: RejectedEvent[] = [];
   for (const frame of frames) {
-    const read = await readFrame(frame);
+    const pause = breath();
+    if (pause !== null) await pause;
+    const read = scanEvent(frame.bytes) ?? (await readFrame(frame));
     if ("reason" in read) rejected.push(read);
-    else events.push(read);
+    else lines.push(read);
   }
-  return { events, rejected };
+  return { lines: joinLines(lines), rejected };
 }
 
-async function readFrame({ bytes, length: size }: Frame): Promise<WireEvent | RejectedEvent> {
+async function readFrame({ bytes, length: size }: Frame): Promise<EventLines | RejectedEvent> {
   const rejectedUnread = (reason: string) =>
     rejectedEvent(readableStart(bytes.subarray(0, startBytesMax).toString()), reason, size);
   if (size > frameBytesMax) return rejectedUnread(`the frame has ${size} bytes; store large data elsewhere`);
@@ -91,7 +96,9 @@ async function readFrame({ bytes, length: size }: Frame): Promise<WireEvent | Re
     throw error;
   }
   const checked = checkEvent(EventSchema, value, size, []);
-  return "event" in checked ? checked.event : rejectedEvent(value, mistakeText(checked.mistakes[0]), size);
+  return "event" in checked
+    ? linesOf([checked.event])
+    : rejectedEvent(value, mistakeText(checked.mistakes[0]), size);
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

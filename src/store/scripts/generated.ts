@@ -18,9 +18,16 @@ end
 
 local positions = {}
 for i = 1, #ARGV, 3 do
-  positions[#positions + 1] = append_event(KEYS[1], ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  local lines = ARGV[i]
+  local start = 1
+  local stop = string.find(lines, '\\n', start, true)
+  while stop do
+    positions[#positions + 1] = append_event(KEYS[1], string.sub(lines, start, stop - 1), ARGV[i + 1], ARGV[i + 2])
+    start = stop + 1
+    stop = string.find(lines, '\\n', start, true)
+  end
 end
-return positions
+return table.concat(positions, ' ')
 `;
 
 export const claimLease = `
