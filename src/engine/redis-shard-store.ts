@@ -78,6 +78,7 @@ export class RedisShardStore implements ShardStore {
   }
 
   async load(): Promise<StoredShard> {
+    this.#followed.forget();
     const cursor = await callRedis(() => this.#redis.hgetall(this.#keys.cursor));
     const { position } = cursor;
     const state = new Map<string, string>();

@@ -68,7 +68,7 @@ export class SharedReader {
       if (this.#head !== null && comparePositions(after, this.#head) < 0) {
         const batch = await this.#readAlone(after, { count });
         if (batch.readCount > 0) return { ...batch, now: 0 };
-        this.#forget(); // nothing follows, so Redis lost the entries up to the head
+        this.forget(); // nothing follows, so Redis lost the entries up to the head
         continue;
       }
       this.#head = after;
@@ -89,6 +89,13 @@ export class SharedReader {
     }
   }
 
+  /** Forgets what was read. Call it before starting over from what Redis holds: it may have lost entries that were read. */
+  forget(): void {
+    this.#kept.length = 0;
+    this.#keptLength = 0;
+    this.#head = null;
+  }
+
   /** Ends a wait under way with RedisUnreachable, and closes the connection for waits. */
   close(): void {
     this.#waiting = null;
@@ -100,7 +107,10 @@ export class SharedReader {
     const options = { count: entriesPerRead, blockMs: blockMsMax };
     const waiting = this.#reader
       .readBatch(after, options)
-      .then((batch) => this.#keep(after, batch))
+      .then(
+        (batch) => this.#keep(after, batch),
+        (error: unknown) => this.#fail(error),
+      )
       .finally(() => {
         if (this.#waiting === waiting) this.#waiting = null;
       });
@@ -109,7 +119,9 @@ export class SharedReader {
   }
 
   async #look(after: LogPosition): Promise<TimedBatch> {
-    const batch = await this.#reader.readTimed(after, entriesPerRead);
+    const batch = await this.#reader
+      .readTimed(after, entriesPerRead)
+      .catch((error: unknown) => this.#fail(error));
     this.#keep(after, batch);
     return batch;
   }
@@ -139,10 +151,10 @@ export class SharedReader {
     return kept === undefined ? null : partOf(kept, position, count);
   }
 
-  #forget(): void {
-    this.#kept.length = 0;
-    this.#keptLength = 0;
-    this.#head = null;
+  /** Redis may be without its last entries when it is back. */
+  #fail(error: unknown): never {
+    this.forget();
+    throw error;
   }
 }
 

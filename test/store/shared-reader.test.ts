@@ -204,6 +204,19 @@ describe("followers of a log", () => {
   });
 });
 
+// An entry that Redis has lost must not be counted, although it was read.
+test("a follower that starts over sees only what Redis holds", async () => {
+  await append(3);
+  await new Follower().catchUp();
+  const key = `tl:{${workspace}}:log`;
+  const [, ...lost] = await redis.xrange(key, "-", "+");
+  for (const [position] of lost) await redis.xdel(key, position);
+  shared.forget();
+  const follower = new Follower();
+  await follower.catchUp();
+  expect(follower.readCount).toBe(1);
+});
+
 describe("a reader at the end of the log", () => {
   const commandCounts = async () => {
     const stats = await redis.info("commandstats");
