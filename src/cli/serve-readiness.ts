@@ -1,5 +1,6 @@
 /** What a server answers when it is asked whether it can do its work. */
 
+import type { Canary } from "../api/canary/canary.ts";
 import type { PartProblem, Readiness } from "../api/http/probes.ts";
 import { queueKeys } from "../delivery/queue-keys.ts";
 import { isCluster, type RedisConnection, RedisUnreachable, withLoss } from "../store/connection.ts";
@@ -18,6 +19,7 @@ export function readinessOf(
   redis: RedisConnection,
   served: readonly ServedWorkspace[],
   enginesReady: Promise<unknown>,
+  canaryOf: (workspace: string) => Canary | null,
 ): Readiness {
   let settled = false;
   void enginesReady.then(() => {
@@ -32,8 +34,11 @@ export function readinessOf(
     }
     if (!settled) return { unready: "The engine is waiting for a shard that has no owner yet" };
     try {
-      const problems = (await Promise.all(served.map(engineProblems))).flat();
-      return { unready: null, problems: distinct([...problems, ...served.flatMap(historyProblems)]) };
+      const problems = await Promise.all([
+        ...served.map(engineProblems),
+        ...served.map(({ workspace }) => canaryProblems(canaryOf(workspace))),
+      ]);
+      return { unready: null, problems: distinct([...problems.flat(), ...served.flatMap(historyProblems)]) };
     } catch (error) {
       if (error instanceof RedisUnreachable) return { unready: withLoss(error, redis).message };
       throw error;
@@ -55,6 +60,11 @@ async function canWrite(redis: RedisConnection, served: readonly ServedWorkspace
 
 async function engineProblems({ engineHealth }: ServedWorkspace): Promise<PartProblem[]> {
   return ((await engineHealth?.check()) ?? []).map((problem) => ({ part: "engine", ...problem }));
+}
+
+async function canaryProblems(canary: Canary | null): Promise<PartProblem[]> {
+  const message = (await canary?.problem()) ?? null;
+  return message === null ? [] : [{ part: "canary", message }];
 }
 
 function historyProblems({ historyHealth }: ServedWorkspace): PartProblem[] {

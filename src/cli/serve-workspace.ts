@@ -104,6 +104,7 @@ export async function serveWorkspace(
       const [counts, oldestMs] = await Promise.all([queue.counts(), queue.oldestMs()]);
       return { ...counts, oldestMs };
     });
+    metrics.observeCanary(() => log.canary.status());
     metrics.observeEndpoints(async () => (await log.endpoints.list()).length);
   }
 
@@ -141,6 +142,7 @@ export async function serveWorkspace(
   return { ...served, engine };
 }
 
+/** Not started yet: those of this process need time for their first claim. */
 function watchEngines(log: Log, settings: Settings, logger: Logger, running: Running): EngineHealth {
   const health = new EngineHealth(log, {
     leaseMs: settings.lease / millisecond,
@@ -150,7 +152,6 @@ function watchEngines(log: Log, settings: Settings, logger: Logger, running: Run
       else logger.error({ problem }, "Alarms are not raised; events are still accepted");
     },
   });
-  health.start();
   running.add(() => health.stop());
   return health;
 }

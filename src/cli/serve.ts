@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { Command } from "commander";
 import type { Logger } from "pino";
+import type { Canary } from "../api/canary/canary.ts";
 import { KeyRing } from "../api/http/key-ring.ts";
 import { Metrics } from "../api/http/metrics.ts";
 import { isLoopbackName } from "../api/http/origin.ts";
@@ -16,6 +17,7 @@ import { addExamples } from "./help.ts";
 import { createLogger, lineWriter } from "./logger.ts";
 import { openRedis, requireRedisVersion, warnOfRedisSettings } from "./open-redis.ts";
 import { Running } from "./running.ts";
+import { serveCanary } from "./serve-canary.ts";
 import { asFailure, redisPurpose } from "./serve-failure.ts";
 import { listenForRequests } from "./serve-http.ts";
 import { startPart } from "./serve-part.ts";
@@ -146,11 +148,14 @@ async function startParts(
   }
   const automationCount = (await Promise.all(served.map(({ log }) => log.automations()))).flat().length;
 
+  for (const { engineHealth } of served) engineHealth?.start();
   // Last, so that no event arrives before the rules that should see it.
   const needsKey = await new KeyRing(redis).exist();
   let url: string | null = null;
+  let canaries: ReadonlyMap<string, Canary> = new Map();
   if (listens) {
-    readiness = readinessOf(redis, served, Promise.all([part.enginesReady, threads.enginesReady()]));
+    const enginesReady = Promise.all([part.enginesReady, threads.enginesReady()]);
+    readiness = readinessOf(redis, served, enginesReady, (workspace) => canaries.get(workspace) ?? null);
     const host = addressToListenOn(settings.host, needsKey, logger);
     const others = plan.others.filter(answersRequests);
     const server = await listenForRequests(part, {
@@ -167,6 +172,7 @@ async function startParts(
     url = server.url;
     await startThreads(others, { host, port: server.port });
   }
+  canaries = serveCanary(served, { settings, url, metrics, logger, running });
   const fields = {
     url,
     roles,

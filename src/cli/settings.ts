@@ -15,6 +15,7 @@ import {
   millisecond,
   minute,
   parseDuration,
+  second,
 } from "../core/model/time.ts";
 import { addressPolicy } from "../delivery/http/address-policy.ts";
 import { workerSettings } from "../delivery/worker-settings.ts";
@@ -65,6 +66,11 @@ export interface Settings {
   readonly workerDeadAfter: Micros;
   /** True: every address; otherwise those in these networks. */
   readonly allowPrivateAddresses: true | readonly string[];
+  /** How often the canary is sent; 0: never. */
+  readonly canary: Micros;
+  /** Where the action workers reach the API; null: at this process. */
+  readonly canaryUrl: string | null;
+  readonly heartbeatUrl: string | null;
   readonly logLevel: string;
   readonly logFormat: LogFormat;
 }
@@ -225,6 +231,27 @@ export function settingsOptions(): Option[] {
       .argParser(readNetworks)
       .preset("all")
       .default([], "none"),
+    setting(
+      "--canary <duration>",
+      "how often to send an event all the way to a webhook; 0 turns it off",
+      "CANARY",
+    )
+      .argParser(canaryInterval)
+      .default(minute, formatDuration(minute)),
+    setting(
+      "--canary-url <url>",
+      "the API as the action workers reach it, such as http://tripline:4200/api; needed if roles are apart",
+      "CANARY_URL",
+    )
+      .argParser(readHttpUrl)
+      .default(null, "none"),
+    setting(
+      "--heartbeat-url <url>",
+      "a URL to request as often, as long as the canary comes back; see docs/observability.md",
+      "HEARTBEAT_URL",
+    )
+      .argParser(readHttpUrl)
+      .default(null, "none"),
     setting("--log-level <level>", "minimum log level", "LOG_LEVEL").choices(logLevels).default("info"),
     setting("--log-format <format>", "json for programs, text for people", "LOG_FORMAT")
       .choices(["json", "text"])
@@ -238,6 +265,7 @@ const sections: readonly (readonly [heading: string, firstOption: string])[] = [
   ["History:", "historyUrl"],
   ["When triggers fire:", "lateness"],
   ["Actions:", "concurrency"],
+  ["Watching itself:", "canary"],
   ["Logs:", "logLevel"],
 ];
 
@@ -330,6 +358,18 @@ export function redisUrlIn(env: NodeJS.ProcessEnv): string | undefined {
 function readHistoryUrl(text: string): string {
   if (/^(?:off$|sqlite:.|postgres(?:ql)?:\/\/.)/.test(text)) return text;
   throw new InvalidArgumentError("Use sqlite:path/to/file, postgres://user@host/database, or off.");
+}
+
+function readHttpUrl(text: string): string | null {
+  if (text === "" || text === "none") return null;
+  if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
+  throw new InvalidArgumentError("Use a URL that begins with http:// or https://.");
+}
+
+function canaryInterval(text: string): Micros {
+  const length = parseDuration(text);
+  if (length === 0 || (length !== null && length >= second)) return length;
+  throw new InvalidArgumentError("Use a duration of at least 1s, such as 30s or 5m, or 0 to turn it off.");
 }
 
 function nonEmpty(text: string): string | null {

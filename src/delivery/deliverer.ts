@@ -70,7 +70,8 @@ export interface DelivererOptions {
   /** Records a span for each attempt. Without one, an attempt passes on the trace of its firing. */
   readonly tracer?: Tracer;
   readonly settings: WorkerSettings;
-  readonly webhooks: WebhookClient;
+  /** What sends the webhooks of an automation. */
+  readonly webhooksOf: (automationId: string) => WebhookClient;
   /** Lets a worker take a deferred delivery now. @returns false if it is not deferred, or not yet */
   readonly wake: (deliveryId: string) => Promise<boolean>;
   /** Aborted when the worker must stop at once. */
@@ -90,13 +91,13 @@ export class Deliverer {
   readonly #reporter: DeliveryReporter;
   readonly #tracer: Tracer;
   readonly #settings: WorkerSettings;
-  readonly #webhooks: WebhookClient;
+  readonly #webhooksOf: DelivererOptions["webhooksOf"];
   readonly #wake: DelivererOptions["wake"];
   readonly #stop: AbortSignal;
 
   constructor(options: DelivererOptions) {
     const { redis, workspace, promote, log, logger, metrics = {}, tracer = passOnTracer } = options;
-    const { settings, webhooks, wake, stop } = options;
+    const { settings, webhooksOf, wake, stop } = options;
     this.#redis = redis;
     this.#keys = queueKeys(workspace);
     this.#lanes = new Lanes(redis, workspace);
@@ -107,7 +108,7 @@ export class Deliverer {
     this.#reporter = new DeliveryReporter({ log, logger, metrics, stop });
     this.#tracer = tracer;
     this.#settings = settings;
-    this.#webhooks = webhooks;
+    this.#webhooksOf = webhooksOf;
     this.#wake = wake;
     this.#stop = stop;
   }
@@ -332,7 +333,7 @@ export class Deliverer {
       const renderer = new Renderer(opened);
       const tools = {
         log: this.#log,
-        webhooks: this.#webhooks,
+        webhooks: this.#webhooksOf(invocation.automation.id),
         renderer,
         redact,
         wake: this.#wake,

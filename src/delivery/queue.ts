@@ -6,6 +6,7 @@
  */
 
 import type { Job, JobState, JobType } from "bullmq";
+import { isCanary } from "../core/model/canary.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { RedeliveryOptions, RedeliveryRefusal } from "../core/model/redelivery.ts";
 import { callRedis, connect, type RedisConnection } from "../store/connection.ts";
@@ -107,8 +108,9 @@ export class DeliveryQueue {
         jobId: jobIdOf(invocation.id),
         attempts: 1, // the job's data has the real count, because a deferral does not count as an attempt
         stackTraceLimit: 0,
-        removeOnComplete: { age: keepFinishedSeconds },
-        removeOnFail: { age: keepDeadLettersSeconds },
+        // One canary says nothing after the next, and must not count as a dead letter.
+        removeOnComplete: isCanary(invocation.automation.id) || { age: keepFinishedSeconds },
+        removeOnFail: isCanary(invocation.automation.id) || { age: keepDeadLettersSeconds },
       },
     }));
     await callRedis(() => this.#queue.addBulk(jobs));

@@ -1,5 +1,6 @@
 /** Reports deliveries: as events in the log, to the operator, and as metrics. */
 
+import { isCanary } from "../core/model/canary.ts";
 import { endpointName } from "../core/model/disabled-endpoint.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { millisecond } from "../core/model/time.ts";
@@ -23,7 +24,10 @@ export interface DeliveryReporterOptions {
   readonly stop: AbortSignal;
 }
 
-/** Every method waits for Redis to come back, and throws RedisUnreachable once the worker is stopped. */
+/**
+ * Every method waits for Redis to come back, and throws RedisUnreachable once the worker is stopped. The canary's deliveries
+ * are nobody's concern: no event is about them.
+ */
 export class DeliveryReporter {
   readonly #log: Log;
   readonly #logger: ActionLogger;
@@ -41,6 +45,7 @@ export class DeliveryReporter {
 
   /** Appends the event that says the delivery has started. */
   async started(state: DeliveryState): Promise<void> {
+    if (isCanary(state.invocation.automation.id)) return;
     const event = deliveryEvent(state, "triggered", Date.now() * millisecond);
     const { lineage, trace } = state.invocation;
     await this.#events.append({ event, lineage, trace });
@@ -54,8 +59,9 @@ export class DeliveryReporter {
   async ended(state: DeliveryState, outcome: DeliveryOutcome, added: number): Promise<void> {
     const { kind, at, result, gone } = outcome;
     const { id, automation, action, lineage, trace } = state.invocation;
+    const isOfCanary = isCanary(automation.id);
     const event = deliveryEvent(state, kind, at, result);
-    await this.#events.append({ event, lineage, trace });
+    if (!isOfCanary) await this.#events.append({ event, lineage, trace });
     if (gone !== undefined) await this.#disable(state, { ...outcome, gone });
     const fields = {
       automation: automation.name,
@@ -66,8 +72,9 @@ export class DeliveryReporter {
     };
     const isPlain = result["template_failures"] !== undefined;
     if (isPlain) this.#logger.warn(fields, "A template failed; the message is plain");
-    if (kind === "executed") this.#logger.info(fields, "Action executed");
-    else if (outcome.cancelled) this.#logger.info(fields, "Delivery cancelled");
+    if (kind === "executed") {
+      if (!isOfCanary) this.#logger.info(fields, "Action executed"); // it would be a line every minute
+    } else if (outcome.cancelled) this.#logger.info(fields, "Delivery cancelled");
     else this.#logger.error(fields, "Action failed; no retries left");
     const seconds = (Date.now() - (state.started ?? added)) / 1_000;
     this.#metrics.actionFinished?.(action.type, kind, seconds);

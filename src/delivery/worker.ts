@@ -1,6 +1,7 @@
 /** The worker: takes jobs from the queue, runs their actions, and lets them finish before it stops. */
 
 import { DelayedError, isNotConnectionError, Job, type Span } from "bullmq";
+import { isCanary } from "../core/model/canary.ts";
 import { systemClock } from "../retry/clock.ts";
 import { connectPatiently } from "../store/connection.ts";
 import { corkWrites } from "../store/corked-writes.ts";
@@ -45,6 +46,8 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     dangerouslyAllowPrivateAddresses: settings.dangerouslyAllowPrivateAddresses,
     limits: settings.endpoints,
   });
+  // The server itself may have a private address. No one but the server says where its canary goes.
+  const canaryWebhooks = new WebhookClient({ dangerouslyAllowPrivateAddresses: true });
   const stop = new AbortController();
   let isLost = false;
   const reportLoss = (error: Error) => {
@@ -69,7 +72,7 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
       return job !== undefined && "deferred" in job.data && (await promote(job));
     },
     settings,
-    webhooks,
+    webhooksOf: (automationId) => (isCanary(automationId) ? canaryWebhooks : webhooks),
     stop: stop.signal,
   });
   const jobs = new JobsInFlight(deliverer);
@@ -98,7 +101,7 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
       stop.abort();
       await worker.close(true);
       redis.disconnect();
-      await webhooks.close();
+      await Promise.all([webhooks.close(), canaryWebhooks.close()]);
     },
   };
 }

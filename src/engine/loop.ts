@@ -9,6 +9,7 @@ import { firingEvent, invocationsOf, loopCutEvent, tracesOf } from "../core/mach
 import type { Core } from "../core/machine/core.ts";
 import type { Firing } from "../core/machine/firing.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
+import { isCanary } from "../core/model/canary.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
 import type { Clock } from "../retry/clock.ts";
 import { breathe } from "../retry/slices.ts";
@@ -187,11 +188,12 @@ export class Loop {
       epoch: this.#settings.epoch,
       changes: dirty,
       events: [
-        ...firings.map((firing, index) => ({
-          event: firingEvent(firing),
-          lineage: firing.lineage,
-          trace: spans[index]?.trace,
-        })),
+        ...firings.flatMap((firing, index) =>
+          // One line a minute in everybody's feed is enough: that of its event.
+          isCanary(firing.automation.id)
+            ? []
+            : [{ event: firingEvent(firing), lineage: firing.lineage, trace: spans[index]?.trace }],
+        ),
         ...loopCuts.map((cut) => ({
           event: loopCutEvent(cut),
           lineage: cut.event.lineage,

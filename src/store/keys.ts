@@ -24,6 +24,12 @@ export interface WorkspaceKeys {
   readonly secrets: string;
   /** Never there: it is deleted to see whether its server accepts writes. */
   readonly ready: string;
+  /** Hash: the latest canary, when it was sent and when it came back. */
+  readonly canary: string;
+  /** String with a time to live: exists while no other canary is due. */
+  readonly canaryTurn: string;
+  /** String with a time to live: exists while no other heartbeat is due. */
+  readonly heartbeatTurn: string;
 }
 
 export interface ShardKeys {
@@ -51,6 +57,9 @@ export function workspaceKeys(workspace: string): WorkspaceKeys {
     shardCount: `${prefix}:shard-count`,
     secrets: `${prefix}:secrets`,
     ready: `${prefix}:ready`,
+    canary: `${prefix}:canary`,
+    canaryTurn: `${prefix}:canary:turn`,
+    heartbeatTurn: `${prefix}:heartbeat:turn`,
   };
 }
 

@@ -8,11 +8,13 @@
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
+import { isCanary } from "../core/model/canary.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
 import type { TraceContext } from "../core/model/trace-context.ts";
 import { mapInSlices } from "../retry/slices.ts";
 import type { AnnounceChange } from "./announce.ts";
 import { readAutomationState, type StateFields } from "./automation-state.ts";
+import { CanaryStore } from "./canary-store.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
 import { DisabledEndpointStore } from "./disabled-endpoints.ts";
@@ -70,6 +72,8 @@ export class Log {
   readonly hooks: HookStore;
   /** Limits on the requests of deliveries, over all processes. */
   readonly limits: RequestLimitStore;
+  /** What is known of the canary. */
+  readonly canary: CanaryStore;
   readonly #redis: RedisConnection;
   readonly #workspace: string;
   readonly #keys: WorkspaceKeys;
@@ -89,6 +93,7 @@ export class Log {
     this.endpoints = new DisabledEndpointStore(redis, workspace, this.destinations, this.#box);
     this.hooks = new HookStore(redis, workspace, this.#box);
     this.limits = new RequestLimitStore(redis, workspace);
+    this.canary = new CanaryStore(redis, workspace);
     this.#onMalformed = options.onMalformed;
     this.#reader = this.reader();
     this.#appender = new EventAppender(redis, this.#keys.log);
@@ -191,10 +196,15 @@ export class Log {
     }
   }
 
-  /** With their secrets; one that no key opens is read as it is stored. @throws RedisUnreachable */
+  /**
+   * People's automations: all but that of the canary. With their secrets; one that no key opens is read as it is stored.
+   *
+   * @throws RedisUnreachable
+   */
   async automations(): Promise<Automation[]> {
     const bodies = await callRedis(() => this.#redis.hvals(this.#keys.automations));
-    return mapInSlices(bodies, (body) => this.#decodeAutomation(body));
+    const all = await mapInSlices(bodies, (body) => this.#decodeAutomation(body));
+    return all.filter(({ id }) => !isCanary(id));
   }
 
   /** With its secrets; one that no key opens is read as it is stored. @throws RedisUnreachable */

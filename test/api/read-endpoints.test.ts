@@ -273,8 +273,9 @@ describe("metrics", () => {
       );
     const before = { soon: await countIn("1"), later: await countIn("5") };
     const now = Date.now() * millisecond;
-    api.metrics.fired(0, { state: "Triggered", triggered: now - 2 * second });
-    api.metrics.fired(0, { state: "Triggered", triggered: now + 60 * second });
+    const automation = { id: pumpStopped.id };
+    api.metrics.fired(0, { automation, state: "Triggered", triggered: now - 2 * second });
+    api.metrics.fired(0, { automation, state: "Triggered", triggered: now + 60 * second });
     expect({ soon: await countIn("1"), later: await countIn("5") }).toEqual({
       soon: before.soon + 1,
       later: before.later + 2,

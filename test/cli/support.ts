@@ -119,8 +119,9 @@ export class Sandbox {
     env: Record<string, string> = {},
   ): Promise<Server> {
     const quick = ["--lease", "500ms", "--worker-dead-after", "500ms", "--lateness", "0"];
+    const quiet = ["--canary", "0"]; // tests count events and deliveries
     const local = ["--port", "0", "--allow-private-addresses", "loopback", "--redis", redisUrl];
-    const process = this.tripline(["serve", ...local, ...quick, ...words], env);
+    const process = this.tripline(["serve", ...local, ...quick, ...quiet, ...words], env);
     const url = await process.until(
       () => logLines(process).find(({ msg }) => msg === "Tripline is running")?.["url"],
     );

@@ -21,7 +21,7 @@ let redis: RedisConnection;
 
 beforeAll(async () => {
   // No engine, so only requests change what is stored.
-  server = await ContractServer.start(["--roles", "api,recorder"]);
+  server = await ContractServer.start(["--roles", "api,recorder", "--lease", "1h"]);
   redis = connect(server.redis.url);
 });
 

@@ -10,10 +10,12 @@ import type { Context } from "hono";
 import { z } from "zod";
 import { type Automation, actionLists } from "../../core/model/automation.ts";
 import { automationView } from "../../core/model/automation-view.ts";
+import { isCanary } from "../../core/model/canary.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import { type Micros, millisecond } from "../../core/model/time.ts";
 import { announceChange, announceDeletions } from "../../store/announce.ts";
 import type { Log } from "../../store/log.ts";
+import { DetailSchema } from "../http/answers.ts";
 import { jsonHeaders, jsonList } from "../http/long-list.ts";
 import { Refusal } from "../http/refusal.ts";
 import { jsonBody, jsonBodyForHandler } from "../http/request-body.ts";
@@ -235,7 +237,7 @@ export function automationRoutes(): Route[] {
         scope: "automations:write",
         params: byId,
         body: jsonBody(AutomationPatchSchema, { examples: { pause: { enabled: false } } }),
-        answers: { 204: { description: "The automation is paused or resumed." } },
+        answers: { 204: { description: "The automation is paused or resumed." }, 409: ofServer },
       },
       async ({ tenant, params, body }, context) => {
         await change(tenant, params.id, () => body);
@@ -258,6 +260,7 @@ export function automationRoutes(): Route[] {
         const automation = await automationOf(log, params.id);
         refuseFromFile(automation.name, automation.source);
         const { id } = automation;
+        refuseCanary(id);
         // Someone else may have deleted it since it was read.
         if ((await log.deleteAutomations([id], announceDeletions([automation], actor))) === 0)
           throw notFound();
@@ -281,6 +284,7 @@ async function change(
   changesTo: (current: Automation) => Partial<Automation>,
 ): Promise<void> {
   if (!isUuid(id)) throw notFound();
+  refuseCanary(normalizeUuid(id));
   const changed = await log.updateAutomation(
     normalizeUuid(id),
     // Later than before, even if the clock has stepped back: clients sort by it.
@@ -288,6 +292,15 @@ async function change(
     announceChange("updated", actor),
   );
   if (changed === null) throw notFound();
+}
+
+const ofServer = { description: "It belongs to the server, as the canary does.", schema: DetailSchema };
+
+/** @throws Refusal 409 if the automation is the server's own */
+function refuseCanary(id: string): void {
+  if (!isCanary(id)) return;
+  const detail = "The canary belongs to the server. To turn it off, start the server with --canary 0";
+  throw new Refusal(409, "of_server", { detail });
 }
 
 function inputContext(context: Context<ApiEnv>, previous: Automation | null): InputContext {

@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
+import { canaryRoutes } from "../canary/canary-route.ts";
 import { type DeliveryLookup, deliveryRoutes } from "../deliveries/deliveries.ts";
 import { destinationRoutes } from "../destinations/destinations.ts";
 import { endpointRoutes } from "../endpoints/endpoints.ts";
@@ -93,6 +94,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...eventRoutes({ trustProxy: options.trustProxy ?? false }),
     ...socketRoutes(),
     ...hookRoutes(tenants, metrics),
+    ...canaryRoutes(tenants),
     ...cloudEventRoutes(metrics),
     // Before those with an id in the same place of the path.
     ...applyRoutes(explain),

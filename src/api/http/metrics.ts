@@ -2,6 +2,7 @@
 
 import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { z } from "zod";
+import { isCanary } from "../../core/model/canary.ts";
 import { type Micros, second } from "../../core/model/time.ts";
 import type { MetricSnapshot, MetricsSource, ObservationListener } from "../../telemetry/metrics-bridge.ts";
 import type { IngestMeter } from "../ingest/ingest.ts";
@@ -14,6 +15,12 @@ const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 interface DurationHistogram {
   readonly name: string;
   readonly metric: Histogram;
+}
+
+export interface FiringView {
+  readonly state: string;
+  readonly triggered: Micros;
+  readonly automation: { readonly id: string };
 }
 
 /** The metrics that the engine and the delivery worker of one workspace report. */
@@ -113,6 +120,11 @@ export class Metrics implements IngestMeter, MetricsSource {
     "How long committing a batch of the log took.",
     [],
   );
+  readonly #heartbeats = this.#counter(
+    "tripline_heartbeat_pings_total",
+    "Requests to the heartbeat URL, by outcome.",
+    ["outcome"],
+  );
   readonly #firingDelays = this.#histogram(
     "tripline_firing_delay_seconds",
     "From when a firing or resolution was due until it was committed, by state.",
@@ -133,6 +145,7 @@ export class Metrics implements IngestMeter, MetricsSource {
       this.#rejected.inc({ reason }, 0);
     }
     for (const state of ["Triggered", "Resolved"]) this.#firings.inc({ state }, 0);
+    for (const outcome of ["succeeded", "failed"]) this.#heartbeats.inc({ outcome }, 0);
   }
 
   eventsAccepted(count: number): void {
@@ -178,8 +191,8 @@ export class Metrics implements IngestMeter, MetricsSource {
   }
 
   /** @param firing.triggered the log time at which it was due */
-  fired(_shard: number, { state, triggered }: { readonly state: string; readonly triggered: Micros }): void {
-    this.#firings.inc({ state });
+  fired(_shard: number, { state, triggered, automation }: FiringView): void {
+    if (!isCanary(automation.id)) this.#firings.inc({ state });
     const delay = Date.now() / 1_000 - triggered / second;
     this.#observe(this.#firingDelays, { state }, Math.max(0, delay)); // the clock of Redis may be ahead
   }
@@ -198,6 +211,10 @@ export class Metrics implements IngestMeter, MetricsSource {
   attemptFinished(type: string, outcome: string, seconds: number): void {
     this.#attempts.inc({ type, outcome });
     this.#observe(this.#attemptDurations, { type }, seconds);
+  }
+
+  heartbeatPinged(outcome: "succeeded" | "failed"): void {
+    this.#heartbeats.inc({ outcome });
   }
 
   deferred(type: string): void {

@@ -39,6 +39,14 @@ export interface HistoryHealthView {
   readonly behindMs: number | null;
 }
 
+/** By the clock of Redis, in milliseconds since the epoch; null if it has not happened. */
+export interface CanaryStatusView {
+  readonly now: number;
+  readonly waitingSince: number | null;
+  readonly returned: number | null;
+  readonly latencyMs: number | null;
+}
+
 /** Where the parts of a workspace say how their state is read. Each function is called for each scrape. */
 export interface WorkspaceObserver {
   observeQueue(counts: () => Promise<QueueCounts>): void;
@@ -46,6 +54,7 @@ export interface WorkspaceObserver {
   observeEndpoints(count: () => Promise<number>): void;
   observeHistory(health: () => HistoryHealthView): void;
   observeShards(status: () => Promise<readonly ShardStatusView[]>): void;
+  observeCanary(status: () => Promise<CanaryStatusView>): void;
 }
 
 /** A read of something of every workspace; those that fail are left out. */
@@ -56,12 +65,14 @@ export class WorkspaceGauges {
   readonly #queues = new Map<string, () => Promise<QueueCounts>>();
   readonly #endpoints = new Map<string, () => Promise<number>>();
   readonly #shards = new Map<string, () => Promise<readonly ShardStatusView[]>>();
+  readonly #canaries = new Map<string, () => Promise<CanaryStatusView>>();
   readonly #histories = new Map<string, () => HistoryHealthView>();
 
   constructor(registry: Registry) {
     this.#registry = registry;
     this.#observeQueues();
     this.#observeShards();
+    this.#observeCanaries();
     this.#gauge(
       "tripline_disabled_endpoints",
       "Endpoints that responded 410 Gone and are sent nothing, by workspace.",
@@ -86,6 +97,7 @@ export class WorkspaceGauges {
 
   inWorkspace(workspace: string): WorkspaceObserver {
     return {
+      observeCanary: (status) => void this.#canaries.set(workspace, status),
       observeShards: (status) => void this.#shards.set(workspace, status),
       observeHistory: (health) => void this.#histories.set(workspace, health),
       observeEndpoints: (count) => void this.#endpoints.set(workspace, count),
@@ -117,6 +129,25 @@ export class WorkspaceGauges {
         [{ state: "delayed" }, secondsOf(delayed)],
       ],
       ["state"],
+    );
+  }
+
+  #observeCanaries(): void {
+    const canaries = shared(readAll(this.#canaries));
+    this.#gauge(
+      "tripline_canary_latency_seconds",
+      "How long the latest canary took that came back: from its ingest to its webhook.",
+      canaries,
+      ({ latencyMs }) => [[{}, secondsOf(latencyMs)]],
+    );
+    this.#gauge(
+      "tripline_canary_age_seconds",
+      "How long ago a canary last came back, or, if none ever did, was first sent.",
+      canaries,
+      ({ now, returned, waitingSince }) => {
+        const since = returned ?? waitingSince;
+        return [[{}, since === null ? null : Math.max(0, now - since) / 1_000]];
+      },
     );
   }
 

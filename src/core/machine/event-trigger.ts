@@ -1,5 +1,6 @@
 /** Which events an event trigger covers; the same for Reactive and Proactive triggers. */
 
+import { canaryEventName } from "../model/canary.ts";
 import type { Event } from "../model/event.ts";
 import { compileGlob, type Glob } from "../model/glob.ts";
 import { parseTimeOfDay, type Schedule } from "../model/schedule.ts";
@@ -65,8 +66,16 @@ export function endOfWindow(
 
 /** The role that an event's name gives it, or null when it is neither expected nor an `after` event. */
 export function roleByName(trigger: CompiledEventTrigger, name: string): EventRole | null {
+  if (name === canaryEventName) return roleOfNamed(trigger, name);
   const expected = trigger.expect.length === 0 || trigger.expect.some((pattern) => pattern.matches(name));
   const after = trigger.after.some((pattern) => pattern.matches(name));
+  return expected || after ? { expected, after } : null;
+}
+
+/** The role of an event that only counts for triggers that name it, and not for those whose patterns match it. */
+function roleOfNamed(trigger: CompiledEventTrigger, name: string): EventRole | null {
+  const expected = trigger.expect.some(({ literal }) => literal === name);
+  const after = trigger.after.some(({ literal }) => literal === name);
   return expected || after ? { expected, after } : null;
 }
 

@@ -6,6 +6,7 @@
  * found are then checked in full, so the index may find too many but never too few.
  */
 
+import { canaryEventName } from "../model/canary.ts";
 import type { Event } from "../model/event.ts";
 import { compileGlob, type Glob } from "../model/glob.ts";
 import type { LabelCondition } from "../model/specification.ts";
@@ -92,6 +93,7 @@ export class TriggerIndex<T extends Indexed> {
   *#bucketsFor(name: string): Iterable<Bucket<T>> {
     const exact = this.#byName.get(name);
     if (exact !== undefined) yield exact;
+    if (name === canaryEventName) return;
     for (const length of this.#prefixLengths) {
       if (length > name.length) continue;
       for (const bucket of this.#byPrefix.get(name.slice(0, length))?.values() ?? []) {

@@ -1,5 +1,6 @@
 /** Matching exactly as specified: recursion and loops, nothing compiled or indexed. */
 
+import { canaryEventName } from "../../../src/core/model/canary.ts";
 import type { Event, Resource } from "../../../src/core/model/event.ts";
 import type { EventTriggerDefinition, SpecificationDefinition } from "../../../src/core/model/trigger.ts";
 
@@ -11,11 +12,13 @@ export function matches(pattern: string, value: string): boolean {
 
 export function isExpected(trigger: EventTriggerDefinition, event: Event): boolean {
   const named = trigger.expect.length === 0 || trigger.expect.some((name) => matches(name, event.name));
+  if (event.name === canaryEventName && !trigger.expect.includes(canaryEventName)) return false;
   return named && resourcesMatch(trigger, event);
 }
 
 /** True when the event is one of those named in `after`. */
 export function isOpener(trigger: EventTriggerDefinition, event: Event): boolean {
+  if (event.name === canaryEventName && !trigger.after.includes(canaryEventName)) return false;
   return trigger.after.some((name) => matches(name, event.name)) && resourcesMatch(trigger, event);
 }
 
