@@ -18,7 +18,7 @@ let latencies: [sent: number, ms: number][] = [];
 const answerMs = Number(process.argv[2] ?? 0);
 
 const server = createServer((request, response) => {
-  const arrived = Date.now() + (performance.now() % 1);
+  const arrived = performance.timeOrigin + performance.now();
   const chunks: Buffer[] = [];
   request
     .on("data", (chunk: Buffer) => chunks.push(chunk))

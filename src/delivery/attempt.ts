@@ -59,6 +59,8 @@ export interface AttemptTools {
   readonly redact: Redact;
   /** Lets a worker take a deferred delivery now. @returns false if it is not deferred, or not yet */
   readonly wake: (deliveryId: string) => Promise<boolean>;
+  /** Whether the delivery was woken up because its endpoint may work again. */
+  readonly isWoken: boolean;
   /** Those to leave out. */
   readonly addressees: Addressees | undefined;
   /** Aborted when the worker must stop at once. */
@@ -98,7 +100,14 @@ export interface AttemptPlace {
  */
 export async function attemptAt(
   { origin, limit, deliveryId }: AttemptPlace,
-  { webhooks, log, wake, checkHeld, signal }: Omit<AttemptTools, "renderer" | "redact" | "addressees">,
+  {
+    webhooks,
+    log,
+    wake,
+    isWoken,
+    checkHeld,
+    signal,
+  }: Omit<AttemptTools, "renderer" | "redact" | "addressees">,
   redact: Redact,
   attempt: () => Promise<EndpointAttempt>,
 ): Promise<AttemptOutcome> {
@@ -107,7 +116,7 @@ export async function attemptAt(
     ...deferral,
     reason: redact(deferral.reason),
   });
-  const admission = await webhooks.endpoints.enter(origin);
+  const admission = await webhooks.endpoints.enter(origin, isWoken);
   if ("waitMs" in admission) return { ...deferred(admission), endpoint: origin };
   // Last, so that nothing of a limit is used up for an endpoint that rests.
   const entering = limit === null ? null : enterLimit(limit, deliveryId, { store: log.limits, wake, signal });
@@ -120,14 +129,16 @@ export async function attemptAt(
     return deferred(limited);
   }
   let alive: boolean | null = null;
+  let accepted = false;
   try {
     await checkHeld();
     const made = await attempt();
     alive = made.alive;
+    accepted = made.outcome.kind === "executed";
     return { ...made.outcome, endpoint: origin };
   } finally {
     limited?.leave();
-    admission.leave(alive);
+    admission.leave(alive, accepted);
   }
 }
 

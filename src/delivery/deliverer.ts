@@ -42,7 +42,7 @@ import type { WebhookClient } from "./http/webhook-client.ts";
 import { type LanePlace, Lanes, type Leave, placeOf } from "./lanes.ts";
 import { type QueueKeys, queueKeys } from "./queue-keys.ts";
 import { DeliveryReporter, traceFields } from "./reporter.ts";
-import { deferralMs, parkMs, retryDelayMs, triedMs } from "./retry-delay.ts";
+import { deferralMs, earlyRetryMs, parkMs, retryDelayMs, triedMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
 import type { ActionLogger, ActionMetrics, WorkerSettings } from "./worker-settings.ts";
 
@@ -54,6 +54,12 @@ const triedKeptMs = 300_000;
  * ends no delivery and uses up no attempt, because a worker that is paused or starved looks like one that crashed.
  */
 const crashCountMax = 10;
+
+/**
+ * When an endpoint accepts a delivery, so many of those that wait for it are woken up if there is room. Each that is accepted
+ * wakes up as many again: what waits goes out at a growing speed, up to that of the endpoint.
+ */
+const wokenCountMax = 2;
 
 const parkedReason = "waits for an earlier delivery about the same thing to the same target";
 const outdatedReason = "not sent: the target has accepted a later delivery about the same thing";
@@ -148,6 +154,7 @@ export class Deliverer {
     ]);
     if (turn.state === "lost") throw new JobLost();
     held.markHeld();
+    held.wokenFor ??= turn.wokenFor;
     const { request } = turn;
     if (request !== null) {
       const ended = await this.#followRequest(held, parseExactJson(request) as DeliveryRequest);
@@ -222,7 +229,7 @@ export class Deliverer {
     const waitedMs = now - since;
     // The end of the other one may have been lost with Redis's last second.
     if (waitedMs > 0) await this.#untilReached(() => this.#lanes.evict(ordering, other));
-    await this.#delay(held, parkMs(waitedMs));
+    await this.#delay(held, parkMs(waitedMs), null);
     const first = await this.#untilReached(() => this.#lanes.first(ordering));
     // The other one may have ended before this one could be woken up.
     if (first === id) await this.#promote(id);
@@ -265,12 +272,21 @@ export class Deliverer {
     const result = { ...outcome.result, attempts: attemptCount, duration_ms: durationMs };
     if (outcome.kind === "executed") return this.#keepOutcome(held, state, "executed", result);
     const leftMs = outcome.kind === "failed" ? 0 : this.#forMs(outcome.retry) - tried.ms;
-    const attemptsLeft = outcome.kind === "failed" ? 0 : (outcome.retry?.attempts ?? Infinity) - attemptCount;
+    const earlyMs = Math.max((held.state.due ?? 0) - Date.now(), 0);
+    const earlyCount = (held.state.earlyCount ?? 0) + (earlyMs > 0 ? 1 : 0);
+    const countedCount = attemptCount - earlyCount;
+    const attemptsLeft = outcome.kind === "failed" ? 0 : (outcome.retry?.attempts ?? Infinity) - countedCount;
     if (outcome.kind === "failed" || leftMs <= 0 || attemptsLeft <= 0) {
       const gone = outcome.kind === "failed" && outcome.gone !== undefined ? { gone: outcome.gone } : {};
       return this.#keepOutcome(held, state, "failed", { ...result, reason: outcome.reason }, gone);
     }
-    const delayMs = retryDelayMs(this.#settings, attemptCount, outcome.afterMs, Math.random());
+    const { afterMs, addressees } = outcome;
+    const isVain = earlyMs > 0 && held.wokenFor !== "probe";
+    const vainCount = (held.state.vainCount ?? 0) + (isVain ? 1 : 0);
+    const delayMs =
+      earlyMs > 0
+        ? earlyRetryMs(this.#settings, { earlyMs, afterMs, vainCount: isVain ? vainCount : null })
+        : retryDelayMs(this.#settings, countedCount, afterMs, Math.random());
     const waitMs = Math.min(delayMs, leftMs); // the last attempt is made when the time is up
     const fields = {
       automation: invocation.automation.name,
@@ -280,20 +296,27 @@ export class Deliverer {
       waitMs,
     };
     this.#logger.warn({ ...fields, ...traceFields(invocation) }, "Delivery failed; retrying");
-    const { addressees } = outcome;
-    const isAsked = outcome.kind === "retry" && outcome.afterMs !== null && outcome.afterMs > 0;
-    const data = addressees === undefined ? state : { ...state, addressees };
-    await this.#endTurn(held, data, isAsked ? "postponed" : "later");
-    await this.#delay(held, waitMs);
+    // What fails although others are accepted is not woken up again by those.
+    const isAlone = isVain || (afterMs !== null && afterMs > 0);
+    const data = {
+      ...state,
+      due: Date.now() + Math.max(waitMs, earlyMs),
+      ...(earlyCount > 0 ? { earlyCount } : {}),
+      ...(vainCount > 0 ? { vainCount } : {}),
+      ...(addressees === undefined ? {} : { addressees }),
+    };
+    await this.#endTurn(held, data, isAlone ? "postponed" : "later");
+    await this.#delay(held, waitMs, isAlone ? null : (outcome.endpoint ?? null));
     return null;
   }
 
-  /** Gives the job back for a while. */
-  async #delay(held: HeldJob, waitMs: number): Promise<void> {
+  /** Gives the job back for a while. @param endpoint whose recovery wakes it up before that */
+  async #delay(held: HeldJob, waitMs: number, endpoint: string | null): Promise<void> {
     await held.delay(waitMs);
-    // Whoever asked for something before that could not wake it up.
-    if (await this.#untilReached(() => this.#lanes.isRequested(held.state.invocation.id)))
-      await this.#promote(held.state.invocation.id);
+    const { id } = held.state.invocation;
+    const waitsFor = placeOf(held.state) === null ? null : endpoint;
+    // Whoever asked for something, or woke it up, before that could not reach it.
+    if (await this.#untilReached(() => this.#lanes.isWanted(id, waitsFor))) await this.#promote(id);
   }
 
   #startSpan({ id, action, automation, trace }: Invocation, attempt: number): TraceSpan {
@@ -337,6 +360,7 @@ export class Deliverer {
         renderer,
         redact,
         wake: this.#wake,
+        isWoken: held.wokenFor !== null,
         checkHeld,
         addressees: state.addressees,
         signal: this.#stop,
@@ -366,8 +390,9 @@ export class Deliverer {
       crashesSeen: held.crashCount,
       ...(endpoint === undefined ? {} : { endpoint }),
     });
-    await this.#endTurn(held, data, "later");
-    await this.#delay(held, deferralMs(waitMs, isTurn ? 0 : Math.random()));
+    // The recovery of an endpoint wakes up nothing that waits for a limit.
+    await this.#endTurn(held, data, endpoint === undefined ? "postponed" : "later");
+    await this.#delay(held, deferralMs(waitMs, isTurn ? 0 : Math.random()), endpoint ?? null);
     return null;
   }
 
@@ -441,7 +466,13 @@ export class Deliverer {
       return;
     }
     const endpoint = (data ?? held.delivery).endpoint ?? null;
-    const left = { outcome, endpoint, token: held.token, data: data === null ? null : JSON.stringify(data) };
+    const { endpoints } = this.#webhooksOf(held.delivery.invocation.automation.id);
+    const wakeable = endpoint === null ? null : endpoints.wakeable(endpoint);
+    const left = {
+      ...{ outcome, endpoint, token: held.token },
+      wokenCount: Math.min(wakeable?.mode === "drain" ? wakeable.count : 0, wokenCountMax),
+      data: data === null ? null : JSON.stringify(data),
+    };
     const woken = await this.#untilReached(() => this.#lanes.leave(place, left));
     if (woken === null) throw new JobLost();
     if (data !== null) held.markWritten(data);

@@ -40,6 +40,12 @@ export interface DeliveryState {
   readonly attempts?: readonly Attempt[];
   /** Failed attempts since the delivery started, or since its last redelivery. */
   readonly attemptCount?: number;
+  /** How many of them were made before their time, because the endpoint might have worked again. No limit counts these. */
+  readonly earlyCount?: number;
+  /** How many of those failed although the endpoint accepted others. */
+  readonly vainCount?: number;
+  /** When the next attempt is due, in milliseconds since the epoch, unless the delivery is woken up. */
+  readonly due?: number;
   readonly redeliveries?: number;
   /** When the last redelivery started, in milliseconds since the epoch. Without one, the job's own time applies. */
   readonly started?: number;

@@ -5,6 +5,7 @@ import { callRedis, type RedisConnection } from "../store/connection.ts";
 import { Script } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
 import { type DeliveryState, deliveryIn, type JobData } from "./delivery-state.ts";
+import type { Wakeable } from "./http/endpoints.ts";
 import type { QueueKeys } from "./queue-keys.ts";
 
 /** Another worker has the job, because this one was silent for too long. */
@@ -20,6 +21,8 @@ const writeJob = new Script(scripts.writeJob);
 
 export class HeldJob {
   readonly token: string;
+  /** Why it was woken up before its time. */
+  wokenFor: Wakeable["mode"] | null = null;
   readonly #job: Job<JobData>;
   readonly #redis: RedisConnection;
   readonly #keys: QueueKeys;

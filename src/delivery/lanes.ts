@@ -14,6 +14,7 @@ import { callRedis, type RedisConnection } from "../store/connection.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
 import type { DeliveryRequest, DeliveryState } from "./delivery-state.ts";
+import type { Wakeable } from "./http/endpoints.ts";
 import { jobIdOf, type QueueKeys, queueKeys } from "./queue-keys.ts";
 
 /** A delivery in its lane. */
@@ -37,6 +38,8 @@ export interface Turn {
   /** The delivery that it waits for. */
   readonly other: string;
   readonly request: string | null;
+  /** Why it was woken up before its time: because its endpoint may work again, or does. */
+  readonly wokenFor: Wakeable["mode"] | null;
 }
 
 export interface Leave {
@@ -47,6 +50,8 @@ export interface Leave {
   readonly outcome: "later" | "postponed" | "accepted" | "dead" | "moved";
   /** Where it was sent, or will be; null if nowhere. */
   readonly endpoint: string | null;
+  /** How many of those that wait for the endpoint to wake up, if it accepted this one. */
+  readonly wokenCount: number;
   /** The token of the job's lock. */
   readonly token: string;
   /** What to store in the job in the same step; null if that has not changed. */
@@ -63,16 +68,14 @@ const rejoin = new Script(scripts.rejoinLane);
 const claim = new Script(scripts.claimTurn);
 const leave = new Script(scripts.leaveTurn);
 const forgetRequest = new Script(scripts.forgetRequest);
+const wakeWaiting = new Script(scripts.wakeWaiting);
 const evict = new Script(scripts.evictFromLane);
 
 /** Longer than the longest retries and the life of a dead letter together. */
 const keepSeconds = 62 * 86_400;
 
-/**
- * When an endpoint accepts a delivery, so many of those that wait for it are woken up. Each that is accepted wakes up as
- * many again: what waits goes out at a growing speed, which ends as soon as the endpoint fails.
- */
-const wokenCount = 2;
+/** If more endpoints are down, each is looked at less often. */
+const endpointsPerLook = 200;
 
 /** What the queue does not have although it has a place is being added to it at the moment, for so long. */
 const addingMs = 60_000;
@@ -132,11 +135,6 @@ export class Lanes {
     await callRedis(() => this.#redis.hset(this.#keys.requests, id, JSON.stringify(request)));
   }
 
-  /** Whether a person asks for something that no worker has read yet. */
-  async isRequested(id: string): Promise<boolean> {
-    return (await callRedis(() => this.#redis.hexists(this.#keys.requests, id))) === 1;
-  }
-
   /** This request has been followed. */
   async forgetRequest(id: string, request: string): Promise<void> {
     await callRedis(() => forgetRequest.run(this.#redis, [this.#keys.requests], [id, request]));
@@ -144,25 +142,58 @@ export class Lanes {
 
   /** Begins a delivery's turn, if it is. @param token of the job's lock */
   async claim({ id, ordering, place }: LanePlace, token: string, insists: boolean): Promise<Turn> {
-    const { lane, thing, requests, lock } = this.#keys;
-    const keys = [lane(ordering), thing(ordering), requests, lock(id)];
+    const { lane, thing, requests, lock, job } = this.#keys;
+    const keys = [lane(ordering), thing(ordering), requests, lock(id), job(id)];
     const parameters = [id, place, ordering.target, insists ? 1 : 0, token];
     const answer = await callRedis(() => claim.run(this.#redis, keys, parameters));
-    const [state, other, request] = answer as [Turn["state"], string, string];
-    return { state, other, request: request === "" ? null : request };
+    const [state, other, request, woken] = answer as [Turn["state"], string, string, Wakeable["mode"] | ""];
+    return {
+      ...{ state, other },
+      request: request === "" ? null : request,
+      wokenFor: woken === "" ? null : woken,
+    };
   }
 
   /** Ends its turn. @returns the deliveries to wake up; null, with nothing done, if another worker has the job */
   async leave({ id, ordering, place }: LanePlace, left: Leave): Promise<string[] | null> {
-    const { outcome, endpoint, token, data } = left;
-    const { lane, thing, requests, job, lock } = this.#keys;
+    const { outcome, endpoint, wokenCount, token, data } = left;
+    const { lane, thing, requests, job, lock, endpoints } = this.#keys;
     const endpointKey = endpoint === null ? lane(ordering) : this.#keys.endpoint(endpoint);
-    const keys = [lane(ordering), thing(ordering), requests, endpointKey, job(id), lock(id)];
+    const keys = [lane(ordering), thing(ordering), requests, endpointKey, job(id), lock(id), endpoints];
     const parameters: ScriptArgument[] = [
-      ...[id, place, ordering.target, outcome, wokenCount, endpoint === null ? "" : 1],
+      ...[id, place, ordering.target, outcome, wokenCount, endpoint ?? ""],
       ...[keepSeconds, this.#settings.keepAcceptedSeconds, token, data ?? ""],
     ];
     return (await callRedis(() => leave.run(this.#redis, keys, parameters))) as string[] | null;
+  }
+
+  /**
+   * Whether a delivery that has just become delayed should come back at once: a person asked for something, or it was
+   * woken up, while that could not reach it.
+   *
+   * @param endpoint what it waits for, if anything
+   */
+  async isWanted(id: string, endpoint: string | null): Promise<boolean> {
+    const { requests } = this.#keys;
+    const [isRequested, place] = await callRedis(() =>
+      Promise.all([
+        this.#redis.hexists(requests, id),
+        endpoint === null ? "" : this.#redis.zscore(this.#keys.endpoint(endpoint), id),
+      ]),
+    );
+    return isRequested === 1 || place === null;
+  }
+
+  /** Some of the endpoints that deliveries wait for. */
+  async waitedFor(): Promise<string[]> {
+    return callRedis(() => this.#redis.srandmember(this.#keys.endpoints, endpointsPerLook));
+  }
+
+  /** Takes deliveries that wait for an endpoint out of the line. @returns which to wake up */
+  async takeWaiting(endpoint: string, { mode, count, probeMs }: Wakeable): Promise<string[]> {
+    const keys = [this.#keys.endpoint(endpoint), this.#keys.endpoints, this.#keys.probe(endpoint)];
+    const parameters = [endpoint, count, mode === "probe" ? 1 : 0, Math.ceil(probeMs), this.#keys.job("")];
+    return (await callRedis(() => wakeWaiting.run(this.#redis, keys, parameters))) as string[];
   }
 
   /** The delivery that is first in a lane, whether or not its turn has begun. */

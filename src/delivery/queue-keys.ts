@@ -29,6 +29,8 @@ export interface QueueKeys {
   /** BullMQ's sorted sets of jobs that have ended. */
   readonly completed: string;
   readonly failed: string;
+  /** Set: the endpoints that deliveries wait for. */
+  readonly endpoints: string;
   /** BullMQ's hash of a job. */
   job(id: string): string;
   /** BullMQ's lock of a job: the token of the worker that has it. */
@@ -39,6 +41,8 @@ export interface QueueKeys {
   thing(ordering: Ordering): string;
   /** Sorted set: the deliveries that will try an endpoint again, by their places. */
   endpoint(name: string): string;
+  /** String with a time to live: a process has sent a probe to an endpoint. */
+  probe(name: string): string;
 }
 
 /** All of them share the queue's hash tag, so that one script can use several. */
@@ -49,6 +53,7 @@ export function queueKeys(workspace: string): QueueKeys {
     clock: `${prefix}:clock`,
     ready: `${prefix}:ready`,
     requests: `${prefix}:requests`,
+    endpoints: `${prefix}:endpoints`,
     completed: `${prefix}:${queueName}:completed`,
     failed: `${prefix}:${queueName}:failed`,
     job,
@@ -56,5 +61,6 @@ export function queueKeys(workspace: string): QueueKeys {
     lane: ({ thing, target }) => `${prefix}:lane:${thing}:${target}`,
     thing: ({ thing }) => `${prefix}:thing:${thing}`,
     endpoint: (name) => `${prefix}:endpoint:${name}`,
+    probe: (name) => `${prefix}:probe:${name}`,
   };
 }

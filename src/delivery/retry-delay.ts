@@ -22,6 +22,29 @@ export function retryDelayMs(
   return Math.ceil(Math.max(backoff, afterMs + Math.min(backoff, afterMs / 10)));
 }
 
+/**
+ * The wait after an attempt that was made before its time, because the endpoint might have worked again, and failed.
+ *
+ * It keeps the time of its next attempt, so that a rule that allows three attempts does not mean three probes of an endpoint
+ * that is down. If the endpoint accepts others, the delivery itself may be what it cannot digest: then it tries less and
+ * less often.
+ *
+ * @param attempt.earlyMs how long before its time the attempt was made
+ * @param attempt.afterMs the wait that the endpoint asked for, if any
+ * @param attempt.vainCount how often this happened although the endpoint accepts others; null if it may be down
+ */
+export function earlyRetryMs(
+  { retryMs }: Pick<WorkerSettings, "retryMs">,
+  {
+    earlyMs,
+    afterMs,
+    vainCount,
+  }: { readonly earlyMs: number; readonly afterMs: number | null; readonly vainCount: number | null },
+): number {
+  const waitMs = vainCount === null ? earlyMs : Math.min(earlyMs, retryMs * 2 ** vainCount);
+  return Math.ceil(Math.max(waitMs, afterMs ?? 0));
+}
+
 /** Spreads deferred deliveries, so that they do not all come back at the same time. */
 export function deferralMs(waitMs: number, random: number): number {
   return Math.ceil(waitMs * (1 + random / 4));

@@ -9,8 +9,10 @@ import type { Log } from "../store/log.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import { Deliverer } from "./deliverer.ts";
 import type { JobData } from "./delivery-state.ts";
+import { keepWaking } from "./endpoint-waker.ts";
 import { ExactWorker } from "./exact-job.ts";
 import { WebhookClient } from "./http/webhook-client.ts";
+import { Lanes } from "./lanes.ts";
 import { promote, promoteById } from "./promote.ts";
 import { jobIdOf, queueName, queuePrefix } from "./queue-keys.ts";
 import {
@@ -84,6 +86,15 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     stalledInterval: settings.deadAfterMs,
     maxStalledCount: Number.MAX_SAFE_INTEGER, // the deliverer lets a delivery wait after many crashes; they end none
   });
+  void keepWaking({
+    lanes: new Lanes(redis, options.workspace),
+    endpoints: webhooks.endpoints,
+    promote: (deliveryId) => promoteById(worker, jobIdOf(deliveryId)),
+    clock: systemClock,
+    logger: options.logger,
+    everyMs: Math.min(wakeEveryMs, settings.endpoints.restMs ?? wakeEveryMs),
+    stop: stop.signal,
+  });
   const isNews = newsFilter();
   worker.on("error", (error) => {
     if (redis.status !== "ready") reportLoss(error);
@@ -105,6 +116,9 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     },
   };
 }
+
+/** How often to look for deliveries whose endpoint may work again. */
+const wakeEveryMs = 1_000;
 
 /** How long the same error is not reported again. BullMQ emits one for each of its attempts. */
 const sameErrorQuietMs = 60_000;

@@ -117,6 +117,7 @@ async function sendTo(url: string, webhooks: WebhookClient) {
     log: actions.log,
     webhooks,
     checkHeld: async () => {},
+    isWoken: false,
     addressees: undefined,
     renderer: new Renderer(invocation),
     redact: (text) => text,

@@ -189,7 +189,10 @@ describe("an endpoint", () => {
       deferredCount: 0,
       deferred: () => void metrics.deferredCount++,
     } satisfies ActionMetrics & { deferredCount: number };
-    actions.work({ endpoints: { failuresMax: 2, restMs: 400, restMsMax: 400 } }, { metrics });
+    actions.work(
+      { endpoints: { concurrencyMax: 1, failuresMax: 2, restMs: 400, restMsMax: 400 } },
+      { metrics },
+    );
     const invocations = Array.from({ length: 4 }, () => invocationOf(webhook(receiver.url)));
     await actions.queue.addInvocations(invocations);
     await receiver.arrived(2);

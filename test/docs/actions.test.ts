@@ -217,7 +217,7 @@ test("docs/actions.md has the default numbers of retries", () => {
   expect(flowing).toContain("begins at 5 seconds (`--retry`) and doubles up to 10 minutes");
   expect(flowing).toContain(`at most ${concurrencyMax} requests at a time`);
   expect(flowing).toContain(
-    `After ${failuresMax} failures in a row the endpoint rests: 5 seconds at first, doubling up to a minute`,
+    `After ${failuresMax} failures in a row the endpoint rests: 5 seconds at first, and a fortieth of the time that it has failed, up to a minute`,
   );
   expect(flowing).toContain("is tried for 28 hours (`--give-up-after`)");
 });

@@ -2,7 +2,8 @@
  * The state of each endpoint, so that a slow or dead one does not delay the others. Each endpoint has a limit on
  * concurrent requests, and is paused for a while after several failures in a row (a circuit breaker).
  *
- * Each process has its own state, which it learns from its own requests.
+ * Each process has its own state, which it learns from its own requests. What one has learned reaches the others by the
+ * deliveries that it wakes up: those are sent although the endpoint rests, one at a time.
  */
 
 export interface EndpointLimits {
@@ -10,7 +11,7 @@ export interface EndpointLimits {
   readonly concurrencyMax: number;
   /** Failures in a row after which an endpoint rests. */
   readonly failuresMax: number;
-  /** The first rest; it doubles with each further failure. */
+  /** The shortest rest. The longer an endpoint has failed, the longer it rests: a fortieth of that time. */
   readonly restMs: number;
   readonly restMsMax: number;
 }
@@ -33,8 +34,11 @@ export interface Deferral {
 
 /** The right to send one request. Call either method exactly once. */
 export interface EndpointAdmission {
-  /** @param alive whether the endpoint responded like a working one; null when the request did not find out */
-  leave(alive: boolean | null): void;
+  /**
+   * @param alive whether the endpoint responded like a working one; null when the request did not find out
+   * @param accepted whether it accepted the request; a working one may refuse everything, as during a deployment
+   */
+  leave(alive: boolean | null, accepted?: boolean): void;
   /** Gives the right back: nothing was sent. */
   giveBack(): void;
 }
@@ -46,7 +50,13 @@ interface Endpoint {
   readonly waiting: ((admission: EndpointAdmission | null) => void)[];
   /** Failures in a row. */
   failureCount: number;
+  /** When the first of them was seen. */
+  failsSince: number;
+  /** Whether the latest request was accepted. */
+  accepts: boolean;
   restsUntil: number;
+  /** It asked for a pause, until then. */
+  pausesUntil: number;
   /** When the next deferred request may come back. */
   nextSlot: number;
   meanMs: number;
@@ -58,6 +68,19 @@ const patienceMs = 200;
 export const endpointCountMax = 10_000;
 const deferredMsMin = 50;
 const deferredMsMax = 10_000;
+/** How many rests a deferred request waits, unless it is woken up. If all came back after each, they would keep the queue busy. */
+const restsWaited = 10;
+/** An outage of ten minutes is followed by a rest of 15 seconds: what waits is late by no more than that. */
+const restShare = 1 / 40;
+
+/** How many of the deliveries that wait for an endpoint to wake up. */
+export interface Wakeable {
+  /** `probe`: one, to find out whether the endpoint works again. `drain`: the oldest, because it works. */
+  readonly mode: "probe" | "drain";
+  readonly count: number;
+  /** How long no other process should send a probe. */
+  readonly probeMs: number;
+}
 
 export class Endpoints {
   readonly #limits: EndpointLimits;
@@ -75,11 +98,17 @@ export class Endpoints {
     return this.#endpoints.size;
   }
 
-  /** Admits a request if there is a slot or will be one soon; otherwise says how long to wait. */
-  async enter(origin: string): Promise<EndpointAdmission | Deferral> {
+  /**
+   * Admits a request if there is a slot or will be one soon; otherwise says how long to wait.
+   *
+   * @param isWoken whether the delivery was woken up because the endpoint may work again. It is admitted during a rest, as
+   *   the only request, but not during a pause that the endpoint asked for
+   */
+  async enter(origin: string, isWoken = false): Promise<EndpointAdmission | Deferral> {
     const endpoint = this.#endpoint(origin);
     const now = this.#now();
-    if (endpoint.restsUntil > now) return this.#defer(origin, endpoint);
+    if (endpoint.pausesUntil > now) return this.#defer(origin, endpoint);
+    if (endpoint.restsUntil > now && !isWoken) return this.#defer(origin, endpoint);
     const slotCount = this.#slotCount(endpoint);
     if (endpoint.inFlight.size < slotCount) return this.#admit(origin, endpoint);
     const [oldest = now] = endpoint.inFlight.values();
@@ -97,7 +126,26 @@ export class Endpoints {
   rest(origin: string, ms: number): void {
     const endpoint = this.#endpoint(origin);
     const restMs = Math.min(ms, this.#limits.restMsMax);
-    endpoint.restsUntil = Math.max(endpoint.restsUntil, this.#now() + restMs);
+    endpoint.pausesUntil = Math.max(endpoint.pausesUntil, this.#now() + restMs);
+  }
+
+  /** How many of those that wait for an endpoint should come back now; null for none. */
+  wakeable(origin: string): Wakeable | null {
+    const endpoint = this.#endpoint(origin);
+    const now = this.#now();
+    if (Math.max(endpoint.pausesUntil, endpoint.restsUntil) > now) return null;
+    const busyCount = endpoint.inFlight.size + endpoint.waiting.length;
+    const probeMs = this.#restMs(endpoint);
+    // One that nobody has asked since the start of this process may be down.
+    if (!endpoint.accepts) return busyCount > 0 ? null : { mode: "probe", count: 1, probeMs };
+    const count = 2 * this.#limits.concurrencyMax - busyCount;
+    return count > 0 ? { mode: "drain", count, probeMs } : null;
+  }
+
+  #restMs({ failureCount, failsSince }: Endpoint): number {
+    const { restMs, restMsMax } = this.#limits;
+    const failedMs = failureCount === 0 ? 0 : this.#now() - failsSince;
+    return Math.min(Math.max(restMs, failedMs * restShare), restMsMax);
   }
 
   #endpoint(origin: string): Endpoint {
@@ -108,7 +156,10 @@ export class Endpoints {
       inFlight: new Map(),
       waiting: [],
       failureCount: 0,
+      failsSince: 0,
+      accepts: false,
       restsUntil: 0,
+      pausesUntil: 0,
       nextSlot: 0,
       meanMs: 0,
     };
@@ -117,8 +168,9 @@ export class Endpoints {
   }
 
   #forgetIdle(): void {
-    for (const [origin, { inFlight, waiting, restsUntil }] of this.#endpoints) {
-      if (inFlight.size + waiting.length === 0 && restsUntil <= this.#now()) this.#endpoints.delete(origin);
+    for (const [origin, { inFlight, waiting, restsUntil, pausesUntil }] of this.#endpoints) {
+      const isIdle = inFlight.size + waiting.length === 0;
+      if (isIdle && Math.max(restsUntil, pausesUntil) <= this.#now()) this.#endpoints.delete(origin);
     }
   }
 
@@ -129,9 +181,12 @@ export class Endpoints {
 
   #defer(origin: string, endpoint: Endpoint): Deferral {
     const now = this.#now();
+    const pauseMs = endpoint.pausesUntil - now;
     const restMs = endpoint.restsUntil - now;
-    if (restMs > 0)
-      return { waitMs: restMs, reason: `${origin} is resting: nothing is sent to it for now`, isTurn: false };
+    if (Math.max(pauseMs, restMs) > 0) {
+      const waitMs = Math.max(pauseMs, restMs > 0 ? restMs + restsWaited * this.#restMs(endpoint) : 0);
+      return { waitMs, reason: `${origin} is resting: nothing is sent to it for now`, isTurn: false };
+    }
     // Each comes back when a slot should be free for it, rather than all at once.
     const [oldest = now] = endpoint.inFlight.values();
     const requestMs = Math.max(endpoint.meanMs, now - oldest);
@@ -145,29 +200,40 @@ export class Endpoints {
     const request = Symbol(origin);
     endpoint.inFlight.set(request, this.#now());
     return {
-      leave: (alive) => {
+      leave: (alive, accepted = alive === true) => {
         const started = endpoint.inFlight.get(request) ?? this.#now();
         endpoint.meanMs += (this.#now() - started - endpoint.meanMs) / 8;
-        this.#leave(origin, endpoint, request, alive);
+        this.#leave(origin, endpoint, request, alive, accepted);
       },
-      giveBack: () => this.#leave(origin, endpoint, request, null),
+      giveBack: () => this.#leave(origin, endpoint, request, null, false),
     };
   }
 
-  #leave(origin: string, endpoint: Endpoint, request: symbol, alive: boolean | null): void {
-    const { failuresMax, restMs, restMsMax } = this.#limits;
+  #leave(
+    origin: string,
+    endpoint: Endpoint,
+    request: symbol,
+    alive: boolean | null,
+    accepted: boolean,
+  ): void {
     const now = this.#now();
     endpoint.inFlight.delete(request);
-    if (alive === true) endpoint.failureCount = 0;
-    if (alive === false) {
-      endpoint.failureCount += 1;
-      const excess = endpoint.failureCount - failuresMax;
-      const until = now + Math.min(restMs * 2 ** excess, restMsMax);
-      if (excess >= 0) endpoint.restsUntil = Math.max(endpoint.restsUntil, until);
+    if (alive !== null) endpoint.accepts = accepted;
+    if (alive === true) {
+      endpoint.failureCount = 0;
+      endpoint.restsUntil = 0;
     }
-    if (endpoint.restsUntil > now) {
+    if (alive === false) {
+      if (endpoint.failureCount === 0) endpoint.failsSince = now;
+      endpoint.failureCount += 1;
+      if (endpoint.failureCount >= this.#limits.failuresMax)
+        endpoint.restsUntil = Math.max(endpoint.restsUntil, now + this.#restMs(endpoint));
+    }
+    if (Math.max(endpoint.restsUntil, endpoint.pausesUntil) > now) {
       for (const resume of endpoint.waiting.splice(0)) resume(null);
-    } else if (endpoint.inFlight.size < this.#slotCount(endpoint)) {
+      return;
+    }
+    while (endpoint.waiting.length > 0 && endpoint.inFlight.size < this.#slotCount(endpoint)) {
       endpoint.waiting.shift()?.(this.#admit(origin, endpoint));
     }
   }

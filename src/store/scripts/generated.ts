@@ -45,20 +45,22 @@ return { text, 0 }
 `;
 
 export const claimTurn = `
-if redis.call('GET', KEYS[4]) ~= ARGV[5] then return { 'lost', '', '' } end
+if redis.call('GET', KEYS[4]) ~= ARGV[5] then return { 'lost', '', '', '' } end
+local woken = redis.call('HGET', KEYS[5], 'woken') or ''
+if woken ~= '' then redis.call('HDEL', KEYS[5], 'woken') end
 local request = redis.call('HGET', KEYS[3], ARGV[1]) or ''
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[2], 'waiting', 1)
 end
 local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
 if ARGV[4] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then
-  return { 'outdated', '', request }
+  return { 'outdated', '', request, woken }
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
-if first == '=' .. ARGV[1] then return { 'turn', '', request } end
-if first ~= ARGV[1] then return { 'wait', string.gsub(first, '^=', ''), request } end
+if first == '=' .. ARGV[1] then return { 'turn', '', request, woken } end
+if first ~= ARGV[1] then return { 'wait', string.gsub(first, '^=', ''), request, woken } end
 redis.call('ZADD', KEYS[1], -1, '=' .. ARGV[1])
-return { 'turn', '', request }
+return { 'turn', '', request, woken }
 `;
 
 export const commit = `
@@ -283,9 +285,25 @@ return redis.call('ZPOPMIN', KEYS[2])[1] or false
 `;
 
 export const leaveTurn = `
+local function pop_waiting(waiting, jobs, is_probe, count)
+  local ids = {}
+  if count <= 0 then return ids end
+  if is_probe then
+    ids = redis.call('ZRANDMEMBER', waiting, count)
+    for _, id in ipairs(ids) do redis.call('ZREM', waiting, id) end
+  else
+    local popped = redis.call('ZPOPMIN', waiting, count)
+    for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+  end
+  for _, id in ipairs(ids) do
+    if redis.call('EXISTS', jobs .. id) == 1 then redis.call('HSET', jobs .. id, 'woken', is_probe and 'probe' or 'drain') end
+  end
+  return ids
+end
+
 if redis.call('GET', KEYS[6]) ~= ARGV[9] then return false end
 if ARGV[10] ~= '' then redis.call('HSET', KEYS[5], 'data', ARGV[10]) end
-local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] == '1'
+local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] ~= ''
 redis.call('ZREM', KEYS[1], '=' .. id)
 local woken = {}
 if outcome == 'postponed' then
@@ -294,6 +312,7 @@ elseif outcome == 'later' then
   if has_endpoint then
     redis.call('ZADD', KEYS[4], ARGV[2], id)
     redis.call('EXPIRE', KEYS[4], ARGV[7])
+    redis.call('SADD', KEYS[7], ARGV[6])
   end
 else
   if outcome ~= 'moved' then redis.call('HDEL', KEYS[3], id) end
@@ -313,8 +332,8 @@ else
   if has_endpoint then
     redis.call('ZREM', KEYS[4], id)
     if outcome == 'accepted' then
-      local popped = redis.call('ZPOPMIN', KEYS[4], ARGV[5])
-      for i = 1, #popped, 2 do woken[#woken + 1] = popped[i] end
+      local jobs = string.sub(KEYS[5], 1, #KEYS[5] - #id)
+      woken = pop_waiting(KEYS[4], jobs, false, tonumber(ARGV[5]))
     end
   end
 end
@@ -455,6 +474,32 @@ export const trimLog = `
 local count = redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1])
 if count > 0 then redis.call('INCRBY', KEYS[2], count) end
 return count
+`;
+
+export const wakeWaiting = `
+local function pop_waiting(waiting, jobs, is_probe, count)
+  local ids = {}
+  if count <= 0 then return ids end
+  if is_probe then
+    ids = redis.call('ZRANDMEMBER', waiting, count)
+    for _, id in ipairs(ids) do redis.call('ZREM', waiting, id) end
+  else
+    local popped = redis.call('ZPOPMIN', waiting, count)
+    for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+  end
+  for _, id in ipairs(ids) do
+    if redis.call('EXISTS', jobs .. id) == 1 then redis.call('HSET', jobs .. id, 'woken', is_probe and 'probe' or 'drain') end
+  end
+  return ids
+end
+
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('SREM', KEYS[2], ARGV[1])
+  return {}
+end
+local is_probe = ARGV[3] == '1'
+if is_probe and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[4]) then return {} end
+return pop_waiting(KEYS[1], ARGV[5], is_probe, tonumber(ARGV[2]))
 `;
 
 export const writeJob = `

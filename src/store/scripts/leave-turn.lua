@@ -2,18 +2,20 @@
 -- the job by now.
 --
 -- KEYS  1 lane   2 thing   3 requests of people, by id   4 what waits for the endpoint   (the lane, where 6 is '')
---       5 job   6 its lock
+--       5 job   6 its lock   7 the endpoints that deliveries wait for
 -- ARGV  1 id   2 place   3 target   4 outcome: 'later' (its turn comes again), 'postponed' (the same, and nothing wakes it
 --       up before its time), 'accepted', 'dead' or 'moved' (it goes to another lane)
---       5 how many of those that wait for the endpoint to wake up   6 '1' if there is an endpoint
+--       5 how many of those that wait for the endpoint to wake up   6 the endpoint; '' if there is none
 --       7 seconds to keep what nobody touches   8 seconds to keep what is known of a thing after its last delivery
 --       9 the lock's token   10 the job's data; '' to leave it as it is
 -- Returns the ids to wake up: the next in the lane, and those that wait for the endpoint, in the order of their places. Or
 -- false: the lock has another token or is gone.
 
+--- @include "pop-waiting"
+
 if redis.call('GET', KEYS[6]) ~= ARGV[9] then return false end
 if ARGV[10] ~= '' then redis.call('HSET', KEYS[5], 'data', ARGV[10]) end
-local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] == '1'
+local id, outcome, has_endpoint = ARGV[1], ARGV[4], ARGV[6] ~= ''
 redis.call('ZREM', KEYS[1], '=' .. id)
 local woken = {}
 if outcome == 'postponed' then
@@ -22,6 +24,7 @@ elseif outcome == 'later' then
   if has_endpoint then
     redis.call('ZADD', KEYS[4], ARGV[2], id)
     redis.call('EXPIRE', KEYS[4], ARGV[7])
+    redis.call('SADD', KEYS[7], ARGV[6])
   end
 else
   if outcome ~= 'moved' then redis.call('HDEL', KEYS[3], id) end
@@ -41,8 +44,8 @@ else
   if has_endpoint then
     redis.call('ZREM', KEYS[4], id)
     if outcome == 'accepted' then
-      local popped = redis.call('ZPOPMIN', KEYS[4], ARGV[5])
-      for i = 1, #popped, 2 do woken[#woken + 1] = popped[i] end
+      local jobs = string.sub(KEYS[5], 1, #KEYS[5] - #id)
+      woken = pop_waiting(KEYS[4], jobs, false, tonumber(ARGV[5]))
     end
   end
 end

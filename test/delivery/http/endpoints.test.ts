@@ -70,21 +70,63 @@ test("deferred requests come back one after the other", async () => {
   expect(waits).toEqual([250, 500, 750, 1_000]);
 });
 
-test("after several failures in a row an endpoint rests, longer each time, until a request succeeds", async () => {
+// What waits for an endpoint that was down for ten minutes must not wait for ten more.
+test("after several failures in a row an endpoint rests, for a fortieth of the time that it has failed", async () => {
   const { clock, enter, refused } = startEndpoints();
   for (let i = 0; i < 3; i++) (await enter()).leave(false);
-  for (const restMs of [1_000, 2_000, 3_000, 3_000]) {
-    expect(await refused()).toMatchObject({ waitMs: restMs });
-    clock.now += restMs;
+  for (const [failedMs, restMs] of [
+    [0, 1_000],
+    [60_000, 1_500],
+    [400_000, 3_000],
+  ] as const) {
+    clock.now = failedMs + restMs - 1;
+    expect(await refused()).toMatchObject({ reason: expect.stringContaining("resting") });
+    clock.now += 1;
     const probe = await enter();
     clock.now += 300;
     await refused(); // only one request probes
+    clock.now = failedMs === 0 ? 60_000 : 400_000;
     probe.leave(false);
   }
   clock.now += 3_000;
   (await enter()).leave(true);
   await enter();
   await enter();
+});
+
+// The others learn from it that the endpoint works again, or would wait out their own rests.
+test("what was woken up is sent during a rest, one at a time, but not during a pause that was asked for", async () => {
+  const { clock, endpoints, enter, refused } = startEndpoints();
+  for (let i = 0; i < 3; i++) (await enter()).leave(false);
+  await refused();
+  const probe = await endpoints.enter("http://pumps", true);
+  if ("waitMs" in probe) throw new Error(probe.reason);
+  clock.now += 300;
+  expect(await endpoints.enter("http://pumps", true)).toMatchObject({ isTurn: false });
+  probe.leave(true);
+  await enter();
+  endpoints.rest("http://pumps", 700);
+  expect(await endpoints.enter("http://pumps", true)).toMatchObject({ waitMs: 700 });
+});
+
+test("what waits is woken up to probe an endpoint that may be down, and to drain while one accepts", async () => {
+  const { clock, endpoints, enter } = startEndpoints();
+  const wakeable = () => endpoints.wakeable("http://pumps");
+  expect(wakeable()).toMatchObject({ mode: "probe", count: 1 }); // nothing is known of it
+  const first = await enter();
+  expect(wakeable()).toBeNull(); // it will be known soon
+  first.leave(true);
+  expect(wakeable()).toMatchObject({ mode: "drain", count: 4 });
+  const busy = await enter();
+  expect(wakeable()).toMatchObject({ mode: "drain", count: 3 });
+  busy.leave(true, false); // it responded, but accepted nothing
+  expect(wakeable()).toMatchObject({ mode: "probe", count: 1 });
+  for (let i = 0; i < 3; i++) (await enter()).leave(false);
+  expect(wakeable()).toBeNull(); // it rests
+  clock.now += 1_000;
+  expect(wakeable()).toMatchObject({ mode: "probe", count: 1, probeMs: 1_000 });
+  endpoints.rest("http://pumps", 700);
+  expect(wakeable()).toBeNull();
 });
 
 test("requests that wait when the endpoint starts to rest are deferred at once", async () => {
@@ -94,7 +136,7 @@ test("requests that wait when the endpoint starts to rest are deferred at once",
   await enter();
   const waiting = ask();
   last.leave(false);
-  expect(await waiting).toMatchObject({ waitMs: 1_000 });
+  expect(await waiting).toMatchObject({ waitMs: 11_000 }); // unless it is woken up
   await refused();
 });
 
@@ -102,7 +144,7 @@ test("a success restarts the count of failures, and an attempt without a result 
   const { enter, refused } = startEndpoints();
   for (const alive of [false, false, true, false, null, false]) (await enter()).leave(alive);
   (await enter()).leave(false);
-  expect(await refused()).toMatchObject({ waitMs: 1_000 });
+  expect(await refused()).toMatchObject({ reason: expect.stringContaining("resting") });
 });
 
 test("an endpoint that asks for a pause gets it", async () => {
