@@ -119,11 +119,16 @@ export async function requireRedisVersion(redis: RedisConnection): Promise<void>
 }
 
 /** Warns of settings by which a master may lose events. @throws RedisUnreachable */
-export async function warnOfRedisSettings(redis: RedisConnection, logger: Logger): Promise<void> {
+export async function warnOfRedisSettings(
+  redis: RedisConnection,
+  logger: Logger,
+  replicaCount: number,
+): Promise<void> {
   const masters = await mastersOf(redis);
   for (const check of [warnIfNotDurable, warnIfEvicting]) {
     for (const server of masters) if (await check(server, logger)) break; // all have the same settings, or should
   }
+  if (replicaCount > 0) await Promise.all(masters.map((server) => warnIfAlone(server, logger, replicaCount)));
 }
 
 type Master = Awaited<ReturnType<typeof mastersOf>>[number];
@@ -135,6 +140,15 @@ async function warnIfNotDurable(redis: Master, logger: Logger): Promise<boolean>
   const remedy = "redis-cli config set appendonly yes";
   logger.warn({ remedy }, "Redis has no append-only file: if it restarts, events and windows are lost");
   return true;
+}
+
+/** With too few replicas, no event is acknowledged. */
+async function warnIfAlone(redis: Master, logger: Logger, replicaCount: number): Promise<void> {
+  const info = await redis.info("replication").catch(() => "");
+  const replicas = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1] ?? replicaCount);
+  if (replicas >= replicaCount) return;
+  const remedy = "start the replicas, or lower --redis-replicas";
+  logger.warn({ replicas, wanted: replicaCount, remedy }, "Redis has too few replicas: no event is accepted");
 }
 
 /** Unless it is told not to, a Redis that is full deletes keys to make room: windows, deliveries, the log itself. */

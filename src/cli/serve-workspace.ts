@@ -83,6 +83,7 @@ export async function serveWorkspace(
   const metrics = all.inWorkspace(workspace);
   const log = new Log(redis, workspace, {
     secretBox,
+    replicaCount: settings.redisReplicas,
     onMalformed: (position, reason) =>
       logger.error({ position, reason }, "Skipped a log entry that cannot be read"),
   });
@@ -93,7 +94,7 @@ export async function serveWorkspace(
   const history = shared === null ? null : await shared.inWorkspace(workspace);
   const recording = { workspace, settings, logger, meter: metrics, running };
   const recorder = roles.includes("recorder") ? startRecording(log, history, recording) : null;
-  const queue = new DeliveryQueue(redisUrl, workspace);
+  const queue = new DeliveryQueue(redisUrl, workspace, { replicaCount: settings.redisReplicas });
   running.add(() => queue.close());
   let historyHealth: HistoryHealth | null = null;
   if (main !== null) {

@@ -99,7 +99,7 @@ async function startParts(
 ): Promise<Serving> {
   const { roles, rules, workspace: workspaces } = settings;
   await requireRedisVersion(redis);
-  await warnOfRedisSettings(redis, logger);
+  await warnOfRedisSettings(redis, logger, settings.redisReplicas);
   if (settings.apiKeysFile !== null && settings.apiKeysFile !== "") {
     await serveApiKeys(settings.apiKeysFile, { redis, workspaces, logger });
   }

@@ -36,6 +36,8 @@ export interface Settings {
   /** The first is where the rule files go. */
   readonly workspace: readonly string[];
   readonly redis: string;
+  /** How many replicas of Redis must have an event before it is acknowledged. */
+  readonly redisReplicas: number;
   /** The key file; null: keys are made by command alone. */
   readonly apiKeysFile: string | null;
   /** Whether to trust the host and protocol that a proxy forwards. */
@@ -119,6 +121,13 @@ export function settingsOptions(): Option[] {
     setting("--engine-threads <count>", "number of threads that evaluate events", "ENGINE_THREADS")
       .argParser(orByCores("engine"))
       .default(threadsByCores(availableParallelism()).engine, "auto"),
+    setting(
+      "--redis-replicas <count>",
+      "replicas of Redis that must have an event before it is acknowledged",
+      "REDIS_REPLICAS",
+    )
+      .argParser(readWholeNumber(0, 100))
+      .default(0),
     setting(
       "--api-keys-file <path>",
       "file with API keys to create, change and revoke at the start; see docs/security.md",

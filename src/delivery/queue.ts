@@ -9,7 +9,8 @@ import type { Job, JobState, JobType } from "bullmq";
 import { isCanary } from "../core/model/canary.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { RedeliveryOptions, RedeliveryRefusal } from "../core/model/redelivery.ts";
-import { callRedis, connect, type RedisConnection } from "../store/connection.ts";
+import { callRedis, connect, type RedisConnection, RedisUnreachable } from "../store/connection.ts";
+import { withReplicas } from "../store/replicas.ts";
 import type { DeliveryState, JobData } from "./delivery-state.ts";
 import {
   type DeliveryFilter,
@@ -22,7 +23,7 @@ import {
 import { ExactQueue } from "./exact-job.ts";
 import { Lanes } from "./lanes.ts";
 import { promote } from "./promote.ts";
-import { jobIdOf, queueName, queuePrefix } from "./queue-keys.ts";
+import { jobIdOf, queueKeys, queueName, queuePrefix } from "./queue-keys.ts";
 import { invocationToRedeliver } from "./redelivery.ts";
 
 export interface QueueSettings {
@@ -69,14 +70,24 @@ export class DeliveryQueue {
   readonly #queue: ExactQueue<JobData>;
   readonly #settings: QueueSettings;
   readonly #lanes: Lanes;
+  readonly #replicaCount: number;
+  readonly #workspace: string;
 
-  /** @param options.onLost called once each time the Redis connection is lost or cannot be established */
+  /**
+   * @param options.onLost called once each time the Redis connection is lost or cannot be established
+   * @param options.replicaCount how many replicas must have an invocation before it counts as added
+   */
   constructor(
     redisUrl: string,
     workspace: string,
-    options: Partial<QueueSettings> & { readonly onLost?: (error: Error) => void } = {},
+    options: Partial<QueueSettings> & {
+      readonly onLost?: (error: Error) => void;
+      readonly replicaCount?: number;
+    } = {},
   ) {
-    const { onLost, ...settings } = options;
+    const { onLost, replicaCount = 0, ...settings } = options;
+    this.#replicaCount = replicaCount;
+    this.#workspace = workspace;
     this.#settings = { ...queueSettings, ...settings };
     this.#redis = connect(redisUrl, {
       name: "tripline-queue",
@@ -114,6 +125,19 @@ export class DeliveryQueue {
       },
     }));
     await callRedis(() => this.#queue.addBulk(jobs));
+    if (this.#replicaCount > 0) await this.#untilReplicated(invocations.at(-1) as Invocation);
+  }
+
+  /**
+   * In a cluster, the queue may be on another node than the outbox, and fail over alone. That a server has the last job
+   * says that it has all of them.
+   */
+  async #untilReplicated({ id }: Invocation): Promise<void> {
+    const key = queueKeys(this.#workspace).job(id);
+    const isThere = await callRedis(() =>
+      withReplicas(this.#redis, this.#replicaCount, (commands) => commands.exists(key)),
+    );
+    if (isThere !== 1) throw new RedisUnreachable(new Error("the queue lost a delivery in a failover"));
   }
 
   /**

@@ -30,6 +30,8 @@ export interface EdgeSettings {
   readonly TRIPLINE_REDIS?: string;
   /** The servers' key for stored secrets; a secret. */
   readonly TRIPLINE_SECRET_KEY?: string;
+  /** As the servers' `--redis-replicas`. */
+  readonly TRIPLINE_REDIS_REPLICAS?: string;
   /** By default `default`. Several are separated by commas; requests that name none are for the first. */
   readonly TRIPLINE_WORKSPACE?: string;
   /** `true`: events are accepted from everyone, without a key. */
@@ -106,10 +108,14 @@ function tenantsOver(redis: RedisConnection, settings: EdgeSettings): Tenants | 
     if (error instanceof SecretKeyInvalid) return { problem: error.message };
     throw error;
   }
+  const replicaCount = Number(settings.TRIPLINE_REDIS_REPLICAS ?? 0);
+  if (!Number.isInteger(replicaCount) || replicaCount < 0) {
+    return { problem: "TRIPLINE_REDIS_REPLICAS should be a whole number, such as 1" };
+  }
   const [first = "default", ...others] = (settings.TRIPLINE_WORKSPACE ?? "default").split(",");
   const served = (name: string): Workspace => {
     const workspace = name.trim();
-    return { workspace, log: new Log(redis, workspace, { secretBox }), history: null };
+    return { workspace, log: new Log(redis, workspace, { secretBox, replicaCount }), history: null };
   };
   const workspaces = [served(first), ...others.map(served)] as const;
   if (settings.TRIPLINE_DANGEROUSLY_OPEN !== "true") {

@@ -43,14 +43,19 @@ export function positionsOf({ positions, first, count }: Appended): LogPosition[
 export class EventAppender {
   readonly #redis: RedisConnection;
   readonly #log: string;
+  readonly #replicaCount: number;
   readonly #waiting: Waiting[] = [];
   #waitingCount = 0;
   #stepCount = 0;
   #isScheduled = false;
 
-  /** @param log the key of the stream */
-  constructor(redis: RedisConnection, log: string) {
+  /**
+   * @param log the key of the stream
+   * @param replicaCount how many replicas must have events before they count as appended
+   */
+  constructor(redis: RedisConnection, log: string, replicaCount = 0) {
     this.#redis = redis;
+    this.#replicaCount = replicaCount;
     this.#log = log;
   }
 
@@ -91,7 +96,7 @@ export class EventAppender {
     try {
       const parameters = parametersOf(step.flatMap(({ groups }) => groups));
       const positions = (await callRedis(() =>
-        appendEventsScript.run(this.#redis, [this.#log], parameters),
+        appendEventsScript.run(this.#redis, [this.#log], parameters, this.#replicaCount),
       )) as string;
       let first = 0;
       for (const { count, resolve } of step) {

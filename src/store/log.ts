@@ -42,6 +42,8 @@ export interface LogOptions {
   readonly onMalformed?: OnMalformed;
   /** Seals the secrets that are stored. By default they are stored as they are. */
   readonly secretBox?: SecretBox;
+  /** How many replicas must have an event or a change before it is acknowledged. Default 0. */
+  readonly replicaCount?: number;
 }
 
 const putAutomationsScript = new Script(scripts.putAutomations);
@@ -82,6 +84,7 @@ export class Log {
   readonly #onMalformed: OnMalformed | undefined;
   readonly #reader: LogReader;
   readonly #appender: EventAppender;
+  readonly #replicaCount: number;
 
   constructor(redis: RedisConnection, workspace: string, options: LogOptions = {}) {
     this.#redis = redis;
@@ -95,8 +98,9 @@ export class Log {
     this.limits = new RequestLimitStore(redis, workspace);
     this.canary = new CanaryStore(redis, workspace);
     this.#onMalformed = options.onMalformed;
+    this.#replicaCount = options.replicaCount ?? 0;
     this.#reader = this.reader();
-    this.#appender = new EventAppender(redis, this.#keys.log);
+    this.#appender = new EventAppender(redis, this.#keys.log, this.#replicaCount);
   }
 
   /** How many entries this reader has skipped because they could not be read. */
@@ -318,7 +322,8 @@ export class Log {
    * @throws RedisUnreachable
    */
   async trim(first: LogPosition): Promise<number> {
-    return (await this.#run(trimLogScript, [this.#keys.log, this.#keys.trimmed], [first])) as number;
+    const keys = [this.#keys.log, this.#keys.trimmed];
+    return (await callRedis(() => trimLogScript.run(this.#redis, keys, [first]))) as number;
   }
 
   /**
@@ -373,6 +378,6 @@ export class Log {
   }
 
   #run(script: Script, keys: readonly string[], parameters: readonly string[]): Promise<unknown> {
-    return callRedis(() => script.run(this.#redis, keys, parameters));
+    return callRedis(() => script.run(this.#redis, keys, parameters, this.#replicaCount));
   }
 }

@@ -7,6 +7,12 @@
 
 import { Cluster, type ClusterNode, type ClusterOptions, type Command } from "ioredis";
 
+/**
+ * A node that is silent may have been replaced. One that redirects has been, or its slot has moved; of a pipeline, ioredis
+ * follows that only if every command of it was redirected.
+ */
+const staleNodes = /^(?:MOVED|CLUSTERDOWN|Command timed out)/;
+
 export interface FailFastClusterOptions extends Omit<ClusterOptions, "redisOptions"> {
   /** Of the connections to the nodes. */
   readonly redisOptions?: Omit<NonNullable<ClusterOptions["redisOptions"]>, "replyMapping">;
@@ -41,8 +47,7 @@ export class FailFastCluster extends Cluster {
       () => this.#waiting.delete(command),
       (error: Error) => {
         this.#waiting.delete(command);
-        // A node that is silent may have been replaced, and nobody else says so.
-        if (error.message === "Command timed out") this.#findNodes();
+        if (staleNodes.test(error.message)) this.#findNodes();
       },
     );
     return super.sendCommand(command, stream, node);

@@ -93,7 +93,7 @@ export async function startCluster({ settings = [] }: TestClusterOptions = {}): 
       await redisCli(to.port, "cluster", "setslot", slot, "importing", source.id);
       await redisCli(from.port, "cluster", "setslot", slot, "migrating", target.id);
       for (;;) {
-        const keys = (await redisCli(from.port, "cluster", "getkeysinslot", slot, "1"))
+        const keys = (await redisCli(from.port, "cluster", "getkeysinslot", slot, "200"))
           .split("\n")
           .filter(Boolean);
         if (keys.length === 0) break;
