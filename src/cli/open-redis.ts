@@ -10,6 +10,7 @@ import {
   RedisUnreachable,
   redisVersionMin,
 } from "../store/connection.ts";
+import { apiKeysKey, workspaceKeys } from "../store/keys.ts";
 import { clusterUrlOf, parseRedisUrl, type RedisTarget, RedisUrlInvalid } from "../store/redis-url.ts";
 import { CommandFailure } from "./failure.ts";
 import { redisFailure } from "./redis-remedy.ts";
@@ -116,6 +117,25 @@ export async function requireRedisVersion(redis: RedisConnection): Promise<void>
         "Newer packages for Debian and Ubuntu are at https://redis.io/docs/latest/operate/oss_and_stack/install/",
     );
   }
+}
+
+/**
+ * Reads a little of everything that a workspace keeps.
+ *
+ * @throws ReplyError if another program keeps something else there
+ */
+export async function requireOwnKeys(redis: RedisConnection, workspace: string): Promise<void> {
+  const keys = workspaceKeys(workspace);
+  await callRedis(() =>
+    Promise.all([
+      redis.hlen(apiKeysKey),
+      redis.xlen(keys.log),
+      ...[keys.automations, keys.destinations, keys.disabledEndpoints, keys.hooks, keys.secrets].map((key) =>
+        redis.hlen(key),
+      ),
+      ...[keys.trimmed, keys.shardCount].map((key) => redis.get(key)),
+    ]),
+  );
 }
 
 /** Warns of settings by which a master may lose events. @throws RedisUnreachable */

@@ -52,6 +52,10 @@ const remedies: readonly (readonly [pattern: RegExp, remedy: string | ((url: str
     (url) => `That Redis is a node of a cluster. Use ${withoutPassword(clusterUrlOf(url))}`,
   ],
   [
+    /\bNo node of the cluster\b/,
+    "Start the cluster, or see what it lacks: redis-cli --cluster check <host:port>",
+  ],
+  [
     /\bCLUSTERDOWN\b/,
     "The cluster does not serve every key. What is missing: redis-cli --cluster check <host:port>",
   ],
@@ -69,11 +73,11 @@ const remedies: readonly (readonly [pattern: RegExp, remedy: string | ((url: str
   ],
   [/\bunknown command\b/i, "That server lacks a command. Tripline needs Redis 6.2 or newer, or Valkey."],
   [
-    /Protocol error, got "\\u0015"/,
+    /Unknown RESP type 21\b/, // the alert of TLS
     (url) => `That port expects TLS. Use ${withoutPassword(url).replace(/^redis\b/, "rediss")}`,
   ],
   [
-    /Protocol error/,
+    /Unknown RESP type|Protocol error/,
     "That port does not speak the protocol of Redis. Name the port of Redis; its default is 6379.",
   ],
   [
@@ -100,18 +104,26 @@ export function redisFailure(
   { start, otherwise, url }: { readonly start: string; readonly otherwise: string; readonly url: string },
 ): CommandFailure {
   const message = messageOf(error, redis);
-  const remedy = remedies.find(([pattern]) => pattern.test(message))?.[1] ?? otherwise;
+  const remedy = remedies.find(([pattern]) => pattern.test(message))?.[1] ?? tlsHint(message) ?? otherwise;
   const text = typeof remedy === "string" ? remedy : remedy(url);
   return new CommandFailure(`${message}\n${start}\n${text}`, 1, { cause: error });
 }
 
+/** A server without TLS waits for the end of what it takes for a command; one with TLS hangs up. */
+function tlsHint(message: string): ((url: string) => string) | null {
+  if (!/ETIMEDOUT|ECONNRESET|EPIPE/.test(message)) return null;
+  return (url) => {
+    const shown = withoutPassword(url);
+    return shown.startsWith("rediss")
+      ? `If that port does not speak TLS, use ${shown.replace(/^rediss/, "redis")}`
+      : `If that port expects TLS, use ${shown.replace(/^redis/, "rediss")} Otherwise, name the port of Redis.`;
+  };
+}
+
 function messageOf(error: Error, redis: RedisConnection | null): string {
   if (error instanceof RedisUnreachable) return (redis === null ? error : withLoss(error, redis)).message;
-  // What Redis answered, with the key that it is about.
+  if (!error.message.startsWith("WRONGTYPE")) return `Redis refuses: ${error.message}`;
   const { name = "", args = [] } =
     (error as { command?: { name?: string; args?: readonly unknown[] } }).command ?? {};
-  const key = /^eval/.test(name) ? args[2] : args[0];
-  return typeof key === "string" && key !== ""
-    ? `Redis refuses the key ${key}: ${error.message}`
-    : `Redis: ${error.message}`;
+  return `The key ${name.startsWith("eval") ? args[2] : args[0]} is not Tripline's: ${error.message}`;
 }

@@ -15,7 +15,7 @@ import { quietLogger, signalsIn } from "../telemetry/telemetry.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
 import { addExamples } from "./help.ts";
 import { createLogger, lineWriter } from "./logger.ts";
-import { openRedis, requireRedisVersion, warnOfRedisSettings } from "./open-redis.ts";
+import { openRedis, requireOwnKeys, requireRedisVersion, warnOfRedisSettings } from "./open-redis.ts";
 import { Running } from "./running.ts";
 import { serveCanary } from "./serve-canary.ts";
 import { asFailure, redisPurpose } from "./serve-failure.ts";
@@ -99,6 +99,7 @@ async function startParts(
 ): Promise<Serving> {
   const { roles, rules, workspace: workspaces } = settings;
   await requireRedisVersion(redis);
+  for (const workspace of workspaces) await requireOwnKeys(redis, workspace);
   await warnOfRedisSettings(redis, logger, settings.redisReplicas);
   if (settings.apiKeysFile !== null && settings.apiKeysFile !== "") {
     await serveApiKeys(settings.apiKeysFile, { redis, workspaces, logger });

@@ -20,6 +20,7 @@ import {
 import { addressPolicy } from "../delivery/http/address-policy.ts";
 import { workerSettings } from "../delivery/worker-settings.ts";
 import { parseRedisUrl, RedisUrlInvalid } from "../store/redis-url.ts";
+import { CommandFailure } from "./failure.ts";
 import type { LogFormat } from "./logger.ts";
 import { readWholeNumber } from "./option-values.ts";
 import { threadsByCores } from "./threads/plan.ts";
@@ -348,13 +349,15 @@ export function readWorkspace(text: string): string {
   throw new InvalidArgumentError("Use letters, digits, dots, hyphens and underscores.");
 }
 
-/** @throws InvalidArgumentError */
+/** @throws CommandFailure; an InvalidArgumentError would be shown with the URL, and its password */
 export function readRedisUrl(text: string): string {
   try {
     parseRedisUrl(text);
     return text;
   } catch (error) {
-    if (error instanceof RedisUrlInvalid) throw new InvalidArgumentError(error.message);
+    if (error instanceof RedisUrlInvalid) {
+      throw new CommandFailure(`--redis (TRIPLINE_REDIS) is invalid. ${error.message}`, 2);
+    }
     throw error;
   }
 }

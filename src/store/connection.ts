@@ -28,7 +28,8 @@ function reasonOf(cause: unknown): string {
   // A failed transaction carries the error of the command that made it fail.
   const { previousErrors, lastNodeError } = cause as Partial<CausedError>;
   const first = previousErrors?.[0] ?? lastNodeError ?? cause;
-  return first.name === "MaxRetriesPerRequestError" ? "not connected" : first.message;
+  const isLost = first.name === "MaxRetriesPerRequestError" || first.message === "Connection is closed.";
+  return isLost ? "not connected" : first.message;
 }
 
 interface CausedError {
@@ -49,9 +50,7 @@ export function withLoss(error: RedisUnreachable, redis: RedisConnection): Redis
 
 /** One node of a cluster may be lost while another is what fails. */
 function isWithoutReason({ message }: RedisUnreachable): boolean {
-  return /not connected|Connection is closed|No node of the cluster|None of startup nodes|timed out/.test(
-    message,
-  );
+  return /not connected|No node of the cluster|None of startup nodes|timed out/.test(message);
 }
 
 /** A connection to one server, directly or by its Sentinels, or to a cluster. */

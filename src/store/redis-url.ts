@@ -139,9 +139,7 @@ function readAddress(text: string, kind: RedisTarget["kind"]): RedisAddress {
   const host = bracketed ?? plain;
   if (host === undefined) {
     throw new RedisUrlInvalid(
-      text === ""
-        ? "A host is missing."
-        : `${text} is not an address; use host:port, or [::1]:port for IPv6.`,
+      text === "" ? "A host is missing." : "An address should be host:port, or [::1]:port for IPv6.",
     );
   }
   if (port === undefined) return { host, port: defaultPorts[kind] };

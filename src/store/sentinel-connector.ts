@@ -43,7 +43,7 @@ export class MasterFinder extends SentinelConnector {
   /** Why no Sentinel names a master. That one does not know its name says more than that others do not answer. */
   #problemOf(problems: readonly Error[]): Error {
     const name = this.options.name ?? "";
-    if (problems.some(({ message }) => message.endsWith("invalid reply: null"))) {
+    if (problems.some(({ message }) => /invalid reply: null$|No such master/.test(message))) {
       return new Error(`The Sentinels know no master named ${name}`);
     }
     const [first] = problems;

@@ -80,7 +80,7 @@ describe("the URL of a Redis", () => {
     ["redis-sentinel://a", "Write redis+sentinel://…"],
     ["redis-cluster://a", "Write redis+cluster://…"],
     ["redis://a,b", /^redis:\/\/ names one server\. For the nodes of a cluster use redis\+cluster:\/\//],
-    ["redis://:6379", ":6379 is not an address; use host:port, or [::1]:port for IPv6."],
+    ["redis://:6379", "An address should be host:port, or [::1]:port for IPv6."],
     ["redis+cluster://a,", "A host is missing."],
     ["redis://a:port", "The port of a should be a number from 1 to 65535."],
     ["redis://a:65536", "The port of a should be a number from 1 to 65535."],
