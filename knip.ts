@@ -20,5 +20,5 @@ export default ({ production = false }: { readonly production?: boolean }): Knip
   project: ["src/**/*.ts!", "{test,scripts,bench}/**/*.ts"],
   ignoreExportsUsedInFile: production || { interface: true, type: true },
   // Programs that are installed by hand, where a test or script needs them.
-  ignoreBinaries: ["redis-server", "promtool", "helm", "go", "unshare", "mount", "umount"],
+  ignoreBinaries: ["redis-server", "openssl", "promtool", "helm", "go", "unshare", "mount", "umount"],
 });

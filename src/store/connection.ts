@@ -91,6 +91,12 @@ const connectTimeoutMs = 2_000; // shorter than the command timeout, so that no 
 const reconnectDelayMsMax = 1_000;
 const redirectDelayMs = 100;
 
+/**
+ * A cluster that is down or loses a node fails commands, so that an engine learns of it: what it holds in memory may be
+ * ahead of what the next master has.
+ */
+const noPatience = { retryDelayOnFailover: 0, retryDelayOnClusterDown: 0 };
+
 /** How long a server may be silent while an answer is due. After that it is looked for again: it may have a successor. */
 const socketTimeoutMs = 2 * blockMsMax;
 
@@ -118,7 +124,7 @@ export function connect(
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
     },
-    { patienceMs: commandTimeoutMs, retryDelayOnFailover: 0 },
+    { patienceMs: commandTimeoutMs, ...noPatience },
   );
   reportLosses(redis, { ...(onLost && { onLost }), ...(onReady && { onReady }) });
   return redis;
@@ -173,7 +179,7 @@ export function connectOnce(url: string, name: string): RedisConnection {
     {
       lazyConnect: true,
       patienceMs: commandTimeoutMs,
-      retryDelayOnFailover: 0,
+      ...noPatience,
       clusterRetryStrategy: () => null,
     },
   );

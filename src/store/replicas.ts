@@ -12,7 +12,7 @@ import type { RedisConnection } from "./connection.ts";
 const replicaTimeoutMs = 1_000;
 
 /** Fewer replicas than wanted have what was written. It may survive or not; writing it again is harmless. */
-export class NotReplicated extends Error {
+class NotReplicated extends Error {
   override readonly name = "NotReplicated";
 }
 
