@@ -10,7 +10,7 @@ import type { Core } from "../core/machine/core.ts";
 import type { Firing } from "../core/machine/firing.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import { isCanary } from "../core/model/canary.ts";
-import { type Micros, millisecond, second } from "../core/model/time.ts";
+import { type Micros, millisecond } from "../core/model/time.ts";
 import type { Clock } from "../retry/clock.ts";
 import { breathe } from "../retry/slices.ts";
 import { blockMsMax } from "../store/connection.ts";
@@ -43,8 +43,9 @@ const batchCountMax = 2_048;
 const batchLengthMax = 8_000_000; // characters; memory holds several copies of a batch
 const batchMsMax = 50; // a batch that takes longer is read in smaller parts
 const stepMsMax = 20; // then what was applied is committed, and others may run: leases, requests
-const timeStep: Micros = 10 * second;
-const countWindowsEveryMs = 5_000; // counting visits every window
+const deadlinesPerStep = 20; // then it is checked how long the step has taken
+const firingsPerStepMax = 100; // each is an event, and a job for each action
+const countWindowsEveryMs = 5_000;
 
 /**
  * Runs a core over the log of its shard.
@@ -113,7 +114,11 @@ export class Loop {
         stepStarted = clock.now();
         waitedMs += stepStarted - waiting;
       }
-      if (this.#isDue(entry.received)) await this.#advanceInSteps(entry.received);
+      if (this.#isDue(entry.received)) {
+        const advanced = await this.#advanceInSteps(entry.received, stepStarted);
+        waitedMs += advanced.waitedMs;
+        stepStarted = advanced.stepStarted;
+      }
       if (this.#concerns(entry)) this.#core.apply(entry);
       this.#position = entry.position;
       this.#readCount += 1;
@@ -138,8 +143,7 @@ export class Loop {
       this.#committing = null;
       return 0;
     }
-    await this.#advanceInSteps(now);
-    if (this.#isDue(now)) this.#core.advance(now);
+    if (this.#isDue(now)) await this.#advanceInSteps(now);
     await this.#commit();
     if (this.#committing !== null) return 0;
     const next = this.#core.nextDeadline();
@@ -148,18 +152,24 @@ export class Loop {
   }
 
   /**
-   * Advances to shortly before `time`, in steps that are committed one by one.
-   *
-   * After a long pause many deadlines are due. All their firings in one commit would block Redis.
+   * Advances to `time`. Commits whenever a step has taken long enough, or has led to many firings: a million windows may
+   * end at the same moment, and all their firings in one commit would block Redis, and this process until then.
    */
-  async #advanceInSteps(time: Micros): Promise<void> {
-    for (;;) {
-      const due = this.#core.nextDeadline();
-      const next = Math.max(due ?? time, this.#core.watermark) + timeStep;
-      if (next >= time) return;
-      this.#core.advance(next);
+  async #advanceInSteps(
+    time: Micros,
+    started = this.#ports.clock.now(),
+  ): Promise<{ stepStarted: number; waitedMs: number }> {
+    const { clock } = this.#ports;
+    let stepStarted = started;
+    let waitedMs = 0;
+    while (!this.#core.advanceSome(time, deadlinesPerStep)) {
+      if (clock.now() - stepStarted <= stepMsMax && this.#core.firingCount < firingsPerStepMax) continue;
+      const waiting = clock.now();
       await this.#commit();
+      stepStarted = clock.now();
+      waitedMs += stepStarted - waiting;
     }
+    return { stepStarted, waitedMs };
   }
 
   /** Whether any deadline has passed. */

@@ -49,7 +49,8 @@ export type ReadResult = TimedBatch;
 export interface StoredShard {
   /** Null if this shard has never committed. */
   readonly cursor: Cursor | null;
-  readonly state: ReadonlyMap<string, string>;
+  /** The fields of the state, in any order; one may come twice. Empty without a cursor. Can be read once. */
+  readonly state: Iterable<readonly [field: string, value: string]>;
 }
 
 /** Where a shard starts that has never committed. */

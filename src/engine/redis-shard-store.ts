@@ -81,14 +81,14 @@ export class RedisShardStore implements ShardStore {
     this.#followed.forget();
     const cursor = await callRedis(() => this.#redis.hgetall(this.#keys.cursor));
     const { position } = cursor;
-    const state = new Map<string, string>();
+    if (position === undefined) return { cursor: null, state: [] };
     // In parts, so that a large state does not block Redis. It does not change meanwhile: only the owner writes it.
+    const parts: string[][] = [];
     for (let part = "0", done = false; !done; done = part === "0") {
       const [next, fields] = await callRedis(() => this.#redis.hscan(this.#keys.state, part, "COUNT", 1_000));
-      for (let index = 0; index < fields.length; index += 2) state.set(fields[index]!, fields[index + 1]!);
+      parts.push(fields);
       part = next;
     }
-    if (position === undefined) return { cursor: null, state };
     return {
       cursor: {
         position,
@@ -96,7 +96,7 @@ export class RedisShardStore implements ShardStore {
         readCount: Number(cursor["read-count"]),
         commitCount: Number(cursor["commit-count"]),
       },
-      state,
+      state: fieldsOf(parts),
     };
   }
 
@@ -188,5 +188,12 @@ function readInvocation(json: string): Invocation | null {
     return typeof invocation?.id === "string" ? invocation : null;
   } catch {
     return null;
+  }
+}
+
+/** The fields in the replies of HSCAN, in turn names and values. Redis returns some twice while it makes room for more. */
+function* fieldsOf(parts: string[][]): Iterable<[field: string, value: string]> {
+  for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+    for (let index = 0; index < part.length; index += 2) yield [part[index] ?? "", part[index + 1] ?? ""];
   }
 }

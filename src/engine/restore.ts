@@ -1,6 +1,8 @@
 /** Restores the core of a shard as it was last committed, or at its origin if it has never committed. */
 
+import { randomInt } from "node:crypto";
 import { Core } from "../core/machine/core.ts";
+import type { LogPosition } from "../core/machine/log-entry.ts";
 import { seenCountMax, seenFor } from "../core/model/limits.ts";
 import type { Micros } from "../core/model/time.ts";
 import { finishInSlices } from "../retry/slices.ts";
@@ -27,7 +29,8 @@ export async function restore(
   settings: RestoreSettings,
   logger: EngineLogger,
 ): Promise<Restored> {
-  const { shard, shardCount, ...options } = settings;
+  const { shard, shardCount, ...rest } = settings;
+  const options = { ...rest, seed: randomSeed() };
   const stored = await store.load();
   if (stored.cursor === null) return startAtOrigin(store, settings, logger);
 
@@ -64,25 +67,33 @@ async function startAtOrigin(
   return { core, cursor: { position, readCount, watermark: core.watermark, commitCount: 0 } };
 }
 
+function randomSeed(): number {
+  return randomInt(2 ** 32);
+}
+
 const recallCount = 1_000;
 
-/** Marks recent event ids as seen. They are read from the log, so the state does not have to hold them. */
+/**
+ * Marks the ids of the latest events as seen. Those before them are part of the state, if it is not of an old version: then
+ * all are read from the log.
+ */
 async function recallSeenIds(core: Core, cursor: Cursor, store: ShardStore, countMax: number): Promise<void> {
-  const first = positionBefore(cursor.watermark - seenFor);
+  const { seenUntil } = core;
+  const first = seenUntil ?? positionBefore(cursor.watermark - seenFor);
   // By id, because only the last sighting counts: an event that was sent many times uses up one place, as it did before.
-  const sightings = new Map<string, Micros>(); // newest first
+  const sightings = new Map<string, { position: LogPosition; received: Micros }>(); // newest first
   for (let last = cursor.position; sightings.size < countMax; ) {
     const batch = await store.readBack(last, first, recallCount);
     for (const entry of batch.entries) {
-      if (entry.kind === "event" && !sightings.has(entry.event.id))
-        sightings.set(entry.event.id, entry.received);
+      if (entry.kind !== "event" || sightings.has(entry.event.id) || entry.position === seenUntil) continue;
+      sightings.set(entry.event.id, entry);
     }
     if (batch.readCount === 0) break;
     last = `(${batch.position}`;
   }
   let seenAt = 0; // never decreases, even where the store's clock stepped back
-  for (const [id, received] of [...sightings].slice(0, countMax).reverse()) {
+  for (const [id, { position, received }] of [...sightings].slice(0, countMax).reverse()) {
     seenAt = Math.max(seenAt, received);
-    core.markSeen(id, seenAt);
+    core.markSeen(id, seenAt, position);
   }
 }

@@ -1,5 +1,6 @@
 /** Reads the state that the engine has committed for one automation. */
 
+import { automationOfField, referencesIn } from "../core/machine/state.ts";
 import { breathe, chunksOf } from "../retry/slices.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
 import { shardKeys, workspaceKeys } from "./keys.ts";
@@ -30,7 +31,8 @@ export async function readAutomationState(
       if (missing.size === 0) return fields;
       if (tries < triesMax) continue;
       for (const [field, value] of fields) {
-        if (positionsIn(field, value).some((position) => missing.has(position))) fields.delete(field);
+        if (mayRefer(field) && referencesIn(value).some((position) => missing.has(position)))
+          fields.delete(field);
       }
       return fields;
     }
@@ -50,8 +52,8 @@ async function readOnce(redis: RedisConnection, key: string, automationId: strin
   const positions = new Set<string>();
   for (const [field, value] of fields) {
     await breathe();
-    if (field.split(":")[1] !== automationId) fields.delete(field);
-    else for (const position of positionsIn(field, value)) positions.add(position);
+    if (automationOfField(field) !== automationId) fields.delete(field);
+    else if (mayRefer(field)) for (const position of referencesIn(value)) positions.add(position);
   }
   const wanted = ["meta", ...[...positions].map((position) => `e:${position}`)];
   const values = await callRedis(() =>
@@ -70,10 +72,7 @@ async function readOnce(redis: RedisConnection, key: string, automationId: strin
 /** So many values are read with one command. All commands are sent at once, because the state goes on changing. */
 const chunkLength = 1_000;
 
-/** The log positions of the events that a field refers to: a window, a composite's memory, or a pending event. */
-function positionsIn(field: string, value: string): string[] {
-  if (!field.startsWith("k:") && !field.startsWith("p:")) return [];
-  return [...value.matchAll(/"(?:last|arrival)":"(\d+-\d+)"|^\["(\d+-\d+)"/g)].map(
-    ([, ofWindow, ofPending]) => ofWindow ?? ofPending ?? "",
-  );
+/** Whether a field may refer to events: a window, a composite's memory, or an event that waits. */
+function mayRefer(field: string): boolean {
+  return field.startsWith("k:") || field.startsWith("p:");
 }

@@ -3,13 +3,10 @@
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
 
+export { receivedAt } from "../core/machine/log-entry.ts";
+
 /** The position before the first entry. */
 export const startOfLog: LogPosition = "0-0";
-
-/** When the log received the entry at this position. */
-export function receivedAt(position: LogPosition): Micros {
-  return partsOf(position)[0] * millisecond;
-}
 
 /** The position before every entry received at `time` or later. */
 export function positionBefore(time: Micros): LogPosition {

@@ -45,6 +45,20 @@ describe(`a replay gives the same firings (seed ${seed})`, () => {
     searchTimeoutMs,
   );
 
+  // A short event is stored with each window that refers to it, a long one once for all of them.
+  test(
+    "with a restart after every entry, when some events are long",
+    () =>
+      search(anyHistory, (scenario) =>
+        expectSame(
+          scenario,
+          (same) => formatFiringsInFull(firingsOf(withLongEvents(same), ["restart", "drain"])),
+          uninterrupted,
+        ),
+      ),
+    searchTimeoutMs,
+  );
+
   // An idle engine sleeps until the next deadline: nothing may be due before it.
   test(
     "from deadline to deadline, with nothing in between",
@@ -65,6 +79,14 @@ describe(`a replay gives the same firings (seed ${seed})`, () => {
     searchTimeoutMs,
   );
 });
+
+/** The same case, with every other event too long to be stored with a window. */
+function withLongEvents(scenario: AnyCase): AnyCase {
+  const timeline = scenario.timeline.map((line, index) =>
+    "event" in line && index % 2 === 0 ? { ...line, payload: { note: "x".repeat(2_000) } } : line,
+  );
+  return { ...scenario, timeline };
+}
 
 /** The same case with some events sent again after a later line. */
 function withCopies(scenario: AnyCase, copies: readonly (readonly [number, number])[]): AnyCase {

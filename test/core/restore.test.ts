@@ -1,11 +1,13 @@
-import { expect, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
 import { parseExactJson } from "../../src/core/json/exact-json.ts";
 import type { Event } from "../../src/core/model/event.ts";
 import { eventOf } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, second } from "../../src/core/model/time.ts";
 import { start } from "../support/anything.ts";
-import { CoreRun } from "../support/core-runner.ts";
+import { CoreRun, formatFiringsInFull, stepsOf } from "../support/core-runner.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
+import type { TimelineLine } from "../support/naive/naive.ts";
 
 const twoFailures = greenhouseAutomation("Two failures", {
   trigger: { expect: ["pump.failed"], threshold: 2, within: 60 },
@@ -66,12 +68,11 @@ test("a composite's firings that version 1 has stored still count", () => {
   run.take({ kind: "automation-put", position: "1-0", received: start, automation });
   send(run, 2, failure(1, start));
   run.fired();
-  const field = [...run.state.keys()].find((name) => name.startsWith("k:")) ?? "";
-  const { firings } = JSON.parse(run.state.get(field) ?? "") as { firings: unknown[][] };
-  const inVersion1 = { firings: firings.map(([firing]) => firing ?? null) };
-  expect(inVersion1.firings).toEqual([expect.objectContaining({ path: "0" }), null]);
-  run.state.set(field, JSON.stringify(inVersion1));
-  run.state.set("meta", (run.state.get("meta") ?? "").replace('"version":2', '"version":1'));
+  const first = {
+    ...{ id: idOf(8), path: "0", state: "Triggered", triggered: start, happened: start, order: 1 },
+    ...{ labels: {}, arrival: "2-0", window: null, late: false, firings: [] },
+  };
+  storeAsVersion1(run, { firings: [first, null] }, failure(1, start));
   run.interrupt("restart");
   send(run, 3, { ...failure(2, start + second), name: "soil.dry" });
   expect(run.fired().map(({ firings: used }) => used.map(({ event }) => event?.id))).toEqual([
@@ -90,16 +91,67 @@ test.each([{ posture: "Reactive" }, { posture: "Proactive" }])(
     send(run, 2, failure(1, start));
     run.advance(start + 1);
     run.fired();
-    const field = [...run.state.keys()].find((name) => name.startsWith("k:")) ?? "";
-    const { window, last, lastEventId } = JSON.parse(run.state.get(field) ?? "") as Record<string, object>;
-    const proactive = { window, last, unresolved: null, seen: null };
-    run.state.set(field, JSON.stringify(posture === "Reactive" ? { ...window, lastEventId } : proactive));
+    const window = { start, end: start + 60 * second, count: 0 };
+    const proactive = { window: { ...window, opener: "2-0" }, last: "2-0", unresolved: null, seen: null };
+    const reactive = { ...window, lastEventId: idOf(1) };
+    storeAsVersion1(run, posture === "Reactive" ? reactive : proactive, failure(1, start));
     run.interrupt("restart");
     if (posture === "Reactive") send(run, 3, { ...failure(2, start + second), name: "pump.started" });
     run.advance(start + 60 * second);
     expect(run.fired().map(({ window: fired }) => fired?.end)).toEqual([start + 60 * second]);
   },
 );
+
+/** Replaces the state of the only key by what version 1 would have stored. */
+function storeAsVersion1(run: CoreRun, state: object, { wire, received, lineage }: Event): void {
+  const field = [...run.state.keys()].find((name) => name.startsWith("k:")) ?? "";
+  run.state.set(field, JSON.stringify(state));
+  run.state.set("e:2-0", JSON.stringify({ wire, received, lineage }));
+  run.state.set("meta", (run.state.get("meta") ?? "").replace(/"version":\d+/, '"version":1'));
+}
+
+// Written by the last program with that version, in the middle of timelines drawn at random. Together they hold every kind of
+// state. The firings are those of that program, which went on without a restart.
+describe("a state that version 2 has stored", () => {
+  const cases = JSON.parse(readFileSync(new URL("state-version-2.json", import.meta.url), "utf8")) as {
+    readonly lateness: Micros;
+    readonly until: Micros;
+    readonly state: Record<string, string>;
+    readonly seen: readonly [id: string, received: Micros][];
+    readonly position: number;
+    readonly timeline: readonly TimelineLine[];
+    readonly firings: readonly string[];
+  }[];
+
+  test.each(cases.map((stored, index) => ({ ...stored, index })))(
+    "$index goes on as it would have",
+    (stored) => {
+      const run = new CoreRun(stored.lateness);
+      for (const [field, value] of Object.entries(stored.state)) run.state.set(field, value);
+      run.restoreFrom(stored.seen);
+      const steps = stepsOf({ automations: [], timeline: stored.timeline }, stored.position);
+      for (const step of steps) {
+        run.take(step);
+        run.interrupt("drain");
+      }
+      run.interrupt("restart");
+      run.advance(stored.until);
+      expect(formatFiringsInFull(run.fired()).split("\n")).toEqual(stored.firings);
+      expect(JSON.parse(run.state.get("meta") ?? "")).toMatchObject({ version: 3 });
+    },
+  );
+
+  // An older program must not go on with fields that it cannot read.
+  test("has the new version from its first change on", () => {
+    for (const { lateness, state, seen } of cases) {
+      const run = new CoreRun(lateness);
+      for (const [field, value] of Object.entries(state)) run.state.set(field, value);
+      run.restoreFrom(seen);
+      run.interrupt("drain");
+      expect(JSON.parse(run.state.get("meta") ?? "")).toMatchObject({ version: 3 });
+    }
+  });
+});
 
 test("a state that a newer version has stored is refused", () => {
   const run = startRun();

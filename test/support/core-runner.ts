@@ -50,15 +50,25 @@ export class CoreRun {
     return this.#core.nextDeadline();
   }
 
+  /** Starts from `state`, as a program that has seen these events. */
+  restoreFrom(seen: readonly (readonly [id: string, received: Micros])[]): void {
+    this.#core = Core.restore(this.state, this.#options);
+    for (const [id, received] of seen) this.#core.markSeen(id, received, "");
+  }
+
   interrupt(interruption: Interruption): void {
     if (interruption === "none") return;
     this.#drain();
     if (interruption === "drain") return;
     const { watermark } = this.#core;
-    // Redis returns the fields of a hash in any order. The order of writing would hide code that relies on it.
-    this.#core = Core.restore([...this.state].reverse(), this.#options);
-    for (const { event, received } of this.#received) {
-      if (received >= watermark - seenFor) this.#core.markSeen(event.id, received);
+    // Redis returns the fields of a hash in any order, and some of them twice. The order of writing would hide code that
+    // relies on it.
+    const fields = [...this.state].reverse();
+    this.#core = Core.restore([...fields, ...fields.slice(0, 5)], this.#options);
+    const { seenUntil } = this.#core;
+    const first = this.#received.findIndex(({ position }) => position === seenUntil) + 1;
+    for (const { event, received, position } of this.#received.slice(first)) {
+      if (received >= watermark - seenFor) this.#core.markSeen(event.id, received, position);
     }
   }
 
@@ -114,11 +124,14 @@ function plain(automation: string, firing: TriggerFiring): NaiveFiring {
 }
 
 /** The log of a case: the automations are created when its first line is received. */
-export function stepsOf({ automations, timeline }: Pick<AnyCase, "automations" | "timeline">): Step[] {
+export function stepsOf(
+  { automations, timeline }: Pick<AnyCase, "automations" | "timeline">,
+  firstPosition = 1,
+): Step[] {
   const [first] = timeline;
   if (first === undefined) return [];
   const steps: Step[] = [];
-  const position = () => `${steps.length + 1}-0`;
+  const position = () => `${steps.length + firstPosition}-0`;
   for (const automation of automations) {
     const received = timeOf(first);
     steps.push({ kind: "automation-put", position: position(), received, automation: stored(automation) });

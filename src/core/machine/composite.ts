@@ -10,7 +10,7 @@ import { type Micros, second } from "../model/time.ts";
 import type { CompositeTriggerDefinition } from "../model/trigger.ts";
 import type { Arrival } from "./arrival.ts";
 import { type Key, labelsOf } from "./key.ts";
-import { KeyedStates } from "./keyed-states.ts";
+import { KeyedStates, type StateKind } from "./keyed-states.ts";
 import {
   decide,
   type EventRole,
@@ -21,10 +21,10 @@ import {
   type OpenWindow,
   type Parent,
   PlacedTrigger,
-  type Revive,
   type TriggerNode,
   type TriggerOutcome,
 } from "./node.ts";
+import { openForever } from "./open-count.ts";
 import {
   isBefore,
   latestOnly,
@@ -36,14 +36,11 @@ import {
   withoutUsed,
 } from "./remembered.ts";
 import { chooseInOrder, latestStart } from "./sequence.ts";
+import { type RememberedFirings, restoredFirings, storedFirings } from "./stored-firings.ts";
 
 type ChildFiring = readonly [childIndex: number, Fired];
 
-interface RememberedFirings {
-  firings: Remembered;
-}
-
-export class CompositeTrigger extends PlacedTrigger implements Parent {
+export class CompositeTrigger extends PlacedTrigger implements Parent, StateKind<RememberedFirings> {
   children: readonly TriggerNode[] = [];
   readonly #definition: CompositeTriggerDefinition;
   readonly #within: Micros | null;
@@ -55,7 +52,7 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     this.#definition = definition;
     this.#within = definition.within === null ? null : Math.round(definition.within * second);
     this.#machine = machine;
-    this.#states = new KeyedStates(this, machine);
+    this.#states = new KeyedStates(this, machine, this);
   }
 
   begin(at: Micros, position: string): void {
@@ -162,8 +159,9 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     for (const firing of before) if (!kept.has(firing)) this.#release(firing);
     if (after.every((firings) => firings.length === 0)) this.#states.delete(key);
     else {
-      this.#states.put(key, { firings: after });
-      this.#awaitForgetting(key);
+      const state = { firings: after };
+      this.#states.put(key, state);
+      this.#states.awaitForgetting(key, state);
     }
   }
 
@@ -176,17 +174,32 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     return firedBy(this, key, cause, { triggered, happened, order, arrival, window: null, firings: used });
   }
 
-  #awaitForgetting(key: Key): void {
-    this.#states.awaitForgetting(key, this.#forgetAt, (forgotten, { firings }) => {
-      this.#replace(forgotten, firings.flat(), []);
-    });
+  encode(state: RememberedFirings): string {
+    return storedFirings(state);
   }
 
-  readonly #forgetAt = ({ firings }: RememberedFirings): Micros | null =>
-    this.#within === null ? null : newestOf(firings) + this.#within + silentKeyGrace;
+  decode(text: string): RememberedFirings {
+    return restoredFirings(this.#machine.arrivals.read(text));
+  }
+
+  openUntil({ firings }: RememberedFirings): Micros {
+    return this.#within === null ? openForever : newestOf(firings) + this.#within + this.lateness;
+  }
+
+  meetEnd(): void {
+    // What happened is remembered for a time and has no end of its own.
+  }
+
+  forgetAt({ firings }: RememberedFirings): Micros | null {
+    return this.#within === null ? null : newestOf(firings) + this.#within + silentKeyGrace;
+  }
+
+  forget(key: Key, { firings }: RememberedFirings): void {
+    this.#replace(key, firings.flat(), []);
+  }
 
   #hold(fired: Fired): void {
-    if (fired.arrival !== null) this.#machine.arrivals.hold(fired.arrival);
+    this.#machine.arrivals.hold(fired.arrival);
     for (const firing of fired.firings) this.#hold(firing);
   }
 
@@ -195,16 +208,12 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     for (const firing of fired.firings) this.#release(firing);
   }
 
-  restore(_kind: string, rest: string, json: string, revive: Revive): void {
-    // Version 1 remembered one firing per child.
-    const { firings } = JSON.parse(json) as { firings: (StoredFired[] | StoredFired | null)[] };
-    const reviveFired = (stored: StoredFired): Fired => ({
-      ...stored,
-      arrival: stored.arrival === null ? null : revive(stored.arrival),
-      firings: stored.firings.map(reviveFired),
-    });
-    const state = { firings: firings.map((stored) => [stored ?? []].flat().map(reviveFired)) };
-    this.#awaitForgetting(this.#states.restore(rest, state));
+  restore(_kind: string, rest: string, stored: string): void {
+    const restored = this.#states.restore(rest, stored);
+    if (restored === null) return;
+    const { key, state } = restored;
+    for (const firing of state.firings.flat()) this.#hold(firing);
+    this.#states.awaitForgetting(key, state);
   }
 
   clear(): void {
@@ -274,8 +283,3 @@ export class CompositeTrigger extends PlacedTrigger implements Parent {
     return require === "any" ? 1 : require === "all" ? this.children.length : require;
   }
 }
-
-type StoredFired = Omit<Fired, "arrival" | "firings"> & {
-  readonly arrival: string | null;
-  readonly firings: readonly StoredFired[];
-};

@@ -14,13 +14,14 @@ import type { Micros } from "../model/time.ts";
 import { uuid5 } from "../model/uuid.ts";
 import { Arrival, Arrivals } from "./arrival.ts";
 import { buildTrigger, type EventTriggerNode } from "./build-trigger.ts";
-import { type Deadline, Deadlines, rank } from "./deadlines.ts";
+import { type Deadline, Deadlines, rank, type Waiter } from "./deadlines.ts";
 import type { Firing, LoopCut, TriggerFiring } from "./firing.ts";
 import { Followers } from "./followers.ts";
 import type { LogEntry, LogPosition } from "./log-entry.ts";
 import { LoopGuard, lineageAfter } from "./loop-guard.ts";
 import type { EventRole, Fired, Machine, Note, OpenWindow, TriggerNode } from "./node.ts";
-import { SeenIds } from "./seen.ts";
+import { OpenCount } from "./open-count.ts";
+import { SeenIds, type StoredPages } from "./seen.ts";
 import { Cells, type StateChange, stateVersion } from "./state.ts";
 import { TriggerIndex } from "./trigger-index.ts";
 
@@ -35,6 +36,8 @@ export interface CoreOptions {
   readonly trace?: (note: Note) => void;
   /** False for a core that is never stored and restored. Then `drain` returns no state. */
   readonly stored?: boolean;
+  /** Any number, unknown outside: ids of events come from there, and so nobody can choose ids that are slow to find. */
+  readonly seed?: number;
 }
 
 export interface Drained {
@@ -54,6 +57,8 @@ interface Meta {
   readonly version: number;
   readonly watermark: Micros;
   readonly evaluationCount: number;
+  /** Missing before version 3, and until a page is full. */
+  readonly seen?: StoredPages;
 }
 
 export class Core {
@@ -67,6 +72,7 @@ export class Core {
   readonly #followers: Followers;
   readonly #loopGuard: LoopGuard;
   readonly #machine: Machine;
+  readonly #openCount = new OpenCount();
   #watermark: Micros = 0;
   #target: Micros = 0;
   #evaluationCount = 0;
@@ -78,8 +84,14 @@ export class Core {
     this.#options = { latenessDefault, ...options };
     this.#cells = new Cells(options.stored ?? true);
     this.#arrivals = new Arrivals(this.#cells);
-    this.#seen = new SeenIds(seenFor, options.seenCountMax ?? seenCountMax);
-    const awaitDeadline = (deadline: Deadline): void => this.#deadlines.push(deadline);
+    this.#seen = new SeenIds({
+      span: seenFor,
+      countMax: options.seenCountMax ?? seenCountMax,
+      seed: options.seed ?? 0,
+      onPage: (page, encode) => this.#cells.write(`i:${page}`, encode),
+    });
+    const awaitDeadline = (waiter: Waiter, deadline: Deadline): void =>
+      this.#deadlines.push(waiter, deadline);
     this.#followers = new Followers(this.#arrivals, this.#cells, awaitDeadline, (arrival) =>
       this.#evaluateChain(arrival),
     );
@@ -90,9 +102,10 @@ export class Core {
   /**
    * Restores a core to the point at which the given state was drained.
    *
-   * The ids of recent events are not part of the state. Read them from the log and pass them to `markSeen`.
+   * The ids of the latest events are not part of the state. Read those after `seenUntil` from the log, and pass them to
+   * `markSeen`.
    *
-   * @param fields the fields of the shard's state, in any order
+   * @param fields the fields of the shard's state, in any order; one that comes again is ignored
    * @throws AssertionError when the state was written by a newer version, or is inconsistent
    */
   static restore(fields: Iterable<readonly [field: string, value: string]>, options: CoreOptions = {}): Core {
@@ -109,25 +122,43 @@ export class Core {
     options: CoreOptions = {},
   ): Generator<void, Core> {
     const core = new Core(options);
-    const states: [kind: string, rest: string, value: string][] = [];
+    // Of a million windows; what they refer to may come after them. Two lists take less space than one of pairs.
+    const waitingFields: string[] = [];
+    const waitingValues: string[] = [];
+    const followers: [position: LogPosition, value: string][] = [];
+    const pages = new Map<number, string>();
+    let seen: StoredPages | null = null;
+    const others = new Set<string>(); // which windows there are is known to their triggers
     for (const [field, value] of fields) {
       yield;
-      if (field === "meta") core.#restoreMeta(JSON.parse(value) as Meta);
+      if (!field.startsWith("k:")) {
+        if (others.has(field)) continue;
+        others.add(field);
+      }
+      if (field === "meta") seen = core.#restoreMeta(JSON.parse(value) as Meta);
       else if (field.startsWith("a:")) core.#restoreAutomation(parseExactJson(value) as Automation);
       else if (field.startsWith("e:")) core.#arrivals.restore(field.slice(2), value);
-      else states.push([field.slice(0, 1), field.slice(2), value]);
+      else if (field.startsWith("i:")) pages.set(Number(field.slice(2)), value);
+      else if (field.startsWith("f:")) followers.push([field.slice(2), value]);
+      else if (field.startsWith("l:")) core.#loopGuard.restore(field.slice(2), value);
+      else {
+        waitingFields.push(field);
+        waitingValues.push(value);
+      }
     }
-    const followers: [order: number, position: LogPosition][] = [];
-    for (const [kind, rest, value] of states) {
+    for (const [index, field] of waitingFields.entries()) {
       yield;
-      if (kind === "f") followers.push([Number(value), rest]);
-      else if (kind === "l") core.#loopGuard.restore(rest, value);
-      else core.#restoreState(kind, rest, value);
+      core.#restoreState(field.slice(0, 1), field.slice(2), waitingValues[index] ?? "");
+      waitingFields[index] = waitingValues[index] = "";
     }
-    followers.sort(([a], [b]) => a - b);
-    for (const [order, position] of followers)
-      core.#followers.restore(core.#arrivals.restored(position), order);
+    core.#followers.restore(followers);
+    yield* core.#restoreSeen(seen, pages);
     return core;
+  }
+
+  /** Where the part of the log begins of which the event ids are not part of the state; null if none are. */
+  get seenUntil(): LogPosition | null {
+    return this.#seen.storedPages?.position ?? null;
   }
 
   /** How far log time has been consumed. */
@@ -135,9 +166,10 @@ export class Core {
     return this.#watermark;
   }
 
-  /** Records an event that was seen before the state was stored. Call it in the order of the log. */
-  markSeen(eventId: string, at: Micros): void {
-    this.#seen.see(eventId, at);
+  /** Records an event that was seen before the state was stored, after `seenUntil`. Call it in the order of the log. */
+  markSeen(eventId: string, at: Micros, position: LogPosition): void {
+    this.#seen.see(eventId, at, position);
+    this.#metaChanged = true;
   }
 
   /** Applies an event or a change of an automation. First advances log time to the entry's time. */
@@ -147,7 +179,7 @@ export class Core {
     if (entry.kind === "event") {
       const { event } = entry;
       this.#arrive(
-        new Arrival(
+        Arrival.of(
           event.received === at ? event : eventOf(event.wire, at, event.lineage, event.trace),
           entry.position,
         ),
@@ -159,21 +191,37 @@ export class Core {
 
   /** Advances log time; everything due until then happens, in order. An instant before the watermark changes nothing. */
   advance(watermark: Micros): void {
-    if (watermark <= this.#watermark) return;
+    // What is due at the watermark itself is met as well: after `advanceSome` it may not be met yet.
     this.#meetDeadlines(watermark);
+    if (watermark <= this.#watermark) return;
     this.#watermark = watermark;
     this.#metaChanged = true;
+  }
+
+  /**
+   * As `advance`, but stops early once many deadlines are met. What was drained then, and then restored, continues in the
+   * same way.
+   *
+   * @param countMax how many deadlines to meet at most
+   * @returns true when there is nothing left to do until `watermark`
+   */
+  advanceSome(watermark: Micros, countMax: number): boolean {
+    if (!this.#meetDeadlines(watermark, Number.POSITIVE_INFINITY, countMax)) return false;
+    this.advance(watermark);
+    return true;
   }
 
   /** Returns what happened since the last call: firings, loops that were cut, and changes of the state. */
   drain(): Drained {
     if (this.#metaChanged) {
+      const { storedPages } = this.#seen;
       const meta: Meta = {
         version: stateVersion,
         watermark: this.#watermark,
         evaluationCount: this.#evaluationCount,
+        ...(storedPages === null ? {} : { seen: storedPages }),
       };
-      this.#cells.write("meta", meta);
+      this.#cells.write("meta", () => JSON.stringify(meta));
     }
     const drained = {
       firings: this.#firings,
@@ -188,17 +236,21 @@ export class Core {
 
   /** The next instant at which the passing of time may change something, or null. */
   nextDeadline(): Micros | null {
-    return this.#deadlines.next?.due ?? null;
+    return this.#deadlines.nextDue;
+  }
+
+  /** How many firings have happened since the last call of `drain`. */
+  get firingCount(): number {
+    return this.#firings.length;
   }
 
   *automations(): Iterable<Automation> {
     for (const { automation } of this.#running.values()) yield automation;
   }
 
+  /** The number of open windows, without those that an event will open whose time has yet to settle. Visits none. */
   openWindowCount(): number {
-    let count = 0;
-    for (const id of this.#running.keys()) for (const _window of this.windowsOf(id)) count++;
-    return count;
+    return this.#openCount.count(this.#watermark);
   }
 
   /** The open windows of an automation. Empty when it does not exist or is disabled. */
@@ -211,7 +263,7 @@ export class Core {
     const { event } = arrival;
     const known = this.#seen.knows(event.id, event.received);
     const waits = !known && this.#followers.mustWait(event, this.#seen);
-    this.#seen.see(event.id, event.received);
+    this.#seen.see(event.id, event.received, arrival.position);
     this.#metaChanged = true;
     if (known) return;
     if (waits) this.#followers.wait(arrival, this.#machine.nextOrder());
@@ -279,7 +331,7 @@ export class Core {
 
   #put(automation: Automation, at: Micros, position: LogPosition): void {
     const before = this.#running.get(automation.id);
-    this.#cells.write(`a:${automation.id}`, automation);
+    this.#cells.write(`a:${automation.id}`, () => JSON.stringify(automation));
     const keepsWindows = before?.automation.enabled === automation.enabled;
     if (before !== undefined && keepsWindows && sameTrigger(before.automation.trigger, automation.trigger)) {
       before.automation = automation;
@@ -316,28 +368,50 @@ export class Core {
     tree.root.clear();
   }
 
-  /** Meets the deadlines up to an instant, in order. With `before`, stops at the first deadline of that rank or higher. */
-  #meetDeadlines(until: Micros, before: number = Number.POSITIVE_INFINITY): void {
+  /**
+   * Meets the deadlines up to an instant, in order. With `before`, stops at the first deadline of that rank or higher.
+   *
+   * @returns false if it stopped because so many were met
+   */
+  #meetDeadlines(
+    until: Micros,
+    before: number = Number.POSITIVE_INFINITY,
+    countMax: number = Number.POSITIVE_INFINITY,
+  ): boolean {
     this.#target = Math.max(this.#target, until);
-    for (;;) {
-      const next = this.#deadlines.next;
-      if (next === null || next.due > until || next.rank >= before) return;
-      this.#deadlines.pop();
-      if (next.due > this.#watermark) {
-        this.#watermark = next.due;
+    for (let count = 0; ; count++) {
+      const { nextDue } = this.#deadlines;
+      if (nextDue === null || nextDue > until || this.#deadlines.nextRank >= before) return true;
+      if (count >= countMax) return false;
+      if (nextDue > this.#watermark) {
+        this.#watermark = nextDue;
         this.#metaChanged = true;
       }
-      next.meet();
+      this.#deadlines.meetNext();
     }
   }
 
-  #restoreMeta({ version, watermark, evaluationCount }: Meta): void {
+  #restoreMeta({ version, watermark, evaluationCount, seen }: Meta): StoredPages | null {
     assert(
       version >= 1 && version <= stateVersion,
       `the state has version ${version}; this program reads versions 1 to ${stateVersion}`,
     );
     this.#watermark = watermark;
     this.#evaluationCount = evaluationCount;
+    // From the first change on, an older program must refuse this state.
+    this.#metaChanged = version < stateVersion;
+    return seen ?? null;
+  }
+
+  /** Restores the ids of recent events. If some are missing, as in a part of a state, all are read from the log. */
+  *#restoreSeen(stored: StoredPages | null, pages: ReadonlyMap<number, string>): Generator<void, void> {
+    const isComplete =
+      stored !== null &&
+      Array.from({ length: stored.end - stored.first }).every((_, index) => pages.has(stored.first + index));
+    if (isComplete) yield* this.#seen.restore(stored, pages, this.#watermark);
+    for (const page of pages.keys()) {
+      if (!isComplete || page < stored.first || page >= stored.end) this.#cells.write(`i:${page}`, null);
+    }
   }
 
   #restoreAutomation(automation: Automation): void {
@@ -345,14 +419,13 @@ export class Core {
   }
 
   #restoreState(kind: string, rest: string, value: string): void {
-    const revive = (position: string): Arrival => this.#arrivals.restored(position);
     const [automationId = "", path = ""] = rest.split(":", 2);
     const node = this.#running.get(automationId)?.tree?.nodes.get(path);
     assert(node !== undefined, `the state names the trigger ${automationId}:${path}, which it does not hold`);
-    node.restore(kind, rest.slice(automationId.length + path.length + 2), value, revive);
+    node.restore(kind, rest.slice(automationId.length + path.length + 2), value);
   }
 
-  #machineFor(awaitDeadline: (deadline: Deadline) => void): Machine {
+  #machineFor(awaitDeadline: (waiter: Waiter, deadline: Deadline) => void): Machine {
     const watermark = (): Micros => this.#watermark;
     const quietUntil = (): Micros => (this.#followers.size === 0 ? this.#target : this.#watermark);
     return {
@@ -370,6 +443,7 @@ export class Core {
         return this.#evaluationCount;
       },
       trace: this.#options.trace,
+      openCount: this.#openCount,
       await: awaitDeadline,
       rise: (from, fired) => this.#rise(from, fired),
     };

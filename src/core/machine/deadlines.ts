@@ -17,62 +17,128 @@ export const rank = {
   forget: 5,
 } as const;
 
+/** What waits for a deadline. */
+export interface Waiter {
+  /** Breaks ties in the same way after every restart: the trigger that waits, for example. */
+  readonly place: string;
+  /** Called when log time has reached a deadline, which may have become obsolete. */
+  meet(deadline: Deadline): void;
+}
+
 export interface Deadline {
   readonly due: Micros;
   readonly rank: number;
   /** Breaks ties. For settled events, the order of their evaluation. */
   readonly order: number;
-  /** Breaks the remaining ties in the same way after every restart: the trigger that waits, and the key. */
-  readonly owner: string;
-  meet(): void;
+  /** For a window, its key. Breaks the ties that are left among deadlines of one waiter. */
+  readonly key: string;
 }
 
-/** A binary heap. A deadline that has become obsolete stays in it; its `meet` checks and does nothing. */
+/**
+ * A binary heap, as one list for each field: a million deadlines would be a million objects.
+ *
+ * A deadline that has become obsolete stays in it; its waiter checks and does nothing.
+ */
 export class Deadlines {
-  readonly #heap: Deadline[] = [];
+  readonly #dues: number[] = [];
+  readonly #ranks: number[] = [];
+  readonly #orders: number[] = [];
+  readonly #keys: string[] = [];
+  readonly #waiters: Waiter[] = [];
 
-  get next(): Deadline | null {
-    return this.#heap[0] ?? null;
+  /** When the next one is due; null if there is none. */
+  get nextDue(): Micros | null {
+    return this.#dues[0] ?? null;
   }
 
-  push(deadline: Deadline): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(deadline);
+  /** The rank of the next one. */
+  get nextRank(): number {
+    return this.#ranks[0] ?? 0;
+  }
+
+  push(waiter: Waiter, { due, rank, order, key }: Deadline): void {
+    let at = this.#dues.length;
+    this.#write(at, due, rank, order, key, waiter);
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      const above = heap[parent];
-      if (above === undefined || !isBefore(deadline, above)) break;
-      heap[at] = above;
+      if (!this.#isBefore(due, rank, order, key, waiter, parent)) break;
+      this.#move(parent, at);
       at = parent;
     }
-    heap[at] = deadline;
+    this.#write(at, due, rank, order, key, waiter);
   }
 
-  pop(): Deadline | null {
-    const heap = this.#heap;
-    const first = heap[0];
-    const moved = heap.pop();
-    if (first === undefined || moved === undefined || heap.length === 0) return first ?? null;
+  /** Takes the next one out and lets its waiter meet it. */
+  meetNext(): void {
+    const waiter = this.#waiters[0];
+    if (waiter === undefined) return;
+    const deadline = {
+      due: this.#dues[0] ?? 0,
+      rank: this.#ranks[0] ?? 0,
+      order: this.#orders[0] ?? 0,
+      key: this.#keys[0] ?? "",
+    };
+    this.#removeFirst();
+    waiter.meet(deadline);
+  }
+
+  #removeFirst(): void {
+    const due = this.#dues.pop() ?? 0;
+    const rank = this.#ranks.pop() ?? 0;
+    const order = this.#orders.pop() ?? 0;
+    const key = this.#keys.pop() ?? "";
+    const waiter = this.#waiters.pop();
+    const { length } = this.#dues;
+    if (waiter === undefined || length === 0) return;
     let at = 0;
     for (;;) {
-      const left = heap[2 * at + 1];
-      const right = heap[2 * at + 2];
-      if (left === undefined) break;
-      const takeRight = right !== undefined && isBefore(right, left);
-      const child = takeRight ? right : left;
-      if (!isBefore(child, moved)) break;
-      heap[at] = child;
-      at = 2 * at + (takeRight ? 2 : 1);
+      let child = 2 * at + 1;
+      if (child >= length) break;
+      if (child + 1 < length && this.#isBeforeAt(child + 1, child)) child++;
+      if (this.#isBefore(due, rank, order, key, waiter, child)) break;
+      this.#move(child, at);
+      at = child;
     }
-    heap[at] = moved;
-    return first;
+    this.#write(at, due, rank, order, key, waiter);
   }
-}
 
-function isBefore(a: Deadline, b: Deadline): boolean {
-  if (a.due !== b.due) return a.due < b.due;
-  if (a.rank !== b.rank) return a.rank < b.rank;
-  if (a.order !== b.order) return a.order < b.order;
-  return a.owner < b.owner;
+  #write(at: number, due: Micros, rank: number, order: number, key: string, waiter: Waiter): void {
+    this.#dues[at] = due;
+    this.#ranks[at] = rank;
+    this.#orders[at] = order;
+    this.#keys[at] = key;
+    this.#waiters[at] = waiter;
+  }
+
+  #move(from: number, to: number): void {
+    this.#dues[to] = this.#dues[from] as number;
+    this.#ranks[to] = this.#ranks[from] as number;
+    this.#orders[to] = this.#orders[from] as number;
+    this.#keys[to] = this.#keys[from] as string;
+    this.#waiters[to] = this.#waiters[from] as Waiter;
+  }
+
+  #isBeforeAt(a: number, b: number): boolean {
+    return this.#isBefore(
+      this.#dues[a] as number,
+      this.#ranks[a] as number,
+      this.#orders[a] as number,
+      this.#keys[a] as string,
+      this.#waiters[a] as Waiter,
+      b,
+    );
+  }
+
+  /** Whether a deadline comes before the one at a place. */
+  #isBefore(due: Micros, rank: number, order: number, key: string, waiter: Waiter, other: number): boolean {
+    const otherDue = this.#dues[other] as number;
+    if (due !== otherDue) return due < otherDue;
+    const otherRank = this.#ranks[other] as number;
+    if (rank !== otherRank) return rank < otherRank;
+    const otherOrder = this.#orders[other] as number;
+    if (order !== otherOrder) return order < otherOrder;
+    const { place } = this.#waiters[other] as Waiter;
+    if (waiter.place !== place) return waiter.place < place;
+    return key < (this.#keys[other] as string);
+  }
 }

@@ -7,8 +7,8 @@
 
 import type { Event } from "../model/event.ts";
 import { followerPatience } from "../model/limits.ts";
-import type { Arrival, Arrivals } from "./arrival.ts";
-import { type Deadline, rank } from "./deadlines.ts";
+import { type Arrival, type Arrivals, type StoredReference, writeState } from "./arrival.ts";
+import { type Deadline, rank, type Waiter } from "./deadlines.ts";
 import type { SeenIds } from "./seen.ts";
 import type { Cells } from "./state.ts";
 
@@ -18,14 +18,14 @@ export class Followers {
   readonly #waiting = new Map<string, Arrival>();
   readonly #arrivals: Arrivals;
   readonly #cells: Cells;
-  readonly #await: (deadline: Deadline) => void;
+  readonly #await: (waiter: Waiter, deadline: Deadline) => void;
   readonly #release: (arrival: Arrival) => void;
 
   /** @param release evaluates a follower whose patience has ended */
   constructor(
     arrivals: Arrivals,
     cells: Cells,
-    awaitDeadline: (deadline: Deadline) => void,
+    awaitDeadline: (waiter: Waiter, deadline: Deadline) => void,
     release: (arrival: Arrival) => void,
   ) {
     this.#arrivals = arrivals;
@@ -49,12 +49,29 @@ export class Followers {
   /** @param order the follower's place among all followers that ever waited */
   wait(arrival: Arrival, order: number): void {
     this.#arrivals.hold(arrival);
-    this.#cells.write(`f:${arrival.position}`, order);
-    this.restore(arrival, order);
+    this.#cells.write(`f:${arrival.position}`, () =>
+      writeState((refer): StoredFollower => [order, refer(arrival)]),
+    );
+    this.#keep(arrival, order);
   }
 
-  /** Restores a follower. Call it in the order of the followers. */
-  restore(arrival: Arrival, order: number): void {
+  /** Restores followers, given in any order as their positions and what is stored of each. */
+  restore(stored: Iterable<readonly [position: string, text: string]>): void {
+    const followers: [order: number, Arrival][] = [];
+    for (const [position, text] of stored) {
+      const state = this.#arrivals.read(text);
+      const header = state.header as StoredFollower | number;
+      if (typeof header === "number") followers.push([header, this.#arrivals.at(position)]);
+      else followers.push([header[0], state.arrival(header[1])]);
+    }
+    followers.sort(([a], [b]) => a - b);
+    for (const [order, arrival] of followers) {
+      this.#arrivals.hold(arrival);
+      this.#keep(arrival, order);
+    }
+  }
+
+  #keep(arrival: Arrival, order: number): void {
     const { id, follows, received } = arrival.event;
     const siblings = this.#byLeader.get(follows ?? "") ?? new Set();
     siblings.add(arrival);
@@ -63,13 +80,9 @@ export class Followers {
     const meet = (): void => {
       if (this.#waiting.get(id) === arrival && !this.#leaderIsDueToo(arrival)) this.#release(arrival);
     };
-    this.#await({
-      due: received + followerPatience,
-      rank: rank.follower,
-      order,
-      owner: arrival.position,
-      meet,
-    });
+    const { position } = arrival;
+    const due = received + followerPatience;
+    this.#await({ place: position, meet }, { due, rank: rank.follower, order, key: "" });
   }
 
   /**
@@ -112,3 +125,6 @@ export class Followers {
     this.#arrivals.release(arrival);
   }
 }
+
+/** Before version 3, the order alone. */
+type StoredFollower = [order: number, arrival: StoredReference];

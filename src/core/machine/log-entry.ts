@@ -2,10 +2,15 @@
 
 import type { Automation } from "../model/automation.ts";
 import type { Event } from "../model/event.ts";
-import type { Micros } from "../model/time.ts";
+import { type Micros, millisecond } from "../model/time.ts";
 
 /** A position in the log; in Redis, the id of the entry (`1700000000000-0`). Unique, and the same in every replay. */
 export type LogPosition = string;
+
+/** When the log received the entry at this position; NaN if the position is not of a Redis stream. */
+export function receivedAt(position: LogPosition): Micros {
+  return Number(position.slice(0, position.indexOf("-"))) * millisecond;
+}
 
 interface EntryFields {
   readonly position: LogPosition;

@@ -16,7 +16,7 @@ import {
   seenFor,
 } from "../model/limits.ts";
 import type { Micros } from "../model/time.ts";
-import { type Deadline, rank } from "./deadlines.ts";
+import { type Deadline, rank, type Waiter } from "./deadlines.ts";
 import type { Cells } from "./state.ts";
 
 const rootMark = "root:";
@@ -43,10 +43,10 @@ interface Consequences {
 
 export class LoopGuard {
   readonly #cells: Cells;
-  readonly #await: (deadline: Deadline) => void;
+  readonly #await: (waiter: Waiter, deadline: Deadline) => void;
   readonly #byRoot = new Map<string, Consequences>();
 
-  constructor(cells: Cells, awaitDeadline: (deadline: Deadline) => void) {
+  constructor(cells: Cells, awaitDeadline: (waiter: Waiter, deadline: Deadline) => void) {
     this.#cells = cells;
     this.#await = awaitDeadline;
   }
@@ -75,7 +75,7 @@ export class LoopGuard {
     const consequences = this.#consequencesOf(root, at);
     consequences.firingCount++;
     consequences.firingCounts[automationId] = (consequences.firingCounts[automationId] ?? 0) + 1;
-    this.#cells.write(`l:${root}`, consequences);
+    this.#cells.write(`l:${root}`, () => JSON.stringify(consequences));
   }
 
   /** Records that an automation was held back. @returns true the first time for a root: then it has to be reported */
@@ -84,7 +84,7 @@ export class LoopGuard {
     const consequences = this.#consequencesOf(root, at);
     if (consequences.told.includes(automationId)) return false;
     consequences.told.push(automationId);
-    this.#cells.write(`l:${root}`, consequences);
+    this.#cells.write(`l:${root}`, () => JSON.stringify(consequences));
     return true;
   }
 
@@ -113,6 +113,6 @@ export class LoopGuard {
         this.#cells.write(`l:${root}`, null);
       }
     };
-    this.#await({ due, rank: rank.forget, order: 0, owner: root, meet });
+    this.#await({ place: root, meet }, { due, rank: rank.forget, order: 0, key: "" });
   }
 }

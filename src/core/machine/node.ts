@@ -3,9 +3,10 @@
 import type { Micros } from "../model/time.ts";
 import { uuid5 } from "../model/uuid.ts";
 import type { Arrival, Arrivals } from "./arrival.ts";
-import type { Deadline } from "./deadlines.ts";
+import type { Deadline, Waiter } from "./deadlines.ts";
 import type { FiringWindow } from "./firing.ts";
 import { type Key, labelsOf } from "./key.ts";
+import type { OpenCount } from "./open-count.ts";
 import type { Cells } from "./state.ts";
 
 /** The role of an event for an event trigger, which depends on the event's name. */
@@ -77,13 +78,11 @@ export interface Machine {
   nextOrder(): number;
   /** Called with each decision; undefined when nothing is to be explained. */
   readonly trace: ((note: Note) => void) | undefined;
-  await(deadline: Deadline): void;
+  await(waiter: Waiter, deadline: Deadline): void;
+  readonly openCount: OpenCount;
   /** A trigger fired because time passed, or was resolved, and not in response to the event that is being evaluated. */
   rise(from: TriggerNode, fired: Fired): void;
 }
-
-/** Finds the arrival that a stored position refers to. */
-export type Revive = (position: string) => Arrival;
 
 /** The place of a trigger in its automation's tree, and what it inherits from above. */
 export interface NodePlace {
@@ -118,7 +117,7 @@ export interface TriggerNode extends NodePlace {
   /** Called when the automation is created or enabled. */
   begin(at: Micros, position: string): void;
   /** Restores the state of one key, or the state that all keys share. */
-  restore(kind: string, rest: string, json: string, revive: Revive): void;
+  restore(kind: string, rest: string, stored: string): void;
   /** How long this trigger, or one below it, waits for delayed events. */
   readonly lateness: Micros;
   /** Deletes all state. */
@@ -188,8 +187,9 @@ export function decide<Result>(
   return result;
 }
 
-export function ownerOf(node: TriggerNode, key = ""): string {
-  return `${node.automationId}:${node.path}:${key}`;
+/** The place of a trigger as a text. */
+export function ownerOf(node: NodePlace): string {
+  return `${node.automationId}:${node.path}:`;
 }
 
 export function keyText(key: Key): string {

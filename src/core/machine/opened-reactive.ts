@@ -5,10 +5,12 @@
  * counts in one, whichever arrived first: such an instant is evaluated again with each of its events.
  */
 
+import { packId, unpackId } from "../model/packed-id.ts";
 import type { Micros } from "../model/time.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Key } from "./key.ts";
-import type { EventRole, Revive, TriggerOutcome } from "./node.ts";
+import type { EventRole, TriggerOutcome } from "./node.ts";
+import { notOpen, openForever } from "./open-count.ts";
 import { type Counted, ReactiveTrigger } from "./reactive.ts";
 
 interface OpenedWindow {
@@ -47,7 +49,7 @@ export class OpenedTrigger extends ReactiveTrigger<Opened> {
     const outcome = outcomeOf(role, before, window);
     if (!outcome.startsWith("ignored")) opened.lastEventId = event.id;
     this.states.put(key, opened);
-    this.afterRestore(key);
+    this.awaitNext(key, opened);
     return fires && fired !== null ? { ...fired, count: this.compiled.threshold } : outcome;
   }
 
@@ -59,31 +61,59 @@ export class OpenedTrigger extends ReactiveTrigger<Opened> {
     return { at, base: window, ...none };
   }
 
-  protected afterRestore(key: Key): void {
-    const opened = this.states.get(key);
-    const ends = [opened?.window?.end ?? null, opened?.instant ? opened.instant.at + 1 : null];
+  protected awaitNext(key: Key, { window, instant }: Opened): void {
+    const ends = [window?.end ?? null, instant ? instant.at + 1 : null];
     const next = Math.min(...ends.map((end) => end ?? Number.POSITIVE_INFINITY));
-    if (next < Number.POSITIVE_INFINITY) this.states.awaitEnd(key, next, this.compiled.lateness, this.#end);
+    if (next < Number.POSITIVE_INFINITY) this.states.awaitEnd(key, next, this.compiled.lateness);
   }
 
-  readonly #end = (key: Key, opened: Opened, due: Micros): void => {
+  override meetEnd(key: Key, opened: Opened, due: Micros): void {
     const { window, instant } = opened;
     const settled = due - this.compiled.lateness;
     if (instant !== null && instant.at < settled) opened.instant = null;
     if (window !== null && window.end !== null && window.end <= settled) opened.window = null;
-    if (opened.instant === null && opened.window === null) this.states.delete(key);
-    else if (opened.instant !== instant || opened.window !== window) this.states.put(key, opened);
-    this.afterRestore(key);
-  };
-
-  override restore(kind: string, rest: string, json: string, revive: Revive): void {
-    const stored = JSON.parse(json) as Opened | VersionOne;
-    if (!("start" in stored)) {
-      super.restore(kind, rest, json, revive);
+    if (opened.instant === null && opened.window === null) {
+      this.states.delete(key);
       return;
     }
+    if (opened.instant !== instant || opened.window !== window) this.states.put(key, opened);
+    this.awaitNext(key, opened);
+  }
+
+  encode({ window, instant, lastEventId }: Opened): string {
+    const stored: StoredOpened = [packId(lastEventId), storedWindow(window)];
+    if (instant !== null) {
+      const { at, base, opening, both, counting, firedCount, lastEventId: last } = instant;
+      stored.push(at, storedWindow(base), opening, both, counting, firedCount, packId(last));
+    }
+    return JSON.stringify(stored);
+  }
+
+  decode(text: string): Opened {
+    const stored = JSON.parse(text) as StoredOpened | Opened | VersionOne;
+    if (Array.isArray(stored)) {
+      const [lastEventId, window, at, base, opening = 0, both = 0, counting = 0, firedCount = 0, last = ""] =
+        stored;
+      return {
+        window: restoredWindow(window),
+        lastEventId: unpackId(lastEventId),
+        instant:
+          at === undefined
+            ? null
+            : {
+                ...{ at, opening, both, counting, firedCount },
+                base: restoredWindow(base ?? 0),
+                lastEventId: unpackId(last),
+              },
+      };
+    }
+    if (!("start" in stored)) return stored;
     const { lastEventId, ...window } = stored;
-    super.restore(kind, rest, JSON.stringify({ window, instant: null, lastEventId }), revive);
+    return { window, instant: null, lastEventId };
+  }
+
+  openUntil({ window }: Opened): Micros {
+    return window === null ? notOpen : openForever;
   }
 
   protected shown({ window, lastEventId }: Opened) {
@@ -91,6 +121,33 @@ export class OpenedTrigger extends ReactiveTrigger<Opened> {
     const { start, end, count } = window;
     return { start, end, count, deadline: end === null ? null : end + this.compiled.lateness, lastEventId };
   }
+}
+
+type StoredWindow = readonly [start: Micros, length: Micros | null, count: number] | 0;
+
+/** The window, then the parts of the instant if there is one. */
+type StoredOpened = [
+  lastEventId: string,
+  window: StoredWindow,
+  at?: Micros,
+  base?: StoredWindow,
+  opening?: number,
+  both?: number,
+  counting?: number,
+  firedCount?: number,
+  lastEventId?: string,
+];
+
+function storedWindow(window: OpenedWindow | null): StoredWindow {
+  if (window === null) return 0;
+  const { start, end, count } = window;
+  return [start, end === null ? null : end - start, count];
+}
+
+function restoredWindow(stored: StoredWindow): OpenedWindow | null {
+  if (stored === 0) return null;
+  const [start, length, count] = stored;
+  return { start, end: length === null ? null : start + length, count };
 }
 
 /** In version 1, the state was the window. */

@@ -10,12 +10,12 @@ import { overdueWindowsMax, rememberDefault } from "../model/limits.ts";
 import { Schedule } from "../model/schedule.ts";
 import { type Micros, second } from "../model/time.ts";
 import type { Arrival } from "./arrival.ts";
-import { rank } from "./deadlines.ts";
+import { type Deadline, rank, type Waiter } from "./deadlines.ts";
 import { countsForTick, latestCounted } from "./early.ts";
 import { type CompiledEventTrigger, endOfWindow, latestOccurred } from "./event-trigger.ts";
 import { heldCountOver, withHeld } from "./held.ts";
-import { type Key, keyOf, labelsOf } from "./key.ts";
-import { KeyedStates } from "./keyed-states.ts";
+import { type Key, keyOf } from "./key.ts";
+import { KeyedStates, type StateKind } from "./keyed-states.ts";
 import {
   decide,
   type EventRole,
@@ -26,25 +26,29 @@ import {
   type OpenWindow,
   ownerOf,
   PlacedTrigger,
-  type Revive,
   type TriggerNode,
   type TriggerOutcome,
 } from "./node.ts";
-import { type SettlingEvent, SettlingEvents } from "./settling.ts";
+import { notOpen, openForever } from "./open-count.ts";
+import { restoredSettling, type SettlingEvent, SettlingEvents, storedSettling } from "./settling.ts";
 import {
   claimStart,
+  countFirst,
   type EarlyEvents,
   forgetHeldAt,
   forgetUnresolvedAt,
   never,
   nothingWatched,
   restoredWatched,
+  shownWatched,
   startsAfter,
+  storedWatched,
   type Watched,
   type WatchedWindow,
 } from "./watched.ts";
 
-export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
+export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Waiter, StateKind<Watched> {
+  readonly place: string;
   readonly compiled: CompiledEventTrigger;
   readonly #machine: Machine;
   readonly #states: KeyedStates<Watched>;
@@ -56,7 +60,8 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     super(place);
     this.compiled = compiled;
     this.#machine = machine;
-    this.#states = new KeyedStates(this, machine);
+    this.place = ownerOf(this);
+    this.#states = new KeyedStates(this, machine, this);
     const { schedule } = compiled.definition;
     this.#schedule = schedule === undefined ? null : new Schedule(schedule.cron, schedule.timezone);
   }
@@ -87,8 +92,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       });
     }
     this.#machine.arrivals.hold(arrival);
-    const stored: StoredWaiting = [arrival.position, role.expected ? 1 : 0, role.after ? 1 : 0];
-    this.#machine.cells.write(this.#waitingField(order), stored);
+    this.#writeWaiting(order, { arrival, at: arrival.event.occurred, role });
     decide(this.#machine, this, {
       key,
       eventId,
@@ -124,8 +128,13 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     this.#waiting.add(order, waiting);
     const { at } = waiting;
     const due = at + this.compiled.lateness + 1;
-    const meet = (): void => this.#settle(at);
-    this.#machine.await({ due, rank: rank.settledEvent, order, owner: ownerOf(this), meet });
+    this.#machine.await(this, { due, rank: rank.settledEvent, order, key: "" });
+  }
+
+  meet({ due, rank: met }: Deadline): void {
+    const tick = due - this.compiled.lateness;
+    if (met === rank.settledEvent) this.#settle(tick - 1);
+    else if (this.#nextTick === tick) this.#tick(tick);
   }
 
   /** Evaluates the events of an instant, whose time has settled. */
@@ -155,8 +164,9 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     if (this.compiled.after.length === 0 || !role.expected || role.after) return false;
     const latest = latestOccurred(arrival.event, this.compiled.lateness);
     if (at >= latest || (this.#states.get(key)?.window ?? null) !== null) return false;
-    this.#machine.cells.write(this.#waitingField(order), [arrival.position, 1, 0, latest]);
-    this.#awaitSettling(order, { ...waiting, at: latest });
+    const later = { ...waiting, at: latest };
+    this.#writeWaiting(order, later);
+    this.#awaitSettling(order, later);
     return true;
   }
 
@@ -188,7 +198,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
       this.#open(key, watched, start, arrival.position);
       // The first event of a key counts if more than one is expected. An `after` event never counts in its own window.
       const countsItself = this.#isAlwaysOpen && start === at && this.compiled.threshold > 1;
-      this.#countFirst(watched, countsItself ? 1 : heldCount);
+      countFirst(watched, countsItself ? 1 : heldCount);
       claimStart(watched, arrival.event, this.compiled);
       return "opened a window";
     }
@@ -223,12 +233,8 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     return at + Math.max(0, overdueCount - overdueWindowsMax) * within;
   }
 
-  #countFirst({ window }: Watched, count: number): void {
-    if (window !== null) window.count = count;
-  }
-
   #setEarly(watched: Watched, early: EarlyEvents | null): void {
-    if (early !== null) this.#machine.arrivals.hold(early.last);
+    this.#machine.arrivals.hold(early?.last ?? null);
     this.#machine.arrivals.release(watched.early?.last ?? null);
     watched.early = early;
   }
@@ -240,7 +246,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     this.#keep(key, watched);
   }
 
-  #judge(key: Key, watched: Watched, due: Micros): void {
+  meetEnd(key: Key, watched: Watched, due: Micros): void {
     const { window } = watched;
     const { lateness, definition } = this.compiled;
     if (window === null || window.end + lateness > due) {
@@ -328,7 +334,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     if (early.count < this.compiled.threshold) {
       this.#remember(watched, early.last);
       this.#open(key, watched, tick, `tick ${tick}`);
-      this.#countFirst(watched, early.count);
+      countFirst(watched, early.count);
     }
     this.#setEarly(watched, null);
     this.#keep(key, watched);
@@ -337,18 +343,24 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   #awaitTick(): void {
     const tick = this.#nextTick;
     if (tick === null) return;
-    const due = tick + this.compiled.lateness;
-    const meet = (): void => {
-      if (this.#nextTick === tick) this.#tick(tick);
-    };
-    this.#machine.await({ due, rank: rank.tick, order: 0, owner: ownerOf(this), meet });
+    this.#machine.await(this, { due: tick + this.compiled.lateness, rank: rank.tick, order: 0, key: "" });
   }
 
   #awaitJudgement(key: Key, { window }: Watched): void {
-    if (window !== null) this.#states.awaitEnd(key, window.end, this.compiled.lateness, this.#meetEnd);
+    if (window !== null) this.#states.awaitEnd(key, window.end, this.compiled.lateness);
   }
 
-  readonly #meetEnd = (key: Key, watched: Watched, due: Micros): void => this.#judge(key, watched, due);
+  encode(watched: Watched): string {
+    return storedWatched(watched, this.compiled.within);
+  }
+
+  decode(text: string): Watched {
+    return restoredWatched(this.#machine.arrivals.read(text), this.compiled.within);
+  }
+
+  openUntil({ window, unresolved, seen }: Watched): Micros {
+    return window === null && unresolved === null && seen === null ? notOpen : openForever;
+  }
 
   /** Writes the state of a key, or forgets the key when there is nothing left to watch. */
   #keep(key: Key, watched: Watched): void {
@@ -361,29 +373,27 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     }
     if (window === null) this.#remember(watched, null);
     this.#states.put(key, watched);
-    this.#awaitForgetting(key);
+    this.#states.awaitForgetting(key, watched);
   }
 
-  #awaitForgetting(key: Key): void {
-    this.#states.awaitForgetting(key, this.#forgetAt, (forgotten, watched) => {
-      const now = this.#machine.watermark;
-      if (forgetUnresolvedAt(watched, this.compiled) <= now) {
-        watched.unresolved = null;
-        watched.reported = false;
-      }
-      if (forgetHeldAt(watched, this.compiled) <= now) watched.held = [];
-      this.#keep(forgotten, watched);
-    });
+  forget(key: Key, watched: Watched): void {
+    const now = this.#machine.watermark;
+    if (forgetUnresolvedAt(watched, this.compiled) <= now) {
+      watched.unresolved = null;
+      watched.reported = false;
+    }
+    if (forgetHeldAt(watched, this.compiled) <= now) watched.held = [];
+    this.#keep(key, watched);
   }
 
-  readonly #forgetAt = (watched: Watched): Micros | null => {
+  forgetAt(watched: Watched): Micros | null {
     const next = Math.min(forgetUnresolvedAt(watched, this.compiled), forgetHeldAt(watched, this.compiled));
     return next === never ? null : next;
-  };
+  }
 
   #remember(watched: Watched, arrival: Arrival | null): void {
     const { last } = watched;
-    if (arrival !== null) this.#machine.arrivals.hold(arrival);
+    this.#machine.arrivals.hold(arrival);
     watched.last = arrival;
     this.#machine.arrivals.release(last);
   }
@@ -393,22 +403,27 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     return this.#schedule === null && this.compiled.after.length === 0;
   }
 
-  restore(kind: string, rest: string, json: string, revive: Revive): void {
+  restore(kind: string, rest: string, stored: string): void {
+    const { arrivals } = this.#machine;
     if (kind === "k") {
-      const watched = restoredWatched(json, revive);
-      const key = this.#states.restore(rest, watched);
-      this.#awaitJudgement(key, watched);
-      this.#awaitForgetting(key);
+      const restored = this.#states.restore(rest, stored);
+      if (restored !== null) this.#restoreKey(restored.key, restored.state);
     } else if (kind === "p") {
-      const [position, expected, after, later] = JSON.parse(json) as StoredWaiting;
-      const arrival = revive(position);
-      const role = { expected: expected === 1, after: after === 1 };
-      const at = later ?? arrival.event.occurred;
-      this.#awaitSettling(Number(rest), { arrival, at, role });
+      const waiting = restoredSettling(arrivals.read(stored));
+      arrivals.hold(waiting.arrival);
+      waiting.arrival.compact();
+      this.#awaitSettling(Number(rest), waiting);
     } else {
-      this.#nextTick = (JSON.parse(json) as { nextTick: Micros | null }).nextTick;
+      this.#nextTick = (JSON.parse(stored) as { nextTick: Micros | null }).nextTick;
       this.#awaitTick();
     }
+  }
+
+  #restoreKey(key: Key, watched: Watched): void {
+    this.#machine.arrivals.hold(watched.last);
+    this.#machine.arrivals.hold(watched.early?.last ?? null);
+    this.#awaitJudgement(key, watched);
+    this.#states.awaitForgetting(key, watched);
   }
 
   clear(): void {
@@ -428,11 +443,15 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
   }
 
   #writeTick(): void {
-    this.#machine.cells.write(this.#tickField, { nextTick: this.#nextTick });
+    this.#machine.cells.write(this.#tickField, () => JSON.stringify({ nextTick: this.#nextTick }));
   }
 
   get #tickField(): string {
     return `s:${this.automationId}:${this.path}`;
+  }
+
+  #writeWaiting(order: number, waiting: SettlingEvent): void {
+    this.#machine.cells.write(this.#waitingField(order), () => storedSettling(waiting));
   }
 
   #waitingField(order: number): string {
@@ -445,10 +464,10 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   *openWindows(): Iterable<OpenWindow> {
     const settlingEvents = this.#waiting.byKey(this.labels);
-    for (const [key] of this.#states.entries()) {
-      const window = this.#windowOf(key);
+    for (const [key, watched] of this.#states.entries()) {
+      if (this.openUntil(watched) === notOpen) continue;
       const settlingCount = settlingEvents.get(keyText(key))?.length ?? 0;
-      if (window !== null) yield { ...window, settlingCount };
+      yield { ...shownWatched(this, key, watched), settlingCount };
     }
     for (const settling of settlingEvents.values()) {
       const key = keyOf(this.labels, settling[0].arrival.event);
@@ -462,7 +481,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
     if (opener === undefined) return;
     const start = this.#schedule === null ? opener.arrival.event.occurred : null; // with a schedule, a tick opens it
     yield {
-      ...this.#shown(key, nothingWatched),
+      ...shownWatched(this, key, nothingWatched),
       ...(start === null ? {} : { start, end: start + this.compiled.within }),
       deadline: start === null ? null : start + this.compiled.within + this.compiled.lateness,
       lastEventId: settling.at(-1)?.arrival.event.id ?? null,
@@ -472,28 +491,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode {
 
   #windowOf(key: Key): OpenWindow | null {
     const watched = this.#states.get(key);
-    if (watched === undefined) return null;
-    const { window, unresolved, seen } = watched;
-    return window === null && unresolved === null && seen === null ? null : this.#shown(key, watched);
-  }
-
-  #shown(key: Key, { window, last, unresolved }: Watched): OpenWindow {
-    return {
-      path: this.path,
-      labels: labelsOf(this.labels, key),
-      start: window?.start ?? null,
-      end: window?.end ?? null,
-      count: window?.count ?? 0,
-      threshold: this.compiled.threshold,
-      deadline: window === null ? null : window.end + this.compiled.lateness,
-      lastEventId: last?.event.id ?? null,
-      unresolved: unresolved !== null,
-      quietUntil: null,
-      settlingCount: 0,
-      awaited: [],
-    };
+    if (watched === undefined || this.openUntil(watched) === notOpen) return null;
+    return shownWatched(this, key, watched);
   }
 }
-
-/** The log position, 1 or 0 for `expected` and for `after`, and the time that it waits for if that is not `occurred`. */
-type StoredWaiting = [position: string, expected: number, after: number, at?: Micros];

@@ -7,11 +7,12 @@
  */
 
 import { silentKeyGrace } from "../model/limits.ts";
+import { packId, unpackId } from "../model/packed-id.ts";
 import type { Micros } from "../model/time.ts";
 import type { Arrival } from "./arrival.ts";
 import type { CompiledEventTrigger } from "./event-trigger.ts";
 import { type Key, keyOf, labelsOf } from "./key.ts";
-import { KeyedStates } from "./keyed-states.ts";
+import { KeyedStates, type StateKind } from "./keyed-states.ts";
 import {
   decide,
   type EventRole,
@@ -21,12 +22,15 @@ import {
   type NodePlace,
   type OpenWindow,
   PlacedTrigger,
-  type Revive,
   type TriggerNode,
   type TriggerOutcome,
 } from "./node.ts";
+import { notOpen, openForever } from "./open-count.ts";
 
-export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger implements TriggerNode {
+export abstract class ReactiveTrigger<S extends object>
+  extends PlacedTrigger
+  implements TriggerNode, StateKind<S>
+{
   readonly compiled: CompiledEventTrigger;
   protected readonly machine: Machine;
   protected readonly states: KeyedStates<S>;
@@ -35,7 +39,7 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
     super(place);
     this.compiled = compiled;
     this.machine = machine;
-    this.states = new KeyedStates(this, machine);
+    this.states = new KeyedStates<S>(this, machine, this);
   }
 
   evaluate(arrival: Arrival, order: number, roles: ReadonlyMap<TriggerNode, EventRole>): Fired | null {
@@ -70,11 +74,32 @@ export abstract class ReactiveTrigger<S extends object> extends PlacedTrigger im
     // Reactive triggers wait for their first event.
   }
 
-  restore(_kind: string, rest: string, json: string, _revive: Revive): void {
-    this.afterRestore(this.states.restore(rest, JSON.parse(json) as S));
+  restore(_kind: string, rest: string, stored: string): void {
+    const restored = this.states.restore(rest, stored);
+    if (restored !== null) this.awaitNext(restored.key, restored.state);
   }
 
-  protected abstract afterRestore(key: Key): void;
+  /** Waits for the next time at which the state of a key changes by itself. */
+  protected abstract awaitNext(key: Key, state: S): void;
+
+  abstract encode(state: S): string;
+
+  /** @param text what any version has stored; before version 3, an object with names */
+  abstract decode(text: string): S;
+
+  abstract openUntil(state: S): Micros;
+
+  meetEnd(_key: Key, _state: S, _due: Micros): void {
+    // Most kinds await no end.
+  }
+
+  forgetAt(_state: S): Micros | null {
+    return null;
+  }
+
+  forget(key: Key, _state: S): void {
+    this.states.delete(key);
+  }
 
   clear(): void {
     this.states.clear();
@@ -141,7 +166,22 @@ export class TallyTrigger extends ReactiveTrigger<Tally> {
     return "counted";
   }
 
-  protected afterRestore(): void {}
+  protected awaitNext(): void {}
+
+  encode({ count, since, lastEventId }: Tally): string {
+    return JSON.stringify([count, since, packId(lastEventId)]);
+  }
+
+  decode(text: string): Tally {
+    const stored = JSON.parse(text) as Tally | [count: number, since: Micros, lastEventId: string];
+    if (!Array.isArray(stored)) return stored;
+    const [count, since, lastEventId] = stored;
+    return { count, since, lastEventId: unpackId(lastEventId) };
+  }
+
+  openUntil(): Micros {
+    return openForever;
+  }
 
   protected shown({ count, since, lastEventId }: Tally) {
     return { start: since, end: null, count, deadline: null, lastEventId };
@@ -181,7 +221,7 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
     // Older events cannot be in one run with an event that is not late itself.
     forgetUntil(sliding.times, (time) => time > newest - lateness - 2 * within);
     this.states.put(key, sliding);
-    this.afterRestore(key);
+    this.awaitNext(key, sliding);
     return counted ?? (isQuiet ? "ignored: quiet after a firing" : "counted");
   }
 
@@ -203,12 +243,39 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
     return null;
   }
 
-  protected afterRestore(key: Key): void {
-    this.states.awaitForgetting(key, this.#forgetAt, (silent) => this.states.delete(silent));
+  protected awaitNext(key: Key, sliding: Sliding): void {
+    this.states.awaitForgetting(key, sliding);
   }
 
-  readonly #forgetAt = ({ newest, quietUntil }: Sliding): Micros =>
-    Math.max(newest, quietUntil) + 2 * this.compiled.within + this.compiled.lateness + silentKeyGrace;
+  override forgetAt({ newest, quietUntil }: Sliding): Micros {
+    return Math.max(newest, quietUntil) + 2 * this.compiled.within + this.compiled.lateness + silentKeyGrace;
+  }
+
+  encode({ times, newest, quietUntil, lastEventId }: Sliding): string {
+    const isQuiet = quietUntil !== Number.MIN_SAFE_INTEGER;
+    const ages = times.map((time) => newest - time);
+    return JSON.stringify([newest, isQuiet ? quietUntil : null, packId(lastEventId), ...ages]);
+  }
+
+  decode(text: string): Sliding {
+    const stored = JSON.parse(text) as Sliding | StoredSliding;
+    if (!Array.isArray(stored)) return stored;
+    const [newest, quietUntil, lastEventId, ...ages] = stored;
+    return {
+      times: ages.map((age) => newest - age),
+      newest,
+      quietUntil: quietUntil ?? Number.MIN_SAFE_INTEGER,
+      lastEventId: unpackId(lastEventId),
+    };
+  }
+
+  /** While the window that slides on holds an event, or the key is quiet (see `shown`). */
+  openUntil({ times, quietUntil }: Sliding): Micros {
+    const { within, lateness } = this.compiled;
+    const latest = times.at(-1);
+    const end = Math.max(latest === undefined ? notOpen : latest + within, quietUntil);
+    return end === Number.MIN_SAFE_INTEGER ? notOpen : end + lateness;
+  }
 
   protected shown({ times, newest, quietUntil, lastEventId }: Sliding) {
     const { within, threshold, lateness } = this.compiled;
@@ -228,6 +295,9 @@ export class SlidingTrigger extends ReactiveTrigger<Sliding> {
     };
   }
 }
+
+/** The times of events as how long they lie before the newest. */
+type StoredSliding = [newest: Micros, quietUntil: Micros | null, lastEventId: string, ...ages: Micros[]];
 
 /** Drops the times before the first wanted one, in place, because copying thousands for each event would be slow. */
 function forgetUntil(times: Micros[], isWanted: (time: Micros) => boolean): void {

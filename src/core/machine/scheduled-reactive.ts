@@ -7,10 +7,11 @@
 
 import type { Event } from "../model/event.ts";
 import { scheduledWindowsMax } from "../model/limits.ts";
+import { packId, unpackId } from "../model/packed-id.ts";
 import type { Schedule } from "../model/schedule.ts";
 import type { Micros } from "../model/time.ts";
-import type { Arrival } from "./arrival.ts";
-import { rank } from "./deadlines.ts";
+import { type Arrival, type StoredReference, writeState } from "./arrival.ts";
+import { type Deadline, rank, type Waiter } from "./deadlines.ts";
 import { type CompiledEventTrigger, endOfWindow, latestOccurred } from "./event-trigger.ts";
 import { type Key, keyOf } from "./key.ts";
 import {
@@ -20,10 +21,10 @@ import {
   type Machine,
   type NodePlace,
   ownerOf,
-  type Revive,
   type TriggerNode,
   type TriggerOutcome,
 } from "./node.ts";
+import { notOpen, openForever } from "./open-count.ts";
 import { type Counted, ReactiveTrigger } from "./reactive.ts";
 
 interface SharedWindows {
@@ -40,7 +41,8 @@ interface KeyWindows {
   lastEventId: string;
 }
 
-export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
+export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> implements Waiter {
+  readonly place: string;
   readonly #schedule: Schedule;
   /** Events whose senders are ahead of the next tick, by their order. */
   readonly #waiting = new Map<number, Arrival>();
@@ -50,6 +52,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
   constructor(place: NodePlace, compiled: CompiledEventTrigger, machine: Machine, schedule: Schedule) {
     super(place, compiled, machine);
     this.#schedule = schedule;
+    this.place = ownerOf(this);
   }
 
   override begin(at: Micros): void {
@@ -66,7 +69,11 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     if (!roles.has(this)) return null;
     if (!this.#isAhead(arrival.event)) return super.evaluate(arrival, order, roles);
     this.machine.arrivals.hold(arrival);
-    this.machine.cells.write(this.#waitingField(order), arrival.position);
+    this.machine.cells.write(this.#waitingField(order), () => {
+      const text = writeState((refer): StoredWaiting => [refer(arrival)]);
+      arrival.compact();
+      return text;
+    });
     decide(this.machine, this, {
       key: keyOf(this.labels, arrival.event),
       eventId: arrival.event.id,
@@ -88,8 +95,12 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     this.#waiting.set(order, arrival);
     const due = this.#shared.nextTick;
     if (due === null) return; // being restored: the next tick is yet to come
-    const meet = (): void => this.#takeAhead(order);
-    this.machine.await({ due, rank: rank.aheadOfTick, order, owner: ownerOf(this), meet });
+    this.machine.await(this, { due, rank: rank.aheadOfTick, order, key: "" });
+  }
+
+  meet({ due, rank: met, order }: Deadline): void {
+    if (met === rank.aheadOfTick) this.#takeAhead(order);
+    else if (this.#shared.nextTick === due) this.#tick(due);
   }
 
   /** Evaluates an event that was ahead of the tick. */
@@ -130,7 +141,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     const { count } = window;
     if (count >= threshold) this.#goApart(own, start);
     this.states.put(key, own);
-    this.afterRestore(key);
+    this.awaitNext(key, own);
     return count >= threshold ? { start, end: this.#endOf(start), count } : "counted";
   }
 
@@ -162,7 +173,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
       const kept = own.windows.filter(({ start }) => isKept(start));
       own.windows = [{ start: tick, count: 0 }, ...kept].slice(0, scheduledWindowsMax);
       this.states.put(key, own);
-      this.afterRestore(key);
+      this.awaitNext(key, own);
     }
     this.#shared.nextTick = this.#schedule.next(tick);
     this.#write();
@@ -172,36 +183,54 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
   #awaitTick(): void {
     const { nextTick } = this.#shared;
     if (nextTick === null) return;
-    const meet = (): void => {
-      if (this.#shared.nextTick === nextTick) this.#tick(nextTick);
-    };
-    this.machine.await({ due: nextTick, rank: rank.tick, order: 0, owner: ownerOf(this), meet });
+    this.machine.await(this, { due: nextTick, rank: rank.tick, order: 0, key: "" });
   }
 
-  protected afterRestore(key: Key): void {
+  protected awaitNext(key: Key, own: KeyWindows): void {
     const { lateness } = this.compiled;
-    const next = this.#endsOf(key).find((end) => end + lateness > this.machine.watermark);
-    if (next !== undefined) this.states.awaitEnd(key, next, lateness, this.#end);
+    const next = this.#endsOf(own).find((end) => end + lateness > this.machine.watermark);
+    if (next !== undefined) this.states.awaitEnd(key, next, lateness);
   }
 
   /** The ends of a key's own windows and of the shared ones, ascending. */
-  #endsOf(key: Key): Micros[] {
-    const own = this.states.get(key)?.windows.map(({ start }) => start) ?? [];
+  #endsOf({ windows }: KeyWindows): Micros[] {
+    const own = windows.map(({ start }) => start);
     return [...new Set([...own, ...this.#shared.starts])]
       .sort((a, b) => a - b)
       .map((start) => this.#endOf(start));
   }
 
   /** A window of a key has ended. Forgets the key's own state if it no longer differs from the shared windows. */
-  readonly #end = (key: Key, own: KeyWindows, due: Micros): void => {
+  override meetEnd(key: Key, own: KeyWindows, due: Micros): void {
     const isOpen = (start: Micros): boolean => this.#deadline(start) > due;
     own.windows = own.windows.filter(({ start }) => isOpen(start));
     const shared = this.#shared.starts.filter(isOpen);
     const isInStep = own.windows.every(({ start, count }) => count === 0 && shared.includes(start));
     if (isInStep && (!own.apart || own.windows.length === shared.length)) this.states.delete(key);
-    else this.states.put(key, own);
-    this.afterRestore(key);
-  };
+    else {
+      this.states.put(key, own);
+      this.awaitNext(key, own);
+    }
+  }
+
+  encode({ windows, apart, lastEventId }: KeyWindows): string {
+    const counts = windows.flatMap(({ start, count }) => [start, count]);
+    return JSON.stringify([apart ? 1 : 0, packId(lastEventId), ...counts]);
+  }
+
+  decode(text: string): KeyWindows {
+    const stored = JSON.parse(text) as KeyWindows | StoredKeyWindows;
+    if (!Array.isArray(stored)) return stored;
+    const [apart, lastEventId, ...counts] = stored;
+    const windows: KeyWindows["windows"] = [];
+    for (let index = 0; index < counts.length; index += 2)
+      windows.push({ start: counts[index] ?? 0, count: counts[index + 1] ?? 0 });
+    return { windows, apart: apart === 1, lastEventId: unpackId(lastEventId) };
+  }
+
+  openUntil({ windows, apart }: KeyWindows): Micros {
+    return windows.length > 0 || apart ? openForever : notOpen;
+  }
 
   #deadline(start: Micros): Micros {
     return this.#endOf(start) + this.compiled.lateness;
@@ -215,12 +244,16 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     return end;
   }
 
-  override restore(kind: string, rest: string, json: string, revive: Revive): void {
-    if (kind === "k") super.restore(kind, rest, json, revive);
+  override restore(kind: string, rest: string, stored: string): void {
+    if (kind === "k") super.restore(kind, rest, stored);
     else if (kind === "p") {
-      this.#await(revive(JSON.parse(json) as string), Number(rest));
+      const state = this.machine.arrivals.read(stored);
+      const header = state.header as StoredWaiting | string;
+      const arrival = state.arrival(typeof header === "string" ? header : header[0]);
+      this.machine.arrivals.hold(arrival);
+      this.#await(arrival, Number(rest));
     } else {
-      this.#shared = JSON.parse(json) as SharedWindows;
+      this.#shared = JSON.parse(stored) as SharedWindows;
       this.#awaitTick();
       for (const [order, arrival] of this.#waiting) this.#await(arrival, order);
     }
@@ -239,7 +272,7 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
   }
 
   #write(): void {
-    this.machine.cells.write(this.#field, this.#shared);
+    this.machine.cells.write(this.#field, () => JSON.stringify(this.#shared));
   }
 
   #waitingField(order: number): string {
@@ -259,3 +292,9 @@ export class ScheduledReactiveTrigger extends ReactiveTrigger<KeyWindows> {
     return { start, end: this.#endOf(start), count, deadline: this.#deadline(start), lastEventId };
   }
 }
+
+/** Before version 3, the event's position alone. */
+type StoredWaiting = [arrival: StoredReference];
+
+/** The start and the count of each window follow one another. */
+type StoredKeyWindows = [apart: 0 | 1, lastEventId: string, ...counts: number[]];

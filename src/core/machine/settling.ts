@@ -1,7 +1,7 @@
 /** The events of a Proactive trigger that wait until their time has settled, and the order in which they are then taken. */
 
 import type { Micros } from "../model/time.ts";
-import type { Arrival } from "./arrival.ts";
+import { type Arrival, type StoredReference, type StoredState, writeState } from "./arrival.ts";
 import { keyOf } from "./key.ts";
 import { type EventRole, keyText } from "./node.ts";
 
@@ -12,12 +12,34 @@ export interface SettlingEvent {
   readonly role: EventRole;
 }
 
+/** The event (before version 3, its position), the role, and the time that it waits for if that is not `occurred`. */
+type StoredSettling = [arrival: StoredReference | string, isExpected: 0 | 1, isAfter: 0 | 1, at?: Micros];
+
+/** What is stored of an event that waits. Of the event itself, memory keeps only the text from then on. */
+export function storedSettling({ arrival, at, role }: SettlingEvent): string {
+  const text = writeState((refer): StoredSettling => {
+    const stored: StoredSettling = [refer(arrival), role.expected ? 1 : 0, role.after ? 1 : 0];
+    if (at !== arrival.event.occurred) stored.push(at);
+    return stored;
+  });
+  arrival.compact();
+  return text;
+}
+
+/** Reads an event that waits as any version has stored it. */
+export function restoredSettling(state: StoredState): SettlingEvent {
+  const [reference, isExpected, isAfter, at] = state.header as StoredSettling;
+  const arrival = state.arrival(reference);
+  const role = { expected: isExpected === 1, after: isAfter === 1 };
+  return { arrival, at: at ?? arrival.event.occurred, role };
+}
+
 type Placed = readonly [order: number, event: SettlingEvent];
 
 export class SettlingEvents {
   readonly #byOrder = new Map<number, SettlingEvent>();
-  /** The orders of the events that occurred at each instant. */
-  readonly #atInstant = new Map<Micros, Set<number>>();
+  /** The orders of the events that occurred at each instant: mostly there is one. */
+  readonly #atInstant = new Map<Micros, number | number[]>();
 
   get size(): number {
     return this.#byOrder.size;
@@ -27,13 +49,14 @@ export class SettlingEvents {
   add(order: number, event: SettlingEvent): void {
     this.#byOrder.set(order, event);
     const together = this.#atInstant.get(event.at);
-    if (together === undefined) this.#atInstant.set(event.at, new Set([order]));
-    else together.add(order);
+    if (together === undefined) this.#atInstant.set(event.at, order);
+    else if (typeof together === "number") this.#atInstant.set(event.at, [together, order]);
+    else together.push(order);
   }
 
   /** Takes out the events of an instant, in the order in which they are evaluated. */
   take(instant: Micros): Placed[] {
-    const orders = [...(this.#atInstant.get(instant) ?? [])];
+    const orders = [this.#atInstant.get(instant) ?? []].flat();
     this.#atInstant.delete(instant);
     const together = orders.flatMap((order): Placed[] => {
       const event = this.#byOrder.get(order);

@@ -10,7 +10,7 @@ import { seenFor } from "../model/limits.ts";
 import type { Micros } from "../model/time.ts";
 import { Core, type CoreOptions } from "./core.ts";
 import type { Firing } from "./firing.ts";
-import type { LogEntry } from "./log-entry.ts";
+import type { LogEntry, LogPosition } from "./log-entry.ts";
 
 /** A step of a timeline: an event is received, or time passes. */
 export type TimelineStep =
@@ -31,7 +31,7 @@ export class Simulation {
   #started = false;
   #entryCount = 0;
   #stored = new Map<string, string>();
-  #recent: { id: string; at: Micros }[] = [];
+  #recent: { id: string; at: Micros; position: LogPosition }[] = [];
 
   /** @param automations created at the first step's time. Firings at the same instant are returned in their order */
   constructor(automations: readonly Automation[], { emittedBy, ...options }: SimulationOptions = {}) {
@@ -86,8 +86,9 @@ export class Simulation {
   }
 
   #arrive(event: WireEvent, at: Micros, lineage: readonly string[]): Firing[] {
-    if (this.#options.stored !== false) this.#recent.push({ id: event.id, at });
-    this.#core.apply(this.#entry({ kind: "event", received: at, event: eventOf(event, at, lineage) }));
+    const entry = this.#entry({ kind: "event", received: at, event: eventOf(event, at, lineage) });
+    if (this.#options.stored !== false) this.#recent.push({ id: event.id, at, position: entry.position });
+    this.#core.apply(entry);
     return this.#take();
   }
 
@@ -108,7 +109,9 @@ export class Simulation {
   restart(): void {
     this.#core = Core.restore(this.#stored, this.#options);
     this.#recent = this.#recent.filter(({ at }) => this.#core.watermark - at <= seenFor);
-    for (const { id, at } of this.#recent) this.#core.markSeen(id, at);
+    const { seenUntil } = this.#core;
+    const first = this.#recent.findIndex(({ position }) => position === seenUntil) + 1;
+    for (const { id, at, position } of this.#recent.slice(first)) this.#core.markSeen(id, at, position);
   }
 
   #start(at: Micros): void {

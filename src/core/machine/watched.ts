@@ -3,10 +3,11 @@
 import type { Event } from "../model/event.ts";
 import { unresolvedFor } from "../model/limits.ts";
 import type { Micros } from "../model/time.ts";
-import type { Arrival } from "./arrival.ts";
+import { type Arrival, type StoredReference, type StoredState, writeState } from "./arrival.ts";
 import { type CompiledEventTrigger, latestOccurred } from "./event-trigger.ts";
 import { heldLength } from "./held.ts";
-import type { Revive } from "./node.ts";
+import { type Key, labelsOf } from "./key.ts";
+import type { NodePlace, OpenWindow } from "./node.ts";
 
 export interface WatchedWindow {
   start: Micros;
@@ -48,7 +49,32 @@ export interface EarlyEvents {
   readonly last: Arrival;
 }
 
-type StoredWatched = Omit<Watched, "last" | "held" | "early" | "freeSince" | "reported"> & {
+export const nothingWatched: Readonly<Watched> = {
+  ...{ window: null, last: null, unresolved: null, seen: null, early: null, freeSince: null },
+  reported: false,
+  held: [],
+};
+
+/** 0 and null stand for nothing. Such values at the end are left out. */
+type StoredWatched = [
+  start: Micros | null,
+  /** 0 if the window is as long as the trigger says. */
+  length: Micros,
+  count: number,
+  /** 0 if the last event opened the window. */
+  opener: string | 0,
+  last: StoredReference,
+  claimedStart?: Micros | null,
+  unresolved?: readonly [start: Micros, end: Micros] | 0,
+  reported?: 0 | 1,
+  seen?: Micros | null,
+  held?: readonly Micros[] | 0,
+  early?: readonly [tick: Micros, count: number, last: StoredReference] | 0,
+  freeSince?: Micros | null,
+];
+
+/** As versions 1 and 2 stored it. Version 1 held no events, early or not. */
+type LongStoredWatched = Omit<Watched, "last" | "held" | "early" | "freeSince" | "reported"> & {
   last: string | null;
   freeSince?: Micros | null;
   reported?: boolean;
@@ -56,30 +82,73 @@ type StoredWatched = Omit<Watched, "last" | "held" | "early" | "freeSince" | "re
   early?: (Omit<EarlyEvents, "last"> & { last: string }) | null;
 };
 
-export const nothingWatched: Readonly<Watched> = {
-  ...{ window: null, last: null, unresolved: null, seen: null, early: null, freeSince: null },
-  reported: false,
-  held: [],
-};
+/** @param within how long the trigger's windows are as a rule */
+export function storedWatched(watched: Watched, within: Micros): string {
+  const { window, last, unresolved, reported, seen, held, early, freeSince } = watched;
+  return writeState((refer) => {
+    const length = window === null ? 0 : window.end - window.start;
+    const stored: StoredWatched = [
+      window?.start ?? null,
+      length === within ? 0 : length,
+      window?.count ?? 0,
+      window === null || window.opener === last?.position ? 0 : window.opener,
+      refer(last),
+      window?.claimedStart ?? null,
+      unresolved === null ? 0 : [unresolved.start, unresolved.end],
+      reported ? 1 : 0,
+      seen,
+      held.length === 0 ? 0 : held,
+      early === null ? 0 : [early.tick, early.count, refer(early.last)],
+      freeSince,
+    ];
+    while (stored.length > 5 && (stored.at(-1) === 0 || stored.at(-1) === null)) stored.pop();
+    return stored;
+  });
+}
 
-/** The state of a key as it was stored. Version 1 held no events, early or not. */
-export function restoredWatched(json: string, revive: Revive): Watched {
-  const {
-    last,
-    held = [],
-    early = null,
-    freeSince = null,
-    reported,
-    ...stored
-  } = JSON.parse(json) as StoredWatched;
+/** Reads the state of a key as any version has stored it. */
+export function restoredWatched(stored: StoredState, within: Micros): Watched {
+  const header = stored.header as StoredWatched | LongStoredWatched;
+  if (!Array.isArray(header)) return fromLong(header, stored);
+  const [start, length, count, opener, lastReference] = header;
+  const [, , , , , claimedStart, unresolved, reported, seen, held, early, freeSince] = header;
+  const last = stored.arrivalOrNull(lastReference);
   return {
-    ...stored,
+    window:
+      start === null
+        ? null
+        : {
+            start,
+            end: start + (length === 0 ? within : length),
+            count,
+            opener: opener === 0 ? (last?.position ?? "") : opener,
+            ...(claimedStart == null ? {} : { claimedStart }),
+          },
+    last,
+    unresolved: unresolved ? { start: unresolved[0], end: unresolved[1] } : null,
+    reported: reported === 1,
+    seen: seen ?? null,
+    held: held || [],
+    early: early ? { tick: early[0], count: early[1], last: stored.arrival(early[2]) } : null,
+    freeSince: freeSince ?? null,
+  };
+}
+
+function fromLong(long: LongStoredWatched, stored: StoredState): Watched {
+  const { last, held = [], early = null, freeSince = null, reported, ...same } = long;
+  return {
+    ...same,
     held,
     freeSince,
-    reported: reported ?? stored.unresolved !== null,
-    last: last === null ? null : revive(last),
-    early: early === null ? null : { ...early, last: revive(early.last) },
+    reported: reported ?? same.unresolved !== null,
+    last: stored.arrivalOrNull(last),
+    early: early === null ? null : { ...early, last: stored.arrival(early.last) },
   };
+}
+
+/** Sets how many events a window that was just opened has counted. */
+export function countFirst({ window }: Watched, count: number): void {
+  if (window !== null) window.count = count;
 }
 
 /** Notes the start that the sender of the `after` event claims, if it is later than the receipt of the event. */
@@ -119,4 +188,26 @@ export function forgetUnresolvedAt(
 export function forgetHeldAt({ held }: Watched, { lateness, within }: CompiledEventTrigger): Micros {
   const newest = held.at(-1);
   return newest === undefined ? never : newest + lateness + heldLength(within);
+}
+
+/** A key of a Proactive trigger as people see it. */
+export function shownWatched(
+  { path, labels, compiled }: NodePlace & { readonly compiled: CompiledEventTrigger },
+  key: Key,
+  { window, last, unresolved }: Watched,
+): OpenWindow {
+  return {
+    path,
+    labels: labelsOf(labels, key),
+    start: window?.start ?? null,
+    end: window?.end ?? null,
+    count: window?.count ?? 0,
+    threshold: compiled.threshold,
+    deadline: window === null ? null : window.end + compiled.lateness,
+    lastEventId: last?.event.id ?? null,
+    unresolved: unresolved !== null,
+    quietUntil: null,
+    settlingCount: 0,
+    awaited: [],
+  };
 }

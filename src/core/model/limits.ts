@@ -29,7 +29,7 @@ export const followerPatience: Micros = 15 * minute;
 /** How long event ids are remembered. Longer than `followerPatience`, so that no follower waits for a leader already seen. */
 export const seenFor: Micros = 30 * minute;
 
-/** The maximum number of remembered event ids, whatever their age: about 200 MB of memory. */
+/** The maximum number of remembered event ids, whatever their age: about 40 MB of memory. */
 export const seenCountMax = 1_000_000;
 
 /** How long a Proactive schedule with keys expects a key after it was last seen. */
