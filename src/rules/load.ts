@@ -4,6 +4,7 @@ import type { Automation } from "../core/model/automation.ts";
 import type { Destination } from "../core/model/destination.ts";
 import type { Hook } from "../core/model/hook.ts";
 import type { Micros } from "../core/model/time.ts";
+import { finishInSlices } from "../retry/slices.ts";
 import type { Environment } from "../templates/environment.ts";
 import { type Diagnostic, diagnosticAt, inReadingOrder, type Place } from "./diagnostic.ts";
 import { type NamedPlace, type ReadContext, readAutomation } from "./read-automation.ts";
@@ -52,10 +53,23 @@ export function loadRules(paths: readonly string[], options: LoadOptions): Loade
 }
 
 /** Like `loadRules`, from texts that have been read already. */
-export function readRules(
+export function readRules(texts: RuleTexts, options: LoadOptions): LoadedRules {
+  const reading = readInSteps(texts, options);
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Like `readRules`, in slices: thousands of rules take seconds, and a server has other work. */
+export function readRulesInSlices(texts: RuleTexts, options: LoadOptions): Promise<LoadedRules> {
+  return finishInSlices(readInSteps(texts, options));
+}
+
+function* readInSteps(
   { texts, diagnostics: fileDiagnostics }: RuleTexts,
   options: LoadOptions,
-): LoadedRules {
+): Generator<void, LoadedRules> {
   const automations: Automation[] = [];
   const hooks: Hook[] = [];
   const destinations: Destination[] = [];
@@ -82,6 +96,7 @@ export function readRules(
       return true;
     };
     for (const { list, tree } of readRuleParts(text, report)) {
+      yield;
       if (list === "hooks") {
         const { hook, mistakes, name } = readHook(tree, context);
         for (const { place, message } of mistakes) report(place, message);

@@ -4,7 +4,7 @@ import { type FSWatcher, statSync, watch } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { systemClock } from "../retry/clock.ts";
 import { type Failure, keepRunning } from "../retry/keep-trying.ts";
-import { type LoadedRules, type LoadOptions, readRules } from "./load.ts";
+import { type LoadedRules, type LoadOptions, readRulesInSlices } from "./load.ts";
 import { isDirectory, type RuleTexts, readRuleFiles } from "./rule-files.ts";
 
 export interface WatchOptions extends Omit<LoadOptions, "now"> {
@@ -114,7 +114,7 @@ class Watcher implements RuleWatcher {
       isSettled = content === before || performance.now() > deadline;
     }
     if (content === this.#judged) return;
-    const rules = readRules(texts, { ...this.#options, now: this.#options.now() });
+    const rules = await readRulesInSlices(texts, { ...this.#options, now: this.#options.now() });
     if (rules.diagnostics.length > 0) await this.#options.reject(rules);
     else await this.#options.apply(rules);
     this.#judged = content;

@@ -19,9 +19,10 @@ import { callRedis, type RedisConnection } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
 import { DisabledEndpointStore } from "./disabled-endpoints.ts";
 import { encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
-import { EventAppender, positionsOf } from "./event-appender.ts";
-import { type EventLines, stepsOfEvents, stepsOfLines } from "./event-lines.ts";
+import { EventAppender } from "./event-appender.ts";
+import { type EventLines, stepLengthMax, stepsOfEvents, stepsOfLines } from "./event-lines.ts";
 import { HookStore } from "./hook-store.ts";
+import { JoinedSteps } from "./joined-steps.ts";
 import { encodeJson } from "./json.ts";
 import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
 import { type LogBatch, LogReader, type OnMalformed } from "./log-reader.ts";
@@ -45,6 +46,9 @@ export interface LogOptions {
   /** How many replicas must have an event or a change before it is acknowledged. Default 0. */
   readonly replicaCount?: number;
 }
+
+/** How many automations of different callers are created or replaced in one step. */
+const automationsPerStep = 50;
 
 const putAutomationsScript = new Script(scripts.putAutomations);
 const deleteAutomationsScript = new Script(scripts.deleteAutomations);
@@ -84,6 +88,8 @@ export class Log {
   readonly #onMalformed: OnMalformed | undefined;
   readonly #reader: LogReader;
   readonly #appender: EventAppender;
+  /** Automations to put, as parameters of the script. */
+  readonly #puts: JoinedSteps<readonly string[], unknown>;
   readonly #replicaCount: number;
 
   constructor(redis: RedisConnection, workspace: string, options: LogOptions = {}) {
@@ -101,6 +107,11 @@ export class Log {
     this.#replicaCount = options.replicaCount ?? 0;
     this.#reader = this.reader();
     this.#appender = new EventAppender(redis, this.#keys.log, this.#replicaCount);
+    const putKeys = [this.#keys.automations, this.#keys.log];
+    this.#puts = new JoinedSteps(
+      (parameters) => this.#run(putAutomationsScript, putKeys, parameters.flat()),
+      { countMax: automationsPerStep, lengthMax: stepLengthMax },
+    );
   }
 
   /** How many entries this reader has skipped because they could not be read. */
@@ -118,7 +129,7 @@ export class Log {
   async appendEvents(events: readonly NewEvent[]): Promise<{ position: LogPosition; received: Micros }[]> {
     const appended: { position: LogPosition; received: Micros }[] = [];
     for (const groups of stepsOfEvents(events)) {
-      const positions = positionsOf(await this.#appender.append(groups));
+      const positions = (await this.#appender.append(groups))();
       for (const position of positions) appended.push({ position, received: receivedAt(position) });
     }
     return appended;
@@ -149,7 +160,8 @@ export class Log {
       this.#encode(automation),
       ...optionalEvent(announce?.(automation, null)),
     ]);
-    await this.#run(putAutomationsScript, [this.#keys.automations, this.#keys.log], parameters);
+    const length = parameters.reduce((sum, text) => sum + text.length, 0);
+    await this.#puts.add(parameters, { count: automations.length, length });
   }
 
   /**

@@ -155,6 +155,25 @@ describe("watching rules", () => {
     await expectAfter(repair, "applied b");
   });
 
+  // Thousands of rules take seconds to read. A server that did nothing else meanwhile would lose its connections.
+  test("lets everything else run while it reads many rules", async () => {
+    for (let file = 0; file < 40; file++) {
+      const rules = Array.from(
+        { length: 50 },
+        (_, index) => `- {name: rule ${file}.${index}, trigger: {}}\n`,
+      );
+      directory.write(`${file}.yaml`, rules.join(""));
+    }
+    let turnCount = 0;
+    const counting = setInterval(() => {
+      turnCount += 1;
+    }, 1);
+    await start();
+    clearInterval(counting);
+    expect(reports[0]).toContain("rule 39.49");
+    expect(turnCount).toBeGreaterThan(5);
+  });
+
   test("reports nothing after it is closed", async () => {
     directory.write("a.yaml", rule("a"));
     await expectAfter(() => start({ lookMs: 5 }), "applied a");

@@ -6,6 +6,7 @@ import { linesOf } from "../../src/store/event-lines.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
 import { startOfLog } from "../../src/store/position.ts";
+import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 let server: TestRedis;
@@ -115,4 +116,24 @@ test("a failure reaches all whose events were in the step, and later ones are st
   await redis.del(key);
   await log.appendEvents([{ event: eventNamed("b") }]);
   expect(await stored()).toMatchObject([{ name: "b" }]);
+});
+
+test("automations that are created at the same time are written together, each with its event", async () => {
+  const names = Array.from({ length: 120 }, (_, index) => `rule ${index}`);
+  const automations = names.map((name) => ({ ...greenhouseAutomation(name), id: randomUUID() }));
+  await log.putAutomations([greenhouseAutomation("first")]);
+  const before = await scriptCount();
+  await Promise.all(
+    automations.map((automation) =>
+      log.putAutomations([automation], ({ id }) => ({ event: eventNamed(`created ${id}`) })),
+    ),
+  );
+  expect((await scriptCount()) - before).toBeLessThan(10);
+  const entries = (await log.read(startOfLog, { count: 1_000 })).slice(1);
+  const found = entries.map((entry) => {
+    if (entry.kind === "automation-put") return `put ${entry.automation.id}`;
+    return entry.kind === "event" ? entry.event.name : entry.kind;
+  });
+  expect(found).toEqual(automations.flatMap(({ id }) => [`put ${id}`, `created ${id}`]));
+  expect(await log.automations()).toHaveLength(121);
 });
