@@ -108,6 +108,11 @@ const groups: readonly { readonly heading: string; readonly commands: readonly S
     heading: "Administer:",
     commands: [
       {
+        name: "doctor",
+        summary: "check a deployment, and say what to fix",
+        load: async () => (await import("./doctor.ts")).doctorCommand(),
+      },
+      {
         name: "audit",
         summary: "list who changed what, and when",
         load: async () => (await import("./audit.ts")).auditCommand(),

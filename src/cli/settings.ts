@@ -80,9 +80,9 @@ export interface Settings {
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
 
-const workspaceDefault: readonly string[] = ["default"];
+export const workspaceDefault: readonly string[] = ["default"];
 
-const historyUrlDefault = "sqlite:.tripline/history.sqlite";
+export const historyUrlDefault = "sqlite:.tripline/history.sqlite";
 
 const gigabyte = 1_000_000_000;
 
@@ -321,8 +321,8 @@ function readRoles(text: string): Role[] {
   return roles.filter((role) => named.includes(role));
 }
 
-/** @param before what earlier options named */
-function readWorkspaces(text: string, before: readonly string[]): readonly string[] {
+/** @param before what earlier options named @throws InvalidArgumentError */
+export function readWorkspaces(text: string, before: readonly string[]): readonly string[] {
   const names = list(text).map(readWorkspace);
   if (names.length === 0) throw new InvalidArgumentError("Name a workspace, such as default.");
   return [...new Set(before === workspaceDefault ? names : [...before, ...names])];
@@ -367,7 +367,8 @@ export function redisUrlIn(env: NodeJS.ProcessEnv): string | undefined {
   return env["REDIS_URL"] === "" ? undefined : env["REDIS_URL"];
 }
 
-function readHistoryUrl(text: string): string {
+/** @throws InvalidArgumentError */
+export function readHistoryUrl(text: string): string {
   if (/^(?:off$|sqlite:.|postgres(?:ql)?:\/\/.)/.test(text)) return text;
   throw new InvalidArgumentError("Use sqlite:path/to/file, postgres://user@host/database, or off.");
 }

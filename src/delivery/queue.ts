@@ -76,6 +76,7 @@ export class DeliveryQueue {
   /**
    * @param options.onLost called once each time the Redis connection is lost or cannot be established
    * @param options.replicaCount how many replicas must have an invocation before it counts as added
+   * @param options.readOnly whether nothing must be written, not even that the queue exists
    */
   constructor(
     redisUrl: string,
@@ -83,9 +84,10 @@ export class DeliveryQueue {
     options: Partial<QueueSettings> & {
       readonly onLost?: (error: Error) => void;
       readonly replicaCount?: number;
+      readonly readOnly?: boolean;
     } = {},
   ) {
-    const { onLost, replicaCount = 0, ...settings } = options;
+    const { onLost, replicaCount = 0, readOnly = false, ...settings } = options;
     this.#replicaCount = replicaCount;
     this.#workspace = workspace;
     this.#settings = { ...queueSettings, ...settings };
@@ -97,6 +99,7 @@ export class DeliveryQueue {
       connection: this.#redis,
       prefix: queuePrefix(workspace),
       skipWaitingForReady: true, // callers expect commands to fail fast
+      skipMetasUpdate: readOnly,
     });
     this.#queue.on("error", () => {}); // the connection reports it
     this.#lanes = new Lanes(this.#redis, workspace);

@@ -7,6 +7,7 @@ import { connectPatiently } from "../store/connection.ts";
 import { corkWrites } from "../store/corked-writes.ts";
 import type { Log } from "../store/log.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
+import { version } from "../version.ts";
 import { Deliverer } from "./deliverer.ts";
 import type { JobData } from "./delivery-state.ts";
 import { keepWaking } from "./endpoint-waker.ts";
@@ -58,7 +59,7 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     isLost = true;
   };
   const redis = connectPatiently(options.redisUrl, {
-    name: "tripline-actions",
+    name: `tripline-actions/${version}`,
     onLost: reportLoss,
     onReady: () => {
       isLost = false;

@@ -9,6 +9,7 @@ import { workspaceKeys } from "../store/keys.ts";
 import { LogReader } from "../store/log-reader.ts";
 import { SharedReader } from "../store/shared-reader.ts";
 import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
+import { version } from "../version.ts";
 import type { ActionQueue, EngineLogger, EngineMetrics } from "./ports.ts";
 import { RedisShardStore } from "./redis-shard-store.ts";
 import { runShard } from "./shard.ts";
@@ -65,7 +66,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { latenessDefault, seenCountMax, tracer = passOnTracer } = options;
   const onLost = (error: Error) =>
     logger.warn({ err: error }, "The engine lost its connection to Redis; reconnecting");
-  const redis = connect(redisUrl, { name: "tripline-engine", onLost });
+  const redis = connect(redisUrl, { name: `tripline-engine/${version}`, onLost });
   try {
     await fixShardCount(redis, workspace, shards);
   } catch (error) {

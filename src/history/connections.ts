@@ -194,8 +194,8 @@ async function connect(options: HistoryOptions, file: FileWatch | null): Promise
   return { db, writer, dialect: "sqlite" };
 }
 
-/** The path in `sqlite:<path>`; null for a PostgreSQL URL. */
-function sqlitePath(url: string): string | null {
+/** The path in `sqlite:<path>`; null for a PostgreSQL URL. @throws HistoryMisconfigured for any other */
+export function sqlitePath(url: string): string | null {
   if (/^postgres(?:ql)?:\/\//.test(url)) return null;
   const path = /^sqlite:(?:\/\/(?=\/))?(.+)$/.exec(url)?.[1];
   if (path !== undefined) return path;

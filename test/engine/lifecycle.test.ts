@@ -62,7 +62,7 @@ async function start(options: Partial<EngineOptions> = {}): Promise<Engine> {
 /** How many connections engines have to Redis. */
 async function connectionCount(): Promise<number> {
   const clients = String(await redis.client("LIST"));
-  return clients.split("\n").filter((client) => client.includes(" name=tripline-engine ")).length;
+  return clients.split("\n").filter((client) => client.includes(" name=tripline-engine/")).length;
 }
 
 describe("an engine", () => {
