@@ -12,7 +12,7 @@ import { Redis } from "ioredis";
 import { Sandbox } from "../test/cli/support.ts";
 import { startRedis } from "../test/support/redis.ts";
 import { batchesOf, createAutomations, measureEndToEnd } from "./support/end-to-end.ts";
-import { median, rounded, spread } from "./support/figures.ts";
+import { report } from "./support/report.ts";
 
 const eventCount = Number(process.argv[2] ?? 40_000);
 const roundCount = Number(process.argv[3] ?? 3);
@@ -58,16 +58,18 @@ try {
       console.log(`  ${thread}: ${micros.toFixed(1)} µs an event`);
     }
   }
-  const show = (name: string, values: readonly number[]) =>
-    console.log(`${name.padEnd(28)} ${rounded(median(values))} events/s (${spread(values)})`);
-  show("accepted", accepted);
-  show("firings read back", fired);
-  show("bare pipelined XADD", bare);
-  const ratios = fired.map((rate, round) => rate / (bare[round] ?? rate));
-  console.log(`ratio                        ${median(ratios).toFixed(3)} (${spread(ratios)})`);
-  console.log(`server                       ${median(cpu).toFixed(1)} µs of processor time an event`);
+  const limit = { name: "bare pipelined XADD", values: bare };
+  report({ question: "events accepted by a whole server", unit: "events/s", values: accepted, limit });
+  report({ question: "events until their firings are readable", unit: "events/s", values: fired, limit });
+  report({
+    question: "processor time of a whole server",
+    unit: "µs an event",
+    values: cpu,
+    lowerIsBetter: true,
+  });
   const rss = /^process_resident_memory_bytes (\S+)/m.exec(await metricsOf(server.url))?.[1];
-  console.log(`memory of the server         ${Math.round(Number(rss) / 1e6)} MB`);
+  const memory = [Number(rss) / 1e6];
+  report({ question: "memory of a whole server", unit: "MB", values: memory, lowerIsBetter: true });
   await server.process.end();
 } finally {
   await sandbox.close();
