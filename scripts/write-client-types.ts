@@ -24,6 +24,7 @@ import {
 } from "../src/api/explain/explain-answers.ts";
 import { TraceSchema } from "../src/api/explain/trace-answers.ts";
 import { asAnswered } from "../src/api/openapi/json-schemas.ts";
+import { ShardsSchema } from "../src/api/shards/shards.ts";
 import { DestinationSchema } from "../src/core/model/destination.ts";
 import { EventSchema } from "../src/core/model/event.ts";
 import { CountRequestSchema } from "../src/history/count-by.ts";
@@ -50,6 +51,7 @@ const answeredSchemas = [
   DeliveryPageSchema,
   DestinationViewSchema,
   DisabledEndpointSchema,
+  ShardsSchema,
 ];
 
 /** The parts of JSON Schema that zod writes for these schemas. */

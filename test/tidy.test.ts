@@ -240,6 +240,7 @@ const ownJson: Readonly<Record<string, string>> = {
   "src/core/json/exact-json.ts": "this is parseExactJson",
   "src/core/machine/arrival.ts": "the core's own state",
   "src/core/machine/core.ts": "the core's own state",
+  "src/core/machine/divide-state.ts": "the core's own state",
   "src/core/machine/keyed-states.ts": "the core's own state",
   "src/core/machine/loop-guard.ts": "the core's own state",
   "src/core/machine/proactive.ts": "the core's own state",

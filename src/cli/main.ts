@@ -102,6 +102,11 @@ const groups: readonly { readonly heading: string; readonly commands: readonly S
         summary: "show and enable endpoints that are gone",
         load: async () => (await import("./endpoints.ts")).endpointsCommand(),
       },
+      {
+        name: "shards",
+        summary: "show which engine owns which shard, and change their number",
+        load: async () => (await import("./shards.ts")).shardsCommand(),
+      },
     ],
   },
   {

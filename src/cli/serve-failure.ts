@@ -1,6 +1,5 @@
 /** What a server says when it cannot start. */
 
-import { ShardCountChanged } from "../engine/engine.ts";
 import { HistoryMisconfigured, HistoryUnavailable } from "../history/errors.ts";
 import type { RedisConnection } from "../store/connection.ts";
 import { withoutPassword } from "../store/redis-url.ts";
@@ -17,7 +16,6 @@ export function asFailure(error: unknown, settings: Settings, redis: RedisConnec
       "Choose another with --history-url (TRIPLINE_HISTORY_URL), or turn the history off with --history-url off.";
     return new CommandFailure(`${error.message}\n${remedy}`, 1, { cause: error });
   }
-  if (error instanceof ShardCountChanged) return new CommandFailure(error.message, 1, { cause: error });
   const { code } = error as NodeJS.ErrnoException;
   if (code === "EADDRINUSE" || code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
     const place = `${settings.host}:${settings.port}`;

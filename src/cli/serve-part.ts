@@ -38,7 +38,7 @@ export interface ServePartOptions {
   readonly running: Running;
 }
 
-/** @throws RedisUnreachable, ShardCountChanged, HistoryUnavailable, HistoryMisconfigured, TelemetryUnavailable */
+/** @throws RedisUnreachable, HistoryUnavailable, HistoryMisconfigured, TelemetryUnavailable */
 export async function startPart(options: ServePartOptions): Promise<ServedPart> {
   const { settings, roles, main, logger, metrics, running } = options;
   const telemetry = await startTelemetry({

@@ -59,7 +59,7 @@ export interface MainThreadOptions {
 /**
  * Starts the roles of this thread, for one workspace. The main thread also watches what the whole process depends on.
  *
- * @throws RedisUnreachable, ShardCountChanged
+ * @throws RedisUnreachable
  */
 export async function serveWorkspace(
   workspace: string,
@@ -100,7 +100,7 @@ export async function serveWorkspace(
   if (main !== null) {
     const recorderFailure = () => recorder?.failure ?? main.recorderFailure(workspace);
     if (history !== null) historyHealth = watchHistory(log, history, recorderFailure, recording);
-    metrics.observeShards(() => log.shardStatus());
+    metrics.observeShards(() => log.shards.read());
     metrics.observeQueue(async () => {
       const [counts, oldestMs] = await Promise.all([queue.counts(), queue.oldestMs()]);
       return { ...counts, oldestMs };

@@ -20,6 +20,7 @@ import {
 import { addressPolicy } from "../delivery/http/address-policy.ts";
 import { workerSettings } from "../delivery/worker-settings.ts";
 import { parseRedisUrl, RedisUrlInvalid } from "../store/redis-url.ts";
+import { shardCountMax } from "../store/shard-layout.ts";
 import { CommandFailure } from "./failure.ts";
 import type { LogFormat } from "./logger.ts";
 import { readWholeNumber } from "./option-values.ts";
@@ -178,8 +179,8 @@ export function settingsOptions(): Option[] {
     )
       .argParser(duration(0))
       .default(latenessDefault, formatDuration(latenessDefault)),
-    setting("--shards <count>", "number of shards in the workspace; fixed at its first start", "SHARDS")
-      .argParser(readWholeNumber(1, 1_024))
+    setting("--shards <count>", "number of shards in the workspace, at its first start", "SHARDS")
+      .argParser(readWholeNumber(1, shardCountMax))
       .default(1),
     ofMs(
       "--lease <duration>",

@@ -9,6 +9,7 @@ import { DisabledEndpoints } from "./endpoints.ts";
 import type { WebSocketMaker } from "./event-stream.ts";
 import { type CallOptions, Events } from "./events.ts";
 import { Http, type HttpOptions } from "./http.ts";
+import { WorkspaceShards } from "./shards.ts";
 import type { Lookup, Trace } from "./types.ts";
 
 export { ExactNumber } from "../core/json/exact-number.ts";
@@ -47,6 +48,8 @@ export class Tripline {
   readonly destinations: Destinations;
   /** Endpoints that responded 410 Gone. */
   readonly endpoints: DisabledEndpoints;
+  /** The parts of the automations, and the engines that own them. */
+  readonly shards: WorkspaceShards;
   readonly #http: Http;
 
   constructor(options: TriplineOptions = {}) {
@@ -57,6 +60,7 @@ export class Tripline {
     this.deliveries = new Deliveries(http);
     this.destinations = new Destinations(http);
     this.endpoints = new DisabledEndpoints(http);
+    this.shards = new WorkspaceShards(http);
   }
 
   /**

@@ -28,6 +28,7 @@ export type {
   NewDestination,
   NewTrigger,
   ReceivedEvent,
+  Shards,
   Trace,
   TracedFiring,
   TracedTrigger,

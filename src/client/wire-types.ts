@@ -397,6 +397,18 @@ export interface EmittedEvent {
   readonly follows?: string | null | undefined;
 }
 
+/** An engine that is alive. */
+export interface EngineMember {
+  /** Host, process, thread, and a random part: unique. */
+  readonly name: string;
+  /** When it joined. */
+  readonly since: string;
+  /** When it counts as dead without a further beat. It beats a few times a second. */
+  readonly alive_until: string;
+  /** The shards that it owns. */
+  readonly shards: readonly number[];
+}
+
 /** A group of events and its size. */
 export interface EventCount {
   readonly value: string;
@@ -925,6 +937,42 @@ export interface SequenceTrigger {
   readonly within: number | null;
   /** Labels to correlate the children by: each combination of values is evaluated separately. */
   readonly for_each?: readonly string[] | undefined;
+}
+
+/** A part of the workspace's automations, which one engine evaluates. */
+export interface Shard {
+  readonly shard: number;
+  /** The engine that owns it; null if none does. */
+  readonly owner: string | null;
+  readonly since: string | null;
+  /** The number of its ownership, which grows with each; null if it had none. */
+  readonly epoch: number | null;
+  /** The last entry of the log that it has consumed. */
+  readonly position: string;
+  readonly watermark: string | null;
+  /** How many entries of the log it has yet to consume. */
+  readonly entries_behind: number;
+  /** How long the oldest of those, or the earliest window that is overdue, has been waiting. */
+  readonly delay_ms: number;
+}
+
+/** The engines and shards of a workspace. */
+export interface Shards {
+  /** The number of shards; 0 if no engine has ever run. */
+  readonly count: number;
+  /** How often the number was changed. */
+  readonly generation: number;
+  /** A change of the number that has not been made; null if there is none. */
+  readonly change: {
+    /** The number that was asked for. */
+    readonly count: number;
+    /** When it was asked for. */
+    readonly since: string;
+    /** Why it was given up; null while engines work on it. */
+    readonly failure: string | null;
+  } | null;
+  readonly engines: readonly EngineMember[];
+  readonly shards: readonly Shard[];
 }
 
 /** Where it is defined. What a file defines can only be changed in that file. */

@@ -11,7 +11,15 @@ import type { ActionQueue, EngineLogger, ShardStore } from "./ports.ts";
 
 const batchCount = 100;
 
+export interface DispatcherPorts {
+  readonly store: ShardStore;
+  readonly queue: ActionQueue;
+  readonly clock: Clock;
+  readonly logger: EngineLogger;
+}
+
 export class Dispatcher {
+  readonly #shard: number;
   readonly #store: ShardStore;
   readonly #queue: ActionQueue;
   readonly #clock: Clock;
@@ -21,7 +29,9 @@ export class Dispatcher {
   #wakeUp: () => void = () => {};
   #running: Promise<void> | null = null;
 
-  constructor(store: ShardStore, queue: ActionQueue, clock: Clock, logger: EngineLogger) {
+  /** @param shard whose outbox it is; for the log */
+  constructor(shard: number, { store, queue, clock, logger }: DispatcherPorts) {
+    this.#shard = shard;
     this.#store = store;
     this.#queue = queue;
     this.#clock = clock;
@@ -61,7 +71,7 @@ export class Dispatcher {
         clock: this.#clock,
         onFailure: ({ kind, error }) => {
           const level = kind === "outage" ? "warn" : "error";
-          this.#logger[level]({ err: error }, "Could not dispatch the outbox; retrying");
+          this.#logger[level]({ shard: this.#shard, err: error }, "Could not dispatch the outbox; retrying");
         },
       });
     }
@@ -74,7 +84,7 @@ export class Dispatcher {
       const invocations = entries.flatMap(({ invocation }) => (invocation === null ? [] : [invocation]));
       if (invocations.length < entries.length) {
         const count = entries.length - invocations.length;
-        this.#logger.error({ count }, "Skipped outbox entries that cannot be read");
+        this.#logger.error({ shard: this.#shard, count }, "Skipped outbox entries that cannot be read");
       }
       await this.#queue.addInvocations(invocations);
       await this.#store.clearOutbox(entries.map(({ position }) => position));

@@ -1,18 +1,21 @@
-/** The engine of a process: it runs every shard of a workspace that it can claim. */
+/** The engine: it runs its share of the shards of a workspace. A process may start several, each a member of its own. */
 
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { threadId } from "node:worker_threads";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Micros } from "../core/model/time.ts";
 import { systemClock } from "../retry/clock.ts";
 import { callRedis, connect, type RedisConnection } from "../store/connection.ts";
+import { readLayout } from "../store/engines.ts";
 import { workspaceKeys } from "../store/keys.ts";
 import { LogReader } from "../store/log-reader.ts";
 import { SharedReader } from "../store/shared-reader.ts";
 import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import { version } from "../version.ts";
 import type { ActionQueue, EngineLogger, EngineMetrics } from "./ports.ts";
-import { RedisShardStore } from "./redis-shard-store.ts";
-import { runShard } from "./shard.ts";
+import { RedisEngineStore } from "./redis-engine-store.ts";
+import { runShards } from "./run-shards.ts";
 
 export type { ActionQueue, EngineLogger, EngineMetrics } from "./ports.ts";
 
@@ -24,7 +27,7 @@ export interface EngineOptions {
   readonly metrics?: EngineMetrics;
   /** Records a span for each firing. Without one, a firing passes on the trace of its event. */
   readonly tracer?: Tracer;
-  /** The number of shards that the workspace's automations are divided into; fixed at its first start. Default 1. */
+  /** The number of shards that the workspace's automations are divided into, if this is its first start. Default 1. */
   readonly shards?: number;
   /** How long a shard waits for a new owner after its owner died. Default 10 s. */
   readonly leaseMs?: number;
@@ -35,15 +38,12 @@ export interface EngineOptions {
 }
 
 export interface Engine {
+  /** Identifies it among all engines, also those of this process. */
+  readonly name: string;
   /** Resolves once each shard has an owner, in this process or another. */
   readonly ready: Promise<void>;
   /** Commits what was applied, dispatches it, and releases every shard. */
   stop(): Promise<void>;
-}
-
-/** The workspace has a different number of shards than the settings ask for. */
-export class ShardCountChanged extends Error {
-  override readonly name = "ShardCountChanged";
 }
 
 const leaseMsDefault = 10_000;
@@ -58,7 +58,6 @@ const leaseMsDefault = 10_000;
  * await engine.stop();
  *
  * @throws RedisUnreachable if Redis is unavailable now
- * @throws ShardCountChanged if the workspace was first started with a different number of shards
  * @throws RangeError if the number of shards is not a positive integer
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
@@ -68,7 +67,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     logger.warn({ err: error }, "The engine lost its connection to Redis; reconnecting");
   const redis = connect(redisUrl, { name: `tripline-engine/${version}`, onLost });
   try {
-    await fixShardCount(redis, workspace, shards);
+    await fixShardCount(redis, workspace, { shards, logger });
   } catch (error) {
     redis.disconnect();
     throw error;
@@ -80,50 +79,55 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     logger.error({ position, reason }, "Skipped a log entry that cannot be read");
   };
   const reader = new SharedReader(new LogReader(redis, workspace, onMalformed));
+  const engines = new RedisEngineStore(redis, { workspace, firstCount: shards, onMalformed, reader });
+  const settings = {
+    name: engineName(),
+    leaseMs,
+    ...(latenessDefault === undefined ? {} : { latenessDefault }),
+    ...(seenCountMax === undefined ? {} : { seenCountMax }),
+  };
   const stop = new AbortController();
-  const owner = randomUUID();
-  const running: Promise<void>[] = [];
-  const owned: Promise<void>[] = [];
-  for (let shard = 0; shard < shards; shard += 1) {
-    const store = new RedisShardStore(redis, { workspace, shard, owner, onMalformed, reader });
-    const settings = {
-      shard,
-      shardCount: shards,
-      leaseMs,
-      ...(latenessDefault === undefined ? {} : { latenessDefault }),
-      ...(seenCountMax === undefined ? {} : { seenCountMax }),
-    };
-    const ports = { store, queue, clock: systemClock, logger, metrics, tracer };
-    const hasOwner = Promise.withResolvers<void>();
-    owned.push(hasOwner.promise);
-    const ended = runShard(ports, settings, stop.signal, hasOwner.resolve).finally(() => {
-      store.interrupt();
-      hasOwner.resolve();
-    });
-    running.push(ended);
-  }
+  const ready = Promise.withResolvers<void>();
+  const ports = { engines, queue, clock: systemClock, logger, metrics, tracer };
+  const running = runShards(ports, settings, stop.signal, ready.resolve).finally(ready.resolve);
   return {
-    ready: Promise.all(owned).then(() => {}),
+    name: settings.name,
+    ready: ready.promise,
     async stop() {
       stop.abort();
-      await Promise.all(running);
+      await running;
       reader.close();
       redis.disconnect();
     },
   };
 }
 
-/** Stores the number of shards at the first start, and checks it at every later one. */
-async function fixShardCount(redis: RedisConnection, workspace: string, shards: number): Promise<void> {
+let startedCount = 0;
+
+/** Says where the engine runs, for people, and is unique: the host, the process, the thread, and which of its engines. */
+function engineName(): string {
+  startedCount += 1;
+  const random = randomUUID().slice(0, 8);
+  return `${hostname()}/${process.pid}/${threadId}.${startedCount}/${random}`;
+}
+
+/** Stores the number of shards at the first start. A later start with another number has no effect. */
+async function fixShardCount(
+  redis: RedisConnection,
+  workspace: string,
+  { shards, logger }: { shards: number; logger: EngineLogger },
+): Promise<void> {
   if (!Number.isInteger(shards) || shards < 1) {
     throw new RangeError(`The number of shards must be a positive integer, not ${shards}`);
   }
   const key = workspaceKeys(workspace).shardCount;
   await callRedis(() => redis.setnx(key, shards));
-  const fixed = Number(await callRedis(() => redis.get(key)));
-  if (fixed === shards) return;
-  throw new ShardCountChanged(
-    `Workspace ${workspace} has ${fixed} shards, but the settings ask for ${shards}. The number cannot change after the ` +
-      `first start, because open windows are divided among the shards. Start with --shards ${fixed}.`,
+  const layout = await readLayout(redis, workspace);
+  // One shard is the default, which asks for nothing.
+  if (layout === null || layout.count === shards || shards === 1) return;
+  const remedy = `tripline shards set ${shards}`;
+  logger.warn(
+    { shards: layout.count, setting: shards, remedy },
+    "The workspace has another number of shards than the settings, which count at its first start only",
   );
 }

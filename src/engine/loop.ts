@@ -14,6 +14,7 @@ import { type Micros, millisecond } from "../core/model/time.ts";
 import type { Clock } from "../retry/clock.ts";
 import { breathe } from "../retry/slices.ts";
 import { blockMsMax } from "../store/connection.ts";
+import { comparePositions } from "../store/position.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
 import type { Commit, Cursor, EngineMetrics, ReadResult, ShardStore } from "./ports.ts";
 import { shardOf } from "./shard-of.ts";
@@ -96,6 +97,29 @@ export class Loop {
       } else blockMs = await this.#idle(batch.now);
       this.#report();
     }
+    await this.#committing;
+  }
+
+  /**
+   * Consumes the log up to a position and no further, and then advances to a time; commits everything.
+   *
+   * @param position of an entry of the log, not before the cursor
+   * @param watermark a time before which no later entry will be received
+   * @throws LostOwnership, RedisUnreachable
+   */
+  async runTo(position: LogPosition, watermark: Micros): Promise<void> {
+    while (comparePositions(this.#position, position) < 0) {
+      const batch = await this.#ports.store.read(this.#position, { count: this.#batchCount, blockMs: 0 });
+      if (batch.readCount === 0) throw new LostOwnership(`the log ends before ${position}`);
+      if (comparePositions(batch.position, position) <= 0) await this.#consume(batch);
+      else {
+        const entries = batch.entries.filter((entry) => comparePositions(entry.position, position) <= 0);
+        await this.#consume({ ...batch, entries, position, readCount: entries.length });
+      }
+    }
+    await this.#advanceInSteps(watermark);
+    this.#core.advance(watermark);
+    await this.#commit();
     await this.#committing;
   }
 

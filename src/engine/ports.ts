@@ -11,6 +11,7 @@ import type { Invocation } from "../core/model/invocation.ts";
 import type { Micros } from "../core/model/time.ts";
 import type { NewEvent } from "../store/entry.ts";
 import type { LogBatch, TimedBatch } from "../store/log-reader.ts";
+import type { ShardLayout } from "../store/shard-layout.ts";
 
 /** How far a shard has committed. */
 export interface Cursor {
@@ -70,10 +71,16 @@ export interface OutboxEntry {
   readonly invocation: Invocation | null;
 }
 
+export type Claim = { readonly epoch: number } | { readonly heldMs: number };
+
 /** The part of the store that belongs to one shard. Every method may throw `RedisUnreachable`. */
 export interface ShardStore {
-  /** Claims the shard, even if this owner already has it. Otherwise returns for how long another owner still holds it. */
-  claim(leaseMs: number): Promise<{ readonly epoch: number } | { readonly heldMs: number }>;
+  /**
+   * Claims the shard, even if this owner already has it. Otherwise returns for how long another owner still holds it.
+   *
+   * @param options.force takes it from another owner, too, who can commit nothing from then on
+   */
+  claim(leaseMs: number, options?: { readonly force?: boolean }): Promise<Claim>;
   /** Renews the lease. @returns false if another owner has claimed the shard since */
   renew(epoch: number, leaseMs: number): Promise<boolean>;
   /** Releases the shard at once; does nothing if another owner has it. */
@@ -93,6 +100,77 @@ export interface ShardStore {
   clearOutbox(positions: readonly string[]): Promise<void>;
   /** Makes a waiting read fail with `RedisUnreachable`. */
   interrupt(): void;
+}
+
+/** An engine that is alive. */
+export interface EngineMember {
+  readonly name: string;
+  /** The shards that are its own by now, but that another engine holds. */
+  readonly wants: readonly number[];
+}
+
+/** What an engine needs to know of the others to share the shards with them. */
+export interface EngineView {
+  readonly layout: ShardLayout;
+  /** The number of shards that someone asked for, and nobody has refused; null if nobody did. */
+  readonly wantedCount: number | null;
+  readonly members: readonly EngineMember[];
+  /** The owner of each shard, by its lease, and for how long it holds that without a renewal; null for a free shard. */
+  readonly leases: readonly ({ readonly owner: string; readonly heldMs: number } | null)[];
+  /** Whether this engine was not among the members before. */
+  readonly joined: boolean;
+}
+
+/** The part of the store that all engines of a workspace share. Every method may throw `RedisUnreachable`. */
+export interface EngineStore {
+  /** Says that an engine is alive, for `ttlMs`, and returns what the others say. */
+  beat(member: EngineMember, ttlMs: number): Promise<EngineView>;
+  /** Says that an engine ends. */
+  leave(name: string): Promise<void>;
+  /** @param owner identifies the engine as the owner of the shard */
+  shard(shard: number, layout: ShardLayout, owner: string): ShardStore;
+  reshard(layout: ShardLayout, owner: string): ReshardStore;
+}
+
+/** How the new shards of a layout begin. */
+export interface NewShard {
+  readonly cursor: Cursor;
+  readonly nextDeadline: Micros | null;
+}
+
+/**
+ * - `replaced`: the workspace has the new layout.
+ * - `fenced`: another engine claimed an old shard or the change; nothing was written.
+ * - `withdrawn`: nobody asks for the change any more; nothing was written.
+ * - `undispatched`: an outbox is not empty; nothing was written.
+ */
+export type ReplaceOutcome = "replaced" | "fenced" | "withdrawn" | "undispatched";
+
+/** The part of the store that changes the number of shards. Every method may throw `RedisUnreachable`. */
+export interface ReshardStore {
+  /** Claims the change: one engine at a time carries it out. */
+  claim(leaseMs: number): Promise<Claim>;
+  renew(epoch: number, leaseMs: number): Promise<boolean>;
+  release(epoch: number): Promise<void>;
+  /**
+   * Writes a part of the state of a new shard. The first part replaces what an earlier attempt has left.
+   *
+   * @returns false if another engine has claimed the change since
+   */
+  write(
+    epoch: number,
+    shard: number,
+    fields: readonly (readonly [field: string, value: string])[],
+    options: { readonly isFirst: boolean },
+  ): Promise<boolean>;
+  /**
+   * Replaces the shards, in one step.
+   *
+   * @param oldEpochs under which the old shards were claimed
+   */
+  replace(epoch: number, oldEpochs: readonly number[], shards: readonly NewShard[]): Promise<ReplaceOutcome>;
+  /** Gives up for good. Whoever asked for the change is shown the reason. */
+  refuse(epoch: number, reason: string): Promise<void>;
 }
 
 /**
@@ -117,6 +195,8 @@ export interface EngineLogger {
 export interface EngineMetrics {
   /** The shard was taken over or given up. */
   owned?(shard: number, owned: boolean): void;
+  /** The shard was taken over: its state is loaded and its log is being read. */
+  takenOver?(shard: number): void;
   openWindows?(shard: number, count: number): void;
   /** A commit has succeeded. @param commit.entryCount how many log entries it consumed */
   committed?(shard: number, commit: { readonly ms: number; readonly entryCount: number }): void;

@@ -12,8 +12,10 @@ import { Log } from "../store/log.ts";
 import { type LogBatch, type OnMalformed, wholeMilliseconds } from "../store/log-reader.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
+import type { ShardLayout } from "../store/shard-layout.ts";
 import { SharedReader } from "../store/shared-reader.ts";
 import type {
+  Claim,
   Commit,
   CommitOutcome,
   Origin,
@@ -22,16 +24,16 @@ import type {
   ShardStore,
   StoredShard,
 } from "./ports.ts";
+import { RedisLease } from "./redis-lease.ts";
 
-const claimLeaseScript = new Script(scripts.claimLease);
-const renewLeaseScript = new Script(scripts.renewLease);
-const releaseLeaseScript = new Script(scripts.releaseLease);
 const commitScript = new Script(scripts.commit);
 const originScript = new Script(scripts.origin);
 
 export interface RedisShardStoreOptions {
   readonly workspace: string;
   readonly shard: number;
+  /** The layout that the shard belongs to. While the workspace has another one, the shard cannot be claimed. Default: one shard. */
+  readonly layout?: ShardLayout;
   /** Identifies this process as the owner of the shard; unique to it. */
   readonly owner: string;
   readonly onMalformed?: OnMalformed;
@@ -45,36 +47,30 @@ export class RedisShardStore implements ShardStore {
   readonly #followed: SharedReader;
   readonly #onInterrupt: () => void;
   #interruption = new AbortController();
-  readonly #owner: string;
-  readonly #keys: ShardKeys & Pick<WorkspaceKeys, "log" | "trimmed" | "automations">;
+  readonly #lease: RedisLease;
+  readonly #keys: ShardKeys & Pick<WorkspaceKeys, "log" | "trimmed" | "automations" | "shardCount">;
 
-  constructor(
-    redis: RedisConnection,
-    { workspace, shard, owner, onMalformed, reader }: RedisShardStoreOptions,
-  ) {
+  constructor(redis: RedisConnection, options: RedisShardStoreOptions) {
+    const { workspace, shard, owner, onMalformed, reader, layout = { count: 1, generation: 0 } } = options;
     this.#redis = redis;
     this.#log = new Log(redis, workspace, onMalformed === undefined ? {} : { onMalformed });
     this.#followed = reader ?? new SharedReader(this.#log.reader());
     this.#onInterrupt = reader === undefined ? () => this.#followed.close() : () => {};
-    this.#owner = owner;
-    this.#keys = { ...workspaceKeys(workspace), ...shardKeys(workspace, shard) };
+    this.#keys = { ...workspaceKeys(workspace), ...shardKeys(workspace, shard, layout.generation) };
+    const { lease, epoch, shardCount } = this.#keys;
+    this.#lease = new RedisLease(redis, { lease, epoch, layout: shardCount }, owner, layout);
   }
 
-  async claim(leaseMs: number): Promise<{ epoch: number } | { heldMs: number }> {
-    const parameters = [this.#owner, leaseMs];
-    const [epoch, heldMs] = (await this.#run(claimLeaseScript, this.#leaseKeys(), parameters)) as [
-      string | null,
-      number,
-    ];
-    return epoch === null ? { heldMs } : { epoch: Number(epoch) };
+  claim(leaseMs: number, options: { force?: boolean } = {}): Promise<Claim> {
+    return this.#lease.claim(leaseMs, options);
   }
 
-  async renew(epoch: number, leaseMs: number): Promise<boolean> {
-    return (await this.#run(renewLeaseScript, this.#leaseKeys(), [this.#owner, leaseMs, epoch])) === 1;
+  renew(epoch: number, leaseMs: number): Promise<boolean> {
+    return this.#lease.renew(epoch, leaseMs);
   }
 
-  async release(epoch: number): Promise<void> {
-    await this.#run(releaseLeaseScript, this.#leaseKeys(), [epoch]);
+  release(epoch: number): Promise<void> {
+    return this.#lease.release(epoch);
   }
 
   async load(): Promise<StoredShard> {
@@ -171,10 +167,6 @@ export class RedisShardStore implements ShardStore {
     this.#interruption.abort(new RedisUnreachable("interrupted"));
     this.#interruption = new AbortController();
     this.#onInterrupt();
-  }
-
-  #leaseKeys(): string[] {
-    return [this.#keys.lease, this.#keys.epoch];
   }
 
   #run(script: Script, keys: readonly string[], parameters: readonly ScriptArgument[]): Promise<unknown> {

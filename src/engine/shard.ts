@@ -110,12 +110,13 @@ async function own(
   const interrupt = () => store.interrupt();
   signal.addEventListener("abort", interrupt);
   const renewing = keepLease(ports, settings, epoch, ended);
-  const dispatcher = new Dispatcher(store, queue, clock, logger);
+  const dispatcher = new Dispatcher(shard, { store, queue, clock, logger });
   dispatcher.start();
   try {
     const { core, cursor } = await restore(store, settings, logger);
     logger.info({ shard, epoch, position: cursor.position }, "Took over the shard");
     metrics.owned?.(shard, true);
+    metrics.takenOver?.(shard);
     onOwned();
     const dispatch = () => dispatcher.wake();
     const loop = new Loop(

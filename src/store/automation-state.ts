@@ -1,12 +1,10 @@
 /** Reads the state that the engine has committed for one automation. */
 
-import { automationOfField, referencesIn } from "../core/machine/state.ts";
+import { automationOfField, referencesIn, type StateFields } from "../core/machine/state.ts";
 import { breathe, chunksOf } from "../retry/slices.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
-import { shardKeys, workspaceKeys } from "./keys.ts";
-
-/** Fields of a shard's state, for `Core.restore`. */
-export type StateFields = ReadonlyMap<string, string>;
+import { readLayout } from "./engines.ts";
+import { shardKeys } from "./keys.ts";
 
 /** The engine may commit during a read. After this many tries, windows that keep changing are left out. */
 const triesMax = 5;
@@ -22,9 +20,9 @@ export async function readAutomationState(
   workspace: string,
   automationId: string,
 ): Promise<StateFields | null> {
-  const shardCount = Number((await callRedis(() => redis.get(workspaceKeys(workspace).shardCount))) ?? "1");
-  for (let shard = 0; shard < shardCount; shard++) {
-    const key = shardKeys(workspace, shard).state;
+  const { count, generation } = (await readLayout(redis, workspace)) ?? { count: 1, generation: 0 };
+  for (let shard = 0; shard < count; shard++) {
+    const key = shardKeys(workspace, shard, generation).state;
     if ((await callRedis(() => redis.hexists(key, `a:${automationId}`))) === 0) continue;
     for (let tries = 1; ; tries++) {
       const { fields, missing } = await readOnce(redis, key, automationId);

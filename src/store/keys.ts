@@ -18,8 +18,18 @@ export interface WorkspaceKeys {
   readonly disabledEndpoints: string;
   /** Hash: hook name to JSON. */
   readonly hooks: string;
-  /** String: the number of shards, fixed when the workspace was first started. */
+  /** String: the number of shards and of its changes; see shard-layout.ts. */
   readonly shardCount: string;
+  /** Sorted set: the name of each engine by when it counts as dead without a further beat, in milliseconds since the epoch. */
+  readonly engines: string;
+  /** Hash: the name of each engine to when it joined and the shards that it waits for. */
+  readonly engineNotes: string;
+  /** Hash: the number of shards that someone asked for, since when, and why it was refused. */
+  readonly resharding: string;
+  /** String with a time to live: the engine that changes the number of shards. */
+  readonly reshardLease: string;
+  /** String: its fencing token. */
+  readonly reshardEpoch: string;
   /** Hash: purpose to secret, shared by all servers of the workspace. */
   readonly secrets: string;
   /** Never there: it is deleted to see whether its server accepts writes. */
@@ -55,6 +65,11 @@ export function workspaceKeys(workspace: string): WorkspaceKeys {
     disabledEndpoints: `${prefix}:disabled-endpoints`,
     hooks: `${prefix}:webhooks`,
     shardCount: `${prefix}:shard-count`,
+    engines: `${prefix}:engines`,
+    engineNotes: `${prefix}:engine-notes`,
+    resharding: `${prefix}:resharding`,
+    reshardLease: `${prefix}:resharding:lease`,
+    reshardEpoch: `${prefix}:resharding:epoch`,
     secrets: `${prefix}:secrets`,
     ready: `${prefix}:ready`,
     canary: `${prefix}:canary`,
@@ -63,8 +78,9 @@ export function workspaceKeys(workspace: string): WorkspaceKeys {
   };
 }
 
-export function shardKeys(workspace: string, shard: number): ShardKeys {
-  const prefix = `tl:{${workspace}}:shard:${shard}`;
+/** @param generation of the layout that the shard belongs to */
+export function shardKeys(workspace: string, shard: number, generation = 0): ShardKeys {
+  const prefix = `tl:{${workspace}}:shard:${shard}${generation === 0 ? "" : `:${generation}`}`;
   return {
     lease: `${prefix}:lease`,
     epoch: `${prefix}:epoch`,

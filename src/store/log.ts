@@ -7,17 +7,19 @@
 
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
+import type { StateFields } from "../core/machine/state.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { isCanary } from "../core/model/canary.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
 import type { TraceContext } from "../core/model/trace-context.ts";
 import { mapInSlices } from "../retry/slices.ts";
 import type { AnnounceChange } from "./announce.ts";
-import { readAutomationState, type StateFields } from "./automation-state.ts";
+import { readAutomationState } from "./automation-state.ts";
 import { CanaryStore } from "./canary-store.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
 import { DestinationStore } from "./destination-store.ts";
 import { DisabledEndpointStore } from "./disabled-endpoints.ts";
+import { readLayout } from "./engines.ts";
 import { encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
 import { EventAppender } from "./event-appender.ts";
 import { type EventLines, stepLengthMax, stepsOfEvents, stepsOfLines } from "./event-lines.ts";
@@ -31,7 +33,7 @@ import { RequestLimitStore } from "./request-limits.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
 import { SecretBox } from "./secret-box.ts";
-import { readShardStatus, type ShardStatus } from "./shard-status.ts";
+import { readShardStatus, type ShardStatus, Shards } from "./shard-status.ts";
 import { transact } from "./transaction.ts";
 import { WorkspaceBox } from "./workspace-box.ts";
 import { workspaceSecret } from "./workspace-secret.ts";
@@ -74,6 +76,8 @@ export class Log {
   readonly destinations: DestinationStore;
   /** Endpoints that responded 410 Gone. */
   readonly endpoints: DisabledEndpointStore;
+  /** The parts of the workspace, and the engines that own them. */
+  readonly shards: Shards;
   /** Named endpoints that turn requests of other services into events. */
   readonly hooks: HookStore;
   /** Limits on the requests of deliveries, over all processes. */
@@ -99,6 +103,7 @@ export class Log {
     this.#secretBox = options.secretBox ?? SecretBox.of();
     this.#box = new WorkspaceBox(this.#secretBox, workspace);
     this.destinations = new DestinationStore(redis, workspace, this.#box);
+    this.shards = new Shards(redis, workspace);
     this.endpoints = new DisabledEndpointStore(redis, workspace, this.destinations, this.#box);
     this.hooks = new HookStore(redis, workspace, this.#box);
     this.limits = new RequestLimitStore(redis, workspace);
@@ -345,10 +350,10 @@ export class Log {
    * @throws RedisUnreachable
    */
   async shardPositions(): Promise<(LogPosition | null)[]> {
-    const shardCount = Number((await callRedis(() => this.#redis.get(this.#keys.shardCount))) ?? "0");
+    const layout = await readLayout(this.#redis, this.#workspace);
     const cursors = Array.from(
-      { length: shardCount },
-      (_, shard) => shardKeys(this.#workspace, shard).cursor,
+      { length: layout?.count ?? 0 },
+      (_, shard) => shardKeys(this.#workspace, shard, layout?.generation).cursor,
     );
     return callRedis(() => Promise.all(cursors.map((cursor) => this.#redis.hget(cursor, "position"))));
   }
@@ -358,7 +363,7 @@ export class Log {
    *
    * @throws RedisUnreachable
    */
-  shardStatus(): Promise<ShardStatus[]> {
+  shardStatus(): Promise<readonly ShardStatus[]> {
     return readShardStatus(this.#redis, this.#workspace);
   }
 

@@ -1,16 +1,30 @@
-/** How far each shard of a workspace has come, as any process can see it. */
+/** The engines and shards of a workspace, as any process can see them. */
 
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond, second } from "../core/model/time.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
+import { type EngineInfo, readEngines, readLayout } from "./engines.ts";
 import { shardKeys, workspaceKeys } from "./keys.ts";
 import { receivedAt, startOfLog } from "./position.ts";
+import { Script } from "./script.ts";
+import * as scripts from "./scripts/generated.ts";
+import { type ShardLayout, sameLayout } from "./shard-layout.ts";
 import { transact } from "./transaction.ts";
+
+const askShardsScript = new Script(scripts.askShards);
 
 export interface ShardStatus {
   readonly shard: number;
   /** Whether an engine owns it, in any process. */
   readonly owned: boolean;
+  /** The engine that owns it; null if none does. */
+  readonly owner: string | null;
+  /** The number of its ownership, which grows with each; null if it never had an owner. */
+  readonly epoch: number | null;
+  /** Since when its owner owns it; null without an owner. */
+  readonly since: Micros | null;
+  /** How far log time has been consumed; null if it has never committed. */
+  readonly watermark: Micros | null;
   /** How many entries of the log it has yet to consume. */
   readonly entriesBehind: number;
   /** For how long the oldest of those, or the earliest overdue deadline, has been waiting; 0 if nothing waits. */
@@ -25,28 +39,61 @@ export interface ShardStatus {
   readonly outboxAgeMs: number;
 }
 
+/** A change of the number of shards that someone asked for. */
+export interface ShardChange {
+  readonly count: number;
+  readonly since: Micros;
+  /** Why it was given up; null while it lasts. */
+  readonly failure: string | null;
+}
+
+export interface EnginesAndShards {
+  readonly layout: ShardLayout;
+  readonly change: ShardChange | null;
+  readonly engines: readonly EngineInfo[];
+  readonly shards: readonly ShardStatus[];
+}
+
 /**
  * Reads the status of every shard.
  *
  * @returns an empty list if no engine has ever run
  * @throws RedisUnreachable
  */
-export async function readShardStatus(redis: RedisConnection, workspace: string): Promise<ShardStatus[]> {
+export async function readShardStatus(
+  redis: RedisConnection,
+  workspace: string,
+): Promise<readonly ShardStatus[]> {
+  return (await readShards(redis, workspace))?.shards ?? [];
+}
+
+/**
+ * Reads the engines and shards.
+ *
+ * @returns null if no engine has ever run
+ * @throws RedisUnreachable
+ */
+async function readShards(redis: RedisConnection, workspace: string): Promise<EnginesAndShards | null> {
   const keys = workspaceKeys(workspace);
-  const [shardCount, length, trimmed, time] = await transact<
-    [string | null, number, string | null, [string, string]]
-  >(redis, (step) => step.get(keys.shardCount).xlen(keys.log).get(keys.trimmed).time());
+  const layout = await readLayout(redis, workspace);
+  if (layout === null) return null;
+  const [{ members: engines, leases, ...read }, [length, trimmed, time, wish]] = await Promise.all([
+    readEngines(redis, workspace, layout),
+    transact<[number, string | null, [string, string], Record<string, string>]>(redis, (step) =>
+      step.xlen(keys.log).get(keys.trimmed).time().hgetall(keys.resharding),
+    ),
+  ]);
+  if (!sameLayout(read.layout, layout)) return readShards(redis, workspace); // it was changed in between
   const entryCount = length + Number(trimmed ?? 0);
   const now = Number(time[0]) * second + Number(time[1]);
-  const shards = Array.from({ length: Number(shardCount ?? 0) }, (_, shard) => shard);
-  return callRedis(() =>
+  const shards = await callRedis(() =>
     Promise.all(
-      shards.map(async (shard) => {
-        const { cursor: cursorKey, lease, outbox } = shardKeys(workspace, shard);
-        const [cursor, leaseCount, [undispatched]] = await Promise.all([
-          redis.hgetall(cursorKey),
-          redis.exists(lease),
-          redis.xrange(outbox, "-", "+", "COUNT", 1),
+      leases.map(async (lease, shard): Promise<ShardStatus> => {
+        const of = shardKeys(workspace, shard, layout.generation);
+        const [cursor, epoch, [undispatched]] = await Promise.all([
+          redis.hgetall(of.cursor),
+          redis.get(of.epoch),
+          redis.xrange(of.outbox, "-", "+", "COUNT", 1),
         ]);
         const { position = startOfLog, watermark, "next-deadline": deadline } = cursor;
         const [unread] = await redis.xrange(keys.log, `(${position}`, "+", "COUNT", 1);
@@ -55,7 +102,12 @@ export async function readShardStatus(redis: RedisConnection, workspace: string)
         if (deadline !== undefined && deadline !== "") waitingSince.push(Number(deadline));
         return {
           shard,
-          owned: leaseCount > 0,
+          owned: lease !== null,
+          owner: lease?.owner ?? null,
+          epoch: epoch === null ? null : Number(epoch),
+          // An epoch is the time of the claim in milliseconds, unless Redis's clock has stepped back.
+          since: lease === null || epoch === null ? null : Number(epoch) * millisecond,
+          watermark: watermark === undefined ? null : Number(watermark),
           entriesBehind: Math.max(0, entryCount - Number(cursor["read-count"] ?? 0)),
           delayMs: (now - Math.min(...waitingSince)) / millisecond,
           position,
@@ -67,4 +119,41 @@ export async function readShardStatus(redis: RedisConnection, workspace: string)
       }),
     ),
   );
+  const { count, since, failure = null } = wish;
+  const change =
+    count === undefined ? null : { count: Number(count), since: Number(since ?? 0) * millisecond, failure };
+  return { layout, change, engines, shards };
+}
+
+/**
+ * - `asked`: the engines are changing the number of shards, or begin to.
+ * - `same`: there are so many already; a change that was asked for is withdrawn.
+ * - `other`: another number was asked for, and the change to it has not ended.
+ * - `none`: no engine has ever run.
+ * - `no engine`: none is running that can do it.
+ */
+export type AskedShards = "asked" | "same" | "other" | "none" | "no engine";
+
+/** The shards of one workspace, for `Log`. Every method may throw `RedisUnreachable`. */
+export class Shards {
+  readonly #redis: RedisConnection;
+  readonly #workspace: string;
+
+  constructor(redis: RedisConnection, workspace: string) {
+    this.#redis = redis;
+    this.#workspace = workspace;
+  }
+
+  /** @returns null if no engine has ever run */
+  read(): Promise<EnginesAndShards | null> {
+    return readShards(this.#redis, this.#workspace);
+  }
+
+  /** Asks the engines to change the number of shards. */
+  async askFor(count: number): Promise<AskedShards> {
+    const { shardCount, resharding, engines } = workspaceKeys(this.#workspace);
+    return (await callRedis(() =>
+      askShardsScript.run(this.#redis, [shardCount, resharding, engines], [count]),
+    )) as AskedShards;
+  }
 }

@@ -237,14 +237,17 @@ describe("metrics", () => {
   });
 
   test("show how far each shard is, whoever owns it, and nothing while that is not known", async () => {
-    const status = { shard: 0, owned: false, entriesBehind: 7, delayMs: 1_500, outboxAgeMs: 2_500 };
+    const status = { shard: 0, owner: null, entriesBehind: 7, delayMs: 1_500, outboxAgeMs: 2_500 };
     let known = true;
     api.metrics.inWorkspace("default").observeShards(async () => {
       if (!known) throw new RedisUnreachable("away");
-      return [
-        { ...status, watermarkAgeMs: 3_500 },
-        { ...status, shard: 1, watermarkAgeMs: null },
-      ];
+      return {
+        engines: ["a", "b"],
+        shards: [
+          { ...status, watermarkAgeMs: 3_500 },
+          { ...status, shard: 1, owner: "a", watermarkAgeMs: null },
+        ],
+      };
     });
     const place = '{workspace="default",shard="0"}';
     expect(await lines()).toEqual(
@@ -254,6 +257,8 @@ describe("metrics", () => {
         `tripline_shard_has_owner${place} 0`,
         `tripline_watermark_age_seconds${place} 3.5`,
         `tripline_outbox_age_seconds${place} 2.5`,
+        'tripline_engines{workspace="default"} 2',
+        'tripline_shard_owner{workspace="default",shard="1",owner="a"} 1',
       ]),
     );
     // Shard 1 has never committed anything.

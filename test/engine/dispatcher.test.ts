@@ -35,7 +35,7 @@ beforeEach(() => {
     },
   };
   const logger = { info: note("info"), warn: note("warn"), error: note("error") };
-  dispatcher = new Dispatcher(new MemoryShardStore(world, 0, "owner"), queue, clock, logger);
+  dispatcher = new Dispatcher(3, { store: new MemoryShardStore(world, 0, "owner"), queue, clock, logger });
 });
 
 afterEach(async () => {
@@ -77,7 +77,11 @@ describe("the dispatcher", () => {
     expect(added).toEqual(["first", "second"]);
     expect(world.shard(0).outbox).toEqual([]);
     expect(logged).toEqual([
-      { level: "error", fields: { count: 3 }, message: "Skipped outbox entries that cannot be read" },
+      {
+        level: "error",
+        fields: { shard: 3, count: 3 },
+        message: "Skipped outbox entries that cannot be read",
+      },
     ]);
   });
 
@@ -93,7 +97,7 @@ describe("the dispatcher", () => {
     expect(logged).toEqual(
       Array.from({ length: additionCount }, () => ({
         level,
-        fields: { err: error },
+        fields: { shard: 3, err: error },
         message: "Could not dispatch the outbox; retrying",
       })),
     );

@@ -5,6 +5,7 @@ import type { ShardStatus } from "../../src/store/shard-status.ts";
 const second = 1_000;
 const idle: ShardStatus = {
   ...{ shard: 0, owned: true, entriesBehind: 0, delayMs: 0 },
+  ...{ owner: "greenhouse/1/0.1/a", epoch: 1, since: 1_000, watermark: 7_000 },
   ...{ position: "7-0", commitCount: 5, watermarkAgeMs: 0, outboxAgeMs: 0 },
 };
 

@@ -5,14 +5,15 @@ import type { Firing } from "../../src/core/machine/firing.ts";
 import type { LogEntry } from "../../src/core/machine/log-entry.ts";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
-import { runShard } from "../../src/engine/shard.ts";
+import { runShards } from "../../src/engine/run-shards.ts";
 import { shardOf } from "../../src/engine/shard-of.ts";
 import { comparePositions } from "../../src/store/position.ts";
 import { repetition, seed } from "../support/fast-check.ts";
-import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
+import { MemoryEngineStore } from "../support/memory-engine-store.ts";
+import { MemoryWorld, type ShardCells } from "../support/memory-store.ts";
 import { Random } from "../support/random.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
-import { FaultyProcess, FaultyStore, MemoryQueue } from "./faults.ts";
+import { FaultyEngineStore, FaultyProcess, MemoryQueue } from "./faults.ts";
 import { randomAutomation, randomEvent } from "./rules.ts";
 
 const simulationCount = 40;
@@ -42,33 +43,46 @@ async function simulate(seed: number): Promise<void> {
   world.skewMs = startMs;
   const queue = new MemoryQueue();
   const clockJumps = random.chance(0.5);
-  const shardCount = random.integer(1, 2);
+  world.layout = { count: random.integer(1, 4), generation: 0 };
+  const changesShards = random.chance(0.5);
   let faultProbability = random.pick([0.01, 0.05, 0.2]);
   const programErrors: unknown[] = [];
 
   const start = (owner: string) => {
     const faulty = new FaultyProcess(random, clock, () => faultProbability);
     const stop = new AbortController();
-    const ended = Array.from({ length: shardCount }, (_, shard) => {
-      const store = new FaultyStore(new MemoryShardStore(world, shard, owner), faulty);
-      const logger = { ...silent, error: (fields: object) => void programErrors.push(fields) };
-      const ports = { store, queue: queue.seenBy(faulty), clock, logger, metrics: {} };
-      return runShard(ports, { shard, shardCount, leaseMs }, stop.signal);
-    });
-    return { faulty, stop, ended };
+    const engines = new FaultyEngineStore(new MemoryEngineStore(world), faulty);
+    const logger = { ...silent, error: (fields: object) => void programErrors.push(fields) };
+    const ports = { engines, queue: queue.seenBy(faulty), clock, logger, metrics: {} };
+    const ended = runShards(ports, { name: owner, leaseMs }, stop.signal);
+    return { name: owner, faulty, stop, ended };
   };
 
   const ruleNames = ["pump", "vent", "door", "lamp"];
   const accepted: WireEvent[] = [];
   let processCount = 0;
-  const processes = [start(`process ${processCount++}`), start(`process ${processCount++}`)];
+  const stopped: Promise<void>[] = [];
+  const stopNow = ({ faulty, stop, ended }: ReturnType<typeof start>) => {
+    stop.abort();
+    return faulty.dead ? Promise.resolve() : Promise.race([ended, faulty.death]);
+  };
+  const processes = Array.from({ length: random.integer(1, 3) }, () => start(`process ${processCount++}`));
   for (const name of ruleNames) world.putAutomations([randomAutomation(random, name)]);
 
   for (let step = 0; step < 250; step += 1) {
     await clock.pass(random.chance(0.1) ? random.integer(0, 20_000) : random.integer(0, 1_500));
     if (random.chance(0.02)) world.putAutomations([randomAutomation(random, random.pick(ruleNames))]);
     if (random.chance(0.01)) world.deleteAutomations([random.pick([...world.automations.keys(), "none"])]);
-    if (random.chance(0.03)) world.shard(random.integer(0, shardCount - 1)).owner = null; // a lease is lost
+    if (random.chance(0.03)) world.shard(random.integer(0, world.layout.count - 1)).owner = null; // a lease is lost
+    if (random.chance(0.02)) world.engines.delete(random.pick([...world.engines.keys(), "none"])); // the others think it is dead
+    if (changesShards && random.chance(0.03) && (world.wantedCount === null || world.refusal !== null)) {
+      const others = [1, 2, 3, 4].filter((count) => count !== world.layout.count);
+      world.wantedCount = random.pick(others);
+      world.refusal = null;
+    }
+    // A process joins or leaves.
+    if (random.chance(0.02)) processes.push(start(`process ${processCount++}`));
+    if (random.chance(0.02) && processes.length > 1) stopped.push(...processes.splice(0, 1).map(stopNow));
     if (clockJumps && random.chance(0.02)) world.skewMs += random.integer(-20_000, 30_000);
     const events = Array.from({ length: random.integer(0, 3) }, () =>
       randomEvent(random, world.now(), accepted),
@@ -88,12 +102,14 @@ async function simulate(seed: number): Promise<void> {
     if (faulty.dead) processes[index] = start(`process ${processCount++}`);
   }
   await clock.pass(120_000);
+  const owned = processes.map(({ name }) => current(world).filter(({ owner }) => owner === name).length);
+  expect(Math.max(...owned) - Math.min(...owned), `shards of each process: ${owned}`).toBeLessThanOrEqual(1);
   for (const { stop } of processes) stop.abort();
   await clock.pass(1_000);
-  await Promise.all(processes.flatMap(({ ended }) => ended));
+  await Promise.all([...stopped, ...processes.map(({ ended }) => ended)]);
 
   expect(programErrors).toEqual([]);
-  const expected = uninterrupted(world, shardCount, clockJumps);
+  const expected = uninterrupted(world, clockJumps);
   const invocations = expected.flatMap((firing) => invocationsOf(firing));
   expect(expected.length, "the simulation should cause firings").toBeGreaterThan(0);
   // Compare one line for each first: a diff of whole invocations is hard to read.
@@ -107,40 +123,49 @@ async function simulate(seed: number): Promise<void> {
       : [],
   );
   expect(appended.sort()).toEqual(expected.map((firing) => firingEvent(firing).id).sort());
-  for (const cells of world.shards) {
+  if (world.refusal === null) expect(world.wantedCount).toBeNull();
+  for (const cells of current(world)) {
     expect(cells.outbox).toEqual([]);
     expect(cells.cursor?.position).toBe(world.lastPosition());
     expect(cells.owner).toBeNull();
   }
 }
 
+/** The shards of the present layout. */
+function current(world: MemoryWorld): ShardCells[] {
+  return Array.from({ length: world.layout.count }, (_, shard) => world.shard(shard));
+}
+
 /**
- * The firings of one core per shard that consumes the log in one go.
+ * The firings of cores that consume the log in one go: one core for all automations that were in the same shard all the time.
  *
- * @param clockJumps whether to advance the core with each commit, not only with the last: a watermark that was reached
- *   while the store's clock was ahead is part of what happened
+ * @param clockJumps whether to advance a core with each commit, not only with the last: a watermark that was reached while
+ *   the store's clock was ahead is part of what happened
  */
-function uninterrupted(world: MemoryWorld, shardCount: number, clockJumps: boolean): Firing[] {
-  return Array.from({ length: shardCount }, (_, shard) => {
+function uninterrupted(world: MemoryWorld, clockJumps: boolean): Firing[] {
+  const paths = new Set(world.log.flatMap((entry) => pathOf(entry, world) ?? []));
+  return [...paths].flatMap((path) => {
     const core = new Core();
-    const { history, cursor } = world.shard(shard);
+    const cells = path.split(" ").map((shard, generation) => world.shard(Number(shard), generation));
+    const history = cells.flatMap(({ history }) => history);
     const rest = [...world.log];
     for (const { position, watermark } of clockJumps ? history : history.slice(-1)) {
       while (rest[0] !== undefined && comparePositions(rest[0].position, position) <= 0) {
         const entry = rest.shift();
-        if (entry !== undefined && concerns(entry, shard, shardCount)) core.apply(entry);
+        if (entry !== undefined && [path, null].includes(pathOf(entry, world))) core.apply(entry);
       }
       core.advance(watermark);
     }
-    expect(core.watermark).toBe(cursor?.watermark);
+    expect(core.watermark).toBe(cells.at(-1)?.cursor?.watermark);
     return [...core.drain().firings];
-  }).flat();
+  });
 }
 
-function concerns(entry: LogEntry, shard: number, shardCount: number): boolean {
-  if (entry.kind === "event") return true;
+/** The shards that an entry's automation was in, one after the other; null for an event, which concerns all. */
+function pathOf(entry: LogEntry, { generations }: MemoryWorld): string | null {
+  if (entry.kind === "event") return null;
   const id = entry.kind === "automation-put" ? entry.automation.id : entry.automationId;
-  return shardOf(id, shardCount) === shard;
+  return generations.map((shards) => shardOf(id, shards.length)).join(" ");
 }
 
 function linesOf(invocations: readonly Invocation[]): string[] {

@@ -65,7 +65,11 @@ test("a shard with an owner that has read everything is not behind, and its dela
   await pause(30);
   const [status, ...others] = await log.shardStatus();
   const idle = { shard: 0, owned: true, entriesBehind: 0, delayMs: 0, outboxAgeMs: 0 };
-  expect(status).toMatchObject({ ...idle, position, commitCount: 1 });
+  const watermark = receivedAt(position);
+  expect(status).toMatchObject({ ...idle, owner: "one", position, watermark, commitCount: 1 });
+  // The epoch is the time of the claim.
+  expect(status?.since).toBe((status?.epoch ?? 0) * millisecond);
+  expect(Math.abs((status?.since ?? 0) - watermark)).toBeLessThan(60_000 * millisecond);
   // Log time was committed as of the event, although nothing has happened since.
   expect(status?.watermarkAgeMs).toBeGreaterThanOrEqual(30);
   expect(others).toEqual([]);

@@ -9,6 +9,7 @@ import type { Automation } from "../../src/core/model/automation.ts";
 import { eventOf, type WireEvent } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, millisecond } from "../../src/core/model/time.ts";
 import type {
+  Claim,
   Commit,
   CommitOutcome,
   Cursor,
@@ -22,12 +23,16 @@ import { RedisUnreachable } from "../../src/store/connection.ts";
 import type { NewEvent } from "../../src/store/log.ts";
 import type { LogBatch } from "../../src/store/log-reader.ts";
 import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
+import type { ShardLayout } from "../../src/store/shard-layout.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
-interface ShardCells {
+interface LeaseCells {
   owner: string | null;
   leaseEnd: number;
   epoch: number;
+}
+
+export interface ShardCells extends LeaseCells {
   cursor: Cursor | null;
   readonly state: Map<string, string>;
   outbox: OutboxEntry[];
@@ -40,8 +45,17 @@ export class MemoryWorld {
   readonly clock: VirtualClock;
   readonly log: LogEntry[] = [];
   readonly automations = new Map<string, Automation>();
-  readonly shards: ShardCells[] = [];
+  layout: ShardLayout = { count: 1, generation: 0 };
+  /** The shards of each layout, by its generation. */
+  readonly generations: ShardCells[][] = [];
   trimmedCount = 0;
+  /** The engines that are alive: when each counts as dead, and the shards that it waits for. */
+  readonly engines = new Map<string, { expires: number; wants: readonly number[] }>();
+  /** The number of shards that someone asked for. */
+  wantedCount: number | null = null;
+  /** Why that was refused. */
+  refusal: string | null = null;
+  readonly change: LeaseCells = { owner: null, leaseEnd: 0, epoch: 0 };
   /** How far the store's clock is ahead (or behind), in milliseconds. */
   skewMs = 0;
   #lastPosition: LogPosition = startOfLog;
@@ -57,8 +71,10 @@ export class MemoryWorld {
     return Math.floor(this.clock.now()) + this.skewMs;
   }
 
-  shard(shard: number): ShardCells {
-    this.shards[shard] ??= {
+  shard(shard: number, generation: number = this.layout.generation): ShardCells {
+    this.generations[generation] ??= [];
+    const shards = this.generations[generation];
+    shards[shard] ??= {
       owner: null,
       leaseEnd: 0,
       epoch: 0,
@@ -67,7 +83,7 @@ export class MemoryWorld {
       outbox: [],
       history: [],
     };
-    return this.shards[shard];
+    return shards[shard];
   }
 
   lastPosition(): LogPosition {
@@ -161,24 +177,25 @@ export class MemoryWorld {
   }
 }
 
-export class MemoryShardStore implements ShardStore {
+export class MemoryLease {
   readonly #world: MemoryWorld;
-  readonly #cells: ShardCells;
+  readonly #cells: LeaseCells;
   readonly #owner: string;
-  #interruption = new AbortController();
+  readonly #generation: number;
 
-  constructor(world: MemoryWorld, shard: number, owner: string) {
+  constructor(world: MemoryWorld, cells: LeaseCells, owner: string, generation: number) {
     this.#world = world;
-    this.#cells = world.shard(shard);
+    this.#cells = cells;
     this.#owner = owner;
+    this.#generation = generation;
   }
 
-  async claim(leaseMs: number): Promise<{ epoch: number } | { heldMs: number }> {
+  async claim(leaseMs: number, { force = false }: { force?: boolean } = {}): Promise<Claim> {
     const cells = this.#cells;
     const now = this.#world.now();
-    if (cells.owner !== null && cells.owner !== this.#owner && cells.leaseEnd > now) {
-      return { heldMs: cells.leaseEnd - now };
-    }
+    if (this.#world.layout.generation !== this.#generation) return { heldMs: leaseMs };
+    const isHeld = cells.owner !== null && cells.owner !== this.#owner && cells.leaseEnd > now;
+    if (isHeld && !force) return { heldMs: cells.leaseEnd - now };
     cells.epoch = Math.max(cells.epoch + 1, now);
     cells.owner = this.#owner;
     cells.leaseEnd = now + leaseMs;
@@ -194,6 +211,36 @@ export class MemoryShardStore implements ShardStore {
 
   async release(epoch: number): Promise<void> {
     if (this.#cells.epoch === epoch) this.#cells.owner = null;
+  }
+}
+
+export class MemoryShardStore implements ShardStore {
+  readonly #world: MemoryWorld;
+  readonly #cells: ShardCells;
+  readonly #lease: MemoryLease;
+  #interruption = new AbortController();
+
+  constructor(
+    world: MemoryWorld,
+    shard: number,
+    owner: string,
+    generation: number = world.layout.generation,
+  ) {
+    this.#world = world;
+    this.#cells = world.shard(shard, generation);
+    this.#lease = new MemoryLease(world, this.#cells, owner, generation);
+  }
+
+  claim(leaseMs: number, options: { force?: boolean } = {}): Promise<Claim> {
+    return this.#lease.claim(leaseMs, options);
+  }
+
+  renew(epoch: number, leaseMs: number): Promise<boolean> {
+    return this.#lease.renew(epoch, leaseMs);
+  }
+
+  release(epoch: number): Promise<void> {
+    return this.#lease.release(epoch);
   }
 
   async load(): Promise<StoredShard> {

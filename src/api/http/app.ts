@@ -21,6 +21,7 @@ import { documentOf, documentRoute } from "../openapi/document.ts";
 import { referencePageRoute } from "../openapi/reference-page.ts";
 import { checkApiVersion } from "../prefect/api-version.ts";
 import { smallEndpoints } from "../prefect/small-endpoints.ts";
+import { shardRoutes } from "../shards/shards.ts";
 import { socketRoutes } from "../sockets/socket-routes.ts";
 import { answerErrors } from "./answer-errors.ts";
 import { allowOrigins } from "./cors.ts";
@@ -105,6 +106,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...deliveryRoutes(deliveriesOf),
     ...destinationRoutes(),
     ...endpointRoutes(),
+    ...shardRoutes(),
     ...always,
     ...smallEndpoints(),
   ];

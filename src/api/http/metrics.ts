@@ -27,6 +27,7 @@ export interface FiringView {
 export type WorkspaceMeter = Pick<
   Metrics,
   | "owned"
+  | "takenOver"
   | "openWindows"
   | "committed"
   | "fired"
@@ -130,6 +131,11 @@ export class Metrics implements IngestMeter, MetricsSource {
     "From when a firing or resolution was due until it was committed, by state.",
     ["state"],
   );
+  readonly #takeOvers = this.#counter(
+    "tripline_shard_takeovers_total",
+    "Times this process took a shard over.",
+    [],
+  );
   readonly #owned = this.#shardGauge("tripline_shard_owned", "1 while this process owns the shard.");
   readonly #openWindows = this.#shardGauge(
     "tripline_open_windows",
@@ -160,6 +166,7 @@ export class Metrics implements IngestMeter, MetricsSource {
   inWorkspace(workspace: string): WorkspaceMeter {
     return {
       owned: (shard, owned) => this.owned(shard, owned, workspace),
+      takenOver: () => this.takenOver(),
       openWindows: (shard, count) => this.openWindows(shard, count, workspace),
       committed: (shard, commit) => this.committed(shard, commit),
       fired: (shard, firing) => this.fired(shard, firing),
@@ -195,6 +202,10 @@ export class Metrics implements IngestMeter, MetricsSource {
     if (!isCanary(automation.id)) this.#firings.inc({ state });
     const delay = Date.now() / 1_000 - triggered / second;
     this.#observe(this.#firingDelays, { state }, Math.max(0, delay)); // the clock of Redis may be ahead
+  }
+
+  takenOver(): void {
+    this.#takeOvers.inc();
   }
 
   malformed(): void {

@@ -27,11 +27,17 @@ export interface OldestDeliveries {
 
 export interface ShardStatusView {
   readonly shard: number;
-  readonly owned: boolean;
+  readonly owner: string | null;
   readonly entriesBehind: number;
   readonly delayMs: number;
   readonly watermarkAgeMs: number | null;
   readonly outboxAgeMs: number;
+}
+
+export interface ShardsView {
+  /** Those that are alive. */
+  readonly engines: readonly unknown[];
+  readonly shards: readonly ShardStatusView[];
 }
 
 export interface HistoryHealthView {
@@ -53,7 +59,8 @@ export interface WorkspaceObserver {
   /** @param count of disabled endpoints */
   observeEndpoints(count: () => Promise<number>): void;
   observeHistory(health: () => HistoryHealthView): void;
-  observeShards(status: () => Promise<readonly ShardStatusView[]>): void;
+  /** @param read null if no engine has ever run */
+  observeShards(read: () => Promise<ShardsView | null>): void;
   observeCanary(status: () => Promise<CanaryStatusView>): void;
 }
 
@@ -64,7 +71,7 @@ export class WorkspaceGauges {
   readonly #registry: Registry;
   readonly #queues = new Map<string, () => Promise<QueueCounts>>();
   readonly #endpoints = new Map<string, () => Promise<number>>();
-  readonly #shards = new Map<string, () => Promise<readonly ShardStatusView[]>>();
+  readonly #shards = new Map<string, () => Promise<ShardsView | null>>();
   readonly #canaries = new Map<string, () => Promise<CanaryStatusView>>();
   readonly #histories = new Map<string, () => HistoryHealthView>();
 
@@ -152,13 +159,13 @@ export class WorkspaceGauges {
   }
 
   #observeShards(): void {
-    const status = shared(readAll(this.#shards));
+    const status = shared(readAll<ShardsView>(this.#shards));
     const gauge = (name: string, help: string, measure: (shard: ShardStatusView) => number | null) =>
       this.#gauge(
         name,
         help,
         status,
-        (shards) => shards.map((each) => [{ shard: each.shard }, measure(each)]),
+        ({ shards }) => shards.map((each) => [{ shard: each.shard }, measure(each)]),
         ["shard"],
       );
     gauge(
@@ -171,9 +178,19 @@ export class WorkspaceGauges {
       "How long the oldest event that is not evaluated, or the earliest window that is overdue, has been waiting.",
       ({ delayMs }) => delayMs / 1_000,
     );
-    gauge("tripline_shard_has_owner", "1 while an engine owns the shard, in any process.", ({ owned }) =>
-      owned ? 1 : 0,
+    gauge("tripline_shard_has_owner", "1 while an engine owns the shard, in any process.", ({ owner }) =>
+      owner === null ? 0 : 1,
     );
+    this.#gauge(
+      "tripline_shard_owner",
+      "1 for the engine that owns the shard: its host, process and thread.",
+      status,
+      ({ shards }) => shards.flatMap(({ shard, owner }) => (owner === null ? [] : [[{ shard, owner }, 1]])),
+      ["shard", "owner"],
+    );
+    this.#gauge("tripline_engines", "Engines that are alive, in any process.", status, ({ engines }) => [
+      [{}, engines.length],
+    ]);
     gauge(
       "tripline_watermark_age_seconds",
       "How long ago log time was last committed. It also grows while there is nothing to do.",
@@ -214,7 +231,7 @@ export class WorkspaceGauges {
   }
 }
 
-function readAll<T>(reads: ReadonlyMap<string, () => Promise<T>>): ReadAll<T> {
+function readAll<T>(reads: ReadonlyMap<string, () => Promise<T | null>>): ReadAll<T> {
   return async () => {
     const found = await Promise.all(
       [...reads].map(async ([workspace, read]) => {

@@ -90,6 +90,11 @@ export class Arrivals {
     this.#apart.set(position, Arrival.stored(text, position));
   }
 
+  /** The positions of restored events that nothing refers to. */
+  *unused(): Iterable<LogPosition> {
+    for (const [position, { referenceCount }] of this.#apart) if (referenceCount === 0) yield position;
+  }
+
   /** The event that is stored apart at a position. */
   at(position: LogPosition): Arrival {
     const arrival = this.#apart.get(position);

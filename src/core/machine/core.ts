@@ -22,7 +22,7 @@ import { LoopGuard, lineageAfter } from "./loop-guard.ts";
 import type { EventRole, Fired, Machine, Note, OpenWindow, TriggerNode } from "./node.ts";
 import { OpenCount } from "./open-count.ts";
 import { SeenIds, type StoredPages } from "./seen.ts";
-import { Cells, type StateChange, stateVersion } from "./state.ts";
+import { Cells, type StateChange, type StateMeta, stateVersion } from "./state.ts";
 import { TriggerIndex } from "./trigger-index.ts";
 
 export type { StateChange } from "./state.ts";
@@ -51,14 +51,6 @@ interface RunningAutomation {
   automation: Automation;
   /** Null while the automation is disabled. */
   tree: { readonly root: TriggerNode; readonly nodes: ReadonlyMap<string, TriggerNode> } | null;
-}
-
-interface Meta {
-  readonly version: number;
-  readonly watermark: Micros;
-  readonly evaluationCount: number;
-  /** Missing before version 3, and until a page is full. */
-  readonly seen?: StoredPages;
 }
 
 export class Core {
@@ -135,7 +127,7 @@ export class Core {
         if (others.has(field)) continue;
         others.add(field);
       }
-      if (field === "meta") seen = core.#restoreMeta(JSON.parse(value) as Meta);
+      if (field === "meta") seen = core.#restoreMeta(JSON.parse(value) as StateMeta);
       else if (field.startsWith("a:")) core.#restoreAutomation(parseExactJson(value) as Automation);
       else if (field.startsWith("e:")) core.#arrivals.restore(field.slice(2), value);
       else if (field.startsWith("i:")) pages.set(Number(field.slice(2)), value);
@@ -159,6 +151,11 @@ export class Core {
   /** Where the part of the log begins of which the event ids are not part of the state; null if none are. */
   get seenUntil(): LogPosition | null {
     return this.#seen.storedPages?.position ?? null;
+  }
+
+  /** The fields with which this core was restored that hold events of other shards; see divide-state.ts. */
+  *unusedFields(): Iterable<string> {
+    for (const position of this.#arrivals.unused()) yield `e:${position}`;
   }
 
   /** How far log time has been consumed. */
@@ -215,7 +212,7 @@ export class Core {
   drain(): Drained {
     if (this.#metaChanged) {
       const { storedPages } = this.#seen;
-      const meta: Meta = {
+      const meta: StateMeta = {
         version: stateVersion,
         watermark: this.#watermark,
         evaluationCount: this.#evaluationCount,
@@ -391,7 +388,7 @@ export class Core {
     }
   }
 
-  #restoreMeta({ version, watermark, evaluationCount, seen }: Meta): StoredPages | null {
+  #restoreMeta({ version, watermark, evaluationCount, seen }: StateMeta): StoredPages | null {
     assert(
       version >= 1 && version <= stateVersion,
       `the state has version ${version}; this program reads versions 1 to ${stateVersion}`,

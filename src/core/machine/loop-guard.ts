@@ -32,7 +32,8 @@ export function lineageAfter(causes: readonly string[], rootId: string, automati
   return [root, ...automationsIn(causes).filter((id) => id !== automationId), automationId];
 }
 
-interface Consequences {
+/** What the consequences of one event from outside have caused in a shard. */
+export interface Consequences {
   latest: Micros;
   firingCount: number;
   /** Firings by automation. */
@@ -115,4 +116,28 @@ export class LoopGuard {
     };
     this.#await({ place: root, meet }, { due, rank: rank.forget, order: 0, key: "" });
   }
+}
+
+/** Divides what shards have counted for one root among other shards. A shard has no entry if none of its automations counts. */
+export function divideConsequences(
+  parts: readonly Consequences[],
+  shardOf: (automationId: string) => number,
+): Map<number, Consequences> {
+  const divided = new Map<number, Consequences>();
+  for (const { latest, firingCounts, told } of parts) {
+    const ofShard = (automationId: string): Consequences => {
+      const shard = shardOf(automationId);
+      const known = divided.get(shard) ?? { latest, firingCount: 0, firingCounts: {}, told: [] };
+      known.latest = Math.max(known.latest, latest);
+      divided.set(shard, known);
+      return known;
+    };
+    for (const [id, count] of Object.entries(firingCounts)) {
+      const consequences = ofShard(id);
+      consequences.firingCounts[id] = count;
+      consequences.firingCount += count;
+    }
+    for (const id of told) ofShard(id).told.push(id);
+  }
+  return divided;
 }

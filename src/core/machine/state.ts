@@ -14,6 +14,9 @@
  * A state that refers to events has a line of JSON, and one for each of these events that is not stored apart.
  */
 
+import type { Micros } from "../model/time.ts";
+import type { StoredPages } from "./seen.ts";
+
 /**
  * A core reads the fields of this version and of all earlier ones, told apart by their shape: a field is written in the
  * present form only when it changes next. An older program refuses what a newer one has written.
@@ -22,6 +25,18 @@
  * 3: windows are lists without names, and hold the events that they refer to; the ids of recent events are part of the state.
  */
 export const stateVersion = 3;
+
+/** The fields of a state. */
+export type StateFields = ReadonlyMap<string, string>;
+
+/** The field `meta`. */
+export interface StateMeta {
+  readonly version: number;
+  readonly watermark: Micros;
+  readonly evaluationCount: number;
+  /** Missing before version 3, and until a page is full. */
+  readonly seen?: StoredPages;
+}
 
 /** A change of one field of the shard's state; null deletes the field. */
 export interface StateChange {

@@ -30,9 +30,67 @@ end
 return table.concat(positions, ' ')
 `;
 
+export const askShards = `
+local count = string.match(redis.call('GET', KEYS[1]) or '', '^%d+')
+if not count then return 'none' end
+if count == ARGV[1] then
+  redis.call('DEL', KEYS[2])
+  return 'same'
+end
+local wish = redis.call('HMGET', KEYS[2], 'count', 'failure')
+if wish[1] and not wish[2] then return wish[1] == ARGV[1] and 'asked' or 'other' end
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+if redis.call('ZCOUNT', KEYS[3], '(' .. now, '+inf') == 0 then return 'no engine' end
+redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[2], 'count', ARGV[1], 'since', now)
+return 'asked'
+`;
+
+export const beatEngine = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function text(number) return string.format('%.0f', number) end
+
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now))) do
+  redis.call('ZREM', KEYS[1], name)
+  redis.call('HDEL', KEYS[2], name)
+end
+local joined = 0
+if ARGV[1] ~= '' then
+  joined = redis.call('ZADD', KEYS[1], text(now + ARGV[2]), ARGV[1])
+  local since = joined == 0 and string.match(redis.call('HGET', KEYS[2], ARGV[1]) or '', '^%d+') or text(now)
+  redis.call('HSET', KEYS[2], ARGV[1], since .. ' ' .. ARGV[3])
+end
+if ARGV[4] ~= '' then redis.call('SETNX', KEYS[3], ARGV[4]) end
+
+local engines = {}
+local alive = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for i = 1, #alive, 2 do
+  local since, wants = string.match(redis.call('HGET', KEYS[2], alive[i]) or '', '^(%d+) (.*)$')
+  for _, value in ipairs({ alive[i], alive[i + 1], since or text(now), wants or '' }) do
+    engines[#engines + 1] = value
+  end
+end
+local leases = {}
+for i = 5, #KEYS do
+  -- A key that holds something else is reported to whoever claims the shard.
+  local owner = redis.pcall('GET', KEYS[i])
+  if type(owner) ~= 'string' then owner = '' end
+  leases[#leases + 1] = owner
+  leases[#leases + 1] = owner == '' and 0 or redis.call('PTTL', KEYS[i])
+end
+local wish = redis.call('HMGET', KEYS[4], 'count', 'failure')
+return {
+  joined, redis.call('GET', KEYS[3]) or '', not wish[2] and wish[1] or '', engines, leases,
+}
+`;
+
 export const claimLease = `
+local layout = redis.call('GET', KEYS[3])
+if layout and layout ~= ARGV[3] then return { false, tonumber(ARGV[2]) } end
 local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then
+if owner and owner ~= ARGV[1] and ARGV[4] ~= '1' then
   return { false, redis.call('PTTL', KEYS[1]) }
 end
 local time = redis.call('TIME')
@@ -392,6 +450,12 @@ end
 return entries
 `;
 
+export const refuseShards = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('HSET', KEYS[2], 'failure', ARGV[2]) end
+return 1
+`;
+
 export const rejoinLane = `
 local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
 if ARGV[5] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return 0 end
@@ -458,6 +522,39 @@ redis.call('DEL', KEYS[1])
 for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 `;
 
+export const replaceShards = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 'fenced' end
+local wish = redis.call('HMGET', KEYS[3], 'count', 'failure')
+if wish[1] ~= ARGV[4] or wish[2] then return 'withdrawn' end
+local old_count = tonumber(ARGV[5])
+for i = 1, old_count do
+  if redis.call('GET', KEYS[5 * i - 1]) ~= ARGV[6 + i] then return 'fenced' end
+  if redis.call('XLEN', KEYS[5 * i]) > 0 then return 'undispatched' end
+end
+
+redis.call('SET', KEYS[2], ARGV[3])
+redis.call('DEL', KEYS[3])
+for i = 1, old_count do
+  local epoch, outbox, lease, cursor, state = unpack(KEYS, 5 * i - 1, 5 * i + 3)
+  redis.call('UNLINK', outbox, cursor, state)
+  if ARGV[6] == '' then
+    redis.call('DEL', lease, epoch)
+  else
+    redis.call('SET', epoch, string.format('%.0f', ARGV[6 + i] + 1))
+    redis.call('SET', lease, 'replaced by ' .. ARGV[3], 'PX', ARGV[6])
+  end
+end
+local next_arg = 7 + old_count
+for i = 4 + 5 * old_count, #KEYS do
+  redis.call('DEL', KEYS[i])
+  redis.call('HSET', KEYS[i], 'position', ARGV[next_arg], 'watermark', ARGV[next_arg + 1],
+    'read-count', ARGV[next_arg + 2], 'commit-count', 0, 'next-deadline', ARGV[next_arg + 3])
+  next_arg = next_arg + 4
+end
+return 'replaced'
+`;
+
 export const takeAllowance = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -505,5 +602,12 @@ return pop_waiting(KEYS[1], ARGV[5], is_probe, tonumber(ARGV[2]))
 export const writeJob = `
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'data', ARGV[2])
+return 1
+`;
+
+export const writeNewState = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '1' then redis.call('UNLINK', KEYS[2]) end
+if #ARGV > 2 then redis.call('HSET', KEYS[2], unpack(ARGV, 3)) end
 return 1
 `;

@@ -6,6 +6,8 @@ import { Hono } from "hono";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { JsonSchemas } from "../../../src/api/openapi/json-schemas.ts";
+import { RedisEngineStore } from "../../../src/engine/redis-engine-store.ts";
+import { connect } from "../../../src/store/connection.ts";
 import { asJsonSchema } from "../../support/documented-answers.ts";
 import { allOperations, allRoutes, document, wholeApp } from "../all-routes.ts";
 import { pumpEvent, startApi, type TestApi } from "../support.ts";
@@ -243,6 +245,11 @@ describe("the API", () => {
       exampleOf("createAutomation", "failures"),
     );
     const { id } = automation as { id: string };
+    // Something that changes the number of shards when it is asked to.
+    const redis = connect(api.redis.url);
+    const engines = new RedisEngineStore(redis, { workspace: "default", firstCount: 1 });
+    await engines.beat({ name: "engine", wants: [] }, 60_000);
+    redis.disconnect();
     const statuses: Record<string, number> = {};
     for (const { operation } of allRoutes) {
       const { method, path, body, id: name } = operation;
