@@ -5,13 +5,14 @@ import type { Window, Windows } from "../client/index.ts";
 import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, findAutomation, withServer } from "./connection.ts";
 import { addExamples } from "./help.ts";
+import { readCount } from "./option-values.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
 import { type TableColumn, table } from "./output/table.ts";
 import { counted, keyText } from "./output/text.ts";
 import { timeAndDistance, timeText } from "./output/times.ts";
 import type { View } from "./output/view.ts";
 
-type Options = ConnectionOptions & OutputOptions;
+type Options = ConnectionOptions & OutputOptions & { readonly limit: number };
 
 export function windowsCommand(): Command {
   const command = new Command("windows")
@@ -21,6 +22,7 @@ export function windowsCommand(): Command {
     .addArgument(
       completeWith("automations", new Argument("[automations...]", "names or ids (default: all)")),
     );
+  command.option("-n, --limit <count>", "stop after this many windows of an automation", readCount, 1_000);
   addConnection(addOutput(command));
   addExamples(command, [
     ["tripline windows", "all open windows"],
@@ -32,7 +34,9 @@ export function windowsCommand(): Command {
         namesOrIds.length === 0
           ? await tripline.automations.list()
           : await Promise.all(namesOrIds.map((nameOrId) => findAutomation(tripline, nameOrId)));
-      return Promise.all(automations.map(({ id }) => tripline.automations.windows(id)));
+      return Promise.all(
+        automations.map(({ id }) => tripline.automations.windows(id, { limit: options.limit })),
+      );
     });
     print(answers, options, (view) => windowsText(answers, view));
   });
@@ -42,8 +46,11 @@ export function windowsText(answers: readonly Windows[], view: View): string {
   const rows = answers.flatMap(({ automation, windows }) =>
     windows.map((window) => ({ automation: automation.name, window })),
   );
-  if (rows.length === 0) return `No window is open in ${counted(answers.length, "automation")}.`;
-  return table(columnsFor(view), rows, view);
+  const left = answers.reduce((sum, { count, windows }) => sum + count - windows.length, 0);
+  if (rows.length === 0 && left === 0)
+    return `No window is open in ${counted(answers.length, "automation")}.`;
+  const rest = left === 0 ? "" : `\n${counted(left, "more window")}, judged later; for more, use --limit`;
+  return table(columnsFor(view), rows, view) + rest;
 }
 
 interface Row {

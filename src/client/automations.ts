@@ -76,9 +76,15 @@ export class Automations {
     await this.#http.request("DELETE", pathOf(id), { ...once, ...options });
   }
 
-  /** Lists the open windows of an automation. @throws NotFound */
-  windows(id: string, options: CallOptions = {}): Promise<Windows> {
+  /**
+   * Lists the open windows of an automation: of many, those that are judged next, and how many there are.
+   *
+   * @param options.limit how many to list at most; 1,000 by default, and no more than 10,000
+   * @throws NotFound
+   */
+  windows(id: string, { limit, ...options }: CallOptions & { limit?: number } = {}): Promise<Windows> {
     return this.#http.request("GET", `${pathOf(id)}/windows`, {
+      query: { limit },
       ...repeatable,
       ...options,
     }) as Promise<Windows>;

@@ -1115,5 +1115,7 @@ export interface Windows {
   readonly automation: AutomationName;
   /** How far log time has been consumed; null until an engine has taken up the automation. */
   readonly as_of: string | null;
+  /** How many windows are open, of which `windows` has the first. */
+  readonly count: number;
   readonly windows: readonly Window[];
 }

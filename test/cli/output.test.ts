@@ -7,6 +7,7 @@ import { type TableColumn, table } from "../../src/cli/output/table.ts";
 import { cutToWidth, keyText, shortId, widthOf } from "../../src/cli/output/text.ts";
 import { timeAndDistance, timeText } from "../../src/cli/output/times.ts";
 import { type View, viewOf } from "../../src/cli/output/view.ts";
+import { windowsText } from "../../src/cli/windows.ts";
 import { parseTime } from "../../src/core/model/time.ts";
 import { Sandbox } from "./support.ts";
 
@@ -128,4 +129,24 @@ test("a pipe gets colors only if they are forced", async () => {
     (await sandbox.output(["emit", "--help"], { NO_COLOR: "", ...env })).stdout;
   expect(await help({})).not.toContain("\u001b[");
   expect(await help({ FORCE_COLOR: "1" })).toContain("\u001b[1m");
+});
+
+// A rule may have a million windows, and an answer at most ten thousand of them.
+test("the windows that are not listed are counted", () => {
+  const automation = { id: "00000000-0000-4000-8000-000000000001", name: "silence", enabled: true };
+  const window = {
+    ...{ trigger: "", labels: { "prefect.resource.id": "pump.1" }, start: null, end: null, deadline: null },
+    ...{
+      count: 0,
+      threshold: 1,
+      unresolved: false,
+      quiet_until: null,
+      settling: 0,
+      awaited: [],
+      last_event: null,
+    },
+  };
+  const answer = { automation, as_of: null, count: 4, windows: [window] };
+  expect(windowsText([answer], pipe)).toContain("\n3 more windows, judged later; for more, use --limit");
+  expect(windowsText([{ ...answer, count: 1 }], pipe)).not.toContain("more");
 });

@@ -188,7 +188,8 @@ describe("automations", () => {
     await automations.pause(created.id);
     expect(await automations.get(created.id)).toMatchObject({ enabled: false, tags: ["greenhouse"] });
     await automations.resume(created.id);
-    expect((await automations.windows(created.id)).windows).toEqual([]);
+    expect(await automations.windows(created.id, { limit: 10_000 })).toMatchObject({ count: 0, windows: [] });
+    await expect(automations.windows(created.id, { limit: 10_001 })).rejects.toThrow("10000");
     const explanation = await automations.explain(created.id, pump(1));
     const toAll = await automations.explainToAll(pump(1), { limit: 5 });
     expect(toAll.explanations.map(({ automation }) => automation.id)).toContain(created.id);

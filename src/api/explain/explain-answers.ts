@@ -41,6 +41,7 @@ export const WindowsSchema = z
     as_of: TimeSchema.nullable().meta({
       description: "How far log time has been consumed; null until an engine has taken up the automation.",
     }),
+    count: z.int().meta({ description: "How many windows are open, of which `windows` has the first." }),
     windows: z.array(WindowSchema),
   })
   .meta({ id: "Windows" });
