@@ -119,9 +119,8 @@ export class Sandbox {
     env: Record<string, string> = {},
   ): Promise<Server> {
     const quick = ["--lease", "500ms", "--worker-dead-after", "500ms", "--lateness", "0"];
-    const quiet = ["--canary", "0"]; // tests count events and deliveries
     const local = ["--port", "0", "--allow-private-addresses", "loopback", "--redis", redisUrl];
-    const process = this.tripline(["serve", ...local, ...quick, ...quiet, ...words], env);
+    const process = this.tripline(["serve", ...local, ...quick, ...words], env);
     const url = await process.until(
       () => logLines(process).find(({ msg }) => msg === "Tripline is running")?.["url"],
     );
@@ -186,11 +185,14 @@ function linesOf<T = Record<string, unknown>>(text: string): T[] {
     });
 }
 
-/** The environment of this process, without settings that would affect the commands under test. */
+/**
+ * The environment of this process, without settings that would affect the commands under test. A server sends no canary
+ * unless it is told to: tests count events and deliveries.
+ */
 function environment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     ([name, value]) =>
       value !== undefined && !/^(TRIPLINE_|PREFECT_|REDIS_URL|NO_COLOR|FORCE_COLOR)/.test(name),
   );
-  return { ...(Object.fromEntries(kept) as Record<string, string>), NO_COLOR: "1" };
+  return { ...(Object.fromEntries(kept) as Record<string, string>), NO_COLOR: "1", TRIPLINE_CANARY: "0" };
 }
