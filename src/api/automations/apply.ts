@@ -20,8 +20,9 @@ import {
   destinationIdOf,
 } from "../../core/model/destination.ts";
 import {
+  appliedAutomationsMax,
   appliedBytesMax,
-  appliedRulesMax,
+  appliedDestinationsMax,
   appliedValuesMax,
   requestBytesMax,
   requestValuesMax,
@@ -43,6 +44,7 @@ import type { Log } from "../../store/log.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
 import { DetailSchema } from "../http/answers.ts";
+import { jsonHeaders, jsonList } from "../http/long-list.ts";
 import { invalidRequest, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { jsonBodyOfLists } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
@@ -60,10 +62,10 @@ const RuleSchema = z.strictObject({
 
 export const ApplySchema = z
   .strictObject({
-    automations: z.array(RuleSchema).max(appliedRulesMax),
+    automations: z.array(RuleSchema).max(appliedAutomationsMax),
     destinations: z
       .array(DestinationSchema)
-      .max(appliedRulesMax)
+      .max(appliedDestinationsMax)
       .default([])
       .meta({ description: "Stored before the automations, which may refer to them. Never deleted." }),
     prune: z.boolean().default(false).meta({
@@ -128,7 +130,8 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
           changes.push(await automationChangeView(change, log, settings));
         }
         if (!dry_run) await carryOut(plan, log, actor);
-        return context.json({ dry_run, changes } satisfies AppliedRules);
+        const list = await jsonList(changes satisfies AppliedRules["changes"], (change) => change);
+        return context.body(`{"dry_run":${dry_run},"changes":${list}}`, 200, jsonHeaders);
       },
     ),
   ];
@@ -137,9 +140,12 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
 /** @throws Refusal 422 that lists every mistake, and quotes nothing, because the body may hold secrets */
 async function checkApplication({ automations, destinations }: z.infer<typeof ApplySchema>): Promise<void> {
   const mistakes: RequestMistake[] = [];
-  for (const [field, list] of Object.entries({ automations, destinations })) {
-    if (list.length <= appliedRulesMax) continue;
-    const msg = `${field} should hold at most ${appliedRulesMax} items; apply them in several steps`;
+  for (const { field, list, countMax } of [
+    { field: "automations", list: automations, countMax: appliedAutomationsMax },
+    { field: "destinations", list: destinations, countMax: appliedDestinationsMax },
+  ]) {
+    if (list.length <= countMax) continue;
+    const msg = `${field} should hold at most ${countMax} items; apply them in several steps`;
     mistakes.push({ type: "too_long", loc: ["body", field], msg, input: null });
   }
   if (mistakes.length > 0) throw invalidRequest(mistakes, null);

@@ -96,8 +96,9 @@ export const requestDepthMax = 100;
 
 /** What one application of rules (`tripline apply`) may hold. It is checked rule by rule. */
 export const appliedBytesMax = 16 * 1024 * 1024;
-export const appliedValuesMax = 200_000;
-export const appliedRulesMax = 2_000;
+export const appliedValuesMax = 1_000_000;
+export const appliedAutomationsMax = 10_000;
+export const appliedDestinationsMax = 2_000;
 
 /** How many prefixes, labels, patterns and tests of resources a filter for events may hold: databases bound expressions. */
 export const filterConditionsMax = 200;
