@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
 import { version } from "../../src/version.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
+import { startCluster } from "../support/redis-cluster.ts";
 import { Sandbox } from "./support.ts";
 
 interface Finding {
@@ -231,3 +232,18 @@ test("people read one line for each check, and its remedy below it", async () =>
   );
   expect(stdout).toMatch(/1 problem, \d warnings?\.\n$/);
 });
+
+test("each master of a cluster is checked", async () => {
+  const cluster = await startCluster();
+  try {
+    const words = ["doctor", "--json", ...off, "--redis", cluster.url];
+    const { stdout } = await sandbox.output(words);
+    const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+    expect(findings).toContainEqual(expect.objectContaining({ check: "cluster", status: "ok" }));
+    const versions = findings.filter(({ check }) => check === "redis");
+    expect(new Set(versions.map(({ message }) => message)).size).toBeGreaterThanOrEqual(3);
+    expect(findings).toContainEqual(expect.objectContaining({ check: "queue", status: "ok" }));
+  } finally {
+    await cluster.stop();
+  }
+}, 120_000);
