@@ -12,11 +12,11 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { EventEntry } from "../src/core/machine/log-entry.ts";
-import { eventOf, type WireEvent } from "../src/core/model/event.ts";
+import type { WireEvent } from "../src/core/model/event.ts";
 import { formatTime, hour, type Micros, millisecond, second } from "../src/core/model/time.ts";
 import { EventFilterSchema, resolveFilter } from "../src/history/filter.ts";
 import { type History, openHistory } from "../src/history/history.ts";
+import type { LoggedEvent } from "../src/store/event-batch.ts";
 
 const { values } = parseArgs({
   options: {
@@ -81,14 +81,14 @@ async function fill(history: History): Promise<void> {
   let after = await history.recordedPosition();
   const done = Number(after.split("-")[1]);
   for (let index = done; index < eventCount; index += batchSize) {
-    const entries: EventEntry[] = [];
+    const events: LoggedEvent[] = [];
     for (let next = index; next < Math.min(index + batchSize, eventCount); next += 1) {
       const received = start + next * gap + second;
       const position = `1-${next + 1}`;
-      entries.push({ kind: "event", position, received, event: eventOf(eventAt(next), received) });
+      events.push({ position, received, text: JSON.stringify(eventAt(next)) });
     }
-    const position = entries.at(-1)?.position ?? after;
-    await history.record({ after, position, entries });
+    const position = events.at(-1)?.position ?? after;
+    await history.record({ after, position, events });
     after = position;
   }
   const seconds = (performance.now() - began) / 1_000;

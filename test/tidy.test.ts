@@ -251,6 +251,8 @@ const ownJson: Readonly<Record<string, string>> = {
   "src/api/events/page-token.ts": "a filter, which holds times beyond 2^53 as doubles",
   "src/cli/find-redis.ts": "Tripline's own note of a port",
   "src/cli/logger.ts": "Tripline's own log lines",
+  "src/history/event-text.ts": "labels, which are texts, and a payload that is only checked",
+  "src/history/stored-event.ts": "labels, which are texts, and the history's own fields",
   "src/store/api-key-store.ts": "API keys hold small numbers only",
   "src/version.ts": "package.json",
 };

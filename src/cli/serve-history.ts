@@ -2,11 +2,12 @@
 
 import type { Logger } from "pino";
 import { RejectionReports, rejectedEvent } from "../api/ingest/rejected-events.ts";
-import type { Event, WireEvent } from "../core/model/event.ts";
+import type { WireEvent } from "../core/model/event.ts";
 import { millisecond } from "../core/model/time.ts";
 import { HistoryHealth } from "../history/health.ts";
 import type { History } from "../history/history.ts";
 import { Recorder } from "../history/recorder.ts";
+import { decodeStoredEvent } from "../store/entry.ts";
 import type { Log } from "../store/log.ts";
 import { withoutPassword } from "../store/redis-url.ts";
 import { Trimmer } from "../store/trimmer.ts";
@@ -23,6 +24,7 @@ export async function openSharedHistory(
   roles: readonly Role[],
   running: Running,
   logger: Logger,
+  isMainThread: boolean,
 ): Promise<History | null> {
   if (historyUrl === "off" || !(roles.includes("api") || roles.includes("recorder"))) return null;
   const onLost = (reason: string) =>
@@ -31,7 +33,12 @@ export async function openSharedHistory(
       "The history was lost while the server ran; opening it again. It gets the events that the log still holds",
     );
   const { openHistory } = await import("../history/history.ts"); // only the threads that need it load it
-  const history = await openHistory({ url: historyUrl, workspace: workspace[0] ?? "default", onLost });
+  const history = await openHistory({
+    url: historyUrl,
+    workspace: workspace[0] ?? "default",
+    onLost,
+    isOnThisThread: !isMainThread && roles.every((role) => role === "recorder"),
+  });
   running.add(() => history.close());
   return history;
 }
@@ -106,15 +113,6 @@ export function startRecording(
   return recorder;
 }
 
-/** The size of an event as JSON; null if it cannot even be written. */
-function sizeOf({ wire }: Event): number | null {
-  try {
-    return Buffer.byteLength(JSON.stringify(wire));
-  } catch {
-    return null;
-  }
-}
-
 function startRecorder(
   log: Log,
   history: History,
@@ -125,6 +123,7 @@ function startRecorder(
   // Best effort: the line in the log and the metric are there, whatever becomes of the event.
   const report = (events: readonly WireEvent[]) =>
     log.appendEvents(events.map((event) => ({ event }))).catch(() => {});
+  let isUpgrading = false;
   const recorder = new Recorder(history, reader, {
     retention: {
       maxAgeMs: settings.historyMaxAge / millisecond,
@@ -134,17 +133,27 @@ function startRecorder(
       meter.recorderFailed();
       logger.warn({ err: error }, "Could not record the log in the history; retrying");
     },
-    onRefused: (event, error) => {
+    onRefused: ({ text }, error) => {
       meter.eventUnrecorded();
       const reason = error instanceof Error ? error.message : String(error);
-      void report(reports.report(workspace, "history", [rejectedEvent(event.wire, reason, sizeOf(event))]));
+      const rejected = rejectedEvent(decodeStoredEvent(text), reason, Buffer.byteLength(text));
+      void report(reports.report(workspace, "history", [rejected]));
     },
+    onUpgraded: (eventCount, isComplete) => {
+      if (isComplete) logger.info({ eventCount }, "The upgrade of the history is complete");
+      else if (!isUpgrading)
+        logger.warn({}, "Upgrading the history, newest events first; queries miss those that are left");
+      isUpgrading = !isComplete;
+    },
+    onUnreadable: ({ position, reason }) =>
+      logger.error({ position, reason }, "Skipped a log entry that cannot be read"),
   });
   recorder.start();
   running.add(async () => {
     const stopped = recorder.stop();
     reader.close(); // ends a read that waits for entries, so that the stop does not have to
     await stopped;
+    reader.close(); // it may have begun to wait in the meantime
     await report(reports.flush(workspace, "history"));
   });
   return recorder;

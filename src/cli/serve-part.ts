@@ -57,7 +57,7 @@ export async function startPart(options: ServePartOptions): Promise<ServedPart> 
   }
   // The main thread watches the history for those that write it.
   const historyRoles = main === null ? roles : settings.roles;
-  const history = await openSharedHistory(settings, historyRoles, running, logger);
+  const history = await openSharedHistory(settings, historyRoles, running, logger, main !== null);
   const secretBox = boxHere();
   const served: ServedWorkspace[] = [];
   for (const workspace of settings.workspace) {

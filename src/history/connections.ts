@@ -19,14 +19,17 @@ import {
 import { FileWatch } from "./file-watch.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import { migrate } from "./migrations.ts";
+import { postgresRecording } from "./postgres-recording.ts";
 import { postgresSchema, type Tables } from "./schema.ts";
-import { sqliteDialect } from "./sqlite-dialect.ts";
+import { sqliteDialect, sqliteRecording } from "./sqlite-dialect.ts";
 
 /** `url` is `postgres://…` or `sqlite:<path>`. `path` names an SQLite file, which is created if it is missing. */
 export type HistoryOptions = {
   readonly workspace: string;
   /** Called when the database has lost its tables, with what has happened. They are then created again. */
   readonly onLost?: (reason: string) => void;
+  /** An SQLite file is read and written on this thread. For a thread that is there to record. */
+  readonly isOnThisThread?: boolean;
 } & ({ readonly url: string } | { readonly path: string });
 
 type Connections = Omit<HistoryDatabase, "workspace">;
@@ -189,9 +192,12 @@ async function connect(options: HistoryOptions, file: FileWatch | null): Promise
     const { message } = error as Error;
     throw new HistoryMisconfigured(`Cannot store the history in ${path}: ${message}`, { cause: error });
   }
-  const writer = new Kysely<Tables>({ dialect: sqliteDialect({ path, readOnly: false }) });
-  const db = new Kysely<Tables>({ dialect: sqliteDialect({ path, readOnly: true }) });
-  return { db, writer, dialect: "sqlite" };
+  const { isOnThisThread = false } = options;
+  const writer = new Kysely<Tables>({ dialect: sqliteDialect({ path, readOnly: false, isOnThisThread }) });
+  const db = isOnThisThread
+    ? writer
+    : new Kysely<Tables>({ dialect: sqliteDialect({ path, readOnly: true }) });
+  return { db, writer, recording: sqliteRecording(writer), dialect: "sqlite" };
 }
 
 /** The path in `sqlite:<path>`; null for a PostgreSQL URL. @throws HistoryMisconfigured for any other */
@@ -221,7 +227,7 @@ function connectPostgres(url: string): Connections {
   pool.on("connect", (client) => client.on("error", () => {}));
   const plain = new Kysely<Tables>({ dialect: new QuietPostgresDialect({ pool }) });
   const db = plain.withSchema(postgresSchema);
-  return { db, writer: db, dialect: "postgres" };
+  return { db, writer: db, recording: postgresRecording(pool), dialect: "postgres" };
 }
 
 /**

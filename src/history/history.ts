@@ -17,7 +17,17 @@ import {
   type PageOptions,
   queryEvents,
 } from "./query-events.ts";
-import type { RecordedStretch } from "./record.ts";
+import type { RecordedStretch, UnreadableEvent } from "./recording.ts";
+
+export interface RecordReports {
+  readonly onRefused?: OnRefused | undefined;
+  /** Called for each event that cannot be read, and so is left out. */
+  readonly onUnreadable?: ((event: UnreadableEvent) => void) | undefined;
+}
+
+/** How many events of version 0.1 are brought into the present form while the history is opened: those of a second. */
+const upgradedAtOnceMax = 20_000;
+const upgradedPerStep = 1_000;
 
 /**
  * The recorded events of one workspace. Every method may throw `HistoryUnavailable`; then nothing was written.
@@ -39,8 +49,7 @@ export class History {
 
   /** The history of another workspace in the same database. Both share their connections; closing one closes both. */
   async inWorkspace(name: string): Promise<History> {
-    await this.#connections.use(name, async () => {});
-    return new History(this.#connections, name);
+    return openWorkspace(this.#connections, name);
   }
 
   /** Reads a page of the matching events, and the total number of them. */
@@ -101,11 +110,23 @@ export class History {
    *
    * @returns how many events were new; null if another recorder has moved the cursor, and the rest was not written
    */
-  record(stretch: RecordedStretch, onRefused: OnRefused = () => {}): Promise<number | null> {
+  record(stretch: RecordedStretch, { onRefused, onUnreadable }: RecordReports = {}): Promise<number | null> {
     return this.#use(async (database) => {
       await this.#connections.checkWritable();
-      return recordAccepted(database, stretch, onRefused);
+      const outcome = await recordAccepted(database, stretch, onRefused ?? (() => {}));
+      for (const event of outcome?.unreadable ?? []) onUnreadable?.(event);
+      return outcome === null ? null : outcome.newCount;
     });
+  }
+
+  /**
+   * Brings some of the events that version 0.1 recorded into the present form, newest first. Until then no query finds
+   * them.
+   *
+   * @returns how many; 0 if there are no more
+   */
+  upgrade(countMax: number): Promise<number> {
+    return this.#use(({ recording, workspace }) => recording.upgrade(workspace, countMax));
   }
 
   /** How far the log is recorded. Everything before this position is on disk. */
@@ -149,10 +170,16 @@ export class History {
 export async function openHistory(options: HistoryOptions): Promise<History> {
   const connections = new HistoryConnections(options);
   try {
-    await connections.use(options.workspace, async () => {});
-    return new History(connections, options.workspace);
+    return await openWorkspace(connections, options.workspace);
   } catch (error) {
     await connections.close();
     throw error;
   }
+}
+
+async function openWorkspace(connections: HistoryConnections, workspace: string): Promise<History> {
+  const history = new History(connections, workspace);
+  for (let count = 0; count < upgradedAtOnceMax; count += upgradedPerStep)
+    if ((await history.upgrade(upgradedPerStep)) < upgradedPerStep) break;
+  return history;
 }

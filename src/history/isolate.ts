@@ -6,14 +6,14 @@
  * recorder tries again.
  */
 
-import type { Event } from "../core/model/event.ts";
 import { Outage } from "../retry/outage.ts";
+import type { LoggedEvent } from "../store/event-batch.ts";
 import { asHistoryError, hasLostTables } from "./errors.ts";
 import type { HistoryDatabase } from "./history-database.ts";
-import { type RecordedStretch, record, tryPlainEvent } from "./record.ts";
+import type { RecordedStretch, RecordOutcome } from "./recording.ts";
 
 /** Called for an event that is left out of the history, with the database's error. */
-export type OnRefused = (event: Event, error: unknown) => void;
+export type OnRefused = (event: LoggedEvent, error: unknown) => void;
 
 /**
  * Records a stretch like `record`, and skips the events that the database refuses.
@@ -25,13 +25,14 @@ export async function recordAccepted(
   database: HistoryDatabase,
   stretch: RecordedStretch,
   onRefused: OnRefused,
-): Promise<number | null> {
+): Promise<RecordOutcome | null> {
+  const { recording, workspace } = database;
   try {
-    return await record(database, stretch);
+    return await recording.record(workspace, stretch);
   } catch (error) {
     const isAboutEvents = !(asHistoryError(error) instanceof Outage) && !hasLostTables(error);
-    if (!isAboutEvents || stretch.entries.length === 0) throw error;
-    await tryPlainEvent(database).catch(() => {
+    if (!isAboutEvents || stretch.events.length === 0) throw error;
+    await recording.tryPlainEvent(workspace).catch(() => {
       throw error;
     });
     return await recordParts(database, stretch, { error, onRefused });
@@ -41,21 +42,25 @@ export async function recordAccepted(
 /** Halves the stretch until the refused event is alone. */
 async function recordParts(
   database: HistoryDatabase,
-  { after, position, entries }: RecordedStretch,
+  { after, position, events }: RecordedStretch,
   { error, onRefused }: { readonly error: unknown; readonly onRefused: OnRefused },
-): Promise<number | null> {
-  const half = Math.ceil(entries.length / 2);
-  const [first, others] = [entries.slice(0, half), entries.slice(half)];
+): Promise<RecordOutcome | null> {
+  const half = Math.ceil(events.length / 2);
+  const [first, others] = [events.slice(0, half), events.slice(half)];
   if (others.length > 0) {
     const middle = first.at(-1)?.position ?? after;
-    const before = await recordAccepted(database, { after, position: middle, entries: first }, onRefused);
+    const before = await recordAccepted(database, { after, position: middle, events: first }, onRefused);
     if (before === null) return null;
-    const rest = { after: middle, position, entries: others };
+    const rest = { after: middle, position, events: others };
     const behind = await recordAccepted(database, rest, onRefused);
-    return behind === null ? null : before + behind;
+    if (behind === null) return null;
+    return {
+      newCount: before.newCount + behind.newCount,
+      unreadable: [...before.unreadable, ...behind.unreadable],
+    };
   }
-  const recorded = await record(database, { after, position, entries: [] });
+  const recorded = await database.recording.record(database.workspace, { after, position, events: [] });
   const [refused] = first;
-  if (recorded !== null && refused?.kind === "event") onRefused(refused.event, error);
+  if (recorded !== null && refused !== undefined) onRefused(refused, error);
   return recorded;
 }

@@ -1,6 +1,6 @@
 /** Finds the names and resources that a filter selects. They have small tables of their own, so this comes first. */
 
-import { type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
+import { type Expression, type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
 import type { EventFilter, ResourceTest } from "./filter.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import type { Tables } from "./schema.ts";
@@ -41,7 +41,8 @@ export function isAmong(column: RawBuilder<number>, set: KeySet): RawBuilder<Sql
 
 type KeySets = SelectQueryBuilder<Tables, keyof Tables, { key: number }>;
 
-async function keySetOf(query: KeySets): Promise<KeySet> {
+/** @param query selects keys */
+export async function keySetOf(query: KeySets): Promise<KeySet> {
   const found = await query.limit(listedKeysMax + 1).execute();
   if (found.length <= listedKeysMax) return { keys: found.map(({ key }) => key), few: true };
   const further = await query.offset(fewKeysMax).limit(1).execute();
@@ -65,44 +66,60 @@ function namesWanted({ db, workspace }: HistoryDatabase, filter: EventFilter): K
 const idLabel = "prefect.resource.id";
 const roleLabel = "prefect.resource.role";
 
-/** The keys of the resources that pass. The condition that is probably the narrowest finds them; the rest are checked. */
+/**
+ * The keys of the resources that pass, each once: a resource has a label once. The condition that is probably the narrowest
+ * finds them; the rest are checked.
+ */
 function resourcesPassing({ db, dialect, workspace }: HistoryDatabase, test: ResourceTest): KeySets {
-  const value = sql.ref<string>("l.value");
-  const labelled = (label: string, condition: RawBuilder<SqlBool>) =>
-    every([isOneOf(sql.ref("l.label"), [label]), condition]);
-  const withLabel = (...conditions: RawBuilder<SqlBool>[]) =>
-    db
-      .selectFrom("labels as l")
-      .select("l.resource")
-      .where("l.workspace", "=", workspace)
-      .where(every(conditions));
+  const labelled =
+    (label: string, condition: (value: Expression<string>) => RawBuilder<SqlBool>): ConditionOnLabel =>
+    (alias) =>
+      every([isOneOf(sql.ref(`${alias}.label`), [label]), condition(sql.ref(`${alias}.value`))]);
+  /** Whether the resource of a label has another label. */
+  const hasLabel = (alias: string, condition: ConditionOnLabel) => {
+    const other = `${alias}o`;
+    const isSame = sql`${sql.ref(`${other}.resource`)} = ${sql.ref(`${alias}.resource`)}`;
+    const isHere = sql`${sql.ref(`${other}.workspace`)} = ${workspace}`;
+    const conditions = every([
+      isHere as RawBuilder<SqlBool>,
+      isSame as RawBuilder<SqlBool>,
+      condition(other),
+    ]);
+    return sql<SqlBool>`exists (select 1 from ${sql.table("labels")} as ${sql.id(other)} where ${conditions})`;
+  };
 
   const { ids, idPrefixes, roles, idsInRoles, labels } = test;
-  const conditions: RawBuilder<SqlBool>[] = [];
-  if (ids.length > 0) conditions.push(labelled(idLabel, isOneOf(value, ids)));
+  const conditions: ConditionOnLabel[] = [];
+  if (ids.length > 0) conditions.push(labelled(idLabel, (value) => isOneOf(value, ids)));
   if (idsInRoles.length > 0) {
-    const pairs = idsInRoles.map(([id, role]) =>
-      every([
-        labelled(idLabel, isOneOf(value, [id])),
-        sql`l.resource in ${withLabel(labelled(roleLabel, isOneOf(value, [role])))}`,
-      ]),
+    conditions.push((alias) =>
+      some(
+        idsInRoles.map(([id, role]) =>
+          every([
+            labelled(idLabel, (value) => isOneOf(value, [id]))(alias),
+            hasLabel(
+              alias,
+              labelled(roleLabel, (value) => isOneOf(value, [role])),
+            ),
+          ]),
+        ),
+      ),
     );
-    conditions.push(some(pairs));
   }
-  if (idPrefixes.length > 0) conditions.push(labelled(idLabel, beginsWithOneOf(value, idPrefixes)));
-  for (const { label, patterns } of labels) {
-    conditions.push(labelled(label, matchesOneOf(value, patterns, dialect)));
-  }
-  if (roles.length > 0) conditions.push(labelled(roleLabel, isOneOf(value, roles)));
+  if (idPrefixes.length > 0)
+    conditions.push(labelled(idLabel, (value) => beginsWithOneOf(value, idPrefixes)));
+  for (const { label, patterns } of labels)
+    conditions.push(labelled(label, (value) => matchesOneOf(value, patterns, dialect)));
+  if (roles.length > 0) conditions.push(labelled(roleLabel, (value) => isOneOf(value, roles)));
 
-  const [first = sql<SqlBool>`1 = 0`, ...others] = conditions;
-  let resources = db
-    .selectFrom("resources as r")
-    .select("r.key")
-    .where(sql<SqlBool>`+r.workspace = ${workspace}`) // hidden from the indexes: the keys find them
-    .where("r.key", "in", withLabel(first));
-  for (const condition of others) {
-    resources = resources.where(({ exists }) => exists(withLabel(sql`l.resource = r.key`, condition)));
-  }
+  const [first = () => sql<SqlBool>`1 = 0`, ...others] = conditions;
+  const resources = db
+    .selectFrom("labels as l")
+    .select("l.resource as key")
+    .where("l.workspace", "=", workspace)
+    .where(every([first("l"), ...others.map((condition) => hasLabel("l", condition))]));
   return resources as unknown as KeySets;
 }
+
+/** A condition on a label and its value, in the table of labels under some alias. */
+type ConditionOnLabel = (alias: string) => RawBuilder<SqlBool>;

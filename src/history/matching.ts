@@ -4,8 +4,10 @@ import { type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from "kys
 import type { EventFilter } from "./filter.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import { isAmong, type KeySet, keysFor } from "./key-sets.ts";
+import { bytesOf } from "./recording-memory.ts";
 import type { Tables } from "./schema.ts";
-import { containsText, every, some } from "./sql-text.ts";
+import { every, some } from "./sql-text.ts";
+import { hasText, matchesText, type TextKeys, textKeysFor } from "./text-search.ts";
 
 export type MatchingEvents = SelectQueryBuilder<Tables & { e: Tables["events"] }, "e", Record<never, never>>;
 
@@ -26,15 +28,22 @@ export interface Search {
   readonly anyResource: readonly KeySet[];
   /** How to find all matching events. */
   readonly path: AccessPath;
+  /** Null to look at the texts of each event. */
+  readonly textKeys: TextKeys | null;
 }
 
 /** With this many events or fewer, the events of a related resource are looked up one by one. */
 const relatedCountMax = 20_000;
 
+/** With this many events or fewer to look at, a text search looks at the texts of each. */
+const eachTextCountMax = 5_000;
+
 export async function prepareSearch(database: HistoryDatabase, filter: EventFilter): Promise<Search> {
   const { names, resource, related, anyResource } = await keysFor(database, filter);
-  const search = { database, filter, names, resource, related, anyResource };
-  return { ...search, path: await pathOf(search) };
+  const found = { database, filter, names, resource, related, anyResource, textKeys: null };
+  const search = { ...found, path: await pathOf(found) };
+  if (!hasText(filter) || (await leavesFew(search))) return search;
+  return { ...search, textKeys: await textKeysFor(database, filter) };
 }
 
 /** Whether it is already known that nothing can match. */
@@ -57,8 +66,17 @@ export function matchingEventsByResource(search: Search): MatchingEvents {
 /** The matching events, found by walking an index in order of time; for the first few of many. */
 export function matchingEventsInOrder(search: Search): MatchingEvents {
   const { resource, names } = search;
-  if (resource.some(isSingle)) return eventsBy("resource", search);
-  return eventsBy(names !== null && isSingle(names) ? "name" : "time", search);
+  const inOrder = { ...search, textKeys: null }; // it ends long before it has seen all texts
+  if (resource.some(isSingle)) return eventsBy("resource", inOrder);
+  return eventsBy(names !== null && isSingle(names) ? "name" : "time", inOrder);
+}
+
+/** Whether the conditions other than that on texts leave only a few events. */
+async function leavesFew(search: Search): Promise<boolean> {
+  const filter = { ...search.filter, text: { any: [], all: [], none: [] } };
+  const matching = matchingEvents({ ...search, filter }).select("e.key");
+  const beyond = await matching.offset(eachTextCountMax).limit(1).executeTakeFirst();
+  return beyond === undefined;
 }
 
 async function pathOf(search: Omit<Search, "path">): Promise<AccessPath> {
@@ -71,7 +89,7 @@ async function pathOf(search: Omit<Search, "path">): Promise<AccessPath> {
 
 function eventsBy(path: AccessPath, search: Search): MatchingEvents {
   const { database, filter, names, resource, related, anyResource } = search;
-  const { db, dialect, workspace } = database;
+  const { db, workspace } = database;
   // A plus sign before a column hides it from the indexes.
   const column = (name: keyof Tables["events"], ...paths: AccessPath[]): RawBuilder<number> =>
     paths.includes(path) ? sql.ref(`e.${name}`) : sql`+${sql.ref(`e.${name}`)}`;
@@ -82,31 +100,46 @@ function eventsBy(path: AccessPath, search: Search): MatchingEvents {
     sql<SqlBool>`${column("workspace", "id", "resource", "name", "time")} = ${workspace}`,
     sql<SqlBool>`${column("occurred", "resource", "name", "time")} between ${filter.since} and ${filter.until}`,
   ];
-  if (filter.ids.length > 0) conditions.push(sql`e.id in (${sql.join(filter.ids)})`);
+  if (filter.ids.length > 0) conditions.push(sql`e.id in (${sql.join(filter.ids.map(bytesOf))})`);
   if (names !== null) conditions.push(isAmong(column("name", "name"), names));
   for (const set of resource) conditions.push(isAmong(resourceColumn, set));
-  for (const set of related) conditions.push(sql`${key} in ${eventsRelatedTo(search, set)}`);
+  const isRelatedTo = (set: KeySet): RawBuilder<SqlBool> =>
+    path === "related" ? sql`${key} in ${eventsRelatedTo(search, set)}` : hasRelated(database, set);
+  for (const set of related) conditions.push(isRelatedTo(set));
   for (const set of anyResource) {
     // One list of keys if events are looked up by key; otherwise two checks on each event.
     if (path === "related") conditions.push(sql`${key} in (${eventsInvolving(search, set)})`);
-    else
-      conditions.push(some([isAmong(resourceColumn, set), sql`${key} in ${eventsRelatedTo(search, set)}`]));
+    else conditions.push(some([isAmong(resourceColumn, set), isRelatedTo(set)]));
   }
-  const searched = sql.ref<string>("e.searched");
-  const { any, all, none } = filter.text;
-  if (any.length > 0) conditions.push(some(any.map((term) => containsText(searched, term, dialect))));
-  for (const term of all) conditions.push(containsText(searched, term, dialect));
-  for (const term of none) conditions.push(sql`not ${containsText(searched, term, dialect)}`);
+  conditions.push(...matchesText(database, filter, search.textKeys));
   return db.selectFrom("events as e").where(every(conditions));
 }
 
 function eventsRelatedTo({ database, filter }: Omit<Search, "path">, set: KeySet) {
   return database.db
-    .selectFrom("related as l")
-    .select("l.event as key")
-    .where(isAmong(sql.ref("l.resource"), set))
-    .where("l.occurred", ">=", filter.since)
-    .where("l.occurred", "<=", filter.until);
+    .selectFrom("events as q")
+    .select("q.key")
+    .where("q.workspace", "=", database.workspace)
+    .where(sql<SqlBool>`q.related in ${listsWith(database, set)}`)
+    .where("q.occurred", ">=", filter.since)
+    .where("q.occurred", "<=", filter.until);
+}
+
+/** The lists of related resources that hold one of the set. */
+function listsWith({ db }: HistoryDatabase, set: KeySet) {
+  return db
+    .selectFrom("related_members as l")
+    .select("l.list")
+    .where(isAmong(sql.ref("l.resource"), set));
+}
+
+/** Whether the event `e` has a related resource of the set. */
+function hasRelated({ db }: HistoryDatabase, set: KeySet): RawBuilder<SqlBool> {
+  const members = db
+    .selectFrom("related_members as l")
+    .select("l.list")
+    .where(every([sql`l.list = e.related`, isAmong(sql`+l.resource`, set)]));
+  return sql`exists ${members}`;
 }
 
 /** The events whose primary or related resource is in the set; an event may appear twice. */
@@ -126,10 +159,13 @@ function eventsInvolving(search: Omit<Search, "path">, set: KeySet) {
 async function hasFewRelated(search: Omit<Search, "path">): Promise<boolean> {
   const { database, related, anyResource } = search;
   const found = [
-    ...related.filter(({ few }) => few).map((set) => eventsRelatedTo(search, set)),
-    ...anyResource.filter(({ few }) => few).map((set) => eventsInvolving(search, set)),
+    ...related.filter(({ few }) => few).map((set) => [set, eventsRelatedTo(search, set)] as const),
+    ...anyResource.filter(({ few }) => few).map((set) => [set, eventsInvolving(search, set)] as const),
   ];
-  for (const events of found) {
+  for (const [set, events] of found) {
+    // Each list is a look-up of its own, whether or not it has events in the filter's time range.
+    const beyond = await listsWith(database, set).offset(relatedCountMax).limit(1).executeTakeFirst();
+    if (beyond !== undefined) continue;
     const { count } = await database.db
       .selectFrom(
         database.db

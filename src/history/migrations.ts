@@ -5,10 +5,11 @@
  * pending migrations run in one transaction, and processes that start at the same time take turns.
  */
 
-import { type Kysely, type Migration, Migrator, sql } from "kysely";
+import { type Kysely, type Migration, Migrator } from "kysely";
 import { HistoryMisconfigured } from "./errors.ts";
+import { createTables } from "./migration-1.ts";
+import { storePayloads } from "./migration-2.ts";
 import { type DialectName, postgresSchema, type Tables } from "./schema.ts";
-import { indexedLength } from "./sql-text.ts";
 
 /** The Migrator runs these in the order of their names. */
 function migrationsFor(dialect: DialectName): Record<string, Migration> {
@@ -17,6 +18,9 @@ function migrationsFor(dialect: DialectName): Record<string, Migration> {
       async up(db: Kysely<Tables>) {
         if (!(await wasCreatedBefore(db))) await createTables(db, dialect);
       },
+    },
+    "0002-payloads": {
+      up: (db: Kysely<Tables>) => storePayloads(db, dialect),
     },
   };
 }
@@ -62,69 +66,4 @@ function wasCreatedBefore(db: Kysely<Tables>): Promise<boolean> {
 async function hasTable(db: Kysely<Tables>, wanted: string): Promise<boolean> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
   return tables.some(({ name, schema }) => name === wanted && (schema ?? postgresSchema) === postgresSchema);
-}
-
-async function createTables(db: Kysely<Tables>, dialect: DialectName): Promise<void> {
-  const key = dialect === "sqlite" ? sql`integer primary key autoincrement` : sql`bigserial primary key`;
-  const integer = sql`bigint not null`;
-  const zero = sql`bigint not null default 0`;
-  // Compared byte by byte, as in SQLite, so that a prefix is a range and both databases sort labels in the same order.
-  const text = dialect === "sqlite" ? sql`text not null` : sql`text collate "C" not null`;
-  const head = (column: string) => sql`substr(${sql.ref(column)}, 1, ${sql.lit(indexedLength)})`;
-
-  const table = async (name: keyof Tables, columns: Record<string, typeof text>) => {
-    let creation = db.schema.createTable(name);
-    // Passes the whole column definition as the type, because it differs between the dialects.
-    for (const [column, type] of Object.entries(columns))
-      creation = creation.addColumn(column, type as never);
-    await creation.execute();
-  };
-  const index = (name: string, on: keyof Tables, columns: readonly (string | ReturnType<typeof head>)[]) =>
-    db.schema
-      .createIndex(name)
-      .on(on)
-      .expression(sql.join(columns.map((column) => (typeof column === "string" ? sql.ref(column) : column))));
-
-  await table("workspaces", {
-    key,
-    name: text,
-    position: sql`${text} default '0-0'`,
-    event_count: zero,
-    text_length: zero,
-  });
-  await index("workspaces_name", "workspaces", ["name"]).unique().execute();
-
-  await table("names", { key, workspace: integer, hash: text, name: text });
-  await index("names_hash", "names", ["workspace", "hash"]).unique().execute();
-  await index("names_name", "names", ["workspace", head("name")]).execute();
-
-  await table("resources", { key, workspace: integer, hash: text, id: text, title: text });
-  await index("resources_hash", "resources", ["workspace", "hash"]).unique().execute();
-
-  await table("labels", { resource: integer, workspace: integer, label: text, value: text });
-  await index("labels_resource", "labels", ["resource"]).execute();
-  await index("labels_value", "labels", ["workspace", head("label"), head("value"), "resource"]).execute();
-
-  await table("events", {
-    key,
-    workspace: integer,
-    id: text,
-    occurred: integer,
-    received: integer,
-    name: integer,
-    resource: integer,
-    text_length: integer,
-    body: text,
-    searched: text,
-  });
-  await index("events_id", "events", ["workspace", "id"]).unique().execute();
-  await index("events_received", "events", ["workspace", "received", "key"]).execute();
-  // These have the order of a page, and all columns that a filter on times, names and primary resources needs.
-  await index("events_occurred", "events", ["workspace", "occurred", "key", "name", "resource"]).execute();
-  await index("events_resource", "events", ["workspace", "resource", "occurred", "key", "name"]).execute();
-  await index("events_name", "events", ["workspace", "name", "occurred", "key", "resource"]).execute();
-
-  await table("related", { event: integer, occurred: integer, resource: integer });
-  await index("related_event", "related", ["event", "resource"]).unique().execute();
-  await index("related_resource", "related", ["resource", "occurred", "event"]).execute();
 }

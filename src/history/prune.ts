@@ -1,5 +1,6 @@
 /** Retention: deletes the oldest events, by age and by size. */
 
+import { randomInt } from "node:crypto";
 import { sql, type Transaction } from "kysely";
 import { type Micros, millisecond } from "../core/model/time.ts";
 import type { HistoryDatabase } from "./history-database.ts";
@@ -22,10 +23,11 @@ export interface Retention {
 const eventsPerStep = 500;
 
 /** The size of an event besides its texts: indexes, references, and its share of resources; see bench/history.ts. */
-const bytesPerEvent = 600;
+const bytesPerEvent = 350;
 
 /**
- * Deletes the events that exceed the retention, in the order they were received, in small transactions.
+ * Deletes the events that exceed the retention, in the order they were received, in small transactions. None while events of
+ * version 0.1 are being brought into the present form.
  *
  * @param isStopped checked between transactions; true ends the work early
  * @returns how many events were deleted
@@ -36,6 +38,7 @@ export async function prune(
   now: Micros,
   isStopped: () => boolean = () => false,
 ): Promise<number> {
+  if (await database.recording.hasOldEvents(database.workspace)) return 0; // those are the oldest
   let total = 0;
   for (;;) {
     const count = await database.writer
@@ -64,7 +67,8 @@ async function pruneStep(
     .executeTakeFirstOrThrow();
   const oldest = await db
     .selectFrom("events")
-    .select(["key", "received", "name", "resource", "text_length"])
+    .select(["key", "received", "name", "resource", "related"])
+    .select(sql<number>`octet_length(payload) + coalesce(octet_length(searched), 0)`.as("text_length"))
     .where("workspace", "=", workspace)
     .orderBy("received")
     .orderBy("key")
@@ -83,31 +87,67 @@ async function pruneStep(
   if (deleted.length === 0) return 0;
 
   const keys = deleted.map(({ key }) => key);
-  const related = await db
-    .selectFrom("related")
-    .select("resource")
-    .distinct()
-    .where("event", "in", keys)
-    .execute();
-  await db.deleteFrom("related").where("event", "in", keys).execute();
   await db.deleteFrom("events").where("key", "in", keys).execute();
+  const lists = new Set(deleted.flatMap(({ related }) => related ?? []));
+  const members = await deleteUnusedLists(db, workspace, [...lists]);
+  const resources = new Set([...deleted.map(({ resource }) => resource), ...members]);
+  const deletedCount =
+    members.length +
+    (await deleteUnusedResources(db, workspace, [...resources])) +
+    (await deleteUnusedNames(db, workspace, [...new Set(deleted.map(({ name }) => name))]));
+  const totals = { event_count: eventCount, text_length: textLength };
+  // What recorders remember may be gone.
+  const generation = deletedCount > 0 ? { generation: randomInt(2 ** 47) } : {};
   await db
     .updateTable("workspaces")
-    .set({ event_count: eventCount, text_length: textLength })
+    .set({ ...totals, ...generation })
     .where("key", "=", workspace)
     .execute();
-  const resources = new Set([...deleted, ...related].map(({ resource }) => resource));
-  await deleteUnusedResources(db, workspace, [...resources]);
-  await deleteUnusedNames(db, workspace, [...new Set(deleted.map(({ name }) => name))]);
   return deleted.length;
 }
 
-/** Deletes those of the resources that no event refers to anymore. */
+/** Deletes those of the lists that no event refers to anymore. @returns the resources that were in them */
+async function deleteUnusedLists(
+  db: Transaction<Tables>,
+  workspace: number,
+  keys: number[],
+): Promise<number[]> {
+  if (keys.length === 0) return [];
+  const unused = await db
+    .selectFrom("related_lists as l")
+    .select("l.key")
+    .where(sql<boolean>`+l.workspace = ${workspace}`) // hidden from the indexes: the keys find them
+    .where("l.key", "in", keys)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("events as e")
+            .select("e.key")
+            .where("e.workspace", "=", workspace)
+            .whereRef("e.related", "=", "l.key"),
+        ),
+      ),
+    )
+    .execute();
+  if (unused.length === 0) return [];
+  const unusedKeys = unused.map(({ key }) => key);
+  const members = await db
+    .selectFrom("related_members")
+    .select("resource")
+    .distinct()
+    .where("list", "in", unusedKeys)
+    .execute();
+  await db.deleteFrom("related_members").where("list", "in", unusedKeys).execute();
+  await db.deleteFrom("related_lists").where("key", "in", unusedKeys).execute();
+  return members.map(({ resource }) => resource);
+}
+
+/** Deletes those of the resources that nothing refers to anymore. @returns how many */
 async function deleteUnusedResources(
   db: Transaction<Tables>,
   workspace: number,
   keys: number[],
-): Promise<void> {
+): Promise<number> {
   const unused = await db
     .selectFrom("resources as r")
     .select("r.key")
@@ -124,18 +164,23 @@ async function deleteUnusedResources(
       ),
     )
     .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom("related as l").select("l.event").whereRef("l.resource", "=", "r.key"))),
+      not(exists(selectFrom("related_members as l").select("l.list").whereRef("l.resource", "=", "r.key"))),
     )
     .execute();
-  if (unused.length === 0) return;
+  if (unused.length === 0) return 0;
   const unusedKeys = unused.map(({ key }) => key);
   await db.deleteFrom("labels").where("resource", "in", unusedKeys).execute();
   await db.deleteFrom("resources").where("key", "in", unusedKeys).execute();
+  return unused.length;
 }
 
-/** Deletes those of the names that no event refers to anymore. */
-async function deleteUnusedNames(db: Transaction<Tables>, workspace: number, keys: number[]): Promise<void> {
-  await db
+/** Deletes those of the names that no event refers to anymore. @returns how many */
+async function deleteUnusedNames(
+  db: Transaction<Tables>,
+  workspace: number,
+  keys: number[],
+): Promise<number> {
+  const { numDeletedRows } = await db
     .deleteFrom("names")
     .where(sql<boolean>`+workspace = ${workspace}`)
     .where("key", "in", keys)
@@ -149,5 +194,6 @@ async function deleteUnusedNames(db: Transaction<Tables>, workspace: number, key
         ),
       ),
     )
-    .execute();
+    .executeTakeFirstOrThrow();
+  return Number(numDeletedRows);
 }

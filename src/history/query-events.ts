@@ -1,7 +1,6 @@
 /** Reads a page of the matching events, and counts them all. */
 
 import { sql } from "kysely";
-import { parseExactJson } from "../core/json/exact-json.ts";
 import type { ReceivedEvent } from "../core/model/event.ts";
 import type { Micros } from "../core/model/time.ts";
 import type { EventFilter } from "./filter.ts";
@@ -14,6 +13,7 @@ import {
   prepareSearch,
   type Search,
 } from "./matching.ts";
+import { eventsWithKeys } from "./stored-event.ts";
 
 /** Where a page ended, as plain JSON. */
 export interface PageCursor {
@@ -47,20 +47,26 @@ const sortedCountMax = 5_000;
 
 /** Finds the events whose ids begin with some hexadecimal digits, in the order of their ids. */
 export async function eventsByIdPrefix(
-  { db, workspace }: HistoryDatabase,
+  database: HistoryDatabase,
   prefix: string,
   limit: number,
 ): Promise<ReceivedEvent[]> {
-  const rows = await db
+  const digits = prefix.replaceAll("-", "");
+  if (digits.length > 32) return [];
+  const rows = await database.db
     .selectFrom("events")
-    .select("body")
-    .where("workspace", "=", workspace)
-    .where("id", ">=", prefix)
-    .where("id", "<", `${prefix}g`) // ids are hexadecimal
+    .select("key")
+    .where("workspace", "=", database.workspace)
+    .where("id", ">=", Buffer.from(digits.padEnd(32, "0"), "hex"))
+    .where("id", "<=", Buffer.from(digits.padEnd(32, "f"), "hex"))
+    .where(sql<boolean>`length(id) = 16`) // the others are hashes
     .orderBy("id")
     .limit(limit)
     .execute();
-  return rows.map(({ body }) => parseExactJson(body) as ReceivedEvent);
+  return eventsWithKeys(
+    database,
+    rows.map(({ key }) => key),
+  );
 }
 
 /** Reads one page in the filter's order by `occurred`. Events with the same time are in the order of recording. */
@@ -76,7 +82,7 @@ export async function queryEvents(
   const page = found.slice(0, limit);
   const last = page.at(-1);
   const next = last === undefined || found.length <= limit ? null : { ...last, total };
-  return { events: await bodiesOf(database, page), total, next };
+  return { events: await eventsAt(database, page), total, next };
 }
 
 /** Reads all matching events page by page, in the filter's order. */
@@ -90,7 +96,7 @@ export async function* eachEvent(
   let after: PageCursor | null = null;
   do {
     const found = await placesOf(search, { limit: pageSize, after, total: Number.POSITIVE_INFINITY });
-    yield* await bodiesOf(database, found);
+    yield* await eventsAt(database, found);
     const last = found.at(-1);
     after = last === undefined || found.length < pageSize ? null : { ...last, total: 0 };
   } while (after !== null);
@@ -102,13 +108,13 @@ export async function* eachEvent(
  * @param countMax only the latest this many
  */
 export async function* eventsReceived(
-  { db, workspace }: HistoryDatabase,
+  database: HistoryDatabase,
   { from, until, countMax }: { readonly from: Micros; readonly until: Micros; readonly countMax: number },
   pageSize: number,
 ): AsyncGenerator<ReceivedEvent> {
-  const inSpan = db
+  const inSpan = database.db
     .selectFrom("events")
-    .where("workspace", "=", workspace)
+    .where("workspace", "=", database.workspace)
     .where("received", ">=", from)
     .where("received", "<=", until);
   const beyond = await inSpan
@@ -121,14 +127,17 @@ export async function* eventsReceived(
   let after = { received: from, key: beyond?.key ?? 0 };
   for (;;) {
     const rows = await inSpan
-      .select(["key", "received", "body"])
+      .select(["key", "received"])
       .where(sql<boolean>`(received, key) > (${after.received}, ${after.key})`)
       .$if(beyond !== undefined, (query) => query.where("key", ">", beyond?.key ?? 0))
       .orderBy("received")
       .orderBy("key")
       .limit(pageSize)
       .execute();
-    for (const { body } of rows) yield parseExactJson(body) as ReceivedEvent;
+    yield* await eventsWithKeys(
+      database,
+      rows.map(({ key }) => key),
+    );
     const last = rows.at(-1);
     if (last === undefined || rows.length < pageSize) return;
     after = { received: last.received, key: last.key };
@@ -216,21 +225,9 @@ function outermostEvents(search: Search, direction: "asc" | "desc") {
 }
 
 /** The events at these places; one that has been pruned in the meantime is missing. */
-async function bodiesOf(
-  { db, workspace }: HistoryDatabase,
-  places: readonly EventPlace[],
-): Promise<ReceivedEvent[]> {
-  if (places.length === 0) return [];
-  const keys = places.map(({ key }) => key);
-  const rows = await db
-    .selectFrom("events")
-    .select(["key", "body"])
-    .where(sql<boolean>`+workspace = ${workspace}`) // hidden from the indexes: the keys find them
-    .where("key", "in", keys)
-    .execute();
-  const bodies = new Map(rows.map(({ key, body }) => [key, body]));
-  return keys.flatMap((key) => {
-    const body = bodies.get(key);
-    return body === undefined ? [] : [parseExactJson(body) as ReceivedEvent];
-  });
+function eventsAt(database: HistoryDatabase, places: readonly EventPlace[]): Promise<ReceivedEvent[]> {
+  return eventsWithKeys(
+    database,
+    places.map(({ key }) => key),
+  );
 }

@@ -14,6 +14,7 @@ import type { Log } from "../store/log.ts";
 import type { History } from "./history.ts";
 import type { OnRefused } from "./isolate.ts";
 import type { Retention } from "./prune.ts";
+import type { UnreadableEvent } from "./recording.ts";
 
 export interface RecorderOptions {
   /** The maximum number of entries in one transaction. */
@@ -28,11 +29,16 @@ export interface RecorderOptions {
   readonly onError?: (error: unknown) => void;
   /** Called for each event that the database refuses; it is left out of the history. */
   readonly onRefused?: OnRefused;
+  /** Called for each event that cannot be read; it is left out of the history. */
+  readonly onUnreadable?: (event: UnreadableEvent) => void;
+  /** Called after each step in which events of version 0.1 were brought into the present form, and when all are. */
+  readonly onUpgraded?: (count: number, isComplete: boolean) => void;
   /** Called after each transaction, with the position up to which the log is recorded. */
   readonly onRecorded?: (position: LogPosition) => void;
 }
 
-const batchSizeDefault = 1_000;
+const upgradedPerStep = 1_000;
+const batchSizeDefault = 10_000;
 const blockMsDefault = 1_000;
 const pruneEveryMsDefault = 60_000;
 
@@ -49,14 +55,15 @@ const pruneEveryMsDefault = 60_000;
  */
 export class Recorder {
   readonly #history: History;
-  readonly #log: Pick<Log, "readBatch">;
+  readonly #log: Pick<Log, "readEvents">;
   readonly #options: RecorderOptions;
   readonly #stopping = new AbortController();
   readonly #failures = new Map<"record" | "prune", unknown>();
   #running: Promise<unknown> | null = null;
+  #upgradedCount = 0;
 
   /** @param log used by this recorder alone, because it waits for entries; see `Log.reader` */
-  constructor(history: History, log: Pick<Log, "readBatch">, options: RecorderOptions = {}) {
+  constructor(history: History, log: Pick<Log, "readEvents">, options: RecorderOptions = {}) {
     this.#history = history;
     this.#log = log;
     this.#options = options;
@@ -98,21 +105,32 @@ export class Recorder {
 
   async #follow(): Promise<void> {
     const { batchSize: count = batchSizeDefault, blockMs = blockMsDefault } = this.#options;
-    const { onRecorded, onRefused } = this.#options;
+    const { onRecorded, onRefused, onUnreadable } = this.#options;
     let after = await this.#history.recordedPosition();
+    let isUpgrading = true;
     while (!this.#isStopped) {
-      const { entries, position, readCount } = await this.#log.readBatch(after, { count, blockMs });
+      isUpgrading &&= await this.#upgrade();
+      const wait = { count, blockMs: isUpgrading ? 0 : blockMs };
+      const { events, position, readCount } = await this.#log.readEvents(after, wait);
       if (readCount === 0) {
         // The history may have been lost meanwhile, and be empty again.
         after = await this.#history.recordedPosition();
         this.#failures.delete("record");
         continue;
       }
-      const recorded = await this.#history.record({ after, position, entries }, onRefused);
+      const recorded = await this.#history.record({ after, position, events }, { onRefused, onUnreadable });
       after = recorded === null ? await this.#history.recordedPosition() : position;
       this.#failures.delete("record");
       onRecorded?.(after);
     }
+  }
+
+  /** Takes a step of the upgrade of old events, between two batches. @returns whether there may be more */
+  async #upgrade(): Promise<boolean> {
+    const count = await this.#history.upgrade(upgradedPerStep);
+    this.#upgradedCount += count;
+    if (this.#upgradedCount > 0) this.#options.onUpgraded?.(this.#upgradedCount, count === 0);
+    return count > 0;
   }
 
   async #pruneRegularly(retention: Retention = {}): Promise<void> {

@@ -6,6 +6,7 @@
  */
 
 import type { Event, Resource } from "../core/model/event.ts";
+import { decodeJson } from "../store/json.ts";
 
 const replacement = "\uFFFD";
 
@@ -25,7 +26,7 @@ export function comparableLabels(resource: Resource): Resource {
 }
 
 /** Separates the searchable texts of an event, so that no phrase matches across two of them. */
-const separator = "\u0001";
+export const separator = "\u0001";
 
 /** A text as the search compares it: ignoring case, and with both forms of the small sigma treated as one. */
 export function folded(text: string): string {
@@ -38,13 +39,43 @@ export function folded(text: string): string {
  */
 export function searchTextOf(event: Event): string {
   const values = [event.resource, ...event.related].flatMap((resource) => [...resource.values()]);
-  const { payload } = event.wire;
-  const texts = [event.name, ...values, JSON.stringify(payload), ...escapedTexts(payload)];
+  return joined([event.name, ...values, ...textsOfPayload(event.wire.payload)]);
+}
+
+/** The part of the text that is searched which a label set contributes. */
+export function searchedLabels(labels: Readonly<Record<string, string>>): string {
+  return joined(Object.values(labels));
+}
+
+/** Whether a JSON text has only characters that are compared as they are: printable ASCII without escapes. */
+export function isPlainJson(json: string): boolean {
+  return isPlain.test(json);
+}
+
+/**
+ * The part of the text that is searched which a payload contributes; null if that is its JSON with the letters A to Z in
+ * lower case, which databases compute themselves.
+ *
+ * @param payload as JSON
+ */
+export function searchedPayload(payload: string): string | null {
+  if (isPlain.test(payload) && !isUnusual.test(payload)) return null;
+  const searched = joined(textsOfPayload(decodeJson(payload)));
+  const lowered = payload.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return searched === lowered ? null : searched;
+}
+
+/** Printable ASCII without escapes: nothing else changes when it is folded, or is searched in two forms. */
+const isPlain = /^[ -[\]-~]*$/;
+/** What might look different if it were written again: spaces between values, numbers, keys that are numbers. */
+const isUnusual = /[{[,:]\s|\s[}\]:,]|\d[.eE]|-0|"\d+":/;
+
+function joined(texts: readonly string[]): string {
   return [...new Set(texts.map(folded))].join(separator);
 }
 
-/** The texts in a payload, keys included, that JSON writes differently. */
-function escapedTexts(payload: unknown): string[] {
+/** A payload as JSON, and the texts in it, keys included, that JSON writes differently. */
+function textsOfPayload(payload: unknown): string[] {
   const found: string[] = [];
   // A list of what is left to visit, because a payload may be nested deeply.
   for (const left: unknown[] = [payload]; left.length > 0; ) {
@@ -57,5 +88,5 @@ function escapedTexts(payload: unknown): string[] {
       for (const [key, item] of Object.entries(value)) left.push(key, item);
     }
   }
-  return found.reverse();
+  return [JSON.stringify(payload), ...found.reverse()];
 }

@@ -10,8 +10,8 @@ import { TriggerSchema } from "../core/model/trigger.ts";
 import { decodeJson, encodeJson } from "./json.ts";
 import { receivedAt } from "./position.ts";
 
-/** Far more than the API accepts. */
-const depthMax = 500;
+/** How deep a payload may nest: far more than the API accepts. */
+export const payloadDepthMax = 500;
 
 /** An event to append, with its lineage if a firing caused it (see core/machine/loop-guard.ts). */
 export interface NewEvent {
@@ -50,13 +50,8 @@ export function decodeEntry([position, fields]: StoredEntry): LogEntry {
   switch (kind) {
     case "event": {
       const stored = field("lineage");
-      const lineage: unknown = stored === undefined ? [] : decodeJson(stored);
-      const wire: unknown = decodeJson(body);
-      if (!isWireEvent(wire)) fail("the body is not an event");
-      // Whoever handles it further recurses into it: the engine would fail at it again and again.
-      if (body.length > 2 * depthMax && nestsDeeper(wire.payload, depthMax))
-        fail("the payload nests too deep");
-      if (!isTexts(lineage)) fail("the lineage is not a list of ids");
+      const lineage = stored === undefined ? [] : decodeLineage(stored);
+      const wire = decodeStoredEvent(body);
       // An invalid trace is ignored: it must not keep an event from being counted.
       const trace = readStoredTrace(field("trace"));
       return { kind, position, received, event: eventOf(wire, received, lineage, trace) };
@@ -71,6 +66,23 @@ export function decodeEntry([position, fields]: StoredEntry): LogEntry {
     default:
       return fail(`unknown kind ${JSON.stringify(kind)}`);
   }
+}
+
+/** Decodes the body of an event's entry. @throws Error if it is not an event */
+export function decodeStoredEvent(body: string): WireEvent {
+  const wire: unknown = decodeJson(body);
+  if (!isWireEvent(wire)) fail("the body is not an event");
+  // Whoever handles it further recurses into it: the engine would fail at it again and again.
+  if (body.length > 2 * payloadDepthMax && nestsDeeper(wire.payload, payloadDepthMax))
+    fail("the payload nests too deep");
+  return wire;
+}
+
+/** Decodes the lineage of an event's entry. @throws Error if it is not a lineage */
+export function decodeLineage(stored: string): string[] {
+  const lineage: unknown = decodeJson(stored);
+  if (!isTexts(lineage)) fail("the lineage is not a list of ids");
+  return lineage;
 }
 
 function fail(reason: string): never {

@@ -18,9 +18,13 @@ export function decodeJson(text: string): unknown {
   return parseExactJson(wellFormedJson(text));
 }
 
+/** Whether a text that was decoded from UTF-8 certainly holds no half of a surrogate pair: only an escape can. */
+export function isWellFormedJson(json: string): boolean {
+  return !json.includes("\\ud") && !json.includes("\\uD");
+}
+
 function wellFormedJson(json: string): string {
-  // What Redis returns was decoded from UTF-8, so only an escape can hold a half.
-  if (!json.includes("\\ud") && !json.includes("\\uD")) return json;
+  if (isWellFormedJson(json)) return json;
   // Matches whole escapes, because the second of two backslashes does not start one; and whole pairs, which stay.
   return json.replaceAll(
     /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)/g,

@@ -17,6 +17,7 @@ import {
   type RedisConnection,
 } from "./connection.ts";
 import { decodeEntry, type StoredEntry } from "./entry.ts";
+import { type EventBatch, readEventBatch } from "./event-batch.ts";
 import { workspaceKeys } from "./keys.ts";
 import { comparePositions } from "./position.ts";
 import { Script } from "./script.ts";
@@ -133,6 +134,18 @@ export class LogReader {
     return { ...batch, now: wholeMilliseconds(time) };
   }
 
+  /** Like `readBatch`, for a reader that needs only the events, and those as texts. @throws RedisUnreachable */
+  readEvents(after: LogPosition, options: { count: number; blockMs?: number }): Promise<EventBatch> {
+    const source = {
+      redis: this.#redis,
+      log: this.#key,
+      forBlocking: () => this.#forBlocking(),
+      lengthMax: batchLengthMax,
+      onMalformed: (position: LogPosition, error: unknown) => this.#skip(position, error),
+    };
+    return readEventBatch(source, after, options);
+  }
+
   /**
    * Reads backward from `last` to `first`, both inclusive, newest first. Like `readBatch`, it may stop early.
    *
@@ -195,10 +208,14 @@ export class LogReader {
     try {
       batch.entries.push(decodeEntry(entry));
     } catch (error) {
-      this.#malformedCount += 1;
       batch.malformed.push(position);
-      this.#onMalformed(position, error instanceof Error ? error.message : String(error));
+      this.#skip(position, error);
     }
+  }
+
+  #skip(position: LogPosition, error: unknown): void {
+    this.#malformedCount += 1;
+    this.#onMalformed(position, error instanceof Error ? error.message : String(error));
   }
 
   // A blocking read delays every other command on its connection.

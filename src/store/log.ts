@@ -22,6 +22,7 @@ import { DisabledEndpointStore } from "./disabled-endpoints.ts";
 import { readLayout } from "./engines.ts";
 import { encodeEvent, type NewEvent, type StoredEntry } from "./entry.ts";
 import { EventAppender } from "./event-appender.ts";
+import type { EventBatch } from "./event-batch.ts";
 import { type EventLines, stepLengthMax, stepsOfEvents, stepsOfLines } from "./event-lines.ts";
 import { HookStore } from "./hook-store.ts";
 import { JoinedSteps } from "./joined-steps.ts";
@@ -284,6 +285,11 @@ export class Log {
   /** Like `read`, and also returns how far it read: see `LogReader.readBatch`. @throws RedisUnreachable */
   readBatch(after: LogPosition, options: { count: number; blockMs?: number }): Promise<LogBatch> {
     return this.#reader.readBatch(after, options);
+  }
+
+  /** See `LogReader.readEvents`. @throws RedisUnreachable */
+  readEvents(after: LogPosition, options: { count: number; blockMs?: number }): Promise<EventBatch> {
+    return this.#reader.readEvents(after, options);
   }
 
   /** See `LogReader.readBack`. @throws RedisUnreachable */

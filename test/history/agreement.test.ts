@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Event } from "../../src/core/model/event.ts";
 import { day, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
 import type { EventCount } from "../../src/history/count-by.ts";
-import type { EventFilter } from "../../src/history/filter.ts";
+import { type EventFilter, EventFilterSchema, resolveFilter } from "../../src/history/filter.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
 import { matchesFilter, occurredOf } from "../../src/history/matches.ts";
 import type { PageCursor } from "../../src/history/query-events.ts";
@@ -74,6 +74,34 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
       runs,
     );
     expect(foundCount).toBeGreaterThan(100); // otherwise the filters are too strict to prove anything
+  });
+
+  // With few events, the texts of each are looked at; with many, those that contain a term are found first.
+  test("finds the same texts among many events", async () => {
+    const samples = fc.sample(someEvents, { numRuns: 1_500, seed: 7 }).flat();
+    const events = [...new Map(samples.map((event) => [event.id, event])).values()].slice(0, 5_400);
+    expect(events).toHaveLength(5_400);
+    const workspace = await recorded(events);
+    const queries = [
+      "pump",
+      "north -south",
+      '+"vent" pump',
+      "οδος",
+      "9400053101578681001",
+      '"xxxa"',
+      "-north",
+    ];
+    for (const query of [...queries, '"zone"', '"\\\\"', "operator +n", "{}"]) {
+      for (const name of [undefined, "vent.opened"]) {
+        const event = name === undefined ? {} : { event: { name: [name] } };
+        const occurred = { since: "0001-01-01T00:00:00Z", until: "9999-12-31T00:00:00Z" };
+        const wanted = resolveFilter(EventFilterSchema.parse({ text: { query }, occurred, ...event }), noon);
+        const expected = expectedEvents(events, wanted).map(({ id }) => id);
+        const page = await workspace.queryEvents(wanted, { limit: 200 });
+        expect([query, page.total]).toEqual([query, expected.length]);
+        expect(page.events.map(({ id }) => id)).toEqual(expected.slice(0, 200));
+      }
+    }
   });
 
   test("counts the same events as a loop over them", async () => {

@@ -2,10 +2,12 @@
 
 import { randomUUID } from "node:crypto";
 import { readNumber } from "../../src/core/json/exact-number.ts";
-import type { EventEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
+import type { LogPosition } from "../../src/core/machine/log-entry.ts";
 import { type Event, eventOf, type WireEvent, type WireResource } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
 import { type EventFilter, EventFilterSchema, resolveFilter } from "../../src/history/filter.ts";
+import type { RecordedStretch } from "../../src/history/recording.ts";
+import { decodeStoredEvent, encodeEvent } from "../../src/store/entry.ts";
 import fc from "../support/fast-check.ts";
 
 /** Noon on a Sunday. All times here are near it. */
@@ -28,20 +30,15 @@ export function event(fields: Partial<WireEvent> = {}, received: Micros = noon):
   return eventOf(wireEvent(fields), received);
 }
 
-/** Log entries for the events, at successive positions that start with `first`. */
-function entriesOf(events: readonly Event[], first = 1): EventEntry[] {
-  return events.map((event, index) => ({
-    kind: "event",
-    position: `1-${first + index}`,
-    received: event.received,
-    event,
-  }));
-}
-
 /** The stretch of the log that contains these events right after `after`, all in the log's first millisecond. */
-export function stretchOf(events: readonly Event[], after: LogPosition = "0-0") {
-  const entries = entriesOf(events, Number(after.split("-")[1]) + 1);
-  return { after, position: entries.at(-1)?.position ?? after, entries };
+export function stretchOf(events: readonly Event[], after: LogPosition = "0-0"): RecordedStretch {
+  const first = Number(after.split("-")[1]) + 1;
+  const logged = events.map(({ received, wire }, index) => ({
+    position: `1-${first + index}`,
+    received,
+    text: encodeEvent({ event: wire })[0],
+  }));
+  return { after, position: logged.at(-1)?.position ?? after, events: logged };
 }
 
 export function filter(written: unknown = {}, now: Micros = noon): EventFilter {
@@ -139,10 +136,10 @@ const wire: fc.Arbitrary<WireEvent> = fc.record({
   follows: fc.constant(null),
 });
 
-/** Distinct events. */
+/** Distinct events, as the log returns them: it replaces halves of surrogate pairs. */
 export const someEvents = fc
   .uniqueArray(wire, { maxLength: 30, selector: ({ id }) => id })
-  .map((events) => events.map((event) => eventOf(event, noon)));
+  .map((events) => events.map((event) => eventOf(decodeStoredEvent(encodeEvent({ event })[0]), noon)));
 
 const pattern = fc.oneof(
   value,

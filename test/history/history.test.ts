@@ -311,6 +311,28 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
       },
     );
 
+    // A recorder remembers what it has stored. If another process prunes it, its keys belong to nothing, or to others.
+    test("does not confuse a recorder in another process", async () => {
+      const labels = (zone: string) => ({ "prefect.resource.id": "pump.1", zone });
+      const pump = (zone: string) =>
+        event({
+          event: `pump.${zone}`,
+          resource: labels(zone),
+          related: [{ ...labels(zone), "prefect.resource.role": zone }],
+        });
+      const history = await historyOf(pump("north"));
+      const other = await openHistory(database.options(`workspace ${workspaceCount}`));
+      expect(await other.prune({ maxRows: 0 }, noon)).toBe(1);
+      await other.record(stretchOf([pump("south")], "1-1"));
+      const north = pump("north");
+      await history.record(stretchOf([north], "1-2"));
+      expect(await ids(history, { related: { role: ["north"] } })).toEqual([north.id]);
+      expect(
+        await ids(history, { resource: { labels: { zone: "north" } }, event: { name: ["pump.north"] } }),
+      ).toEqual([north.id]);
+      await other.close();
+    });
+
     test("keeps at most a given number of events, even if that takes several transactions", async () => {
       const events = Array.from({ length: 1_300 }, (_, index) => aged(noon + index, `pump.${index % 7}`));
       const history = await historyOf(...events);
@@ -329,8 +351,8 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
         event({ resource: { "prefect.resource.id": id }, payload: { note: "x".repeat(1_000) } });
       const history = await historyOf(...Array.from({ length: 20 }, (_, index) => kilobyte(`pump.${index}`)));
       const deletedCount = await history.prune({ maxBytes: 20_000 }, noon);
-      expect(deletedCount).toBeGreaterThan(10);
-      expect(deletedCount).toBeLessThan(16);
+      expect(deletedCount).toBeGreaterThan(3);
+      expect(deletedCount).toBeLessThan(9);
       expect(await history.prune({ maxBytes: 20_000 }, noon)).toBe(0);
     });
 

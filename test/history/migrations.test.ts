@@ -77,7 +77,54 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
     ).toBe(1);
     await history.close();
     expect(await read()).toEqual({ ids: [...ids, third], total: 3, position: "1-3" });
-    expect(await migrationNames()).toEqual([{ name: "0001-tables" }]);
+    expect(await migrationNames()).toEqual([{ name: "0001-tables" }, { name: "0002-payloads" }]);
+  });
+
+  // A million of them take a minute. Events are recorded meanwhile, and a repeated one must still count once.
+  test("of version 0.1 with many events are upgraded in steps, newest first", async () => {
+    const file = new URL(
+      `version-1/${name.toLowerCase().replace("postgresql", "postgres")}.sql`,
+      import.meta.url,
+    );
+    await execute(readFileSync(file, "utf8"));
+    const count = 21_500;
+    const numbers =
+      name === "SQLite"
+        ? `with recursive n (n) as (select 3 union all select n + 1 from n where n < ${count}) `
+        : `with n as (select generate_series(3, ${count}) as n) `;
+    const id = name === "SQLite" ? "printf('%012d', n)" : "lpad(n::text, 12, '0')";
+    await execute(
+      `${numbers} insert into events select n, 1, '00000000-0000-4000-8000-' || ${id}, 1772366400000000 + n, 1772366400000000,
+       1, 1, text_length, replace(body, '000000000001', ${id}), searched from events, n where events.key = 1`,
+    );
+    await execute(`update workspaces set event_count = ${count}, position = '1-${count}'`);
+    const idOf = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+    const all = filter({ occurred: { since: "2000-01-01T00:00:00Z", until: "2099-01-01T00:00:00Z" } });
+    const history = await openHistory(database.options("greenhouse"));
+    try {
+      const first = await history.queryEvents(all, { limit: 2 });
+      expect(first.total).toBe(20_000);
+      expect(first.events.map(({ id }) => id)).toEqual([idOf(count), idOf(count - 1)]);
+      const later = event({ occurred: "2026-03-02T12:00:00Z" });
+      const repeated = event({ id: idOf(5) });
+      const stretch = stretchOf([later, repeated], `1-${count}`);
+      expect(await history.record(stretch)).toBe(1);
+      expect(await history.prune({ maxRows: 10 }, 0)).toBe(0); // the oldest are not there yet
+      expect(await history.upgrade(1_000)).toBe(1_000);
+      expect(await history.upgrade(1_000)).toBe(500);
+      expect(await history.upgrade(1_000)).toBe(0);
+      const { events, total } = await history.queryEvents(all, { limit: 1 });
+      expect([total, events[0]?.id]).toEqual([count + 1, later.id]);
+      const keys = (await execute(
+        "select count(*) as count, min(key) as first, max(key) as last from events",
+      )) as {
+        [column: string]: unknown;
+      }[];
+      expect(Object.values(keys[0] ?? {}).map(Number)).toEqual([count + 1, 1, count + 1]);
+      expect(await history.prune({ maxRows: 10 }, 0)).toBe(count + 1 - 10);
+    } finally {
+      await history.close();
+    }
   });
 
   test("are created once by processes that start at the same time", async () => {
@@ -85,19 +132,19 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
       Array.from({ length: 4 }, () => openHistory(database.options("greenhouse"))),
     );
     await Promise.all(histories.map((history) => history.close()));
-    expect(await migrationNames()).toEqual([{ name: "0001-tables" }]);
+    expect(await migrationNames()).toEqual([{ name: "0001-tables" }, { name: "0002-payloads" }]);
     expect(await execute("select name from workspaces")).toEqual([{ name: "greenhouse" }]);
   });
 
   test("of a newer version are rejected, with a message that says so", async () => {
     await read();
     await execute(
-      "insert into kysely_migration (name, timestamp) values ('0002-later', '2030-01-01T00:00:00Z')",
+      "insert into kysely_migration (name, timestamp) values ('0003-later', '2030-01-01T00:00:00Z')",
     );
     const opening = openHistory(database.options("greenhouse"));
     await expect(opening).rejects.toThrow(HistoryMisconfigured);
     await expect(opening).rejects.toThrow(
-      /^A newer version of Tripline has upgraded the history's tables \(0002-later\)/,
+      /^A newer version of Tripline has upgraded the history's tables \(0003-later\)/,
     );
   });
 

@@ -33,8 +33,8 @@ const strange: readonly (readonly [what: string, fields: object | string])[] = [
   ["the year 1", { occurred: "0001-01-01T00:00:00+14:00" }],
   ["the year 9999", { occurred: "9999-12-31T23:59:59.999999-12:00" }],
   ["an invalid time", { occurred: "yesterday" }],
-  ["an id that PostgreSQL cannot store", { id: "\0" }],
-  ["an id that PostgreSQL cannot index", { id: longId }],
+  ["an id that PostgreSQL could not store", { id: "\0" }],
+  ["an id that PostgreSQL could not index", { id: longId }],
   [
     "equal related resources",
     { related: Array.from({ length: 200 }, () => ({ "prefect.resource.id": "r" })) },
@@ -64,11 +64,13 @@ async function execute(database: TestDatabase, sql: { sqlite: string; postgres: 
 const changeTables = (database: TestDatabase, change: string) =>
   execute(database, { sqlite: `alter table ${change}`, postgres: `alter table tripline.${change}` });
 
+const hex = (id: string) => id.replaceAll("-", "");
+
 /** Makes the database refuse an event, as it may for reasons that nobody thinks of. */
 const refuse = (database: TestDatabase, id: string) =>
   execute(database, {
-    sqlite: `create trigger refusal before insert on events when new.id = '${id}' begin select raise(abort, 'no'); end`,
-    postgres: `alter table tripline.events add constraint refusal check (id <> '${id}')`,
+    sqlite: `create trigger refusal before insert on events when new.id = x'${hex(id)}' begin select raise(abort, 'no'); end`,
+    postgres: `alter table tripline.events add constraint refusal check (id <> '\\x${hex(id)}')`,
   });
 
 describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
@@ -165,17 +167,17 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     await log.appendEvents([{ event: first }]);
     const overtakenLog = {
       // The batch is out of date when it is written: another recorder has just recorded the first entry.
-      readBatch: vi.fn<Log["readBatch"]>(async (after, options) => {
-        const batch = await log.readBatch(after, options);
-        if (overtakenLog.readBatch.mock.calls.length > 1) return batch;
-        await history.record({ after, position: batch.position, entries: batch.entries });
+      readEvents: vi.fn<Log["readEvents"]>(async (after, options) => {
+        const batch = await log.readEvents(after, options);
+        if (overtakenLog.readEvents.mock.calls.length > 1) return batch;
+        await history.record({ after, position: batch.position, events: batch.events });
         await log.appendEvents([{ event: second }]);
-        return log.readBatch(after, options);
+        return log.readEvents(after, options);
       }),
     };
     const recorder = new Recorder(history, overtakenLog, { blockMs: 100 });
     recorder.start();
-    await vi.waitFor(() => expect(overtakenLog.readBatch.mock.calls.length).toBeGreaterThan(1), 20_000);
+    await vi.waitFor(() => expect(overtakenLog.readEvents.mock.calls.length).toBeGreaterThan(1), 20_000);
     await untilRecorded(await log.lastPosition());
     await recorder.stop();
     expect((await recorded()).map(({ id }) => id)).toEqual([first.id, second.id]);
@@ -216,12 +218,11 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
     await refuse(database, refusedId);
     const refused: string[] = [];
     const onError = vi.fn();
-    startRecorder({ onRefused: ({ id }) => refused.push(id), onError });
+    startRecorder({ onRefused: ({ text }) => refused.push(JSON.parse(text).id), onError });
     await untilRecorded(await log.lastPosition());
     const ids = (await recorded()).map(({ id }) => id);
     expect(ids).toEqual(expect.arrayContaining(good));
-    const isPostgres = "url" in database.options("any");
-    expect(refused).toEqual(isPostgres ? ["\0", longId, refusedId] : [refusedId]);
+    expect(refused).toEqual([refusedId]);
     expect(ids).toHaveLength(2 * strange.length - refused.length - 1); // one cannot even be read
     expect(onError).not.toHaveBeenCalled();
   });
@@ -229,13 +230,13 @@ describe.each(databaseKinds)("a recorder into $name", ({ missing, start }) => {
   // A mistake in the tables would otherwise look like a refusal of each event, and the whole log would be left out.
   test("leaves out nothing while the database refuses every event", async () => {
     await history.recordedPosition();
-    await changeTables(database, "events rename column searched to hidden");
+    await changeTables(database, "events rename column payload to hidden");
     const onRefused = vi.fn();
     const onError = vi.fn();
     startRecorder({ onRefused, onError });
     await append(20);
     await vi.waitFor(() => expect(onError.mock.calls.length).toBeGreaterThan(1), 20_000);
-    await changeTables(database, "events rename column hidden to searched");
+    await changeTables(database, "events rename column hidden to payload");
     await untilRecorded(await log.lastPosition());
     expect(await recorded()).toHaveLength(20);
     expect(onRefused).not.toHaveBeenCalled();

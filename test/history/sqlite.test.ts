@@ -10,8 +10,8 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "v
 import { BoundedCache } from "../../src/core/model/bounded-cache.ts";
 import { openHistory } from "../../src/history/history.ts";
 import { sqliteDialect } from "../../src/history/sqlite-dialect.ts";
-import type { SqliteRequest, SqliteSettings } from "../../src/history/sqlite-worker.ts";
-import { event, noon, stretchOf } from "./greenhouse.ts";
+import type { SqliteRequest, SqliteSettings } from "../../src/history/sqlite-file.ts";
+import { event, filter, noon, stretchOf } from "./greenhouse.ts";
 
 type Any = Kysely<Record<string, Record<string, unknown>>>;
 
@@ -81,6 +81,22 @@ test("connections are durable, use limited memory and wait for locks, and the on
   await expect(sql`create table numbers (number integer)`.execute(reader)).rejects.toThrow(/readonly/);
 });
 
+test("a history on the thread that records is the same as one with a thread of its own", async () => {
+  const [local, remote] = await Promise.all([
+    openHistory({ path: path(), workspace: "greenhouse", isOnThisThread: true }),
+    openHistory({ path: path(), workspace: "greenhouse" }),
+  ]);
+  const [first, second] = [event(), event()];
+  expect(await local.record(stretchOf([first]))).toBe(1);
+  expect(await remote.record(stretchOf([second], "1-1"))).toBe(1);
+  expect(await local.record(stretchOf([first, second], "1-1"))).toBeNull();
+  for (const history of [local, remote]) {
+    const { events } = await history.queryEvents(filter(), { limit: 10 });
+    expect(events.map(({ id }) => id)).toEqual([second.id, first.id]);
+    await history.close();
+  }
+});
+
 test("a bounded cache computes each value once, and drops the oldest when it is full", () => {
   const dropped: string[] = [];
   const cache = new BoundedCache<string>(220, (value) => dropped.push(value));
@@ -132,7 +148,7 @@ test("the connection keeps only the latest compiled globs in memory", async () =
 });
 
 describe("pruning", () => {
-  const tables = ["events", "related", "names", "resources", "labels"] as const;
+  const tables = ["events", "related_lists", "related_members", "names", "resources", "labels"] as const;
   const counts = (db: Any) =>
     Promise.all(
       tables.map(async (table) => [table, (await numbersOf(db, `select count(*) from ${table}`))[0]]),
@@ -149,10 +165,17 @@ describe("pruning", () => {
     expect(Object.fromEntries(await counts(db))).toMatchObject({ events: 3, names: 2, resources: 3 });
 
     expect(await history.prune({ maxRows: 2 }, noon)).toBe(1);
-    const afterFirst = { events: 2, related: 0, names: 1, resources: 1, labels: 1 };
+    const afterFirst = { events: 2, related_lists: 0, related_members: 0, names: 1, resources: 1, labels: 1 };
     expect(Object.fromEntries(await counts(db))).toEqual(afterFirst);
     expect(await history.prune({ maxRows: 0 }, noon)).toBe(2);
-    const afterSecond = { events: 0, related: 0, names: 0, resources: 0, labels: 0 };
+    const afterSecond = {
+      events: 0,
+      related_lists: 0,
+      related_members: 0,
+      names: 0,
+      resources: 0,
+      labels: 0,
+    };
     expect(Object.fromEntries(await counts(db))).toEqual(afterSecond);
     await history.close();
   });

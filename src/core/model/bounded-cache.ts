@@ -24,6 +24,11 @@ export class BoundedCache<Value> {
     return this.#values.size;
   }
 
+  /** The value for a text if there is one. */
+  find(text: string): Value | undefined {
+    return this.#values.get(text);
+  }
+
   /** The value for a text. A missing one is made and added. */
   get(text: string, make: (text: string) => Value): Value {
     const known = this.#values.get(text);

@@ -432,6 +432,33 @@ for i = 1, #ARGV, 5 do
 end
 `;
 
+export const readEvents = `
+local part_count = 20 -- an entry may have 1.5 MB, and only those of one part go beyond the limit
+local texts, size, left, length = {}, 0, tonumber(ARGV[2]), 0
+local from = '(' .. ARGV[1]
+while left > 0 and length < tonumber(ARGV[3]) do
+  local wanted = math.min(left, part_count)
+  local part = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', wanted)
+  for _, entry in ipairs(part) do
+    local fields, kind, body, lineage = entry[2], '', '', ''
+    for at = 1, #fields, 2 do
+      local name = fields[at]
+      if name == 'kind' then kind = fields[at + 1]
+      elseif name == 'body' then body = fields[at + 1]
+      elseif name == 'lineage' then lineage = fields[at + 1] end
+    end
+    if kind ~= 'event' then body, lineage = '', '' end
+    texts[size + 1], texts[size + 2], texts[size + 3] = entry[1], body, lineage
+    size = size + 3
+    length = length + #body + #lineage
+  end
+  if #part < wanted then break end
+  left = left - wanted
+  from = '(' .. part[wanted][1]
+end
+return texts
+`;
+
 export const readLog = `
 local part_count = 20 -- an entry may have 1.5 MB, and only those of one part go beyond the limit
 local entries, left, length = {}, tonumber(ARGV[2]), 0

@@ -313,8 +313,8 @@ test("an event recorded while the past is being sent is sent once, even in the m
 
 async function recordAll({ log, history }: TestApi): Promise<void> {
   const after = (await history?.recordedPosition()) ?? "";
-  const { entries, position } = await log.readBatch(after, { count: 1_000 });
-  expect(await history?.record({ after, position, entries })).toBe(entries.length);
+  const { events, position } = await log.readEvents(after, { count: 1_000 });
+  expect(await history?.record({ after, position, events })).toBe(events.length);
 }
 
 describe("an event that is not recorded", () => {

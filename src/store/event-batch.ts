@@ -1,0 +1,102 @@
+/** Reads events from the log as the JSON texts that it holds, for a reader that needs no more. */
+
+import type { LogPosition } from "../core/machine/log-entry.ts";
+import type { Micros } from "../core/model/time.ts";
+import { blockMsMax, callRedis, type RedisConnection } from "./connection.ts";
+import { decodeLineage } from "./entry.ts";
+import { receivedAt } from "./position.ts";
+import { Script } from "./script.ts";
+import * as scripts from "./scripts/generated.ts";
+
+/** An event in the log. */
+export interface LoggedEvent {
+  readonly position: LogPosition;
+  readonly received: Micros;
+  /** The event as JSON, as the log holds it. */
+  readonly text: string;
+}
+
+/** The events among consecutive entries. */
+export interface EventBatch {
+  readonly events: readonly LoggedEvent[];
+  /** The position of the last entry read; where reading started if there was none. */
+  readonly position: LogPosition;
+  /** How many entries were read. */
+  readonly readCount: number;
+}
+
+/** The log that is read. */
+export interface EventSource {
+  readonly redis: RedisConnection;
+  /** Its key. */
+  readonly log: string;
+  /** A connection that may wait. */
+  readonly forBlocking: () => RedisConnection;
+  /** After how many characters a batch ends. */
+  readonly lengthMax: number;
+  readonly onMalformed: (position: LogPosition, error: unknown) => void;
+}
+
+const entriesPerPart = 1_000;
+
+const readEventsScript = new Script(scripts.readEvents);
+
+/**
+ * Reads the events after a position. One with an invalid lineage is left out, as by every other reader; whether a text is an
+ * event is for the caller to find out.
+ *
+ * @param options.blockMs how long to wait for an entry if there is none
+ * @throws RedisUnreachable
+ */
+export async function readEventBatch(
+  source: EventSource,
+  after: LogPosition,
+  { count, blockMs = 0 }: { count: number; blockMs?: number },
+): Promise<EventBatch> {
+  const batch = await readAll(source, after, count);
+  const block = Math.min(Math.ceil(blockMs), blockMsMax);
+  if (batch.readCount > 0 || block === 0) return batch;
+  const found = await callRedis(() =>
+    source.forBlocking().xread("COUNT", 1, "BLOCK", block, "STREAMS", source.log, after),
+  );
+  return found === null ? batch : readAll(source, after, count);
+}
+
+/** Reads what there is, in parts: Redis does nothing else while it reads one. */
+async function readAll(source: EventSource, after: LogPosition, count: number): Promise<EventBatch> {
+  const events: LoggedEvent[] = [];
+  let position = after;
+  let readCount = 0;
+  for (let left = source.lengthMax; readCount < count && left > 0; ) {
+    const partCount = Math.min(entriesPerPart, count - readCount);
+    const parameters = [position, partCount, left];
+    const found = await callRedis(() => readEventsScript.run(source.redis, [source.log], parameters));
+    const part = batchOf(source, position, found as string[]);
+    for (const event of part.events) {
+      events.push(event);
+      left -= event.text.length;
+    }
+    position = part.position;
+    readCount += part.readCount;
+    if (part.readCount < partCount) break;
+  }
+  return { events, position, readCount };
+}
+
+/** @param texts position, body and lineage of each entry */
+function batchOf({ onMalformed }: EventSource, after: LogPosition, texts: readonly string[]): EventBatch {
+  const events: LoggedEvent[] = [];
+  let position = after;
+  for (let at = 0; at < texts.length; at += 3) {
+    const [text, lineage] = [texts[at + 1] ?? "", texts[at + 2] ?? ""];
+    position = texts[at] ?? position;
+    if (text === "") continue;
+    try {
+      if (lineage !== "") decodeLineage(lineage);
+      events.push({ position, received: receivedAt(position), text });
+    } catch (error) {
+      onMalformed(position, error);
+    }
+  }
+  return { events, position, readCount: texts.length / 3 };
+}
