@@ -14,6 +14,7 @@ export default ({ production = false }: { readonly production?: boolean }): Knip
     "src/history/sqlite-worker.ts!",
     "src/cli/threads/part-thread.ts!",
     "scripts/*.ts",
+    "scripts/chaos/receiver.ts", // a process of its own
     "bench/*.ts",
     "test/support/turn-meter.ts", // loaded by a process that a test starts
   ],
