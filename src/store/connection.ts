@@ -145,7 +145,7 @@ export function connectPatiently(
       connectionName: name,
       maxRetriesPerRequest: null,
       retryStrategy: retryDelayMs,
-      socketTimeout: 4 * socketTimeoutMs, // BullMQ lets commands block for longer
+      socketTimeout: 1.5 * socketTimeoutMs, // a worker of BullMQ waits for ten seconds at a time
     },
     {
       maxRedirections: Number.POSITIVE_INFINITY,

@@ -155,9 +155,14 @@ function deliveriesByPump(): Map<string, Set<string>> {
  * What is acknowledged is on a replica before, by `--redis-replicas 1`: otherwise a failover might lose the last of it, and
  * the test could not tell that from a fault. So every acknowledged event must lead to exactly one firing.
  */
-async function disturbed(url: string, name: string, disturb: () => Promise<void>): Promise<void> {
+async function disturbed(
+  url: string,
+  name: string,
+  disturb: () => Promise<void>,
+  replicas = 1,
+): Promise<void> {
   const server = await sandbox.serve(url, [
-    ...["--rules", writeRule(), "--redis-replicas", "1", "--history-url", "off"],
+    ...["--rules", writeRule(), "--redis-replicas", String(replicas), "--history-url", "off"],
     ...["--lease", "2s", "--worker-dead-after", "2s"],
   ]);
   const { stdout } = await sandbox.output(["keys", "create", "--name", name, "--scope", "admin"], {
@@ -184,11 +189,23 @@ async function disturbed(url: string, name: string, disturb: () => Promise<void>
 
 describe("under load", { timeout: 240_000 }, () => {
   test("a master of a cluster that is killed loses and doubles nothing", async () => {
-    await disturbed(cluster.url, "failover", async () => {
+    await disturbed(cluster.url, "killed", async () => {
       const master = await cluster.masterOf("tl:{default}:log");
       await master.kill9();
       await expect.poll(() => cluster.masterOf("tl:{default}:log"), { timeout: 90_000 }).not.toBe(master);
       await master.restart();
+    });
+    await cluster.untilWhole();
+  });
+
+  // Its connections stay open, and nobody says that it has a successor.
+  test("a master of a cluster that falls silent loses and doubles nothing", async () => {
+    await disturbed(cluster.url, "silent", async () => {
+      const master = await cluster.masterOf("tl:{default}:log");
+      master.pause();
+      const masterNow = async () => cluster.masterOf("tl:{default}:log").catch(() => master);
+      await expect.poll(masterNow, { timeout: 90_000 }).not.toBe(master);
+      master.resume(); // the new master accepts nothing without a replica
     });
     await cluster.untilWhole();
   });
@@ -210,6 +227,18 @@ describe("under load", { timeout: 240_000 }, () => {
       await expect.poll(() => sentinels.master(), { timeout: 90_000 }).not.toBe(master);
       await master.restart();
     });
+    await sentinels.untilWhole();
+  });
+
+  test("a master with Sentinels that falls silent loses and doubles nothing", async () => {
+    const fallSilent = async () => {
+      const master = await sentinels.master();
+      master.pause();
+      await expect.poll(() => sentinels.master(), { timeout: 90_000 }).not.toBe(master);
+      master.resume();
+    };
+    // Both replicas: when it is back, it takes itself for the master for a while, and could win over the other one.
+    await disturbed(sentinels.url, "mute", fallSilent, 2);
     await sentinels.untilWhole();
   });
 });

@@ -44,7 +44,10 @@ export async function startCluster({ settings = [] }: TestClusterOptions = {}): 
 
   const alive = async (): Promise<TestNode> => {
     for (const node of nodes) {
-      const answer = await redisCli(node.port, "ping").catch(() => "");
+      const answer = await Promise.race([
+        redisCli(node.port, "ping").catch(() => ""),
+        new Promise((resolve) => setTimeout(resolve, 2_000, "silent")),
+      ]);
       if (answer === "PONG") return node;
     }
     throw new Error("No node of the cluster is alive");
