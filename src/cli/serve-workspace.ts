@@ -138,6 +138,7 @@ export async function serveWorkspace(
     leaseMs: settings.lease / millisecond,
     latenessDefault: settings.lateness,
     seenCountMax: settings.seenMax,
+    replicaCount: settings.redisReplicas,
   });
   running.add(() => engine.stop());
   return { ...served, engine };

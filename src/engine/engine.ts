@@ -35,6 +35,8 @@ export interface EngineOptions {
   readonly latenessDefault?: Micros;
   /** The maximum number of event ids to remember. */
   readonly seenCountMax?: number;
+  /** How many replicas of Redis must have what an engine writes before it acts on it. Default 0. */
+  readonly replicaCount?: number;
 }
 
 export interface Engine {
@@ -62,7 +64,7 @@ const leaseMsDefault = 10_000;
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { redisUrl, workspace, queue, logger, metrics = {}, shards = 1, leaseMs = leaseMsDefault } = options;
-  const { latenessDefault, seenCountMax, tracer = passOnTracer } = options;
+  const { latenessDefault, seenCountMax, replicaCount = 0, tracer = passOnTracer } = options;
   const onLost = (error: Error) =>
     logger.warn({ err: error }, "The engine lost its connection to Redis; reconnecting");
   const redis = connect(redisUrl, { name: `tripline-engine/${version}`, onLost });
@@ -79,7 +81,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     logger.error({ position, reason }, "Skipped a log entry that cannot be read");
   };
   const reader = new SharedReader(new LogReader(redis, workspace, onMalformed));
-  const engines = new RedisEngineStore(redis, { workspace, firstCount: shards, onMalformed, reader });
+  const engines = new RedisEngineStore(redis, {
+    workspace,
+    firstCount: shards,
+    onMalformed,
+    reader,
+    replicaCount,
+  });
   const settings = {
     name: engineName(),
     leaseMs,

@@ -33,6 +33,8 @@ export interface RedisEngineStoreOptions {
   readonly onMalformed?: OnMalformed;
   /** Reads the log for all shards of this engine; closed by whoever made it. By default each shard has its own. */
   readonly reader?: SharedReader;
+  /** How many replicas of Redis must have a claim or a commit before it counts. Default 0. */
+  readonly replicaCount?: number;
 }
 
 export class RedisEngineStore implements EngineStore {
@@ -67,12 +69,13 @@ export class RedisEngineStore implements EngineStore {
   }
 
   shard(shard: number, layout: ShardLayout, owner: string): ShardStore {
-    const { workspace, onMalformed, reader } = this.#options;
+    const { workspace, onMalformed, reader, replicaCount = 0 } = this.#options;
     return new RedisShardStore(this.#redis, {
       workspace,
       shard,
       layout,
       owner,
+      replicaCount,
       ...(onMalformed === undefined ? {} : { onMalformed }),
       ...(reader === undefined ? {} : { reader }),
     });
@@ -100,7 +103,7 @@ class RedisReshardStore implements ReshardStore {
     this.#layout = layout;
     const { reshardLease, reshardEpoch, shardCount } = this.#keys;
     const keys = { lease: reshardLease, epoch: reshardEpoch, layout: shardCount };
-    this.#lease = new RedisLease(redis, keys, owner, layout);
+    this.#lease = new RedisLease(redis, keys, owner, { layout });
   }
 
   claim(leaseMs: number): Promise<Claim> {

@@ -23,20 +23,32 @@ export class RedisLease {
   readonly #keys: LeaseKeys;
   readonly #owner: string;
   readonly #layout: string;
+  readonly #replicaCount: number;
 
-  /** @param layout while the workspace has another one, the lease cannot be claimed */
-  constructor(redis: RedisConnection, keys: LeaseKeys, owner: string, layout: ShardLayout) {
+  /**
+   * @param options.layout while the workspace has another one, the lease cannot be claimed
+   * @param options.replicaCount how many replicas must have a claim before it counts
+   */
+  constructor(
+    redis: RedisConnection,
+    keys: LeaseKeys,
+    owner: string,
+    { layout, replicaCount = 0 }: { readonly layout: ShardLayout; readonly replicaCount?: number },
+  ) {
     this.#redis = redis;
     this.#keys = keys;
     this.#owner = owner;
     this.#layout = layoutText(layout);
+    this.#replicaCount = replicaCount;
   }
 
   /** @param options.force takes the lease from another owner, too */
   async claim(leaseMs: number, { force = false }: { force?: boolean } = {}): Promise<Claim> {
     const { lease, epoch: epochKey, layout } = this.#keys;
     const parameters = [this.#owner, leaseMs, this.#layout, force ? "1" : ""];
-    const reply = await this.#run(claimLeaseScript, [lease, epochKey, layout], parameters);
+    const reply = await callRedis(() =>
+      claimLeaseScript.run(this.#redis, [lease, epochKey, layout], parameters, this.#replicaCount),
+    );
     const [epoch, heldMs] = reply as [string | null, number];
     return epoch === null ? { heldMs } : { epoch: Number(epoch) };
   }

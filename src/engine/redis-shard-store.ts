@@ -39,6 +39,11 @@ export interface RedisShardStoreOptions {
   readonly onMalformed?: OnMalformed;
   /** Shared with the other shards of this process, and closed by whoever made it; by default this shard has its own. */
   readonly reader?: SharedReader;
+  /**
+   * How many replicas must have a claim or a commit before it counts. So a master that was replaced without noticing
+   * leads to no firing. Default 0.
+   */
+  readonly replicaCount?: number;
 }
 
 export class RedisShardStore implements ShardStore {
@@ -48,17 +53,23 @@ export class RedisShardStore implements ShardStore {
   readonly #onInterrupt: () => void;
   #interruption = new AbortController();
   readonly #lease: RedisLease;
+  readonly #replicaCount: number;
   readonly #keys: ShardKeys & Pick<WorkspaceKeys, "log" | "trimmed" | "automations" | "shardCount">;
 
   constructor(redis: RedisConnection, options: RedisShardStoreOptions) {
-    const { workspace, shard, owner, onMalformed, reader, layout = { count: 1, generation: 0 } } = options;
+    const { workspace, shard, owner, onMalformed, reader, replicaCount = 0 } = options;
+    const { layout = { count: 1, generation: 0 } } = options;
     this.#redis = redis;
+    this.#replicaCount = replicaCount;
     this.#log = new Log(redis, workspace, onMalformed === undefined ? {} : { onMalformed });
     this.#followed = reader ?? new SharedReader(this.#log.reader());
     this.#onInterrupt = reader === undefined ? () => this.#followed.close() : () => {};
     this.#keys = { ...workspaceKeys(workspace), ...shardKeys(workspace, shard, layout.generation) };
     const { lease, epoch, shardCount } = this.#keys;
-    this.#lease = new RedisLease(redis, { lease, epoch, layout: shardCount }, owner, layout);
+    this.#lease = new RedisLease(redis, { lease, epoch, layout: shardCount }, owner, {
+      layout,
+      replicaCount,
+    });
   }
 
   claim(leaseMs: number, options: { force?: boolean } = {}): Promise<Claim> {
@@ -151,7 +162,9 @@ export class RedisShardStore implements ShardStore {
       events.length,
     ].concat(set, deleted, events.flatMap(encodeEvent), invocations.map(encodeJson));
     const keys = [this.#keys.epoch, this.#keys.cursor, this.#keys.state, this.#keys.log, this.#keys.outbox];
-    return (await this.#run(commitScript, keys, parameters)) as CommitOutcome;
+    return (await callRedis(() =>
+      commitScript.run(this.#redis, keys, parameters, this.#replicaCount),
+    )) as CommitOutcome;
   }
 
   async outbox(count: number): Promise<OutboxEntry[]> {
