@@ -9,9 +9,16 @@ import {
   type RedisConnection,
   RedisUnreachable,
   redisVersionMin,
+  withLoss,
 } from "../store/connection.ts";
 import { apiKeysKey, workspaceKeys } from "../store/keys.ts";
-import { clusterUrlOf, parseRedisUrl, type RedisTarget, RedisUrlInvalid } from "../store/redis-url.ts";
+import {
+  clusterUrlOf,
+  nodeUrlOf,
+  parseRedisUrl,
+  type RedisTarget,
+  RedisUrlInvalid,
+} from "../store/redis-url.ts";
 import { CommandFailure } from "./failure.ts";
 import { redisFailure } from "./redis-remedy.ts";
 
@@ -53,10 +60,23 @@ export async function openRedis(
     if (mode !== "cluster" || !(await namesNodes(redis))) return { redis, url };
   } catch (error) {
     redis.disconnect();
-    throw asRedisFailure(error, redis, url, purpose);
+    throw asRedisFailure(kind === "cluster" ? await reasonOfNode(url, error) : error, redis, url, purpose);
   }
   redis.disconnect();
   return openRedis(clusterUrlOf(url), purpose, options);
+}
+
+/** ioredis does not say why it reaches no node of a cluster; a connection to one alone does. */
+async function reasonOfNode(url: string, error: unknown): Promise<unknown> {
+  const node = connect(nodeUrlOf(url));
+  try {
+    await callRedis(() => node.ping());
+    return error;
+  } catch (ofNode) {
+    return ofNode instanceof RedisUnreachable ? withLoss(ofNode, node) : error;
+  } finally {
+    node.disconnect();
+  }
 }
 
 /** An option was checked when it was read; the environment variable was not. */

@@ -1,7 +1,7 @@
 /** What an operator can do about a Redis that a process cannot use. */
 
 import { type RedisConnection, RedisUnreachable, withLoss } from "../store/connection.ts";
-import { clusterUrlOf, withoutPassword } from "../store/redis-url.ts";
+import { clusterUrlOf, nodeUrlOf, withoutPassword } from "../store/redis-url.ts";
 import { CommandFailure } from "./failure.ts";
 
 /** By what Redis answers, or what the connection says. The first that matches counts. */
@@ -42,10 +42,7 @@ const remedies: readonly (readonly [pattern: RegExp, remedy: string | ((url: str
   [/\bmax number of clients\b/, "Close connections to that Redis, or raise its setting maxclients."],
   [
     /\bcluster support disabled\b|\bunknown (?:sub)?command.*\bcluster\b/i,
-    (url) =>
-      `That Redis is not a cluster. Use ${withoutPassword(url)
-        .replace("+cluster:", ":")
-        .replace(/,[^/?#]*/, "")}`,
+    (url) => `That Redis is not a cluster. Use ${withoutPassword(nodeUrlOf(url))}`,
   ],
   [
     /\b(?:MOVED|ASK) \d/,

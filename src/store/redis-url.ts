@@ -224,6 +224,11 @@ export function clusterUrlOf(url: string): string {
   return url.replace(/^(rediss?):/i, "$1+cluster:").replace(/\/\d+(?=$|[?#])/, "");
 }
 
+/** The URL of the first node of a cluster, as that of a server. */
+export function nodeUrlOf(url: string): string {
+  return url.replace("+cluster:", ":").replace(/,[^/?#]*/, "");
+}
+
 /** A URL of Redis, or of a database, that is safe to print. */
 export function withoutPassword(url: string): string {
   return url

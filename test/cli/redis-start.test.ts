@@ -73,8 +73,9 @@ describe("a command says of", () => {
       "No node of the cluster",
       "redis-cli --cluster check",
     ],
-    ["no cluster", "redis+cluster://127.0.0.1:9", "not connected", "Name another with --redis"],
+    ["no cluster", "redis+cluster://127.0.0.1:9", "ECONNREFUSED", "Name another with --redis"],
     ["no Sentinel", "redis+sentinel://127.0.0.1:9/m", "No Sentinel answers", "Name another with --redis"],
+    ["a node with another certificate", "rediss+cluster://@TLS", "self-signed", "NODE_EXTRA_CA_CERTS="],
     ["a replica", "redis://@REPLICA", "READONLY", "That is a replica. Name the primary"],
     [
       "a master that no Sentinel knows",
