@@ -10,6 +10,7 @@ import { Metrics } from "../api/http/metrics.ts";
 import { isLoopbackName } from "../api/http/origin.ts";
 import type { Readiness } from "../api/http/probes.ts";
 import type { RedisConnection } from "../store/connection.ts";
+import { readLayout } from "../store/engines.ts";
 import { withoutPassword } from "../store/redis-url.ts";
 import { quietLogger, signalsIn } from "../telemetry/telemetry.ts";
 import { serveApiKeys } from "./api-keys-file.ts";
@@ -120,7 +121,11 @@ async function startParts(
   if (settings.apiThreads > 1 && !canSharePorts) {
     logger.warn({ platform: process.platform }, "Only one thread can answer requests on this platform");
   }
-  const plan = planThreads({ ...settings, apiThreads: canSharePorts ? settings.apiThreads : 1 }, listens);
+  const plan = planThreads(
+    { ...settings, apiThreads: canSharePorts ? settings.apiThreads : 1 },
+    await countShards(redis, settings),
+    listens,
+  );
   metrics.addThreads(() => threads.counted());
   metrics.observeThreads(() => threads.busy());
   const recorderFailure = (workspace: string) => threads.recorderFailure(workspace);
@@ -185,6 +190,12 @@ async function startParts(
   };
   logger.info(fields, "Tripline is running");
   return { url, needsKey, automationCount, stop: () => running.stop() };
+}
+
+/** How many shards the workspaces have together. One that was never started will have as many as the settings say. */
+async function countShards(redis: RedisConnection, { workspace, shards }: Settings): Promise<number> {
+  const layouts = await Promise.all(workspace.map((name) => readLayout(redis, name)));
+  return layouts.reduce((sum, layout) => sum + (layout?.count ?? shards), 0);
 }
 
 /** Checks that no one listens on a port. @param port 0 for any @returns the port @throws the system's error */

@@ -33,20 +33,15 @@ export const canSharePorts = ["linux", "freebsd", "sunos", "aix"].includes(proce
 /**
  * Divides the roles of a process among threads.
  *
+ * @param shardCount of all workspaces together
  * @param listens whether the process answers requests, if only for its health
  */
 export function planThreads(
-  {
-    roles,
-    apiThreads,
-    engineThreads,
-    shards,
-    workspace,
-  }: Pick<Settings, "roles" | "apiThreads" | "engineThreads" | "shards" | "workspace">,
+  { roles, apiThreads, engineThreads }: Pick<Settings, "roles" | "apiThreads" | "engineThreads">,
+  shardCount: number,
   listens: boolean,
 ): ThreadPlan {
-  // More engines than shards would have nothing to do.
-  const engineCount = Math.min(engineThreads, shards * workspace.length);
+  const engineCount = Math.min(engineThreads, shardCount); // another engine would have nothing to do
   const others = [
     ...(roles.includes("recorder") ? threadsOf("recorder", 1) : []),
     ...(roles.includes("actions") ? threadsOf("actions", 1) : []),

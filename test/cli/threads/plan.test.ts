@@ -6,12 +6,10 @@ const everything: Parameters<typeof planThreads>[0] = {
   roles,
   apiThreads: 1,
   engineThreads: 1,
-  shards: 1,
-  workspace: ["default"],
 };
 
-const namesOf = (settings: Partial<typeof everything>, listens = true) => {
-  const { main, others } = planThreads({ ...everything, ...settings }, listens);
+const namesOf = (settings: Partial<typeof everything>, { listens = true, shardCount = 1 } = {}) => {
+  const { main, others } = planThreads({ ...everything, ...settings }, shardCount, listens);
   return { main, others: others.map(({ name }) => name) };
 };
 
@@ -21,7 +19,7 @@ describe("the threads of a server", () => {
   });
 
   test("are several where the settings ask for them", () => {
-    expect(namesOf({ apiThreads: 3, engineThreads: 2, shards: 4 })).toEqual({
+    expect(namesOf({ apiThreads: 3, engineThreads: 2 }, { shardCount: 4 })).toEqual({
       main: ["api"],
       others: ["recorder", "actions", "engine-1", "engine-2", "api-2", "api-3"],
     });
@@ -29,13 +27,12 @@ describe("the threads of a server", () => {
 
   // An engine without a shard costs memory and does nothing.
   test("are not more engines than shards in all workspaces", () => {
-    expect(namesOf({ engineThreads: 8, shards: 2 }).others).toEqual([
+    expect(namesOf({ engineThreads: 8 }, { shardCount: 2 }).others).toEqual([
       "recorder",
       "actions",
       "engine-1",
       "engine-2",
     ]);
-    expect(namesOf({ engineThreads: 8, workspace: ["a", "b", "c"] }).others).toHaveLength(5);
   });
 
   test("leave the main one to the probes where another role listens", () => {
@@ -43,9 +40,9 @@ describe("the threads of a server", () => {
   });
 
   test("are the main one alone for a single role that does not listen", () => {
-    expect(namesOf({ roles: ["engine"] }, false)).toEqual({ main: ["engine"], others: [] });
-    expect(namesOf({ roles: ["recorder"] }, false)).toEqual({ main: ["recorder"], others: [] });
-    expect(namesOf({ roles: ["engine", "actions"] }, false)).toEqual({
+    expect(namesOf({ roles: ["engine"] }, { listens: false })).toEqual({ main: ["engine"], others: [] });
+    expect(namesOf({ roles: ["recorder"] }, { listens: false })).toEqual({ main: ["recorder"], others: [] });
+    expect(namesOf({ roles: ["engine", "actions"] }, { listens: false })).toEqual({
       main: [],
       others: ["actions", "engine"],
     });
@@ -65,7 +62,7 @@ describe("the threads of a server", () => {
 test("every role of a process has a thread", () => {
   const some: Role[] = ["api", "recorder"];
   for (const chosen of [roles, some]) {
-    const { main, others } = planThreads({ ...everything, roles: chosen }, true);
+    const { main, others } = planThreads({ ...everything, roles: chosen }, 1, true);
     expect([...main, ...others.flatMap((thread) => thread.roles)].sort()).toEqual([...chosen].sort());
   }
 });
