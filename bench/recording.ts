@@ -17,8 +17,11 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 import pg from "pg";
+import { from as copyFrom } from "pg-copy-streams";
 import type { WireEvent } from "../src/core/model/event.ts";
 import { formatTime, millisecond } from "../src/core/model/time.ts";
 import { openHistory } from "../src/history/history.ts";
@@ -154,12 +157,10 @@ async function copyBare(
     return await costOf(async () => {
       for (let first = 0; first < events.length; first += eventsPerTransaction) {
         const part = events.slice(first, first + eventsPerTransaction);
-        const ids = part.map(([id]) => id);
-        const texts = part.map(([, text]) => text);
-        await client.query("insert into bench_bare select * from unnest($1::bytea[], $2::text[])", [
-          ids,
-          texts,
-        ]);
+        const lines = part.map(
+          ([id, text]) => `\\\\x${Buffer.from(id).toString("hex")}\t${text.replaceAll("\\", "\\\\")}\n`,
+        );
+        await pipeline(Readable.from([lines.join("")]), client.query(copyFrom("copy bench_bare from stdin")));
       }
       return 0;
     });
