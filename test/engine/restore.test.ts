@@ -1,8 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { pageLength } from "../../src/core/machine/seen.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import type { RestoreSettings } from "../../src/engine/restore.ts";
 import { runShard } from "../../src/engine/shard.ts";
 import { shardOf } from "../../src/engine/shard-of.ts";
+import type { LogBatch } from "../../src/store/log-reader.ts";
 import fc from "../support/fast-check.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
@@ -123,6 +125,23 @@ describe("a shard that starts again", () => {
     world.appendEvents([{ event: world.eventNamed("pump.failed") }]);
     await clock.pass(1);
     expect(invocations).toHaveLength(2);
+  });
+
+  // A takeover that reads half an hour of the log takes as long as it takes to read a million events.
+  test("reads only the ids of the latest events from the log: the state has the others", async () => {
+    world.putAutomations([greenhouseAutomation("presence")]);
+    appendEvents(5 * pageLength);
+    await start();
+    await stopAll();
+    const readBack = vi.spyOn(MemoryShardStore.prototype, "readBack");
+    try {
+      await start();
+      const batches = await Promise.all(readBack.mock.results.map(({ value }) => value as Promise<LogBatch>));
+      const readCount = batches.reduce((sum, batch) => sum + batch.readCount, 0);
+      expect(readCount).toBeLessThanOrEqual(pageLength + 1);
+    } finally {
+      readBack.mockRestore();
+    }
   });
 
   // An event that is sent again must count exactly when it would have counted without the restart.

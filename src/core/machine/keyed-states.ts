@@ -143,7 +143,9 @@ export class KeyedStates<S extends object> implements Waiter, ChangingPart {
     const slot = this.#slots.get(key) ?? this.#newSlot(key);
     if ((awaited[slot] ?? never) <= due) return;
     awaited[slot] = due;
-    this.#machine.await(this, { due, rank: deadlineRank, order, key });
+    // Not a copy of the key's text, of which there may be a million.
+    const known = this.#slots.keyAt(slot) ?? key;
+    this.#machine.await(this, { due, rank: deadlineRank, order, key: known });
   }
 
   #stateAt(slot: number): S | null {

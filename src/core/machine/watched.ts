@@ -7,6 +7,7 @@ import { type Arrival, type StoredReference, type StoredState, writeState } from
 import { type CompiledEventTrigger, latestOccurred } from "./event-trigger.ts";
 import { heldLength } from "./held.ts";
 import { type Key, labelsOf } from "./key.ts";
+import { receivedAt } from "./log-entry.ts";
 import type { NodePlace, OpenWindow } from "./node.ts";
 
 export interface WatchedWindow {
@@ -57,6 +58,7 @@ export const nothingWatched: Readonly<Watched> = {
 
 /** 0 and null stand for nothing. Such values at the end are left out. */
 type StoredWatched = [
+  /** By how much the start is later than the log received the last event: mostly a short number. */
   start: Micros | null,
   /** 0 if the window is as long as the trigger says. */
   length: Micros,
@@ -88,7 +90,7 @@ export function storedWatched(watched: Watched, within: Micros): string {
   return writeState((refer) => {
     const length = window === null ? 0 : window.end - window.start;
     const stored: StoredWatched = [
-      window?.start ?? null,
+      window === null ? null : window.start - receivedTime(last),
       length === within ? 0 : length,
       window?.count ?? 0,
       window === null || window.opener === last?.position ? 0 : window.opener,
@@ -113,13 +115,14 @@ export function restoredWatched(stored: StoredState, within: Micros): Watched {
   const [start, length, count, opener, lastReference] = header;
   const [, , , , , claimedStart, unresolved, reported, seen, held, early, freeSince] = header;
   const last = stored.arrivalOrNull(lastReference);
+  const startTime = receivedTime(last) + (start ?? 0);
   return {
     window:
       start === null
         ? null
         : {
-            start,
-            end: start + (length === 0 ? within : length),
+            start: startTime,
+            end: startTime + (length === 0 ? within : length),
             count,
             opener: opener === 0 ? (last?.position ?? "") : opener,
             ...(claimedStart == null ? {} : { claimedStart }),
@@ -132,6 +135,11 @@ export function restoredWatched(stored: StoredState, within: Micros): Watched {
     early: early ? { tick: early[0], count: early[1], last: stored.arrival(early[2]) } : null,
     freeSince: freeSince ?? null,
   };
+}
+
+/** When the log received an event, by its position; 0 if that does not say. */
+function receivedTime(arrival: Arrival | null): Micros {
+  return (arrival === null ? 0 : receivedAt(arrival.position)) || 0;
 }
 
 function fromLong(long: LongStoredWatched, stored: StoredState): Watched {
