@@ -89,18 +89,18 @@ export class ChaosRun {
           print(this.#line("CRASH", `${name} ended with ${how}`));
         },
       },
-      (stop) => this.#stops.push(stop),
+      (stop) => this.#stopLater(stop),
     );
     const clients = new Clients(deployment.apis, this.#ledger, new Random(seed + 1), (event) => {
       if (!event.event.startsWith("chaos.presence.") || this.#acceptedEvents.has(event.id)) return;
       this.#outstanding.set(event.id, Date.now());
     });
-    this.#stops.push(() => clients.stop());
+    this.#stopLater(() => clients.stop());
     const lengthMs = minutes * 60_000;
     const plan = planLoad(new Random(seed + 2), lengthMs, eventsPerSecond);
     const load = new Load(plan, clients, seed);
     this.#load = load;
-    this.#stops.push(() => load.stop());
+    this.#stopLater(() => load.stop());
     print(
       this.#line("load", `${plan.events.length} events and ${plan.heartbeats.length} senders of heartbeats`),
     );
@@ -143,6 +143,12 @@ export class ChaosRun {
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const stop of this.#stops.splice(0).reverse()) await stop();
+  }
+
+  /** What starts while everything is being stopped must not stay behind. */
+  #stopLater(stop: () => unknown): void {
+    if (this.#isStopped) void stop();
+    else this.#stops.push(stop);
   }
 
   async #suffer(

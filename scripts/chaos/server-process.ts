@@ -32,6 +32,7 @@ export class ServerProcess {
     this.#options = options;
     this.name = options.name;
     this.#log = createWriteStream(join(options.folder, `${options.name}.log`), { flags: "a" });
+    process.on("exit", () => this.destroy()); // even if this program fails
   }
 
   /** Starts it, and again if it ends by itself: as long as Redis cannot be reached, a server does not start. */
