@@ -1,15 +1,21 @@
 /**
  * The dispatcher: adds the invocations in the outbox to the queue, then deletes them from the outbox.
  *
+ * It is handed what each commit has added, so that an alarm does not wait for the outbox to be read. It reads the outbox for
+ * whatever else is there: what an earlier owner has left, and what could not be added at once. That is older, and goes first.
+ *
  * It may be stopped at any point. Whatever is left in the outbox is added again, by this owner or the next, and the queue
  * ignores an invocation whose id it knows.
  */
 
 import type { Clock } from "../retry/clock.ts";
 import { keepRunning } from "../retry/keep-trying.ts";
-import type { ActionQueue, EngineLogger, ShardStore } from "./ports.ts";
+import type { ActionQueue, EngineLogger, OutboxEntry, ShardStore } from "./ports.ts";
 
 const batchCount = 100;
+
+/** While the queue does not accept any, no more are kept in memory; they are in the outbox. */
+const handedCountMax = 1_000;
 
 export interface DispatcherPorts {
   readonly store: ShardStore;
@@ -25,7 +31,8 @@ export class Dispatcher {
   readonly #clock: Clock;
   readonly #logger: EngineLogger;
   readonly #stopping = new AbortController();
-  #hasWork = true; // an earlier owner may have left something in the outbox
+  #mustRead = true; // an earlier owner may have left something in the outbox
+  #handed: OutboxEntry[] = [];
   #wakeUp: () => void = () => {};
   #running: Promise<void> | null = null;
 
@@ -42,9 +49,13 @@ export class Dispatcher {
     this.#running ??= this.#run();
   }
 
-  /** Call this after adding to the outbox. */
-  wake(): void {
-    this.#hasWork = true;
+  /** Dispatches what was just added to the outbox. */
+  dispatch(added: readonly OutboxEntry[]): void {
+    if (this.#handed.length + added.length <= handedCountMax) this.#handed.push(...added);
+    else {
+      this.#handed = [];
+      this.#mustRead = true;
+    }
     this.#wakeUp();
   }
 
@@ -58,14 +69,13 @@ export class Dispatcher {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     for (;;) {
-      if (!this.#hasWork) {
+      if (!this.#mustRead && this.#handed.length === 0) {
         if (signal.aborted) return;
         await new Promise<void>((resolve) => {
           this.#wakeUp = resolve;
         });
         continue;
       }
-      this.#hasWork = false;
       await keepRunning(() => this.#dispatchAll(), {
         signal, // once aborted, the next owner dispatches the rest
         clock: this.#clock,
@@ -74,20 +84,35 @@ export class Dispatcher {
           this.#logger[level]({ shard: this.#shard, err: error }, "Could not dispatch the outbox; retrying");
         },
       });
+      if (signal.aborted && this.#mustRead) return; // it failed
     }
   }
 
   async #dispatchAll(): Promise<void> {
-    for (;;) {
-      const entries = await this.#store.outbox(batchCount);
-      if (entries.length === 0) return;
-      const invocations = entries.flatMap(({ invocation }) => (invocation === null ? [] : [invocation]));
-      if (invocations.length < entries.length) {
-        const count = entries.length - invocations.length;
-        this.#logger.error({ shard: this.#shard, count }, "Skipped outbox entries that cannot be read");
+    try {
+      while (this.#mustRead) {
+        const entries = await this.#store.outbox(batchCount);
+        // Whatever is committed from now on is handed over, and follows.
+        if (entries.length < batchCount) this.#mustRead = false;
+        const read = new Set(entries.map(({ position }) => position));
+        this.#handed = this.#handed.filter(({ position }) => !read.has(position));
+        await this.#dispatchEntries(entries);
       }
-      await this.#queue.addInvocations(invocations);
-      await this.#store.clearOutbox(entries.map(({ position }) => position));
+      while (this.#handed.length > 0) await this.#dispatchEntries(this.#handed.splice(0, batchCount));
+    } catch (error) {
+      this.#mustRead = true;
+      throw error;
     }
+  }
+
+  async #dispatchEntries(entries: readonly OutboxEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    const invocations = entries.flatMap(({ invocation }) => (invocation === null ? [] : [invocation]));
+    if (invocations.length < entries.length) {
+      const count = entries.length - invocations.length;
+      this.#logger.error({ shard: this.#shard, count }, "Skipped outbox entries that cannot be read");
+    }
+    await this.#queue.addInvocations(invocations);
+    await this.#store.clearOutbox(entries.map(({ position }) => position));
   }
 }

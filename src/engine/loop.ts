@@ -16,7 +16,7 @@ import { breathe } from "../retry/slices.ts";
 import { blockMsMax } from "../store/connection.ts";
 import { comparePositions } from "../store/position.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
-import type { Commit, Cursor, EngineMetrics, ReadResult, ShardStore } from "./ports.ts";
+import type { Commit, Cursor, EngineMetrics, OutboxEntry, ReadResult, ShardStore } from "./ports.ts";
 import { shardOf } from "./shard-of.ts";
 
 /** The shard has another owner, or the store is not in the state that memory expects. Nothing was written. */
@@ -29,8 +29,8 @@ export interface LoopPorts {
   readonly clock: Clock;
   readonly metrics: EngineMetrics;
   readonly tracer?: Tracer;
-  /** Called after each commit that added to the outbox. */
-  readonly dispatch: () => void;
+  /** Called after each commit that added to the outbox, with what it added. */
+  readonly dispatch: (added: readonly OutboxEntry[]) => void;
 }
 
 export interface LoopSettings {
@@ -275,11 +275,14 @@ export class Loop {
     const { store, clock, metrics, dispatch } = this.#ports;
     const { shard } = this.#settings;
     const started = clock.now();
-    const outcome = await store.commit(commit);
+    const { outcome, positions } = await store.commit(commit);
     if (outcome !== "committed") throw new LostOwnership(`the commit was refused: ${outcome}`);
     metrics.committed?.(shard, { ms: clock.now() - started, entryCount });
     for (const firing of firings) metrics.fired?.(shard, firing);
-    if (commit.invocations.length > 0) dispatch();
+    if (positions.length === 0) return;
+    dispatch(
+      positions.map((position, index) => ({ position, invocation: commit.invocations[index] ?? null })),
+    );
   }
 
   #report(): void {

@@ -45,6 +45,12 @@ export interface Commit {
  */
 export type CommitOutcome = "committed" | "fenced" | "out of step";
 
+export interface CommitResult {
+  readonly outcome: CommitOutcome;
+  /** Where each invocation is in the outbox, in order; empty unless it was committed. */
+  readonly positions: readonly string[];
+}
+
 export type ReadResult = TimedBatch;
 
 export interface StoredShard {
@@ -94,7 +100,7 @@ export interface ShardStore {
   read(after: LogPosition, options: { count: number; blockMs: number }): Promise<ReadResult>;
   /** Reads backward from `last` to `first`, newest first. */
   readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch>;
-  commit(commit: Commit): Promise<CommitOutcome>;
+  commit(commit: Commit): Promise<CommitResult>;
   /** The oldest entries of the outbox. */
   outbox(count: number): Promise<OutboxEntry[]>;
   clearOutbox(positions: readonly string[]): Promise<void>;

@@ -18,6 +18,7 @@ import type {
   Claim,
   Commit,
   CommitOutcome,
+  CommitResult,
   Origin,
   OutboxEntry,
   ReadResult,
@@ -143,7 +144,7 @@ export class RedisShardStore implements ShardStore {
     invocations,
     cursor,
     nextDeadline = null,
-  }: Commit): Promise<CommitOutcome> {
+  }: Commit): Promise<CommitResult> {
     const set: string[] = [];
     const deleted: string[] = [];
     for (const { field, value } of changes) {
@@ -162,9 +163,10 @@ export class RedisShardStore implements ShardStore {
       events.length,
     ].concat(set, deleted, events.flatMap(encodeEvent), invocations.map(encodeJson));
     const keys = [this.#keys.epoch, this.#keys.cursor, this.#keys.state, this.#keys.log, this.#keys.outbox];
-    return (await callRedis(() =>
+    const [outcome, ...positions] = (await callRedis(() =>
       commitScript.run(this.#redis, keys, parameters, this.#replicaCount),
-    )) as CommitOutcome;
+    )) as [CommitOutcome, ...string[]];
+    return { outcome, positions };
   }
 
   async outbox(count: number): Promise<OutboxEntry[]> {

@@ -17,7 +17,7 @@ import { comparePositions, startOfLog } from "../store/position.ts";
 import type { ShardLayout } from "../store/shard-layout.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Loop, LostOwnership } from "./loop.ts";
-import type { EngineStore, NewShard, ReshardStore, ShardStore } from "./ports.ts";
+import type { EngineStore, NewShard, OutboxEntry, ReshardStore, ShardStore } from "./ports.ts";
 import { restore } from "./restore.ts";
 import type { ShardPorts, ShardSettings } from "./shard.ts";
 import { shardOf } from "./shard-of.ts";
@@ -142,7 +142,7 @@ async function bringTogether(
       const dispatcher = new Dispatcher(shard, { store, queue, clock, logger });
       dispatcher.start();
       dispatchers.push(dispatcher);
-      const dispatch = () => dispatcher.wake();
+      const dispatch = (added: readonly OutboxEntry[]) => dispatcher.dispatch(added);
       const ports = { store, clock, metrics, dispatch, ...(tracer === undefined ? {} : { tracer }) };
       running.push({ core, loop: new Loop(core, cursor, ports, { shard, shardCount: layout.count, epoch }) });
       if (comparePositions(cursor.position, position) > 0) ({ position, readCount } = cursor);

@@ -9,7 +9,7 @@ import { keepRunning, keepTrying } from "../retry/keep-trying.ts";
 import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Loop, LostOwnership } from "./loop.ts";
-import type { ActionQueue, EngineLogger, EngineMetrics, ShardStore } from "./ports.ts";
+import type { ActionQueue, EngineLogger, EngineMetrics, OutboxEntry, ShardStore } from "./ports.ts";
 import { type RestoreSettings, restore } from "./restore.ts";
 
 export interface ShardPorts {
@@ -118,7 +118,7 @@ async function own(
     metrics.owned?.(shard, true);
     metrics.takenOver?.(shard);
     onOwned();
-    const dispatch = () => dispatcher.wake();
+    const dispatch = (added: readonly OutboxEntry[]) => dispatcher.dispatch(added);
     const loop = new Loop(
       core,
       cursor,

@@ -133,7 +133,7 @@ describe.each([
     const cursor = { position: "5-0", watermark: 5_000, readCount: 3, commitCount: 1 };
     const events = [{ event: eventWith("caused"), lineage: ["rule"] }, { event: eventWith("also") }];
     const commit = { epoch, changes, events, invocations: [invocationWith("i1")], cursor };
-    expect(await store.commit(commit)).toBe("committed");
+    expect((await store.commit(commit)).outcome).toBe("committed");
     const second = {
       ...commit,
       changes: [{ field: "a", value: null }],
@@ -141,7 +141,7 @@ describe.each([
       invocations: [invocationWith("i2")],
       cursor: { ...cursor, commitCount: 2 },
     };
-    expect(await store.commit(second)).toBe("committed");
+    expect((await store.commit(second)).outcome).toBe("committed");
 
     const stored = await store.load();
     expect(stored.cursor).toEqual(second.cursor);
@@ -164,7 +164,7 @@ describe.each([
     await store.release(former);
     const epoch = await epochOf(world.storeOf("second"));
     expect(epoch).toBeGreaterThan(former);
-    expect(await store.commit(fullCommit(former, 1))).toBe("fenced");
+    expect((await store.commit(fullCommit(former, 1))).outcome).toBe("fenced");
     const { cursor, state } = await store.load();
     expect([cursor, ...state]).toEqual([null]);
     expect(await store.outbox(1)).toEqual([]);
@@ -174,15 +174,15 @@ describe.each([
   test("rejects a commit that its owner sent under an earlier claim", async () => {
     const before = await epochOf(store);
     await epochOf(store);
-    expect(await store.commit(fullCommit(before, 1))).toBe("fenced");
+    expect((await store.commit(fullCommit(before, 1))).outcome).toBe("fenced");
   });
 
   // A commit whose reply was lost must not be applied twice, and none may follow a commit that never arrived.
   test("accepts each commit once, and in order", async () => {
     const epoch = await epochOf(store);
-    expect(await store.commit(fullCommit(epoch, 2))).toBe("out of step");
-    expect(await store.commit(fullCommit(epoch, 1))).toBe("committed");
-    expect(await store.commit(fullCommit(epoch, 1))).toBe("out of step");
+    expect((await store.commit(fullCommit(epoch, 2))).outcome).toBe("out of step");
+    expect((await store.commit(fullCommit(epoch, 1))).outcome).toBe("committed");
+    expect((await store.commit(fullCommit(epoch, 1))).outcome).toBe("out of step");
     expect(await store.outbox(10)).toHaveLength(1);
   });
 
@@ -195,12 +195,12 @@ describe.each([
       value: `${index}`,
     }));
     const commit = { ...fullCommit(epoch, 1), changes };
-    expect(await store.commit(commit)).toBe("committed");
+    expect((await store.commit(commit)).outcome).toBe("committed");
     const state = new Map((await store.load()).state);
     expect(state.size).toBe(100_000);
     expect(state.get("f99999")).toBe("99999");
     const deletions = changes.map(({ field }) => ({ field, value: null }));
-    expect(await store.commit({ ...fullCommit(epoch, 2), changes: deletions })).toBe("committed");
+    expect((await store.commit({ ...fullCommit(epoch, 2), changes: deletions })).outcome).toBe("committed");
     expect([...(await store.load()).state]).toEqual([]);
   });
 
@@ -274,7 +274,7 @@ test("no part of a commit contains half a surrogate pair", async () => {
     events: [{ event: { ...eventWith("1"), payload: { cut } }, lineage: [cut] }],
     invocations: [{ ...invocationWith("1"), reason: cut } as unknown as Invocation],
   };
-  expect(await store.commit(commit)).toBe("committed");
+  expect((await store.commit(commit)).outcome).toBe("committed");
   const { log, outbox } = { ...workspaceKeys("greenhouse"), ...shardKeys("greenhouse", 0) };
   const stored = JSON.stringify([await redis.xrange(log, "-", "+"), await redis.xrange(outbox, "-", "+")]);
   expect(stored.match(/cut \ufffd/g)).toHaveLength(3);

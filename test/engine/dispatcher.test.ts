@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { Dispatcher } from "../../src/engine/dispatcher.ts";
+import type { OutboxEntry } from "../../src/engine/ports.ts";
 import { RedisUnreachable } from "../../src/store/connection.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
@@ -15,6 +16,9 @@ let queueMs: number;
 /** What the queue fails with. */
 let queueError: Error | null;
 let additionCount: number;
+let entryCount = 0;
+/** How often the outbox was read. */
+let readCount: number;
 
 beforeEach(() => {
   clock = new VirtualClock();
@@ -24,6 +28,7 @@ beforeEach(() => {
   queueMs = 0;
   queueError = null;
   additionCount = 0;
+  readCount = 0;
   const note = (level: string) => (fields: object, message: string) =>
     void logged.push({ level, fields, message });
   const queue = {
@@ -35,7 +40,13 @@ beforeEach(() => {
     },
   };
   const logger = { info: note("info"), warn: note("warn"), error: note("error") };
-  dispatcher = new Dispatcher(3, { store: new MemoryShardStore(world, 0, "owner"), queue, clock, logger });
+  class CountingStore extends MemoryShardStore {
+    override outbox(count: number) {
+      readCount += 1;
+      return super.outbox(count);
+    }
+  }
+  dispatcher = new Dispatcher(3, { store: new CountingStore(world, 0, "owner"), queue, clock, logger });
 });
 
 afterEach(async () => {
@@ -45,28 +56,73 @@ afterEach(async () => {
 });
 
 /** Adds invocations to the outbox; null is one that cannot be read. */
-function addToOutbox(...ids: readonly (string | null)[]): void {
+function addToOutbox(...ids: readonly (string | null)[]): OutboxEntry[] {
   const { outbox } = world.shard(0);
-  for (const id of ids) {
+  const entries = ids.map((id) => {
     const invocation = id === null ? null : ({ id } as Invocation); // nothing else of it is used
-    outbox.push({ position: `1-${outbox.length}`, invocation });
-  }
+    entryCount += 1;
+    return { position: `1-${entryCount}`, invocation };
+  });
+  outbox.push(...entries);
+  return entries;
 }
 
 describe("the dispatcher", () => {
-  test("adds what an earlier owner has left, and then what it is woken for, in order", async () => {
+  test("adds what an earlier owner has left, and then what it is handed, in order", async () => {
     addToOutbox(...Array.from({ length: 250 }, (_, index) => `left ${index}`));
     dispatcher.start();
     await clock.pass(1);
     expect(added).toEqual(Array.from({ length: 250 }, (_, index) => `left ${index}`));
-    addToOutbox("new");
+    const readsBefore = readCount;
+    const entries = addToOutbox("new");
     await clock.pass(1);
     expect(added).toHaveLength(250);
-    dispatcher.wake();
+    dispatcher.dispatch(entries);
     await clock.pass(1);
     expect(added.at(-1)).toBe("new");
+    expect(readCount).toBe(readsBefore); // an alarm does not wait for that
     expect(world.shard(0).outbox).toEqual([]);
     expect(logged).toEqual([]);
+  });
+
+  // What is older must get the earlier place in its lane.
+  test("adds what it is handed after what is left in the outbox, and once", async () => {
+    queueMs = 10;
+    addToOutbox("left");
+    dispatcher.start();
+    dispatcher.dispatch(addToOutbox("during the first read"));
+    await clock.pass(1);
+    dispatcher.dispatch(addToOutbox("after it"));
+    await clock.pass(100);
+    expect(added).toEqual(["left", "during the first read", "after it"]);
+    queueError = new RedisUnreachable("simulated");
+    dispatcher.dispatch(addToOutbox("failing"));
+    await clock.pass(20);
+    dispatcher.dispatch(addToOutbox(...Array.from({ length: 150 }, (_, index) => `behind it ${index}`)));
+    await clock.pass(20);
+    queueError = null;
+    await clock.pass(20_000);
+    expect(added.slice(3)).toEqual([
+      "failing",
+      ...Array.from({ length: 150 }, (_, index) => `behind it ${index}`),
+    ]);
+  });
+
+  // The queue may be away for hours.
+  test("keeps no more than so much in memory", async () => {
+    dispatcher.start();
+    await clock.pass(1);
+    queueError = new RedisUnreachable("simulated");
+    const readsBefore = readCount;
+    for (let index = 0; index < 30; index++) {
+      dispatcher.dispatch(addToOutbox(...Array.from({ length: 100 }, (_, part) => `${index} ${part}`)));
+    }
+    await clock.pass(1_000);
+    queueError = null;
+    await clock.pass(20_000);
+    expect(added).toHaveLength(3_000);
+    expect(new Set(added).size).toBe(3_000);
+    expect(readCount - readsBefore).toBeGreaterThan(20);
   });
 
   // If they stayed, the same entries would be read again and again, and what follows would never be delivered.
@@ -116,8 +172,7 @@ describe("a stopping dispatcher", () => {
     addToOutbox("in progress");
     dispatcher.start();
     await clock.pass(50);
-    addToOutbox("last");
-    dispatcher.wake();
+    dispatcher.dispatch(addToOutbox("last"));
     let isStopped = false;
     const stopped = dispatcher.stop().then(() => {
       isStopped = true;
@@ -147,8 +202,7 @@ describe("a stopping dispatcher", () => {
     dispatcher.start();
     await clock.pass(10);
     await dispatcher.stop();
-    addToOutbox("after the end");
-    dispatcher.wake();
+    dispatcher.dispatch(addToOutbox("after the end"));
     await clock.pass(10);
     expect(additionCount).toBe(0);
   });

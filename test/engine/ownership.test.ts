@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Invocation } from "../../src/core/model/invocation.ts";
-import type { Commit, CommitOutcome, ReadResult } from "../../src/engine/ports.ts";
+import type { Commit, CommitOutcome, CommitResult, ReadResult } from "../../src/engine/ports.ts";
 import { runShard } from "../../src/engine/shard.ts";
 import { RedisUnreachable } from "../../src/store/connection.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
@@ -61,7 +61,7 @@ function start(): () => Promise<void> {
 class ChangedStore extends MemoryShardStore {
   readonly claimedAt: number[] = [];
   changeRead = (read: () => Promise<ReadResult>) => read();
-  changeCommit = (commit: () => Promise<CommitOutcome>) => commit();
+  changeCommit = (commit: () => Promise<CommitResult>) => commit();
   changeRenew = (renew: () => Promise<boolean>) => renew();
   changeRelease = (release: () => Promise<void>) => release();
 
@@ -248,7 +248,7 @@ describe("an owner that is stopped", () => {
     store.changeCommit = async () => {
       await clock.sleep(100);
       outcome = "fenced";
-      return outcome;
+      return { outcome, positions: [] };
     };
     const stop = start();
     await clock.pass(50);

@@ -5,7 +5,7 @@ import type {
   ActionQueue,
   Claim,
   Commit,
-  CommitOutcome,
+  CommitResult,
   EngineMember,
   EngineStore,
   EngineView,
@@ -104,7 +104,7 @@ class FaultyStore implements ShardStore {
   readBack(last: string, first: string, count: number): Promise<LogBatch> {
     return this.#process.step(() => this.#store.readBack(last, first, count));
   }
-  commit(commit: Commit): Promise<CommitOutcome> {
+  commit(commit: Commit): Promise<CommitResult> {
     return this.#process.step(() => this.#store.commit(commit));
   }
   outbox(count: number): Promise<OutboxEntry[]> {

@@ -11,7 +11,7 @@ import { formatTime, type Micros, millisecond } from "../../src/core/model/time.
 import type {
   Claim,
   Commit,
-  CommitOutcome,
+  CommitResult,
   Cursor,
   Origin,
   OutboxEntry,
@@ -292,22 +292,25 @@ export class MemoryShardStore implements ShardStore {
     return batchOf(entries.reverse().slice(0, count), end);
   }
 
-  async commit({ epoch, changes, events, invocations, cursor }: Commit): Promise<CommitOutcome> {
+  async commit({ epoch, changes, events, invocations, cursor }: Commit): Promise<CommitResult> {
     const cells = this.#cells;
-    if (cells.epoch !== epoch) return "fenced";
-    if ((cells.cursor?.commitCount ?? 0) + 1 !== cursor.commitCount) return "out of step";
+    if (cells.epoch !== epoch) return { outcome: "fenced", positions: [] };
+    if ((cells.cursor?.commitCount ?? 0) + 1 !== cursor.commitCount)
+      return { outcome: "out of step", positions: [] };
     for (const { field, value } of changes) {
       if (value === null) cells.state.delete(field);
       else cells.state.set(field, value);
     }
+    const positions: string[] = [];
     for (const invocation of invocations) {
       const position = `${cursor.commitCount}-${cells.outbox.length}`;
       cells.outbox.push({ position, invocation: structuredClone(invocation) });
+      positions.push(position);
     }
     cells.cursor = cursor;
     cells.history.push(cursor);
     this.#world.appendEvents(events);
-    return "committed";
+    return { outcome: "committed", positions };
   }
 
   async outbox(count: number): Promise<OutboxEntry[]> {

@@ -8,12 +8,12 @@
 --       7 number of fields to set   8 number of fields to delete   9 number of events to append
 --       10 and following: field and value of each field to set; each field to delete; body, lineage and trace of each event
 --             (lineage and trace may be empty); JSON of each invocation
--- Returns 'committed', 'fenced' (the shard has another owner now) or 'out of step' (the last commit is not the one before
---   this one).
+-- Returns {outcome, …}: 'fenced' (the shard has another owner now), 'out of step' (the last commit is not the one before this
+--   one), or 'committed', then the position of each invocation in the outbox, in order.
 
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return { 'fenced' } end
 local commit_count = tonumber(redis.call('HGET', KEYS[2], 'commit-count') or 0)
-if commit_count + 1 ~= tonumber(ARGV[2]) then return 'out of step' end
+if commit_count + 1 ~= tonumber(ARGV[2]) then return { 'out of step' } end
 
 --- @include "append-event"
 
@@ -35,11 +35,12 @@ for _ = 1, tonumber(ARGV[9]) do
   append_event(KEYS[4], ARGV[next_arg], ARGV[next_arg + 1], ARGV[next_arg + 2])
   next_arg = next_arg + 3
 end
+local result = { 'committed' }
 while next_arg <= #ARGV do
-  redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[next_arg])
+  result[#result + 1] = redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[next_arg])
   next_arg = next_arg + 1
 end
 redis.call('HSET', KEYS[2],
   'position', ARGV[3], 'watermark', ARGV[4], 'read-count', ARGV[5], 'commit-count', ARGV[2],
   'next-deadline', ARGV[6])
-return 'committed'
+return result

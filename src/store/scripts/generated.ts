@@ -122,9 +122,9 @@ return { 'turn', '', request, woken }
 `;
 
 export const commit = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return { 'fenced' } end
 local commit_count = tonumber(redis.call('HGET', KEYS[2], 'commit-count') or 0)
-if commit_count + 1 ~= tonumber(ARGV[2]) then return 'out of step' end
+if commit_count + 1 ~= tonumber(ARGV[2]) then return { 'out of step' } end
 
 local function append_event(log, body, lineage, trace)
   if body == '' then return nil end
@@ -158,14 +158,15 @@ for _ = 1, tonumber(ARGV[9]) do
   append_event(KEYS[4], ARGV[next_arg], ARGV[next_arg + 1], ARGV[next_arg + 2])
   next_arg = next_arg + 3
 end
+local result = { 'committed' }
 while next_arg <= #ARGV do
-  redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[next_arg])
+  result[#result + 1] = redis.call('XADD', KEYS[5], '*', 'invocation', ARGV[next_arg])
   next_arg = next_arg + 1
 end
 redis.call('HSET', KEYS[2],
   'position', ARGV[3], 'watermark', ARGV[4], 'read-count', ARGV[5], 'commit-count', ARGV[2],
   'next-deadline', ARGV[6])
-return 'committed'
+return result
 `;
 
 export const deleteAutomations = `
