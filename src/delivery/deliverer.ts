@@ -39,7 +39,7 @@ import {
 import { summaryOf } from "./delivery-view.ts";
 import { HeldJob, JobLost } from "./held-job.ts";
 import type { WebhookClient } from "./http/webhook-client.ts";
-import { type LanePlace, Lanes, type Leave, placeOf } from "./lanes.ts";
+import { type LanePlace, Lanes, type Leave, parkedReason, placeOf } from "./lanes.ts";
 import { type QueueKeys, queueKeys } from "./queue-keys.ts";
 import { DeliveryReporter, traceFields } from "./reporter.ts";
 import { deferralMs, earlyRetryMs, parkMs, retryDelayMs, triedMs } from "./retry-delay.ts";
@@ -61,7 +61,6 @@ const crashCountMax = 10;
  */
 const wokenCountMax = 2;
 
-const parkedReason = "waits for an earlier delivery about the same thing to the same target";
 const outdatedReason = "not sent: the target has accepted a later delivery about the same thing";
 
 export interface DelivererOptions {

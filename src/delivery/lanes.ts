@@ -17,6 +17,9 @@ import type { DeliveryRequest, DeliveryState } from "./delivery-state.ts";
 import type { Wakeable } from "./http/endpoints.ts";
 import { jobIdOf, type QueueKeys, queueKeys } from "./queue-keys.ts";
 
+/** Why a delivery waits for another one. Shown to people. */
+export const parkedReason = "waits for an earlier delivery about the same thing to the same target";
+
 /** A delivery in its lane. */
 export interface LanePlace {
   /** The delivery's id. */
@@ -29,6 +32,13 @@ export interface LanePlace {
 /** @returns null for a delivery whose order makes no difference */
 export function placeOf({ invocation: { id, ordering }, place }: DeliveryState): LanePlace | null {
   return ordering === undefined || place === undefined ? null : { id, ordering, place };
+}
+
+/** Where a new delivery stands. */
+export interface JoinedLane {
+  readonly place: number;
+  /** Whether others of the lane are before it. */
+  readonly waits: boolean;
 }
 
 /** Whose turn it is, and what a person asked for in the meantime. */
@@ -97,7 +107,7 @@ export class Lanes {
   }
 
   /** Gives each invocation its place. @returns null for one that needs none, or that the queue already knows */
-  async join(invocations: readonly Invocation[]): Promise<(number | null)[]> {
+  async join(invocations: readonly Invocation[]): Promise<(JoinedLane | null)[]> {
     const ordered = invocations.flatMap(({ id, ordering }) =>
       ordering === undefined ? [] : [{ id, ordering }],
     );
@@ -105,11 +115,16 @@ export class Lanes {
     const { clock, job, lane, thing } = this.#keys;
     const keys = ordered.flatMap(({ id, ordering }) => [job(id), lane(ordering), thing(ordering)]);
     const parameters = [keepSeconds, ...ordered.map(({ id }) => id)];
-    const places = (await callRedis(() => join.run(this.#redis, [clock, ...keys], parameters))) as string[];
+    const answer = (await callRedis(() => join.run(this.#redis, [clock, ...keys], parameters))) as (
+      | string
+      | number
+    )[];
     let next = 0;
     return invocations.map(({ ordering }) => {
-      const place = ordering === undefined ? "" : (places[next++] ?? "");
-      return place === "" ? null : Number(place);
+      if (ordering === undefined) return null;
+      const place = answer[next++] ?? "";
+      const waits = answer[next++] === 1;
+      return place === "" ? null : { place: Number(place), waits };
     });
   }
 

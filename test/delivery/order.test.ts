@@ -132,6 +132,27 @@ describe("deliveries about one thing to one target", () => {
       });
   });
 
+  // A worker would take each of them in vain, and put it back, again and again while they wait.
+  test("are not there for a worker to take before their turn, and follow each other at once", async () => {
+    const actions = startActions(redis.url);
+    const receiver = await startReceiver();
+    const automation = silenceWatch({ start: [receiver.url], end: [receiver.url] });
+    const invocations = Array.from({ length: 5 }, () => [
+      ...alarm(automation, "a"),
+      ...end(automation, "a"),
+    ]).flat();
+    await actions.queue.addInvocations(invocations);
+    expect(await actions.queue.counts()).toMatchObject({ waiting: 1, delayed: 9 });
+    expect(await actions.queue.delivery(invocations[5]!.id)).toMatchObject({
+      state: "deferred",
+      reason: expect.stringContaining(invocations[0]!.id),
+    });
+    actions.work();
+    await actions.outcome(invocations.at(-1)!);
+    const ids = receiver.received.map(({ headers }) => headers["webhook-id"]);
+    expect(ids).toEqual(invocations.map(({ id }) => id));
+  });
+
   // An endpoint that fails for good must not hold up what follows for longer than it is tried.
   test("go on once the first one is given up", async () => {
     const actions = startActions(redis.url);

@@ -319,20 +319,23 @@ local places = {}
 for i = 1, #ARGV - 1 do
   local job, lane, thing = KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1]
   local id = ARGV[i + 1]
-  places[i] = ''
+  local waits = 0
+  local given = ''
   if redis.call('EXISTS', job) == 0 then
     local known = redis.call('ZSCORE', lane, id)
     if known then
-      places[i] = known
+      given = known
     else
       place = place + 1
-      places[i] = string.format('%.0f', place)
-      redis.call('ZADD', lane, places[i], id)
+      given = string.format('%.0f', place)
+      redis.call('ZADD', lane, given, id)
       redis.call('HINCRBY', thing, 'waiting', 1)
     end
+    if redis.call('ZCARD', lane) > 1 then waits = 1 end
     redis.call('EXPIRE', lane, ARGV[1])
     redis.call('EXPIRE', thing, ARGV[1])
   end
+  places[2 * i - 1], places[2 * i] = given, waits
 end
 redis.call('SET', KEYS[1], string.format('%.0f', place))
 return places
