@@ -160,7 +160,9 @@ describe.each([
         expect(await store0.claim(leaseMs)).toHaveProperty("heldMs");
         expect(await store0.renew(old, leaseMs)).toBe(false);
         const commit = { epoch: old, changes: [], events: [], invocations: [], cursor };
-        expect(await store0.commit({ ...commit, cursor: { ...cursor, commitCount: 1 } })).toBe("fenced");
+        expect((await store0.commit({ ...commit, cursor: { ...cursor, commitCount: 1 } })).outcome).toBe(
+          "fenced",
+        );
       }
       const first = store.shard(0, three, "second");
       const loaded = await first.load();
@@ -172,7 +174,9 @@ describe.each([
       expect([...(await store.shard(2, three, "second").load()).state]).toEqual([["a", "2"]]);
       const owned = await claimed(first.claim(leaseMs));
       const commit = { epoch: owned, changes: [], events: [], invocations: [], cursor };
-      expect(await first.commit({ ...commit, cursor: { ...cursor, commitCount: 1 } })).toBe("committed");
+      expect((await first.commit({ ...commit, cursor: { ...cursor, commitCount: 1 } })).outcome).toBe(
+        "committed",
+      );
     });
 
     test("write a new state from its beginning when an earlier attempt has left a part of one", async () => {
