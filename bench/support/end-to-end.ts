@@ -18,8 +18,8 @@ export interface EndToEndResult {
   readonly fired: number;
 }
 
-export const automationCount = 1_000;
-export const batchLength = 100;
+const automationCount = 1_000;
+const batchLength = 100;
 /** One event in a hundred fires. */
 const firingEvery = 100;
 const connectionCount = 4;

@@ -216,6 +216,7 @@ const attempts = (): Record<string, Attempt> => ({
     stranger: 404,
   },
   "get /endpoints": { path: "/endpoints", ...own },
+  "get /shards": { path: "/shards", ...own },
   "post /endpoints/{id}/enable": { path: "/endpoints/0123456789abcdef/enable", owner: 204, stranger: 404 },
   "get /destinations": { path: "/destinations", ...own },
   "post /destinations": {
@@ -237,17 +238,19 @@ const attempts = (): Record<string, Attempt> => ({
     stranger: 202,
   },
   "delete /automations/{id}": { path: `/automations/${known.automation}`, owner: 204, stranger: 404 },
+  "put /shards": { path: "/shards", body: { count: 2 }, owner: 202, stranger: 202 },
 });
 
-/** Operations that concern the server, and the WebSockets, which are tried below. */
+/** Operations that concern the server or need no key, and the WebSockets, which are tried below. */
 const elsewhere = [
+  "post /canary",
   ...["/health", "/ready", "/hello", "/version", "/admin/version", "/csrf-token", "/openapi.json", "/docs"],
   ...["/metrics", "/events/in", "/events/out"],
-].map((path) => `get ${path}`);
+].map((path) => (path.startsWith("/") ? `get ${path}` : path));
 
 /** Everything in the north that does not change by itself. */
 async function northState(): Promise<Json> {
-  const { log, automations, destinations, disabledEndpoints, hooks } = workspaceKeys("north");
+  const { log, automations, destinations, disabledEndpoints, hooks, ...keys } = workspaceKeys("north");
   const events = await connection.xrange(log, "-", "+");
   return {
     events,
@@ -255,6 +258,7 @@ async function northState(): Promise<Json> {
     destinations: await connection.hgetall(destinations),
     endpoints: await connection.hgetall(disabledEndpoints),
     hooks: await connection.hgetall(hooks),
+    shards: [await connection.get(keys.shardCount), await connection.hgetall(keys.resharding)],
     deliveries: (await ask(tokens.north, "GET", api("/deliveries"))).text,
   };
 }
