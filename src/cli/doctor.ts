@@ -2,6 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { Command, Option } from "commander";
+import { withoutTrailingSlashes } from "../client/http.ts";
 import { type RedisConnection, RedisUnreachable } from "../store/connection.ts";
 import { withoutPassword } from "../store/redis-url.ts";
 import { checkApi } from "./doctor/check-api.ts";
@@ -81,7 +82,7 @@ export function doctorCommand(): Command {
 
 async function examine(options: DoctorOptions): Promise<CheckResult[]> {
   const api = checkApi({
-    url: (options.url ?? apiUrlDefault).replace(/\/+$/, ""),
+    url: withoutTrailingSlashes(options.url ?? apiUrlDefault),
     key: process.env["TRIPLINE_API_KEY"] || null,
     isNamed: options.url !== undefined,
   });

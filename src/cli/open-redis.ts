@@ -12,6 +12,7 @@ import {
   withLoss,
 } from "../store/connection.ts";
 import { apiKeysKey, workspaceKeys } from "../store/keys.ts";
+import { readRedisInfo } from "../store/redis-info.ts";
 import {
   clusterUrlOf,
   nodeUrlOf,
@@ -53,10 +54,10 @@ export async function openRedis(
       await callRedis(() => redis.info("server"));
       return { redis, url };
     }
-    const info = await callRedis(() => redis.info());
-    const mode = fieldOf(info, "redis_mode");
+    const info = readRedisInfo(await callRedis(() => redis.info()));
+    const mode = info.get("redis_mode");
     if (mode === "sentinel") throw new CommandFailure(await sentinelFailure(redis, url));
-    if (fieldOf(info, "role") === "slave") await callRedis(() => redis.del("tl:ready")); // a replica may accept writes
+    if (info.get("role") === "slave") await callRedis(() => redis.del("tl:ready")); // a replica may accept writes
     if (mode !== "cluster" || !(await namesNodes(redis))) return { redis, url };
   } catch (error) {
     redis.disconnect();
@@ -99,10 +100,6 @@ export function asRedisFailure(
   const isOfRedis =
     error instanceof RedisUnreachable || (error instanceof Error && error.name === "ReplyError");
   return isOfRedis ? redisFailure(error, redis, { ...purpose, url }) : error;
-}
-
-function fieldOf(info: string, name: string): string | null {
-  return new RegExp(`^${name}:(\\S+)`, "m").exec(info)?.[1] ?? null;
 }
 
 /** A proxy in front of a cluster, and a node that has never met another, know no addresses; they serve every key. */

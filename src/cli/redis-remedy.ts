@@ -4,14 +4,17 @@ import { type RedisConnection, RedisUnreachable, withLoss } from "../store/conne
 import { clusterUrlOf, nodeUrlOf, withoutPassword } from "../store/redis-url.ts";
 import { CommandFailure } from "./failure.ts";
 
+/** Whether a message is meant: one that has this, or all of these. */
+type MessagePattern = RegExp | readonly RegExp[];
+
 /** By what Redis answers, or what the connection says. The first that matches counts. */
-const remedies: readonly (readonly [pattern: RegExp, remedy: string | ((url: string) => string)])[] = [
+const remedies: readonly (readonly [MessagePattern, remedy: string | ((url: string) => string)])[] = [
   [
-    /\bSentinel.*\b(?:NOAUTH|WRONGPASS)\b/,
+    [/\bSentinel/, /\b(?:NOAUTH|WRONGPASS)\b/],
     "Put the password of the Sentinels into the URL: redis+sentinel://…/mymaster?sentinel_password=…",
   ],
   [
-    /\bSentinel.*\bunknown command\b/i,
+    [/\bSentinel/, /\bunknown command\b/i],
     "Those are no Sentinels. For a single server use redis://host:6379, for a cluster redis+cluster://host:6379.",
   ],
   [
@@ -40,10 +43,8 @@ const remedies: readonly (readonly [pattern: RegExp, remedy: string | ((url: str
   ],
   [/\bSELECT is not allowed\b/, "A cluster has the database 0 only. Leave the number out of the URL."],
   [/\bmax number of clients\b/, "Close connections to that Redis, or raise its setting maxclients."],
-  [
-    /\bcluster support disabled\b|\bunknown (?:sub)?command.*\bcluster\b/i,
-    (url) => `That Redis is not a cluster. Use ${withoutPassword(nodeUrlOf(url))}`,
-  ],
+  [/\bcluster support disabled\b/i, notACluster],
+  [[/\bunknown (?:sub)?command\b/i, /\bcluster\b/i], notACluster],
   [
     /\b(?:MOVED|ASK) \d/,
     (url) => `That Redis is a node of a cluster. Use ${withoutPassword(clusterUrlOf(url))}`,
@@ -101,9 +102,18 @@ export function redisFailure(
   { start, otherwise, url }: { readonly start: string; readonly otherwise: string; readonly url: string },
 ): CommandFailure {
   const message = messageOf(error, redis);
-  const remedy = remedies.find(([pattern]) => pattern.test(message))?.[1] ?? tlsHint(message) ?? otherwise;
+  const remedy =
+    remedies.find(([pattern]) => matches(message, pattern))?.[1] ?? tlsHint(message) ?? otherwise;
   const text = typeof remedy === "string" ? remedy : remedy(url);
   return new CommandFailure(`${message}\n${start}\n${text}`, 1, { cause: error });
+}
+
+function matches(message: string, pattern: MessagePattern): boolean {
+  return pattern instanceof RegExp ? pattern.test(message) : pattern.every((each) => each.test(message));
+}
+
+function notACluster(url: string): string {
+  return `That Redis is not a cluster. Use ${withoutPassword(nodeUrlOf(url))}`;
 }
 
 /** A server without TLS waits for the end of what it takes for a command; one with TLS hangs up. */

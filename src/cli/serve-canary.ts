@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { Canary } from "../api/canary/canary.ts";
 import { Heartbeat } from "../api/canary/heartbeat.ts";
 import type { Metrics } from "../api/http/metrics.ts";
+import { withoutTrailingSlashes } from "../client/http.ts";
 import { millisecond } from "../core/model/time.ts";
 import { CommandFailure } from "./failure.ts";
 import type { Running } from "./running.ts";
@@ -26,7 +27,7 @@ export interface ServeCanaryOptions {
  */
 function apiOf({ canary, canaryUrl, roles }: Settings, url: string | null): string | null {
   if (canary === 0 || !roles.includes("api")) return null;
-  if (canaryUrl !== null) return canaryUrl.replace(/\/+$/, "");
+  if (canaryUrl !== null) return withoutTrailingSlashes(canaryUrl);
   const isWhole = roles.includes("engine") && roles.includes("actions");
   return isWhole && url !== null
     ? `${url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")}/api`

@@ -1,6 +1,7 @@
 /** Checks a Redis, or each master of a cluster: whether it can lose events, and whether it soon refuses them. */
 
 import { isCluster, mastersOf, type RedisConnection, redisVersionMin } from "../../store/connection.ts";
+import { type RedisInfo, readRedisInfo } from "../../store/redis-info.ts";
 import {
   bytesText,
   type CheckResult,
@@ -15,7 +16,6 @@ import {
 type CheckedMaster = Awaited<ReturnType<typeof mastersOf>>[number];
 
 /** The fields of INFO. */
-type RedisInfo = ReadonlyMap<string, string>;
 
 /** @throws RedisUnreachable, and what Redis says if it does not allow INFO */
 export async function checkRedis(redis: RedisConnection): Promise<CheckResult[]> {
@@ -25,7 +25,7 @@ export async function checkRedis(redis: RedisConnection): Promise<CheckResult[]>
 }
 
 async function checkCluster(redis: RedisConnection, masterCount: number): Promise<CheckResult> {
-  const info = fieldsOf(String(await redis.cluster("INFO")));
+  const info = readRedisInfo(String(await redis.cluster("INFO")));
   const state = info.get("cluster_state");
   const message = `The cluster of ${masterCount} masters says that its state is ${state ?? "unknown"}.`;
   return state === "ok"
@@ -37,7 +37,7 @@ async function checkMaster(redis: CheckedMaster, isOneOfMany: boolean): Promise<
   const started = Date.now();
   const [seconds, micros] = await redis.time();
   const ended = Date.now();
-  const info = fieldsOf(await redis.info());
+  const info = readRedisInfo(await redis.info());
   const settings = await settingsOf(redis);
   const aheadMs = Number(seconds) * 1_000 + Number(micros) / 1_000 - (started + ended) / 2;
   const findings = [
@@ -64,12 +64,6 @@ async function settingsOf(redis: CheckedMaster): Promise<ReadonlyMap<string, str
   } catch {
     return null;
   }
-}
-
-function fieldsOf(info: string): RedisInfo {
-  return new Map(
-    [...info.matchAll(/^([^#:\r\n]+):([^\r\n]*)/gm)].map(([, name = "", value = ""]) => [name, value]),
-  );
 }
 
 function checkVersion(info: RedisInfo): CheckResult {
