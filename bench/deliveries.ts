@@ -32,6 +32,7 @@ import { Log } from "../src/store/log.ts";
 import { startRedis } from "../test/support/redis.ts";
 import { median, rounded, spread } from "./support/figures.ts";
 import { startReceiver } from "./support/receiver.ts";
+import { report } from "./support/report.ts";
 
 const deliveryCount = Number(process.argv[2] ?? 2_000);
 const roundCount = Number(process.argv[3] ?? 5);
@@ -223,5 +224,16 @@ for (const [kind, { rates, own, redis }] of measured) {
     rounded(median(redis)).padStart(8),
   ];
   console.log(`${columns.join("")}   (${rates.map(rounded).join(", ")} per second)`);
+}
+const questions: Readonly<Record<string, string>> = {
+  nothing: "actions that do nothing",
+  webhook: "webhooks",
+  "one thing": "webhooks about one thing",
+};
+for (const [kind, question] of Object.entries(questions)) {
+  const [ours, bare] = [measured.get(kind), measured.get(`bare ${kind}`)];
+  if (ours === undefined || bare === undefined) continue;
+  const limit = { name: "bare BullMQ", values: bare.rates };
+  report({ question, unit: "a second", values: ours.rates, limit });
 }
 process.exit(); // a worker that was closed at once leaves timers behind

@@ -24,6 +24,8 @@ import { Script } from "../src/store/script.ts";
 import { appendEvents } from "../src/store/scripts/generated.ts";
 import { freePort } from "../test/support/free-port.ts";
 import { startRedis } from "../test/support/redis.ts";
+import { median as medianOf } from "./support/figures.ts";
+import { report } from "./support/report.ts";
 
 const { values: settings } = parseArgs({
   options: {
@@ -245,7 +247,6 @@ async function main(): Promise<void> {
   client.disconnect();
   await redis.stop();
 
-  const median = (name: string): number => medianOf((results.get(name) ?? []).map(({ rate }) => rate));
   console.log(`fsync ${settings.fsync}, ${roundCount} rounds of ${seconds} s`);
   for (const [name, rounds] of results) {
     const rates = rounds.map(({ rate }) => rate);
@@ -256,15 +257,18 @@ async function main(): Promise<void> {
         `  server ${cpu.toFixed(1)} µs, Redis ${redisCpu.toFixed(1)} µs of CPU per event`,
     );
   }
-  const ratio = (a: string, b: string) => (median(a) / median(b)).toFixed(2);
-  console.log(`batches against XADD by script: ${ratio("batches: Tripline", "batches: XADD by script")}`);
-  console.log(`batches against bare Hono:      ${ratio("batches: Tripline", "batches: bare Hono")}`);
-  console.log(`singles against bare Hono:      ${ratio("singles: Tripline", "singles: bare Hono")}`);
-  console.log(`memory of the server afterward: ${rss.toFixed(0)} MB`);
-}
-
-function medianOf(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+  const ratesOf = (name: string) => (results.get(name) ?? []).map(({ rate }) => rate);
+  const compare = (question: string, ours: string, bare: string) =>
+    report({
+      question,
+      unit: "events/s",
+      values: ratesOf(ours),
+      limit: { name: bare.replace(/^.*: /, ""), values: ratesOf(bare) },
+    });
+  compare("batches taken in", "batches: Tripline", "batches: XADD by script");
+  compare("batches taken in, beside HTTP alone", "batches: Tripline", "batches: bare Hono");
+  compare("single events taken in", "singles: Tripline", "singles: bare Hono");
+  report({ question: "memory of the API", unit: "MB", values: [rss], lowerIsBetter: true });
 }
 
 function format(value: number): string {

@@ -18,6 +18,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "../test/support/free-port.ts";
 import { startRedis } from "../test/support/redis.ts";
 import { type Receiver, startReceiver } from "./support/receiver.ts";
+import { report } from "./support/report.ts";
 
 const rate = Number(process.argv[2] ?? 1_000);
 const seconds = Number(process.argv[3] ?? 10);
@@ -69,10 +70,27 @@ async function arrived(receiver: Receiver, percent: number): Promise<number[]> {
   }
 }
 
-function line(name: string, values: number[]): string {
+/** @param values how long each webhook took, and as long a list of the floor */
+function reportLatency(name: string, values: readonly number[], floor: readonly number[]): void {
+  for (const [label, share] of [["p50", 0.5] as const, ["p99", 0.99] as const]) {
+    report({
+      question: `request to webhook, ${name}, ${label}`,
+      unit: "ms",
+      values: [percentile(values, share)],
+      lowerIsBetter: true,
+      limit: { name: "floor", values: [percentile(floor, share)] },
+    });
+  }
+}
+
+function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number) => (sorted[Math.ceil(sorted.length * share) - 1] ?? 0).toFixed(1).padStart(9);
-  return `${name.padEnd(26)}${at(0.5)}${at(0.9)}${at(0.99)}${at(1)}   (${sorted.length} webhooks)`;
+  return sorted[Math.ceil(sorted.length * share) - 1] ?? 0;
+}
+
+function line(name: string, values: number[]): string {
+  const at = (share: number) => percentile(values, share).toFixed(1).padStart(9);
+  return `${name.padEnd(26)}${at(0.5)}${at(0.9)}${at(0.99)}${at(1)}   (${values.length} webhooks)`;
 }
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -87,12 +105,15 @@ for (const policy of policies) {
   const redis = await startRedis({ appendOnly: policy });
   const receiver = await startReceiver();
   const { url, server, directory } = await startServer(redis.url, receiver.url);
+  const latencies = new Map<number, readonly number[]>();
   await generate(url, 5); // warms up
   await arrived(receiver, 5);
   for (const percent of percents) {
     await receiver.tell({ reset: true });
     await generate(url, percent);
-    console.log(line(`${policy}, ${percent} % fire`, await arrived(receiver, percent)));
+    const took = await arrived(receiver, percent);
+    latencies.set(percent, took);
+    console.log(line(`${policy}, ${percent} % fire`, took));
   }
   await stop(server);
   const floor = fork(new URL("latency-floor.ts", import.meta.url), [redis.url, receiver.url]);
@@ -100,7 +121,9 @@ for (const policy of policies) {
   for (const percent of percents) {
     await receiver.tell({ reset: true });
     await generate(`http://127.0.0.1:${port}`, percent);
-    console.log(line(`${policy}, ${percent} %, floor`, await arrived(receiver, percent)));
+    const took = await arrived(receiver, percent);
+    console.log(line(`${policy}, ${percent} %, floor`, took));
+    reportLatency(`${percent} % fire, fsync ${policy}`, latencies.get(percent) ?? [], took);
   }
   await stop(floor);
   receiver.stop();

@@ -29,6 +29,8 @@ import { Recorder } from "../src/history/recorder.ts";
 import { connect } from "../src/store/connection.ts";
 import { Log } from "../src/store/log.ts";
 import { startRedis } from "../test/support/redis.ts";
+import { median } from "./support/figures.ts";
+import { report } from "./support/report.ts";
 
 const { values } = parseArgs({
   options: {
@@ -170,11 +172,7 @@ async function copyBare(
   }
 }
 
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
-}
-
-function report(name: string, costs: readonly Cost[], limitMicros: number): void {
+function printCosts(name: string, costs: readonly Cost[], limitMicros: number): void {
   const cpu = costs.map(({ cpuMicros }) => cpuMicros);
   const columns = [
     `${median(cpu).toFixed(1)} µs CPU (${Math.min(...cpu).toFixed(1)} to ${Math.max(...cpu).toFixed(1)})`,
@@ -210,7 +208,15 @@ try {
     }
   }
   const limit = median((costs.get("bare") ?? []).map(({ cpuMicros }) => cpuMicros));
-  for (const [name, measured] of costs) report(name, measured, limit);
+  for (const [name, measured] of costs) printCosts(name, measured, limit);
+  for (const variant of variants) {
+    report({
+      question: `recording an event, ${variant}`,
+      unit: "µs of CPU",
+      values: (costs.get(variant) ?? []).map(({ cpuMicros }) => cpuMicros),
+      lowerIsBetter: true,
+    });
+  }
 } finally {
   redis.disconnect();
   await server.stop();
