@@ -73,24 +73,21 @@ describe("tripline serve cannot start", () => {
       stderr: `REDIS_URL is invalid. Use ${redisUrlExample}.\n`,
     });
   });
+});
 
-  test("with a different number of shards than its workspace has", async () => {
-    const workspace = freshWorkspace();
-    const server = await sandbox.serve(redis.url, ["--shards", "2", ...workspace]);
-    await server.process.end();
-    const { code, stderr } = await sandbox.output([
-      "serve",
-      "--redis",
-      redis.url,
-      "--port",
-      "0",
-      ...workspace,
-    ]);
-    expect({ code, stderr }).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining("Start with --shards 2"),
-    });
-  });
+// While a deployment is updated, some of its processes have the old number.
+test("tripline serve with another number of shards than its workspace has keeps that number, and warns", async () => {
+  const workspace = freshWorkspace();
+  const first = await sandbox.serve(redis.url, ["--shards", "2", ...workspace]);
+  await first.process.end();
+  const second = await sandbox.serve(redis.url, ["--shards", "3", ...workspace]);
+  const { count } = (await (await fetch(`${second.api}/shards`)).json()) as { count: number };
+  await second.process.end();
+  expect(count).toBe(2);
+  const warnings = logLines(second.process).filter(({ level }) => level === "warn");
+  expect(warnings).toContainEqual(
+    expect.objectContaining({ shards: 2, setting: 3, remedy: "tripline shards set 3" }),
+  );
 });
 
 // docs/failure.md promises this.
