@@ -153,9 +153,12 @@ test("firings that are not dispatched, deliveries that were given up and what is
   );
   const roles = ["--roles", "api,engine,actions", "--rules", rules, "--give-up-after", "1ms"];
   const { api } = await serve("ill", roles);
+  await vi.waitFor(async () => {
+    expect((await doctor(lookAt("ill", api))).of("shard 0")).toMatchObject({ status: "ok" });
+  }, within);
+  // The engine reads the outbox when it takes over a shard. It does not know of what someone else adds later.
+  await admin.xadd(shardKeys("ill", 0).outbox, "1-1", "invocation", "{}");
   await sandbox.output(["emit", "-e", "pump.stopped", "-r", "pump.1"], { TRIPLINE_API_URL: api });
-  await admin.xadd(shardKeys("ill", 1).outbox, "1-1", "invocation", "{}");
-  await admin.set(workspaceKeys("ill").shardCount, "2");
   await vi.waitFor(async () => {
     const ill = await doctor(lookAt("ill", api));
     expect(ill.of("dead letters")).toMatchObject({
@@ -167,7 +170,6 @@ test("firings that are not dispatched, deliveries that were given up and what is
     expect(ill.of("canary")).toMatchObject({ status: "warning" });
     expect(ill.of("secrets")).toMatchObject({ status: "ok" });
     expect(ill.of("shard 0")).toMatchObject({ status: "ok" });
-    expect(ill.of("shard 1")).toMatchObject({ status: "problem" });
   }, within);
 }, 120_000);
 
