@@ -46,7 +46,7 @@ async function post(api: string, count: number, resourceId = "pump.1"): Promise<
     occurred: new Date().toISOString(),
     event: "pump.started",
     resource: { "prefect.resource.id": resourceId },
-    payload: { text: "x".repeat(2_000) },
+    payload: { pump: resourceId, text: "x".repeat(2_000) },
   }));
   const headers = { "Content-Type": "application/json" };
   const answer = await fetch(`${api}/events`, { method: "POST", headers, body: JSON.stringify(events) });
@@ -191,7 +191,7 @@ test("a server reports an event that its database refuses, and records the other
   // Nothing that the API accepts is refused by itself.
   const file = new DatabaseSync(join(sandbox.folder, "refusing.sqlite"), { timeout: 10_000 });
   file.exec(
-    "create trigger refusal before insert on events when new.body like '%pump.9%' begin select raise(abort, 'no'); end",
+    "create trigger refusal before insert on events when new.payload like '%pump.9%' begin select raise(abort, 'no pump.9'); end",
   );
   file.close();
   const [id] = await post(api, 1, "pump.9");
