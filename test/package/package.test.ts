@@ -141,7 +141,7 @@ describe.each(versions.length > 0 ? versions : [process.versions.node])(
       const recorded = await run(node, [
         "-e",
         `const { DatabaseSync } = require("node:sqlite");
-      console.log(new DatabaseSync(process.argv[1]).prepare("select body from events").all().map((row) => row.body).join());`,
+      console.log(new DatabaseSync(process.argv[1]).prepare("select name from names").all().map((row) => row.name).join());`,
         join(project, "history.sqlite"),
       ]);
       expect(recorded.stdout).toContain("pump.stopped");
