@@ -1,7 +1,7 @@
 /** The server that a command talks to, and the message when it refuses or does not answer. */
 
 import { type Command, Option } from "commander";
-import { withoutTrailingSlashes } from "../client/http.ts";
+import { apiUrlDefault, withoutTrailingSlashes } from "../client/http.ts";
 import type { AutomationView, HttpOptions } from "../client/index.ts";
 import { NotAllowed, NotFound, Refused, Tripline, TriplineError, Unreachable } from "../client/index.ts";
 import { isUuid } from "../core/model/event.ts";
@@ -14,8 +14,6 @@ export interface ConnectionOptions {
   readonly workspace?: string;
 }
 
-const urlDefault = "http://127.0.0.1:4200/api";
-
 /** A wrong address should be reported soon; a server that is busy or restarting is given longer. */
 const awayPatienceMs = 3_000;
 
@@ -27,7 +25,7 @@ export function addConnection(command: Command): Command {
     .addOption(
       new Option(
         "-u, --url <url>",
-        `the server's API (default: TRIPLINE_API_URL, PREFECT_API_URL, or ${urlDefault})`,
+        `the server's API (default: TRIPLINE_API_URL, PREFECT_API_URL, or ${apiUrlDefault})`,
       ).helpGroup(group),
     )
     .addOption(
@@ -39,7 +37,7 @@ export function addConnection(command: Command): Command {
 }
 
 function urlOf({ url, workspace }: ConnectionOptions, env: NodeJS.ProcessEnv): string {
-  const base = url ?? firstSet(env["TRIPLINE_API_URL"], env["PREFECT_API_URL"]) ?? urlDefault;
+  const base = url ?? firstSet(env["TRIPLINE_API_URL"], env["PREFECT_API_URL"]) ?? apiUrlDefault;
   if (workspace === undefined) return base;
   if (base.includes("/workspaces/")) {
     throw new CommandFailure(

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { Command, Option } from "commander";
-import { withoutTrailingSlashes } from "../client/http.ts";
+import { apiUrlDefault, withoutTrailingSlashes } from "../client/http.ts";
 import { type RedisConnection, RedisUnreachable } from "../store/connection.ts";
 import { withoutPassword } from "../store/redis-url.ts";
 import { checkApi } from "./doctor/check-api.ts";
@@ -33,8 +33,6 @@ interface DoctorOptions extends OutputOptions {
   readonly historyUrl?: string;
   readonly workspace: readonly string[];
 }
-
-const apiUrlDefault = "http://127.0.0.1:4200/api";
 
 export function doctorCommand(): Command {
   const command = addOutput(

@@ -27,7 +27,8 @@ export interface RequestOptions {
   readonly repeatable: boolean;
 }
 
-const urlDefault = "http://127.0.0.1:4200/api";
+/** Where `tripline serve` serves its API unless it is told otherwise. */
+export const apiUrlDefault = "http://127.0.0.1:4200/api";
 const patienceMsDefault = 30_000;
 const timeoutMsDefault = 30_000;
 
@@ -44,10 +45,10 @@ export class Http {
   readonly #onHistoryBehind: (seconds: number) => void;
 
   constructor(options: HttpOptions) {
-    this.url = withoutTrailingSlashes(options.url ?? urlDefault);
+    this.url = withoutTrailingSlashes(options.url ?? apiUrlDefault);
     if (!/^https?:\/\//.test(this.url) || !URL.canParse(this.url)) {
       throw new TriplineError(
-        `${JSON.stringify(this.url)} is not the URL of an API; expected one such as ${urlDefault}`,
+        `${JSON.stringify(this.url)} is not the URL of an API; expected one such as ${apiUrlDefault}`,
       );
     }
     this.key = options.key ?? null;
