@@ -4,6 +4,7 @@
  * What it reads says how things are. Since when, it knows from having looked before.
  */
 
+import { formatSecond, millisecond } from "../core/model/time.ts";
 import { type Clock, systemClock } from "../retry/clock.ts";
 import type { Log } from "../store/log.ts";
 import type { ShardStatus } from "../store/shard-status.ts";
@@ -161,5 +162,5 @@ const startRemedy =
 const stallRemedy = "Its log says why; if it does not, restart it.";
 
 function since(ms: number): string {
-  return `since ${new Date(Date.now() - ms).toISOString().slice(0, 19)}Z`;
+  return `since ${formatSecond((Date.now() - ms) * millisecond)}`;
 }

@@ -8,7 +8,7 @@ import { assert } from "../../core/model/assert.ts";
 import { type Automation, sameTrigger } from "../../core/model/automation.ts";
 import { canaryAutomation, canaryAutomationId, canaryEvent } from "../../core/model/canary.ts";
 import { EventSchema } from "../../core/model/event.ts";
-import { millisecond } from "../../core/model/time.ts";
+import { formatSecond, millisecond } from "../../core/model/time.ts";
 import { type Clock, systemClock } from "../../retry/clock.ts";
 import { keepRunning } from "../../retry/keep-trying.ts";
 import type { CanaryStatus } from "../../store/canary-store.ts";
@@ -155,13 +155,9 @@ function judge({ now, sent, waitingSince }: CanaryStatus, startedAt: number, eve
   const waitingMs = waitingSince === null ? 0 : now - Math.max(waitingSince, startedAt);
   if (waitingMs > 2 * everyMs) {
     const remedy = "Its way is that of every alarm: look for errors of the engine and the action worker.";
-    return `The canary has not come back, since ${textOf(now - waitingMs)}. ${remedy}`;
+    return `The canary has not come back, since ${formatSecond((now - waitingMs) * millisecond)}. ${remedy}`;
   }
   const silentMs = now - Math.max(sent ?? 0, startedAt);
   if (silentMs <= 3 * everyMs) return null;
-  return `No canary has been sent, since ${textOf(now - silentMs)}, so it is not known whether alarms are delivered.`;
-}
-
-function textOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  return `No canary has been sent, since ${formatSecond((now - silentMs) * millisecond)}, so it is not known whether alarms are delivered.`;
 }

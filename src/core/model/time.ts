@@ -70,6 +70,11 @@ export function formatTime(instant: Micros): string {
   return `${pad(year, 4)}-${pad(month, 2)}-${pad(day, 2)}T${clock}${decimals}Z`;
 }
 
+/** Prints an instant like `formatTime`, without its fraction of a second. */
+export function formatSecond(instant: Micros): string {
+  return formatTime(Math.floor(instant / second) * second);
+}
+
 /**
  * Reads a duration: a number of seconds, `90s`, `1.5h`, `30m`, `1d`, `250ms`, several parts (`1h30m`), or ISO 8601
  * (`PT30M`, `P1D`, `P1W`). Never negative.
