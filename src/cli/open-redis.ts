@@ -8,11 +8,10 @@ import {
   mastersOf,
   type RedisConnection,
   RedisUnreachable,
-  redisVersionMin,
   withLoss,
 } from "../store/connection.ts";
 import { apiKeysKey, workspaceKeys } from "../store/keys.ts";
-import { readRedisInfo } from "../store/redis-info.ts";
+import { readRedisInfo, versionProblem } from "../store/redis-info.ts";
 import {
   clusterUrlOf,
   nodeUrlOf,
@@ -123,14 +122,12 @@ async function sentinelFailure(redis: RedisConnection, url: string): Promise<str
  * @throws CommandFailure if one is older
  */
 export async function requireRedisVersion(redis: RedisConnection): Promise<void> {
-  const [majorMin = 0, minorMin = 0] = redisVersionMin.split(".").map(Number);
   for (const server of await mastersOf(redis)) {
-    const info = await callRedis(() => server.info("server"));
-    const [, version = "", major = "", minor = ""] = /^redis_version:((\d+)\.(\d+)\S*)/m.exec(info) ?? [];
-    const isOld = Number(major) < majorMin || (Number(major) === majorMin && Number(minor) < minorMin);
-    if (version === "" || !isOld) continue;
+    const info = readRedisInfo(await callRedis(() => server.info("server")));
+    const reason = versionProblem(info);
+    if (reason === null) continue;
     throw new CommandFailure(
-      `This Redis is version ${version}; Tripline needs ${majorMin}.${minorMin} or newer.\n` +
+      `This Redis is version ${info.get("redis_version")}; ${reason}\n` +
         "Newer packages for Debian and Ubuntu are at https://redis.io/docs/latest/operate/oss_and_stack/install/",
     );
   }
@@ -181,8 +178,8 @@ async function warnIfNotDurable(redis: Master, logger: Logger): Promise<boolean>
 
 /** With too few replicas, no event is acknowledged. */
 async function warnIfAlone(redis: Master, logger: Logger, replicaCount: number): Promise<void> {
-  const info = await redis.info("replication").catch(() => "");
-  const replicas = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1] ?? replicaCount);
+  const info = readRedisInfo(await redis.info("replication").catch(() => ""));
+  const replicas = Number(info.get("connected_slaves") ?? replicaCount);
   if (replicas >= replicaCount) return;
   const remedy = "start the replicas, or lower --redis-replicas";
   logger.warn({ replicas, wanted: replicaCount, remedy }, "Redis has too few replicas: no event is accepted");
@@ -190,8 +187,8 @@ async function warnIfAlone(redis: Master, logger: Logger, replicaCount: number):
 
 /** Unless it is told not to, a Redis that is full deletes keys to make room: windows, deliveries, the log itself. */
 async function warnIfEvicting(redis: Master, logger: Logger): Promise<boolean> {
-  const info = await redis.info("memory").catch(() => ""); // some services do not allow INFO
-  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? "noeviction";
+  const info = readRedisInfo(await redis.info("memory").catch(() => "")); // some services do not allow INFO
+  const policy = info.get("maxmemory_policy") ?? "noeviction";
   if (policy === "noeviction") return false;
   const remedy = "redis-cli config set maxmemory-policy noeviction";
   logger.warn({ policy, remedy }, "Redis deletes keys when it is full: windows and alarms would be lost");

@@ -11,7 +11,7 @@ import {
   type WorkerOptions,
 } from "bullmq";
 import { parseExactJson } from "../core/json/exact-json.ts";
-import { redisVersionMin } from "../store/connection.ts";
+import { redisVersionMin } from "../store/redis-info.ts";
 
 class ExactJob<Data, Result, Name extends string, Progress extends JobProgress> extends Job<
   Data,

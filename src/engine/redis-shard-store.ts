@@ -9,7 +9,8 @@ import { encodeEvent } from "../store/entry.ts";
 import { decodeJson, encodeJson } from "../store/json.ts";
 import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
 import { Log } from "../store/log.ts";
-import { type LogBatch, type OnMalformed, wholeMilliseconds } from "../store/log-reader.ts";
+import type { LogBatch, OnMalformed } from "../store/log-reader.ts";
+import { type RedisTime, wholeMilliseconds } from "../store/redis-time.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
 import type { ShardLayout } from "../store/shard-layout.ts";
@@ -114,7 +115,7 @@ export class RedisShardStore implements ShardStore {
       LogPosition,
       number,
       string[],
-      [string, string],
+      RedisTime,
     ];
     return {
       position,

@@ -1,7 +1,9 @@
 /** What is known of the canary of a workspace, by every process: when it was sent, and when it came back. */
 
+import { millisecond } from "../core/model/time.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
 import { type WorkspaceKeys, workspaceKeys } from "./keys.ts";
+import { microsOf, type RedisTime } from "./redis-time.ts";
 import { transact } from "./transaction.ts";
 
 /** All times are the clock of Redis, in milliseconds since the epoch. */
@@ -49,7 +51,7 @@ export class CanaryStore {
   async returned(id: string): Promise<boolean> {
     const [fields, time] = await this.#read();
     if (fields["id"] !== id || fields["sent"] === undefined) return false;
-    const now = millisecondsOf(time);
+    const now = microsOf(time) / millisecond;
     const changes = { returned: now, latency: Math.max(0, now - Number(fields["sent"])) };
     await transact(this.#redis, (step) =>
       step.hset(this.#keys.canary, changes).hdel(this.#keys.canary, "waiting-since"),
@@ -62,7 +64,7 @@ export class CanaryStore {
     const [fields, time] = await this.#read();
     const number = (name: string) => (fields[name] === undefined ? null : Number(fields[name]));
     return {
-      now: millisecondsOf(time),
+      now: microsOf(time) / millisecond,
       sent: number("sent"),
       waitingSince: number("waiting-since"),
       returned: number("returned"),
@@ -73,10 +75,4 @@ export class CanaryStore {
   #read(): Promise<[fields: Record<string, string>, time: RedisTime]> {
     return transact(this.#redis, (step) => step.hgetall(this.#keys.canary).time());
   }
-}
-
-type RedisTime = readonly [seconds: string, micros: string];
-
-function millisecondsOf([seconds, micros]: RedisTime): number {
-  return Number(seconds) * 1_000 + Number(micros) / 1_000;
 }

@@ -80,9 +80,6 @@ export interface ConnectOptions {
   readonly onReady?: () => void;
 }
 
-/** The oldest Redis that has all commands that are used. */
-export const redisVersionMin = "6.2.0";
-
 /** The longest time a command may block: half the time after which a silent connection is considered dead. */
 export const blockMsMax = 5_000;
 

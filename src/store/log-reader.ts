@@ -7,7 +7,7 @@
  */
 
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
-import { type Micros, millisecond, second } from "../core/model/time.ts";
+import type { Micros } from "../core/model/time.ts";
 import { breathe } from "../retry/slices.ts";
 import {
   blockMsMax,
@@ -20,6 +20,7 @@ import { decodeEntry, type StoredEntry } from "./entry.ts";
 import { type EventBatch, readEventBatch } from "./event-batch.ts";
 import { workspaceKeys } from "./keys.ts";
 import { comparePositions } from "./position.ts";
+import { type RedisTime, wholeMilliseconds } from "./redis-time.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
 import { transact } from "./transaction.ts";
@@ -125,7 +126,7 @@ export class LogReader {
       if (batch.readCount > 0) return { ...batch, now: 0 };
     }
     // One transaction, so that no entry can arrive after the read and before the time is read.
-    const [found, time] = await transact<[[key: string, entries: StoredEntry[]][] | null, [string, string]]>(
+    const [found, time] = await transact<[[key: string, entries: StoredEntry[]][] | null, RedisTime]>(
       this.#redis,
       (step) => step.xread("COUNT", count, "STREAMS", this.#key, after).time(),
     );
@@ -236,10 +237,4 @@ class DecodedBatch implements WholeBatch {
   constructor(after: LogPosition) {
     this.position = after;
   }
-}
-
-/** What Redis's TIME answers, without the part of a millisecond: positions in the log have none either. */
-export function wholeMilliseconds([seconds, micros]: readonly [string, string]): Micros {
-  const time = Number(seconds) * second + Number(micros);
-  return time - (time % millisecond);
 }

@@ -30,6 +30,7 @@ import { encodeJson } from "./json.ts";
 import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
 import { type LogBatch, LogReader, type OnMalformed } from "./log-reader.ts";
 import { receivedAt, startOfLog } from "./position.ts";
+import { microsOf, type RedisTime } from "./redis-time.ts";
 import { RequestLimitStore } from "./request-limits.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
@@ -313,14 +314,12 @@ export class Log {
    * @throws RedisUnreachable
    */
   async waitingMs(after: LogPosition): Promise<number> {
-    const [found, [seconds, micros]] = await transact<[StoredEntry[], [string, string]]>(
-      this.#redis,
-      (step) => step.xrange(this.#keys.log, `(${after}`, "+", "COUNT", 1).time(),
+    const [found, time] = await transact<[StoredEntry[], RedisTime]>(this.#redis, (step) =>
+      step.xrange(this.#keys.log, `(${after}`, "+", "COUNT", 1).time(),
     );
     const [first] = found;
     if (first === undefined) return 0;
-    const now = Number(seconds) * 1_000 + Number(micros) / 1_000;
-    return Math.max(0, now - receivedAt(first[0]) / millisecond);
+    return Math.max(0, microsOf(time) - receivedAt(first[0])) / millisecond;
   }
 
   /**

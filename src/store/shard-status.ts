@@ -1,11 +1,12 @@
 /** The engines and shards of a workspace, as any process can see them. */
 
 import type { LogPosition } from "../core/machine/log-entry.ts";
-import { type Micros, millisecond, second } from "../core/model/time.ts";
+import { type Micros, millisecond } from "../core/model/time.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
 import { type EngineInfo, readEngines, readLayout } from "./engines.ts";
 import { shardKeys, workspaceKeys } from "./keys.ts";
 import { receivedAt, startOfLog } from "./position.ts";
+import { microsOf, type RedisTime } from "./redis-time.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
 import { type ShardLayout, sameLayout } from "./shard-layout.ts";
@@ -79,13 +80,13 @@ async function readShards(redis: RedisConnection, workspace: string): Promise<En
   if (layout === null) return null;
   const [{ members: engines, leases, ...read }, [length, trimmed, time, wish]] = await Promise.all([
     readEngines(redis, workspace, layout),
-    transact<[number, string | null, [string, string], Record<string, string>]>(redis, (step) =>
+    transact<[number, string | null, RedisTime, Record<string, string>]>(redis, (step) =>
       step.xlen(keys.log).get(keys.trimmed).time().hgetall(keys.resharding),
     ),
   ]);
   if (!sameLayout(read.layout, layout)) return readShards(redis, workspace); // it was changed in between
   const entryCount = length + Number(trimmed ?? 0);
-  const now = Number(time[0]) * second + Number(time[1]);
+  const now = microsOf(time);
   const shards = await callRedis(() =>
     Promise.all(
       leases.map(async (lease, shard): Promise<ShardStatus> => {

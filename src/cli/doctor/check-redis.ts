@@ -1,7 +1,9 @@
 /** Checks a Redis, or each master of a cluster: whether it can lose events, and whether it soon refuses them. */
 
-import { isCluster, mastersOf, type RedisConnection, redisVersionMin } from "../../store/connection.ts";
-import { type RedisInfo, readRedisInfo } from "../../store/redis-info.ts";
+import { millisecond } from "../../core/model/time.ts";
+import { isCluster, mastersOf, type RedisConnection } from "../../store/connection.ts";
+import { type RedisInfo, readRedisInfo, versionProblem } from "../../store/redis-info.ts";
+import { microsOf, type RedisTime } from "../../store/redis-time.ts";
 import {
   bytesText,
   type CheckResult,
@@ -14,8 +16,6 @@ import {
 } from "./check-result.ts";
 
 type CheckedMaster = Awaited<ReturnType<typeof mastersOf>>[number];
-
-/** The fields of INFO. */
 
 /** @throws RedisUnreachable, and what Redis says if it does not allow INFO */
 export async function checkRedis(redis: RedisConnection): Promise<CheckResult[]> {
@@ -35,11 +35,11 @@ async function checkCluster(redis: RedisConnection, masterCount: number): Promis
 
 async function checkMaster(redis: CheckedMaster, isOneOfMany: boolean): Promise<CheckResult[]> {
   const started = Date.now();
-  const [seconds, micros] = await redis.time();
+  const time = (await redis.time()) as unknown as RedisTime; // its types say numbers
   const ended = Date.now();
   const info = readRedisInfo(await redis.info());
   const settings = await settingsOf(redis);
-  const aheadMs = Number(seconds) * 1_000 + Number(micros) / 1_000 - (started + ended) / 2;
+  const aheadMs = microsOf(time) / millisecond - (started + ended) / 2;
   const findings = [
     checkVersion(info),
     clockFinding("Redis", aheadMs),
@@ -67,15 +67,11 @@ async function settingsOf(redis: CheckedMaster): Promise<ReadonlyMap<string, str
 }
 
 function checkVersion(info: RedisInfo): CheckResult {
-  const version = info.get("redis_version") ?? "";
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  const [majorMin = 0, minorMin = 0] = redisVersionMin.split(".").map(Number);
-  const isOld = major < majorMin || (major === majorMin && minor < minorMin);
+  const version = info.get("redis_version");
+  if (version === undefined) return skipped("redis", "Redis answers, and does not say its version.");
   const message = `Redis ${version} answers.`;
-  if (version === "") return skipped("redis", "Redis answers, and does not say its version.");
-  return isOld
-    ? problem("redis", message, `Tripline needs ${majorMin}.${minorMin} or newer.`)
-    : ok("redis", message);
+  const remedy = versionProblem(info);
+  return remedy === null ? ok("redis", message) : problem("redis", message, remedy);
 }
 
 function checkAppendOnly(info: RedisInfo, settings: ReadonlyMap<string, string> | null): CheckResult {
