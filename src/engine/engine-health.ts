@@ -5,6 +5,7 @@
  */
 
 import { formatSecond, millisecond } from "../core/model/time.ts";
+import { BackgroundTask } from "../retry/background-task.ts";
 import { type Clock, systemClock } from "../retry/clock.ts";
 import type { Log } from "../store/log.ts";
 import type { ShardStatus } from "../store/shard-status.ts";
@@ -47,31 +48,21 @@ interface Seen {
  * const problems = await health.check();
  * await health.stop();
  */
-export class EngineHealth {
+export class EngineHealth extends BackgroundTask {
   readonly #log: Pick<Log, "shardStatus">;
   readonly #options: EngineHealthOptions;
   readonly #clock: Clock;
-  readonly #stopping = new AbortController();
   readonly #seen = new Map<number, Seen>();
   /** Since when there has been no shard at all, because no engine has ever run. */
   #emptySince: number | null = null;
   #checkedAt: number | null = null;
   #stalled: string | null = null;
-  #running: Promise<void> | null = null;
 
   constructor(log: Pick<Log, "shardStatus">, options: EngineHealthOptions) {
+    super();
     this.#log = log;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-  }
-
-  start(): void {
-    this.#running ??= this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
   }
 
   /** Looks now. @throws RedisUnreachable */
@@ -88,8 +79,7 @@ export class EngineHealth {
     return problems;
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
+  protected async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.check().catch(() => {}); // an outage is reported elsewhere, and whoever asks gets the error
       await this.#clock.sleep(this.#options.everyMs ?? everyMsDefault, signal);

@@ -1,5 +1,6 @@
 /** Watches whether the history can be used, and how far it is behind the log. */
 
+import { BackgroundTask } from "../retry/background-task.ts";
 import { systemClock } from "../retry/clock.ts";
 import { RedisUnreachable } from "../store/connection.ts";
 import type { Log } from "../store/log.ts";
@@ -24,12 +25,10 @@ const answerMsMax = 10_000;
  *
  * Any process can check it: the recorder's position is in the database, and the log is in Redis.
  */
-export class HistoryHealth {
+export class HistoryHealth extends BackgroundTask {
   readonly #history: Pick<History, "recordedPosition">;
   readonly #log: Pick<Log, "waitingMs">;
   readonly #options: HistoryHealthOptions;
-  readonly #stopping = new AbortController();
-  #running: Promise<void> | null = null;
   #problem: string | null = null;
   #behindMs: number | null = null;
 
@@ -38,6 +37,7 @@ export class HistoryHealth {
     log: Pick<Log, "waitingMs">,
     options: HistoryHealthOptions = {},
   ) {
+    super();
     this.#history = history;
     this.#log = log;
     this.#options = options;
@@ -53,17 +53,7 @@ export class HistoryHealth {
     return this.#behindMs;
   }
 
-  start(): void {
-    this.#running ??= this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
+  protected async run(signal: AbortSignal): Promise<void> {
     const { onChange, everyMs = everyMsDefault } = this.#options;
     while (!signal.aborted) {
       const problem = await this.#check(signal);

@@ -7,6 +7,7 @@
 
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { millisecond } from "../core/model/time.ts";
+import { BackgroundTask } from "../retry/background-task.ts";
 import { systemClock } from "../retry/clock.ts";
 import { type Failure, keepRunning } from "../retry/keep-trying.ts";
 import { RedisUnreachable } from "../store/connection.ts";
@@ -43,7 +44,7 @@ const blockMsDefault = 1_000;
 const pruneEveryMsDefault = 60_000;
 
 /**
- * Copies a log into a history until it is stopped.
+ * Copies a log into a history until it is stopped, after the transaction in progress. The history and the log stay open.
  *
  * @example
  * const reader = log.reader();
@@ -53,35 +54,19 @@ const pruneEveryMsDefault = 60_000;
  * await recorder.stop();
  * reader.close();
  */
-export class Recorder {
+export class Recorder extends BackgroundTask {
   readonly #history: History;
   readonly #log: Pick<Log, "readEvents">;
   readonly #options: RecorderOptions;
-  readonly #stopping = new AbortController();
   readonly #failures = new Map<"record" | "prune", unknown>();
-  #running: Promise<unknown> | null = null;
   #upgradedCount = 0;
 
   /** @param log used by this recorder alone, because it waits for entries; see `Log.reader` */
   constructor(history: History, log: Pick<Log, "readEvents">, options: RecorderOptions = {}) {
+    super();
     this.#history = history;
     this.#log = log;
     this.#options = options;
-  }
-
-  start(): void {
-    this.#running ??= Promise.all([
-      this.#keepRunning("record", () => this.#follow()),
-      this.#options.retention === undefined
-        ? null
-        : this.#keepRunning("prune", () => this.#pruneRegularly(this.#options.retention)),
-    ]);
-  }
-
-  /** Stops after the current transaction. The history and the log stay open. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
   }
 
   /** Why it cannot record or prune now; null if it can, or if the log is what is unavailable. */
@@ -90,12 +75,17 @@ export class Recorder {
     return null;
   }
 
-  get #isStopped(): boolean {
-    return this.#stopping.signal.aborted;
+  protected run(signal: AbortSignal): Promise<unknown> {
+    const { retention } = this.#options;
+    return Promise.all([
+      this.#keepRunning("record", signal, () => this.#follow(signal)),
+      retention === undefined
+        ? null
+        : this.#keepRunning("prune", signal, () => this.#pruneRegularly(retention, signal)),
+    ]);
   }
 
-  #keepRunning(task: "record" | "prune", work: () => Promise<void>): Promise<void> {
-    const { signal } = this.#stopping;
+  #keepRunning(task: "record" | "prune", signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const onFailure = ({ error }: Failure) => {
       this.#failures.set(task, error);
       this.#options.onError?.(error);
@@ -103,12 +93,12 @@ export class Recorder {
     return keepRunning(work, { signal, onFailure });
   }
 
-  async #follow(): Promise<void> {
+  async #follow(signal: AbortSignal): Promise<void> {
     const { batchSize: count = batchSizeDefault, blockMs = blockMsDefault } = this.#options;
     const { onRecorded, onRefused, onUnreadable } = this.#options;
     let after = await this.#history.recordedPosition();
     let isUpgrading = true;
-    while (!this.#isStopped) {
+    while (!signal.aborted) {
       isUpgrading &&= await this.#upgrade();
       const wait = { count, blockMs: isUpgrading ? 0 : blockMs };
       const { events, position, readCount } = await this.#log.readEvents(after, wait);
@@ -133,11 +123,11 @@ export class Recorder {
     return count > 0;
   }
 
-  async #pruneRegularly(retention: Retention = {}): Promise<void> {
-    while (!this.#isStopped) {
-      await this.#history.prune(retention, Date.now() * millisecond, () => this.#isStopped);
+  async #pruneRegularly(retention: Retention, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#history.prune(retention, Date.now() * millisecond, () => signal.aborted);
       this.#failures.delete("prune");
-      await systemClock.sleep(this.#options.pruneEveryMs ?? pruneEveryMsDefault, this.#stopping.signal);
+      await systemClock.sleep(this.#options.pruneEveryMs ?? pruneEveryMsDefault, signal);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
+import { BackgroundTask } from "../retry/background-task.ts";
 import { systemClock } from "../retry/clock.ts";
 import { keepRunning } from "../retry/keep-trying.ts";
 import type { Log } from "./log.ts";
@@ -24,28 +25,17 @@ export interface TrimmerOptions {
 const everyMsDefault = 10_000;
 
 /** Trims at regular intervals until it is stopped. */
-export class Trimmer {
+export class Trimmer extends BackgroundTask {
   readonly #log: Log;
   readonly #options: TrimmerOptions;
-  readonly #stopping = new AbortController();
-  #running: Promise<void> | null = null;
 
   constructor(log: Log, options: TrimmerOptions) {
+    super();
     this.#log = log;
     this.#options = options;
   }
 
-  start(): void {
-    this.#running ??= this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
+  protected async run(signal: AbortSignal): Promise<void> {
     const { onTrimmed, onError, everyMs = everyMsDefault } = this.#options;
     const trimRegularly = async () => {
       while (!signal.aborted) {

@@ -9,6 +9,7 @@ import { type Automation, sameTrigger } from "../../core/model/automation.ts";
 import { canaryAutomation, canaryAutomationId, canaryEvent } from "../../core/model/canary.ts";
 import { EventSchema } from "../../core/model/event.ts";
 import { formatSecond, millisecond } from "../../core/model/time.ts";
+import { BackgroundTask } from "../../retry/background-task.ts";
 import { type Clock, systemClock } from "../../retry/clock.ts";
 import { keepRunning } from "../../retry/keep-trying.ts";
 import type { CanaryStatus } from "../../store/canary-store.ts";
@@ -31,30 +32,20 @@ export interface CanaryOptions {
 /** The first one is sent soon after the start, but not while everything is still starting. */
 const firstMsMax = 15_000;
 
-export class Canary {
+export class Canary extends BackgroundTask {
   readonly #workspace: Workspace;
   readonly #options: CanaryOptions;
   readonly #clock: Clock;
-  readonly #stopping = new AbortController();
   /** When this process first looked, by the clock of Redis. What was before, it cannot judge. */
   #startedAt: number | null = null;
   #hasSent = false;
   #problem: string | null = null;
-  #running: Promise<void> | null = null;
 
   constructor(workspace: Workspace, options: CanaryOptions) {
+    super();
     this.#workspace = workspace;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-  }
-
-  start(): void {
-    this.#running ??= this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
   }
 
   /**
@@ -82,9 +73,8 @@ export class Canary {
     return returned !== null && now - returned <= 2 * this.#options.everyMs;
   }
 
-  async #run(): Promise<void> {
+  protected async run(signal: AbortSignal): Promise<void> {
     const { everyMs, logger } = this.#options;
-    const { signal } = this.#stopping;
     await this.problem().catch(() => {}); // notes when it started
     await this.#clock.sleep(Math.min(everyMs / 4, firstMsMax), signal);
     await keepRunning(

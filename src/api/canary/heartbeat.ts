@@ -5,6 +5,7 @@
  * cannot raise: that it does not work. So whenever there is doubt, nothing is sent.
  */
 
+import { BackgroundTask } from "../../retry/background-task.ts";
 import { type Clock, systemClock } from "../../retry/clock.ts";
 
 export interface HeartbeatOptions {
@@ -26,32 +27,21 @@ const timeoutMs = 10_000;
 const attemptCountMax = 3;
 const retryMsDefault = 2_000;
 
-export class Heartbeat {
+export class Heartbeat extends BackgroundTask {
   readonly #options: HeartbeatOptions;
   readonly #clock: Clock;
-  readonly #stopping = new AbortController();
   readonly #request: { readonly url: string; readonly headers: Record<string, string> };
   #hasFailed = false;
-  #running: Promise<void> | null = null;
 
   constructor(options: HeartbeatOptions) {
+    super();
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#request = requestOf(options.url);
   }
 
-  start(): void {
-    this.#running ??= this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
+  protected async run(signal: AbortSignal): Promise<void> {
     const { everyMs, mayPing } = this.#options;
-    const { signal } = this.#stopping;
     while (!signal.aborted) {
       if (await mayPing().catch(() => false)) await this.#ping(signal);
       await this.#clock.sleep(everyMs, signal);
