@@ -51,6 +51,8 @@ export class EventFeed {
   readonly #firsts = new FirstPositions();
   /** By entry, for as long as the reader keeps it; null for a repeat. */
   readonly #events = new WeakMap<LogEntry, FeedEvent | null>();
+  /** Up to where repeats are recognized: every event of the latest entries before it is known. */
+  #knownTo: LogPosition | null = null;
   #recalling: Promise<void> | null = null;
 
   constructor(log: Log) {
@@ -65,19 +67,17 @@ export class EventFeed {
    * @throws RedisUnreachable; and the signal's reason once it is aborted
    */
   async next(after: LogPosition, signal: AbortSignal): Promise<Stretch> {
-    this.#recalling ??= this.#recall();
-    await this.#recalling.catch((error: unknown) => {
-      this.#recalling = null;
-      throw error;
-    });
+    await this.#knowUpTo(after);
     for (;;) {
       const { entries, position, readCount } = await this.#reader.read(after, {
         count: entriesPerRead,
         blockMs,
         signal,
       });
-      if (readCount > 0)
-        return { after, position, events: entries.flatMap((entry) => this.#eventsOf(entry)) };
+      if (readCount === 0) continue;
+      const events = entries.flatMap((entry) => this.#eventsOf(entry));
+      if (!this.#knows(position)) this.#knownTo = position;
+      return { after, position, events };
     }
   }
 
@@ -97,14 +97,29 @@ export class EventFeed {
     return event === null ? [] : [event];
   }
 
-  /** Reads the latest events of the log, so that their repeats are recognized. */
-  async #recall(): Promise<void> {
-    let last = await this.#log.lastPosition();
-    const oldest = positionBefore(receivedAt(last) - seenFor);
+  #knows(position: LogPosition): boolean {
+    return this.#knownTo !== null && comparePositions(position, this.#knownTo) <= 0;
+  }
+
+  /** One who joins may be ahead of all others. What lies between them may be repeated after it. */
+  async #knowUpTo(position: LogPosition): Promise<void> {
+    while (!this.#knows(position)) {
+      this.#recalling ??= this.#recall(position).finally(() => {
+        this.#recalling = null;
+      });
+      await this.#recalling;
+    }
+  }
+
+  /** Reads back over the latest events before a position, so that their repeats are recognized. */
+  async #recall(position: LogPosition): Promise<void> {
+    const oldest = positionBefore(receivedAt(position) - seenFor);
+    const first = this.#knows(oldest) ? `(${this.#knownTo}` : oldest;
     // Not the events themselves, which may be large.
     const sightings: { readonly id: string; readonly position: LogPosition }[] = [];
+    let last = position;
     for (let readCount = 0; readCount < recalledMax; ) {
-      const batch = await this.#log.readBack(last, oldest, entriesPerRead);
+      const batch = await this.#log.readBack(last, first, entriesPerRead);
       if (batch.readCount === 0) break;
       readCount += batch.readCount;
       for (const entry of batch.entries) {
@@ -112,11 +127,12 @@ export class EventFeed {
       }
       last = `(${batch.position}`;
     }
-    for (const { id, position } of sightings.reverse()) this.#firsts.isFirst(id, position);
+    for (const sighting of sightings.reverse()) this.#firsts.isFirst(sighting.id, sighting.position);
+    if (!this.#knows(position)) this.#knownTo = position;
   }
 }
 
-/** How many entries the first subscription reads back. That takes a moment. */
+/** How many entries a subscription reads back at most. That takes a moment. */
 const recalledMax = 10_000;
 
 /** At least this many event ids are remembered. */

@@ -65,6 +65,20 @@ test("the feed reads back at most 10,000 entries to recognize repeats", async ()
   expect(batches.reduce((sum, { readCount }) => sum + readCount, 0)).toBe(10_000);
 });
 
+// It joins at the end of the log, while the others are still reading what is before.
+test("a subscriber ahead of all others receives no repeat of what lies between them", async () => {
+  await log.appendEvents([{ event: ventEvent("before") }]);
+  const early = await feed.next(startOfLog, signal);
+  const [between, after] = [ventEvent("between"), ventEvent("after")];
+  await log.appendEvents([{ event: between }]);
+  const ahead = await log.lastPosition();
+  await log.appendEvents([{ event: between }, { event: after }]);
+  const idsAfter = async (position: LogPosition) =>
+    (await feed.next(position, signal)).events.map(({ event }) => event.id);
+  expect(await idsAfter(ahead)).toEqual([after.id]);
+  expect(await idsAfter(early.position)).toEqual([between.id, after.id]);
+});
+
 // The ids of all events since the first subscriber connected would fill the memory.
 test("the ids of the latest 50,000 events are remembered, and of no more than 100,000", () => {
   const firsts = new FirstPositions();
