@@ -9,7 +9,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
-import { breathe } from "../retry/slices.ts";
+import { breathe, chunksOf } from "../retry/slices.ts";
 import { asHistoryError } from "./errors.ts";
 import {
   plainEvent,
@@ -24,9 +24,9 @@ import {
   type EventRow,
   type LabelSet,
   type Name,
+  RecordingMemories,
   RecordingMemory,
   type RelatedList,
-  rememberedWorkspacesMax,
   type StoredOnce,
 } from "./recording-memory.ts";
 import { postgresSchema } from "./schema.ts";
@@ -38,7 +38,7 @@ export function postgresRecording(pool: pg.Pool): Recording {
 
 class PostgresRecording implements Recording {
   readonly #pool: pg.Pool;
-  readonly #memories = new Map<number, RecordingMemory>();
+  readonly #memories = new RecordingMemories();
   /** Whether a workspace has old events. There are never more of them. */
   readonly #oldEvents = new Map<number, boolean>();
 
@@ -54,7 +54,7 @@ class PostgresRecording implements Recording {
       );
       const [row] = moved.rows;
       if (row === undefined) return null;
-      const memory = this.#memoryOf(workspace, row.generation);
+      const memory = this.#memories.of(workspace, row.generation);
       const unreadable: UnreadableEvent[] = [];
       const rows: EventRow[] = [];
       for (const event of events) {
@@ -94,7 +94,7 @@ class PostgresRecording implements Recording {
         `update ${table("workspaces")} set position = position where key = $1 returning generation`,
         [workspace],
       );
-      const memory = this.#memoryOf(workspace, locked.rows[0]?.generation ?? 0);
+      const memory = this.#memories.of(workspace, locked.rows[0]?.generation ?? 0);
       const { rows: old } = await client.query<{
         key: number;
         received: number;
@@ -139,7 +139,6 @@ class PostgresRecording implements Recording {
       client.release();
       return result;
     } catch (error) {
-      // What was inserted is gone, and with it the keys that are remembered.
       this.#memories.clear();
       // The error that led here says what is wrong; a lost connection cannot be rolled back, and need not be.
       const isRolledBack = await client?.query("rollback").then(
@@ -149,19 +148,6 @@ class PostgresRecording implements Recording {
       client?.release(isRolledBack !== true);
       throw asHistoryError(error);
     }
-  }
-
-  #memoryOf(workspace: number, generation: number): RecordingMemory {
-    const known = this.#memories.get(workspace);
-    if (known?.generation === generation) return known;
-    const memory = new RecordingMemory(generation);
-    this.#memories.delete(workspace);
-    for (const oldest of this.#memories.keys()) {
-      if (this.#memories.size < rememberedWorkspacesMax) break;
-      this.#memories.delete(oldest);
-    }
-    this.#memories.set(workspace, memory);
-    return memory;
   }
 
   /** Those that are not recorded yet; of events with the same id, the first. */
@@ -174,7 +160,7 @@ class PostgresRecording implements Recording {
       `select id from ${table("events")} where workspace = $1 and id = any($2::bytea[])`,
       [workspace, ids],
     );
-    const knownIds = new Set(known.map(({ id }) => id.toString("hex")));
+    const knownIds = new Set(known.map(({ id }) => hexOf(id)));
     if (await this.hasOldEvents(workspace, client)) {
       const texts = [...byId.keys()].filter((text) => !text.includes("\0"));
       const { rows: old } = await client.query<{ id: string }>(
@@ -185,7 +171,7 @@ class PostgresRecording implements Recording {
     }
     const candidates = [...byId.values()];
     if (knownIds.size === 0) return candidates;
-    return candidates.filter(({ id }) => !knownIds.has(Buffer.from(id).toString("hex")));
+    return candidates.filter(({ id }) => !knownIds.has(hexOf(id)));
   }
 
   async hasOldEvents(workspace: number, client: pg.Pool | pg.PoolClient = this.#pool): Promise<boolean> {
@@ -343,9 +329,7 @@ function hexOf(bytes: Uint8Array): string {
 const linesPerChunk = 2_000;
 
 async function copy(client: pg.PoolClient, into: string, lines: readonly string[]): Promise<void> {
-  const chunks = Array.from({ length: Math.ceil(lines.length / linesPerChunk) }, (_, index) =>
-    lines.slice(index * linesPerChunk, (index + 1) * linesPerChunk).join(""),
-  );
+  const chunks = chunksOf(lines, linesPerChunk).map((chunk) => chunk.join(""));
   await pipeline(Readable.from(chunks), client.query(copyFrom(`copy ${table(into)} from stdin`)));
 }
 

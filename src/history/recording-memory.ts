@@ -63,7 +63,7 @@ export interface EventRow {
 }
 
 /** So many workspaces are remembered: those recorded last. */
-export const rememberedWorkspacesMax = 8;
+const rememberedWorkspacesMax = 8;
 
 /** How many characters of texts are remembered, of names and of label sets. An entry takes a few times its length. */
 const namesLengthMax = 500_000;
@@ -122,6 +122,30 @@ export class RecordingMemory {
     const members = relatedOf(body).map((labels) => remembered(this.#resources, labels, labelSetOf));
     return { key: null, hash: hashOf(body), body, members: [...new Set(members)] };
   };
+}
+
+/** What is remembered of each of the workspaces that were recorded last. */
+export class RecordingMemories {
+  readonly #byWorkspace = new Map<number, RecordingMemory>();
+
+  /** The workspace's memory, empty if something was deleted since. */
+  of(workspace: number, generation: number): RecordingMemory {
+    const known = this.#byWorkspace.get(workspace);
+    if (known?.generation === generation) return known;
+    const memory = new RecordingMemory(generation);
+    this.#byWorkspace.delete(workspace);
+    for (const oldest of this.#byWorkspace.keys()) {
+      if (this.#byWorkspace.size < rememberedWorkspacesMax) break;
+      this.#byWorkspace.delete(oldest);
+    }
+    this.#byWorkspace.set(workspace, memory);
+    return memory;
+  }
+
+  /** Forgets everything, because what was inserted last is gone again. */
+  clear(): void {
+    this.#byWorkspace.clear();
+  }
 }
 
 /** @param make gets a copy, because a part of a text would keep all of it in memory */

@@ -73,7 +73,7 @@ export interface Tables {
     /** The payload as JSON, as the log holds it. */
     payload: string;
   };
-  /** The events of version 0.1 that were not brought into the form above yet; see `upgrade.ts`. */
+  /** The events of version 0.1 that were not brought into the form above yet; see `Recording.upgrade`. */
   old_events: {
     key: number;
     workspace: number;

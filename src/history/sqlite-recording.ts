@@ -13,14 +13,13 @@ import {
   type EventRow,
   type LabelSet,
   type Name,
+  RecordingMemories,
   RecordingMemory,
   type RelatedList,
-  rememberedWorkspacesMax,
 } from "./recording-memory.ts";
 
 interface OldEvent {
   readonly key: number;
-  readonly id: string;
   readonly received: number;
   readonly text_length: number;
   readonly body: string;
@@ -29,7 +28,7 @@ interface OldEvent {
 export class SqliteRecording {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  readonly #memories = new Map<number, RecordingMemory>();
+  readonly #memories = new RecordingMemories();
   /** Whether a workspace has old events. There are never more of them. */
   readonly #oldEvents = new Map<number, boolean>();
 
@@ -47,7 +46,7 @@ export class SqliteRecording {
         after,
       );
       if (row === undefined) return null;
-      const memory = this.#memoryOf(workspace, Number(row["generation"]));
+      const memory = this.#memories.of(workspace, Number(row["generation"]));
       const unreadable: UnreadableEvent[] = [];
       let newCount = 0;
       let length = 0;
@@ -85,9 +84,9 @@ export class SqliteRecording {
         "generation"
       ];
       if (generation === undefined) return 0;
-      const memory = this.#memoryOf(workspace, Number(generation));
+      const memory = this.#memories.of(workspace, Number(generation));
       const sql =
-        "select key, id, received, text_length, body from old_events where +workspace = ? order by key desc limit ?";
+        "select key, received, text_length, body from old_events where +workspace = ? order by key desc limit ?";
       const old = this.#prepared(sql).all(workspace, countMax) as unknown as OldEvent[];
       let added = 0;
       for (const { key, received, text_length, body } of old) {
@@ -124,25 +123,11 @@ export class SqliteRecording {
       this.#database.exec("commit");
       return result;
     } catch (error) {
-      // What was inserted is gone, and with it the keys that are remembered.
       this.#memories.clear();
       // After an error such as a full disk, SQLite has rolled back by itself.
       if (this.#database.isTransaction) this.#database.exec("rollback");
       throw error;
     }
-  }
-
-  #memoryOf(workspace: number, generation: number): RecordingMemory {
-    const known = this.#memories.get(workspace);
-    if (known?.generation === generation) return known;
-    const memory = new RecordingMemory(generation);
-    this.#memories.delete(workspace);
-    for (const oldest of this.#memories.keys()) {
-      if (this.#memories.size < rememberedWorkspacesMax) break;
-      this.#memories.delete(oldest);
-    }
-    this.#memories.set(workspace, memory);
-    return memory;
   }
 
   /** @returns false if the workspace has an event with its id */
