@@ -72,13 +72,15 @@ export async function mastersOf(redis: RedisConnection): Promise<readonly Redis[
 }
 
 export interface ConnectOptions {
-  /** Shown by Redis's CLIENT LIST. */
+  /** Shown by Redis's CLIENT LIST; default: `tripline`. */
   readonly name?: string;
   /** Called once each time the connection is lost or cannot be established. */
   readonly onLost?: (error: Error) => void;
   /** Called each time the connection is there. */
   readonly onReady?: () => void;
 }
+
+const nameDefault = "tripline";
 
 /** The longest time a command may block: half the time after which a silent connection is considered dead. */
 export const blockMsMax = 5_000;
@@ -106,14 +108,11 @@ function retryDelayMs(attempt: number): number {
  *
  * @throws RedisUrlInvalid
  */
-export function connect(
-  url: string,
-  { name = "tripline", onLost, onReady }: ConnectOptions = {},
-): RedisConnection {
+export function connect(url: string, options: ConnectOptions = {}): RedisConnection {
   const redis = open(
     parseRedisUrl(url),
     {
-      connectionName: name,
+      connectionName: options.name ?? nameDefault,
       connectTimeout: connectTimeoutMs,
       commandTimeout: commandTimeoutMs,
       socketTimeout: socketTimeoutMs,
@@ -123,7 +122,7 @@ export function connect(
     },
     { patienceMs: commandTimeoutMs, ...noPatience },
   );
-  reportLosses(redis, { ...(onLost && { onLost }), ...(onReady && { onReady }) });
+  reportLosses(redis, options);
   return redis;
 }
 
@@ -132,14 +131,11 @@ export function connect(
  *
  * @throws RedisUrlInvalid
  */
-export function connectPatiently(
-  url: string,
-  { name = "tripline", onLost, onReady }: ConnectOptions,
-): RedisConnection {
+export function connectPatiently(url: string, options: ConnectOptions): RedisConnection {
   const redis = open(
     parseRedisUrl(url),
     {
-      connectionName: name,
+      connectionName: options.name ?? nameDefault,
       maxRetriesPerRequest: null,
       retryStrategy: retryDelayMs,
       socketTimeout: 1.5 * socketTimeoutMs, // a worker of BullMQ waits for ten seconds at a time
@@ -150,7 +146,7 @@ export function connectPatiently(
       retryDelayOnFailover: redirectDelayMs,
     },
   );
-  reportLosses(redis, { ...(onLost && { onLost }), ...(onReady && { onReady }) });
+  reportLosses(redis, options);
   return redis;
 }
 
