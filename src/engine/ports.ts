@@ -9,6 +9,7 @@ import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Micros } from "../core/model/time.ts";
+import type { EngineInfo, Engines } from "../store/engines.ts";
 import type { NewEvent } from "../store/entry.ts";
 import type { LogBatch, TimedBatch } from "../store/log-reader.ts";
 import type { ShardLayout } from "../store/shard-layout.ts";
@@ -109,22 +110,11 @@ export interface ShardStore {
 }
 
 /** An engine that is alive. */
-export interface EngineMember {
-  readonly name: string;
-  /** The shards that are its own by now, but that another engine holds. */
-  readonly wants: readonly number[];
-}
+export type EngineMember = Pick<EngineInfo, "name" | "wants">;
 
 /** What an engine needs to know of the others to share the shards with them. */
-export interface EngineView {
-  readonly layout: ShardLayout;
-  /** The number of shards that someone asked for, and nobody has refused; null if nobody did. */
-  readonly wantedCount: number | null;
+export interface EngineView extends Omit<Engines, "members"> {
   readonly members: readonly EngineMember[];
-  /** The owner of each shard, by its lease, and for how long it holds that without a renewal; null for a free shard. */
-  readonly leases: readonly ({ readonly owner: string; readonly heldMs: number } | null)[];
-  /** Whether this engine was not among the members before. */
-  readonly joined: boolean;
 }
 
 /** The part of the store that all engines of a workspace share. Every method may throw `RedisUnreachable`. */

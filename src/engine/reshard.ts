@@ -7,7 +7,7 @@
  * it can end at any point, and the next engine starts over or finds it done. Events are accepted all the time.
  */
 
-import { Core, type CoreOptions } from "../core/machine/core.ts";
+import { Core } from "../core/machine/core.ts";
 import { divideState, StatesDiffer } from "../core/machine/divide-state.ts";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Micros } from "../core/model/time.ts";
@@ -124,7 +124,7 @@ async function bringTogether(
   claimed: readonly Claimed[],
   signal: AbortSignal,
 ): Promise<{ position: LogPosition; watermark: Micros; readCount: number }> {
-  const { layout, latenessDefault, seenCountMax } = settings;
+  const { layout } = settings;
   const running: { readonly loop: Loop; readonly core: Core }[] = [];
   const dispatchers: Dispatcher[] = [];
   let position = startOfLog;
@@ -132,13 +132,7 @@ async function bringTogether(
   try {
     for (const { shard, store, epoch } of claimed) {
       throwIfEnded(signal);
-      const options = {
-        shard,
-        shardCount: layout.count,
-        ...(latenessDefault === undefined ? {} : { latenessDefault }),
-        ...(seenCountMax === undefined ? {} : { seenCountMax }),
-      };
-      const { core, cursor } = await restore(store, options, logger);
+      const { core, cursor } = await restore(store, { ...settings, shard, shardCount: layout.count }, logger);
       const dispatcher = new Dispatcher(shard, { store, queue, clock, logger });
       dispatcher.start();
       dispatchers.push(dispatcher);
@@ -167,11 +161,12 @@ async function bringTogether(
 async function replaceShards(
   change: ReshardStore,
   changeEpoch: number,
-  { count, latenessDefault, seenCountMax }: ReshardSettings,
+  settings: ReshardSettings,
   claimed: readonly Claimed[],
   { position, watermark, readCount }: { position: LogPosition; watermark: Micros; readCount: number },
   signal: AbortSignal,
 ) {
+  const { count } = settings;
   const states: Map<string, string>[] = [];
   for (const { store } of claimed) {
     throwIfEnded(signal);
@@ -183,15 +178,11 @@ async function replaceShards(
     states.push(fields);
   }
   const divided = await finishInSlices(divideState(states, count, (id) => shardOf(id, count)));
-  const options: CoreOptions = {
-    ...(latenessDefault === undefined ? {} : { latenessDefault }),
-    ...(seenCountMax === undefined ? {} : { seenCountMax }),
-  };
   const shards: NewShard[] = [];
   for (const [shard, state] of divided.entries()) {
     throwIfEnded(signal);
     // Also shows that the new shard will be able to start.
-    const core = await finishInSlices(Core.restoreInSteps(state, options));
+    const core = await finishInSlices(Core.restoreInSteps(state, settings));
     for (const field of core.unusedFields()) state.delete(field);
     const parts = chunksOf([...state], fieldsPerWrite);
     for (const [index, fields] of (parts.length === 0 ? [[]] : parts).entries()) {
