@@ -44,6 +44,12 @@ const blockMsDefault = 1_000;
 const pruneEveryMsDefault = 60_000;
 
 /**
+ * At the end of the log, transactions are at least this far apart, and no closer than they are long. A commit costs as much
+ * as recording a hundred events, and the more events it holds, the fewer pages are written for each.
+ */
+const pauseMsMin = 50;
+
+/**
  * Copies a log into a history until it is stopped, after the transaction in progress. The history and the log stay open.
  *
  * @example
@@ -101,17 +107,20 @@ export class Recorder extends BackgroundTask {
     while (!signal.aborted) {
       isUpgrading &&= await this.#upgrade();
       const wait = { count, blockMs: isUpgrading ? 0 : blockMs };
-      const { events, position, readCount } = await this.#log.readEvents(after, wait);
+      const { events, position, readCount, isAtEnd } = await this.#log.readEvents(after, wait);
       if (readCount === 0) {
         // The history may have been lost meanwhile, and be empty again.
         after = await this.#history.recordedPosition();
         this.#failures.delete("record");
         continue;
       }
+      const began = performance.now();
       const recorded = await this.#history.record({ after, position, events }, { onRefused, onUnreadable });
       after = recorded === null ? await this.#history.recordedPosition() : position;
       this.#failures.delete("record");
       onRecorded?.(after);
+      const pauseMs = Math.max(pauseMsMin, performance.now() - began);
+      if (isAtEnd && recorded !== null && !isUpgrading) await systemClock.sleep(pauseMs, signal);
     }
   }
 

@@ -23,6 +23,8 @@ export interface EventBatch {
   readonly position: LogPosition;
   /** How many entries were read. */
   readonly readCount: number;
+  /** Whether the log ended there when it was read. */
+  readonly isAtEnd: boolean;
 }
 
 /** The log that is read. */
@@ -67,7 +69,8 @@ async function readAll(source: EventSource, after: LogPosition, count: number): 
   const events: LoggedEvent[] = [];
   let position = after;
   let readCount = 0;
-  for (let left = source.lengthMax; readCount < count && left > 0; ) {
+  let isAtEnd = false;
+  for (let left = source.lengthMax; readCount < count && left > 0 && !isAtEnd; ) {
     const partCount = Math.min(entriesPerPart, count - readCount);
     const parameters = [position, partCount, left];
     const found = await callRedis(() => readEventsScript.run(source.redis, [source.log], parameters));
@@ -78,13 +81,17 @@ async function readAll(source: EventSource, after: LogPosition, count: number): 
     }
     position = part.position;
     readCount += part.readCount;
-    if (part.readCount < partCount) break;
+    isAtEnd = part.readCount < partCount;
   }
-  return { events, position, readCount };
+  return { events, position, readCount, isAtEnd };
 }
 
 /** @param texts position, body and lineage of each entry */
-function batchOf({ onMalformed }: EventSource, after: LogPosition, texts: readonly string[]): EventBatch {
+function batchOf(
+  { onMalformed }: EventSource,
+  after: LogPosition,
+  texts: readonly string[],
+): Omit<EventBatch, "isAtEnd"> {
   const events: LoggedEvent[] = [];
   let position = after;
   for (let at = 0; at < texts.length; at += 3) {
