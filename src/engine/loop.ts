@@ -48,6 +48,12 @@ const deadlinesPerStep = 20; // then it is checked how long the step has taken
 const firingsPerStepMax = 100; // each is an event, and a job for each action
 const countWindowsEveryMs = 5_000;
 
+/** How long what fires nothing may wait for its commit, which costs as much as applying dozens of events. */
+const commitDelayMs = 20;
+
+/** At the end of the log, entries that follow each other this closely are read together. */
+const gatherMs = 1;
+
 /**
  * Runs a core over the log of its shard.
  *
@@ -65,6 +71,8 @@ export class Loop {
   #commitCount: number;
   #entriesSinceCommit = 0;
   #committing: Promise<void> | null = null;
+  /** Since when there is something to commit. */
+  #changedAt: number | null = null;
   #batchCount = batchCountMin;
   #nextCountAt = 0;
 
@@ -96,7 +104,10 @@ export class Loop {
         blockMs = 0; // there may be more
       } else blockMs = await this.#idle(batch.now);
       this.#report();
+      const isTrickle = batch.readCount > 0 && batch.readCount < batchCountMin;
+      if (isTrickle && this.#committing === null) await this.#ports.clock.sleep(gatherMs, signal);
     }
+    await this.#commit();
     await this.#committing;
   }
 
@@ -153,11 +164,12 @@ export class Loop {
     this.#readCount += malformedCount;
     this.#entriesSinceCommit += malformedCount;
     const isTooLarge = clock.now() - started - waitedMs > batchMsMax || batch.length > batchLengthMax;
+    const isFull = batch.readCount === this.#batchCount;
     if (isTooLarge) this.#batchCount = Math.max(Math.floor(this.#batchCount / 2), batchCountMin);
-    else if (batch.readCount === this.#batchCount) {
-      this.#batchCount = Math.min(this.#batchCount * 2, batchCountMax);
-    }
-    await this.#commit();
+    else if (isFull) this.#batchCount = Math.min(this.#batchCount * 2, batchCountMax);
+    this.#changedAt ??= clock.now();
+    if (isFull || isTooLarge) await this.#commit();
+    else await this.#commitWhenDue();
   }
 
   /** Advances time when there is nothing to read. @returns how many milliseconds the next read may wait for entries */
@@ -167,12 +179,24 @@ export class Loop {
       this.#committing = null;
       return 0;
     }
-    if (this.#isDue(now)) await this.#advanceInSteps(now);
-    await this.#commit();
+    if (this.#isDue(now)) {
+      await this.#advanceInSteps(now);
+      this.#changedAt ??= this.#ports.clock.now();
+    }
+    const delayMs = await this.#commitWhenDue();
     if (this.#committing !== null) return 0;
     const next = this.#core.nextDeadline();
-    if (next === null) return blockMsMax;
-    return Math.min(Math.max(Math.ceil((next - now) / millisecond), 1), blockMsMax);
+    const deadlineMs = next === null ? blockMsMax : Math.ceil((next - now) / millisecond);
+    return Math.min(Math.max(Math.min(deadlineMs, delayMs), 1), blockMsMax);
+  }
+
+  /** Commits what has changed if it has fired something, or has waited long enough. @returns how long it may still wait */
+  async #commitWhenDue(): Promise<number> {
+    if (this.#changedAt === null) return blockMsMax;
+    const delayMs = Math.ceil(this.#changedAt + commitDelayMs - this.#ports.clock.now());
+    if (delayMs > 0 && this.#core.firingCount === 0) return delayMs;
+    await this.#commit();
+    return blockMsMax;
   }
 
   /**
@@ -212,6 +236,7 @@ export class Loop {
   /** Waits for the commit in flight, then starts one with everything that has changed since, if anything has. */
   async #commit(): Promise<void> {
     const { firings, loopCuts, dirty } = this.#core.drain();
+    this.#changedAt = null;
     const entryCount = this.#entriesSinceCommit;
     if (entryCount === 0 && firings.length === 0 && loopCuts.length === 0 && dirty.length === 0) return;
     this.#entriesSinceCommit = 0;

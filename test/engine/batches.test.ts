@@ -10,6 +10,9 @@ import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
+/** How long entries that fire nothing may wait for their commit. */
+const commitDelayMs = 20;
+
 let clock: VirtualClock;
 let world: MemoryWorld;
 let store: WatchedStore;
@@ -84,7 +87,7 @@ describe("the number of entries that the loop reads at a time", () => {
   test("doubles with each full batch, from 16 up to 2,048", async () => {
     appendEvents(8_000);
     await start();
-    await clock.pass(1);
+    await clock.pass(commitDelayMs);
     expect(store.counts.slice(0, 10)).toEqual([16, 32, 64, 128, 256, 512, 1_024, 2_048, 2_048, 2_048]);
     expect(Math.max(...store.counts)).toBe(2_048);
     expect(world.shard(0).cursor?.position).toBe(world.lastPosition());
@@ -132,6 +135,40 @@ describe("the number of entries that the loop reads at a time", () => {
   });
 });
 
+// A commit costs as much as applying dozens of events.
+describe("entries that come one by one", () => {
+  test("are committed together if they fire nothing, 20 ms after the first", async () => {
+    const entryCounts: number[] = [];
+    await start({ committed: (_shard, { entryCount }) => void entryCounts.push(entryCount) });
+    for (let ms = 0; ms < 19; ms += 1) {
+      appendEvents(1);
+      await clock.pass(1);
+    }
+    expect(entryCounts).toEqual([]);
+    await clock.pass(1);
+    expect(entryCounts).toEqual([19]);
+  });
+
+  test("are committed at once if they fire", async () => {
+    world.putAutomations([greenhouseAutomation("presence")]);
+    await start();
+    await clock.pass(100);
+    appendEvents(1, "pump.failed");
+    await clock.pass(2);
+    expect(firingCount()).toBe(1);
+  });
+
+  test("are committed when the loop ends", async () => {
+    await start();
+    appendEvents(1);
+    await clock.pass(1);
+    stop.abort();
+    store.interrupt();
+    await clock.pass(1);
+    expect(world.shard(0).cursor?.position).toBe(world.lastPosition());
+  });
+});
+
 // Nothing else runs meanwhile: no lease is renewed, and no request is answered.
 test("a batch that takes long is applied and committed in steps", async () => {
   appendEvents(200);
@@ -155,10 +192,10 @@ describe("the loop waits for entries", () => {
     world.putAutomations([greenhouseAutomation("absence", { trigger: silence })]);
     appendEvents(1, "pump.started");
     await start();
-    await clock.pass(12_346);
+    await clock.pass(12_347);
     const waits = store.reads.map(({ blockMs }) => blockMs).filter((blockMs) => blockMs > 0);
-    // At first until the event settles, which is as soon as time has passed it.
-    expect(waits).toEqual([1, 5_000, 5_000, 2_345, 5_000]);
+    // At first until the event is committed, and at last the event that the firing emits.
+    expect(waits).toEqual([19, 5_000, 5_000, 2_326, 19]);
   });
 
   // While it waits, it would not notice that the commit failed, and the firings would be late.
@@ -188,11 +225,11 @@ describe("the loop reports", () => {
       },
     });
     appendEvents(2, "malformed");
-    await clock.pass(1);
+    await clock.pass(commitDelayMs);
     expect(world.shard(0).cursor).toMatchObject({ position: world.lastPosition(), readCount: 2 });
     appendEvents(3, "vent.opened");
     appendEvents(2, "malformed");
-    await clock.pass(1);
+    await clock.pass(commitDelayMs);
     expect(world.shard(0).cursor).toMatchObject({ position: world.lastPosition(), readCount: 7 });
     expect(consumedCount).toBe(7);
   });
