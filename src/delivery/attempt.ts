@@ -4,12 +4,12 @@ import type { ActionDefinition } from "../core/model/action.ts";
 import type { DisabledEndpoint } from "../core/model/disabled-endpoint.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { isFinalStatus, mergeRetry, type Retry } from "../core/model/retry.ts";
-import type { Log } from "../store/log.ts";
+import type { WallClock } from "../retry/clock.ts";
 import type { Redact } from "../templates/references.ts";
 import type { Renderer } from "../templates/renderer.ts";
 import type { Deferral } from "./http/endpoints.ts";
 import { enterLimit, type RequestLimit } from "./http/request-limit.ts";
-import type { WebhookClient } from "./http/webhook-client.ts";
+import type { DeliveryLog, HttpSender } from "./ports.ts";
 
 export type GoneEndpoint = Pick<DisabledEndpoint, "id" | "destination" | "url">;
 
@@ -52,8 +52,10 @@ export type AttemptOutcome =
   | ({ readonly kind: "deferred"; readonly retry?: Retry; readonly endpoint?: string } & Deferral);
 
 export interface AttemptTools {
-  readonly log: Log;
-  readonly webhooks: WebhookClient;
+  readonly log: DeliveryLog;
+  readonly webhooks: HttpSender;
+  /** The machine's own by default. */
+  readonly clock?: WallClock;
   readonly renderer: Renderer;
   /** Removes the automation's secrets from a text. Every reason and result must go through it. */
   readonly redact: Redact;

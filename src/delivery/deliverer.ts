@@ -11,16 +11,14 @@
  * A Redis outage ends no delivery: the worker keeps the outcome and waits.
  */
 
-import { DelayedError, type Job, UnrecoverableError } from "bullmq";
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { underPresentRule } from "../core/machine/present-rule.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Retry } from "../core/model/retry.ts";
 import { formatDuration, millisecond, second } from "../core/model/time.ts";
 import type { TraceContext } from "../core/model/trace-context.ts";
+import type { WallClock } from "../retry/clock.ts";
 import { keepTrying } from "../retry/keep-trying.ts";
-import type { RedisConnection } from "../store/connection.ts";
-import type { Log } from "../store/log.ts";
 import { SecretUnreadable } from "../store/secret-box.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
 import { redactionOf } from "../templates/references.ts";
@@ -38,9 +36,8 @@ import {
 } from "./delivery-state.ts";
 import { summaryOf } from "./delivery-view.ts";
 import { HeldJob, JobLost } from "./held-job.ts";
-import type { WebhookClient } from "./http/webhook-client.ts";
-import { type LanePlace, Lanes, type Leave, parkedReason, placeOf } from "./lanes.ts";
-import { type QueueKeys, queueKeys } from "./queue-keys.ts";
+import { parkedReason, placeOf } from "./lanes.ts";
+import type { DeliveryLog, HttpSender, JobStore, LanePlace, LaneStore, Leave, TakenJob } from "./ports.ts";
 import { DeliveryReporter, traceFields } from "./reporter.ts";
 import { deferralMs, earlyRetryMs, parkMs, retryDelayMs, triedMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
@@ -64,82 +61,77 @@ const wokenCountMax = 2;
 const outdatedReason = "not sent: the target has accepted a later delivery about the same thing";
 
 export interface DelivererOptions {
-  /** Its commands wait for Redis to come back. */
-  readonly redis: RedisConnection;
-  readonly workspace: string;
-  /** Lets a worker take a delivery that is to come back later; does nothing if it is not one of those. */
-  readonly promote: (id: string) => Promise<boolean>;
-  readonly log: Log;
+  readonly jobs: JobStore;
+  readonly lanes: LaneStore;
+  readonly log: DeliveryLog;
+  readonly clock: WallClock;
   readonly logger: ActionLogger;
   readonly metrics?: ActionMetrics;
   /** Records a span for each attempt. Without one, an attempt passes on the trace of its firing. */
   readonly tracer?: Tracer;
   readonly settings: WorkerSettings;
   /** What sends the webhooks of an automation. */
-  readonly webhooksOf: (automationId: string) => WebhookClient;
-  /** Lets a worker take a deferred delivery now. @returns false if it is not deferred, or not yet */
-  readonly wake: (deliveryId: string) => Promise<boolean>;
+  readonly webhooksOf: (automationId: string) => HttpSender;
   /** Aborted when the worker must stop at once. */
   readonly stop: AbortSignal;
 }
 
+/**
+ * What the queue is to do with a job: `delivered` ends it, `failed` makes it a dead letter, and `later` leaves it alone: it
+ * was given back already, or is another worker's.
+ */
+export type DeliveryEnd =
+  | { readonly kind: "delivered" | "later" }
+  | { readonly kind: "failed"; readonly reason: string };
+
 const interrupted = "Delivery interrupted; another worker will retry it";
 
 export class Deliverer {
-  readonly #redis: RedisConnection;
-  readonly #keys: QueueKeys;
-  readonly #lanes: Lanes;
-  readonly #promote: DelivererOptions["promote"];
-  readonly #log: Log;
+  readonly #jobs: JobStore;
+  readonly #lanes: LaneStore;
+  readonly #log: DeliveryLog;
+  readonly #clock: WallClock;
   readonly #logger: ActionLogger;
   readonly #metrics: ActionMetrics;
   readonly #reporter: DeliveryReporter;
   readonly #tracer: Tracer;
   readonly #settings: WorkerSettings;
   readonly #webhooksOf: DelivererOptions["webhooksOf"];
-  readonly #wake: DelivererOptions["wake"];
   readonly #stop: AbortSignal;
 
   constructor(options: DelivererOptions) {
-    const { redis, workspace, promote, log, logger, metrics = {}, tracer = passOnTracer } = options;
-    const { settings, webhooksOf, wake, stop } = options;
-    this.#redis = redis;
-    this.#keys = queueKeys(workspace);
-    this.#lanes = new Lanes(redis, workspace);
-    this.#promote = promote;
+    const { jobs, lanes, log, clock, logger, metrics = {}, tracer = passOnTracer } = options;
+    const { settings, webhooksOf, stop } = options;
+    this.#jobs = jobs;
+    this.#lanes = lanes;
     this.#log = log;
+    this.#clock = clock;
     this.#logger = logger;
     this.#metrics = metrics;
-    this.#reporter = new DeliveryReporter({ log, logger, metrics, stop });
+    this.#reporter = new DeliveryReporter({ log, clock, logger, metrics, stop });
     this.#tracer = tracer;
     this.#settings = settings;
     this.#webhooksOf = webhooksOf;
-    this.#wake = wake;
     this.#stop = stop;
   }
 
-  /**
-   * Takes a delivery as far as possible now.
-   *
-   * @throws UnrecoverableError if it failed for good; DelayedError if it comes back later
-   */
-  async deliver(job: Job<JobData>, token: string): Promise<void> {
-    if ("finished" in job.data && job.data.outcome === undefined) return;
-    const held = new HeldJob(job, token, this.#redis, this.#keys, this.#settings.deadAfterMs);
+  /** Takes a delivery as far as possible now. */
+  async deliver(job: TakenJob, token: string): Promise<DeliveryEnd> {
+    if ("finished" in job.data && job.data.outcome === undefined) return { kind: "delivered" };
+    const held = new HeldJob(job, token, this.#jobs, this.#clock, this.#settings.deadAfterMs);
     const before = job.data.outcome;
-    let outcome: DeliveryOutcome | null;
     try {
-      outcome = before ?? (await this.#takeTurn(held));
-      if (outcome === null) throw new DelayedError();
+      const outcome = before ?? (await this.#takeTurn(held));
+      if (outcome === null) return { kind: "later" };
       await this.#report(held, outcome, before !== undefined);
+      if (outcome.kind === "executed") return { kind: "delivered" };
+      return { kind: "failed", reason: String(outcome.result["reason"]) };
     } catch (error) {
-      if (error instanceof DelayedError) throw error;
       // The job's lock is no longer renewed, so BullMQ gives the job to another worker once the lock expires.
       if (error instanceof JobLost) this.#logger.warn({ job: held.id, reason: error.message }, interrupted);
       else if (!this.#stop.aborted) this.#logger.error({ err: error, job: held.id }, interrupted);
-      throw new DelayedError();
+      return { kind: "later" };
     }
-    if (outcome.kind === "failed") throw new UnrecoverableError(String(outcome.result["reason"]));
   }
 
   /** Makes an attempt if it is the delivery's turn in its lane. @returns the outcome; null if the job was delayed */
@@ -149,7 +141,7 @@ export class Deliverer {
     const insists = held.state.insists === true;
     const [turn, present] = await Promise.all([
       this.#untilReached(() => this.#lanes.claim(place, held.token, insists)),
-      hasWaited(held.state, Date.now()) ? this.#underPresentRule(held.state) : null,
+      hasWaited(held.state, this.#clock.timeOfDay()) ? this.#underPresentRule(held.state) : null,
     ]);
     if (turn.state === "lost") throw new JobLost();
     held.markHeld();
@@ -220,7 +212,7 @@ export class Deliverer {
 
   /** Lets the delivery wait for an earlier one, which wakes it up at its end. */
   async #park(held: HeldJob, { id, ordering }: LanePlace, other: string): Promise<null> {
-    const now = Date.now();
+    const now = this.#clock.timeOfDay();
     // Not since the latest change of those in front: a long lane would be looked at all the time.
     const since = held.state.deferred?.since ?? now;
     const data = this.#waiting(held, { deferred: { reason: parkedReason, since } });
@@ -231,7 +223,7 @@ export class Deliverer {
     await this.#delay(held, parkMs(waitedMs), null);
     const first = await this.#untilReached(() => this.#lanes.first(ordering));
     // The other one may have ended before this one could be woken up.
-    if (first === id) await this.#promote(id);
+    if (first === id) await this.#jobs.promote(id);
     return null;
   }
 
@@ -244,9 +236,9 @@ export class Deliverer {
     announcing?.catch(() => {}); // it is awaited once the attempt has ended
     const attemptCount = (held.state.attemptCount ?? 0) + 1;
     const span = this.#startSpan(invocation, attemptCount);
-    const started = performance.now();
+    const started = this.#clock.now();
     const outcome = await this.#run(held, span.trace);
-    const durationMs = Math.round(performance.now() - started);
+    const durationMs = Math.round(this.#clock.now() - started);
     await announcing;
     // Nothing was sent, so the span does not end and is not exported.
     if (outcome.kind === "deferred") return this.#defer(held, outcome);
@@ -256,7 +248,7 @@ export class Deliverer {
     this.#metrics.attemptFinished?.(type, outcome.kind, durationMs / 1_000);
     const tried = this.#tried(held);
     const attempt: Attempt = {
-      at: new Date().toISOString(),
+      at: new Date(this.#clock.timeOfDay()).toISOString(),
       ...(outcome.kind === "executed" ? {} : { reason: outcome.reason }),
       duration_ms: durationMs,
       ...(typeof status === "number" ? { status_code: status } : {}),
@@ -271,7 +263,7 @@ export class Deliverer {
     const result = { ...outcome.result, attempts: attemptCount, duration_ms: durationMs };
     if (outcome.kind === "executed") return this.#keepOutcome(held, state, "executed", result);
     const leftMs = outcome.kind === "failed" ? 0 : this.#forMs(outcome.retry) - tried.ms;
-    const earlyMs = Math.max((held.state.due ?? 0) - Date.now(), 0);
+    const earlyMs = Math.max((held.state.due ?? 0) - this.#clock.timeOfDay(), 0);
     const earlyCount = (held.state.earlyCount ?? 0) + (earlyMs > 0 ? 1 : 0);
     const countedCount = attemptCount - earlyCount;
     const attemptsLeft = outcome.kind === "failed" ? 0 : (outcome.retry?.attempts ?? Infinity) - countedCount;
@@ -285,7 +277,7 @@ export class Deliverer {
     const delayMs =
       earlyMs > 0
         ? earlyRetryMs(this.#settings, { earlyMs, afterMs, vainCount: isVain ? vainCount : null })
-        : retryDelayMs(this.#settings, countedCount, afterMs, Math.random());
+        : retryDelayMs(this.#settings, countedCount, afterMs, this.#clock.random());
     const waitMs = Math.min(delayMs, leftMs); // the last attempt is made when the time is up
     const fields = {
       automation: invocation.automation.name,
@@ -299,7 +291,7 @@ export class Deliverer {
     const isAlone = isVain || (afterMs !== null && afterMs > 0);
     const data = {
       ...state,
-      due: Date.now() + Math.max(waitMs, earlyMs),
+      due: this.#clock.timeOfDay() + Math.max(waitMs, earlyMs),
       ...(earlyCount > 0 ? { earlyCount } : {}),
       ...(vainCount > 0 ? { vainCount } : {}),
       ...(addressees === undefined ? {} : { addressees }),
@@ -315,7 +307,7 @@ export class Deliverer {
     const { id } = held.state.invocation;
     const waitsFor = placeOf(held.state) === null ? null : endpoint;
     // Whoever asked for something, or woke it up, before that could not reach it.
-    if (await this.#untilReached(() => this.#lanes.isWanted(id, waitsFor))) await this.#promote(id);
+    if (await this.#untilReached(() => this.#lanes.isWanted(id, waitsFor))) await this.#jobs.promote(id);
   }
 
   #startSpan({ id, action, automation, trace }: Invocation, attempt: number): TraceSpan {
@@ -358,7 +350,8 @@ export class Deliverer {
         webhooks: this.#webhooksOf(invocation.automation.id),
         renderer,
         redact,
-        wake: this.#wake,
+        clock: this.#clock,
+        wake: (id: string) => this.#jobs.wake(id),
         isWoken: held.wokenFor !== null,
         checkHeld,
         addressees: state.addressees,
@@ -391,7 +384,7 @@ export class Deliverer {
     });
     // The recovery of an endpoint wakes up nothing that waits for a limit.
     await this.#endTurn(held, data, endpoint === undefined ? "postponed" : "later");
-    await this.#delay(held, deferralMs(waitMs, isTurn ? 0 : Math.random()), endpoint ?? null);
+    await this.#delay(held, deferralMs(waitMs, isTurn ? 0 : this.#clock.random()), endpoint ?? null);
     return null;
   }
 
@@ -407,13 +400,13 @@ export class Deliverer {
       state.announced === changed.announced &&
       state.endpoint === changed.endpoint &&
       state.crashesSeen === changed.crashesSeen &&
-      Date.now() - (state.tried?.at ?? 0) < triedKeptMs;
+      this.#clock.timeOfDay() - (state.tried?.at ?? 0) < triedKeptMs;
     return isKept ? null : { ...changed, tried: this.#tried(held) };
   }
 
   /** How long the delivery has been tried until now. */
   #tried({ state, added }: HeldJob): { readonly ms: number; readonly at: number } {
-    const now = Date.now();
+    const now = this.#clock.timeOfDay();
     const before = state.tried ?? { ms: 0, at: state.started ?? added };
     return { ms: triedMs(before, now, 2 * Math.max(this.#settings.retryMsMax, triedKeptMs)), at: now };
   }
@@ -433,7 +426,7 @@ export class Deliverer {
     result: Readonly<Record<string, unknown>>,
     fields: Pick<DeliveryOutcome, "cancelled" | "gone"> = {},
   ): Promise<DeliveryOutcome> {
-    const outcome: DeliveryOutcome = { kind, at: Date.now() * millisecond, result, ...fields };
+    const outcome: DeliveryOutcome = { kind, at: this.#clock.timeOfDay() * millisecond, result, ...fields };
     const ended = { ...state, outcome };
     const finished = kind === "executed" ? finishedState(ended, summaryOf(ended), outcome) : null;
     // Whatever is needed to report it, so that nothing has to be stored after that.
@@ -475,12 +468,12 @@ export class Deliverer {
     const woken = await this.#untilReached(() => this.#lanes.leave(place, left));
     if (woken === null) throw new JobLost();
     if (data !== null) held.markWritten(data);
-    await Promise.all(woken.map((id) => this.#promote(id)));
+    await Promise.all(woken.map((id) => this.#jobs.promote(id)));
   }
 
   /** Repeats a step until Redis accepts it or the worker is stopped. */
   #untilReached<T>(step: () => Promise<T>): Promise<T> {
-    return keepTrying(step, { signal: this.#stop });
+    return keepTrying(step, { signal: this.#stop, clock: this.#clock });
   }
 }
 

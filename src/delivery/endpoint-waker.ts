@@ -12,11 +12,11 @@
 import type { Clock } from "../retry/clock.ts";
 import { keepRunning } from "../retry/keep-trying.ts";
 import type { Endpoints } from "./http/endpoints.ts";
-import type { Lanes } from "./lanes.ts";
+import type { LaneStore } from "./ports.ts";
 import type { ActionLogger } from "./worker-settings.ts";
 
 export interface EndpointWakerOptions {
-  readonly lanes: Lanes;
+  readonly lanes: Pick<LaneStore, "takeWaiting" | "waitedFor">;
   readonly endpoints: Endpoints;
   /** Lets a worker take a delivery that is to come back later. */
   readonly promote: (deliveryId: string) => Promise<boolean>;

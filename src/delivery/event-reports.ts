@@ -5,6 +5,7 @@
  * an idle one waits for nothing. They reach the log in the order in which they were given.
  */
 
+import { type Clock, systemClock } from "../retry/clock.ts";
 import { keepTrying } from "../retry/keep-trying.ts";
 import { Outage } from "../retry/outage.ts";
 import type { Log, NewEvent } from "../store/log.ts";
@@ -18,13 +19,15 @@ interface WaitingEvent {
 export class EventReports {
   readonly #log: Pick<Log, "appendEvents">;
   readonly #stop: AbortSignal;
+  readonly #clock: Clock;
   #waiting: WaitingEvent[] = [];
   #isAppending = false;
 
   /** @param stop aborted when the worker must stop at once */
-  constructor(log: Pick<Log, "appendEvents">, stop: AbortSignal) {
+  constructor(log: Pick<Log, "appendEvents">, stop: AbortSignal, clock: Clock = systemClock) {
     this.#log = log;
     this.#stop = stop;
+    this.#clock = clock;
   }
 
   /**
@@ -51,7 +54,8 @@ export class EventReports {
 
   async #appendBatch(batch: readonly WaitingEvent[]): Promise<void> {
     try {
-      await keepTrying(() => this.#log.appendEvents(batch.map(({ event }) => event)), { signal: this.#stop });
+      const append = () => this.#log.appendEvents(batch.map(({ event }) => event));
+      await keepTrying(append, { signal: this.#stop, clock: this.#clock });
       for (const { done } of batch) done();
     } catch (error) {
       // One that Redis refuses for itself must not keep the others from the log.

@@ -1,12 +1,9 @@
 /** A job that this worker has taken from the queue. Nothing is stored once another worker has taken it over. */
 
-import type { Job } from "bullmq";
-import { callRedis, type RedisConnection } from "../store/connection.ts";
-import { Script } from "../store/script.ts";
-import * as scripts from "../store/scripts/generated.ts";
+import type { WallClock } from "../retry/clock.ts";
 import { type DeliveryState, deliveryIn, type JobData } from "./delivery-state.ts";
 import type { Wakeable } from "./http/endpoints.ts";
-import type { QueueKeys } from "./queue-keys.ts";
+import type { JobStore, TakenJob } from "./ports.ts";
 
 /** Another worker has the job, because this one was silent for too long. */
 export class JobLost extends Error {
@@ -17,25 +14,24 @@ export class JobLost extends Error {
   }
 }
 
-const writeJob = new Script(scripts.writeJob);
-
 export class HeldJob {
   readonly token: string;
   /** Why it was woken up before its time. */
   wokenFor: Wakeable["mode"] | null = null;
-  readonly #job: Job<JobData>;
-  readonly #redis: RedisConnection;
-  readonly #keys: QueueKeys;
+  readonly #job: TakenJob;
+  readonly #jobs: JobStore;
+  readonly #clock: WallClock;
   readonly #lockMs: number;
-  #checked = performance.now();
+  #checked: number;
 
   /** @param lockMs how long a lock lives; BullMQ renews it at half of that */
-  constructor(job: Job<JobData>, token: string, redis: RedisConnection, keys: QueueKeys, lockMs: number) {
+  constructor(job: TakenJob, token: string, jobs: JobStore, clock: WallClock, lockMs: number) {
     this.#job = job;
     this.token = token;
-    this.#redis = redis;
-    this.#keys = keys;
+    this.#jobs = jobs;
+    this.#clock = clock;
     this.#lockMs = lockMs;
+    this.#checked = clock.now();
   }
 
   get id(): string {
@@ -69,11 +65,7 @@ export class HeldJob {
 
   /** @throws RedisUnreachable, JobLost */
   async write(data: JobData): Promise<void> {
-    const { id } = this.state.invocation;
-    const keys = [this.#keys.job(id), this.#keys.lock(id)];
-    const parameters = [this.token, JSON.stringify(data)];
-    const written = await callRedis(() => writeJob.run(this.#redis, keys, parameters));
-    if (written !== 1) throw new JobLost();
+    if (!(await this.#jobs.write(this.state.invocation.id, this.token, data))) throw new JobLost();
     this.markWritten(data);
   }
 
@@ -85,12 +77,12 @@ export class HeldJob {
 
   /** Gives the job back, to come again later. */
   async delay(ms: number): Promise<void> {
-    await this.#job.moveToDelayed(Date.now() + ms, this.token);
+    await this.#job.moveToDelayed(this.#clock.timeOfDay() + ms, this.token);
   }
 
   /** The job was seen to be this worker's a moment ago. */
   markHeld(): void {
-    this.#checked = performance.now();
+    this.#checked = this.#clock.now();
   }
 
   /**
@@ -100,9 +92,8 @@ export class HeldJob {
    * @throws RedisUnreachable, JobLost
    */
   async check(): Promise<void> {
-    if (performance.now() - this.#checked < this.#lockMs / 4) return;
-    const holder = await callRedis(() => this.#redis.get(this.#keys.lock(this.state.invocation.id)));
-    if (holder !== this.token) throw new JobLost();
+    if (this.#clock.now() - this.#checked < this.#lockMs / 4) return;
+    if ((await this.#jobs.holder(this.state.invocation.id)) !== this.token) throw new JobLost();
     this.markHeld();
   }
 }

@@ -9,8 +9,10 @@ import type { Job, JobState, JobType } from "bullmq";
 import { isCanary } from "../core/model/canary.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { RedeliveryOptions, RedeliveryRefusal } from "../core/model/redelivery.ts";
+import { systemClock } from "../retry/clock.ts";
 import { callRedis, connect, type RedisConnection, RedisUnreachable } from "../store/connection.ts";
 import { withReplicas } from "../store/replicas.ts";
+import { addInvocations } from "./add-invocations.ts";
 import type { DeliveryState, JobData } from "./delivery-state.ts";
 import {
   type DeliveryFilter,
@@ -21,11 +23,10 @@ import {
   matches,
 } from "./delivery-view.ts";
 import { ExactQueue } from "./exact-job.ts";
-
-import { Lanes, parkedReason } from "./lanes.ts";
+import { Lanes } from "./lanes.ts";
+import type { NewJob } from "./ports.ts";
 import { promote, promoteById } from "./promote.ts";
 import { jobIdOf, queueKeys, queueName, queuePrefix } from "./queue-keys.ts";
-
 import { invocationToRedeliver } from "./redelivery.ts";
 
 export interface QueueSettings {
@@ -61,12 +62,6 @@ export interface ListedDeliveries {
   /** Where to go on; null at the end of the list. */
   readonly next: number | null;
 }
-
-/**
- * How long a delivery that is added behind another one waits if nobody wakes it up: the engine died in the middle of adding
- * it, or Redis lost its last second.
- */
-const parkedMs = 20_000;
 
 /** How many jobs are read in one step, so that no step takes long. */
 const pageCount = 100;
@@ -120,30 +115,11 @@ export class DeliveryQueue {
    */
   async addInvocations(invocations: readonly Invocation[]): Promise<void> {
     if (invocations.length === 0) return;
-    const { keepFinishedSeconds, keepDeadLettersSeconds } = this.#settings;
-    // First the places: a delivery that the queue has, but no lane, would be first in its lane.
-    const joined = await this.#lanes.join(invocations);
-    const jobs = invocations.map((invocation, index) => ({
-      name: invocation.action.type,
-      data: {
-        invocation,
-        ...placeField(joined[index]?.place),
-        ...(joined[index]?.waits ? { deferred: { reason: parkedReason, since: Date.now() } } : {}),
-      },
-      opts: {
-        jobId: jobIdOf(invocation.id),
-        attempts: 1, // the job's data has the real count, because a deferral does not count as an attempt
-        stackTraceLimit: 0,
-        // It would be taken from the queue in vain. The one before it wakes it up.
-        ...(joined[index]?.waits ? { delay: parkedMs } : {}),
-        // One canary says nothing after the next, and must not count as a dead letter.
-        removeOnComplete: isCanary(invocation.automation.id) || { age: keepFinishedSeconds },
-        removeOnFail: isCanary(invocation.automation.id) || { age: keepDeadLettersSeconds },
-      },
-    }));
-    await callRedis(() => this.#queue.addBulk(jobs));
-    const parked = invocations.filter((_, index) => joined[index]?.waits);
-    await Promise.all(parked.map((invocation) => this.#wakeIfFirst(invocation)));
+    const jobs = {
+      add: (added: readonly NewJob[]) => this.#addJobs(added),
+      promote: (id: string) => callRedis(() => promoteById(this.#queue, jobIdOf(id))),
+    };
+    await addInvocations({ jobs, lanes: this.#lanes, clock: systemClock }, invocations);
     if (this.#replicaCount > 0) await this.#untilReplicated(invocations.at(-1) as Invocation);
   }
 
@@ -159,10 +135,22 @@ export class DeliveryQueue {
     if (isThere !== 1) throw new RedisUnreachable(new Error("the queue lost a delivery in a failover"));
   }
 
-  /** The one before it may have ended before this one could be woken up. */
-  async #wakeIfFirst({ id, ordering }: Invocation): Promise<void> {
-    if (ordering === undefined || (await this.#lanes.first(ordering)) !== id) return;
-    await callRedis(() => promoteById(this.#queue, jobIdOf(id)));
+  async #addJobs(added: readonly NewJob[]): Promise<void> {
+    const { keepFinishedSeconds, keepDeadLettersSeconds } = this.#settings;
+    const jobs = added.map(({ invocation, data, delayMs }) => ({
+      name: invocation.action.type,
+      data,
+      opts: {
+        jobId: jobIdOf(invocation.id),
+        attempts: 1, // the job's data has the real count, because a deferral does not count as an attempt
+        stackTraceLimit: 0,
+        ...(delayMs > 0 ? { delay: delayMs } : {}),
+        // One canary says nothing after the next, and must not count as a dead letter.
+        removeOnComplete: isCanary(invocation.automation.id) || { age: keepFinishedSeconds },
+        removeOnFail: isCanary(invocation.automation.id) || { age: keepDeadLettersSeconds },
+      },
+    }));
+    await callRedis(() => this.#queue.addBulk(jobs));
   }
 
   /**

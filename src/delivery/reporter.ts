@@ -5,8 +5,8 @@ import { endpointName } from "../core/model/disabled-endpoint.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { millisecond } from "../core/model/time.ts";
 import { traceIdOf } from "../core/model/trace-context.ts";
+import type { WallClock } from "../retry/clock.ts";
 import { keepTrying } from "../retry/keep-trying.ts";
-import type { Log } from "../store/log.ts";
 import {
   type DeliveryOutcome,
   type DeliveryState,
@@ -14,10 +14,12 @@ import {
   disabledEndpointOf,
 } from "./delivery-state.ts";
 import { EventReports } from "./event-reports.ts";
+import type { DeliveryLog } from "./ports.ts";
 import type { ActionLogger, ActionMetrics } from "./worker-settings.ts";
 
 export interface DeliveryReporterOptions {
-  readonly log: Log;
+  readonly log: DeliveryLog;
+  readonly clock: WallClock;
   readonly logger: ActionLogger;
   readonly metrics: ActionMetrics;
   /** Aborted when the worker must stop at once. */
@@ -29,24 +31,26 @@ export interface DeliveryReporterOptions {
  * are nobody's concern: no event is about them.
  */
 export class DeliveryReporter {
-  readonly #log: Log;
+  readonly #log: DeliveryLog;
+  readonly #clock: WallClock;
   readonly #logger: ActionLogger;
   readonly #metrics: ActionMetrics;
   readonly #stop: AbortSignal;
   readonly #events: EventReports;
 
-  constructor({ log, logger, metrics, stop }: DeliveryReporterOptions) {
+  constructor({ log, clock, logger, metrics, stop }: DeliveryReporterOptions) {
     this.#log = log;
+    this.#clock = clock;
     this.#logger = logger;
     this.#metrics = metrics;
     this.#stop = stop;
-    this.#events = new EventReports(log, stop);
+    this.#events = new EventReports(log, stop, clock);
   }
 
   /** Appends the event that says the delivery has started. */
   async started(state: DeliveryState): Promise<void> {
     if (isCanary(state.invocation.automation.id)) return;
-    const event = deliveryEvent(state, "triggered", Date.now() * millisecond);
+    const event = deliveryEvent(state, "triggered", this.#clock.timeOfDay() * millisecond);
     const { lineage, trace } = state.invocation;
     await this.#events.append({ event, lineage, trace });
   }
@@ -76,7 +80,7 @@ export class DeliveryReporter {
       if (!isOfCanary) this.#logger.info(fields, "Action executed"); // it would be a line every minute
     } else if (outcome.cancelled) this.#logger.info(fields, "Delivery cancelled");
     else this.#logger.error(fields, "Action failed; no retries left");
-    const seconds = (Date.now() - (state.started ?? added)) / 1_000;
+    const seconds = (this.#clock.timeOfDay() - (state.started ?? added)) / 1_000;
     this.#metrics.actionFinished?.(action.type, kind, seconds);
   }
 
@@ -85,7 +89,7 @@ export class DeliveryReporter {
     const { lineage, trace } = state.invocation;
     const { endpoint, event } = disabledEndpointOf(state, outcome);
     const disable = () => this.#log.endpoints.disable(endpoint, { event, lineage, trace });
-    const isNew = await keepTrying(disable, { signal: this.#stop });
+    const isNew = await keepTrying(disable, { signal: this.#stop, clock: this.#clock });
     const { id, delivery, reason } = endpoint;
     const fields = { endpoint: id, name: endpointName(endpoint), invocation: delivery, reason };
     if (isNew) this.#logger.warn(fields, "Endpoint disabled: it responded 410 Gone");

@@ -1,6 +1,6 @@
 /** The worker: takes jobs from the queue, runs their actions, and lets them finish before it stops. */
 
-import { DelayedError, isNotConnectionError, Job, type Span } from "bullmq";
+import { DelayedError, isNotConnectionError, type Job, type Span, UnrecoverableError } from "bullmq";
 import { isCanary } from "../core/model/canary.ts";
 import { systemClock } from "../retry/clock.ts";
 import { connectPatiently } from "../store/connection.ts";
@@ -14,8 +14,8 @@ import { keepWaking } from "./endpoint-waker.ts";
 import { ExactWorker } from "./exact-job.ts";
 import { WebhookClient } from "./http/webhook-client.ts";
 import { Lanes } from "./lanes.ts";
-import { promote, promoteById } from "./promote.ts";
-import { jobIdOf, queueName, queuePrefix } from "./queue-keys.ts";
+import { queueName, queuePrefix } from "./queue-keys.ts";
+import { RedisJobs } from "./redis-jobs.ts";
 import {
   type ActionLogger,
   type ActionMetrics,
@@ -66,20 +66,19 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     },
   });
   corkWrites(redis);
+  const lanes = new Lanes(redis, options.workspace);
+  const jobs = new RedisJobs(redis, options.workspace, () => worker);
   const deliverer = new Deliverer({
     ...options,
-    redis,
-    promote: (deliveryId) => promoteById(worker, jobIdOf(deliveryId)),
-    wake: async (deliveryId) => {
-      const job = await Job.fromId<JobData>(worker, jobIdOf(deliveryId));
-      return job !== undefined && "deferred" in job.data && (await promote(job));
-    },
+    jobs,
+    lanes,
+    clock: systemClock,
     settings,
     webhooksOf: (automationId) => (isCanary(automationId) ? canaryWebhooks : webhooks),
     stop: stop.signal,
   });
-  const jobs = new JobsInFlight(deliverer);
-  const worker = new DeliveryWorker(queueName, (job, token) => jobs.run(job, token ?? ""), {
+  const inFlight = new JobsInFlight(deliverer);
+  const worker = new DeliveryWorker(queueName, (job, token) => inFlight.run(job, token ?? ""), {
     connection: redis,
     prefix: queuePrefix(options.workspace),
     concurrency: settings.concurrency,
@@ -88,9 +87,9 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     maxStalledCount: Number.MAX_SAFE_INTEGER, // the deliverer lets a delivery wait after many crashes; they end none
   });
   void keepWaking({
-    lanes: new Lanes(redis, options.workspace),
+    lanes,
     endpoints: webhooks.endpoints,
-    promote: (deliveryId) => promoteById(worker, jobIdOf(deliveryId)),
+    promote: (deliveryId) => jobs.promote(deliveryId),
     clock: systemClock,
     logger: options.logger,
     everyMs: Math.min(wakeEveryMs, settings.endpoints.restMs ?? wakeEveryMs),
@@ -101,14 +100,14 @@ export function startActionWorker(options: ActionWorkerOptions): ActionWorker {
     if (redis.status !== "ready") reportLoss(error);
     else if (!stop.signal.aborted && isNews(error)) options.logger.warn({ err: error }, "BullMQ error");
   });
-  worker.on("completed", (job) => jobs.settle(job.id));
-  worker.on("failed", (job) => jobs.settle(job?.id));
-  worker.onRefused = (job) => jobs.settle(job.id);
+  worker.on("completed", (job) => inFlight.settle(job.id));
+  worker.on("failed", (job) => inFlight.settle(job?.id));
+  worker.onRefused = (job) => inFlight.settle(job.id);
   return {
     async close(graceMs = 20_000) {
       await worker.pause(true); // does not wait: waiting would reopen a connection that is closed below
       const idle = new AbortController();
-      await Promise.race([jobs.close(), systemClock.sleep(graceMs, idle.signal)]);
+      await Promise.race([inFlight.close(), systemClock.sleep(graceMs, idle.signal)]);
       idle.abort();
       stop.abort();
       await worker.close(true);
@@ -192,19 +191,18 @@ class JobsInFlight {
     this.#deliverer = deliverer;
   }
 
-  /** @throws UnrecoverableError, DelayedError: as `Deliverer.deliver` */
+  /** @throws UnrecoverableError if the delivery failed for good; DelayedError if BullMQ must leave the job alone */
   async run(job: Job<JobData>, token: string): Promise<void> {
     if (this.#isClosing) {
       await job.moveToDelayed(Date.now(), token); // another worker will take it
       throw new DelayedError();
     }
     this.#jobIds.add(job.id);
-    try {
-      await this.#deliverer.deliver(job, token);
-    } catch (error) {
-      if (error instanceof DelayedError) this.settle(job.id);
-      throw error;
-    }
+    const end = await this.#deliverer.deliver(job, token);
+    if (end.kind === "failed") throw new UnrecoverableError(end.reason);
+    if (end.kind === "delivered") return;
+    this.settle(job.id);
+    throw new DelayedError();
   }
 
   /** Call this when BullMQ has recorded a job's end, or has nothing to record. */

@@ -11,9 +11,16 @@ export interface Clock {
   random(): number;
 }
 
+/** A clock that also knows the time of day, for what outlives the process or is shown to people. */
+export interface WallClock extends Clock {
+  /** Milliseconds since the epoch. It may be set back, and differs between machines. */
+  timeOfDay(): number;
+}
+
 /** The process's own clock. */
-export const systemClock: Clock = {
+export const systemClock: WallClock = {
   now: () => performance.now(),
   sleep: (ms, signal) => wait(ms, undefined, { signal }).catch(() => {}), // rejects only when aborted
   random: Math.random,
+  timeOfDay: Date.now,
 };

@@ -6,6 +6,7 @@ import type { Destination } from "../../core/model/destination.ts";
 import { headerValueProblem } from "../../core/model/header.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
 import { uuid5 } from "../../core/model/uuid.ts";
+import { systemClock } from "../../retry/clock.ts";
 import type { Renderer, TemplateFailure } from "../../templates/renderer.ts";
 import { TemplateError } from "../../templates/template.ts";
 import { type RunAction, underRetry } from "../attempt.ts";
@@ -22,7 +23,8 @@ export const callWebhook: RunAction<"call-webhook"> = async (action, invocation,
   if (typeof destination === "string") {
     return underRetry({ kind: "retry", reason: destination, afterMs: null }, action.retry, undefined);
   }
-  const prepared = renderRequest(action, invocation, tools.renderer, new Date(), destination);
+  const { clock = systemClock, renderer } = tools;
+  const prepared = renderRequest(action, invocation, renderer, new Date(clock.timeOfDay()), destination);
   const outcome = await sendRequest(prepared, tools);
   return underRetry(outcome, action.retry, destination?.definition.retry);
 };

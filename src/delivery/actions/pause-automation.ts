@@ -5,24 +5,25 @@ import { automationEvent } from "../../core/model/automation-view.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
 import { millisecond } from "../../core/model/time.ts";
 import { uuid5 } from "../../core/model/uuid.ts";
-import type { Log } from "../../store/log.ts";
-import type { AttemptOutcome, RunAction } from "../attempt.ts";
+import { systemClock } from "../../retry/clock.ts";
+import type { AttemptOutcome, AttemptTools, RunAction } from "../attempt.ts";
+import type { DeliveryLog } from "../ports.ts";
 
-export const pauseAutomation: RunAction<"pause-automation"> = (action, invocation, { log }) =>
-  setEnabled(action, invocation, log, false);
+export const pauseAutomation: RunAction<"pause-automation"> = (action, invocation, tools) =>
+  setEnabled(action, invocation, tools, false);
 
-export const resumeAutomation: RunAction<"resume-automation"> = (action, invocation, { log }) =>
-  setEnabled(action, invocation, log, true);
+export const resumeAutomation: RunAction<"resume-automation"> = (action, invocation, tools) =>
+  setEnabled(action, invocation, tools, true);
 
 async function setEnabled(
   action: PauseAutomationDefinition | ResumeAutomationDefinition,
   invocation: Invocation,
-  log: Log,
+  { log, clock = systemClock }: AttemptTools,
   enabled: boolean,
 ): Promise<AttemptOutcome> {
   const target = await findTarget(action, invocation, log);
   if ("reason" in target) return { kind: "failed", reason: target.reason };
-  const at = Date.now() * millisecond;
+  const at = clock.timeOfDay() * millisecond;
   const changed = await log.updateAutomation(
     target.id,
     // If nothing changes, there must be no event about an update.
@@ -47,7 +48,7 @@ async function setEnabled(
 async function findTarget(
   action: PauseAutomationDefinition | ResumeAutomationDefinition,
   { firing }: Invocation,
-  log: Log,
+  log: DeliveryLog,
 ): Promise<{ readonly id: string } | { readonly reason: string }> {
   if (action.source === "inferred") {
     const event = firing.triggering_event;

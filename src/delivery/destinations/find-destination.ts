@@ -2,7 +2,7 @@
 
 import type { DestinationReference } from "../../core/model/action.ts";
 import type { Destination } from "../../core/model/destination.ts";
-import type { Log } from "../../store/log.ts";
+import type { DeliveryLog } from "../ports.ts";
 
 /**
  * Looks up the destination at each attempt, so that a corrected one is used at the next.
@@ -12,7 +12,7 @@ import type { Log } from "../../store/log.ts";
  */
 export async function findDestination(
   { block_document_id: id, destination: name }: DestinationReference,
-  { destinations }: Pick<Log, "destinations">,
+  { destinations }: Pick<DeliveryLog, "destinations">,
 ): Promise<Destination | string | null> {
   if (name === undefined && id === undefined) return null;
   const found = name === undefined ? await destinations.get(id ?? "") : await destinations.getByName(name);

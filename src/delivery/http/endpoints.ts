@@ -6,6 +6,8 @@
  * deliveries that it wakes up: those are sent although the endpoint rests, one at a time.
  */
 
+import { type Clock, systemClock } from "../../retry/clock.ts";
+
 export interface EndpointLimits {
   /** Concurrent requests to one endpoint, per process. */
   readonly concurrencyMax: number;
@@ -85,12 +87,18 @@ export interface Wakeable {
 export class Endpoints {
   readonly #limits: EndpointLimits;
   readonly #now: () => number;
+  readonly #sleep: Clock["sleep"];
   readonly #endpoints = new Map<string, Endpoint>();
 
   /** @param now milliseconds from an arbitrary start; not the time of day, because that may be set back by hours */
-  constructor(limits: EndpointLimits = endpointLimits, now: () => number = () => performance.now()) {
+  constructor(
+    limits: EndpointLimits = endpointLimits,
+    now: Clock["now"] = systemClock.now,
+    sleep: Clock["sleep"] = systemClock.sleep,
+  ) {
     this.#limits = limits;
     this.#now = now;
+    this.#sleep = sleep;
   }
 
   /** How many endpoints are remembered. */
@@ -116,7 +124,7 @@ export class Endpoints {
     if ((requestMs * (endpoint.waiting.length + 1)) / slotCount > patienceMs) {
       return this.#defer(origin, endpoint);
     }
-    return (await waitForSlot(endpoint.waiting, 2 * patienceMs)) ?? this.#defer(origin, endpoint);
+    return (await this.#waitForSlot(endpoint.waiting)) ?? this.#defer(origin, endpoint);
   }
 
   /**
@@ -237,19 +245,20 @@ export class Endpoints {
       endpoint.waiting.shift()?.(this.#admit(origin, endpoint));
     }
   }
-}
-
-/** Waits in line for a slot. @returns null when none came free in time */
-function waitForSlot(waiting: Endpoint["waiting"], ms: number): Promise<EndpointAdmission | null> {
-  return new Promise((resolve) => {
-    const resume = (admission: EndpointAdmission | null) => {
-      clearTimeout(timer);
-      resolve(admission);
-    };
-    const timer = setTimeout(() => {
-      waiting.splice(waiting.indexOf(resume), 1);
-      resolve(null);
-    }, ms);
-    waiting.push(resume);
-  });
+  /** Waits in line for a slot. @returns null when none came free in time */
+  #waitForSlot(waiting: Endpoint["waiting"]): Promise<EndpointAdmission | null> {
+    return new Promise((resolve) => {
+      const resumed = new AbortController();
+      const resume = (admission: EndpointAdmission | null) => {
+        resumed.abort();
+        resolve(admission);
+      };
+      waiting.push(resume);
+      void this.#sleep(2 * patienceMs, resumed.signal).then(() => {
+        if (resumed.signal.aborted) return;
+        waiting.splice(waiting.indexOf(resume), 1);
+        resolve(null);
+      });
+    });
+  }
 }

@@ -3,7 +3,8 @@
 import { randomUUID } from "node:crypto";
 import type { RequestLimits } from "../../core/model/request-limits.ts";
 import { systemClock } from "../../retry/clock.ts";
-import type { LimitedRequest, LimitReached, RequestLimitStore } from "../../store/request-limits.ts";
+import type { LimitedRequest, LimitReached } from "../../store/request-limits.ts";
+import type { DeliveryLog } from "../ports.ts";
 import type { Deferral } from "./endpoints.ts";
 
 export interface RequestLimit {
@@ -20,7 +21,7 @@ export interface LimitAdmission {
 }
 
 export interface LimitTools {
-  readonly store: RequestLimitStore;
+  readonly store: DeliveryLog["limits"];
   /** Lets a worker take a deferred delivery now. @returns false if it is not deferred, or not yet */
   readonly wake: (deliveryId: string) => Promise<boolean>;
   /** Aborted when the worker must stop at once. */

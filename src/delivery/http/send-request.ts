@@ -9,6 +9,7 @@
 import { errors } from "undici";
 import { cut } from "../../core/model/cut.ts";
 import { type DisabledEndpoint, endpointName } from "../../core/model/disabled-endpoint.ts";
+import { systemClock } from "../../retry/clock.ts";
 import { keepTrying } from "../../retry/keep-trying.ts";
 import type { Redact } from "../../templates/references.ts";
 import { type AttemptOutcome, type AttemptTools, attemptAt, type GoneEndpoint } from "../attempt.ts";
@@ -33,6 +34,7 @@ export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools
   const { request, deliveryId, limit, identity, endpoint } = prepared;
   const redact: Redact = (text) => prepared.redact(tools.redact(text));
   const { endpoints } = tools.webhooks;
+  const { clock = systemClock } = tools;
   const { origin } = request.url;
   const disabled = await tools.log.endpoints.find(endpoint);
   if (disabled !== null) {
@@ -45,12 +47,13 @@ export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools
   return attemptAt({ origin, limit, deliveryId }, tools, redact, async () => {
     try {
       const response = await tools.webhooks.send(request, tools.signal);
-      const afterMs = retryAfterMs(response, Date.now());
+      const afterMs = retryAfterMs(response, clock.timeOfDay());
       if (afterMs !== null && [429, 503].includes(response.status)) endpoints.rest(origin, afterMs);
       const outcome = judgeResponse(response, afterMs, identity, redact);
       if (response.status !== goneStatus) return { outcome, alive: response.status < 500 };
       const url = endpoint.destination === null ? shownUrl(request, redact) : null;
-      const id = await keepTrying(() => tools.log.endpoints.idOf(endpoint), { signal: tools.signal });
+      const idOf = () => tools.log.endpoints.idOf(endpoint);
+      const id = await keepTrying(idOf, { signal: tools.signal, clock });
       const gone = { id, destination: endpoint.destination, url };
       return { outcome: goneOutcome(outcome, gone), alive: true };
     } catch (error) {
