@@ -19,6 +19,8 @@ interface Subject {
   append(...ids: string[]): Promise<void>;
   putAutomation(name: string): Promise<void>;
   trimAll(): Promise<void>;
+  /** Whether the store refuses what needs memory from now on. */
+  fill(isFull: boolean): Promise<void>;
   /** Waits for the work while the store's time passes. */
   pass<T>(ms: number, work: Promise<T>): Promise<T>;
 }
@@ -60,6 +62,7 @@ function redisSubject(): Subject {
         await log.appendEvents([{ event: eventWith("filler") }]);
       await log.trim(await log.lastPosition());
     },
+    fill: async (isFull) => void (await redis.config("SET", "maxmemory", isFull ? "1" : "0")),
     pass: (_ms, work) => work,
   };
 }
@@ -70,11 +73,14 @@ function memorySubject(): Subject {
   world.skewMs = Date.UTC(2026, 2, 1);
   return {
     storeOf: (owner) => new MemoryShardStore(world, 0, owner),
-    append: async (...ids) => world.appendEvents(ids.map((id) => ({ event: eventWith(id) }))),
+    append: async (...ids) => void world.appendEvents(ids.map((id) => ({ event: eventWith(id) }))),
     putAutomation: async (name) => world.putAutomations([greenhouseAutomation(name)]),
     trimAll: async () => {
       world.appendEvents([{ event: eventWith("filler") }]);
       world.trim(world.lastPosition());
+    },
+    fill: async (isFull) => {
+      world.isFull = isFull;
     },
     pass: async (ms, work) => {
       await clock.pass(ms);
@@ -245,6 +251,30 @@ describe.each([
     expect(newest.entries).toMatchObject([{ event: { id: "e3" } }, { event: { id: "e2" } }]);
     const rest = await store.readBack(`(${newest.position}`, startOfLog, 2);
     expect(rest.entries).toMatchObject([{ event: { id: "e1" } }]);
+  });
+
+  // What was committed can be dispatched, which empties the store.
+  test("refuses, while it is full, whatever needs room", async () => {
+    const epoch = await epochOf(store);
+    await store.commit(fullCommit(epoch, 1));
+    const [entry] = await store.outbox(10);
+    await world.fill(true);
+    const nothingChanged = { ...fullCommit(epoch, 2), changes: [], events: [], invocations: [] };
+    for (const call of [
+      () => world.append("e1"),
+      () => store.commit(fullCommit(epoch, 2)),
+      () => store.commit(nothingChanged),
+      () => store.renew(epoch, leaseMs),
+      () => store.claim(leaseMs, { force: true }),
+    ]) {
+      await expect(call()).rejects.toThrow(/OOM/);
+    }
+    expect((await store.load()).cursor).toMatchObject({ commitCount: 1 });
+    await store.clearOutbox([entry!.position]);
+    expect(await store.outbox(10)).toEqual([]);
+    await store.release(epoch);
+    await world.fill(false);
+    expect(await world.storeOf("second").claim(leaseMs)).toMatchObject({ epoch: expect.any(Number) });
   });
 
   test("starts at the beginning of the log while the log is complete", async () => {

@@ -24,6 +24,7 @@ export class MemoryEngineStore implements EngineStore {
     const { engines, layout, wantedCount, refusal } = this.#world;
     const now = this.#world.now();
     for (const [other, { expires }] of engines) if (expires <= now) engines.delete(other);
+    this.#world.refuseIfFull();
     const joined = !engines.has(name);
     engines.set(name, { expires: now + ttlMs, wants });
     return {
@@ -81,6 +82,7 @@ class MemoryReshardStore implements ReshardStore {
     { isFirst }: { isFirst: boolean },
   ): Promise<boolean> {
     if (this.#world.change.epoch !== epoch) return false;
+    this.#world.refuseIfFull();
     const { state } = this.#world.shard(shard, this.#layout.generation + 1);
     if (isFirst) state.clear();
     for (const [field, value] of fields) state.set(field, value);
@@ -98,6 +100,7 @@ class MemoryReshardStore implements ReshardStore {
     const old = oldEpochs.map((_, shard) => world.shard(shard));
     if (old.some((cells, shard) => cells.epoch !== oldEpochs[shard])) return "fenced";
     if (old.some(({ outbox }) => outbox.length > 0)) return "undispatched";
+    world.refuseIfFull();
     for (const cells of old) {
       cells.epoch += 1;
       cells.owner = null;

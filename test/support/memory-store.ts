@@ -58,6 +58,8 @@ export class MemoryWorld {
   readonly change: LeaseCells = { owner: null, leaseEnd: 0, epoch: 0 };
   /** How far the store's clock is ahead (or behind), in milliseconds. */
   skewMs = 0;
+  /** Whether the store has no room left: it refuses whatever needs some. */
+  isFull = false;
   #lastPosition: LogPosition = startOfLog;
   #sequence = 0;
   #namedCount = 0;
@@ -104,14 +106,22 @@ export class MemoryWorld {
     };
   }
 
-  appendEvents(events: readonly NewEvent[]): void {
-    for (const { event, lineage = [], trace = null } of events) {
+  /** As Redis does, for a command that needs memory. @throws RedisUnreachable if the store is full */
+  refuseIfFull(): void {
+    if (this.isFull) throw new RedisUnreachable("OOM command not allowed when used memory > 'maxmemory'");
+  }
+
+  appendEvents(events: readonly NewEvent[]): { position: LogPosition; received: Micros }[] {
+    this.refuseIfFull();
+    const places = events.map(({ event, lineage = [], trace = null }) => {
       const place = this.#nextPlace();
       // A copy, as Redis would return.
       const wire = structuredClone(event);
       this.log.push({ kind: "event", ...place, event: eventOf(wire, place.received, [...lineage], trace) });
-    }
+      return place;
+    });
     this.#wake();
+    return places;
   }
 
   putAutomations(automations: readonly Automation[]): void {
@@ -196,6 +206,7 @@ export class MemoryLease {
     if (this.#world.layout.generation !== this.#generation) return { heldMs: leaseMs };
     const isHeld = cells.owner !== null && cells.owner !== this.#owner && cells.leaseEnd > now;
     if (isHeld && !force) return { heldMs: cells.leaseEnd - now };
+    this.#world.refuseIfFull();
     cells.epoch = Math.max(cells.epoch + 1, now);
     cells.owner = this.#owner;
     cells.leaseEnd = now + leaseMs;
@@ -204,6 +215,7 @@ export class MemoryLease {
 
   async renew(epoch: number, leaseMs: number): Promise<boolean> {
     if (this.#cells.epoch !== epoch) return false;
+    this.#world.refuseIfFull();
     this.#cells.owner = this.#owner;
     this.#cells.leaseEnd = this.#world.now() + leaseMs;
     return true;
@@ -297,6 +309,8 @@ export class MemoryShardStore implements ShardStore {
     if (cells.epoch !== epoch) return { outcome: "fenced", positions: [] };
     if ((cells.cursor?.commitCount ?? 0) + 1 !== cursor.commitCount)
       return { outcome: "out of step", positions: [] };
+    // Redis refuses the first command that needs room, and nothing was written before that.
+    this.#world.refuseIfFull();
     for (const { field, value } of changes) {
       if (value === null) cells.state.delete(field);
       else cells.state.set(field, value);
