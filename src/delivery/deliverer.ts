@@ -139,12 +139,17 @@ export class Deliverer {
     const place = placeOf(held.state);
     if (place === null) return this.#attempt(held);
     const insists = held.state.insists === true;
+    let asked = 0;
+    const claim = () => {
+      asked = this.#clock.now();
+      return this.#lanes.claim(place, held.token, insists);
+    };
     const [turn, present] = await Promise.all([
-      this.#untilReached(() => this.#lanes.claim(place, held.token, insists)),
+      this.#untilReached(claim),
       hasWaited(held.state, this.#clock.timeOfDay()) ? this.#underPresentRule(held.state) : null,
     ]);
     if (turn.state === "lost") throw new JobLost();
-    held.markHeld();
+    held.markHeld(asked);
     held.wokenFor ??= turn.wokenFor;
     const { request } = turn;
     if (request !== null) {

@@ -22,7 +22,8 @@ export class HeldJob {
   readonly #jobs: JobStore;
   readonly #clock: WallClock;
   readonly #lockMs: number;
-  #checked: number;
+  /** The latest time at which it is known to have been this worker's. */
+  #heldAt = Number.NEGATIVE_INFINITY;
 
   /** @param lockMs how long a lock lives; BullMQ renews it at half of that */
   constructor(job: TakenJob, token: string, jobs: JobStore, clock: WallClock, lockMs: number) {
@@ -31,7 +32,6 @@ export class HeldJob {
     this.#jobs = jobs;
     this.#clock = clock;
     this.#lockMs = lockMs;
-    this.#checked = clock.now();
   }
 
   get id(): string {
@@ -69,10 +69,9 @@ export class HeldJob {
     this.markWritten(data);
   }
 
-  /** The data was stored in another way, and the job was this worker's then. */
+  /** The data was stored in another way. */
   markWritten(data: JobData): void {
     this.#job.data = data;
-    this.markHeld();
   }
 
   /** Gives the job back, to come again later. */
@@ -80,9 +79,13 @@ export class HeldJob {
     await this.#job.moveToDelayed(this.#clock.timeOfDay() + ms, this.token);
   }
 
-  /** The job was seen to be this worker's a moment ago. */
-  markHeld(): void {
-    this.#checked = this.#clock.now();
+  /**
+   * The job was seen to be this worker's.
+   *
+   * @param asked when Redis was asked. Not when it answered: a worker that was paused reads old answers
+   */
+  markHeld(asked: number): void {
+    this.#heldAt = asked;
   }
 
   /**
@@ -92,8 +95,10 @@ export class HeldJob {
    * @throws RedisUnreachable, JobLost
    */
   async check(): Promise<void> {
-    if (this.#clock.now() - this.#checked < this.#lockMs / 4) return;
-    if ((await this.#jobs.holder(this.state.invocation.id)) !== this.token) throw new JobLost();
-    this.markHeld();
+    while (this.#clock.now() - this.#heldAt >= this.#lockMs / 4) {
+      const asked = this.#clock.now();
+      if ((await this.#jobs.holder(this.state.invocation.id)) !== this.token) throw new JobLost();
+      this.markHeld(asked);
+    }
   }
 }
