@@ -33,7 +33,7 @@ const packages = ["@stryker-mutator/core@10.1.1", "@stryker-mutator/vitest-runne
 /** Tests in other folders that reach a part. */
 const furtherTests: Readonly<Record<string, readonly string[]>> = {
   engine: ["test/contract", "test/simulation"],
-  delivery: ["test/contract"],
+  delivery: ["test/contract", "test/simulation"],
 };
 
 const seed = chooseSeed(process.env["TRIPLINE_TEST_SEED"]);

@@ -10,7 +10,7 @@ const names = ["pump.beat", "pump.failed", "vent.opened", "vent.closed"];
 const perResource = ["prefect.resource.id"];
 
 /** Drawn so that windows end, overlap and are met within a few minutes. */
-export function randomAutomation(random: Random, name: string): Automation {
+export function randomAutomation(random: Random, name: string, origins: readonly string[]): Automation {
   const trigger = random.pick<() => object>([
     () => ({
       posture: "Reactive",
@@ -51,7 +51,41 @@ export function randomAutomation(random: Random, name: string): Automation {
   return greenhouseAutomation(name, {
     enabled: random.chance(0.9),
     trigger,
-    actions_on_resolve: [{ type: "do-nothing" }],
+    actions: randomActions(random, origins),
+    actions_on_resolve: randomActions(random, origins),
+  });
+}
+
+/** How long a delivery is tried, by the path of its URL, so that a receiver knows what each request was allowed. */
+export const retryPolicies = {
+  "/always": {},
+  "/twice": { attempts: 2 },
+  "/four-times": { attempts: 4 },
+  "/a-minute": { for: "60s" },
+  "/until-400": { give_up_on: [400] },
+} as const;
+
+/** @param origins of the receivers that webhooks go to */
+function randomActions(random: Random, origins: readonly string[]): object[] {
+  return Array.from({ length: random.pick([1, 1, 1, 2]) }, () => {
+    if (random.chance(0.1)) return { type: "do-nothing" };
+    if (random.chance(0.05)) {
+      return {
+        type: "emit-event",
+        event: "vent.opened",
+        resource: { "prefect.resource.id": "greenhouse.1" },
+      };
+    }
+    const path = random.chance(0.6)
+      ? "/always"
+      : random.pick(Object.keys(retryPolicies) as (keyof typeof retryPolicies)[]);
+    const timeout = random.pick([5, 10]);
+    return {
+      type: "call-webhook",
+      url: `${random.pick(origins)}${path}`,
+      retry: retryPolicies[path],
+      timeout,
+    };
   });
 }
 

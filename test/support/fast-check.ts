@@ -8,7 +8,7 @@ import { expect } from "vitest";
 export const seed = Number(process.env["TRIPLINE_TEST_SEED"]);
 
 /** The command that repeats a failure of the test file that is running. */
-export function repetition(used: number = seed): string {
+function repetition(used: number): string {
   const file = relative(resolve(import.meta.dirname, "../.."), expect.getState().testPath ?? "test");
   return `Repeat with: TRIPLINE_TEST_SEED=${used} npx vitest run ${file}`;
 }

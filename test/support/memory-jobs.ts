@@ -81,6 +81,19 @@ export class MemoryJobs {
     };
   }
 
+  /** Whether no job waits, is being worked on, or comes back later. */
+  get isIdle(): boolean {
+    return this.#waiting.length + this.#active.size + this.#delayed.size === 0;
+  }
+
+  /** The lane of a delivery, as its job says; null if it has none. */
+  laneOf(id: string): string | null {
+    const cells = this.cells.get(id);
+    const { invocation } = JSON.parse(cells?.data ?? "{}") as Partial<JobData>;
+    const { ordering } = invocation ?? {};
+    return ordering === undefined ? null : `${ordering.thing}:${ordering.target}`;
+  }
+
   /** The token of an active job's lock; null if it has expired or never was. */
   holder(id: string): string | null {
     const lock = this.cells.get(id)?.lock ?? null;

@@ -130,3 +130,8 @@ function isBefore(a: Timer, b: Timer): boolean {
 function afterTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+/** For code that waits only for promises: much faster. Node runs this once no promise is left to settle. */
+export function onceSettled(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
+}
