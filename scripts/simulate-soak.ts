@@ -78,17 +78,17 @@ function startThread() {
       new Promise((resolve) => {
         const end = (report: SeedReport) => {
           clearTimeout(watchdog);
-          worker.removeAllListeners();
+          worker.off("message", end).off("error", fail);
           resolve(report);
         };
         const failed = (problem: string) =>
           end({ seed, problems: [problem], counts: {}, faults: {}, completeAfterMs: null });
+        const fail = (error: unknown) => failed(String((error as Error).stack ?? error));
         const watchdog = setTimeout(
           () => failed(`it did not end within ${seedMsMax / 1_000} seconds`),
           seedMsMax,
         );
-        worker.once("message", end);
-        worker.once("error", (error) => failed(String((error as Error).stack ?? error)));
+        worker.on("message", end).on("error", fail);
         worker.postMessage(seed);
       }),
     stop: async () => void (await worker.terminate()),
