@@ -58,7 +58,8 @@ const crashCountMax = 10;
  */
 const wokenCountMax = 2;
 
-const outdatedReason = "not sent: the target has accepted a later delivery about the same thing";
+/** Why a delivery is not sent that is older than what its target has accepted. Shown to people. */
+export const outdatedReason = "not sent: the target has accepted a later delivery about the same thing";
 
 export interface DelivererOptions {
   readonly jobs: JobStore;

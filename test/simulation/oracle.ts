@@ -5,12 +5,18 @@
  * event once.
  */
 
-import { actionEventIdsOf, firingEvent, invocationsOf } from "../../src/core/machine/consequence.ts";
+import {
+  actionEventIdsOf,
+  emittedEventIdOf,
+  firingEvent,
+  invocationsOf,
+} from "../../src/core/machine/consequence.ts";
 import { Core } from "../../src/core/machine/core.ts";
 import type { Firing } from "../../src/core/machine/firing.ts";
 import type { LogEntry } from "../../src/core/machine/log-entry.ts";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
+import { outdatedReason } from "../../src/delivery/deliverer.ts";
 import { shardOf } from "../../src/engine/shard-of.ts";
 import { comparePositions } from "../../src/store/position.ts";
 import type { MemoryWorld } from "../support/memory-store.ts";
@@ -158,11 +164,17 @@ function problemsOfDeliveries(
   }
   const requests = Map.groupBy([...receivers.received.values()].flat(), ({ webhookId }) => webhookId);
   const isGone = [...receivers.received.values()].flat().some(({ mood }) => mood === "is gone");
+  /** The newest that a target has got, by what it is about. */
+  const newest = new Map<string, number>();
+  for (const [index, { id, ordering }] of invocations.entries()) {
+    const isTold = requests.get(id)?.some(({ isAccepted }) => isAccepted) || outcomes.has(executedIdOf(id));
+    if (ordering !== undefined && isTold) newest.set(ordering.thing, index);
+  }
   const expected = new Set(invocations.map(({ id }) => id));
   const problems = [...requests.keys()]
     .filter((id) => !expected.has(id))
     .map((id) => `a receiver got the delivery ${id}, which no firing explains`);
-  for (const { id, action } of invocations) {
+  for (const [index, { id, action, ordering }] of invocations.entries()) {
     const [started = "", ...ended] = actionEventIdsOf(id);
     const found = ended.flatMap((eventId) => outcomes.get(eventId) ?? []);
     const [outcome] = found;
@@ -176,12 +188,21 @@ function problemsOfDeliveries(
     if (outcome.kind === "executed") {
       if (action.type === "call-webhook" && !own.some(({ isAccepted }) => isAccepted))
         problems.push(`the delivery ${id} is reported as executed, and no receiver accepted it`);
+      if (action.type === "emit-event" && !inLog.has(emittedEventIdOf(id)))
+        problems.push(`the delivery ${id} is reported as executed, and its event is not in the log`);
+    } else if (outcome.reason === outdatedReason) {
+      if ((newest.get(ordering?.thing ?? "") ?? -1) < index)
+        problems.push(`the delivery ${id} is reported as outdated, and nothing newer was accepted`);
     } else {
       const problem = problemOfFailure(outcome, own, isGone);
       if (problem !== null) problems.push(`the delivery ${id} failed (${outcome.reason}): ${problem}`);
     }
   }
   return problems;
+}
+
+function executedIdOf(id: string): string {
+  return actionEventIdsOf(id)[1] ?? "";
 }
 
 interface RetryPolicy {
@@ -192,13 +213,11 @@ interface RetryPolicy {
 
 /** Whether what receivers did justifies that a delivery was given up. @returns null if so */
 function problemOfFailure({ reason, url }: Outcome, requests: readonly ReceivedRequest[], isGone: boolean) {
-  if (/^not sent: the target has accepted a later delivery/.test(reason)) return null; // judged by its order
   if (/responded 410|because it responded 410 Gone/.test(reason))
     return isGone ? null : "no receiver has responded 410";
   const failures = requests.filter(({ mood }) => mood !== "works");
   // The rule may have been changed since the last attempt, and allow no other.
-  const triedFor = /^gave up after (\d+h)?(\d+m)/.exec(reason);
-  if (triedFor !== null) return failures.length > 0 ? null : "no attempt failed";
+  if (/^gave up after (\d+h)?\d+m/.test(reason)) return failures.length > 0 ? null : "no attempt failed";
   const path = url === "" ? requests.at(-1)?.path : new URL(url).pathname;
   const policy: RetryPolicy | undefined = retryPolicies[path as keyof typeof retryPolicies];
   if (policy === undefined) return `nothing is known of ${url}`;
@@ -214,7 +233,8 @@ function problemOfFailure({ reason, url }: Outcome, requests: readonly ReceivedR
  * The last message that a target accepts in a lane is the true one, and it accepts them in order.
  *
  * A delivery that waits goes to the present target of its rule, and so may come into a lane whose next one has been sent,
- * but not yet known to be accepted. That one is sent again, and is the last one still.
+ * but not yet known to be accepted. That one is sent again, and is the last one still, unless the rule has another target
+ * by then.
  */
 function problemsOfOrder(
   { receivers, jobs }: SimulationResult,
@@ -229,10 +249,11 @@ function problemsOfOrder(
   );
   for (const [lane, requests] of byLane) {
     if (lane === null) continue;
+    const isKnown = (id: string) => jobs.cells.get(id)?.place === "completed" && jobs.laneOf(id) === lane;
     const known = requests.map(({ webhookId, at }) => {
       const { index = -1, ordering } = order.get(webhookId) ?? {};
       const isMoved = lane !== `${ordering?.thing}:${ordering?.target}`;
-      return { id: webhookId, at, index, isMoved, isKnown: jobs.cells.get(webhookId)?.place === "completed" };
+      return { id: webhookId, at, index, isMoved, isKnown: isKnown(webhookId) };
     });
     let newest = -1;
     for (const { id, at, index, isMoved } of known) {
