@@ -144,6 +144,7 @@ interface Outcome {
   readonly kind: string;
   readonly reason: string;
   readonly url: string;
+  readonly attemptCount: number;
 }
 
 /** Each delivery has one outcome in the log, and it is true. */
@@ -159,8 +160,8 @@ function problemsOfDeliveries(
     const { event, payload } = entry.event.wire;
     const kind = /automation\.action\.(executed|failed)$/.exec(event)?.[1];
     if (kind === undefined) continue;
-    const { reason, url } = payload as Record<string, string>;
-    outcomes.set(entry.event.id, { kind, reason: reason ?? "", url: url ?? "" });
+    const { reason, url, attempts } = payload as Record<string, string> & { attempts?: number };
+    outcomes.set(entry.event.id, { kind, reason: reason ?? "", url: url ?? "", attemptCount: attempts ?? 0 });
   }
   const requests = Map.groupBy([...receivers.received.values()].flat(), ({ webhookId }) => webhookId);
   const isGone = [...receivers.received.values()].flat().some(({ mood }) => mood === "is gone");
@@ -183,7 +184,8 @@ function problemsOfDeliveries(
       continue;
     }
     const own = requests.get(id) ?? [];
-    if (!inLog.has(started) && own.length > 0)
+    // A worker may die in its first attempt, before it reports that; and there may be no other.
+    if (!inLog.has(started) && outcome.attemptCount > 0)
       problems.push(`nothing reports the start of the delivery ${id}`);
     if (outcome.kind === "executed") {
       if (action.type === "call-webhook" && !own.some(({ isAccepted }) => isAccepted))
