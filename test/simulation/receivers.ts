@@ -75,7 +75,13 @@ export class Receivers {
   seenBy(process: SimulatedProcess, limits: EndpointLimits): HttpSender {
     const { clock } = process;
     return {
-      endpoints: new Endpoints(limits, clock.now, clock.sleep),
+      endpoints: new Endpoints(limits, clock.now, (ms, ring) => {
+        const stopped = new AbortController();
+        void clock.sleep(ms, stopped.signal).then(() => {
+          if (!stopped.signal.aborted) ring();
+        });
+        return () => stopped.abort();
+      }),
       checkHost: () => {},
       lookup: () => {},
       send: (request) => process.request(() => this.#receive(request)),

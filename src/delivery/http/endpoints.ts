@@ -84,21 +84,24 @@ export interface Wakeable {
   readonly probeMs: number;
 }
 
+/** Calls `ring` after this time. @returns what stops it. A busy endpoint needs many, and `sleep` costs far more */
+type StartTimer = (ms: number, ring: () => void) => () => void;
+
 export class Endpoints {
   readonly #limits: EndpointLimits;
   readonly #now: () => number;
-  readonly #sleep: Clock["sleep"];
+  readonly #startTimer: StartTimer;
   readonly #endpoints = new Map<string, Endpoint>();
 
   /** @param now milliseconds from an arbitrary start; not the time of day, because that may be set back by hours */
   constructor(
     limits: EndpointLimits = endpointLimits,
     now: Clock["now"] = systemClock.now,
-    sleep: Clock["sleep"] = systemClock.sleep,
+    startTimer: StartTimer = startSystemTimer,
   ) {
     this.#limits = limits;
     this.#now = now;
-    this.#sleep = sleep;
+    this.#startTimer = startTimer;
   }
 
   /** How many endpoints are remembered. */
@@ -248,17 +251,20 @@ export class Endpoints {
   /** Waits in line for a slot. @returns null when none came free in time */
   #waitForSlot(waiting: Endpoint["waiting"]): Promise<EndpointAdmission | null> {
     return new Promise((resolve) => {
-      const resumed = new AbortController();
       const resume = (admission: EndpointAdmission | null) => {
-        resumed.abort();
+        stopTimer();
         resolve(admission);
       };
-      waiting.push(resume);
-      void this.#sleep(2 * patienceMs, resumed.signal).then(() => {
-        if (resumed.signal.aborted) return;
+      const stopTimer = this.#startTimer(2 * patienceMs, () => {
         waiting.splice(waiting.indexOf(resume), 1);
         resolve(null);
       });
+      waiting.push(resume);
     });
   }
+}
+
+function startSystemTimer(ms: number, ring: () => void): () => void {
+  const timer = setTimeout(ring, ms);
+  return () => clearTimeout(timer);
 }
