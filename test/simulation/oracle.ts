@@ -239,10 +239,11 @@ function problemOfFailure({ reason, url }: Outcome, requests: readonly ReceivedR
  * by then.
  */
 function problemsOfOrder(
-  { receivers, jobs }: SimulationResult,
+  { receivers, jobs, lanes }: SimulationResult,
   invocations: readonly Invocation[],
 ): string[] {
-  const order = new Map(invocations.map((invocation, index) => [invocation.id, { ...invocation, index }]));
+  const order = new Map(invocations.map(({ id }, index) => [id, index]));
+  const indexOf = ({ webhookId }: ReceivedRequest) => order.get(webhookId) ?? -1;
   const problems: string[] = [];
   const accepted = [...receivers.received.values()].flat().filter(({ isAccepted }) => isAccepted);
   const byLane = Map.groupBy(
@@ -251,21 +252,19 @@ function problemsOfOrder(
   );
   for (const [lane, requests] of byLane) {
     if (lane === null) continue;
-    const isKnown = (id: string) => jobs.cells.get(id)?.place === "completed" && jobs.laneOf(id) === lane;
-    const known = requests.map(({ webhookId, at }) => {
-      const { index = -1, ordering } = order.get(webhookId) ?? {};
-      const isMoved = lane !== `${ordering?.thing}:${ordering?.target}`;
-      return { id: webhookId, at, index, isMoved, isKnown: isKnown(webhookId) };
-    });
     let newest = -1;
-    for (const { id, at, index, isMoved } of known) {
-      if (isMoved) continue;
-      if (index < newest) problems.push(`${id} was accepted at ${at}, after a later one of the lane ${lane}`);
-      newest = Math.max(newest, index);
+    for (const request of requests) {
+      const { webhookId: id, at } = request;
+      if (lanes.movedIds.has(id)) continue;
+      if (indexOf(request) < newest)
+        problems.push(`${id} was accepted at ${at}, after a later one of the lane ${lane}`);
+      newest = Math.max(newest, indexOf(request));
     }
-    const last = known.at(-1)!;
-    if (known.some(({ index, isKnown }) => isKnown && index > last.index))
-      problems.push(`${last.id} was the last that was accepted in the lane ${lane}, and is not the newest`);
+    const isKnown = ({ webhookId: id }: ReceivedRequest) =>
+      jobs.cells.get(id)?.place === "completed" && jobs.laneOf(id) === lane;
+    const last = requests.at(-1)!;
+    if (requests.some((request) => isKnown(request) && indexOf(request) > indexOf(last)))
+      problems.push(`${last.webhookId} was the last that was accepted in ${lane}, and is not the newest`);
   }
   return problems;
 }

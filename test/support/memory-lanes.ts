@@ -25,6 +25,8 @@ interface LaneCells {
 const addingMs = 60_000;
 
 export class MemoryLanes implements LaneStore {
+  /** The deliveries that ever left for another lane; for tests to know. */
+  readonly movedIds = new Set<string>();
   readonly #world: MemoryWorld;
   readonly #jobs: MemoryJobs;
   readonly #random: Random;
@@ -117,7 +119,8 @@ export class MemoryLanes implements LaneStore {
       if (endpoint !== null && outcome === "later") this.#waitingFor(endpoint).set(id, place);
       else if (endpoint !== null) this.#waiting.get(endpoint)?.delete(id);
     } else {
-      if (outcome !== "moved") this.#requests.delete(id);
+      if (outcome === "moved") this.movedIds.add(id);
+      else this.#requests.delete(id);
       if (lane.places.delete(id) && outcome === "accepted") lane.accepted = Math.max(lane.accepted, place);
       if (endpoint !== null) {
         this.#waiting.get(endpoint)?.delete(id);
