@@ -3,6 +3,7 @@
 import { showFiring } from "../core/machine/consequence.ts";
 import type { CoreOptions } from "../core/machine/core.ts";
 import type { Firing } from "../core/machine/firing.ts";
+import { gapsReportedBy } from "../core/machine/gaps.ts";
 import { Simulation } from "../core/machine/simulation.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { emittedEventsOf } from "../delivery/emitted-events.ts";
@@ -62,7 +63,9 @@ function firingsOf(one: Case, isRestarted: boolean, options: RunOptions): Firing
     options.createSimulation ?? ((automations, core) => new Simulation(automations, { ...core, emittedBy }));
   const { automations, start, end, lateness, steps } = one;
   const stored = isRestarted || steps.some(({ kind }) => kind === "restart");
-  const simulation = create(automations, { latenessDefault: lateness, stored });
+  // Gaps that a case tells of are known from the start, as they are to someone who reads the history.
+  const gaps = gapsReportedBy(steps.flatMap((step) => (step.kind === "event" ? [step.event] : [])));
+  const simulation = create(automations, { latenessDefault: lateness, stored, gaps });
   const firings = simulation.step({ received: start, event: null });
   const byId = new Map(automations.map((automation) => [automation.id, automation]));
   const take = (step: CaseStep): void => {

@@ -12,6 +12,7 @@ import {
   type Tripline,
 } from "../client/index.ts";
 import { explainEvent, showExplanation } from "../core/machine/explain.ts";
+import type { Gap } from "../core/machine/gaps.ts";
 import type { LogEntry } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { eventOf, isUuid, normalizeUuid } from "../core/model/event.ts";
@@ -29,7 +30,7 @@ import { addJson, addView, stdoutView } from "./output/output.ts";
 import { counted, printable } from "./output/text.ts";
 import type { ViewOptions } from "./output/view.ts";
 import { addVirtualTime, rulesOption, timelineOption } from "./simulate.ts";
-import { linesOf, nameOf, readTimelineLine, rulesForTimeline } from "./timeline.ts";
+import { nameOf, openTimeline, readTimelineLine, rulesForTimeline } from "./timeline.ts";
 import { tracedFiringText } from "./trace.ts";
 import { windowsText } from "./windows.ts";
 
@@ -254,13 +255,13 @@ async function explainTimeline(
   options: ExplainCommandOptions,
 ): Promise<AnyExplanation[]> {
   const automations = chosen(rulesForTimeline(rules), options.automation);
-  const { events, start, last } = await readEvents(file);
+  const { events, gaps, start, last } = await readEvents(file);
   const eventId = isUuid(id) ? normalizeUuid(id) : id;
   // Time passes the last line, so that its event settles if the lateness is 0.
   const until = Math.max(last + 1, options.until ?? last);
   const explanations = automations.flatMap((automation): AnyExplanation[] => {
     const put: LogEntry = { kind: "automation-put", position: "0-0", received: start, automation };
-    const settings = { until, latenessDefault: options.lateness };
+    const settings = { until, latenessDefault: options.lateness, gaps };
     const explanation = explainEvent([put, ...events], eventId, automation, settings);
     return explanation === null ? [] : [showExplanation(explanation) as unknown as AnyExplanation];
   });
@@ -357,12 +358,21 @@ function chosen(automations: readonly Automation[], name: string | undefined): r
   throw new CommandFailure(`No automation is called ${JSON.stringify(name)}. The rules define ${names}.`);
 }
 
-/** The events of a timeline, and the times of its first and its last line, which may be ticks. */
-async function readEvents(file: string): Promise<{ events: LogEntry[]; start: Micros; last: Micros }> {
+interface TimelineEvents {
+  readonly events: readonly LogEntry[];
+  readonly gaps: readonly Gap[];
+  /** The times of the first and the last line, which may be ticks. */
+  readonly start: Micros;
+  readonly last: Micros;
+}
+
+/** The events of a timeline. */
+async function readEvents(file: string): Promise<TimelineEvents> {
+  const { lines, gaps } = await openTimeline(file);
   const events: LogEntry[] = [];
   let start: Micros | null = null;
   let last: Micros = Number.NEGATIVE_INFINITY;
-  for await (const [number, text] of linesOf(file)) {
+  for await (const [number, text] of lines) {
     const step = readTimelineLine(text, `${nameOf(file)}:${number}`);
     if (step === null) continue;
     last = Math.max(last, step.received);
@@ -371,5 +381,5 @@ async function readEvents(file: string): Promise<{ events: LogEntry[]; start: Mi
     events.push({ kind: "event", position: `${number}-0`, received: last, event: eventOf(step.event, last) });
   }
   if (events.length === 0 || start === null) throw new CommandFailure(`${nameOf(file)} contains no event.`);
-  return { events, start, last };
+  return { events, gaps, start, last };
 }

@@ -55,8 +55,13 @@ function decisionLines(name: string, decision: Decision, view: View): string[] {
 
 function windowText(window: Decision["before"], view: View): string {
   if (window === null) return "no window";
-  const { start, end, count, threshold, unresolved } = window;
-  const alarm = unresolved ? ", an alarm is unresolved" : "";
+  const { start, end, count, threshold, unresolved, gaps, unreachable_since: since } = window;
+  const moved = gaps.map(({ from, to }) => `from ${timeText(from, view)} to ${timeText(to, view)}`);
+  const alarm = [
+    unresolved ? ", an alarm is unresolved" : "",
+    moved.length === 0 ? "" : `, moved: nobody could post ${moved.join(" and ")}`,
+    since === null ? "" : `, held: nobody could post since ${timeText(since, view)}`,
+  ].join("");
   if (start === null) return `no window${alarm}`;
   return `[${timeText(start, view)}, ${end === null ? "no end" : timeText(end, view)}) with ${count} of ${threshold}${alarm}`;
 }

@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { Metrics } from "../api/http/metrics.ts";
 import type { Workspace } from "../api/http/tenant.ts";
+import { Beats } from "../api/ingest/beats.ts";
 import { millisecond } from "../core/model/time.ts";
 import { DeliveryQueue } from "../delivery/queue.ts";
 import type { WorkerSettings } from "../delivery/worker-settings.ts";
@@ -122,6 +123,11 @@ export async function serveWorkspace(
       settings: workerSettingsOf(settings),
     });
     running.add(() => worker.close());
+  }
+  if (main !== null && settings.roles.includes("api")) {
+    const beats = new Beats(log);
+    await beats.begin();
+    running.add(() => beats.stop());
   }
   const engineHealth = main === null ? null : watchEngines(log, settings, logger, running);
   const served = { workspace, log, history, historyHealth, queue, recorder, engineHealth };

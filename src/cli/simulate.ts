@@ -10,7 +10,7 @@ import { addExamples } from "./help.ts";
 import { readDuration, readTime } from "./option-values.ts";
 import { addJson } from "./output/output.ts";
 import { counted, printable } from "./output/text.ts";
-import { linesOf, nameOf, readTimelineLine, rulesForTimeline } from "./timeline.ts";
+import { nameOf, openTimeline, readTimelineLine, rulesForTimeline } from "./timeline.ts";
 
 interface SimulateOptions {
   readonly rules: string[];
@@ -67,9 +67,11 @@ export function addVirtualTime(command: Command, group?: string): Command {
 }
 
 async function simulate(options: SimulateOptions): Promise<void> {
+  const { lines: timeline, gaps } = await openTimeline(options.events);
   const simulation = new Simulation(rulesForTimeline(options.rules), {
     latenessDefault: options.lateness,
     stored: false,
+    gaps,
     emittedBy: (firing) => {
       const { events, problems } = emittedEventsOf(firing);
       for (const problem of problems)
@@ -88,7 +90,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     process.stdout.write(lines.join(""));
     lines = [];
   };
-  for await (const [number, text] of linesOf(options.events)) {
+  for await (const [number, text] of timeline) {
     const place = `${nameOf(options.events)}:${number}`;
     const step = readTimelineLine(text, place);
     if (step === null) continue;

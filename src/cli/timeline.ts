@@ -5,11 +5,12 @@
  * can be written by hand, an id may be any text and may be left out.
  */
 
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { z } from "zod";
 import { placeholderFor } from "../cases/placeholders.ts";
 import { parseExactJson } from "../core/json/exact-json.ts";
+import { type Gap, gapEventName, gapsReportedBy } from "../core/machine/gaps.ts";
 import type { TimelineStep } from "../core/machine/simulation.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { EventSchema, isUuid, normalizeUuid, type WireEvent } from "../core/model/event.ts";
@@ -89,7 +90,7 @@ export function rulesForTimeline(paths: readonly string[]): readonly Automation[
 }
 
 /** The lines of a file, or of standard input for `-`, each with its number. @throws CommandFailure when it is unreadable */
-export async function* linesOf(file: string): AsyncIterable<[number: number, text: string]> {
+async function* linesOf(file: string): AsyncIterable<[number: number, text: string]> {
   const input = file === "-" ? process.stdin : createReadStream(file);
   let number = 0;
   try {
@@ -102,6 +103,26 @@ export async function* linesOf(file: string): AsyncIterable<[number: number, tex
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     throw new CommandFailure(`Cannot read ${file}: ${(error as Error).message}`);
   }
+}
+
+/** A timeline, and the gaps that its events report. They are known before its first line, because they move ends of windows. */
+export interface Timeline {
+  readonly lines: AsyncIterable<[number: number, text: string]> | Iterable<[number: number, text: string]>;
+  readonly gaps: readonly Gap[];
+}
+
+/** @throws CommandFailure when the file is unreadable, or a line that reports a gap is not valid */
+export async function openTimeline(file: string): Promise<Timeline> {
+  const canBeReadAgain = file !== "-" && (statSync(file, { throwIfNoEntry: false })?.isFile() ?? false);
+  const kept: [number: number, text: string][] = [];
+  const reports: WireEvent[] = [];
+  for await (const [number, text] of linesOf(file)) {
+    if (!canBeReadAgain) kept.push([number, text]);
+    if (!text.includes(gapEventName)) continue;
+    const event = readTimelineLine(text, `${nameOf(file)}:${number}`)?.event ?? null;
+    if (event !== null) reports.push(event);
+  }
+  return { lines: canBeReadAgain ? linesOf(file) : kept, gaps: gapsReportedBy(reports) };
 }
 
 export function nameOf(file: string): string {

@@ -74,8 +74,15 @@ function columnsFor(view: View): TableColumn<Row>[] {
     },
     { heading: "START", cell: ({ window }) => timeText(window.start, view), widthMin: 8 },
     ...(view.brief ? [] : [{ heading: "END", cell: ({ window }: Row) => timeText(window.end, view) }]),
-    { heading: "JUDGED", cell: ({ window }) => timeAndDistance(window.deadline, view), widthMin: 8 },
+    { heading: "JUDGED", cell: ({ window }) => judgedText(window, view), widthMin: 8 },
   ];
+}
+
+function judgedText({ deadline, gaps, unreachable_since: since }: Window, view: View): string {
+  if (since !== null) return `held: nobody could post since ${timeText(since, view)}`;
+  const moved = gaps.map(({ from, to }) => `from ${timeText(from, view)} to ${timeText(to, view)}`);
+  const why = moved.length === 0 ? "" : `, moved: nobody could post ${moved.join(" and ")}`;
+  return `${timeAndDistance(deadline, view)}${why}`;
 }
 
 function countText(window: Window, view: View): string {

@@ -548,6 +548,8 @@ export interface EventTrigger {
     | undefined;
   /** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */
   readonly refire?: "every-window" | "once" | undefined;
+  /** Proactive only. When nobody could post, because the API was down: extend does not count that time; fire counts it as any other. Default: extend. */
+  readonly on_gap?: "extend" | "fire" | undefined;
 }
 
 export interface ExplainedTrigger {
@@ -860,6 +862,8 @@ export interface NewEventTrigger {
     | undefined;
   /** Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window. */
   readonly refire?: "every-window" | "once" | undefined;
+  /** Proactive only. When nobody could post, because the API was down: extend does not count that time; fire counts it as any other. Default: extend. */
+  readonly on_gap?: "extend" | "fire" | undefined;
 }
 
 /** Limits on requests, over all processes. Requests beyond them wait. */
@@ -1086,6 +1090,13 @@ export interface Window {
   readonly settling: number;
   /** For a composite: the paths of the triggers that have yet to fire. */
   readonly awaited: readonly string[];
+  /** The times in which nobody could post, by which the end has moved. */
+  readonly gaps: readonly {
+    readonly from: string;
+    readonly to: string;
+  }[];
+  /** The window is not judged, because nobody has been able to post since then; null if somebody can. */
+  readonly unreachable_since: string | null;
 }
 
 export interface WindowChange {
@@ -1108,6 +1119,13 @@ export interface WindowChange {
   readonly settling: number;
   /** For a composite: the paths of the triggers that have yet to fire. */
   readonly awaited: readonly string[];
+  /** The times in which nobody could post, by which the end has moved. */
+  readonly gaps: readonly {
+    readonly from: string;
+    readonly to: string;
+  }[];
+  /** The window is not judged, because nobody has been able to post since then; null if somebody can. */
+  readonly unreachable_since: string | null;
   readonly becomes: "kept" | "reset";
 }
 

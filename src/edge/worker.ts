@@ -115,7 +115,11 @@ function tenantsOver(redis: RedisConnection, settings: EdgeSettings): Tenants | 
   const [first = "default", ...others] = (settings.TRIPLINE_WORKSPACE ?? "default").split(",");
   const served = (name: string): Workspace => {
     const workspace = name.trim();
-    return { workspace, log: new Log(redis, workspace, { secretBox, replicaCount }), history: null };
+    return {
+      workspace,
+      log: new Log(redis, workspace, { secretBox, replicaCount, beatsWithEvents: true }),
+      history: null,
+    };
   };
   const workspaces = [served(first), ...others.map(served)] as const;
   if (settings.TRIPLINE_DANGEROUSLY_OPEN !== "true") {

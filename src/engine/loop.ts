@@ -8,7 +8,8 @@
 import { firingEvent, invocationsOf, loopCutEvent, tracesOf } from "../core/machine/consequence.ts";
 import type { Core } from "../core/machine/core.ts";
 import type { Firing } from "../core/machine/firing.ts";
-import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
+import { gapEvent } from "../core/machine/gaps.ts";
+import { changedAutomationOf, type LogEntry, type LogPosition } from "../core/machine/log-entry.ts";
 import { isCanary } from "../core/model/canary.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
 import type { Clock } from "../retry/clock.ts";
@@ -226,16 +227,15 @@ export class Loop {
     return due !== null && due <= now;
   }
 
-  /** Whether an entry matters to this shard: an event, or a change to one of its automations. */
+  /** Whether an entry matters to this shard: any but a change to an automation of another one. */
   #concerns(entry: LogEntry): boolean {
-    if (entry.kind === "event") return true;
-    const id = entry.kind === "automation-put" ? entry.automation.id : entry.automationId;
-    return shardOf(id, this.#settings.shardCount) === this.#settings.shard;
+    const id = changedAutomationOf(entry);
+    return id === null || shardOf(id, this.#settings.shardCount) === this.#settings.shard;
   }
 
   /** Waits for the commit in flight, then starts one with everything that has changed since, if anything has. */
   async #commit(): Promise<void> {
-    const { firings, loopCuts, dirty } = this.#core.drain();
+    const { firings, loopCuts, gaps, dirty } = this.#core.drain();
     this.#changedAt = null;
     const entryCount = this.#entriesSinceCommit;
     if (entryCount === 0 && firings.length === 0 && loopCuts.length === 0 && dirty.length === 0) return;
@@ -258,6 +258,8 @@ export class Loop {
           lineage: cut.event.lineage,
           trace: cut.event.trace,
         })),
+        // Every shard sees the same gaps, and one reports them.
+        ...(this.#settings.shard === 0 ? gaps : []).map((gap) => ({ event: gapEvent(gap) })),
       ],
       invocations: firings.flatMap((firing, index) => invocationsOf(firing, spans[index]?.trace)),
       cursor: {

@@ -63,6 +63,8 @@ export function decodeEntry([position, fields]: StoredEntry): LogEntry {
     }
     case "automation-delete":
       return { kind, position, received, automationId: body };
+    case "beat":
+      return { kind, position, received };
     default:
       return fail(`unknown kind ${JSON.stringify(kind)}`);
   }

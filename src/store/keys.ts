@@ -36,6 +36,8 @@ export interface WorkspaceKeys {
   readonly ready: string;
   /** Hash: the latest canary, when it was sent and when it came back. */
   readonly canary: string;
+  /** String with a time to live: when the last beat was appended, in milliseconds since the epoch. */
+  readonly lastBeat: string;
   /** String with a time to live: exists while no other canary is due. */
   readonly canaryTurn: string;
   /** String with a time to live: exists while no other heartbeat is due. */
@@ -73,6 +75,7 @@ export function workspaceKeys(workspace: string): WorkspaceKeys {
     secrets: `${prefix}:secrets`,
     ready: `${prefix}:ready`,
     canary: `${prefix}:canary`,
+    lastBeat: `${prefix}:last-beat`,
     canaryTurn: `${prefix}:canary:turn`,
     heartbeatTurn: `${prefix}:heartbeat:turn`,
   };

@@ -10,6 +10,7 @@ import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { StateFields } from "../core/machine/state.ts";
 import type { Automation } from "../core/model/automation.ts";
 import { isCanary } from "../core/model/canary.ts";
+import { gapMax } from "../core/model/limits.ts";
 import { type Micros, millisecond } from "../core/model/time.ts";
 import type { TraceContext } from "../core/model/trace-context.ts";
 import { mapInSlices } from "../retry/slices.ts";
@@ -49,11 +50,23 @@ export interface LogOptions {
   readonly secretBox?: SecretBox;
   /** How many replicas must have an event or a change before it is acknowledged. Default 0. */
   readonly replicaCount?: number;
+  /** Whether a beat is appended before events, because this process cannot do so at regular intervals. */
+  readonly beatsWithEvents?: boolean;
 }
+
+/**
+ * Who appends beats, each of which says that people can post: a server, which does so all the time, or the Worker at the
+ * edge, which runs only while it takes events. Its beats count while there are those of servers, and none begins with them.
+ */
+export type BeatSource = "server" | "edge";
+
+/** How many milliseconds lie between two beats at least. */
+const beatEveryMs = 1_500;
 
 /** How many automations of different callers are created or replaced in one step. */
 const automationsPerStep = 50;
 
+const appendBeatScript = new Script(scripts.appendBeat);
 const putAutomationsScript = new Script(scripts.putAutomations);
 const deleteAutomationsScript = new Script(scripts.deleteAutomations);
 const replaceAutomationScript = new Script(scripts.replaceAutomation);
@@ -97,6 +110,7 @@ export class Log {
   /** Automations to put, as parameters of the script. */
   readonly #puts: JoinedSteps<readonly string[], unknown>;
   readonly #replicaCount: number;
+  readonly #beatsWithEvents: boolean;
 
   constructor(redis: RedisConnection, workspace: string, options: LogOptions = {}) {
     this.#redis = redis;
@@ -112,6 +126,7 @@ export class Log {
     this.canary = new CanaryStore(redis, workspace);
     this.#onMalformed = options.onMalformed;
     this.#replicaCount = options.replicaCount ?? 0;
+    this.#beatsWithEvents = options.beatsWithEvents ?? false;
     this.#reader = this.reader();
     this.#appender = new EventAppender(redis, this.#keys.log, this.#replicaCount);
     const putKeys = [this.#keys.automations, this.#keys.log];
@@ -134,6 +149,7 @@ export class Log {
    * @throws RedisUnreachable; the first of them may have been appended, and appending all of them again is harmless
    */
   async appendEvents(events: readonly NewEvent[]): Promise<{ position: LogPosition; received: Micros }[]> {
+    if (this.#beatsWithEvents) await this.appendBeat("edge");
     const appended: { position: LogPosition; received: Micros }[] = [];
     for (const groups of stepsOfEvents(events)) {
       const positions = (await this.#appender.append(groups))();
@@ -149,9 +165,21 @@ export class Log {
    * @throws RedisUnreachable
    */
   async appendLines(lines: EventLines, trace?: TraceContext | null): Promise<void> {
+    if (this.#beatsWithEvents) await this.appendBeat("edge");
     for (const step of stepsOfLines(lines)) {
       await this.#appender.append([{ ...step, lineage: "", trace: trace ?? "" }]);
     }
+  }
+
+  /**
+   * Says that people can post now, if nobody has said so in the last 1.5 seconds.
+   *
+   * @throws RedisUnreachable
+   */
+  async appendBeat(source: BeatSource): Promise<void> {
+    const parameters = [beatEveryMs, gapMax / millisecond, source === "server" ? 1 : ""];
+    const keys = [this.#keys.log, this.#keys.lastBeat];
+    await callRedis(() => appendBeatScript.run(this.#redis, keys, parameters));
   }
 
   /**

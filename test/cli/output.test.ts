@@ -144,6 +144,8 @@ test("the windows that are not listed are counted", () => {
       settling: 0,
       awaited: [],
       last_event: null,
+      gaps: [],
+      unreachable_since: null,
     },
   };
   const answer = { automation, as_of: null, count: 4, windows: [window] };

@@ -7,6 +7,7 @@ import {
   anyTrigger,
   busy,
   longRunning,
+  withBeats,
 } from "../support/anything.ts";
 import { coreFirings, formatFirings } from "../support/core-runner.ts";
 import { expectSame } from "../support/minimal.ts";
@@ -19,6 +20,8 @@ describe(`the core fires when the naive evaluator does (seed ${seed})`, () => {
     { kind: "event triggers", cases: anyCase(busy, anyEventTrigger) },
     { kind: "composite triggers", cases: anyCase(busy, anyComposite) },
     { kind: "hours of followers, repeats and changes", cases: anyCase(longRunning, anyTrigger) },
+    { kind: "event triggers and outages of the API", cases: withBeats(anyCase(busy, anyEventTrigger)) },
+    { kind: "composite triggers and outages of the API", cases: withBeats(anyCase(busy, anyComposite)) },
   ])(
     "for $kind",
     ({ cases }) => search(cases, (scenario) => expectSame(scenario, inCore, inNaive)),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { formatTime } from "../../src/core/model/time.ts";
-import { type AnyCase, anyCase, busy, longRunning } from "../support/anything.ts";
+import { type AnyCase, anyCase, busy, longRunning, withBeats } from "../support/anything.ts";
 import {
   CoreRun,
   coreFirings,
@@ -15,7 +15,7 @@ import { expectSame } from "../support/minimal.ts";
 import { timeOf } from "../support/naive/naive.ts";
 import { search, searchTimeoutMs, seed } from "../support/search.ts";
 
-const anyHistory = fc.oneof(anyCase(busy), anyCase(longRunning));
+const anyHistory = fc.oneof(anyCase(busy), anyCase(longRunning), withBeats(anyCase(busy)));
 const anyInterruptions = fc.array(fc.constantFrom<Interruption>("none", "drain", "restart"), {
   minLength: 1,
   maxLength: 30,
@@ -62,7 +62,10 @@ describe(`a replay gives the same firings (seed ${seed})`, () => {
   // An idle engine sleeps until the next deadline: nothing may be due before it.
   test(
     "from deadline to deadline, with nothing in between",
-    () => search(anyCase(busy), (scenario) => expectSame(scenario, firingsStepByStep, uninterrupted)),
+    () =>
+      search(fc.oneof(anyCase(busy), withBeats(anyCase(busy))), (scenario) =>
+        expectSame(scenario, firingsStepByStep, uninterrupted),
+      ),
     searchTimeoutMs,
   );
 

@@ -13,7 +13,7 @@ import {
 } from "../../src/core/machine/consequence.ts";
 import { Core } from "../../src/core/machine/core.ts";
 import type { Firing } from "../../src/core/machine/firing.ts";
-import type { LogEntry } from "../../src/core/machine/log-entry.ts";
+import { changedAutomationOf, type LogEntry } from "../../src/core/machine/log-entry.ts";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { outdatedReason } from "../../src/delivery/deliverer.ts";
@@ -308,7 +308,7 @@ function onceEach(log: readonly LogEntry[]): LogEntry[] {
 
 /** The shards that an entry's automation was in, one after the other; null for an event, which concerns all. */
 function pathOf(entry: LogEntry, { generations }: MemoryWorld): string | null {
-  if (entry.kind === "event") return null;
-  const id = entry.kind === "automation-put" ? entry.automation.id : entry.automationId;
+  const id = changedAutomationOf(entry);
+  if (id === null) return null;
   return generations.map((shards) => shardOf(id, shards.length)).join(" ");
 }

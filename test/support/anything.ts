@@ -9,7 +9,7 @@ import { type AutomationDefinition, AutomationSchema } from "../../src/core/mode
 import { EventSchema, type WireEvent } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, parseTime, second } from "../../src/core/model/time.ts";
 import fc from "./fast-check.ts";
-import type { TimelineLine } from "./naive/naive.ts";
+import { type TimelineLine, timeOf } from "./naive/naive.ts";
 
 /** Every timeline starts here: 2026-03-01, midnight. */
 export const start: Micros = parseTime("2026-03-01T00:00:00Z") as Micros;
@@ -96,6 +96,7 @@ const proactiveParts = {
   posture: fc.constant("Proactive"),
   within: fc.constantFrom(undefined, 0, 10, 10, 15, 20, 30),
   refire: fc.constantFrom(undefined, undefined, "every-window", "once"),
+  on_gap: fc.constantFrom(undefined, undefined, undefined, "extend", "fire"),
 };
 
 const anyReactive = fc.record({
@@ -371,6 +372,32 @@ export function anyCase(
       const span = drafts.reduce((sum, { pause }) => sum + pause, 0);
       return { automations, timeline, until: start + span + rest * second, lateness: lateness * second };
     });
+}
+
+// Most of a server that works, some at the edge of what counts as a gap, and gaps as long as several windows.
+const anyBeatPause = fc.oneof(
+  { weight: 6, arbitrary: grid(1, 2, 2, 2, 3) },
+  { weight: 1, arbitrary: grid(5, 5, 6) },
+  { weight: 1, arbitrary: grid(8, 12, 20, 45, 100) },
+);
+
+/** The same cases with beats, and so with gaps in which nobody could post. */
+export function withBeats(cases: fc.Arbitrary<AnyCase>): fc.Arbitrary<AnyCase> {
+  const anyBeats = fc.array(fc.record({ pause: anyBeatPause, isFirst: fc.boolean() }), {
+    maxLength: 60,
+    size: "max",
+  });
+  return fc.tuple(cases, grid(0, 0, 0, 5, 20), anyBeats).map(([scenario, firstPause, beats]) => {
+    const timeline = [...scenario.timeline];
+    let at = start + firstPause;
+    for (const { pause, isFirst } of beats) {
+      const place = timeline.findIndex((line) => (isFirst ? timeOf(line) >= at : timeOf(line) > at));
+      if (at <= scenario.until)
+        timeline.splice(place === -1 ? timeline.length : place, 0, { beat: formatTime(at) });
+      at += pause;
+    }
+    return { ...scenario, timeline };
+  });
 }
 
 function linesOf(drafts: readonly Draft[], automations: readonly AnyAutomation[]): TimelineLine[] {

@@ -189,6 +189,7 @@ export function formatCase({ automations, timeline, until, lateness }: AnyCase):
   const lines = timeline.map((line) => {
     const time = seconds(timeOf(line));
     if ("tick" in line) return `${time}  tick`;
+    if ("beat" in line) return `${time}  beat`;
     if ("put" in line) return `${time}  put ${line.put.enabled ? "" : "(disabled) "}${brief(line.put)}`;
     if ("remove" in line) return `${time}  remove ${line.remove.slice(-3)}`;
     const event = eventOf(line, timeOf(line));
@@ -208,6 +209,7 @@ function brief({ id = "", name, trigger }: AnyAutomation | { id?: string; name: 
 function stepOf(line: TimelineLine, position: string): Step {
   const received = timeOf(line);
   if ("tick" in line) return { kind: "tick", received };
+  if ("beat" in line) return { kind: "beat", position, received };
   if ("put" in line) {
     return { kind: "automation-put", position, received, automation: stored(line.put as AnyAutomation) };
   }

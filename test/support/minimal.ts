@@ -74,6 +74,7 @@ function* simplerTriggers(trigger: TriggerDefinition): Generator<TriggerDefiniti
   if (Object.keys(trigger.match_related).length > 0) yield { ...trigger, match_related: {} };
   if (trigger.lateness !== undefined) yield without(trigger, "lateness");
   if (trigger.refire !== undefined) yield without(trigger, "refire");
+  if (trigger.on_gap !== undefined) yield without(trigger, "on_gap");
   if (trigger.threshold !== 1) yield { ...trigger, threshold: 1 };
   if (trigger.expect.length > 0) yield { ...trigger, expect: trigger.expect.slice(1) };
   if (trigger.after.length > 1) yield { ...trigger, after: trigger.after.slice(1) };

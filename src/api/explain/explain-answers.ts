@@ -32,6 +32,13 @@ export const WindowSchema = z
       description: "Events of the key that have arrived and wait out the lateness before they are counted.",
     }),
     awaited: AwaitedSchema,
+    gaps: z.array(z.object({ from: TimeSchema, to: TimeSchema })).meta({
+      description: "The times in which nobody could post, by which the end has moved.",
+    }),
+    unreachable_since: TimeSchema.nullable().meta({
+      description:
+        "The window is not judged, because nobody has been able to post since then; null if somebody can.",
+    }),
   })
   .meta({ id: "Window" });
 

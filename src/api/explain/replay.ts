@@ -10,7 +10,7 @@ import { Explainer, type Explanation } from "../../core/machine/explain.ts";
 import type { LogEntry } from "../../core/machine/log-entry.ts";
 import type { Automation } from "../../core/model/automation.ts";
 import { type Event, eventOf } from "../../core/model/event.ts";
-import { followerPatience } from "../../core/model/limits.ts";
+import { followerPatience, gapTolerance } from "../../core/model/limits.ts";
 import { day, hour, type Micros, millisecond, minute, parseTime, second } from "../../core/model/time.ts";
 import { longestWindow, walkTrigger } from "../../core/model/trigger.ts";
 import type { History } from "../../history/history.ts";
@@ -85,7 +85,7 @@ export async function replay(
     ? []
     : entriesAbout(workspace, automations, event, span)) {
     await breather.breathe();
-    if (entry.received > until) break;
+    if (entry.received > until + explainer.lostTime + gapTolerance) break;
     if (isFirst) {
       for (const automation of automations.filter(({ created }) => entry.received > created + second)) {
         incomplete.add(automation.id);
@@ -103,7 +103,8 @@ export async function replay(
     explainer.apply(entry);
     if (!wasMet && explainer.event !== null) until = decidedAt(automations, explainer.event, settings);
   }
-  if (explainer.event !== null) explainer.advance(Math.min(until, Date.now() * millisecond));
+  if (explainer.event !== null)
+    explainer.advance(Math.min(until + explainer.lostTime, Date.now() * millisecond));
   const explanations = new Map<string, PastExplanation>();
   for (const automation of automations) {
     await breather.breathe();

@@ -15,7 +15,14 @@ export function looksSameToPrefect(a: TriggerDefinition, b: TriggerDefinition): 
 
 function visiblePartsOf(trigger: TriggerDefinition): unknown {
   if (trigger.type === "event") {
-    const { id: _id, lateness: _lateness, schedule: _schedule, refire: _refire, ...rest } = trigger;
+    const {
+      id: _id,
+      lateness: _lateness,
+      schedule: _schedule,
+      refire: _refire,
+      on_gap: _onGap,
+      ...rest
+    } = trigger;
     // The client reads 0, which a schedule with `until` has, as the shortest window.
     const within =
       rest.posture === "Proactive" ? Math.max(rest.within, proactiveWithinMin / second) : rest.within;

@@ -12,16 +12,19 @@ import { type Event, eventOf } from "../model/event.ts";
 import { latenessDefault, seenCountMax, seenFor } from "../model/limits.ts";
 import type { Micros } from "../model/time.ts";
 import { uuid5 } from "../model/uuid.ts";
+import { Agenda } from "./agenda.ts";
 import { Arrival, Arrivals } from "./arrival.ts";
 import { buildTrigger, type EventTriggerNode } from "./build-trigger.ts";
-import { type Deadline, Deadlines, rank, type Waiter } from "./deadlines.ts";
-import type { Firing, LoopCut, TriggerFiring } from "./firing.ts";
+import { type Deadline, rank, type Waiter } from "./deadlines.ts";
+import type { Firing, LoopCut } from "./firing.ts";
 import { Followers } from "./followers.ts";
+import { type Gap, Reachability } from "./gaps.ts";
 import type { LogEntry, LogPosition } from "./log-entry.ts";
 import { LoopGuard, lineageAfter } from "./loop-guard.ts";
 import type { EventRole, Fired, Machine, Note, OpenWindow, TriggerNode } from "./node.ts";
 import { OpenCount } from "./open-count.ts";
 import { SeenIds, type StoredPages } from "./seen.ts";
+import { lineageOf, shownFiring } from "./shown-firing.ts";
 import { Cells, type StateChange, type StateMeta, stateVersion } from "./state.ts";
 import { TriggerIndex } from "./trigger-index.ts";
 
@@ -38,12 +41,16 @@ export interface CoreOptions {
   readonly stored?: boolean;
   /** Any number, unknown outside: ids of events come from there, and so nobody can choose ids that are slow to find. */
   readonly seed?: number;
+  /** Times in which nobody could post, for a run over a time that has passed. In a log, beats say it. */
+  readonly gaps?: readonly Gap[];
 }
 
 export interface Drained {
   /** In the order in which they happened. */
   readonly firings: readonly Firing[];
   readonly loopCuts: readonly LoopCut[];
+  /** The gaps that have ended. */
+  readonly gaps: readonly Gap[];
   readonly dirty: readonly StateChange[];
 }
 
@@ -57,7 +64,8 @@ export class Core {
   readonly #options: CoreOptions & { readonly latenessDefault: Micros };
   readonly #cells: Cells;
   readonly #arrivals: Arrivals;
-  readonly #deadlines = new Deadlines();
+  readonly #reachability: Reachability;
+  readonly #agenda: Agenda;
   readonly #index = new TriggerIndex<EventTriggerNode>();
   readonly #running = new Map<string, RunningAutomation>();
   readonly #seen: SeenIds;
@@ -71,6 +79,7 @@ export class Core {
   #metaChanged = false;
   #firings: Firing[] = [];
   #loopCuts: LoopCut[] = [];
+  #gaps: Gap[] = [];
 
   constructor(options: CoreOptions = {}) {
     this.#options = { latenessDefault, ...options };
@@ -82,8 +91,9 @@ export class Core {
       seed: options.seed ?? 0,
       onPage: (page, encode) => this.#cells.write(`i:${page}`, encode),
     });
-    const awaitDeadline = (waiter: Waiter, deadline: Deadline): void =>
-      this.#deadlines.push(waiter, deadline);
+    this.#reachability = new Reachability(options.gaps);
+    this.#agenda = new Agenda(this.#reachability);
+    const awaitDeadline = (waiter: Waiter, deadline: Deadline): void => this.#agenda.push(waiter, deadline);
     this.#followers = new Followers(this.#arrivals, this.#cells, awaitDeadline, (arrival) =>
       this.#evaluateChain(arrival),
     );
@@ -169,7 +179,7 @@ export class Core {
     this.#metaChanged = true;
   }
 
-  /** Applies an event or a change of an automation. First advances log time to the entry's time. */
+  /** Applies an event, a change of an automation or a beat. First advances log time to the entry's time. */
   apply(entry: LogEntry): void {
     const at = Math.max(entry.received, this.#watermark);
     this.advance(at);
@@ -182,7 +192,8 @@ export class Core {
         ),
       );
     } else if (entry.kind === "automation-put") this.#put(entry.automation, at, entry.position);
-    else this.#delete(entry.automationId);
+    else if (entry.kind === "automation-delete") this.#delete(entry.automationId);
+    else this.#beat(at);
     this.#meetDeadlines(at);
   }
 
@@ -208,32 +219,36 @@ export class Core {
     return true;
   }
 
-  /** Returns what happened since the last call: firings, loops that were cut, and changes of the state. */
+  /** Returns what happened since the last call: firings, loops that were cut, gaps, and changes of the state. */
   drain(): Drained {
     if (this.#metaChanged) {
       const { storedPages } = this.#seen;
+      const { stored } = this.#reachability;
       const meta: StateMeta = {
         version: stateVersion,
         watermark: this.#watermark,
         evaluationCount: this.#evaluationCount,
         ...(storedPages === null ? {} : { seen: storedPages }),
+        ...(stored === undefined ? {} : { reachable: stored }),
       };
       this.#cells.write("meta", () => JSON.stringify(meta));
     }
     const drained = {
       firings: this.#firings,
       loopCuts: this.#loopCuts,
+      gaps: this.#gaps,
       dirty: this.#cells.take(),
     };
     this.#metaChanged = false;
     this.#firings = [];
     this.#loopCuts = [];
+    this.#gaps = [];
     return drained;
   }
 
   /** The next instant at which the passing of time may change something, or null. */
   nextDeadline(): Micros | null {
-    return this.#deadlines.nextDue;
+    return this.#agenda.nextDue;
   }
 
   /** How many firings have happened since the last call of `drain`. */
@@ -254,6 +269,12 @@ export class Core {
   *windowsOf(automationId: string): Iterable<OpenWindow> {
     const tree = this.#running.get(automationId)?.tree ?? null;
     if (tree !== null) yield* tree.root.openWindows();
+  }
+
+  #beat(at: Micros): void {
+    const gap = this.#agenda.beat(at);
+    if (gap !== null) this.#gaps.push(gap);
+    this.#metaChanged = true;
   }
 
   #arrive(arrival: Arrival): void {
@@ -377,24 +398,25 @@ export class Core {
   ): boolean {
     this.#target = Math.max(this.#target, until);
     for (let count = 0; ; count++) {
-      const { nextDue } = this.#deadlines;
-      if (nextDue === null || nextDue > until || this.#deadlines.nextRank >= before) return true;
+      const { nextDue } = this.#agenda;
+      if (nextDue === null || nextDue > until || this.#agenda.nextRank >= before) return true;
       if (count >= countMax) return false;
       if (nextDue > this.#watermark) {
         this.#watermark = nextDue;
         this.#metaChanged = true;
       }
-      this.#deadlines.meetNext();
+      this.#agenda.meetNext();
     }
   }
 
-  #restoreMeta({ version, watermark, evaluationCount, seen }: StateMeta): StoredPages | null {
+  #restoreMeta({ version, watermark, evaluationCount, seen, reachable }: StateMeta): StoredPages | null {
     assert(
       version >= 1 && version <= stateVersion,
       `the state has version ${version}; this program reads versions 1 to ${stateVersion}`,
     );
     this.#watermark = watermark;
     this.#evaluationCount = evaluationCount;
+    if (reachable !== undefined) this.#reachability.restore(reachable);
     // From the first change on, an older program must refuse this state.
     this.#metaChanged = version < stateVersion;
     return seen ?? null;
@@ -442,39 +464,9 @@ export class Core {
       trace: this.#options.trace,
       openCount: this.#openCount,
       await: awaitDeadline,
+      postpone: (waiter, deadline) => this.#agenda.postpone(waiter, deadline, this.#watermark),
+      reachability: this.#reachability,
       rise: (from, fired) => this.#rise(from, fired),
     };
   }
-}
-
-function shownFiring(fired: Fired, automation: Automation): TriggerFiring {
-  const { id, path, state, triggered, happened, labels, arrival, window, late, firings } = fired;
-  return {
-    id,
-    triggerId: triggerIdAt(automation, path),
-    state,
-    triggered,
-    happened,
-    labels,
-    event: arrival?.event ?? null,
-    window,
-    late,
-    firings: firings.map((firing) => shownFiring(firing, automation)),
-  };
-}
-
-function triggerIdAt({ trigger }: Automation, path: string): string {
-  let current = trigger;
-  for (const step of path === "" ? [] : path.split(".")) {
-    const child = current.type === "event" ? undefined : current.triggers[Number(step)];
-    assert(child !== undefined, "a firing's path leads to a trigger");
-    current = child;
-  }
-  return current.id;
-}
-
-/** The lineage of a firing, in the order of its events. Empty when only events from outside led to it. */
-function lineageOf(fired: Fired): string[] {
-  const own = fired.arrival?.event.lineage ?? [];
-  return [...new Set([...fired.firings.flatMap(lineageOf), ...own])];
 }

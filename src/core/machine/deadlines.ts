@@ -68,6 +68,14 @@ export class Deadlines {
     this.#write(at, due, rank, order, key, waiter);
   }
 
+  /** Adds all of them to others. These must not be used afterward. */
+  moveTo(others: Deadlines): void {
+    for (const [index, due] of this.#dues.entries()) {
+      const [rank, order] = [this.#ranks[index] as number, this.#orders[index] as number];
+      others.push(this.#waiters[index] as Waiter, { due, rank, order, key: this.#keys[index] as string });
+    }
+  }
+
   /** Takes the next one out and lets its waiter meet it. */
   meetNext(): void {
     const waiter = this.#waiters[0];

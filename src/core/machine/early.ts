@@ -11,17 +11,18 @@ import type { Watched } from "./watched.ts";
  *
  * @param at when the event occurred, before the tick
  * @param watched what is known of its key, with the window that is open at this time
+ * @param end of that window, with the gaps in it
  */
 export function countsForTick(
   tick: Micros,
   event: Event,
   at: Micros,
   watched: Watched,
+  end: Micros,
   trigger: CompiledEventTrigger,
 ): boolean {
-  const { window } = watched;
-  if (latestOccurred(event, trigger.lateness) >= tick) return window === null || window.end <= tick;
-  return window === null && latestCounted(event, at, watched, trigger) >= tick;
+  if (latestOccurred(event, trigger.lateness) >= tick) return watched.window === null || end <= tick;
+  return watched.window === null && latestCounted(event, at, watched, trigger) >= tick;
 }
 
 /** The latest start of a window in which an event counts. A late event may have occurred in a window that is already gone. */

@@ -14,6 +14,7 @@ import { type TriggerDefinition, walkTrigger } from "../model/trigger.ts";
 import { buildTrigger, type EventTriggerNode } from "./build-trigger.ts";
 import { Core, type CoreOptions } from "./core.ts";
 import { obstacleTo } from "./event-trigger.ts";
+import type { Gap } from "./gaps.ts";
 import { keyOf, labelsOf } from "./key.ts";
 import type { LogEntry } from "./log-entry.ts";
 import type { Note, OpenWindow, TriggerOutcome } from "./node.ts";
@@ -60,6 +61,8 @@ export interface Explanation {
 export interface ExplainOptions {
   /** The lateness of triggers that set none. */
   readonly latenessDefault?: Micros;
+  /** Times in which nobody could post, where the log holds no beats that say it. */
+  readonly gaps?: readonly Gap[];
 }
 
 /**
@@ -79,6 +82,7 @@ export class Explainer {
   #event: Event | null = null;
   /** The automations as they were when the event arrived. */
   #automationsAtEvent: ReadonlyMap<string, Automation> = new Map();
+  #lostTime: Micros = 0;
   /** The automations that did not react, because their own firing had caused the event. */
   readonly #cutIds = new Set<string>();
 
@@ -89,6 +93,7 @@ export class Explainer {
     this.#coreOptions = {
       latenessDefault: this.#latenessDefault,
       stored: false,
+      gaps: options.gaps ?? [],
       trace: (note) => this.#keepNote(note),
     };
     this.#core = new Core(this.#coreOptions);
@@ -105,17 +110,24 @@ export class Explainer {
     return this.#event;
   }
 
+  /** For how long nobody could post since the event. Windows may end so much later. */
+  get lostTime(): Micros {
+    return this.#lostTime;
+  }
+
   apply(entry: LogEntry): void {
     if (entry.kind === "event") {
       if (this.#event === null && entry.event.id === this.#eventId) {
         this.#event = entry.event;
         this.#automationsAtEvent = new Map(this.#current);
       }
-    } else if (!this.#isExplained(entry)) return;
+    } else if (entry.kind !== "beat" && !this.#isExplained(entry)) return;
     this.#core.apply(entry);
-    for (const { event, automation } of this.#core.drain().loopCuts) {
+    const { loopCuts, gaps } = this.#core.drain();
+    for (const { event, automation } of loopCuts) {
       if (event.id === this.#eventId) this.#cutIds.add(automation.id);
     }
+    if (this.#event !== null) for (const { from, to } of gaps) this.#lostTime += to - from;
   }
 
   /** Lets time pass after the last entry. */
@@ -141,7 +153,7 @@ export class Explainer {
   }
 
   /** True for a change of an automation that is explained. Remembers the change. */
-  #isExplained(entry: Exclude<LogEntry, { kind: "event" }>): boolean {
+  #isExplained(entry: Exclude<LogEntry, { kind: "event" | "beat" }>): boolean {
     const id = entry.kind === "automation-put" ? entry.automation.id : entry.automationId;
     if (!this.#automationIds.has(id)) return false;
     if (entry.kind === "automation-put") this.#current.set(id, entry.automation);
@@ -279,9 +291,16 @@ function firedSentence(decisions: readonly Note[], resolved: boolean): string {
     return "The automation fired with this event.";
   const { count, threshold, end } = before;
   const deadline = end === null ? "" : ` by ${formatTime(end)}`;
+  const moved = before.gaps?.length ? ` (${movedSentence(before.gaps)})` : "";
   const fired = resolved ? "was resolved by this event, then fired again" : "fired after this event";
   const arrived = count === 0 ? "no expected event" : `only ${count} of ${threshold} expected events`;
-  return `The automation ${fired}: ${arrived} had arrived${deadline}.`;
+  return `The automation ${fired}: ${arrived} had arrived${deadline}${moved}.`;
+}
+
+/** Why the end of a window has moved. */
+export function movedSentence(gaps: readonly Gap[]): string {
+  const times = gaps.map(({ from, to }) => `from ${formatTime(from)} to ${formatTime(to)}`);
+  return `moved, because nobody could post ${times.join(" and ")}`;
 }
 
 /** A failed condition in words. */
@@ -345,6 +364,8 @@ export function showWindow({ path, labels, start, end, count, threshold, ...rest
     quiet_until: time(rest.quietUntil),
     settling: rest.settlingCount,
     awaited: [...rest.awaited],
+    gaps: (rest.gaps ?? []).map(({ from, to }) => ({ from: formatTime(from), to: formatTime(to) })),
+    unreachable_since: time(rest.unreachableSince ?? null),
   };
 }
 
@@ -357,7 +378,11 @@ function keepsQuiet(definition: TriggerDefinition): boolean {
 const quiet: TriggerOutcome = "ignored: quiet after a firing";
 
 /** The outcomes that one silence may have many times. */
-const repeating: ReadonlySet<TriggerOutcome> = new Set(["fires", "silent until resolved"]);
+const repeating: ReadonlySet<TriggerOutcome> = new Set([
+  "fires",
+  "silent until resolved",
+  "waits until it is known whether anybody could post",
+]);
 
 /** Nodes that only explain never use the machine. */
 const idle = {} as never;

@@ -33,13 +33,18 @@ export function withHeld(
   return kept.filter((time) => time >= oldest).slice(-heldMax);
 }
 
-/** How many held events occurred in the window that an `after` event opens. An event that it follows came before it. */
+/**
+ * How many held events occurred in the window that an `after` event opens. An event that it follows came before it.
+ *
+ * @param end of that window
+ */
 export function heldCountOver(
   held: readonly Micros[],
   { occurred, follows }: Event,
-  { within, lateness }: { readonly within: Micros; readonly lateness: Micros },
+  end: Micros,
+  lateness: Micros,
   watermark: Micros,
 ): number {
   const from = occurred + lateness + 1 < watermark || follows === null ? occurred : occurred + 1;
-  return held.filter((time) => from <= time && time < occurred + within).length;
+  return held.filter((time) => from <= time && time < end).length;
 }

@@ -99,6 +99,16 @@ export class KeyedStates<S extends object> implements Waiter, ChangingPart {
     this.#await(this.#ends, keyText(key), end + lateness, rank.windowEnd, end);
   }
 
+  /** Lets `meetEnd` be called again, with the same deadline, once it is known whether people could post. */
+  postponeEnd(key: Key, end: Micros, due: Micros): void {
+    const text = keyText(key);
+    const slot = this.#slots.get(text);
+    if (slot === undefined) return;
+    this.#ends[slot] = due;
+    const known = this.#slots.keyAt(slot) ?? text;
+    this.#machine.postpone(this, { due, rank: rank.windowEnd, order: end, key: known });
+  }
+
   /** Lets `forget` be called when log time reaches `forgetAt`, which may move to a later time in the meantime. */
   awaitForgetting(key: Key, state: S | undefined = this.get(key)): void {
     const due = state === undefined ? null : this.#kind.forgetAt(state);

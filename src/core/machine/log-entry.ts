@@ -34,4 +34,15 @@ export interface AutomationDeleteEntry extends EntryFields {
   readonly automationId: string;
 }
 
-export type LogEntry = EventEntry | AutomationPutEntry | AutomationDeleteEntry;
+/** People could post at this time: a process with the role `api` was running. */
+export interface BeatEntry extends EntryFields {
+  readonly kind: "beat";
+}
+
+export type LogEntry = EventEntry | AutomationPutEntry | AutomationDeleteEntry | BeatEntry;
+
+/** The id of the automation that an entry changes; null if it concerns all automations. */
+export function changedAutomationOf(entry: LogEntry): string | null {
+  if (entry.kind === "automation-put") return entry.automation.id;
+  return entry.kind === "automation-delete" ? entry.automationId : null;
+}

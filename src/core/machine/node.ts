@@ -5,6 +5,7 @@ import { uuid5 } from "../model/uuid.ts";
 import type { Arrival, Arrivals } from "./arrival.ts";
 import type { Deadline, Waiter } from "./deadlines.ts";
 import type { FiringWindow } from "./firing.ts";
+import type { Gap, Reachability } from "./gaps.ts";
 import { type Key, labelsOf } from "./key.ts";
 import type { OpenCount } from "./open-count.ts";
 import type { Cells } from "./state.ts";
@@ -51,7 +52,8 @@ export type TriggerOutcome =
   | "ignored: it is late"
   | "ignored: quiet after a firing"
   | "ignored: a newer firing is remembered"
-  | "silent until resolved";
+  | "silent until resolved"
+  | "waits until it is known whether anybody could post";
 
 /** A decision of a trigger, noted for explanations. */
 export interface Note {
@@ -79,6 +81,9 @@ export interface Machine {
   /** Called with each decision; undefined when nothing is to be explained. */
   readonly trace: ((note: Note) => void) | undefined;
   await(waiter: Waiter, deadline: Deadline): void;
+  /** Lets a deadline that is due wait until it is known whether people could post. */
+  postpone(waiter: Waiter, deadline: Deadline): void;
+  readonly reachability: Reachability;
   readonly openCount: OpenCount;
   /** A trigger fired because time passed, or was resolved, and not in response to the event that is being evaluated. */
   rise(from: TriggerNode, fired: Fired): void;
@@ -151,6 +156,10 @@ export interface OpenWindow {
   readonly settlingCount: number;
   /** For a composite: the paths of the children that have yet to fire. */
   readonly awaited: readonly string[];
+  /** The times in which nobody could post, by which its end has moved. */
+  readonly gaps?: readonly Gap[];
+  /** It is not judged, because nobody has been able to post since then; null if somebody can. */
+  readonly unreachableSince?: Micros | null;
 }
 
 /** A decision of a trigger about one of its keys. */

@@ -6,9 +6,10 @@
  * time. Only a resolution looks at an event immediately.
  */
 
-import { overdueWindowsMax, rememberDefault } from "../model/limits.ts";
+import { rememberDefault } from "../model/limits.ts";
 import { Schedule } from "../model/schedule.ts";
 import { type Micros, second } from "../model/time.ts";
+import { absenceFiring, firstStart, resolution } from "./absence.ts";
 import type { Arrival } from "./arrival.ts";
 import { type Deadline, rank, type Waiter } from "./deadlines.ts";
 import { countsForTick, latestCounted } from "./early.ts";
@@ -19,7 +20,6 @@ import { KeyedStates, type StateKind } from "./keyed-states.ts";
 import {
   decide,
   type EventRole,
-  firedBy,
   keyText,
   type Machine,
   type NodePlace,
@@ -29,10 +29,12 @@ import {
   type TriggerNode,
   type TriggerOutcome,
 } from "./node.ts";
+import { OnGap } from "./on-gap.ts";
 import { notOpen, openForever } from "./open-count.ts";
 import { restoredSettling, type SettlingEvent, SettlingEvents, storedSettling } from "./settling.ts";
 import {
   claimStart,
+  comingWindow,
   countFirst,
   type EarlyEvents,
   forgetHeldAt,
@@ -54,6 +56,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
   readonly #states: KeyedStates<Watched>;
   readonly #waiting = new SettlingEvents();
   readonly #schedule: Schedule | null;
+  readonly #onGap: OnGap;
   #nextTick: Micros | null = null;
 
   constructor(place: NodePlace, compiled: CompiledEventTrigger, machine: Machine) {
@@ -62,6 +65,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
     this.#machine = machine;
     this.place = ownerOf(this);
     this.#states = new KeyedStates(this, machine, this);
+    this.#onGap = new OnGap(compiled.definition, machine);
     const { schedule } = compiled.definition;
     this.#schedule = schedule === undefined ? null : new Schedule(schedule.cron, schedule.timezone);
   }
@@ -110,17 +114,8 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
     watched.unresolved = null;
     this.#keep(key, watched);
     if (this.parent !== null) return true;
-    const { occurred } = arrival.event;
-    const resolution = firedBy(this, key, `resolved ${arrival.position}`, {
-      state: "Resolved",
-      triggered: this.#machine.watermark,
-      happened: occurred,
-      order,
-      arrival,
-      window: { ...fired, count: 0, threshold: this.compiled.threshold },
-      late: fired.start <= occurred && occurred < fired.end,
-    });
-    this.#machine.rise(this, resolution);
+    const at = this.#machine.watermark;
+    this.#machine.rise(this, resolution(this, key, { absence: fired, arrival, order, at }));
     return true;
   }
 
@@ -142,6 +137,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
     for (const [order, waiting] of this.#waiting.take(instant)) {
       const { arrival } = waiting;
       const key = keyOf(this.labels, arrival.event);
+      this.#endBefore(key, waiting.at);
       if (this.#waitsFurther(order, key, waiting)) continue;
       this.#machine.cells.write(this.#waitingField(order), null);
       decide(this.#machine, this, {
@@ -152,6 +148,16 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
         window: () => this.#windowOf(key),
       });
       this.#machine.arrivals.release(arrival);
+    }
+  }
+
+  /** Judges the windows that have ended before an event and were waiting for a beat: the event shows that people can post. */
+  #endBefore(key: Key, at: Micros): void {
+    for (;;) {
+      const watched = this.#states.get(key);
+      const window = watched?.window ?? null;
+      if (watched === undefined || window === null || at < this.#onGap.latestEndOf(window)) return;
+      this.#judge(key, watched, window);
     }
   }
 
@@ -180,7 +186,8 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
       watched.seen = Math.max(watched.seen ?? at, at);
       this.#keep(key, watched);
       const tick = this.#nextTick;
-      if (tick !== null && countsForTick(tick, arrival.event, at, watched, this.compiled)) {
+      const end = watched.window === null ? at : this.#onGap.latestEndOf(watched.window);
+      if (tick !== null && countsForTick(tick, arrival.event, at, watched, end, this.compiled)) {
         const count = watched.early?.tick === tick ? watched.early.count + 1 : 1;
         this.#setEarly(watched, { tick, count, last: arrival });
         this.#keep(key, watched);
@@ -190,11 +197,13 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
     this.#hold(key, watched, at, role);
     if (watched.window === null) {
       if (this.#schedule !== null || !this.#opensFirst(role)) return "ignored: no window is open";
+      const { occurred } = arrival.event;
+      const end = this.#onGap.latestEndOf({ start: occurred, end: occurred + this.compiled.within });
       const now = this.#machine.watermark;
-      const heldCount = heldCountOver(watched.held, arrival.event, this.compiled, now);
+      const heldCount = heldCountOver(watched.held, arrival.event, end, this.compiled.lateness, now);
       if (heldCount >= this.compiled.threshold) return "was met by events that arrived before it";
       this.#remember(watched, arrival);
-      const start = this.#isAlwaysOpen ? this.#firstStart(at) : at;
+      const start = this.#isAlwaysOpen ? firstStart(at, now, this.compiled) : at;
       this.#open(key, watched, start, arrival.position);
       // The first event of a key counts if more than one is expected. An `after` event never counts in its own window.
       const countsItself = this.#isAlwaysOpen && start === at && this.compiled.threshold > 1;
@@ -226,13 +235,6 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
     return this.compiled.after.length === 0 ? role.expected : role.after;
   }
 
-  /** The start of a key's first window: its first event, unless too many windows since then have already ended. */
-  #firstStart(at: Micros): Micros {
-    const { within, lateness } = this.compiled;
-    const overdueCount = Math.floor((this.#machine.watermark - lateness - at) / within);
-    return at + Math.max(0, overdueCount - overdueWindowsMax) * within;
-  }
-
   #setEarly(watched: Watched, early: EarlyEvents | null): void {
     this.#machine.arrivals.hold(early?.last ?? null);
     this.#machine.arrivals.release(watched.early?.last ?? null);
@@ -248,45 +250,51 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
 
   meetEnd(key: Key, watched: Watched, due: Micros): void {
     const { window } = watched;
-    const { lateness, definition } = this.compiled;
-    if (window === null || window.end + lateness > due) {
-      this.#awaitJudgement(key, watched);
-      return;
+    if (window === null) return;
+    const { lateness } = this.compiled;
+    const end = this.#onGap.endOf(window);
+    if (end + lateness > due) this.#states.awaitEnd(key, end, lateness);
+    else if (this.#onGap.confirms(end)) this.#judge(key, watched, window);
+    else {
+      const outcome = "waits until it is known whether anybody could post";
+      this.#decideEnd(key, watched, outcome, () => this.#states.postponeEnd(key, end, due));
     }
-    const isSilent = definition.refire === "once" && watched.reported;
-    decide(this.#machine, this, {
-      key,
-      eventId: watched.last?.event.id ?? null,
-      make: () => this.#endWindow(key, watched, window, isSilent),
-      outcomeOf: () => (isSilent ? "silent until resolved" : "fires"),
-      window: () => this.#windowOf(key),
-    });
+  }
+
+  #judge(key: Key, watched: Watched, window: WatchedWindow): void {
+    const isSilent = this.compiled.definition.refire === "once" && watched.reported;
+    const outcome = isSilent ? "silent until resolved" : "fires";
+    this.#decideEnd(key, watched, outcome, () => this.#endWindow(key, watched, window, isSilent));
+  }
+
+  #decideEnd(key: Key, watched: Watched, outcome: TriggerOutcome, make: () => void): void {
+    const eventId = watched.last?.event.id ?? null;
+    const window = (): OpenWindow | null => this.#windowOf(key);
+    decide(this.#machine, this, { key, eventId, make, outcomeOf: () => outcome, window });
   }
 
   #endWindow(key: Key, watched: Watched, window: WatchedWindow, isSilent: boolean): void {
-    const { within, lateness, threshold } = this.compiled;
+    const { within, lateness } = this.compiled;
+    const end = this.#onGap.endOf(window);
     const follows = watched.unresolved !== null && watched.unresolved.end === window.start;
     if (!isSilent) {
       const start = follows ? (watched.unresolved?.start ?? window.start) : window.start;
-      watched.unresolved = { start, end: window.end };
+      watched.unresolved = { start, end };
       watched.reported = this.compiled.definition.refire === "once";
-      const fired = firedBy(this, key, `${window.opener} ${window.end}`, {
-        triggered: window.end + lateness,
-        happened: window.end,
-        order: this.#machine.nextOrder(),
-        arrival: watched.last,
-        window: { start: window.start, end: window.end, count: window.count, threshold },
-      });
-      this.#machine.rise(this, fired);
+      const { last } = watched;
+      const order = this.#machine.nextOrder();
+      this.#machine.rise(this, absenceFiring(this, key, { window, last, end, order }));
     }
     if (!this.#isAlwaysOpen) {
-      this.#close(key, watched, window.end);
+      this.#close(key, watched, end);
       return;
     }
     // Skip the windows in which nothing can happen, so that a silence of years is one step.
     const idleCount =
-      isSilent && this.#waiting.size === 0 ? (this.#machine.quietUntil - lateness - window.end) / within : 0;
-    this.#open(key, watched, window.end + Math.max(0, Math.floor(idleCount)) * within, window.opener);
+      isSilent && this.#waiting.size === 0
+        ? this.#onGap.regularCount(end, this.#machine.quietUntil - lateness, within)
+        : 0;
+    this.#open(key, watched, end + idleCount * within, window.opener);
   }
 
   #open(key: Key, watched: Watched, start: Micros, opener: string): void {
@@ -300,9 +308,11 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
   }
 
   #close(key: Key, watched: Watched, at: Micros): void {
+    const nextTick = watched.window?.nextTick;
     watched.window = null;
     if (this.compiled.definition.schedule?.early) watched.freeSince = at;
     this.#keep(key, watched);
+    if (nextTick !== undefined) this.#openAtTick(key, watched, nextTick);
   }
 
   #tick(tick: Micros): void {
@@ -325,16 +335,19 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
   }
 
   #openAtTick(key: Key, watched: Watched, tick: Micros): void {
-    if (watched.window !== null) return;
-    const { early } = watched;
-    if (early === null) {
-      this.#open(key, watched, tick, `tick ${tick}`);
+    const { window, early } = watched;
+    if (window !== null) {
+      // Only a gap keeps a window open until a tick that comes after its end.
+      if (window.end > tick) return;
+      window.nextTick = tick;
+      this.#keep(key, watched);
       return;
     }
-    if (early.count < this.compiled.threshold) {
-      this.#remember(watched, early.last);
+    const count = early?.tick === tick ? early.count : 0;
+    if (count < this.compiled.threshold) {
+      if (early?.tick === tick) this.#remember(watched, early.last);
       this.#open(key, watched, tick, `tick ${tick}`);
-      countFirst(watched, early.count);
+      countFirst(watched, count);
     }
     this.#setEarly(watched, null);
     this.#keep(key, watched);
@@ -467,31 +480,19 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
     for (const [key, watched] of this.#states.entries()) {
       if (this.openUntil(watched) === notOpen) continue;
       const settlingCount = settlingEvents.get(keyText(key))?.length ?? 0;
-      yield { ...shownWatched(this, key, watched), settlingCount };
+      yield { ...shownWatched(this, key, watched, this.#onGap), settlingCount };
     }
     for (const settling of settlingEvents.values()) {
       const key = keyOf(this.labels, settling[0].arrival.event);
-      if (this.#windowOf(key) === null) yield* this.#comingWindow(key, settling);
+      if (this.#windowOf(key) !== null) continue;
+      const opener = settling.find(({ role }) => this.#opensFirst(role));
+      if (opener !== undefined) yield comingWindow(this, key, opener, settling, this.#onGap);
     }
-  }
-
-  /** A key that is new: the window that its first event is about to open, so that people see that the event arrived. */
-  *#comingWindow(key: Key, settling: readonly SettlingEvent[]): Iterable<OpenWindow> {
-    const opener = settling.find(({ role }) => this.#opensFirst(role));
-    if (opener === undefined) return;
-    const start = this.#schedule === null ? opener.arrival.event.occurred : null; // with a schedule, a tick opens it
-    yield {
-      ...shownWatched(this, key, nothingWatched),
-      ...(start === null ? {} : { start, end: start + this.compiled.within }),
-      deadline: start === null ? null : start + this.compiled.within + this.compiled.lateness,
-      lastEventId: settling.at(-1)?.arrival.event.id ?? null,
-      settlingCount: settling.length,
-    };
   }
 
   #windowOf(key: Key): OpenWindow | null {
     const watched = this.#states.get(key);
     if (watched === undefined || this.openUntil(watched) === notOpen) return null;
-    return shownWatched(this, key, watched);
+    return shownWatched(this, key, watched, this.#onGap);
   }
 }

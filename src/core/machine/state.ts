@@ -1,7 +1,7 @@
 /**
  * Everything that a shard remembers, as fields of one hash, and the changes to it.
  *
- *   meta                            version, watermark, evaluations so far, the pages of seen ids
+ *   meta                            version, watermark, evaluations so far, the pages of seen ids, the last beat and gaps
  *   a:<automation>                  the automation as of the cursor
  *   k:<automation>:<path>:<key>     for one key (a JSON list): a window, or the firings that a composite remembers
  *   s:<automation>:<path>           the windows of a schedule that all keys share
@@ -15,6 +15,7 @@
  */
 
 import type { Micros } from "../model/time.ts";
+import type { StoredReachability } from "./gaps.ts";
 import type { StoredPages } from "./seen.ts";
 
 /**
@@ -36,6 +37,8 @@ export interface StateMeta {
   readonly evaluationCount: number;
   /** Missing before version 3, and until a page is full. */
   readonly seen?: StoredPages;
+  /** Missing while the log has held no beat. An older program drops it. */
+  readonly reachable?: StoredReachability;
 }
 
 /** A change of one field of the shard's state; null deletes the field. */

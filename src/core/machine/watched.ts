@@ -9,6 +9,8 @@ import { heldLength } from "./held.ts";
 import { type Key, labelsOf } from "./key.ts";
 import { receivedAt } from "./log-entry.ts";
 import type { NodePlace, OpenWindow } from "./node.ts";
+import type { OnGap } from "./on-gap.ts";
+import type { SettlingEvent } from "./settling.ts";
 
 export interface WatchedWindow {
   start: Micros;
@@ -18,6 +20,8 @@ export interface WatchedWindow {
   opener: string;
   /** When the `after` event occurred according to its sender, whose clock is ahead. */
   claimedStart?: Micros;
+  /** With a schedule: the latest tick that came after this window's end, while the window was still open because of a gap. */
+  nextTick?: Micros;
 }
 
 export interface Watched {
@@ -73,6 +77,7 @@ type StoredWatched = [
   held?: readonly Micros[] | 0,
   early?: readonly [tick: Micros, count: number, last: StoredReference] | 0,
   freeSince?: Micros | null,
+  nextTick?: Micros | null,
 ];
 
 /** As versions 1 and 2 stored it. Version 1 held no events, early or not. */
@@ -102,6 +107,7 @@ export function storedWatched(watched: Watched, within: Micros): string {
       held.length === 0 ? 0 : held,
       early === null ? 0 : [early.tick, early.count, refer(early.last)],
       freeSince,
+      window?.nextTick ?? null,
     ];
     while (stored.length > 5 && (stored.at(-1) === 0 || stored.at(-1) === null)) stored.pop();
     return stored;
@@ -113,7 +119,7 @@ export function restoredWatched(stored: StoredState, within: Micros): Watched {
   const header = stored.header as StoredWatched | LongStoredWatched;
   if (!Array.isArray(header)) return fromLong(header, stored);
   const [start, length, count, opener, lastReference] = header;
-  const [, , , , , claimedStart, unresolved, reported, seen, held, early, freeSince] = header;
+  const [, , , , , claimedStart, unresolved, reported, seen, held, early, freeSince, nextTick] = header;
   const last = stored.arrivalOrNull(lastReference);
   const startTime = receivedTime(last) + (start ?? 0);
   return {
@@ -126,6 +132,7 @@ export function restoredWatched(stored: StoredState, within: Micros): Watched {
             count,
             opener: opener === 0 ? (last?.position ?? "") : opener,
             ...(claimedStart == null ? {} : { claimedStart }),
+            ...(nextTick == null ? {} : { nextTick }),
           },
     last,
     unresolved: unresolved ? { start: unresolved[0], end: unresolved[1] } : null,
@@ -198,24 +205,57 @@ export function forgetHeldAt({ held }: Watched, { lateness, within }: CompiledEv
   return newest === undefined ? never : newest + lateness + heldLength(within);
 }
 
-/** A key of a Proactive trigger as people see it. */
+/**
+ * A key of a Proactive trigger as people see it.
+ *
+ * @param onGap what gaps mean for its windows
+ */
 export function shownWatched(
   { path, labels, compiled }: NodePlace & { readonly compiled: CompiledEventTrigger },
   key: Key,
   { window, last, unresolved }: Watched,
+  onGap: OnGap,
 ): OpenWindow {
+  const { end, gaps, unreachableSince } = window === null ? noGaps : onGap.shown(window);
   return {
     path,
     labels: labelsOf(labels, key),
     start: window?.start ?? null,
-    end: window?.end ?? null,
+    end,
     count: window?.count ?? 0,
     threshold: compiled.threshold,
-    deadline: window === null ? null : window.end + compiled.lateness,
+    deadline: end === null ? null : end + compiled.lateness,
     lastEventId: last?.event.id ?? null,
     unresolved: unresolved !== null,
     quietUntil: null,
     settlingCount: 0,
     awaited: [],
+    gaps,
+    unreachableSince,
+  };
+}
+
+const noGaps = { end: null, gaps: [], unreachableSince: null };
+
+/**
+ * A key that is new: the window that its first event is about to open, so that people see that the event arrived.
+ *
+ * @param settling the events of the key that wait until their time has settled
+ */
+export function comingWindow(
+  node: NodePlace & { readonly compiled: CompiledEventTrigger },
+  key: Key,
+  opener: SettlingEvent,
+  settling: readonly SettlingEvent[],
+  onGap: OnGap,
+): OpenWindow {
+  const { within, lateness, definition } = node.compiled;
+  const start = definition.schedule === undefined ? opener.arrival.event.occurred : null; // with a schedule, a tick opens it
+  return {
+    ...shownWatched(node, key, nothingWatched, onGap),
+    ...(start === null ? {} : { start, end: start + within }),
+    deadline: start === null ? null : start + within + lateness,
+    lastEventId: settling.at(-1)?.arrival.event.id ?? null,
+    settlingCount: settling.length,
   };
 }

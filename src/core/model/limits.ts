@@ -74,6 +74,18 @@ export const heldMax = 1_000;
 /** How many windows of a Reactive schedule are kept for delayed events, however long the lateness is. */
 export const scheduledWindowsMax = 1_000;
 
+/**
+ * Processes with the role `api` append a beat about every 2 seconds. Longer than this without one is a gap, in which nobody
+ * could post.
+ */
+export const gapTolerance: Micros = 5 * second;
+
+/** The longest gap that windows wait for. After that, the API may be gone for good, and silences must be reported. */
+export const gapMax: Micros = day;
+
+/** How many gaps are remembered for windows that are still open. */
+export const gapsMax = 20;
+
 /** How long an absence that fired can still be resolved before it is forgotten. */
 export const unresolvedFor: Micros = 30 * day;
 

@@ -1,6 +1,6 @@
 /**
- * Triggers as they are written: Prefect's shape, plus Tripline's additions (`lateness`, `schedule`, `refire`, and
- * `for_each` on composites). docs/triggers.md defines what they mean.
+ * Triggers as they are written: Prefect's shape, plus Tripline's additions (`lateness`, `schedule`, `refire`,
+ * `on_gap`, and `for_each` on composites). docs/triggers.md defines what they mean.
  */
 
 import { z } from "zod";
@@ -47,6 +47,8 @@ export interface EventTriggerDefinition {
   readonly lateness?: number | undefined;
   readonly schedule?: ScheduleDefinition | undefined;
   readonly refire?: "every-window" | "once" | undefined;
+  /** Proactive only: what a time in which nobody could post means for a window. */
+  readonly on_gap?: "extend" | "fire" | undefined;
 }
 
 export interface CompositeFields {
@@ -247,6 +249,10 @@ const EventTriggerSchema = z
       description:
         "Proactive only. every-window fires for each window without events; once waits until the absence ends. Default: every-window.",
     }),
+    on_gap: z.enum(["extend", "fire"]).optional().meta({
+      description:
+        "Proactive only. When nobody could post, because the API was down: extend does not count that time; fire counts it as any other. Default: extend.",
+    }),
   })
   .superRefine((trigger, context) => {
     const proactive = trigger.posture === "Proactive";
@@ -284,9 +290,14 @@ const EventTriggerSchema = z
         "refire is for Proactive triggers; remove it (a Reactive trigger stays quiet for `within` after it fires)";
       context.addIssue({ code: "custom", path: ["refire"], message });
     }
+    if (trigger.on_gap !== undefined && !proactive) {
+      const message =
+        "on_gap is for Proactive triggers; remove it (a Reactive trigger waits for no time to pass, so an outage changes nothing)";
+      context.addIssue({ code: "custom", path: ["on_gap"], message });
+    }
   })
   .transform((trigger): EventTriggerDefinition => {
-    const { lateness, schedule, refire, within = 0 } = trigger;
+    const { lateness, schedule, refire, on_gap, within = 0 } = trigger;
     return {
       type: "event",
       id: "",
@@ -304,6 +315,7 @@ const EventTriggerSchema = z
       ...(lateness === undefined ? {} : { lateness }),
       ...(schedule === undefined ? {} : { schedule }),
       ...(refire === undefined ? {} : { refire }),
+      ...(on_gap === undefined ? {} : { on_gap }),
     };
   })
   .meta({ id: "EventTrigger" });

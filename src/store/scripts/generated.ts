@@ -1,5 +1,16 @@
 /** Generated from the .lua files of this folder by `npm run lua`. Edit those instead. */
 
+export const appendBeat = `
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local last = tonumber(redis.call('GET', KEYS[2]) or '')
+if not last and ARGV[3] ~= '1' then return 0 end
+if last and now >= last and now - last < tonumber(ARGV[1]) then return 0 end
+redis.call('XADD', KEYS[1], '*', 'kind', 'beat', 'body', '')
+redis.call('SET', KEYS[2], string.format('%.0f', now), 'PX', ARGV[2])
+return 1
+`;
+
 export const appendEvents = `
 local function append_event(log, body, lineage, trace)
   if body == '' then return nil end

@@ -11,6 +11,7 @@ import { type Event, eventOf, type WireEvent } from "../../../src/core/model/eve
 import { type Micros, minute, parseTime } from "../../../src/core/model/time.ts";
 import type { TriggerDefinition } from "../../../src/core/model/trigger.ts";
 import { nodeOf } from "./composite.ts";
+import { Beats } from "./gaps.ts";
 import { earliest, type Node, type NodeFiring, type Step } from "./node.ts";
 
 /** An automation; without an id, its name is its id. */
@@ -20,6 +21,7 @@ export type NaiveAutomation = AutomationDefinition & { readonly id?: string };
 export type TimelineLine =
   | (WireEvent & { readonly received?: string })
   | { readonly tick: string }
+  | { readonly beat: string }
   | { readonly at: string; readonly put: NaiveAutomation }
   | { readonly at: string; readonly remove: string };
 
@@ -59,6 +61,7 @@ export function naiveFirings(
     evaluator.advance(timeOf(line));
     if ("put" in line) evaluator.put(line.put);
     else if ("remove" in line) evaluator.remove(line.remove);
+    else if ("beat" in line) evaluator.beat();
     else if (!("tick" in line)) evaluator.receive(eventOf(line, timeOf(line)));
   }
   if (until !== undefined) evaluator.advance(until);
@@ -68,6 +71,7 @@ export function naiveFirings(
 /** Log time of a line: when it was received. */
 export function timeOf(line: TimelineLine): Micros {
   if ("tick" in line) return parseTime(line.tick) as Micros;
+  if ("beat" in line) return parseTime(line.beat) as Micros;
   if ("at" in line) return parseTime(line.at) as Micros;
   return parseTime(line.received ?? line.occurred) as Micros;
 }
@@ -91,6 +95,7 @@ class Evaluator {
   #running: Running[] = [];
   /** Every event that was ever received, duplicates too. */
   readonly #sightings: Event[] = [];
+  readonly #beats = new Beats();
   /** Followers whose leader has not come. */
   #waiting: Event[] = [];
 
@@ -105,7 +110,13 @@ class Evaluator {
     this.remove(id);
     if (!enabled) return;
     const kept = before !== undefined && isDeepStrictEqual(before.trigger, trigger);
-    const place = { created: this.#now, now: () => this.#now, lateness: this.#lateness, inherited: [] };
+    const place = {
+      created: this.#now,
+      now: () => this.#now,
+      beats: this.#beats,
+      lateness: this.#lateness,
+      inherited: [],
+    };
     this.#running.push({ id, name, trigger, root: kept ? before.root : nodeOf(trigger, place) });
   }
 
@@ -126,6 +137,10 @@ class Evaluator {
       else if (follower !== null) this.#evaluate(follower);
     }
     this.#now = Math.max(this.#now, time);
+  }
+
+  beat(): void {
+    this.#beats.add(this.#now);
   }
 
   receive(event: Event): void {

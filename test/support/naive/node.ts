@@ -3,6 +3,7 @@
 import type { Event } from "../../../src/core/model/event.ts";
 import type { Micros } from "../../../src/core/model/time.ts";
 import type { TriggerDefinition } from "../../../src/core/model/trigger.ts";
+import type { Beats } from "./gaps.ts";
 
 /** An event when it is evaluated. */
 export interface Arrival {
@@ -35,10 +36,12 @@ export interface Window {
   readonly end: Micros;
 }
 
-/** Something that happens only because time passes. Steps are taken by deadline, then by time, then by kind. */
+/** Something that happens only because time passes. Steps are taken by deadline, then by when they were due, by time, and by kind. */
 export interface Step {
   /** Log time. */
   readonly deadline: Micros;
+  /** When it would be taken if it did not have to wait for a beat. */
+  readonly due: Micros;
   /** Event time: the window's end, the schedule's tick, the event's `occurred`. */
   readonly time: Micros;
   /** A window's end comes before a tick, and a tick before an event, at the same time. */
@@ -60,6 +63,8 @@ export interface Place {
   readonly created: Micros;
   /** Log time. */
   readonly now: () => Micros;
+  /** The beats so far. */
+  readonly beats: Beats;
   /** The lateness of triggers that set none. */
   readonly lateness: Micros;
   /** The labels of the enclosing composites. */
@@ -89,6 +94,7 @@ export function pick(
 
 function isBefore(a: Step, b: Step): boolean {
   if (a.deadline !== b.deadline) return a.deadline < b.deadline;
+  if (a.due !== b.due) return a.due < b.due;
   if (a.time !== b.time) return a.time < b.time;
   return a.kind < b.kind;
 }

@@ -10,6 +10,7 @@ import { rememberDefault } from "../../../src/core/model/limits.ts";
 import { Schedule } from "../../../src/core/model/schedule.ts";
 import { type Micros, minute, second } from "../../../src/core/model/time.ts";
 import type { EventTriggerDefinition } from "../../../src/core/model/trigger.ts";
+import { Beats } from "./gaps.ts";
 import { isExpected, isOpener, tupleOf } from "./matching.ts";
 import {
   type Arrival,
@@ -29,6 +30,8 @@ interface OpenWindow extends Window {
   readonly lastMatching: Event | null;
   /** What the sender of the event that opened it says: the time of its receipt, or a later one. */
   readonly claimedStart: Micros;
+  /** The latest tick after its end at which it was still open, because of a gap. */
+  readonly nextTick?: Micros;
 }
 
 /** An event that waits to be settled, and when: it may have occurred later than it was received. */
@@ -49,7 +52,7 @@ interface KeyMemory {
   /** Expected events that do not open windows, for a window that a late event opens over them. */
   held: readonly Unsettled[];
   /** Expected events that count for the next tick although they occurred before it. */
-  early: readonly Event[];
+  early: readonly { readonly event: Event; readonly tick: Micros }[];
   /** The windows of a schedule that are gone, each until it ended or was met. */
   gone: readonly Pick<Window, "start" | "end">[];
 }
@@ -60,6 +63,8 @@ export class ProactiveNode implements Node {
   readonly #within: Micros;
   readonly #lateness: Micros;
   readonly #schedule: Schedule | null;
+  readonly #now: () => Micros;
+  readonly #beats: Beats;
   #nextTick: Micros | null;
   /** Arrived but not yet settled. */
   #unsettled: Unsettled[] = [];
@@ -67,6 +72,8 @@ export class ProactiveNode implements Node {
 
   constructor(trigger: EventTriggerDefinition, place: Place) {
     this.#trigger = trigger;
+    this.#now = place.now;
+    this.#beats = trigger.on_gap === "fire" ? new Beats() : place.beats;
     this.#labels = allLabels(trigger, place);
     this.#within = Math.round(trigger.within * second);
     this.#lateness = trigger.lateness === undefined ? place.lateness : Math.round(trigger.lateness * second);
@@ -110,13 +117,15 @@ export class ProactiveNode implements Node {
     for (const key of [...this.#keys.keys()].sort()) {
       const memory = this.#keys.get(key);
       if (memory?.window) {
-        steps.push(this.#step(memory.window.end, 0, (order) => this.#judge(memory, order)));
+        const deadline = this.#beats.judgedAt(memory.window, this.#lateness, this.#now());
+        const step = this.#step(this.#beats.endOf(memory.window), 0, (order) => this.#judge(memory, order));
+        steps.push({ ...step, deadline });
       }
     }
     const tick = this.#nextTick;
     if (tick !== null) steps.push(this.#step(tick, 1, () => this.#tick(tick)));
     for (const unsettled of this.#inSettlingOrder()) {
-      steps.push(this.#step(unsettled.at, 2, () => this.#settle(unsettled)));
+      steps.push(this.#step(unsettled.at, 2, (order) => this.#settle(unsettled, order)));
     }
     return earliest(steps);
   }
@@ -155,7 +164,8 @@ export class ProactiveNode implements Node {
 
   #step(time: Micros, kind: Step["kind"], take: (order: number) => NodeFiring[]): Step {
     // An event is taken once time has passed it: until then, others of its time may arrive.
-    return { deadline: time + this.#lateness + (kind === 2 ? 1 : 0), time, kind, take };
+    const due = time + this.#lateness + (kind === 2 ? 1 : 0);
+    return { deadline: due, due, time, kind, take };
   }
 
   /** Without `after` and `schedule`, one window follows another. */
@@ -199,11 +209,11 @@ export class ProactiveNode implements Node {
   #openOverHeld(memory: KeyMemory, { event, logTime }: Arrival, threshold: number): void {
     const { occurred } = event;
     const isLate = occurred + this.#lateness < logTime;
+    const end = this.#beats.latestEndOf({ start: occurred, end: occurred + this.#within }, this.#now());
     const newest = Math.max(...memory.held.map(({ at }) => at));
     if (newest + this.#lateness + this.#heldFor <= logTime) memory.held = [];
     const counted = memory.held.filter(
-      ({ at }) =>
-        at >= occurred && at < occurred + this.#within && (isLate || event.follows === null || at > occurred),
+      ({ at }) => at >= occurred && at < end && (isLate || event.follows === null || at > occurred),
     );
     if (counted.length < threshold)
       this.#open(
@@ -222,9 +232,9 @@ export class ProactiveNode implements Node {
   #judge(memory: KeyMemory, order: number): NodeFiring[] {
     const { window, tuple } = memory;
     if (window === null) return [];
-    const { start, end, counted, lastMatching } = window;
-    memory.window = null;
-    memory.gone = [...memory.gone, { start, end }];
+    const { start, counted, lastMatching } = window;
+    const end = this.#beats.endOf(window);
+    this.#leave(memory, window, end);
     if (this.#isAlwaysOpen()) this.#open(memory, end, lastMatching);
     if (this.#trigger.refire === "once" && memory.reported) return [];
     memory.reported = true;
@@ -251,21 +261,44 @@ export class ProactiveNode implements Node {
       schedule?.remember === undefined ? rememberDefault : Math.round(schedule.remember * second);
     for (const memory of this.#keys.values()) {
       const known = this.#labels.length === 0 || memory.lastSeen >= tick - remember;
-      if (known && memory.window === null && memory.early.length < Math.max(1, this.#trigger.threshold)) {
-        this.#open(memory, tick, memory.early.at(-1) ?? null, memory.early);
-      }
-      memory.early = [];
+      const { window } = memory;
+      if (known && window === null) this.#openAt(memory, tick);
+      else if (known && window !== null && window.end <= tick) memory.window = { ...window, nextTick: tick };
     }
     return [];
   }
 
+  #openAt(memory: KeyMemory, tick: Micros): void {
+    const early = memory.early.filter((each) => each.tick === tick).map(({ event }) => event);
+    if (early.length < Math.max(1, this.#trigger.threshold))
+      this.#open(memory, tick, early.at(-1) ?? null, early);
+    memory.early = [];
+  }
+
+  /** A window is gone. If a tick came while a gap kept it open, the next one opens. */
+  #leave(memory: KeyMemory, { start, nextTick }: OpenWindow, end: Micros): void {
+    memory.window = null;
+    memory.gone = [...memory.gone, { start, end }];
+    if (nextTick !== undefined) this.#openAt(memory, nextTick);
+  }
+
   /** Takes an event that settled time has reached or passed. */
-  #settle(unsettled: Unsettled): [] {
+  #settle(unsettled: Unsettled, order: number): NodeFiring[] {
+    const memory = this.#memoryOf(tupleOf(this.#labels, unsettled.arrival.event));
+    const firings: NodeFiring[] = [];
+    // It shows that people can post, so the windows before it have ended.
+    while (memory.window !== null && unsettled.at >= this.#beats.latestEndOf(memory.window, this.#now())) {
+      firings.push(...this.#judge(memory, order));
+    }
+    this.#count(memory, unsettled);
+    return firings;
+  }
+
+  #count(memory: KeyMemory, unsettled: Unsettled): void {
     this.#unsettled = this.#unsettled.filter((other) => other !== unsettled);
     const { arrival, at } = unsettled;
     const { event } = arrival;
     const threshold = Math.max(1, this.#trigger.threshold);
-    const memory = this.#memoryOf(tupleOf(this.#labels, event));
     const { window } = memory;
     const expected = isExpected(this.#trigger, event);
     const opener = isOpener(this.#trigger, event);
@@ -273,7 +306,7 @@ export class ProactiveNode implements Node {
     const latest = latestTime(event, this.#lateness);
     if (this.#trigger.after.length > 0 && window === null && expected && !opener && at < latest) {
       this.#unsettled.push({ arrival, at: latest });
-      return [];
+      return;
     }
     const wasOpen = memory.gone.some(({ start, end }) => start <= at && at < end);
     const early = wasOpen ? 0 : Math.round((this.#trigger.schedule?.early ?? 0) * second);
@@ -281,26 +314,24 @@ export class ProactiveNode implements Node {
       memory.lastSeen = Math.max(memory.lastSeen, at);
       const tick = this.#nextTick ?? Infinity;
       const isNext =
-        latest >= tick ? window === null || window.end <= tick : window === null && at + early >= tick;
+        latest >= tick
+          ? window === null || this.#beats.latestEndOf(window, this.#now()) <= tick
+          : window === null && at + early >= tick;
       if (isNext) {
-        memory.early = [...memory.early, event];
-        return [];
+        memory.early = [...memory.early, { event, tick }];
+        return;
       }
     }
     if (this.#trigger.after.length > 0 && expected && !opener) this.#hold(memory, unsettled);
     if (window === null) {
       if (opener) this.#openOverHeld(memory, arrival, threshold);
       else if (this.#isAlwaysOpen()) this.#open(memory, at, event, threshold > 1 ? [event] : []);
-      return [];
+      return;
     }
-    if (event.occurred < window.start && Math.max(at + early, latest) < window.claimedStart) return []; // late
+    if (event.occurred < window.start && Math.max(at + early, latest) < window.claimedStart) return; // late
     const counted = expected ? [...window.counted, event] : window.counted;
     if (counted.length < threshold) memory.window = { ...window, counted, lastMatching: event };
     else if (this.#isAlwaysOpen() || opener) this.#open(memory, at, event);
-    else {
-      memory.window = null;
-      memory.gone = [...memory.gone, { start: window.start, end: Math.max(at, window.start) }];
-    }
-    return [];
+    else this.#leave(memory, window, Math.max(at, window.start));
   }
 }

@@ -50,7 +50,7 @@ export class ReactiveNode implements Node {
           this.#ahead = this.#ahead.filter((other) => other !== arrival);
           return this.arrive({ ...arrival, logTime: tick });
         };
-        return { deadline: tick, time: tick, kind: 2, take };
+        return { deadline: tick, due: tick, time: tick, kind: 2, take };
       }),
     );
   }
