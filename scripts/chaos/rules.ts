@@ -35,6 +35,8 @@ export function rulesFor(urls: Readonly<Record<ReceiverName, string>>): string {
       within: ${heartbeatWithinMs / 1_000}s
       lateness: ${heartbeatLatenessMs / 1_000}s
       refire: once
+      # The lateness covers outages, so a silence that was planned must be reported although the API was down in it.
+      on_gap: fire
     actions: ${webhook("a")}
     actions_on_resolve: ${webhook("a")}
   - name: sequence

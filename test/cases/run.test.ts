@@ -39,6 +39,20 @@ describe("a case passes", () => {
     expect: [{ automation: pump-quiet, at: 1m, labels: { prefect.resource.id: pump.1 } }]`,
     },
     {
+      what: "when an event says that nobody could post, and a heartbeat comes in the time that was left",
+      body: `
+    start: 2026-03-01T12:00:00Z
+    steps:
+      - { at: 0s, event: pump.pulse, resource: pump.1 }
+      - at: 10m
+        event: tripline.gap
+        resource: tripline.api
+        payload: { from: "2026-03-01T12:00:30Z", to: "2026-03-01T12:10:00Z" }
+      - { at: 10m25s, event: pump.pulse, resource: pump.1 }
+    until: 11m
+    expect: []`,
+    },
+    {
       what: "with only the automations that it names",
       body: `
     automations: vent-stuck

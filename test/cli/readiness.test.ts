@@ -62,7 +62,8 @@ test("an API without any engine is stalled, and shows how late alarms are", asyn
   const none = "^No engine is running, since \\d{4}-\\d\\d-\\d\\dT[0-9:]{8}Z\\. Events are accepted";
   await vi.waitFor(async () => expect(await ready(api)).toMatchObject(stalled(none)), within);
   expect((await sandbox.output(beat, { TRIPLINE_API_URL: api })).code).toBe(0);
-  expect(await metric(url, "tripline_log_lag_entries")).toBe(1);
+  // There are beats as well.
+  expect(await metric(url, "tripline_log_lag_entries")).toBeGreaterThanOrEqual(1);
   expect(await metric(url, "tripline_shard_has_owner")).toBe(0);
   await vi.waitFor(
     async () => expect(await metric(url, "tripline_detection_delay_seconds")).toBeGreaterThan(1),
@@ -86,7 +87,8 @@ test("an engine that stands still while an event waits is reported, until it mov
   process.kill(engine.pid, "SIGSTOP");
   try {
     expect((await sandbox.output(beat, { TRIPLINE_API_URL: api })).code).toBe(0);
-    const reported = "^Shard 0 has stalled, since .*Z: .*although 1 entry waits after \\d+-\\d+";
+    const reported =
+      "^Shard 0 has stalled, since .*Z: .*although \\d+ entr(y waits|ies wait) after \\d+-\\d+";
     await vi.waitFor(async () => expect(await ready(api)).toMatchObject(stalled(reported)), within);
     expect((await ready(api, "?role=api")).code).toBe(200);
   } finally {

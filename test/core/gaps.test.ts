@@ -144,6 +144,19 @@ describe("while nobody can post", () => {
   });
 });
 
+// Its original end is past. A deadline there would be met again after each restart, before anything else.
+test("after a restart, a window that has moved is next due at its new end", () => {
+  const { core } = run();
+  core.apply(beat(0));
+  core.apply(heartbeat(1));
+  core.apply(beat(20));
+  beats(core, 22, 40);
+  const fields = core
+    .drain()
+    .dirty.flatMap(({ field, value }) => (value === null ? [] : [[field, value] as const]));
+  expect(Core.restore(fields, { latenessDefault: 0 }).nextDeadline()).toBe(at(50));
+});
+
 test("a silence shorter than the gap that a server needs is not known, but no window is judged before the next beat", () => {
   const { core } = run();
   core.apply(beat(0));

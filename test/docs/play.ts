@@ -56,11 +56,14 @@ class Play {
   constructor(
     automations: readonly Automation[],
     edited: readonly Automation[],
-    { start }: Timeline,
+    { start, lines }: Timeline,
     pace: Pace,
   ) {
     // Like `tripline simulate`: no lateness unless a rule sets one.
-    this.#simulation = new Simulation(automations, { latenessDefault: 0 });
+    const gaps = lines.flatMap(({ at, happening }) =>
+      happening?.kind === "gap" ? [{ from: happening.from, to: at }] : [],
+    );
+    this.#simulation = new Simulation(automations, { latenessDefault: 0, gaps });
     this.#automations = automations;
     this.#edited = edited;
     this.#pace = pace;
@@ -72,7 +75,7 @@ class Play {
   to(at: Micros, happening: Happening | null): void {
     if (this.#pace === "restarted at every step") this.#advanceByDeadlines(at);
     this.#advance(at);
-    if (happening === null) return;
+    if (happening === null || happening.kind === "gap") return;
     const entry = { position: `${++this.#entryCount}-1`, received: at };
     if (happening.kind === "event") {
       const { event, causedBy } = happening;
@@ -88,7 +91,7 @@ class Play {
     if (this.#pace === "restarted at every step") this.#restart();
   }
 
-  #change(happening: Exclude<Happening, { kind: "event" }>, at: Micros): void {
+  #change(happening: Exclude<Happening, { kind: "event" | "gap" }>, at: Micros): void {
     const before = this.#automations;
     if (happening.kind === "disabled" || happening.kind === "enabled") {
       const enabled = happening.kind === "enabled";

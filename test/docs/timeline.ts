@@ -8,6 +8,7 @@ import type { Block } from "./document.ts";
 export type Happening =
   | { readonly kind: "event"; readonly event: WireEvent; readonly causedBy: readonly string[] }
   | { readonly kind: "end" | "engine restarts" | "disabled" | "enabled" | "edited" | "deleted" }
+  | { readonly kind: "gap"; readonly from: Micros }
   | { readonly kind: "renamed"; readonly name: string };
 
 export interface ExpectedFiring {
@@ -106,6 +107,8 @@ class LineReader {
     this.#at++;
     const [, name] = /^renamed to (.+)$/.exec(direction) ?? [];
     if (name !== undefined) return { kind: "renamed", name };
+    const [, from] = /^nobody could post since (\S+)$/.exec(direction) ?? [];
+    if (from !== undefined) return { kind: "gap", from: this.#timeOf(from) };
     const known = ["end", "engine restarts", "disabled", "enabled", "edited", "deleted"] as const;
     const kind = known.find((candidate) => candidate === direction);
     if (kind === undefined)

@@ -360,7 +360,7 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
   }
 
   #awaitJudgement(key: Key, { window }: Watched): void {
-    if (window !== null) this.#states.awaitEnd(key, window.end, this.compiled.lateness);
+    if (window !== null) this.#states.awaitEnd(key, this.#onGap.endOf(window), this.compiled.lateness);
   }
 
   encode(watched: Watched): string {
