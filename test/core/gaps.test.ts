@@ -40,12 +40,12 @@ function beats(core: Core, from: number, to: number): void {
   for (let seconds = from; seconds <= to; seconds += 2) core.apply(beat(seconds));
 }
 
-function heartbeat(seconds: number, pump = "north"): LogEntry {
-  const received = at(seconds);
+function heartbeat(seconds: number, pump = "north", receivedSeconds = seconds): LogEntry {
+  const received = at(receivedSeconds);
   const event = eventOf(
     {
       id: uuid5(triplineNamespace, `${pump} ${seconds}`),
-      occurred: formatTime(received),
+      occurred: formatTime(at(seconds)),
       event: "pump.heartbeat",
       resource: { "prefect.resource.id": `pump.${pump}` },
       related: [],
@@ -167,6 +167,23 @@ test("a silence shorter than the gap that a server needs is not known, but no wi
   core.apply(beat(34));
   core.advance(at(34) + 1);
   expect(shown(core.drain().firings)).toEqual([[31, 1, 31]]);
+});
+
+// Other entries have the time of the beat. A window is judged after all of them, before a restart or after it.
+test("a restart between two entries of the time of a beat changes nothing", () => {
+  const { core } = run();
+  core.apply(beat(0));
+  core.apply(heartbeat(1));
+  beats(core, 2, 30);
+  core.apply(beat(34)); // the window has ended at 31
+  const fields = core
+    .drain()
+    .dirty.flatMap(({ field, value }) => (value === null ? [] : [[field, value] as const]));
+  for (const each of [core, Core.restore(fields, { latenessDefault: 0 })]) {
+    each.apply(heartbeat(30, "north", 34));
+    beats(each, 36, 50);
+    expect(each.drain().firings).toEqual([]);
+  }
 });
 
 // Otherwise an hour without the API would cost an hourly job its next window.

@@ -345,6 +345,12 @@ describe("a mistake", () => {
     expect(mistakesIn(text("posture: never, refire: once"))).toEqual([
       '2:20: posture should be Reactive or Proactive; found "never"',
     ]);
+    expect(mistakesIn(text("within: 60, on_gap: fire"))).toEqual([
+      expect.stringMatching(/^2:\d+: on_gap is for Proactive triggers; remove it/),
+    ]);
+    expect(mistakesIn(text("posture: Proactive, on_gap: wait"))).toEqual([
+      expect.stringMatching(/^2:\d+: on_gap should be extend or fire; found "wait"/),
+    ]);
     expect(mistakesIn(text("type: pump, triggers: [{}], require: 3"))).toEqual([
       '2:17: type should be event, compound or sequence; found "pump"',
     ]);

@@ -35,6 +35,7 @@ const richTrigger = {
   within: 60,
   lateness: 20,
   refire: "once",
+  on_gap: "fire",
   schedule: { cron: "0 6 * * *" },
 };
 
