@@ -15,6 +15,8 @@ interface Subcommand {
   /** Its line in the help. */
   readonly summary: string;
   readonly load: () => Promise<Command>;
+  /** Whether a group of commands does something when none of them is named. Otherwise it shows its help. */
+  readonly hasDefault?: boolean;
 }
 
 /** All commands, in groups, in the order in which a newcomer needs them. */
@@ -106,6 +108,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly S
         name: "shards",
         summary: "show which engine owns which shard, and change their number",
         load: async () => (await import("./shards.ts")).shardsCommand(),
+        hasDefault: true,
       },
     ],
   },
@@ -188,7 +191,8 @@ async function main(words: readonly string[]): Promise<void> {
   try {
     // Commander takes a group of commands without one of them for a mistake. It is a question.
     const group = name === undefined ? program : program.commands.find((command) => command.name() === name);
-    if (wanted.length < 2 && (group?.commands.length ?? 0) > 0) group?.outputHelp();
+    const hasDefault = subcommands.find((command) => command.name === name)?.hasDefault ?? false;
+    if (wanted.length < 2 && (group?.commands.length ?? 0) > 0 && !hasDefault) group?.outputHelp();
     else await program.parseAsync(wanted, { from: "user" });
   } catch (error) {
     process.exitCode = report(error);

@@ -44,6 +44,7 @@ test("tripline shards shows who owns which shard, and changes their number with 
   expect(before.shards.map(({ owner }) => owner)).toEqual([engine?.name, engine?.name, engine?.name]);
   for (const { since } of before.shards) expect(Date.parse(since ?? "")).toBeLessThanOrEqual(Date.now());
   const { stdout } = await tripline("shards", "ls");
+  expect(await tripline("shards")).toMatchObject({ code: 0, stdout: expect.stringContaining("OWNER") });
   expect(stdout).toMatch(/^ENGINE +SINCE +SHARDS/);
   expect(stdout).toMatch(/^SHARD +OWNER +SINCE +BEHIND/m);
 
