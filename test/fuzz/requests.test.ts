@@ -70,14 +70,14 @@ function send({ method, path, headers, body }: AnyRequest): Promise<Answer | nul
 
 const keys = workspaceKeys("default");
 
-/** Everything that requests can change. */
+/** Everything that requests can change. Beats come by themselves. */
 async function stored(): Promise<string> {
   const [last, destinations, hooks] = await Promise.all([
-    redis.xrevrange(keys.log, "+", "-", "COUNT", 1),
+    redis.xrevrange(keys.log, "+", "-", "COUNT", 200),
     redis.hgetall(keys.destinations),
     redis.hgetall(keys.hooks),
   ]);
-  return JSON.stringify([last[0]?.[0], destinations, hooks]);
+  return JSON.stringify([last.find(([, fields]) => fields[1] !== "beat")?.[0], destinations, hooks]);
 }
 
 const pageTypes =
