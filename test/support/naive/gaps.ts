@@ -20,7 +20,9 @@ export class Beats {
   endOf({ start, end }: Window): Micros {
     for (let moved = end; ; ) {
       let next = end;
-      for (const { from, to } of this.#gaps) next += Math.max(0, Math.min(to, moved) - Math.max(from, start));
+      // A gap that begins before the end counts as a whole: the end is after it.
+      for (const { from, to } of this.#gaps)
+        if (from < moved) next += Math.max(0, to - Math.max(from, start));
       if (next === moved) return moved;
       moved = next;
     }
