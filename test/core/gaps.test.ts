@@ -201,6 +201,36 @@ test("a tick that comes while a gap keeps a window open opens the next window wh
   expect(shown(core.drain().firings)).toEqual([[130, 60, 130]]);
 });
 
+// Otherwise an event of an hour ago would keep a later window from being opened.
+test("an event that counts for one tick does not count for a later one", () => {
+  const trigger = {
+    posture: "Proactive",
+    expect: ["pump.heartbeat"],
+    schedule: { cron: "* * * * *" },
+    within: 60,
+  };
+  const { core } = run(trigger, 3 * second);
+  beats(core, 0, 58);
+  core.apply({ ...heartbeat(60.5, "north", 58.5), position: "58-2" }); // its sender's clock is ahead: it counts from 60 on
+  core.apply(beat(150)); // the window of the first minute ends at 152, and that of 120 is next
+  beats(core, 152, 220);
+  expect(shown(core.drain().firings)).toEqual([
+    [155, 0, 152],
+    [213, 120, 210],
+  ]);
+});
+
+// With `refire: once`, windows in which nothing can happen are skipped. Those in a gap are not as long as the others.
+test("a silence that has been reported goes on from the gap", () => {
+  const { core, automation } = run({ ...silence, refire: "once" });
+  core.apply(beat(0));
+  core.apply(heartbeat(1));
+  beats(core, 2, 62);
+  core.advance(at(200));
+  core.apply(beat(210));
+  expect([...core.windowsOf(automation.id)]).toMatchObject([{ start: at(61), end: at(91 + 148) }]);
+});
+
 test("only the latest gaps are remembered", () => {
   const { core } = run();
   for (let index = 0; index < 2 * gapsMax; index += 1) core.apply(beat(10 * index));
