@@ -99,7 +99,8 @@ describe("JSON is read without changing a number:", () => {
     fc.assert(
       fc.property(anyJsonText, (text) => {
         const value = parseExactJson(text);
-        expect(JSON.parse(JSON.stringify(value))).toEqual(JSON.parse(text));
+        const written = JSON.stringify(value);
+        expect(JSON.parse(written, withoutMinusZero)).toEqual(JSON.parse(text, withoutMinusZero));
         expect(numbersIn(value)).toEqual(numbersIn(JSON.parse(text, keepingSources)));
       }),
     );
@@ -133,6 +134,9 @@ describe("decimals", () => {
     );
   });
 });
+
+/** 0 and -0 are the same number, and JSON.stringify writes both as 0. */
+const withoutMinusZero = (_key: string, value: unknown): unknown => (value === 0 ? 0 : value);
 
 const digits = (maxLength: number) =>
   fc.array(fc.constantFrom(..."0123456789"), { minLength: 1, maxLength }).map((parts) => parts.join(""));
