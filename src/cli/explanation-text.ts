@@ -3,6 +3,7 @@
 import type { Decision, ExplainedTrigger, Explanation } from "../client/index.ts";
 import { sentenceOf } from "../core/machine/explain.ts";
 import { formatDuration, parseTime } from "../core/model/time.ts";
+import { heldText, movedText } from "./output/gap-text.ts";
 import { paint } from "./output/style.ts";
 import { keyText, printable } from "./output/text.ts";
 import { timeText } from "./output/times.ts";
@@ -55,12 +56,11 @@ function decisionLines(name: string, decision: Decision, view: View): string[] {
 
 function windowText(window: Decision["before"], view: View): string {
   if (window === null) return "no window";
-  const { start, end, count, threshold, unresolved, gaps, unreachable_since: since } = window;
-  const moved = gaps.map(({ from, to }) => `from ${timeText(from, view)} to ${timeText(to, view)}`);
+  const { start, end, count, threshold, unresolved, unreachable_since: since } = window;
   const alarm = [
     unresolved ? ", an alarm is unresolved" : "",
-    moved.length === 0 ? "" : `, moved: nobody could post ${moved.join(" and ")}`,
-    since === null ? "" : `, held: nobody could post since ${timeText(since, view)}`,
+    movedText(window, view),
+    since === null ? "" : `, ${heldText(since, view)}`,
   ].join("");
   if (start === null) return `no window${alarm}`;
   return `[${timeText(start, view)}, ${end === null ? "no end" : timeText(end, view)}) with ${count} of ${threshold}${alarm}`;

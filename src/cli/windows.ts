@@ -6,6 +6,7 @@ import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, findAutomation, withServer } from "./connection.ts";
 import { addExamples } from "./help.ts";
 import { readCount } from "./option-values.ts";
+import { heldText, movedText } from "./output/gap-text.ts";
 import { addOutput, type OutputOptions, print } from "./output/output.ts";
 import { type TableColumn, table } from "./output/table.ts";
 import { counted, keyText } from "./output/text.ts";
@@ -79,10 +80,8 @@ function columnsFor(view: View): TableColumn<Row>[] {
 }
 
 function judgedText({ deadline, gaps, unreachable_since: since }: Window, view: View): string {
-  if (since !== null) return `held: nobody could post since ${timeText(since, view)}`;
-  const moved = gaps.map(({ from, to }) => `from ${timeText(from, view)} to ${timeText(to, view)}`);
-  const why = moved.length === 0 ? "" : `, moved: nobody could post ${moved.join(" and ")}`;
-  return `${timeAndDistance(deadline, view)}${why}`;
+  if (since !== null) return heldText(since, view);
+  return `${timeAndDistance(deadline, view)}${movedText({ gaps }, view)}`;
 }
 
 function countText(window: Window, view: View): string {
