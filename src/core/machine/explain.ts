@@ -16,7 +16,7 @@ import { Core, type CoreOptions } from "./core.ts";
 import { obstacleTo } from "./event-trigger.ts";
 import type { Gap } from "./gaps.ts";
 import { keyOf, labelsOf } from "./key.ts";
-import type { LogEntry } from "./log-entry.ts";
+import { changedAutomationOf, type LogEntry } from "./log-entry.ts";
 import type { Note, OpenWindow, TriggerOutcome } from "./node.ts";
 
 /** The condition that failed, what it wants, and what was found. */
@@ -121,7 +121,7 @@ export class Explainer {
         this.#event = entry.event;
         this.#automationsAtEvent = new Map(this.#current);
       }
-    } else if (entry.kind !== "beat" && !this.#isExplained(entry)) return;
+    } else if (!this.#concerns(entry)) return;
     this.#core.apply(entry);
     const { loopCuts, gaps } = this.#core.drain();
     for (const { event, automation } of loopCuts) {
@@ -152,9 +152,10 @@ export class Explainer {
     return { automation: explained, event, triggers, fired, summary };
   }
 
-  /** True for a change of an automation that is explained. Remembers the change. */
-  #isExplained(entry: Exclude<LogEntry, { kind: "event" | "beat" }>): boolean {
-    const id = entry.kind === "automation-put" ? entry.automation.id : entry.automationId;
+  /** False for a change of an automation that is not explained. Remembers a change of one that is. */
+  #concerns(entry: LogEntry): boolean {
+    const id = changedAutomationOf(entry);
+    if (id === null) return true;
     if (!this.#automationIds.has(id)) return false;
     if (entry.kind === "automation-put") this.#current.set(id, entry.automation);
     else this.#current.delete(id);
