@@ -2,7 +2,7 @@
 
 import type { Invocation } from "../core/model/invocation.ts";
 import type { WallClock } from "../retry/clock.ts";
-import { parkedReason } from "./lanes.ts";
+import { parkedReason, placeField } from "./lanes.ts";
 import type { LaneStore, NewJobs } from "./ports.ts";
 
 /**
@@ -35,7 +35,7 @@ export async function addInvocations(
         invocation,
         data: {
           invocation,
-          ...(place === undefined ? {} : { place }),
+          ...placeField(place),
           ...(waits ? { deferred: { reason: parkedReason, since: clock.timeOfDay() } } : {}),
         },
         // It would be taken from the queue in vain. The one before it wakes it up.

@@ -26,6 +26,11 @@ export function placeOf({ invocation: { id, ordering }, place }: DeliveryState):
   return ordering === undefined || place === undefined ? null : { id, ordering, place };
 }
 
+/** A place as a job stores it; nothing if there is none. */
+export function placeField(place: number | null | undefined): Pick<DeliveryState, "place"> {
+  return place == null ? {} : { place };
+}
+
 export interface LaneSettings {
   /** How long the last place that a target accepted is remembered after everything about the thing was delivered. */
   readonly keepAcceptedSeconds: number;

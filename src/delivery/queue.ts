@@ -13,7 +13,7 @@ import { systemClock } from "../retry/clock.ts";
 import { callRedis, connect, type RedisConnection, RedisUnreachable } from "../store/connection.ts";
 import { withReplicas } from "../store/replicas.ts";
 import { addInvocations } from "./add-invocations.ts";
-import type { DeliveryState, JobData } from "./delivery-state.ts";
+import type { JobData } from "./delivery-state.ts";
 import {
   type DeliveryFilter,
   type DeliveryView,
@@ -23,7 +23,7 @@ import {
   matches,
 } from "./delivery-view.ts";
 import { ExactQueue } from "./exact-job.ts";
-import { Lanes } from "./lanes.ts";
+import { Lanes, placeField } from "./lanes.ts";
 import type { NewJob } from "./ports.ts";
 import { promote, promoteById } from "./promote.ts";
 import { jobIdOf, queueKeys, queueName, queuePrefix } from "./queue-keys.ts";
@@ -339,10 +339,6 @@ export class DeliveryQueue {
 
 function redeliveriesOf(data: JobData): number {
   return ("finished" in data ? data.delivery?.redeliveries : data.redeliveries) ?? 0;
-}
-
-function placeField(place: number | null | undefined): Pick<DeliveryState, "place"> {
-  return place == null ? {} : { place };
 }
 
 /** A job is between two states only for a moment. */
