@@ -54,8 +54,7 @@ export type AttemptOutcome =
 export interface AttemptTools {
   readonly log: DeliveryLog;
   readonly webhooks: HttpSender;
-  /** The machine's own by default. */
-  readonly clock?: WallClock;
+  readonly clock: WallClock;
   readonly renderer: Renderer;
   /** Removes the automation's secrets from a text. Every reason and result must go through it. */
   readonly redact: Redact;

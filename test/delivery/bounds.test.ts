@@ -11,6 +11,7 @@ import { sendRequest } from "../../src/delivery/http/send-request.ts";
 import { WebhookClient } from "../../src/delivery/http/webhook-client.ts";
 import { jobIdOf, queueName, queuePrefix } from "../../src/delivery/queue-keys.ts";
 import { deferralMs, retryDelayMs, triedMs } from "../../src/delivery/retry-delay.ts";
+import { systemClock } from "../../src/retry/clock.ts";
 import { workspaceKeys } from "../../src/store/keys.ts";
 import { Renderer } from "../../src/templates/renderer.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
@@ -116,6 +117,7 @@ async function sendTo(url: string, webhooks: WebhookClient) {
   return sendRequest(prepareRequest(target, body, invocation.id, new Date(), null), {
     log: actions.log,
     webhooks,
+    clock: systemClock,
     checkHeld: async () => {},
     isWoken: false,
     addressees: undefined,

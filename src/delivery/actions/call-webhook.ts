@@ -6,7 +6,6 @@ import type { Destination } from "../../core/model/destination.ts";
 import { headerValueProblem } from "../../core/model/header.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
 import { uuid5 } from "../../core/model/uuid.ts";
-import { systemClock } from "../../retry/clock.ts";
 import type { Renderer, TemplateFailure } from "../../templates/renderer.ts";
 import { TemplateError } from "../../templates/template.ts";
 import { type RunAction, underRetry } from "../attempt.ts";
@@ -23,7 +22,7 @@ export const callWebhook: RunAction<"call-webhook"> = async (action, invocation,
   if (typeof destination === "string") {
     return underRetry({ kind: "retry", reason: destination, afterMs: null }, action.retry, undefined);
   }
-  const { clock = systemClock, renderer } = tools;
+  const { clock, renderer } = tools;
   const prepared = renderRequest(action, invocation, renderer, new Date(clock.timeOfDay()), destination);
   const outcome = await sendRequest(prepared, tools);
   return underRetry(outcome, action.retry, destination?.definition.retry);

@@ -6,14 +6,13 @@ import { EventSchema, type WireEvent } from "../../core/model/event.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
 import { eventBytesMax } from "../../core/model/limits.ts";
 import { formatTime, type Micros, millisecond } from "../../core/model/time.ts";
-import { systemClock } from "../../retry/clock.ts";
 import { emitEventProblem } from "../../templates/action-checks.ts";
 import type { Renderer } from "../../templates/renderer.ts";
 import { TemplateError } from "../../templates/template.ts";
 import type { RunAction } from "../attempt.ts";
 
 export const emitEvent: RunAction<"emit-event"> = async (action, invocation, tools) => {
-  const { log, renderer, clock = systemClock } = tools;
+  const { log, renderer, clock } = tools;
   const rendered = renderEvent(action, invocation, renderer, clock.timeOfDay() * millisecond);
   if ("problem" in rendered) return { kind: "failed", reason: rendered.problem };
   const { event } = rendered;

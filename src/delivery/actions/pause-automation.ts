@@ -5,7 +5,6 @@ import { automationEvent } from "../../core/model/automation-view.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
 import { millisecond } from "../../core/model/time.ts";
 import { uuid5 } from "../../core/model/uuid.ts";
-import { systemClock } from "../../retry/clock.ts";
 import type { AttemptOutcome, AttemptTools, RunAction } from "../attempt.ts";
 import type { DeliveryLog } from "../ports.ts";
 
@@ -18,7 +17,7 @@ export const resumeAutomation: RunAction<"resume-automation"> = (action, invocat
 async function setEnabled(
   action: PauseAutomationDefinition | ResumeAutomationDefinition,
   invocation: Invocation,
-  { log, clock = systemClock }: AttemptTools,
+  { log, clock }: AttemptTools,
   enabled: boolean,
 ): Promise<AttemptOutcome> {
   const target = await findTarget(action, invocation, log);

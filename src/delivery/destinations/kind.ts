@@ -9,7 +9,6 @@ import {
 import type { Invocation } from "../../core/model/invocation.ts";
 import type { TraceContext } from "../../core/model/trace-context.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
-import { systemClock } from "../../retry/clock.ts";
 import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
 import { prepareRequest, type Target } from "../http/request.ts";
 import type { RequestLimit } from "../http/request-limit.ts";
@@ -74,7 +73,7 @@ export function postJson(
   trace: TraceContext | null = null,
 ): Promise<AttemptOutcome> {
   const body = { body: JSON.stringify(message), contentType: "application/json" };
-  const sent = new Date((tools.clock ?? systemClock).timeOfDay());
+  const sent = new Date(tools.clock.timeOfDay());
   return sendRequest(prepareRequest(target, body, invocation.id, sent, trace), tools);
 }
 

@@ -248,6 +248,7 @@ export class Endpoints {
       endpoint.waiting.shift()?.(this.#admit(origin, endpoint));
     }
   }
+
   /** Waits in line for a slot. @returns null when none came free in time */
   #waitForSlot(waiting: Endpoint["waiting"]): Promise<EndpointAdmission | null> {
     return new Promise((resolve) => {

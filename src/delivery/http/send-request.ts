@@ -9,7 +9,6 @@
 import { errors } from "undici";
 import { cut } from "../../core/model/cut.ts";
 import { type DisabledEndpoint, endpointName } from "../../core/model/disabled-endpoint.ts";
-import { systemClock } from "../../retry/clock.ts";
 import { keepTrying } from "../../retry/keep-trying.ts";
 import type { Redact } from "../../templates/references.ts";
 import { type AttemptOutcome, type AttemptTools, attemptAt, type GoneEndpoint } from "../attempt.ts";
@@ -34,7 +33,7 @@ export async function sendRequest(prepared: PreparedRequest, tools: AttemptTools
   const { request, deliveryId, limit, identity, endpoint } = prepared;
   const redact: Redact = (text) => prepared.redact(tools.redact(text));
   const { endpoints } = tools.webhooks;
-  const { clock = systemClock } = tools;
+  const { clock } = tools;
   const { origin } = request.url;
   const disabled = await tools.log.endpoints.find(endpoint);
   if (disabled !== null) {
