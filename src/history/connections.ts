@@ -134,6 +134,7 @@ export class HistoryConnections {
       for (const connections of [this.#open?.connections, this.#lost]) {
         if (connections != null) await destroy(connections);
       }
+      await this.#file?.close();
       this.#open = null;
     })();
     return this.#closing;

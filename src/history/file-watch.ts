@@ -1,7 +1,7 @@
 /** Notices that an SQLite file was deleted or replaced while it is open. SQLite itself would go on writing to the old file. */
 
-import { constants } from "node:fs";
-import { access, rm, stat } from "node:fs/promises";
+import { constants, rmSync } from "node:fs";
+import { access, type FileHandle, open, stat } from "node:fs/promises";
 
 /** What has happened to an open file since it was opened. */
 export type FileChange = "deleted" | "replaced";
@@ -14,7 +14,11 @@ interface Identity {
 export class FileWatch {
   readonly path: string;
   #opened: Identity | null = null;
-  #writeAheadLog: Identity | null = null;
+  /**
+   * Kept open, because the number of a file that is gone may be that of the next one: another thread may have opened the
+   * history again by now, and its write-ahead log must not be taken for the old one. SQLite's locks are on other files.
+   */
+  #writeAheadLog: FileHandle | null = null;
 
   constructor(path: string) {
     this.path = path;
@@ -23,17 +27,19 @@ export class FileWatch {
   /** Call this right after the file was opened. */
   async opened(): Promise<void> {
     this.#opened = await identityOf(this.path);
-    this.#writeAheadLog = await identityOf(`${this.path}-wal`);
+    await this.close();
+    this.#writeAheadLog = await open(this.#writeAheadLogPath).catch(() => null); // there may be none
   }
 
-  /** What has happened to the file since it was opened; null if it is the same. */
+  /** What has happened to the file, or to its write-ahead log, since it was opened; null if they are the same. */
   async change(): Promise<FileChange | null> {
     if (this.#opened === null) return null;
     const now = await identityOf(this.path);
     if (now === null) return "deleted";
     if (!same(now, this.#opened)) return "replaced";
-    this.#writeAheadLog = await identityOf(`${this.path}-wal`);
-    return null;
+    // SQLite removes a log only when the last connection closes. If somebody else did, every query would fail from now on.
+    const isSameLog = this.#writeAheadLog === null || (await this.#isWriteAheadLogThere(this.#writeAheadLog));
+    return isSameLog ? null : "replaced";
   }
 
   /**
@@ -41,10 +47,26 @@ export class FileWatch {
    * the file that is there now, and damage it.
    */
   async removeLeftovers(): Promise<void> {
-    const log = await identityOf(`${this.path}-wal`);
-    if (log === null || this.#writeAheadLog === null || !same(log, this.#writeAheadLog)) return;
-    await rm(`${this.path}-wal`, { force: true });
-    await rm(`${this.path}-shm`, { force: true });
+    if (this.#writeAheadLog === null || !(await this.#isWriteAheadLogThere(this.#writeAheadLog))) return;
+    rmSync(this.#writeAheadLogPath, { force: true }); // at once: another thread may be about to open the next one
+    rmSync(`${this.path}-shm`, { force: true });
+  }
+
+  /** Forgets the write-ahead log. */
+  async close(): Promise<void> {
+    const log = this.#writeAheadLog;
+    this.#writeAheadLog = null;
+    await log?.close();
+  }
+
+  get #writeAheadLogPath(): string {
+    return `${this.path}-wal`;
+  }
+
+  async #isWriteAheadLogThere(log: FileHandle): Promise<boolean> {
+    const { dev: device, ino: inode } = await log.stat();
+    const now = await identityOf(this.#writeAheadLogPath);
+    return now !== null && same(now, { device, inode });
   }
 
   /** The system's code for why the file may not be written (anymore); null if it may. */

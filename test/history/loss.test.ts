@@ -76,6 +76,30 @@ describe("an SQLite file", () => {
     },
   );
 
+  test("that is deleted is opened again by all that use it at the same time, and none harms the others", async () => {
+    const others = await Promise.all(
+      [1, 2].map(() => openHistory({ path, workspace: "north", isOnThisThread: true })),
+    );
+    try {
+      for (let round = 0; round < 8; round += 1) {
+        rmSync(dirname(path), { recursive: true });
+        await Promise.all([history, ...others].map((one) => one.recordedPosition()));
+        await history.record(stretchOf([first]));
+        for (const other of others) expect(await idsIn(other)).toEqual([first.id]);
+      }
+    } finally {
+      for (const other of others) await other.close();
+    }
+  });
+
+  test("whose write-ahead log is deleted is opened again", async () => {
+    await history.record(stretchOf([first]));
+    for (const ending of ["-wal", "-shm"]) rmSync(`${path}${ending}`);
+    await history.record(stretchOf([first, second], (await history.recordedPosition()) ?? undefined));
+    expect(await idsIn(history)).toEqual([first.id, second.id].toSorted());
+    expect(onLost.mock.calls).toEqual([["its file was replaced"]]);
+  });
+
   // SQLite would apply the write-ahead log of the old file to the new one, and damage it.
   test("that is replaced by a backup continues where the backup ends", async () => {
     await history.record(stretchOf([first]));
