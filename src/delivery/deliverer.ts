@@ -196,10 +196,13 @@ export class Deliverer {
     const before = placeOf(held.state);
     const after = placeOf(changed);
     if (before !== null && after !== null && before.ordering.target !== after.ordering.target) {
-      const options = { insists: changed.insists === true, was: "waiting" } as const;
-      const isIn = await this.#untilReached(() => this.#lanes.rejoin(after, options));
-      if (!isIn) return this.#fail(held, outdatedReason);
-      await this.#endTurn(held, changed, "moved");
+      const { insists = false, endpoint = null } = changed;
+      const move = { insists, endpoint, token: held.token, data: JSON.stringify(changed) };
+      const { state, next } = await this.#untilReached(() => this.#lanes.move(before, after, move));
+      if (state === "lost") throw new JobLost();
+      if (state === "outdated") return this.#fail(held, outdatedReason);
+      held.markWritten(changed);
+      if (next !== null) await this.#jobs.promote(next);
     } else {
       await this.#untilReached(() => held.write(changed));
     }

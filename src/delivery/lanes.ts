@@ -15,7 +15,7 @@ import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
 import type { DeliveryRequest, DeliveryState } from "./delivery-state.ts";
 import type { Wakeable } from "./http/endpoints.ts";
-import type { JoinedLane, LanePlace, LaneStore, Leave, RejoinFrom, Turn } from "./ports.ts";
+import type { JoinedLane, LanePlace, LaneStore, Leave, Move, Moved, RejoinFrom, Turn } from "./ports.ts";
 import { jobIdOf, type QueueKeys, queueKeys } from "./queue-keys.ts";
 
 /** Why a delivery waits for another one. Shown to people. */
@@ -40,6 +40,7 @@ const join = new Script(scripts.joinLanes);
 const rejoin = new Script(scripts.rejoinLane);
 const claim = new Script(scripts.claimTurn);
 const leave = new Script(scripts.leaveTurn);
+const moveTurn = new Script(scripts.moveTurn);
 const forgetRequest = new Script(scripts.forgetRequest);
 const wakeWaiting = new Script(scripts.wakeWaiting);
 const evict = new Script(scripts.evictFromLane);
@@ -131,6 +132,27 @@ export class Lanes implements LaneStore {
       ...[keepSeconds, this.#settings.keepAcceptedSeconds, token, data ?? ""],
     ];
     return (await callRedis(() => leave.run(this.#redis, keys, parameters))) as string[] | null;
+  }
+
+  async move(from: LanePlace, to: LanePlace, { insists, endpoint, token, data }: Move): Promise<Moved> {
+    const { id, place, ordering } = to;
+    const { lane, thing, job, lock } = this.#keys;
+    const lanes = [lane(from.ordering), lane(ordering)];
+    const endpointKey = endpoint === null ? lanes[0]! : this.#keys.endpoint(endpoint);
+    const keys = [...lanes, thing(ordering), endpointKey, job(id), lock(id)];
+    const parameters = [
+      id,
+      place,
+      ordering.target,
+      insists ? 1 : 0,
+      token,
+      data,
+      endpoint ?? "",
+      keepSeconds,
+    ];
+    const answer = await callRedis(() => moveTurn.run(this.#redis, keys, parameters));
+    const [state, next] = answer as [Moved["state"], string];
+    return { state, next: next === "" ? null : next };
   }
 
   async isWanted(id: string, endpoint: string | null): Promise<boolean> {

@@ -88,9 +88,8 @@ export interface Turn {
 export interface Leave {
   /**
    * `later`: its turn comes again. `postponed`: the same, but the endpoint asked for a wait, and nothing shortens it.
-   * `moved`: it goes to another lane.
    */
-  readonly outcome: "later" | "postponed" | "accepted" | "dead" | "moved";
+  readonly outcome: "later" | "postponed" | "accepted" | "dead";
   /** Where it was sent, or will be; null if nowhere. */
   readonly endpoint: string | null;
   /** How many of those that wait for the endpoint to wake up, if it accepted this one. */
@@ -101,15 +100,33 @@ export interface Leave {
   readonly data: string | null;
 }
 
-/** Where a delivery comes from that is put into a lane: it has ended, or it was in another lane. */
-export type RejoinFrom = "dead" | "delivered" | "waiting";
+export interface Move {
+  /** Whether to move it even if the other target has accepted a later one. */
+  readonly insists: boolean;
+  /** Where it was sent; null if nowhere. */
+  readonly endpoint: string | null;
+  /** The token of the job's lock. */
+  readonly token: string;
+  /** What to store in the job in the same step. */
+  readonly data: string;
+}
+
+export interface Moved {
+  /** `outdated`, with nothing done: the other target has accepted a later one. `lost`: another worker has the job. */
+  readonly state: "moved" | "outdated" | "lost";
+  /** The delivery to wake up. */
+  readonly next: string | null;
+}
+
+/** How a delivery has ended that is put into its lane again. */
+export type RejoinFrom = "dead" | "delivered";
 
 /** The lanes of a workspace. `Lanes` is the real one. Every method may throw `RedisUnreachable`. */
 export interface LaneStore {
   /** Gives each invocation its place. @returns null for one that needs none, or that the queue already knows */
   join(invocations: readonly Invocation[]): Promise<(JoinedLane | null)[]>;
   /**
-   * Puts a delivery that has ended, or was in another lane, at its old place.
+   * Puts a delivery that has ended at its old place.
    *
    * @param options.insists even if the target has accepted a later one
    * @returns false, with nothing done, if the target has accepted a later one
@@ -126,6 +143,8 @@ export interface LaneStore {
   claim(place: LanePlace, token: string, insists: boolean): Promise<Turn>;
   /** Ends its turn. @returns the deliveries to wake up; null, with nothing done, if another worker has the job */
   leave(place: LanePlace, left: Leave): Promise<string[] | null>;
+  /** Moves a delivery to the lane of another target, at its old place, and ends its turn. */
+  move(from: LanePlace, to: LanePlace, move: Move): Promise<Moved>;
   /**
    * Whether a delivery that has just become delayed should come back at once: a person asked for something, or it was
    * woken up, while that could not reach it.

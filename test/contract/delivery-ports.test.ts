@@ -271,6 +271,46 @@ describe.each([
     expect(await world.lanes.first(older!.ordering!)).toBe(newer!.id);
   });
 
+  test("that move to another lane leave their own in the same step, and only with the lock", async () => {
+    const [moving, next, there] = [alarmOf("a"), alarmOf("a"), alarmOf("a")];
+    const elsewhere = (invocation: Invocation): Invocation => ({
+      ...invocation,
+      ordering: { ...invocation.ordering!, target: "another target" },
+    });
+    await world.add([moving!, next!, elsewhere(there!)]);
+    const job = await takes("a", moving!);
+    const later = await takes("c", elsewhere(there!));
+    const from = placeIn(job);
+    const to = { ...from, ordering: elsewhere(moving!).ordering! };
+    await world.lanes.claim(from, "a", false);
+    const data = JSON.stringify({ ...job.data, announced: true });
+    const move = { insists: false, endpoint: null, token: "a", data };
+    expect(await world.lanes.move(from, to, { ...move, token: "stranger" })).toEqual({
+      ...{ state: "lost", next: null },
+    });
+    expect(await world.lanes.first(to.ordering)).toBe(there!.id);
+    expect(await world.lanes.move(from, to, move)).toEqual({ state: "moved", next: next!.id });
+    expect(await world.lanes.move(from, to, move)).toEqual({ state: "moved", next: next!.id }); // a lost answer
+    expect(await world.lanes.first(from.ordering)).toBe(next!.id);
+    expect(await world.lanes.first(to.ordering)).toBe(moving!.id);
+    expect(await world.lanes.claim(to, "a", false)).toMatchObject({ state: "turn" });
+    // Nothing is left behind in the first lane.
+    await world.jobs.promote(next!.id);
+    const second = await takes("b", next!);
+    expect(await world.lanes.claim(placeIn(second), "b", false)).toMatchObject({ state: "turn" });
+    // What the other target accepted was later than this one.
+    expect(await world.lanes.leave(to, leaving("a", { outcome: "dead" }))).toEqual([there!.id]);
+    await world.lanes.claim(placeIn(later), "c", false);
+    await world.lanes.leave(placeIn(later), leaving("c"));
+    const toLate = { ...placeIn(second), ordering: elsewhere(next!).ordering! };
+    const late = { ...move, token: "b" };
+    expect(await world.lanes.move(placeIn(second), toLate, late)).toEqual({ state: "outdated", next: null });
+    expect(await world.lanes.first(from.ordering)).toBe(next!.id);
+    expect(await world.lanes.move(placeIn(second), toLate, { ...late, insists: true })).toMatchObject({
+      state: "moved",
+    });
+  });
+
   test("that wait for an endpoint are woken up: one as a probe, the oldest first once it works", async () => {
     const waiting = ["a", "b", "c"].map(alarmOf);
     await world.add(waiting);

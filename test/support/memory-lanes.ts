@@ -7,7 +7,16 @@
 import type { Invocation, Ordering } from "../../src/core/model/invocation.ts";
 import type { DeliveryRequest } from "../../src/delivery/delivery-state.ts";
 import type { Wakeable } from "../../src/delivery/http/endpoints.ts";
-import type { JoinedLane, LanePlace, LaneStore, Leave, RejoinFrom, Turn } from "../../src/delivery/ports.ts";
+import type {
+  JoinedLane,
+  LanePlace,
+  LaneStore,
+  Leave,
+  Move,
+  Moved,
+  RejoinFrom,
+  Turn,
+} from "../../src/delivery/ports.ts";
 import type { MemoryJobs } from "./memory-jobs.ts";
 import type { MemoryWorld } from "./memory-store.ts";
 import type { Random } from "./random.ts";
@@ -68,13 +77,13 @@ export class MemoryLanes implements LaneStore {
 
   async rejoin(
     { id, ordering, place }: LanePlace,
-    { insists, was }: { readonly insists: boolean; readonly was: RejoinFrom },
+    { insists }: { readonly insists: boolean; readonly was: RejoinFrom },
   ): Promise<boolean> {
     const lane = this.#lane(ordering);
     if (!insists && lane.accepted > place) return false;
     this.#world.refuseIfFull();
     if (!lane.places.has(id)) lane.places.set(id, place);
-    if (was !== "waiting") this.#requests.delete(id);
+    this.#requests.delete(id);
     return true;
   }
 
@@ -119,8 +128,7 @@ export class MemoryLanes implements LaneStore {
       if (endpoint !== null && outcome === "later") this.#waitingFor(endpoint).set(id, place);
       else if (endpoint !== null) this.#waiting.get(endpoint)?.delete(id);
     } else {
-      if (outcome === "moved") this.movedIds.add(id);
-      else this.#requests.delete(id);
+      this.#requests.delete(id);
       if (lane.places.delete(id) && outcome === "accepted") lane.accepted = Math.max(lane.accepted, place);
       if (endpoint !== null) {
         this.#waiting.get(endpoint)?.delete(id);
@@ -129,6 +137,21 @@ export class MemoryLanes implements LaneStore {
     }
     const first = lane.turn === null ? firstOf(lane.places) : null;
     return first !== null && first !== id ? [first, ...woken] : woken;
+  }
+
+  async move(from: LanePlace, to: LanePlace, { insists, endpoint, token, data }: Move): Promise<Moved> {
+    const { id, ordering, place } = to;
+    if (this.#jobs.holder(id) !== token) return { state: "lost", next: null };
+    const [before, after] = [this.#lane(from.ordering), this.#lane(ordering)];
+    if (!insists && after.accepted > place) return { state: "outdated", next: null };
+    this.#world.refuseIfFull();
+    this.#jobs.cells.get(id)!.data = data;
+    this.movedIds.add(id);
+    if (before.turn === id) before.turn = null;
+    before.places.delete(id);
+    if (!after.places.has(id)) after.places.set(id, place);
+    if (endpoint !== null) this.#waiting.get(endpoint)?.delete(id);
+    return { state: "moved", next: before.turn === null ? firstOf(before.places) : null };
   }
 
   async isWanted(id: string, endpoint: string | null): Promise<boolean> {

@@ -388,7 +388,7 @@ elseif outcome == 'later' then
     redis.call('SADD', KEYS[7], ARGV[6])
   end
 else
-  if outcome ~= 'moved' then redis.call('HDEL', KEYS[3], id) end
+  redis.call('HDEL', KEYS[3], id)
   if redis.call('ZREM', KEYS[1], id) == 1 then
     if outcome == 'dead' then
       redis.call('HINCRBY', KEYS[2], 'dead', 1)
@@ -413,6 +413,24 @@ end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
 if first and first ~= id and string.sub(first, 1, 1) ~= '=' then table.insert(woken, 1, first) end
 return woken
+`;
+
+export const moveTurn = `
+if redis.call('GET', KEYS[6]) ~= ARGV[5] then return { 'lost', '' } end
+local id = ARGV[1]
+local accepted = redis.call('HGET', KEYS[3], 'accepted:' .. ARGV[3])
+if ARGV[4] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return { 'outdated', '' } end
+redis.call('HSET', KEYS[5], 'data', ARGV[6])
+redis.call('ZREM', KEYS[1], '=' .. id)
+local left = redis.call('ZREM', KEYS[1], id)
+local joined = redis.call('ZADD', KEYS[2], 'NX', ARGV[2], id)
+redis.call('HINCRBY', KEYS[3], 'waiting', joined - left)
+redis.call('EXPIRE', KEYS[2], ARGV[8])
+redis.call('EXPIRE', KEYS[3], ARGV[8])
+if ARGV[7] ~= '' then redis.call('ZREM', KEYS[4], id) end
+local first = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+if not first or string.sub(first, 1, 1) == '=' then first = '' end
+return { 'moved', first }
 `;
 
 export const origin = `
@@ -506,7 +524,7 @@ if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
   local dead = tonumber(redis.call('HGET', KEYS[2], 'dead') or 0)
   if ARGV[6] == 'dead' and dead > 0 then redis.call('HINCRBY', KEYS[2], 'dead', -1) end
 end
-if ARGV[6] ~= 'waiting' then redis.call('HDEL', KEYS[3], ARGV[1]) end
+redis.call('HDEL', KEYS[3], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
 return 1

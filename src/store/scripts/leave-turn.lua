@@ -4,7 +4,7 @@
 -- KEYS  1 lane   2 thing   3 requests of people, by id   4 what waits for the endpoint   (the lane, where 6 is '')
 --       5 job   6 its lock   7 the endpoints that deliveries wait for
 -- ARGV  1 id   2 place   3 target   4 outcome: 'later' (its turn comes again), 'postponed' (the same, and nothing wakes it
---       up before its time), 'accepted', 'dead' or 'moved' (it goes to another lane)
+--       up before its time), 'accepted' or 'dead'
 --       5 how many of those that wait for the endpoint to wake up   6 the endpoint; '' if there is none
 --       7 seconds to keep what nobody touches   8 seconds to keep what is known of a thing after its last delivery
 --       9 the lock's token   10 the job's data; '' to leave it as it is
@@ -27,7 +27,7 @@ elseif outcome == 'later' then
     redis.call('SADD', KEYS[7], ARGV[6])
   end
 else
-  if outcome ~= 'moved' then redis.call('HDEL', KEYS[3], id) end
+  redis.call('HDEL', KEYS[3], id)
   if redis.call('ZREM', KEYS[1], id) == 1 then
     if outcome == 'dead' then
       redis.call('HINCRBY', KEYS[2], 'dead', 1)
