@@ -20,6 +20,7 @@ const root = resolve(import.meta.dirname, "..");
 /** The benches that report what they find, and how to run each so that all of them take a few minutes. */
 const benches: Readonly<Record<string, readonly string[]>> = {
   "end-to-end": ["30000", "3"],
+  steady: ["5000", "5", "3"],
   ingest: ["--seconds", "1"],
   deliveries: ["1000", "3"],
   latency: ["1000", "5", "1,10", "everysec"],

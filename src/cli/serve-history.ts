@@ -9,6 +9,7 @@ import type { History } from "../history/history.ts";
 import { Recorder } from "../history/recorder.ts";
 import { decodeStoredEvent } from "../store/entry.ts";
 import type { Log } from "../store/log.ts";
+import type { EntrySource } from "../store/passed-entries.ts";
 import { withoutPassword } from "../store/redis-url.ts";
 import { Trimmer } from "../store/trimmer.ts";
 import type { Running } from "./running.ts";
@@ -59,6 +60,8 @@ interface RecordingOptions {
   readonly logger: Logger;
   readonly meter: HistoryMeter;
   readonly running: Running;
+  /** Has what another thread has read of the log; null if none passes it on. */
+  readonly passed: EntrySource | null;
 }
 
 /**
@@ -70,7 +73,7 @@ export function watchHistory(
   log: Log,
   history: History,
   recorderFailure: () => unknown,
-  { logger, meter, running }: Omit<RecordingOptions, "settings" | "workspace">,
+  { logger, meter, running }: Omit<RecordingOptions, "settings" | "workspace" | "passed">,
 ): HistoryHealth {
   const health = new HistoryHealth(history, log, {
     recorderFailure,
@@ -95,10 +98,10 @@ export function watchHistory(
 export function startRecording(
   log: Log,
   history: History | null,
-  { workspace, settings, logger, meter, running }: RecordingOptions,
+  options: RecordingOptions,
 ): Recorder | null {
-  const recorder =
-    history === null ? null : startRecorder(log, history, { workspace, settings, logger, meter, running });
+  const { settings, logger, meter, running } = options;
+  const recorder = history === null ? null : startRecorder(log, history, options);
   const trimmer = new Trimmer(log, {
     margin: settings.logMargin,
     ...(history === null ? {} : { recordedPosition: () => history.recordedPosition() }),
@@ -116,9 +119,9 @@ export function startRecording(
 function startRecorder(
   log: Log,
   history: History,
-  { workspace, settings, logger, meter, running }: RecordingOptions,
+  { workspace, settings, logger, meter, running, passed }: RecordingOptions,
 ): Recorder {
-  const reader = log.reader();
+  const reader = log.reader(passed);
   const reports = new RejectionReports(logger);
   // Best effort: the line in the log and the metric are there, whatever becomes of the event.
   const report = (events: readonly WireEvent[]) =>

@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { Metrics } from "../api/http/metrics.ts";
 import { connect, type RedisConnection } from "../store/connection.ts";
+import { PassedEntries, PassOn } from "../store/passed-entries.ts";
 import { startTelemetry, type TelemetryLogger } from "../telemetry/telemetry.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import { version } from "../version.ts";
@@ -12,6 +13,7 @@ import { boxHere } from "./secret-box-here.ts";
 import { openSharedHistory } from "./serve-history.ts";
 import { type MainThreadOptions, type ServedWorkspace, serveWorkspace } from "./serve-workspace.ts";
 import type { Role, Settings } from "./settings.ts";
+import type { ThreadPassing } from "./threads/passing.ts";
 
 /** The started roles of a thread. */
 export interface ServedPart {
@@ -31,6 +33,8 @@ export interface ServePartOptions {
   readonly roles: readonly Role[];
   /** What the main thread knows of the others, and its connection to Redis; null in those. */
   readonly main: (MainThreadOptions & { readonly redis: RedisConnection }) | null;
+  /** Between this thread and others that read the same logs; null if there are none. */
+  readonly passing: ThreadPassing | null;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly telemetryLogger: TelemetryLogger;
@@ -40,7 +44,7 @@ export interface ServePartOptions {
 
 /** @throws RedisUnreachable, HistoryUnavailable, HistoryMisconfigured, TelemetryUnavailable */
 export async function startPart(options: ServePartOptions): Promise<ServedPart> {
-  const { settings, roles, main, logger, metrics, running } = options;
+  const { settings, roles, main, passing, logger, metrics, running } = options;
   const telemetry = await startTelemetry({
     env: process.env,
     metrics: main === null ? null : metrics,
@@ -59,6 +63,7 @@ export async function startPart(options: ServePartOptions): Promise<ServedPart> 
   const historyRoles = main === null ? roles : settings.roles;
   const history = await openSharedHistory(settings, historyRoles, running, logger, main !== null);
   const secretBox = boxHere();
+  const passed = passing?.from == null ? null : new PassedEntries(passing.from);
   const served: ServedWorkspace[] = [];
   for (const workspace of settings.workspace) {
     served.push(
@@ -66,6 +71,8 @@ export async function startPart(options: ServePartOptions): Promise<ServedPart> 
         settings,
         roles,
         main,
+        passOn: passing === null || passing.to.length === 0 ? null : new PassOn(passing.to, workspace),
+        passed: passed?.inWorkspace(workspace) ?? null,
         redis,
         secretBox,
         history,

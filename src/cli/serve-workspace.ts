@@ -14,6 +14,7 @@ import type { History } from "../history/history.ts";
 import type { Recorder } from "../history/recorder.ts";
 import type { RedisConnection } from "../store/connection.ts";
 import { Log } from "../store/log.ts";
+import type { EntrySink, EntrySource } from "../store/passed-entries.ts";
 import type { SecretBox } from "../store/secret-box.ts";
 import { StoredSecrets } from "../store/stored-secrets.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
@@ -39,6 +40,10 @@ export interface ServeWorkspaceOptions {
   readonly roles: readonly Role[];
   /** What the main thread needs to know of the other threads; null in those. */
   readonly main: MainThreadOptions | null;
+  /** Gets what this thread reads of the log; null if no other thread wants it. */
+  readonly passOn: EntrySink | null;
+  /** Has what another thread has read of the log; null if none passes it on. */
+  readonly passed: EntrySource | null;
   readonly redis: RedisConnection;
   /** Seals and opens stored secrets. */
   readonly secretBox: SecretBox;
@@ -70,6 +75,8 @@ export async function serveWorkspace(
     settings,
     roles,
     main,
+    passOn,
+    passed,
     redis,
     secretBox,
     history: shared,
@@ -93,7 +100,7 @@ export async function serveWorkspace(
     await warnOfSecrets(new StoredSecrets(redis, workspace, { box: secretBox }), secretBox, logger);
   }
   const history = shared === null ? null : await shared.inWorkspace(workspace);
-  const recording = { workspace, settings, logger, meter: metrics, running };
+  const recording = { workspace, settings, logger, meter: metrics, running, passed };
   const recorder = roles.includes("recorder") ? startRecording(log, history, recording) : null;
   const queue = new DeliveryQueue(redisUrl, workspace, { replicaCount: settings.redisReplicas });
   running.add(() => queue.close());
@@ -145,6 +152,8 @@ export async function serveWorkspace(
     latenessDefault: settings.lateness,
     seenCountMax: settings.seenMax,
     replicaCount: settings.redisReplicas,
+    passOn,
+    passed,
   });
   running.add(() => engine.stop());
   return { ...served, engine };

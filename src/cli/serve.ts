@@ -28,6 +28,7 @@ import { addSettings, type Settings } from "./settings.ts";
 import { untilStopped } from "./stop.ts";
 import type { ThreadData } from "./threads/link.ts";
 import { PartThreads } from "./threads/part-threads.ts";
+import { connectThreads } from "./threads/passing.ts";
 import { canSharePorts, type PlannedThread, planThreads } from "./threads/plan.ts";
 
 export function serveCommand(): Command {
@@ -134,14 +135,18 @@ async function startParts(
     settings,
     roles: plan.main,
     main,
+    passing: null,
     logger,
     metrics,
     telemetryLogger,
     running,
   });
   const { served } = part;
+  const ways = connectThreads(plan.others);
   const startThreads = async (planned: readonly PlannedThread[], address: ThreadData["address"] = null) => {
-    const starts = await Promise.allSettled(planned.map((thread) => threads.start(thread, address)));
+    const starts = await Promise.allSettled(
+      planned.map((thread) => threads.start(thread, { address, passing: ways.get(thread) ?? null })),
+    );
     for (const start of starts) if (start.status === "fulfilled") running.add(start.value.stop);
     for (const start of starts) if (start.status === "rejected") throw start.reason;
   };

@@ -10,6 +10,7 @@ import { callRedis, connect, type RedisConnection } from "../store/connection.ts
 import { readLayout } from "../store/engines.ts";
 import { workspaceKeys } from "../store/keys.ts";
 import { LogReader } from "../store/log-reader.ts";
+import type { EntrySink, EntrySource } from "../store/passed-entries.ts";
 import { SharedReader } from "../store/shared-reader.ts";
 import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import { version } from "../version.ts";
@@ -37,6 +38,10 @@ export interface EngineOptions {
   readonly seenCountMax?: number;
   /** How many replicas of Redis must have what an engine writes before it acts on it. Default 0. */
   readonly replicaCount?: number;
+  /** Gets what is read of the log, for other threads. */
+  readonly passOn?: EntrySink | null;
+  /** Has what another thread has read of the log. */
+  readonly passed?: EntrySource | null;
 }
 
 export interface Engine {
@@ -80,7 +85,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     metrics.malformed?.();
     logger.error({ position, reason }, "Skipped a log entry that cannot be read");
   };
-  const reader = new SharedReader(new LogReader(redis, workspace, onMalformed));
+  const { passOn, passed } = options;
+  const reader = new SharedReader(new LogReader(redis, workspace, { onMalformed, passOn, passed }));
   const engines = new RedisEngineStore(redis, {
     workspace,
     firstCount: shards,

@@ -39,21 +39,16 @@ export function encodeEvent({
  * @throws Error if Tripline did not write it
  */
 export function decodeEntry([position, fields]: StoredEntry): LogEntry {
-  const field = (name: string): string | undefined => {
-    for (let index = 0; index < fields.length; index += 2)
-      if (fields[index] === name) return fields[index + 1];
-    return undefined;
-  };
-  const kind = field("kind");
-  const body = field("body") ?? fail("the entry has no body");
+  const kind = fieldOf(fields, "kind");
+  const body = fieldOf(fields, "body") ?? fail("the entry has no body");
   const received = receivedAt(position);
   switch (kind) {
     case "event": {
-      const stored = field("lineage");
+      const stored = fieldOf(fields, "lineage");
       const lineage = stored === undefined ? [] : decodeLineage(stored);
       const wire = decodeStoredEvent(body);
       // An invalid trace is ignored: it must not keep an event from being counted.
-      const trace = readStoredTrace(field("trace"));
+      const trace = readStoredTrace(fieldOf(fields, "trace"));
       return { kind, position, received, event: eventOf(wire, received, lineage, trace) };
     }
     case "automation-put": {
@@ -68,6 +63,12 @@ export function decodeEntry([position, fields]: StoredEntry): LogEntry {
     default:
       return fail(`unknown kind ${JSON.stringify(kind)}`);
   }
+}
+
+/** The value of a field; undefined if the entry has none of that name. */
+export function fieldOf(fields: readonly string[], name: string): string | undefined {
+  for (let index = 0; index < fields.length; index += 2) if (fields[index] === name) return fields[index + 1];
+  return undefined;
 }
 
 /** Decodes the body of an event's entry. @throws Error if it is not an event */

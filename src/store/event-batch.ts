@@ -3,7 +3,8 @@
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Micros } from "../core/model/time.ts";
 import { blockMsMax, callRedis, type RedisConnection } from "./connection.ts";
-import { decodeLineage } from "./entry.ts";
+import { decodeLineage, fieldOf } from "./entry.ts";
+import type { PassedStretch } from "./passed-entries.ts";
 import { receivedAt } from "./position.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
@@ -37,6 +38,8 @@ export interface EventSource {
   /** After how many characters a batch ends. */
   readonly lengthMax: number;
   readonly onMalformed: (position: LogPosition, error: unknown) => void;
+  /** Finds what another reader has read already; null if it has not. */
+  readonly takePassed: (after: LogPosition, count: number) => PassedStretch | null;
 }
 
 const entriesPerPart = 1_000;
@@ -55,13 +58,29 @@ export async function readEventBatch(
   after: LogPosition,
   { count, blockMs = 0 }: { count: number; blockMs?: number },
 ): Promise<EventBatch> {
-  const batch = await readAll(source, after, count);
+  const batch = passedBatch(source, after, count) ?? (await readAll(source, after, count));
   const block = Math.min(Math.ceil(blockMs), blockMsMax);
   if (batch.readCount > 0 || block === 0) return batch;
   const found = await callRedis(() =>
     source.forBlocking().xread("COUNT", 1, "BLOCK", block, "STREAMS", source.log, after),
   );
   return found === null ? batch : readAll(source, after, count);
+}
+
+/** What another reader has passed on; null if it has not. */
+function passedBatch(source: EventSource, after: LogPosition, count: number): EventBatch | null {
+  const passed = source.takePassed(after, count);
+  if (passed === null) return null;
+  const events: LoggedEvent[] = [];
+  for (const [position, fields] of passed.entries) {
+    if (fieldOf(fields, "kind") !== "event") continue;
+    const text = fieldOf(fields, "body") ?? "";
+    addEvent(source, events, { position, text, lineage: fieldOf(fields, "lineage") ?? "" });
+  }
+  const position = passed.entries.at(-1)?.[0] ?? after;
+  // What follows is not here yet, but where so many have come together, more are on their way.
+  const isAtEnd = passed.isLast && passed.entries.length < entriesPerPart;
+  return { events, position, readCount: passed.entries.length, isAtEnd };
 }
 
 /** Reads what there is, in parts: Redis does nothing else while it reads one. */
@@ -88,22 +107,29 @@ async function readAll(source: EventSource, after: LogPosition, count: number): 
 
 /** @param texts position, body and lineage of each entry */
 function batchOf(
-  { onMalformed }: EventSource,
+  source: EventSource,
   after: LogPosition,
   texts: readonly string[],
 ): Omit<EventBatch, "isAtEnd"> {
   const events: LoggedEvent[] = [];
   let position = after;
   for (let at = 0; at < texts.length; at += 3) {
-    const [text, lineage] = [texts[at + 1] ?? "", texts[at + 2] ?? ""];
     position = texts[at] ?? position;
-    if (text === "") continue;
-    try {
-      if (lineage !== "") decodeLineage(lineage);
-      events.push({ position, received: receivedAt(position), text });
-    } catch (error) {
-      onMalformed(position, error);
-    }
+    addEvent(source, events, { position, text: texts[at + 1] ?? "", lineage: texts[at + 2] ?? "" });
   }
   return { events, position, readCount: texts.length / 3 };
+}
+
+function addEvent(
+  { onMalformed }: EventSource,
+  events: LoggedEvent[],
+  { position, text, lineage }: { position: LogPosition; text: string; lineage: string },
+): void {
+  if (text === "") return;
+  try {
+    if (lineage !== "") decodeLineage(lineage);
+    events.push({ position, received: receivedAt(position), text });
+  } catch (error) {
+    onMalformed(position, error);
+  }
 }

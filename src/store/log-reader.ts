@@ -8,7 +8,7 @@
 
 import type { LogEntry, LogPosition } from "../core/machine/log-entry.ts";
 import type { Micros } from "../core/model/time.ts";
-import { breathe } from "../retry/slices.ts";
+import { breath } from "../retry/slices.ts";
 import {
   blockMsMax,
   callRedis,
@@ -19,6 +19,7 @@ import {
 import { decodeEntry, type StoredEntry } from "./entry.ts";
 import { type EventBatch, readEventBatch } from "./event-batch.ts";
 import { workspaceKeys } from "./keys.ts";
+import type { EntrySink, EntrySource } from "./passed-entries.ts";
 import { comparePositions } from "./position.ts";
 import { type RedisTime, wholeMilliseconds } from "./redis-time.ts";
 import { Script } from "./script.ts";
@@ -54,6 +55,15 @@ export interface TimedBatch extends LogBatch {
   readonly now: Micros;
 }
 
+/** What a reader has to do with others of the same log, in other threads. */
+export interface ReaderOptions {
+  readonly onMalformed?: OnMalformed | undefined;
+  /** Gets what this one reads from Redis. */
+  readonly passOn?: EntrySink | null | undefined;
+  /** Has what another one has read. */
+  readonly passed?: EntrySource | null | undefined;
+}
+
 /** After how many characters a batch ends. */
 const batchLengthMax = 8_000_000;
 
@@ -71,16 +81,20 @@ const readLogScript = new Script(scripts.readLog);
 export class LogReader {
   readonly #redis: RedisConnection;
   readonly #key: string;
-  readonly #onMalformed: OnMalformed;
+  readonly #onMalformed: OnMalformed | undefined;
+  readonly #passOn: EntrySink | null;
+  readonly #passed: EntrySource | null;
   #blockingConnection: RedisConnection | null = null;
   /** Where the log ended when this reader last saw its end, and when that was. */
   #end: { readonly position: LogPosition; readonly seenAt: number } | null = null;
   #malformedCount = 0;
 
-  constructor(redis: RedisConnection, workspace: string, onMalformed: OnMalformed = () => {}) {
+  constructor(redis: RedisConnection, workspace: string, options: ReaderOptions = {}) {
     this.#redis = redis;
     this.#key = workspaceKeys(workspace).log;
-    this.#onMalformed = onMalformed;
+    this.#onMalformed = options.onMalformed;
+    this.#passOn = options.passOn ?? null;
+    this.#passed = options.passed ?? null;
   }
 
   /** How many entries this reader has skipped because they could not be read. */
@@ -102,6 +116,7 @@ export class LogReader {
   ): Promise<WholeBatch> {
     const block = Math.min(Math.ceil(blockMs), blockMsMax);
     const batch = new DecodedBatch(after);
+    if (this.#passed !== null && (await this.#takePassed(this.#passed, batch, count))) return batch;
     if (block > 0) {
       const wantedCount = this.#isAtEnd(after) ? count : Math.min(entriesPerWait, count);
       const found = await callRedis(() =>
@@ -125,12 +140,15 @@ export class LogReader {
       const batch = await this.readBatch(after, { count });
       if (batch.readCount > 0) return { ...batch, now: 0 };
     }
+    const batch = new DecodedBatch(after);
+    if (this.#passed !== null && (await this.#takePassed(this.#passed, batch, count))) {
+      return { ...batch, now: 0 };
+    }
     // One transaction, so that no entry can arrive after the read and before the time is read.
     const [found, time] = await transact<[[key: string, entries: StoredEntry[]][] | null, RedisTime]>(
       this.#redis,
       (step) => step.xread("COUNT", count, "STREAMS", this.#key, after).time(),
     );
-    const batch = new DecodedBatch(after);
     await this.#decodeAll(found?.[0]?.[1] ?? [], batch, count);
     return { ...batch, now: wholeMilliseconds(time) };
   }
@@ -143,6 +161,7 @@ export class LogReader {
       forBlocking: () => this.#forBlocking(),
       lengthMax: batchLengthMax,
       onMalformed: (position: LogPosition, error: unknown) => this.#skip(position, error),
+      takePassed: (from: LogPosition, count: number) => this.#passed?.take(from, count) ?? null,
     };
     return readEventBatch(source, after, options);
   }
@@ -164,6 +183,12 @@ export class LogReader {
     }
   }
 
+  /** Forgets what it has passed on, and what was passed to it: Redis may have lost it. */
+  forget(): void {
+    this.#passOn?.forget();
+    this.#passed?.forget();
+  }
+
   /** Closes the connection for blocking reads. A read that is waiting fails with `RedisUnreachable`. */
   close(): void {
     const connection = this.#blockingConnection;
@@ -174,6 +199,14 @@ export class LogReader {
   #isAtEnd(position: LogPosition): boolean {
     if (this.#end === null || performance.now() - this.#end.seenAt > endMsMax) return false;
     return comparePositions(position, this.#end.position) >= 0;
+  }
+
+  /** Adds what another reader has read. @returns whether there was anything */
+  async #takePassed(source: EntrySource, batch: DecodedBatch, count: number): Promise<boolean> {
+    const passed = source.take(batch.position, count);
+    if (passed === null) return false;
+    await this.#decodeEach(passed.entries, batch);
+    return true;
   }
 
   /** Reads what there is after the end of a batch, until it is large. */
@@ -188,6 +221,7 @@ export class LogReader {
   /** @param wantedCount how many were asked for: if there are fewer, the log ends there */
   async #decodeAll(stored: readonly StoredEntry[], batch: DecodedBatch, wantedCount: number): Promise<void> {
     const seenAt = performance.now();
+    this.#passOn?.pass(batch.position, stored);
     await this.#decodeEach(stored, batch);
     if (stored.length < wantedCount && batch.length < batchLengthMax) {
       this.#end = { position: batch.position, seenAt };
@@ -196,7 +230,8 @@ export class LogReader {
 
   async #decodeEach(stored: readonly StoredEntry[], batch: DecodedBatch): Promise<void> {
     for (const entry of stored) {
-      await breathe();
+      const pause = breath(); // to wait for null would cost a tenth of the decoding
+      if (pause !== null) await pause;
       this.#decode(entry, batch);
     }
   }
@@ -216,7 +251,7 @@ export class LogReader {
 
   #skip(position: LogPosition, error: unknown): void {
     this.#malformedCount += 1;
-    this.#onMalformed(position, error instanceof Error ? error.message : String(error));
+    this.#onMalformed?.(position, error instanceof Error ? error.message : String(error));
   }
 
   // A blocking read delays every other command on its connection.

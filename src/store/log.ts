@@ -30,6 +30,7 @@ import { JoinedSteps } from "./joined-steps.ts";
 import { encodeJson } from "./json.ts";
 import { shardKeys, type WorkspaceKeys, workspaceKeys } from "./keys.ts";
 import { type LogBatch, LogReader, type OnMalformed } from "./log-reader.ts";
+import type { EntrySource } from "./passed-entries.ts";
 import { receivedAt, startOfLog } from "./position.ts";
 import { microsOf, type RedisTime } from "./redis-time.ts";
 import { RequestLimitStore } from "./request-limits.ts";
@@ -409,9 +410,13 @@ export class Log {
     return workspaceSecret(this.#redis, this.#workspace, purpose, this.#box);
   }
 
-  /** A reader of this log with its own connection for blocking reads. Close it as well. */
-  reader(): LogReader {
-    return new LogReader(this.#redis, this.#workspace, this.#onMalformed);
+  /**
+   * A reader of this log with its own connection for blocking reads. Close it as well.
+   *
+   * @param passed has what another reader of this process has read
+   */
+  reader(passed: EntrySource | null = null): LogReader {
+    return new LogReader(this.#redis, this.#workspace, { onMalformed: this.#onMalformed, passed });
   }
 
   #encode(automation: Automation): string {

@@ -32,7 +32,7 @@ const keptBatchesMax = 32;
 const keptLengthMax = 4 * 1024 * 1024;
 
 export class SharedReader {
-  readonly #reader: Pick<LogReader, "readBatch" | "readTimed" | "close">;
+  readonly #reader: Pick<LogReader, "readBatch" | "readTimed" | "forget" | "close">;
   /** How one that is behind reads. */
   readonly #readAlone: ReadAlone;
   readonly #kept: KeptBatch[] = [];
@@ -47,7 +47,7 @@ export class SharedReader {
    * @param readAlone how a follower reads that is far behind; default: with the same reader
    */
   constructor(
-    reader: Pick<LogReader, "readBatch" | "readTimed" | "close">,
+    reader: Pick<LogReader, "readBatch" | "readTimed" | "forget" | "close">,
     readAlone: ReadAlone = (after, options) => reader.readBatch(after, options),
   ) {
     this.#reader = reader;
@@ -94,6 +94,7 @@ export class SharedReader {
     this.#kept.length = 0;
     this.#keptLength = 0;
     this.#head = null;
+    this.#reader.forget();
   }
 
   /** Ends a wait under way with RedisUnreachable, and closes the connection for waits. */

@@ -4,6 +4,7 @@ import { createBirpc } from "birpc";
 import type { CountedMetrics } from "../../api/http/metrics.ts";
 import type { ReadinessReport } from "../../api/http/probes.ts";
 import type { Settings } from "../settings.ts";
+import type { ThreadPassing } from "./passing.ts";
 import type { PlannedThread } from "./plan.ts";
 
 /** Given to a thread when it is created. */
@@ -13,6 +14,8 @@ export interface ThreadData {
   readonly settings: Settings;
   /** Where the thread answers requests; null if it does not. */
   readonly address: { readonly host: string; readonly port: number } | null;
+  /** Between this thread and others that read the same logs; null if there are none. */
+  readonly passing: ThreadPassing | null;
   /** Whether observations of histograms are exported one by one. */
   readonly exportsMetrics: boolean;
 }

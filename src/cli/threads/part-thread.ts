@@ -9,7 +9,7 @@ import { Running } from "../running.ts";
 import { type ServedPart, startPart } from "../serve-part.ts";
 import { linkTo, type MainFunctions, type ThreadData, type ThreadFunctions } from "./link.ts";
 
-const { planned, settings, address, exportsMetrics } = workerData as ThreadData;
+const { planned, settings, address, passing, exportsMetrics } = workerData as ThreadData;
 const { roles } = planned;
 const running = new Running();
 const metrics = new Metrics();
@@ -18,7 +18,9 @@ let part: ServedPart | null = null;
 const functions: ThreadFunctions = {
   async start() {
     try {
-      part = await startPart({ settings, roles, main: null, logger, metrics, telemetryLogger, running });
+      part = await startPart({
+        ...{ settings, roles, main: null, passing, logger, metrics, telemetryLogger, running },
+      });
       if (address !== null) {
         const { listenForRequests } = await import("../serve-http.ts"); // only the threads that need it load it
         await listenForRequests(part, {

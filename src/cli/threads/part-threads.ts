@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import type { CountedMetrics } from "../../api/http/metrics.ts";
 import { CommandFailure } from "../failure.ts";
 import { linkTo, type MainFunctions, type ThreadData, type ThreadFunctions } from "./link.ts";
+import { portsOf } from "./passing.ts";
 import type { PlannedThread } from "./plan.ts";
 
 // The compiler does not rewrite the extension of a path in a string.
@@ -28,10 +29,10 @@ interface RunningThread {
  */
 export class PartThreads {
   readonly #main: MainFunctions;
-  readonly #data: Omit<ThreadData, "planned" | "address">;
+  readonly #data: Omit<ThreadData, "planned" | "address" | "passing">;
   readonly #threads: RunningThread[] = [];
 
-  constructor(main: MainFunctions, data: Omit<ThreadData, "planned" | "address">) {
+  constructor(main: MainFunctions, data: Omit<ThreadData, "planned" | "address" | "passing">) {
     this.#main = main;
     this.#data = data;
   }
@@ -44,12 +45,13 @@ export class PartThreads {
    */
   async start(
     planned: PlannedThread,
-    address: ThreadData["address"] = null,
+    { address = null, passing = null }: Partial<Pick<ThreadData, "address" | "passing">> = {},
   ): Promise<{ stop: () => Promise<void> }> {
-    const workerData: ThreadData = { ...this.#data, planned, address };
+    const workerData: ThreadData = { ...this.#data, planned, address, passing };
     const worker = new Worker(new URL(threadFile, import.meta.url), {
       name: planned.name,
       workerData,
+      transferList: portsOf(passing),
       resourceLimits: { maxYoungGenerationSizeMb },
     });
     const thread: RunningThread = {

@@ -1,0 +1,35 @@
+/** Which thread of a server reads the logs for which others. */
+
+import { type PassingEnd, passingWay } from "../../store/passed-entries.ts";
+import type { PlannedThread } from "./plan.ts";
+
+/** The ways that begin or end in a thread. */
+export interface ThreadPassing {
+  /** To the threads that get what this one reads. */
+  readonly to: readonly PassingEnd[];
+  /** From the thread that reads for this one; null if none does. */
+  readonly from: PassingEnd | null;
+}
+
+/** The first engine reads for the recorder and the other engines: each of them follows the logs of all workspaces. */
+export function connectThreads(threads: readonly PlannedThread[]): ReadonlyMap<PlannedThread, ThreadPassing> {
+  const first = threads.find(({ roles }) => roles.includes("engine"));
+  const others = threads.filter(
+    (thread) => thread !== first && thread.roles.some((role) => role === "engine" || role === "recorder"),
+  );
+  if (first === undefined || others.length === 0) return new Map();
+  const ways = others.map((thread) => [thread, passingWay()] as const);
+  return new Map<PlannedThread, ThreadPassing>([
+    [first, { to: ways.map(([, { from }]) => from), from: null }],
+    ...ways.map(
+      ([thread, { to }]) => [thread, { to: [], from: to }] as const satisfies [PlannedThread, ThreadPassing],
+    ),
+  ]);
+}
+
+/** The ports that must be transferred to the thread. */
+export function portsOf(passing: ThreadPassing | null): PassingEnd["port"][] {
+  return passing === null
+    ? []
+    : [...passing.to, ...(passing.from === null ? [] : [passing.from])].map(({ port }) => port);
+}
