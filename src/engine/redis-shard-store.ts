@@ -131,7 +131,10 @@ export class RedisShardStore implements ShardStore {
   }
 
   read(after: LogPosition, { count, blockMs }: { count: number; blockMs: number }): Promise<ReadResult> {
-    return this.#followed.read(after, { count, blockMs, signal: this.#interruption.signal });
+    return this.#followed.read(after, {
+      ...{ count, blockMs, follower: this },
+      signal: this.#interruption.signal,
+    });
   }
 
   readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch> {

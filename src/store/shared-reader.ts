@@ -18,6 +18,14 @@ export interface FollowOptions {
   readonly blockMs: number;
   /** Ends the wait: the read then throws its reason. */
   readonly signal?: AbortSignal;
+  /** Who reads. If all say so, what all have passed is forgotten at once. */
+  readonly follower?: object;
+}
+
+/** Where a follower was when it last read. */
+interface FollowerPlace {
+  readonly position: LogPosition;
+  readonly at: number;
 }
 
 /** A batch and where it begins. */
@@ -27,9 +35,11 @@ interface KeptBatch extends WholeBatch {
 
 type ReadAlone = (after: LogPosition, options: { count: number }) => Promise<LogBatch>;
 
-const entriesPerRead = 2_000;
+const entriesPerRead = 1_000;
 const keptBatchesMax = 32;
 const keptLengthMax = 4 * 1024 * 1024;
+/** Nothing is kept for a follower that has not read for so long. */
+const followerMsMax = 1_000;
 
 export class SharedReader {
   readonly #reader: Pick<LogReader, "readBatch" | "readTimed" | "forget" | "close">;
@@ -37,6 +47,7 @@ export class SharedReader {
   readonly #readAlone: ReadAlone;
   readonly #kept: KeptBatch[] = [];
   #keptLength = 0;
+  readonly #followers = new Map<object, FollowerPlace>();
   /** Up to where the log has been read for all. */
   #head: LogPosition | null = null;
   #waiting: Promise<void> | null = null;
@@ -60,7 +71,8 @@ export class SharedReader {
    * @returns an empty batch with the store's time if there is nothing to read, even after the wait
    * @throws RedisUnreachable; the signal's reason once it is aborted
    */
-  async read(after: LogPosition, { count, blockMs, signal }: FollowOptions): Promise<TimedBatch> {
+  async read(after: LogPosition, { count, blockMs, signal, follower }: FollowOptions): Promise<TimedBatch> {
+    if (follower !== undefined) this.#passedBy(follower, after);
     for (let left = blockMs; ; ) {
       signal?.throwIfAborted();
       const known = this.#keptAfter(after, count);
@@ -140,6 +152,23 @@ export class SharedReader {
       this.#kept.length > 1 &&
       (this.#kept.length > keptBatchesMax || this.#keptLength > keptLengthMax)
     ) {
+      this.#keptLength -= this.#kept.shift()?.length ?? 0;
+    }
+  }
+
+  /**
+   * Forgets what all followers have passed. Otherwise thousands of decoded events would outlive the collections of young
+   * objects, be copied and marked, and only then be collected: that took a sixth of the time of a server.
+   */
+  #passedBy(follower: object, position: LogPosition): void {
+    const now = performance.now();
+    this.#followers.set(follower, { position, at: now });
+    let least = position;
+    for (const [other, place] of this.#followers) {
+      if (now - place.at > followerMsMax) this.#followers.delete(other);
+      else if (comparePositions(place.position, least) < 0) least = place.position;
+    }
+    while (this.#kept[0] !== undefined && comparePositions(this.#kept[0].position, least) <= 0) {
       this.#keptLength -= this.#kept.shift()?.length ?? 0;
     }
   }

@@ -57,10 +57,16 @@ class Follower {
   position = startOfLog;
   readonly ids: string[] = [];
   readCount = 0;
+  readonly #says: { readonly follower?: object };
+
+  /** @param isKnown whether it says who it is */
+  constructor(isKnown = false) {
+    this.#says = isKnown ? { follower: this } : {};
+  }
 
   async read(options: { count?: number; blockMs?: number; signal?: AbortSignal } = {}) {
     const { count = 100, blockMs = 0 } = options;
-    const batch = await shared.read(this.position, { ...options, count, blockMs });
+    const batch = await shared.read(this.position, { ...options, ...this.#says, count, blockMs });
     expect(batch.readCount).toBeLessThanOrEqual(count);
     for (const entry of batch.entries) {
       expect(comparePositions(entry.position, this.position)).toBeGreaterThan(0);
@@ -92,7 +98,7 @@ describe("followers of a log", () => {
         log = new Log(redis, workspace);
         reader = new LogReader(redis, workspace);
         shared = new SharedReader(reader);
-        const followers = [new Follower(), new Follower(), new Follower()];
+        const followers = [new Follower(true), new Follower(true), new Follower()];
         let entryCount = 0;
         const waiting: Promise<unknown>[] = [];
         const busy = new Map<number, Promise<unknown>>();
@@ -140,6 +146,20 @@ describe("followers of a log", () => {
       reads.flatMap((read) => read.mock.results.map(({ value }) => value as Promise<{ readCount: number }>)),
     );
     expect(found.reduce((sum, { readCount }) => sum + readCount, 0)).toBe(50);
+  });
+
+  test("share what the slowest of them has not passed, and what all have is forgotten", async () => {
+    await append(30);
+    const [ahead, behind] = [new Follower(true), new Follower(true)];
+    await behind.read({ count: 10 });
+    await ahead.catchUp();
+    const alone = vi.spyOn(reader, "readBatch");
+    await behind.read({ count: 10 });
+    expect(behind.readCount).toBe(20);
+    expect(alone).not.toHaveBeenCalled();
+    await behind.catchUp();
+    await new Follower().read();
+    expect(alone).toHaveBeenCalledOnce();
   });
 
   test("take parts of what was read, as small as they ask for", async () => {
