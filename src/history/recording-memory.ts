@@ -7,7 +7,7 @@
 
 import { hash } from "node:crypto";
 import { BoundedCache } from "../core/model/bounded-cache.ts";
-import { type Micros, parseTime, second } from "../core/model/time.ts";
+import { type Micros, timeReader } from "../core/model/time.ts";
 import { decodeStoredEvent } from "../store/entry.ts";
 import { cutEventText, type EventText, isUuidText, labelsOf, relatedOf, writtenText } from "./event-text.ts";
 import {
@@ -193,27 +193,3 @@ export function bytesOf(uuid: string): Uint8Array {
 function hashOf(text: string, length = 16): Uint8Array {
   return hash("sha256", text, "buffer").subarray(0, length);
 }
-
-/**
- * Reads times like `parseTime`. Events that follow each other are mostly of the same minute, and then only the seconds are
- * read.
- */
-function timeReader(): (text: string) => Micros | null {
-  let minuteText = "";
-  let minuteStart: Micros = 0;
-  return (text) => {
-    const isUsual = usualTime.test(text);
-    if (isUsual && text.startsWith(minuteText) && minuteText !== "")
-      return minuteStart + Math.round(Number(text.slice(minuteLength, -1)) * second);
-    const time = parseTime(text);
-    if (isUsual && time !== null) {
-      minuteText = text.slice(0, minuteLength);
-      minuteStart = parseTime(`${minuteText}00Z`) ?? 0;
-    }
-    return time;
-  };
-}
-
-/** `2026-03-01T12:00:` */
-const minuteLength = 17;
-const usualTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{1,6})?Z$/;

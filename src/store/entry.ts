@@ -122,7 +122,9 @@ function isAutomation(value: unknown): value is Automation {
 }
 
 function isLabels(value: unknown): boolean {
-  return isRecord(value) && isTexts(Object.values(value));
+  if (!isRecord(value)) return false;
+  for (const label in value) if (typeof value[label] !== "string") return false;
+  return true;
 }
 
 function isTexts(value: unknown): value is string[] {

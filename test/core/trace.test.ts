@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { firingEvent, invocationsOf, tracesOf } from "../../src/core/machine/consequence.ts";
 import type { Firing, TriggerFiring } from "../../src/core/machine/firing.ts";
+import { eventOf } from "../../src/core/model/event.ts";
 import { readStoredTrace, readTraceContext, traceHeaders } from "../../src/core/model/trace-context.ts";
 import { type AnyCase, anyCase, busy, longRunning } from "../support/anything.ts";
 import {
@@ -22,8 +23,11 @@ function traceFor(eventId: string): string {
 function tracedFirings(scenario: AnyCase, interruptions: readonly Interruption[]): readonly Firing[] {
   const run = new CoreRun(scenario.lateness);
   for (const [index, step] of stepsOf(scenario).entries()) {
-    const trace = step.kind === "event" ? traceFor(step.event.id) : null;
-    run.take(step.kind === "event" ? { ...step, event: { ...step.event, trace } } : step);
+    if (step.kind !== "event") run.take(step);
+    else {
+      const { wire, received, lineage, id } = step.event;
+      run.take({ ...step, event: eventOf(wire, received, lineage, traceFor(id)) });
+    }
     run.interrupt(interruptions[index % interruptions.length] ?? "none");
   }
   run.advance(scenario.until);

@@ -82,6 +82,8 @@ export class SeenIds {
   /** The id that is being looked for. */
   readonly #words = new Uint32Array(4);
   #other: string | null = null;
+  /** As a text; null if it was not read from one. */
+  #id: string | null = null;
 
   constructor({ span, countMax, seed = 0, onPage = () => {} }: SeenOptions) {
     this.#span = span;
@@ -187,6 +189,8 @@ export class SeenIds {
   }
 
   #read(id: string): void {
+    if (id === this.#id) return; // what is seen was looked for before
+    this.#id = id;
     this.#other = readUuidWords(id, this.#words, 0) ? null : id;
     if (this.#other === null) return;
     this.#words.fill(0);
@@ -197,6 +201,7 @@ export class SeenIds {
   }
 
   #readFrom(page: Page, offset: number): void {
+    this.#id = null;
     for (let word = 0; word < 4; word++) this.#words[word] = page.words[4 * offset + word] ?? 0;
     this.#other = page.others?.get(offset) ?? null;
   }

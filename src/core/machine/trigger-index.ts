@@ -46,11 +46,14 @@ export class TriggerIndex<T extends Indexed> {
   /** Buckets of patterns with wildcards, by the beginning that all matching names share. */
   readonly #byPrefix = new Map<string, Map<string, Bucket<T>>>();
   readonly #prefixLengths = new Set<number>();
+  readonly #none: ReadonlyMap<T, EventRole> = new Map<T, EventRole>();
 
   /** Every trigger that covers the event, with the event's role for it, in no particular order. */
-  find(event: Event): Map<T, EventRole> {
+  find(event: Event): ReadonlyMap<T, EventRole> {
+    const buckets = this.#bucketsFor(event.name);
+    if (buckets.length === 0) return this.#none; // as for most events
     const found = new Map<T, EventRole | null>();
-    for (const bucket of this.#bucketsFor(event.name)) {
+    for (const bucket of buckets) {
       for (const [trigger, role] of bucket.find(event)) {
         const known = found.get(trigger);
         if (known !== undefined) found.set(trigger, known === null ? null : both(known, role));
@@ -90,16 +93,17 @@ export class TriggerIndex<T extends Indexed> {
     return getOrCreate(buckets, pattern.pattern, () => new Bucket<T>(pattern));
   }
 
-  *#bucketsFor(name: string): Iterable<Bucket<T>> {
+  #bucketsFor(name: string): Bucket<T>[] {
     const exact = this.#byName.get(name);
-    if (exact !== undefined) yield exact;
-    if (name === canaryEventName) return;
+    const buckets = exact === undefined ? [] : [exact];
+    if (name === canaryEventName) return buckets;
     for (const length of this.#prefixLengths) {
       if (length > name.length) continue;
       for (const bucket of this.#byPrefix.get(name.slice(0, length))?.values() ?? []) {
-        if (bucket.glob.matches(name)) yield bucket;
+        if (bucket.glob.matches(name)) buckets.push(bucket);
       }
     }
+    return buckets;
   }
 }
 

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { cut } from "./cut.ts";
 import { eventNameLengthMax, labelLengthMax, labelsPerResourceMax, relatedResourcesMax } from "./limits.ts";
 import { isRecord } from "./record.ts";
-import { formatTime, type Micros, parseTime } from "./time.ts";
+import { formatTime, type Micros, parseTime, timeReader } from "./time.ts";
 import type { TraceContext } from "./trace-context.ts";
 
 /** The labels of a resource on the wire: string to string. */
@@ -167,20 +167,46 @@ export function eventOf(
   lineage: readonly string[] = [],
   trace: TraceContext | null = null,
 ): Event {
-  const claimed = parseTime(wire.occurred) ?? received;
-  return {
-    id: wire.id,
-    occurred: Math.min(claimed, received),
-    claimed,
-    received,
-    name: wire.event,
-    resource: new Map(Object.entries(wire.resource)),
-    related: wire.related.map((labels) => new Map(Object.entries(labels))),
-    follows: wire.follows,
-    lineage,
-    trace,
-    wire,
-  };
+  return new ReadEvent(wire, received, lineage, trace);
+}
+
+const readTime = timeReader();
+
+/** Reads labels when they are first asked for. Of most events they are not: no trigger waits for their name. */
+class ReadEvent implements Event {
+  readonly id: string;
+  readonly occurred: Micros;
+  readonly claimed: Micros;
+  readonly received: Micros;
+  readonly name: string;
+  readonly follows: string | null;
+  readonly lineage: readonly string[];
+  readonly trace: TraceContext | null;
+  readonly wire: WireEvent;
+  #resource: Resource | null = null;
+  #related: readonly Resource[] | null = null;
+
+  constructor(wire: WireEvent, received: Micros, lineage: readonly string[], trace: TraceContext | null) {
+    this.claimed = readTime(wire.occurred) ?? received;
+    this.id = wire.id;
+    this.occurred = Math.min(this.claimed, received);
+    this.received = received;
+    this.name = wire.event;
+    this.follows = wire.follows;
+    this.lineage = lineage;
+    this.trace = trace;
+    this.wire = wire;
+  }
+
+  get resource(): Resource {
+    this.#resource ??= new Map(Object.entries(this.wire.resource));
+    return this.#resource;
+  }
+
+  get related(): readonly Resource[] {
+    this.#related ??= this.wire.related.map((labels) => new Map(Object.entries(labels)));
+    return this.#related;
+  }
 }
 
 /** The event as it is shown, with fields in Prefect's order and times in UTC. */

@@ -47,6 +47,30 @@ export function parseTime(text: string): Micros | null {
   return Math.min(whole + Number(fraction.padEnd(6, "0").slice(0, 6)), timeMax);
 }
 
+/**
+ * A function that reads times like `parseTime`, and faster. Events that follow each other are mostly of the same minute, and
+ * then only the seconds are read.
+ */
+export function timeReader(): (text: string) => Micros | null {
+  let minuteText = "";
+  let minuteStart: Micros = 0;
+  return (text) => {
+    const isUsual = usualTime.test(text);
+    if (isUsual && text.startsWith(minuteText) && minuteText !== "")
+      return minuteStart + Math.round(Number(text.slice(minuteLength, -1)) * second);
+    const time = parseTime(text);
+    if (isUsual && time !== null) {
+      minuteText = text.slice(0, minuteLength);
+      minuteStart = parseTime(`${minuteText}00Z`) ?? 0;
+    }
+    return time;
+  };
+}
+
+/** `2026-03-01T12:00:` */
+const minuteLength = 17;
+const usualTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{1,6})?Z$/;
+
 /** True when a time says how far its clock is from UTC: with `Z` or an offset. @param text a valid time */
 export function hasOffset(text: string): boolean {
   return /(?:[Zz]|:\d{2}(?:[.,]\d+)?\s?[+-]\d{2}(?::?\d{2})?)$/.test(text);

@@ -5,6 +5,7 @@ import {
   hasOffset,
   parseDuration,
   parseTime,
+  timeReader,
 } from "../../../src/core/model/time.ts";
 import fc from "../../support/fast-check.ts";
 
@@ -74,6 +75,30 @@ describe("time", () => {
   ])("%s says its offset from UTC: %s", (text, says) => {
     expect(parseTime(text)).not.toBeNull();
     expect(hasOffset(text)).toBe(says);
+  });
+
+  test("is read by a reader as by itself, whatever it has read before", () => {
+    const base = 1_772_000_000_000_000;
+    const usual = fc.nat(180 * 1_000_000).map((micros) => formatTime(base + micros));
+    const shape = fc.constantFrom(
+      (text: string) => text,
+      (text: string) => text.replace("Z", "+01:00"),
+      (text: string) => text.replace(/\.\d+Z$/, "Z"),
+      (text: string) => text.replace(/\.(\d)\d*Z$/, ".$1Z"),
+      (text: string) => text.replace("Z", "123Z"),
+      (text: string) => text.replace(/:\d\d(\.\d+)?Z$/, ":60Z"),
+      (text: string) => text.replace(/:\d\d(\.\d+)?Z$/, ":61Z"),
+      (text: string) => text.replace("T", "t"),
+      (text: string) => text.replace(/^\d{4}/, "0000"),
+      (text: string) => text.slice(0, -3),
+    );
+    const times = fc.tuple(usual, shape).map(([text, change]) => change(text));
+    fc.assert(
+      fc.property(fc.array(times, { maxLength: 20 }), (texts) => {
+        const read = timeReader();
+        for (const text of texts) expect(read(text)).toBe(parseTime(text));
+      }),
+    );
   });
 
   test("a formatted duration parses to itself", () => {
