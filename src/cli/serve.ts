@@ -142,7 +142,7 @@ async function startParts(
     running,
   });
   const { served } = part;
-  const ways = connectThreads(plan.others);
+  const ways = connectThreads(plan.others, settings.historyUrl !== "off");
   const startThreads = async (planned: readonly PlannedThread[], address: ThreadData["address"] = null) => {
     const starts = await Promise.allSettled(
       planned.map((thread) => threads.start(thread, { address, passing: ways.get(thread) ?? null })),

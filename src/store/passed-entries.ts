@@ -55,10 +55,10 @@ export interface EntrySource {
 }
 
 /** Nothing is sent to a thread that has more characters to take. */
-const pendingMax = 16_000_000;
+const pendingMax = 8_000_000;
 
 /** How many characters are kept of the logs that a thread does not follow at the moment. */
-const keptMax = 8_000_000;
+const keptMax = 4_000_000;
 
 /** A message costs as much as the text of many entries. While there are few entries, each thread reads them itself. */
 const entriesPerMessage = 100;

@@ -11,11 +11,20 @@ export interface ThreadPassing {
   readonly from: PassingEnd | null;
 }
 
-/** The first engine reads for the recorder and the other engines: each of them follows the logs of all workspaces. */
-export function connectThreads(threads: readonly PlannedThread[]): ReadonlyMap<PlannedThread, ThreadPassing> {
+/**
+ * The first engine reads for the recorder and the other engines: each of them follows the logs of all workspaces.
+ *
+ * @param hasHistory whether the recorder records anything
+ */
+export function connectThreads(
+  threads: readonly PlannedThread[],
+  hasHistory: boolean,
+): ReadonlyMap<PlannedThread, ThreadPassing> {
   const first = threads.find(({ roles }) => roles.includes("engine"));
   const others = threads.filter(
-    (thread) => thread !== first && thread.roles.some((role) => role === "engine" || role === "recorder"),
+    (thread) =>
+      thread !== first &&
+      thread.roles.some((role) => role === "engine" || (role === "recorder" && hasHistory)),
   );
   if (first === undefined || others.length === 0) return new Map();
   const ways = others.map((thread) => [thread, passingWay()] as const);
