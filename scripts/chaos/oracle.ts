@@ -128,7 +128,7 @@ export function judgeRun({ plan, ledger, accepted, recorded, readAt }: RunToJudg
   }
   for (const deliveries of groupOf(first, ({ rule, resource }) => `${rule} ${resource}`).values()) {
     // Times of firings that are equal say nothing about their order.
-    let latest = "";
+    let latest = Number.NEGATIVE_INFINITY;
     for (const { order, webhookId, rule, resource } of deliveries) {
       if (order < latest)
         disordered.push(`delivery ${webhookId} of ${rule} about ${resource} came after a later one`);

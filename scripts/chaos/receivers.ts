@@ -2,6 +2,7 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { type Micros, parseTime } from "../../src/core/model/time.ts";
 
 export const receiverModes = [
   "ok",
@@ -33,8 +34,8 @@ export interface AcceptedDelivery {
   readonly firingId: string;
   /** Of the event that made it fire. */
   readonly eventId: string | null;
-  /** When that event was received; for an absence, when it fired. */
-  readonly order: string;
+  /** When that event was received; for an absence, when it fired. A number: as texts, a whole second comes after its fractions. */
+  readonly order: Micros;
 }
 
 export class Receiver {
@@ -85,7 +86,8 @@ interface DefaultBody {
   };
 }
 
-function readDelivery(
+/** @param news with a body as a webhook without one of its own sends it */
+export function readDelivery(
   receiver: string,
   { webhookId, body, at }: ReceiverNews & { kind: "accepted" },
 ): AcceptedDelivery {
@@ -99,7 +101,7 @@ function readDelivery(
     state: firing.trigger_states[0] ?? "",
     firingId: firing.id,
     eventId: event?.id ?? null,
-    order: firing.triggered,
+    order: parseTime(firing.triggered) ?? 0,
   };
 }
 

@@ -4,8 +4,9 @@ import { describe, expect, test } from "vitest";
 import { Ledger } from "../../scripts/chaos/ledger.ts";
 import { isComplete, isGood, judgeRun, type RunToJudge } from "../../scripts/chaos/oracle.ts";
 import type { HeartbeatPlan, Plan } from "../../scripts/chaos/plans.ts";
-import type { AcceptedDelivery } from "../../scripts/chaos/receivers.ts";
+import { type AcceptedDelivery, readDelivery } from "../../scripts/chaos/receivers.ts";
 import type { RecordedFiring } from "../../scripts/chaos/recorded.ts";
+import { millisecond } from "../../src/core/model/time.ts";
 
 const noon = Date.UTC(2026, 0, 5, 12);
 
@@ -47,7 +48,7 @@ function goodRun(): RunToJudge {
 }
 
 function deliveryOf({ id, rule, resource, state, eventId }: RecordedFiring, index: number): AcceptedDelivery {
-  const order = new Date(noon + index).toISOString();
+  const order = (noon + index) * millisecond;
   return {
     receiver: "a",
     webhookId: `w-${id}`,
@@ -163,6 +164,19 @@ describe("the oracle", () => {
       accepted: [...accepted, { ...accepted[0]!, webhookId: "another" }],
     }));
     expect(doubled).toHaveLength(1);
+  });
+
+  test("orders a whole second before its fractions", () => {
+    const orders = ["09:30:00Z", "09:30:00.014000Z", "09:30:01Z"].map((time) => {
+      const firing = {
+        ...{ id: "f1", trigger_states: ["Triggered"], triggering_labels: {} },
+        triggered: `2026-03-01T${time}`,
+      };
+      const body = JSON.stringify({ automation: { name: "presence-a" }, event: null, firing });
+      return readDelivery("a", { kind: "accepted", webhookId: "w1", body, at: noon }).order;
+    });
+    expect(orders).toEqual(orders.toSorted((a, b) => a - b));
+    expect(new Set(orders).size).toBe(3);
   });
 
   test("finds deliveries about one thing in the wrong order", () => {
