@@ -55,11 +55,13 @@ async function audit(): Promise<Entry[]> {
   return JSON.parse(stdout) as Entry[];
 }
 
-const entryOf = async (name: string, change: string) => {
-  const found = (await audit()).filter((entry) => entry.name === name && entry.change === change);
-  expect(found).toHaveLength(1);
-  return found[0];
-};
+/** Waits until the change is in the history. */
+const entryOf = (name: string, change: string) =>
+  vi.waitFor(async () => {
+    const found = (await audit()).filter((entry) => entry.name === name && entry.change === change);
+    expect(found).toHaveLength(1);
+    return found[0];
+  }, within);
 
 async function put(path: string, method: string, body?: unknown): Promise<number> {
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
@@ -92,7 +94,7 @@ test("tripline apply prints old and new values without secrets, and the audit na
   expect(stdout).toContain('    actions[0].url: "https://example.com/1" -> "https://example.com/2"\n');
   expect(stdout).toContain('    actions[0].secret: "********" -> "********"\n');
   expect(stdout).not.toMatch(/whsec_/);
-  const entry = await vi.waitFor(() => entryOf("applied", "updated"), within);
+  const entry = await entryOf("applied", "updated");
   expect(entry).toMatchObject({ what: "automation", changed_by: { type: "api-key", name: "deploy bot" } });
   expect(entry?.changes).toContainEqual({ field: "trigger.within", old: 30, new: 60 });
   expect(JSON.stringify(entry)).not.toContain("whsec_");

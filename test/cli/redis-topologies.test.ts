@@ -88,7 +88,8 @@ describe.each(["cluster", "node of a cluster", "master with Sentinels"] as const
       ...["--rules", writeRule(), "--workspace", workspaces.join(",")],
       ...["--history-url", `sqlite:${sandbox.folder}/${randomUUID()}.sqlite`],
     ]);
-    expect(await (await fetch(`${api}/ready`)).json()).toMatchObject({ status: "ok" });
+    // The engine may take its shards a moment after the server runs.
+    await expect.poll(async () => (await fetch(`${api}/ready`)).json()).toMatchObject({ status: "ok" });
     for (const [index, token] of tokens.entries()) {
       const client = new Client(api, token);
       const pump = `pump.${randomUUID()}`;
