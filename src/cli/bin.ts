@@ -10,4 +10,6 @@ if (!((major === 22 && minor >= 16) || major >= 24)) {
   process.exit(1);
 }
 
+const { dropExperimentalWarnings } = await import("./quiet-warnings.ts");
+dropExperimentalWarnings();
 await import("./main.ts");

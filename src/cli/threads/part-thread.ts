@@ -5,10 +5,12 @@ import { Metrics } from "../../api/http/metrics.ts";
 import { assert } from "../../core/model/assert.ts";
 import { CommandFailure } from "../failure.ts";
 import { createThreadLogger } from "../logger.ts";
+import { dropExperimentalWarnings } from "../quiet-warnings.ts";
 import { Running } from "../running.ts";
 import { type ServedPart, startPart } from "../serve-part.ts";
 import { linkTo, type MainFunctions, type ThreadData, type ThreadFunctions } from "./link.ts";
 
+dropExperimentalWarnings();
 const { planned, settings, address, passing, exportsMetrics } = workerData as ThreadData;
 const { roles } = planned;
 const running = new Running();
