@@ -13,6 +13,7 @@ import { dirname, join } from "node:path";
 import { connect } from "../src/store/connection.ts";
 import { freePort } from "../test/support/free-port.ts";
 import { startRedis } from "../test/support/redis.ts";
+import { cpuSecondsIn } from "./support/usage.ts";
 
 const count = Number(process.argv[2] ?? 10_000);
 const connections = Number(process.argv[3] ?? 8);
@@ -103,7 +104,7 @@ async function serve(redisUrl: string, args: readonly string[]): Promise<Server>
 
 async function cpuSeconds(port: number): Promise<number> {
   const metrics = await fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text());
-  return Number(/^process_cpu_seconds_total (\S+)/m.exec(metrics)?.[1]);
+  return cpuSecondsIn(metrics);
 }
 
 async function seconds(run: () => Promise<unknown>): Promise<number> {

@@ -33,6 +33,7 @@ import { startRedis } from "../test/support/redis.ts";
 import { median, rounded, spread } from "./support/figures.ts";
 import { startReceiver } from "./support/receiver.ts";
 import { report } from "./support/report.ts";
+import { redisUsage } from "./support/usage.ts";
 
 const deliveryCount = Number(process.argv[2] ?? 2_000);
 const roundCount = Number(process.argv[3] ?? 5);
@@ -206,9 +207,7 @@ await redis.stop();
 
 /** The processor time that Redis has used so far. */
 async function redisMicros(): Promise<number> {
-  const info = await admin.info("cpu");
-  const seconds = [...info.matchAll(/^used_cpu_(?:user|sys):([\d.]+)/gm)].map(([, text]) => Number(text));
-  return seconds.reduce((sum, value) => sum + value, 0) * 1_000_000;
+  return (await redisUsage(admin)).cpuSeconds * 1_000_000;
 }
 
 console.log("                  per second   of bare   spread   worker   redis (µs of processor time each)");

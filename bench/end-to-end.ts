@@ -13,6 +13,7 @@ import { Sandbox } from "../test/cli/support.ts";
 import { startRedis } from "../test/support/redis.ts";
 import { batchesOf, createAutomations, measureEndToEnd } from "./support/end-to-end.ts";
 import { report } from "./support/report.ts";
+import { cpuSecondsIn } from "./support/usage.ts";
 
 const eventCount = Number(process.argv[2] ?? 40_000);
 const roundCount = Number(process.argv[3] ?? 3);
@@ -53,7 +54,7 @@ try {
     const after = await metricsOf(server.url);
     accepted.push(result.accepted);
     fired.push(result.fired);
-    cpu.push(((secondsIn(after) - secondsIn(before)) / eventCount) * 1e6);
+    cpu.push(((cpuSecondsIn(after) - cpuSecondsIn(before)) / eventCount) * 1e6);
     for (const [thread, micros] of busyPerEvent(before, after)) {
       console.log(`  ${thread}: ${micros.toFixed(1)} µs an event`);
     }
@@ -78,10 +79,6 @@ try {
 
 async function metricsOf(url: string): Promise<string> {
   return (await fetch(`${url}/metrics`)).text();
-}
-
-function secondsIn(text: string): number {
-  return Number(/^process_cpu_seconds_total (\S+)/m.exec(text)?.[1]);
 }
 
 /** How long each thread was busy, in microseconds an event. */

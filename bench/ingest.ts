@@ -26,6 +26,7 @@ import { freePort } from "../test/support/free-port.ts";
 import { startRedis } from "../test/support/redis.ts";
 import { median as medianOf } from "./support/figures.ts";
 import { report } from "./support/report.ts";
+import { cpuSecondsIn, redisUsage } from "./support/usage.ts";
 
 const { values: settings } = parseArgs({
   options: {
@@ -187,19 +188,14 @@ async function startProcess(args: readonly string[], port: number): Promise<Serv
     if (attempt === 200) throw new Error(`${args.join(" ")} does not start`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  const cpuSeconds = async () =>
-    Number(/^process_cpu_seconds_total (\S+)/m.exec(await metrics())?.[1] ?? Number.NaN);
+  const cpuSeconds = async () => cpuSecondsIn(await metrics());
   return { port, process: started, cpuSeconds };
 }
 
 async function main(): Promise<void> {
   const redis = await startRedis({ appendOnly: settings.fsync === "always" ? "always" : "everysec" });
   const client = connect(redis.url);
-  const redisCpuSeconds = async (): Promise<number> => {
-    const info = await client.info("cpu");
-    const of = (name: string) => Number(new RegExp(`^${name}:(\\S+)`, "m").exec(info)?.[1]);
-    return of("used_cpu_sys") + of("used_cpu_user");
-  };
+  const redisCpuSeconds = async () => (await redisUsage(client)).cpuSeconds;
   const barePort = await freePort();
   const hono = await startProcess([import.meta.filename, "--bare", String(barePort)], barePort);
   const port = await freePort();

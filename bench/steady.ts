@@ -10,13 +10,13 @@ import { Redis } from "ioredis";
 import { Agent, request } from "undici";
 import { Sandbox } from "../test/cli/support.ts";
 import { startRedis } from "../test/support/redis.ts";
-import { batchesOf, createAutomations } from "./support/end-to-end.ts";
+import { batchesOf, batchLength, createAutomations } from "./support/end-to-end.ts";
 import { report } from "./support/report.ts";
+import { cpuSecondsIn, redisUsage } from "./support/usage.ts";
 
 const rate = Number(process.argv[2] ?? 5_000);
 const seconds = Number(process.argv[3] ?? 10);
 const roundCount = Number(process.argv[4] ?? 3);
-const batchLength = 100;
 const eventCount = rate * seconds;
 
 const sandbox = new Sandbox();
@@ -26,16 +26,20 @@ const agent = new Agent({ connections: 4 });
 try {
   const server = await sandbox.serve(redis.url, []);
   await createAutomations({ api: server.api, firingName: "prefect-cloud.automation.triggered" });
+  const usage = async () => {
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    return { serverSeconds: cpuSecondsIn(metrics), redis: await redisUsage(client) };
+  };
   const figures = { server: [] as number[], redis: [] as number[], sent: [] as number[] };
   for (let round = 0; round <= roundCount; round++) {
-    const before = await usage(server.url);
+    const before = await usage();
     await postAtRate(`${server.api}/events`);
     await sleep(1_000);
-    const after = await usage(server.url);
+    const after = await usage();
     if (round === 0) continue; // warms up
     figures.server.push(((after.serverSeconds - before.serverSeconds) / eventCount) * 1e6);
-    figures.redis.push(((after.redisSeconds - before.redisSeconds) / eventCount) * 1e6);
-    figures.sent.push((after.sentBytes - before.sentBytes) / eventCount);
+    figures.redis.push(((after.redis.cpuSeconds - before.redis.cpuSeconds) / eventCount) * 1e6);
+    figures.sent.push((after.redis.sentBytes - before.redis.sentBytes) / eventCount);
   }
   const at = `at ${rate} events a second`;
   const [unit, lowerIsBetter] = ["µs an event", true];
@@ -63,22 +67,4 @@ async function postAtRate(url: string): Promise<void> {
     );
   }
   await Promise.all(posts);
-}
-
-/** What the server and Redis have used so far. */
-async function usage(url: string) {
-  const [metrics, cpu, stats] = await Promise.all([
-    fetch(`${url}/metrics`).then((answer) => answer.text()),
-    client.info("cpu"),
-    client.info("stats"),
-  ]);
-  return {
-    serverSeconds: numberIn(metrics, /^process_cpu_seconds_total (\S+)/m),
-    redisSeconds: numberIn(cpu, /used_cpu_sys:(\S+)/) + numberIn(cpu, /used_cpu_user:(\S+)/),
-    sentBytes: numberIn(stats, /total_net_output_bytes:(\d+)/),
-  };
-}
-
-function numberIn(text: string, pattern: RegExp): number {
-  return Number(pattern.exec(text)?.[1]);
 }

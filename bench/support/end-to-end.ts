@@ -19,7 +19,8 @@ export interface EndToEndResult {
 }
 
 const automationCount = 1_000;
-const batchLength = 100;
+/** How many events a batch has. */
+export const batchLength = 100;
 /** One event in a hundred fires. */
 const firingEvery = 100;
 const connectionCount = 4;

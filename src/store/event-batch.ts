@@ -4,7 +4,7 @@ import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Micros } from "../core/model/time.ts";
 import { blockMsMax, callRedis, type RedisConnection } from "./connection.ts";
 import { decodeLineage, fieldOf } from "./entry.ts";
-import type { PassedStretch } from "./passed-entries.ts";
+import type { EntrySource } from "./passed-entries.ts";
 import { receivedAt } from "./position.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
@@ -38,8 +38,8 @@ export interface EventSource {
   /** After how many characters a batch ends. */
   readonly lengthMax: number;
   readonly onMalformed: (position: LogPosition, error: unknown) => void;
-  /** Finds what another reader has read already; null if it has not. */
-  readonly takePassed: (after: LogPosition, count: number) => PassedStretch | null;
+  /** Has what another reader has read; null if none passes it on. */
+  readonly passed: EntrySource | null;
 }
 
 const entriesPerPart = 1_000;
@@ -69,8 +69,8 @@ export async function readEventBatch(
 
 /** What another reader has passed on; null if it has not. */
 function passedBatch(source: EventSource, after: LogPosition, count: number): EventBatch | null {
-  const passed = source.takePassed(after, count);
-  if (passed === null) return null;
+  const passed = source.passed?.take(after, count);
+  if (passed == null) return null;
   const events: LoggedEvent[] = [];
   for (const [position, fields] of passed.entries) {
     if (fieldOf(fields, "kind") !== "event") continue;

@@ -161,7 +161,7 @@ export class LogReader {
       forBlocking: () => this.#forBlocking(),
       lengthMax: batchLengthMax,
       onMalformed: (position: LogPosition, error: unknown) => this.#skip(position, error),
-      takePassed: (from: LogPosition, count: number) => this.#passed?.take(from, count) ?? null,
+      passed: this.#passed,
     };
     return readEventBatch(source, after, options);
   }

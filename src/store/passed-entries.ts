@@ -10,6 +10,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:wor
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { StoredEntry } from "./entry.ts";
+import { indexOfFirst } from "./index-of-first.ts";
 import { comparePositions } from "./position.ts";
 
 /** One end of a way from a thread to another. It can be given to a thread; its port must be transferred. */
@@ -25,7 +26,9 @@ interface SentStretch {
   readonly after: LogPosition;
   /** Of the last entry. */
   readonly position: LogPosition;
-  /** Flat, because a list for each entry takes longer than its text. See `flatten`. */
+  /** Of each entry. */
+  readonly positions: readonly LogPosition[];
+  /** Of each entry, because a list for each would take longer than its text. See `textOf`. */
   readonly texts: readonly string[];
   /** Of all texts together. */
   readonly length: number;
@@ -63,8 +66,6 @@ const keptMax = 4_000_000;
 /** A message costs as much as the text of many entries. While there are few entries, each thread reads them itself. */
 const entriesPerMessage = 100;
 
-const textsPerEntry = 2;
-
 /** A way from one thread to another. */
 export function passingWay(): { readonly from: PassingEnd; readonly to: PassingEnd } {
   const { port1, port2 } = new MessageChannel();
@@ -79,6 +80,7 @@ export class PassOn implements EntrySink {
   /** Read and not sent yet. */
   #after: LogPosition | null = null;
   #position: LogPosition | null = null;
+  #positions: LogPosition[] = [];
   #texts: string[] = [];
 
   constructor(ends: readonly PassingEnd[], workspace: string) {
@@ -94,10 +96,12 @@ export class PassOn implements EntrySink {
     const from = this.#position ?? after;
     for (const entry of entries) {
       // Two reads under way may overlap.
-      if (after === from || comparePositions(entry[0], from) > 0) flatten(entry, this.#texts);
+      if (after !== from && comparePositions(entry[0], from) <= 0) continue;
+      this.#positions.push(entry[0]);
+      this.#texts.push(textOf(entry));
     }
     if (comparePositions(last, from) > 0) this.#position = last;
-    if (this.#texts.length >= entriesPerMessage * textsPerEntry) this.#send();
+    if (this.#texts.length >= entriesPerMessage) this.#send();
   }
 
   forget(): void {
@@ -107,14 +111,18 @@ export class PassOn implements EntrySink {
   #start(after: LogPosition | null): void {
     this.#after = after;
     this.#position = after;
+    this.#positions = [];
     this.#texts = [];
   }
 
   #send(): void {
-    const [after, position, texts] = [this.#after, this.#position, this.#texts];
+    const [after, position, positions, texts] = [this.#after, this.#position, this.#positions, this.#texts];
     if (after === null || position === null) return;
     const length = texts.reduce((sum, text) => sum + text.length, 0);
-    const stretch: SentStretch = { workspace: this.#workspace, after, position, texts, length };
+    const stretch: SentStretch = {
+      ...{ workspace: this.#workspace, after, position },
+      ...{ positions, texts, length },
+    };
     for (const { port, pending } of this.#ends) {
       if (Atomics.load(pending, 0) > pendingMax) continue;
       Atomics.add(pending, 0, length);
@@ -189,11 +197,11 @@ class PassedLog implements EntrySource {
     const entries: StoredEntry[] = [];
     for (let stretch = this.#stretches[0]; stretch !== undefined; stretch = this.#stretches[0]) {
       if (comparePositions(stretch.after, after) > 0) break;
-      const from = entries.length === 0 ? indexAfter(stretch.texts, after) : 0;
-      const wanted = (countMax - entries.length) * textsPerEntry;
+      const from = entries.length === 0 ? indexAfter(stretch, after) : 0;
+      const wanted = countMax - entries.length;
       if (wanted <= 0) return { entries, isLast: false };
       const end = Math.min(stretch.texts.length, from + wanted);
-      for (let at = from; at < end; at += textsPerEntry) entries.push(entryAt(stretch.texts, at));
+      for (let at = from; at < end; at++) entries.push(entryAt(stretch, at));
       // The rest is found again by its position.
       if (end < stretch.texts.length) return { entries, isLast: false };
       after = stretch.position;
@@ -221,27 +229,21 @@ class PassedLog implements EntrySource {
 const usualFields = ["kind", "event", "body"];
 
 /**
- * Adds the texts of an entry to a list: its position, and the body of an event that has nothing else. Any other entry has
- * its fields as a JSON list, which no body begins like.
+ * An entry as a text: the body of an event that has nothing else. Any other entry has its fields as a JSON list, which no body
+ * begins like.
  */
-function flatten([position, fields]: StoredEntry, texts: string[]): void {
+function textOf([, fields]: StoredEntry): string {
   const isUsual = fields.length === 4 && usualFields.every((field, index) => fields[index] === field);
   const body = fields[3] ?? "";
-  texts.push(position, isUsual && !body.startsWith("[") ? body : JSON.stringify(fields));
+  return isUsual && !body.startsWith("[") ? body : JSON.stringify(fields);
 }
 
-function entryAt(texts: readonly string[], at: number): StoredEntry {
-  const [position = "", text = ""] = [texts[at], texts[at + 1]];
+function entryAt({ positions, texts }: SentStretch, at: number): StoredEntry {
+  const [position = "", text = ""] = [positions[at], texts[at]];
   return [position, text.startsWith("[") ? (parseExactJson(text) as string[]) : [...usualFields, text]];
 }
 
 /** Where the first entry after a position is. */
-function indexAfter(texts: readonly string[], after: LogPosition): number {
-  let [low, high] = [0, texts.length / textsPerEntry];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (comparePositions(texts[middle * textsPerEntry] ?? "", after) > 0) high = middle;
-    else low = middle + 1;
-  }
-  return low * textsPerEntry;
+function indexAfter({ positions }: SentStretch, after: LogPosition): number {
+  return indexOfFirst(positions, (position) => comparePositions(position, after) > 0);
 }

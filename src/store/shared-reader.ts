@@ -8,6 +8,7 @@
 
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import { blockMsMax } from "./connection.ts";
+import { indexOfFirst } from "./index-of-first.ts";
 import type { LogBatch, LogReader, TimedBatch, WholeBatch } from "./log-reader.ts";
 import { comparePositions } from "./position.ts";
 
@@ -152,8 +153,12 @@ export class SharedReader {
       this.#kept.length > 1 &&
       (this.#kept.length > keptBatchesMax || this.#keptLength > keptLengthMax)
     ) {
-      this.#keptLength -= this.#kept.shift()?.length ?? 0;
+      this.#dropOldest();
     }
+  }
+
+  #dropOldest(): void {
+    this.#keptLength -= this.#kept.shift()?.length ?? 0;
   }
 
   /**
@@ -168,9 +173,8 @@ export class SharedReader {
       if (now - place.at > followerMsMax) this.#followers.delete(other);
       else if (comparePositions(place.position, least) < 0) least = place.position;
     }
-    while (this.#kept[0] !== undefined && comparePositions(this.#kept[0].position, least) <= 0) {
-      this.#keptLength -= this.#kept.shift()?.length ?? 0;
-    }
+    while (this.#kept[0] !== undefined && comparePositions(this.#kept[0].position, least) <= 0)
+      this.#dropOldest();
   }
 
   #keptAfter(position: LogPosition, count: number): KeptBatch | null {
@@ -206,18 +210,6 @@ function partOf(batch: KeptBatch, after: LogPosition, count: number): KeptBatch 
   const following = batch.entries.slice(from, from + readCount - malformed.length);
   const length = Math.ceil((batch.length * readCount) / batch.readCount);
   return { after, entries: following, malformed, position, readCount, length };
-}
-
-/** The index of the first item that passes a test, if all after it do as well; the length if none does. */
-function indexOfFirst<T>(items: readonly T[], passes: (item: T) => boolean): number {
-  let low = 0;
-  let high = items.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (passes(items[middle] as T)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /** Waits for `promise`, but not longer than that. If the signal is aborted first, throws its reason. */

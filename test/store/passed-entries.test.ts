@@ -8,6 +8,7 @@ import { Log } from "../../src/store/log.ts";
 import { LogReader } from "../../src/store/log-reader.ts";
 import { PassedEntries, PassOn, passingWay } from "../../src/store/passed-entries.ts";
 import { startOfLog } from "../../src/store/position.ts";
+import { readRedisInfo } from "../../src/store/redis-info.ts";
 import fc from "../support/fast-check.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
@@ -119,7 +120,7 @@ describe("readers of one log in Redis", () => {
   });
 
   const sentBytes = async () =>
-    Number(/total_net_output_bytes:(\d+)/.exec(await redis.info("stats"))?.[1] ?? Number.NaN);
+    Number(readRedisInfo(await redis.info("stats")).get("total_net_output_bytes"));
 
   test("ask it once for each entry, and find out the same", async () => {
     const { sink, source, close } = connected();

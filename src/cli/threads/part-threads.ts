@@ -29,10 +29,10 @@ interface RunningThread {
  */
 export class PartThreads {
   readonly #main: MainFunctions;
-  readonly #data: Omit<ThreadData, "planned" | "address" | "passing">;
+  readonly #data: Pick<ThreadData, "settings" | "exportsMetrics">;
   readonly #threads: RunningThread[] = [];
 
-  constructor(main: MainFunctions, data: Omit<ThreadData, "planned" | "address" | "passing">) {
+  constructor(main: MainFunctions, data: Pick<ThreadData, "settings" | "exportsMetrics">) {
     this.#main = main;
     this.#data = data;
   }

@@ -20,25 +20,26 @@ export function connectThreads(
   threads: readonly PlannedThread[],
   hasHistory: boolean,
 ): ReadonlyMap<PlannedThread, ThreadPassing> {
+  const passing = new Map<PlannedThread, ThreadPassing>();
   const first = threads.find(({ roles }) => roles.includes("engine"));
   const others = threads.filter(
     (thread) =>
       thread !== first &&
       thread.roles.some((role) => role === "engine" || (role === "recorder" && hasHistory)),
   );
-  if (first === undefined || others.length === 0) return new Map();
-  const ways = others.map((thread) => [thread, passingWay()] as const);
-  return new Map<PlannedThread, ThreadPassing>([
-    [first, { to: ways.map(([, { from }]) => from), from: null }],
-    ...ways.map(
-      ([thread, { to }]) => [thread, { to: [], from: to }] as const satisfies [PlannedThread, ThreadPassing],
-    ),
-  ]);
+  if (first === undefined || others.length === 0) return passing;
+  const to: PassingEnd[] = [];
+  for (const thread of others) {
+    const way = passingWay();
+    to.push(way.from);
+    passing.set(thread, { to: [], from: way.to });
+  }
+  return passing.set(first, { to, from: null });
 }
 
 /** The ports that must be transferred to the thread. */
 export function portsOf(passing: ThreadPassing | null): PassingEnd["port"][] {
-  return passing === null
-    ? []
-    : [...passing.to, ...(passing.from === null ? [] : [passing.from])].map(({ port }) => port);
+  if (passing === null) return [];
+  const { to, from } = passing;
+  return [...to, ...(from === null ? [] : [from])].map(({ port }) => port);
 }

@@ -289,8 +289,7 @@ export class Core {
   }
 
   #evaluateChain(head: Arrival): void {
-    const chain = this.#followers.size === 0 ? [head] : this.#followers.chainFrom(head);
-    for (const arrival of chain) {
+    for (const arrival of this.#followers.chainFrom(head)) {
       this.#evaluate(arrival);
       // What is due comes before the next event of the chain. Other followers wait: a chain is released as a whole.
       this.#meetDeadlines(this.#watermark, rank.follower);

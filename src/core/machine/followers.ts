@@ -101,7 +101,11 @@ export class Followers {
   }
 
   /** The event and all its followers, direct and indirect: each right after its leader, siblings by the time they occurred. */
-  *chainFrom(head: Arrival): Iterable<Arrival> {
+  chainFrom(head: Arrival): Iterable<Arrival> {
+    return this.#waiting.size === 0 ? [head] : this.#releaseChain(head); // mostly, no one waits for anything
+  }
+
+  *#releaseChain(head: Arrival): Iterable<Arrival> {
     this.#stopWaiting(head);
     const stack = [head];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {

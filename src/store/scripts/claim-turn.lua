@@ -8,6 +8,8 @@
 --
 -- The one whose turn it is has a second member in the lane, '=' and its id, in front of all others.
 
+--- @include "is-outdated"
+
 if redis.call('GET', KEYS[4]) ~= ARGV[5] then return { 'lost', '', '', '' } end
 local woken = redis.call('HGET', KEYS[5], 'woken') or ''
 if woken ~= '' then redis.call('HDEL', KEYS[5], 'woken') end
@@ -15,10 +17,7 @@ local request = redis.call('HGET', KEYS[3], ARGV[1]) or ''
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[2], 'waiting', 1)
 end
-local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
-if ARGV[4] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then
-  return { 'outdated', '', request, woken }
-end
+if is_outdated(KEYS[2], ARGV[3], ARGV[2], ARGV[4]) then return { 'outdated', '', request, woken } end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
 if first == '=' .. ARGV[1] then return { 'turn', '', request, woken } end
 if first ~= ARGV[1] then return { 'wait', string.gsub(first, '^=', ''), request, woken } end

@@ -114,6 +114,12 @@ return { text, 0 }
 `;
 
 export const claimTurn = `
+local function is_outdated(thing, target, place, insists)
+  if insists == '1' then return false end
+  local accepted = redis.call('HGET', thing, 'accepted:' .. target)
+  return accepted and tonumber(accepted) > tonumber(place)
+end
+
 if redis.call('GET', KEYS[4]) ~= ARGV[5] then return { 'lost', '', '', '' } end
 local woken = redis.call('HGET', KEYS[5], 'woken') or ''
 if woken ~= '' then redis.call('HDEL', KEYS[5], 'woken') end
@@ -121,10 +127,7 @@ local request = redis.call('HGET', KEYS[3], ARGV[1]) or ''
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[2], 'waiting', 1)
 end
-local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
-if ARGV[4] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then
-  return { 'outdated', '', request, woken }
-end
+if is_outdated(KEYS[2], ARGV[3], ARGV[2], ARGV[4]) then return { 'outdated', '', request, woken } end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
 if first == '=' .. ARGV[1] then return { 'turn', '', request, woken } end
 if first ~= ARGV[1] then return { 'wait', string.gsub(first, '^=', ''), request, woken } end
@@ -416,10 +419,15 @@ return woken
 `;
 
 export const moveTurn = `
+local function is_outdated(thing, target, place, insists)
+  if insists == '1' then return false end
+  local accepted = redis.call('HGET', thing, 'accepted:' .. target)
+  return accepted and tonumber(accepted) > tonumber(place)
+end
+
 if redis.call('GET', KEYS[6]) ~= ARGV[5] then return { 'lost', '' } end
 local id = ARGV[1]
-local accepted = redis.call('HGET', KEYS[3], 'accepted:' .. ARGV[3])
-if ARGV[4] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return { 'outdated', '' } end
+if is_outdated(KEYS[3], ARGV[3], ARGV[2], ARGV[4]) then return { 'outdated', '' } end
 redis.call('HSET', KEYS[5], 'data', ARGV[6])
 redis.call('ZREM', KEYS[1], '=' .. id)
 local left = redis.call('ZREM', KEYS[1], id)
@@ -517,8 +525,13 @@ return 1
 `;
 
 export const rejoinLane = `
-local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
-if ARGV[5] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return 0 end
+local function is_outdated(thing, target, place, insists)
+  if insists == '1' then return false end
+  local accepted = redis.call('HGET', thing, 'accepted:' .. target)
+  return accepted and tonumber(accepted) > tonumber(place)
+end
+
+if is_outdated(KEYS[2], ARGV[3], ARGV[2], ARGV[5]) then return 0 end
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[2], 'waiting', 1)
   local dead = tonumber(redis.call('HGET', KEYS[2], 'dead') or 0)

@@ -8,10 +8,11 @@
 -- Returns {state, next}. States: 'moved'; 'outdated', with nothing done: a later delivery of the other lane has been accepted;
 -- 'lost': the lock has another token or is gone. `next` is the id to wake up, the next in the lane; '' for nobody.
 
+--- @include "is-outdated"
+
 if redis.call('GET', KEYS[6]) ~= ARGV[5] then return { 'lost', '' } end
 local id = ARGV[1]
-local accepted = redis.call('HGET', KEYS[3], 'accepted:' .. ARGV[3])
-if ARGV[4] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return { 'outdated', '' } end
+if is_outdated(KEYS[3], ARGV[3], ARGV[2], ARGV[4]) then return { 'outdated', '' } end
 redis.call('HSET', KEYS[5], 'data', ARGV[6])
 redis.call('ZREM', KEYS[1], '=' .. id)
 local left = redis.call('ZREM', KEYS[1], id)

@@ -5,8 +5,9 @@
 --       6 what it was: 'dead' or 'delivered'
 -- Returns 1; 0, with nothing done, if a later delivery of the lane has been accepted since.
 
-local accepted = redis.call('HGET', KEYS[2], 'accepted:' .. ARGV[3])
-if ARGV[5] ~= '1' and accepted and tonumber(accepted) > tonumber(ARGV[2]) then return 0 end
+--- @include "is-outdated"
+
+if is_outdated(KEYS[2], ARGV[3], ARGV[2], ARGV[5]) then return 0 end
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[2], 'waiting', 1)
   local dead = tonumber(redis.call('HGET', KEYS[2], 'dead') or 0)
