@@ -53,6 +53,8 @@ export class SharedReader {
   #head: LogPosition | null = null;
   #waiting: Promise<void> | null = null;
   #looking: Promise<TimedBatch> | null = null;
+  /** Counts how often it has forgotten everything. What was asked before that may come from a master that is none any more. */
+  #generation = 0;
 
   /**
    * @param reader used by this one alone, and closed with it
@@ -92,9 +94,7 @@ export class SharedReader {
         left -= performance.now() - started;
         if (this.#head !== after) continue;
       }
-      this.#looking ??= this.#look(after).finally(() => {
-        this.#looking = null;
-      });
+      this.#looking ??= this.#look(after);
       const { position, readCount, now } = await this.#looking;
       if (readCount === 0 && position === after) {
         return { entries: [], position, readCount, length: 0, now };
@@ -107,6 +107,8 @@ export class SharedReader {
     this.#kept.length = 0;
     this.#keptLength = 0;
     this.#head = null;
+    this.#looking = null;
+    this.#generation += 1;
     this.#reader.forget();
   }
 
@@ -119,10 +121,11 @@ export class SharedReader {
   /** Waits for an entry at the end of the log. */
   #wait(after: LogPosition): Promise<void> {
     const options = { count: entriesPerRead, blockMs: blockMsMax };
+    const generation = this.#generation;
     const waiting = this.#reader
       .readBatch(after, options)
       .then(
-        (batch) => this.#keep(after, batch),
+        (batch) => this.#keep(after, batch, generation),
         (error: unknown) => this.#fail(error),
       )
       .finally(() => {
@@ -132,16 +135,25 @@ export class SharedReader {
     return waiting;
   }
 
-  async #look(after: LogPosition): Promise<TimedBatch> {
-    const batch = await this.#reader
+  #look(after: LogPosition): Promise<TimedBatch> {
+    const generation = this.#generation;
+    const looking = this.#reader
       .readTimed(after, entriesPerRead)
-      .catch((error: unknown) => this.#fail(error));
-    this.#keep(after, batch);
-    return batch;
+      .then(
+        (batch) => {
+          this.#keep(after, batch, generation);
+          return batch;
+        },
+        (error: unknown) => this.#fail(error),
+      )
+      .finally(() => {
+        if (this.#looking === looking) this.#looking = null;
+      });
+    return looking;
   }
 
-  #keep(after: LogPosition, batch: WholeBatch): void {
-    if (batch.readCount === 0 || this.#head === null) return;
+  #keep(after: LogPosition, batch: WholeBatch, generation: number): void {
+    if (batch.readCount === 0 || this.#head === null || generation !== this.#generation) return;
     const begins = comparePositions(after, this.#head);
     // A wait and a look may both read the same entries, and the head may have been moved meanwhile.
     if (begins > 0 || comparePositions(batch.position, this.#head) <= 0) return;

@@ -237,6 +237,51 @@ test("a follower that starts over sees only what Redis holds", async () => {
   expect(follower.readCount).toBe(1);
 });
 
+// Its connection may still be to a master that has a successor by now.
+test("a follower that starts over gets no entry that was asked for before", async () => {
+  await append(1);
+  const before = new Follower();
+  await before.catchUp();
+  await append(1);
+  const lost = await new LogReader(redis, workspace).readBatch(before.position, { count: 10 });
+  expect(lost.readCount).toBe(1);
+  await redis.xdel(`tl:{${workspace}}:log`, lost.position);
+  for (const method of ["readBatch", "readTimed"] as const) {
+    const answer = Promise.withResolvers<typeof lost & { now: number }>();
+    const reading = vi.spyOn(reader, method).mockReturnValueOnce(answer.promise);
+    const waiting = before.read({ blockMs: method === "readBatch" ? 500 : 0 });
+    await vi.waitFor(() => expect(reading).toHaveBeenCalledOnce());
+    reading.mockRestore();
+    shared.forget();
+    const after = new Follower();
+    after.position = before.position;
+    const read = after.read({ blockMs: 20 });
+    answer.resolve({ ...lost, now: 0 });
+    expect((await read).readCount).toBe(0);
+    expect(await waiting).toMatchObject({ readCount: 0 });
+    expect(after.ids).toEqual([]);
+  }
+});
+
+// A time says that nothing came before it, which a former master cannot know.
+test("a follower that starts over gets no time that was asked for before", async () => {
+  const answer = Promise.withResolvers<Awaited<ReturnType<LogReader["readTimed"]>>>();
+  const reading = vi.spyOn(reader, "readTimed").mockReturnValueOnce(answer.promise);
+  const waiting = new Follower().read();
+  await vi.waitFor(() => expect(reading).toHaveBeenCalledOnce());
+  reading.mockRestore();
+  shared.forget();
+  const read = new Follower().read();
+  answer.resolve({
+    ...{ entries: [], malformed: [], position: startOfLog },
+    readCount: 0,
+    length: 0,
+    now: 1,
+  });
+  expect((await read).now).toBeGreaterThan(1);
+  await waiting;
+});
+
 describe("a reader at the end of the log", () => {
   const commandCounts = async () => {
     const stats = await redis.info("commandstats");
