@@ -240,7 +240,7 @@ describe("by default a peer has", () => {
     // The server cannot close the connection in good order while an event waits for Redis.
     await redis.client("PAUSE", 60_000, "WRITE");
     client.send(pumpEvent());
-    await expect.poll(async () => String(await redis.client("LIST"))).toMatch(/flags=\S*b/);
+    await expect.poll(async () => String(await redis.client("LIST"))).toMatch(/flags=\S*b.* cmd=eval/);
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
       const stopped = stopping.stop();
