@@ -32,15 +32,23 @@ export function withoutOlderThan(remembered: Remembered, time: Micros): Remember
 }
 
 /**
- * For a compound: its firings count if they are the latest of their child. The one before is kept as well, for when several
- * happen at the same time.
+ * For a compound: its firings count if they are the latest of their child. Those before are kept as well, for when several
+ * happen at the same time: all of one time, because each may be used by a firing of its own.
  */
 export function latestOnly(remembered: Remembered): Remembered {
   return remembered.map((firings) => {
-    const latest = firings.at(-1)?.happened ?? 0;
-    const first = firings.findIndex(({ happened }) => happened === latest);
-    return firings.slice(Math.max(0, first - 1)).slice(-rememberedFiringsMax);
+    const latest = startOfTime(firings, firings.length - 1);
+    return firings.slice(startOfTime(firings, latest - 1)).slice(-rememberedFiringsMax);
   });
+}
+
+/** The index of the first of the firings that happened at the same time as one of them; 0 if there is no such. */
+function startOfTime(firings: readonly Fired[], index: number): number {
+  const time = firings[index]?.happened;
+  return Math.max(
+    0,
+    firings.findIndex(({ happened }) => happened === time),
+  );
 }
 
 /**
