@@ -1,10 +1,16 @@
 /** A Lua script. It is called by its hash, and sent only to a server that does not know it yet. */
 
 import { createHash } from "node:crypto";
+import { type ChainableCommander, Command } from "ioredis";
 import type { RedisConnection } from "./connection.ts";
 import { withReplicas } from "./replicas.ts";
 
 export type ScriptArgument = string | number | Buffer;
+
+/** What ioredis's pipelines have, although their types do not say so. */
+interface CommandTaker {
+  sendCommand(command: Command): ChainableCommander;
+}
 
 export class Script {
   readonly #lua: string;
@@ -22,13 +28,20 @@ export class Script {
     parameters: readonly ScriptArgument[] = [],
     replicaCount = 0,
   ): Promise<unknown> {
-    // Passed as one list, which ioredis flattens, although its types do not say so: a large commit has more parameters
-    // than a JavaScript call may have arguments.
-    const rest = [...keys, ...parameters] as unknown as string;
-    const call = (command: "evalsha" | "eval", script: string) =>
-      replicaCount === 0
-        ? redis[command](script, keys.length, rest)
-        : withReplicas(redis, replicaCount, (commands) => commands[command](script, keys.length, rest));
+    const call = async (name: "evalsha" | "eval", script: string) => {
+      // A large commit has more arguments than a JavaScript call may have.
+      const args = [script, keys.length, ...keys, ...parameters];
+      const command = new Command(name, args, { replyEncoding: "utf8" });
+      const reply = await (replicaCount === 0
+        ? redis.sendCommand(command)
+        : withReplicas(redis, replicaCount, (commands) =>
+            (commands as unknown as CommandTaker).sendCommand(command),
+          ));
+      // Commands of ioredis live on until the next full collection of garbage. If they keep the texts of events, a busy
+      // server collects several times a second, and stops for ten milliseconds and more. One that failed may be sent again.
+      command.args.length = 0;
+      return reply;
+    };
     try {
       return await call("evalsha", this.#hash);
     } catch (error) {

@@ -9,7 +9,11 @@
  * Pages of the origins that the server is configured with (`--cors-origin`) are treated like its own.
  */
 
+import { BoundedCache } from "../../core/model/bounded-cache.ts";
 import { Refusal } from "./refusal.ts";
+
+/** What the latest texts of `Host` stand for: nearly all requests name the same few, and parsing takes as long as routing. */
+const addresses = new BoundedCache<URL | null>(10_000);
 
 /**
  * While no key is required: accepts requests that name this machine and, when they change state, come from no page,
@@ -21,7 +25,7 @@ export function checkFromHere(headers: Headers, changesState: boolean, allowed: 
   const host = headers.get("host");
   // Browsers always send Host.
   if (host === null) return;
-  const address = urlOf(`http://${host}`);
+  const address = addresses.get(host, (name) => URL.parse(`http://${name}`));
   if (address === null || !isLoopbackName(address.hostname)) {
     refuse(
       `The request names the host ${host.slice(0, 200)}. Without API keys, the server answers only to names of this ` +
@@ -29,7 +33,8 @@ export function checkFromHere(headers: Headers, changesState: boolean, allowed: 
     );
   }
   const origin = headers.get("origin");
-  if (!changesState || origin === null || allowed.has(origin) || urlOf(origin)?.host === address.host) return;
+  if (!changesState || origin === null || allowed.has(origin) || URL.parse(origin)?.host === address.host)
+    return;
   refuse(
     `The request comes from a page of ${origin.slice(0, 200)}. Without API keys, pages of other sites may not change ` +
       "anything. Create a key (tripline keys create), or allow the origin: --cors-origin",
@@ -63,10 +68,6 @@ export function isLoopbackName(hostname: string): boolean {
     name === "[::1]" ||
     /^127\.\d+\.\d+\.\d+$/.test(name)
   );
-}
-
-function urlOf(text: string): URL | null {
-  return URL.canParse(text) ? new URL(text) : null;
 }
 
 function refuse(detail: string): never {
