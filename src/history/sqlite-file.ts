@@ -31,8 +31,11 @@ export const recordingCalls = {
 
 const busyTimeoutMs = 10_000;
 const cacheKib = 65_536;
-/** After how many pages the write-ahead log is copied into the file. By default, hot pages would be copied too often. */
-const checkpointPages = 4_000;
+/**
+ * After how many pages the write-ahead log is copied into the file: 64 MB. A large transaction changes thousands of pages of the
+ * indexes, and with the default of 4 MB each of them would be copied after each.
+ */
+const checkpointPages = 16_000;
 // A statement takes some 20 bytes for a character of its SQL, a compiled glob some 150 for one of its pattern.
 const cachedSqlLengthMax = 1_000_000;
 const cachedGlobLengthMax = 200_000;

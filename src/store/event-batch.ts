@@ -24,7 +24,7 @@ export interface EventBatch {
   readonly position: LogPosition;
   /** How many entries were read. */
   readonly readCount: number;
-  /** Whether the log ended there when it was read. */
+  /** Whether nothing that follows was in the log when it was read, or has been passed on yet. */
   readonly isAtEnd: boolean;
 }
 
@@ -78,9 +78,7 @@ function passedBatch(source: EventSource, after: LogPosition, count: number): Ev
     addEvent(source, events, { position, text, lineage: fieldOf(fields, "lineage") ?? "" });
   }
   const position = passed.entries.at(-1)?.[0] ?? after;
-  // What follows is not here yet, but where so many have come together, more are on their way.
-  const isAtEnd = passed.isLast && passed.entries.length < entriesPerPart;
-  return { events, position, readCount: passed.entries.length, isAtEnd };
+  return { events, position, readCount: passed.entries.length, isAtEnd: passed.isLast };
 }
 
 /** Reads what there is, in parts: Redis does nothing else while it reads one. */
