@@ -102,7 +102,7 @@ export interface ShardStore {
   /** Reads backward from `last` to `first`, newest first. */
   readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch>;
   commit(commit: Commit): Promise<CommitResult>;
-  /** The oldest entries of the outbox. */
+  /** The oldest entries of the outbox. A commit that failed may be among them only if it cannot be lost any more. */
   outbox(count: number): Promise<OutboxEntry[]>;
   clearOutbox(positions: readonly string[]): Promise<void>;
   /** Makes a waiting read fail with `RedisUnreachable`. */

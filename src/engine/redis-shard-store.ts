@@ -5,7 +5,7 @@ import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { callRedis, type RedisConnection, RedisUnreachable } from "../store/connection.ts";
-import { encodeEvent } from "../store/entry.ts";
+import { encodeEvent, type StoredEntry } from "../store/entry.ts";
 import { decodeJson, encodeJson } from "../store/json.ts";
 import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
 import { Log } from "../store/log.ts";
@@ -30,6 +30,7 @@ import { RedisLease } from "./redis-lease.ts";
 
 const commitScript = new Script(scripts.commit);
 const originScript = new Script(scripts.origin);
+const readOutboxScript = new Script(scripts.readOutbox);
 
 export interface RedisShardStoreOptions {
   readonly workspace: string;
@@ -42,8 +43,8 @@ export interface RedisShardStoreOptions {
   /** Shared with the other shards of this process, and closed by whoever made it; by default this shard has its own. */
   readonly reader?: SharedReader;
   /**
-   * How many replicas must have a claim or a commit before it counts. So a master that was replaced without noticing
-   * leads to no firing. Default 0.
+   * How many replicas must have a claim or a commit before it counts, and what is read of the outbox. So a master that was
+   * replaced without noticing leads to no firing. Default 0.
    */
   readonly replicaCount?: number;
 }
@@ -174,7 +175,13 @@ export class RedisShardStore implements ShardStore {
   }
 
   async outbox(count: number): Promise<OutboxEntry[]> {
-    const entries = await callRedis(() => this.#redis.xrange(this.#keys.outbox, "-", "+", "COUNT", count));
+    const { outbox, epoch } = this.#keys;
+    // A commit that no replica has may be gone after a failover, and what it reacted to happen again.
+    const entries = (await callRedis(() =>
+      this.#replicaCount === 0
+        ? this.#redis.xrange(outbox, "-", "+", "COUNT", count)
+        : readOutboxScript.run(this.#redis, [outbox, epoch], [count], this.#replicaCount),
+    )) as StoredEntry[];
     return entries.map(([position, fields]) => ({ position, invocation: readInvocation(fields[1] ?? "") }));
   }
 

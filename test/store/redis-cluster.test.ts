@@ -5,6 +5,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import { DeliveryQueue } from "../../src/delivery/queue.ts";
+import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
 import {
   callRedis,
   closeConnection,
@@ -153,6 +154,22 @@ describe("with replicas to wait for", () => {
     const refused = log.appendEvents([{ event: stopped() }]);
     await expect(refused).rejects.toThrow(RedisUnreachable);
     await expect(refused).rejects.toThrow("NOREPLICAS 1 of 2 replicas have what was written");
+  });
+
+  // A master that was replaced and does not know yet has the commit that it could not pass on.
+  test("the outbox is not read while too few have what was committed", async () => {
+    const storeWith = (replicaCount: number) =>
+      new RedisShardStore(redis, { workspace: "sage", shard: 0, owner: "gardener", replicaCount });
+    const claim = await storeWith(1).claim(60_000);
+    const epoch = "epoch" in claim ? claim.epoch : 0;
+    const commit = {
+      ...{ epoch, changes: [], events: [] },
+      invocations: [invocationOf({ type: "do-nothing" })],
+      cursor: { position: startOfLog, watermark: 0, readCount: 0, commitCount: 1 },
+    };
+    await expect(storeWith(2).commit(commit)).rejects.toThrow("NOREPLICAS 1 of 2 replicas");
+    await expect(storeWith(2).outbox(10)).rejects.toThrow("NOREPLICAS 1 of 2 replicas");
+    expect(await storeWith(1).outbox(10)).toHaveLength(1);
   });
 
   test.each([

@@ -518,6 +518,12 @@ end
 return entries
 `;
 
+export const readOutbox = `
+local epoch = redis.call('GET', KEYS[2])
+if epoch then redis.call('SET', KEYS[2], epoch) end
+return redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1])
+`;
+
 export const refuseShards = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('HSET', KEYS[2], 'failure', ARGV[2]) end
