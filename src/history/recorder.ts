@@ -44,8 +44,9 @@ const blockMsDefault = 1_000;
 const pruneEveryMsDefault = 60_000;
 
 /**
- * At the end of the log, transactions are at least this far apart, and no closer than they are long. A commit costs as much
- * as recording a hundred events, and the more events it holds, the fewer pages are written for each.
+ * At the end of the log, or of what has been passed on of it, transactions are at least this far apart, and no closer than they
+ * are long. A commit costs as much as recording a hundred events, and the more events it holds, the fewer pages are written
+ * for each.
  */
 const pauseMsMin = 50;
 
