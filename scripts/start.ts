@@ -13,6 +13,7 @@ import { loadSecretFiles } from "../src/cli/secret-files.ts";
 import { type Serving, startServing } from "../src/cli/serve.ts";
 import { addSettings, redisUrlIn, type Settings } from "../src/cli/settings.ts";
 import { untilStopped } from "../src/cli/stop.ts";
+import { ensureDashboard } from "./ensure-dashboard.ts";
 import { ensureRedisServer } from "./ensure-redis.ts";
 import { type PrivateRedis, startPrivateRedis } from "./private-redis.ts";
 
@@ -30,12 +31,17 @@ async function main(): Promise<void> {
   // Events and secrets are in the files below the data folder.
   process.umask(0o077);
   let serving: Serving | null = null;
+  // Meanwhile, the server starts. Without a dashboard it is of use, too.
+  const dashboard = ensureDashboard().catch((error: Error) =>
+    logger.warn({ err: error }, "There is no dashboard"),
+  );
   try {
     if (command.getOptionValueSource("redis") === "default" && redisUrlIn(process.env) === undefined) {
       ensureRedisServer();
       redis = await startPrivateRedis(join(dataFolder, "redis"), (text) => logger.warn(text));
     }
     serving = await startServing(redis === null ? settings : { ...settings, redis: redis.url }, logger);
+    await dashboard;
     console.log(banner(serving, settings, redis));
     await stopped;
     console.log("\nStopping. Finishing the work in progress.");

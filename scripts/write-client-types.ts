@@ -24,6 +24,7 @@ import {
 } from "../src/api/explain/explain-answers.ts";
 import { TraceSchema } from "../src/api/explain/trace-answers.ts";
 import { asAnswered } from "../src/api/openapi/json-schemas.ts";
+import { SessionSchema } from "../src/api/session/session.ts";
 import { ShardsSchema } from "../src/api/shards/shards.ts";
 import { DestinationSchema } from "../src/core/model/destination.ts";
 import { EventSchema } from "../src/core/model/event.ts";
@@ -52,6 +53,7 @@ const answeredSchemas = [
   DestinationViewSchema,
   DisabledEndpointSchema,
   ShardsSchema,
+  SessionSchema,
 ];
 
 /** The parts of JSON Schema that zod writes for these schemas. */

@@ -1,10 +1,12 @@
 /** Answers requests in one thread of a server. */
 
+import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { createApp } from "../api/http/app.ts";
 import { KeyRing } from "../api/http/key-ring.ts";
 import type { MetricsText } from "../api/http/metrics.ts";
 import { isLoopbackName } from "../api/http/origin.ts";
+import { keyOf } from "../api/http/page-token.ts";
 import type { Readiness } from "../api/http/probes.ts";
 import { type RunningServer, startServer } from "../api/http/server.ts";
 import { tenantsOf } from "../api/http/tenant.ts";
@@ -37,6 +39,7 @@ export async function listenForRequests(
   const tenants = tenantsOf(served, new KeyRing(redis), {
     open: isLoopbackName(host),
     origins: corsOrigin,
+    keyOf,
   });
   const app = createApp({
     tenants,
@@ -49,6 +52,7 @@ export async function listenForRequests(
     readiness,
     trustProxy,
     corsOrigins: corsOrigin,
+    dashboard: dashboardFolder(),
     logger,
   });
   const webSockets = servesApi
@@ -57,4 +61,10 @@ export async function listenForRequests(
   const server = await startServer(app, host, port, { webSockets, reusePort });
   running.add(() => server.stop());
   return server;
+}
+
+/** Where the dashboard is built: in the package, beside this program's compiled folders; in a clone, where the package gets it from. */
+function dashboardFolder(): string {
+  const isCompiled = import.meta.url.endsWith(".js");
+  return fileURLToPath(new URL(isCompiled ? "../dashboard" : "../../dist/dashboard", import.meta.url));
 }

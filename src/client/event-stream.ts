@@ -25,6 +25,8 @@ export interface StreamOptions {
   readonly signal?: AbortSignal;
   /** How long to keep trying to connect or reconnect, in milliseconds. Default 5 minutes. */
   readonly patienceMs?: number;
+  /** Called whenever the client has subscribed: at the start, and after each reconnection. */
+  readonly onSubscribed?: () => void;
 }
 
 export interface StreamServer {
@@ -71,7 +73,8 @@ export async function* streamEvents(
     const until = filter.occurred?.until ?? new Date(Date.now() + untilMs).toISOString();
     const from = since === null ? {} : { since: new Date(since).toISOString() };
     const requested = { ...filter, occurred: { ...from, until } };
-    const socket = new Subscription(server, requested, isFirst ? backfill : true, signal);
+    const request = { filter: requested, backfill: isFirst ? backfill : true };
+    const socket = new Subscription(server, request, options);
     try {
       for await (const event of socket.events()) {
         if (seen.add(event.id)) yield event;
@@ -125,7 +128,11 @@ class Subscription {
   readonly #signal: AbortSignal | undefined;
   readonly #stop = (): void => this.close();
 
-  constructor(server: StreamServer, filter: EventFilter, backfill: boolean, signal: AbortSignal | undefined) {
+  constructor(
+    server: StreamServer,
+    request: { readonly filter: EventFilter; readonly backfill: boolean },
+    { signal, onSubscribed }: StreamOptions,
+  ) {
     this.#signal = signal;
     signal?.addEventListener("abort", this.#stop, { once: true });
     const socket = new server.WebSocket(`${server.url.replace(/^http/, "ws")}/events/out`, "prefect");
@@ -135,7 +142,8 @@ class Subscription {
       const message = readMessage(data);
       if (message.type === "auth_success") {
         this.subscribed = Date.now();
-        socket.send(JSON.stringify({ type: "filter", filter, backfill }));
+        socket.send(JSON.stringify({ type: "filter", ...request }));
+        onSubscribed?.();
       } else if (message.type === "event" && message.event !== undefined && !this.#isClosed) {
         this.#waiting.push(message.event);
         if (this.#waiting.length >= waitingMax) this.#end(1006, "the reader is too slow");

@@ -9,6 +9,7 @@ import { DisabledEndpoints } from "./endpoints.ts";
 import type { WebSocketMaker } from "./event-stream.ts";
 import { type CallOptions, Events } from "./events.ts";
 import { Http, type HttpOptions } from "./http.ts";
+import { Sessions } from "./session.ts";
 import { WorkspaceShards } from "./shards.ts";
 import type { Lookup, Trace } from "./types.ts";
 
@@ -50,6 +51,8 @@ export class Tripline {
   readonly endpoints: DisabledEndpoints;
   /** The parts of the automations, and the engines that own them. */
   readonly shards: WorkspaceShards;
+  /** Who the requests come from; and signing in, for pages. */
+  readonly session: Sessions;
   readonly #http: Http;
 
   constructor(options: TriplineOptions = {}) {
@@ -61,6 +64,7 @@ export class Tripline {
     this.destinations = new Destinations(http);
     this.endpoints = new DisabledEndpoints(http);
     this.shards = new WorkspaceShards(http);
+    this.session = new Sessions(http);
   }
 
   /**

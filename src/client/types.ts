@@ -28,6 +28,7 @@ export type {
   NewDestination,
   NewTrigger,
   ReceivedEvent,
+  Session,
   Shards,
   Trace,
   TracedFiring,

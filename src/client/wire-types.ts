@@ -943,6 +943,35 @@ export interface SequenceTrigger {
   readonly for_each?: readonly string[] | undefined;
 }
 
+/** Who the request comes from, and what it may do. */
+export interface Session {
+  /** Whether requests need an API key. */
+  readonly key_required: boolean;
+  /** Whether this request was allowed in. */
+  readonly allowed: boolean;
+  /** The API key of the request; null if it has none. */
+  readonly key: {
+    readonly id: string;
+    readonly name: string;
+  } | null;
+  /** What the request may do. */
+  readonly scopes: readonly (
+    | "events:write"
+    | "events:read"
+    | "automations:read"
+    | "automations:write"
+    | "admin"
+  )[];
+  /** The workspace that the request is for. */
+  readonly workspace: string | null;
+  /** Those that the request could name. */
+  readonly workspaces: readonly string[];
+  /** What pages send as a bearer token beside the cookie; null without the cookie. */
+  readonly page_token: string | null;
+  /** The version of Tripline. */
+  readonly version: string | null;
+}
+
 /** A part of the workspace's automations, which one engine evaluates. */
 export interface Shard {
   readonly shard: number;

@@ -59,12 +59,13 @@ test("the package contains compiled files and no sources, tests or tools", async
   const files = stdout.trim().split("\n");
   const unexpected = files.filter(
     (name) =>
-      !/^package\/(dist\/.*\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md|rules\/tripline\.(test\.)?schema\.json)$/.test(
+      !/^package\/(dist\/(?!dashboard).*\.(js|d\.ts)|dist\/dashboard\/(index\.html|licenses\.md|assets\/[\w.-]+)|package\.json|README\.md|LICENSE|CHANGELOG\.md|rules\/tripline\.(test\.)?schema\.json)$/.test(
         name,
       ),
   );
   expect(unexpected).toEqual([]);
   expect(files).toContain("package/dist/cli/bin.js");
+  expect(files).toContain("package/dist/dashboard/index.html");
 });
 
 describe.each(versions.length > 0 ? versions : [process.versions.node])(

@@ -19,8 +19,10 @@ import { hookRoutes } from "../ingest/hooks.ts";
 import { type IngestMeter, ingestRoutes } from "../ingest/ingest.ts";
 import { documentOf, documentRoute } from "../openapi/document.ts";
 import { referencePageRoute } from "../openapi/reference-page.ts";
+import { mountPages } from "../pages/pages.ts";
 import { checkApiVersion } from "../prefect/api-version.ts";
 import { smallEndpoints } from "../prefect/small-endpoints.ts";
+import { sessionRoutes } from "../session/session.ts";
 import { shardRoutes } from "../shards/shards.ts";
 import { socketRoutes } from "../sockets/socket-routes.ts";
 import { answerErrors } from "./answer-errors.ts";
@@ -49,6 +51,8 @@ export interface AppOptions {
   readonly trustProxy?: boolean;
   /** Origins whose pages may use the API from browsers. The tenants must know them, too. */
   readonly corsOrigins?: readonly string[];
+  /** The folder of the built dashboard; left out, there are no pages. */
+  readonly dashboard?: string;
   readonly logger: Pick<Logger, "error" | "warn">;
 }
 
@@ -72,6 +76,7 @@ export function createApp(options: AppOptions): Hono {
     routes.filter(({ operation }) => operation.outside),
     { tenants },
   );
+  if (options.dashboard !== undefined && options.servesApi !== false) mountPages(app, options.dashboard);
   const inApi = routes.filter(({ operation }) => !operation.outside);
   for (const base of bases) {
     mountAll(app, base, inApi, { tenants, check: checkApiVersion });
@@ -107,6 +112,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...destinationRoutes(),
     ...endpointRoutes(),
     ...shardRoutes(),
+    ...sessionRoutes(tenants),
     ...always,
     ...smallEndpoints(),
   ];

@@ -48,13 +48,19 @@ export interface ApiEnv {
 export interface Tenants {
   /** The workspace of requests that name none. */
   readonly first: string;
+  /** All workspaces of this server. */
+  readonly names: readonly string[];
   /**
    * @param workspace the workspace that the path names, as Prefect Cloud's paths do; null when it names none
    * @throws Refusal 401 without a valid key where one is needed, 404 for another workspace than the key's
    */
   of(headers: Headers, workspace: string | null): Promise<Tenant>;
-  /** Like `of`, for a key that was not sent in a header; null if there is no key. */
-  authenticate(token: string | null, workspace: string | null): Promise<Tenant>;
+  /**
+   * Like `of`, for a key that was not sent in a header; null if there is no key.
+   *
+   * @param headers of the request, whose cookie a page token belongs to
+   */
+  authenticate(token: string | null, workspace: string | null, headers: Headers): Promise<Tenant>;
   /** Whether requests need a key. */
   needKey(): Promise<boolean>;
   /**
@@ -95,26 +101,32 @@ export function openTo(workspace: Workspace): Tenants {
   return tenantsOf([workspace], { find: async () => null, exist: async () => false });
 }
 
-/**
- * @param workspaces those of this server
- * @param options.open what a request may do while there are no keys: everything, or nothing where strangers can reach
- *   the server
- * @param options.origins origins of other sites whose pages may use the API; see docs/security.md
- */
+export interface TenantOptions {
+  /** What a request may do while there are no keys: everything, or nothing where strangers can reach the server. */
+  readonly open: boolean;
+  /** Origins of other sites whose pages may use the API; see docs/security.md. */
+  readonly origins?: readonly string[];
+  /** The key that a presented token stands for; null if for none. Left out, each token is a key. */
+  readonly keyOf?: (token: string, headers: Headers) => string | null;
+}
+
+/** @param workspaces those of this server */
 export function tenantsOf(
   workspaces: readonly [first: Workspace, ...others: Workspace[]],
   keys: KeyLookup,
-  options: { readonly open: boolean; readonly origins?: readonly string[] } = { open: true },
+  options: TenantOptions = { open: true },
 ): Tenants {
   const [first] = workspaces;
   const origins: ReadonlySet<string> = new Set(options.origins);
+  const { keyOf = (token) => token } = options;
   const everything: ReadonlySet<Scope> = new Set(scopes);
 
   const workspaceAt: Tenants["workspaceAt"] = (named) =>
     named === null ? first : (workspaces.find(({ workspace }) => names(named, workspace)) ?? notFound());
 
-  const authenticate: Tenants["authenticate"] = async (token, named) => {
-    const key = token === null ? null : await keys.find(token);
+  const authenticate: Tenants["authenticate"] = async (token, named, headers) => {
+    const presented = token === null ? null : keyOf(token, headers);
+    const key = presented === null ? null : await keys.find(presented);
     if (key === null) {
       if (!options.open || (await keys.exist())) throw unauthorized();
       return { ...workspaceAt(named), scopes: everything, actor: nobody, allowance: null };
@@ -129,10 +141,11 @@ export function tenantsOf(
 
   return {
     first: first.workspace,
+    names: workspaces.map(({ workspace }) => workspace),
     authenticate,
     needKey,
     workspaceAt,
-    of: (headers, named) => authenticate(tokenOf(headers), named),
+    of: (headers, named) => authenticate(tokenOf(headers), named, headers),
     checkOrigin: async (headers, changesState) => {
       if (await needKey()) checkNotCrossSite(headers, changesState, origins);
       else checkFromHere(headers, changesState, origins);

@@ -294,7 +294,7 @@ async function admitByMessage(
   if (!message.success) throw new Closing(closeCodes.policy, "Expected 'auth' message");
   const token = message.data.token || null;
   const renew = () =>
-    token === null ? tenants.of(headers, workspace) : tenants.authenticate(token, workspace);
+    token === null ? tenants.of(headers, workspace) : tenants.authenticate(token, workspace, headers);
   const tenant = await renew().catch((error: unknown) => {
     if (!(error instanceof Refusal)) throw error;
     const reason = token === null ? "Auth required but no token provided" : "Invalid token";

@@ -244,6 +244,7 @@ const attempts = (): Record<string, Attempt> => ({
 /** Operations that concern the server or need no key, and the WebSockets, which are tried below. */
 const elsewhere = [
   "post /canary",
+  ...["get /session", "post /session", "delete /session"], // test/api/session/session.test.ts
   ...["/health", "/ready", "/hello", "/version", "/admin/version", "/csrf-token", "/openapi.json", "/docs"],
   ...["/metrics", "/events/in", "/events/out"],
 ].map((path) => (path.startsWith("/") ? `get ${path}` : path));
