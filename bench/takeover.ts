@@ -92,9 +92,8 @@ clearInterval(turns);
 globalThis.gc?.();
 const after = process.memoryUsage();
 const heap = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
-console.log(
-  `${keyCount.toLocaleString("en")} keys, ${restored.core.openWindowCount().toLocaleString("en")} open`,
-);
+const openCount = [...restored.core.takeOpenCounts()].reduce((sum, [, { open }]) => sum + open, 0);
+console.log(`${keyCount.toLocaleString("en")} keys, ${openCount.toLocaleString("en")} open`);
 console.log(`Redis state a key   ${Math.round(stateBytes / keyCount)} bytes`);
 console.log(`heap a key          ${Math.round(heap / keyCount)} bytes`);
 console.log(`reading it alone    ${ms(loadedAt - startedAt)}, ${ms(loadCpu)} of CPU`);

@@ -17,6 +17,7 @@ import { breathe } from "../retry/slices.ts";
 import { blockMsMax } from "../store/connection.ts";
 import { comparePositions } from "../store/position.ts";
 import { passOnTracer, type Tracer, type TraceSpan } from "../telemetry/tracer.ts";
+import { ActivityTally } from "./activity-tally.ts";
 import type { Commit, Cursor, EngineMetrics, OutboxEntry, ReadResult, ShardStore } from "./ports.ts";
 import { shardOf } from "./shard-of.ts";
 
@@ -47,7 +48,6 @@ const batchMsMax = 50; // a batch that takes longer is read in smaller parts
 const stepMsMax = 20; // then what was applied is committed, and others may run: leases, requests
 const deadlinesPerStep = 20; // then it is checked how long the step has taken
 const firingsPerStepMax = 100; // each is an event, and a job for each action
-const countWindowsEveryMs = 5_000;
 
 /** How long what fires nothing may wait for its commit, which costs as much as applying dozens of events. */
 const commitDelayMs = 20;
@@ -74,8 +74,8 @@ export class Loop {
   #committing: Promise<void> | null = null;
   /** Since when there is something to commit. */
   #changedAt: number | null = null;
+  readonly #activity = new ActivityTally();
   #batchCount = batchCountMin;
-  #nextCountAt = 0;
 
   constructor(core: Core, cursor: Cursor, ports: LoopPorts, settings: LoopSettings) {
     this.#core = core;
@@ -104,7 +104,6 @@ export class Loop {
         await this.#consume(batch);
         blockMs = 0; // there may be more
       } else blockMs = await this.#idle(batch.now);
-      this.#report();
       const isTrickle = batch.readCount > 0 && batch.readCount < batchCountMin;
       if (isTrickle && this.#committing === null) await this.#ports.clock.sleep(gatherMs, signal);
     }
@@ -155,7 +154,7 @@ export class Loop {
         waitedMs += advanced.waitedMs;
         stepStarted = advanced.stepStarted;
       }
-      if (this.#concerns(entry)) this.#core.apply(entry);
+      if (this.#concerns(entry)) this.#apply(entry);
       this.#position = entry.position;
       this.#readCount += 1;
       this.#entriesSinceCommit += 1;
@@ -171,6 +170,13 @@ export class Loop {
     this.#changedAt ??= clock.now();
     if (isFull || isTooLarge) await this.#commit();
     else await this.#commitWhenDue();
+  }
+
+  #apply(entry: LogEntry): void {
+    const isNew = this.#core.apply(entry);
+    // Every shard reads all events, and one counts them.
+    if (isNew && entry.kind === "event" && this.#settings.shard === 0)
+      this.#activity.addEvent(entry.received);
   }
 
   /** Advances time when there is nothing to read. @returns how many milliseconds the next read may wait for entries */
@@ -242,6 +248,7 @@ export class Loop {
     this.#entriesSinceCommit = 0;
     await this.#committing;
     this.#commitCount += 1;
+    this.#activity.addFirings(firings);
     const spans = firings.map((firing) => this.#startSpan(firing));
     const commit: Commit = {
       epoch: this.#settings.epoch,
@@ -269,6 +276,7 @@ export class Loop {
         commitCount: this.#commitCount,
       },
       nextDeadline: this.#core.nextDeadline(),
+      counted: this.#activity.take(),
     };
     this.#committing = this.#send(commit, firings, entryCount);
     const endSpans = (error?: string) => {
@@ -310,14 +318,5 @@ export class Loop {
     dispatch(
       positions.map((position, index) => ({ position, invocation: commit.invocations[index] ?? null })),
     );
-  }
-
-  #report(): void {
-    const { metrics, clock } = this.#ports;
-    const { shard } = this.#settings;
-    const now = clock.now();
-    if (metrics.openWindows === undefined || now < this.#nextCountAt) return;
-    this.#nextCountAt = now + countWindowsEveryMs;
-    metrics.openWindows(shard, this.#core.openWindowCount());
   }
 }

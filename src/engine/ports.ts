@@ -6,9 +6,11 @@
 
 import type { StateChange } from "../core/machine/core.ts";
 import type { LogPosition } from "../core/machine/log-entry.ts";
+import type { OpenNumbers } from "../core/machine/open-count.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Micros } from "../core/model/time.ts";
+import type { CountedSecond } from "../store/activity.ts";
 import type { EngineInfo, Engines } from "../store/engines.ts";
 import type { NewEvent } from "../store/entry.ts";
 import type { LogBatch, TimedBatch } from "../store/log-reader.ts";
@@ -36,6 +38,8 @@ export interface Commit {
   readonly cursor: Cursor;
   /** The next time at which time alone changes something, so that others can see when an engine is late. */
   readonly nextDeadline?: Micros | null;
+  /** What to count with it; each second once. */
+  readonly counted?: readonly CountedSecond[];
 }
 
 /**
@@ -102,6 +106,18 @@ export interface ShardStore {
   /** Reads backward from `last` to `first`, newest first. */
   readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch>;
   commit(commit: Commit): Promise<CommitResult>;
+  /**
+   * Writes how many windows of automations are open. An automation that has none is left out of what is stored.
+   *
+   * @param counts at most 1,000 automations
+   * @param options.isFirst whether it replaces everything that is stored: that of an earlier owner
+   * @returns false if another owner has claimed the shard since; then nothing was written
+   */
+  writeOpenCounts(
+    epoch: number,
+    counts: ReadonlyMap<string, OpenNumbers>,
+    options: { readonly isFirst: boolean },
+  ): Promise<boolean>;
   /** The oldest entries of the outbox. A commit that failed may be among them only if it cannot be lost any more. */
   outbox(count: number): Promise<OutboxEntry[]>;
   clearOutbox(positions: readonly string[]): Promise<void>;

@@ -141,8 +141,8 @@ class RedisReshardStore implements ReshardStore {
     const { generation } = this.#layout;
     const next = { count: shards.length, generation: generation + 1 };
     const oldKeys = oldEpochs.flatMap((_, shard) => {
-      const { epoch, outbox, lease, cursor, state } = shardKeys(this.#workspace, shard, generation);
-      return [epoch, outbox, lease, cursor, state];
+      const of = shardKeys(this.#workspace, shard, generation);
+      return [of.epoch, of.outbox, of.lease, of.cursor, of.state, of.openCounts];
     });
     const newKeys = shards.map((_, shard) => shardKeys(this.#workspace, shard, next.generation).cursor);
     const parameters = [

@@ -2,14 +2,17 @@
 
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogPosition } from "../core/machine/log-entry.ts";
+import type { OpenNumbers } from "../core/machine/open-count.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
+import { activityParameters } from "../store/activity.ts";
 import { callRedis, type RedisConnection, RedisUnreachable } from "../store/connection.ts";
 import { encodeEvent, type StoredEntry } from "../store/entry.ts";
 import { decodeJson, encodeJson } from "../store/json.ts";
 import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
 import { Log } from "../store/log.ts";
 import type { LogBatch, OnMalformed } from "../store/log-reader.ts";
+import { openCountParameters } from "../store/open-counts.ts";
 import { type RedisTime, wholeMilliseconds } from "../store/redis-time.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
@@ -30,6 +33,7 @@ import { RedisLease } from "./redis-lease.ts";
 
 const commitScript = new Script(scripts.commit);
 const originScript = new Script(scripts.origin);
+const writeOpenCountsScript = new Script(scripts.writeOpenCounts);
 const readOutboxScript = new Script(scripts.readOutbox);
 
 export interface RedisShardStoreOptions {
@@ -51,6 +55,7 @@ export interface RedisShardStoreOptions {
 
 export class RedisShardStore implements ShardStore {
   readonly #redis: RedisConnection;
+  readonly #workspace: string;
   readonly #log: Log;
   readonly #followed: SharedReader;
   readonly #onInterrupt: () => void;
@@ -63,6 +68,7 @@ export class RedisShardStore implements ShardStore {
     const { workspace, shard, owner, onMalformed, reader, replicaCount = 0 } = options;
     const { layout = { count: 1, generation: 0 } } = options;
     this.#redis = redis;
+    this.#workspace = workspace;
     this.#replicaCount = replicaCount;
     this.#log = new Log(redis, workspace, onMalformed === undefined ? {} : { onMalformed });
     this.#followed = reader ?? new SharedReader(this.#log.reader());
@@ -149,6 +155,7 @@ export class RedisShardStore implements ShardStore {
     invocations,
     cursor,
     nextDeadline = null,
+    counted = [],
   }: Commit): Promise<CommitResult> {
     const set: string[] = [];
     const deleted: string[] = [];
@@ -156,6 +163,8 @@ export class RedisShardStore implements ShardStore {
       if (value === null) deleted.push(field);
       else set.push(field, value);
     }
+    const keys = [this.#keys.epoch, this.#keys.cursor, this.#keys.state, this.#keys.log, this.#keys.outbox];
+    const activity = activityParameters(this.#workspace, counted, keys.length + 1);
     const parameters: ScriptArgument[] = [
       epoch,
       cursor.commitCount,
@@ -166,12 +175,22 @@ export class RedisShardStore implements ShardStore {
       set.length / 2,
       deleted.length,
       events.length,
-    ].concat(set, deleted, events.flatMap(encodeEvent), invocations.map(encodeJson));
-    const keys = [this.#keys.epoch, this.#keys.cursor, this.#keys.state, this.#keys.log, this.#keys.outbox];
+      activity.parameters.length / 4,
+    ].concat(set, deleted, events.flatMap(encodeEvent), activity.parameters, invocations.map(encodeJson));
     const [outcome, ...positions] = (await callRedis(() =>
-      commitScript.run(this.#redis, keys, parameters, this.#replicaCount),
+      commitScript.run(this.#redis, [...keys, ...activity.keys], parameters, this.#replicaCount),
     )) as [CommitOutcome, ...string[]];
     return { outcome, positions };
+  }
+
+  async writeOpenCounts(
+    epoch: number,
+    counts: ReadonlyMap<string, OpenNumbers>,
+    { isFirst }: { readonly isFirst: boolean },
+  ): Promise<boolean> {
+    const keys = [this.#keys.epoch, this.#keys.openCounts];
+    const parameters = [epoch, isFirst ? "1" : "", ...openCountParameters(counts)];
+    return (await this.#run(writeOpenCountsScript, keys, parameters)) === 1;
   }
 
   async outbox(count: number): Promise<OutboxEntry[]> {

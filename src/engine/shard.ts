@@ -10,6 +10,7 @@ import { passOnTracer, type Tracer } from "../telemetry/tracer.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Loop, LostOwnership } from "./loop.ts";
 import type { ActionQueue, EngineLogger, EngineMetrics, OutboxEntry, ShardStore } from "./ports.ts";
+import { reportOpenWindows } from "./report-open-windows.ts";
 import { type RestoreSettings, restore } from "./restore.ts";
 
 export interface ShardPorts {
@@ -112,12 +113,14 @@ async function own(
   const renewing = keepLease(ports, settings, epoch, ended);
   const dispatcher = new Dispatcher(shard, { store, queue, clock, logger });
   dispatcher.start();
+  let reporting: Promise<void> | null = null;
   try {
     const { core, cursor } = await restore(store, settings, logger);
     logger.info({ shard, epoch, position: cursor.position }, "Took over the shard");
     metrics.owned?.(shard, true);
     metrics.takenOver?.(shard);
     onOwned();
+    reporting = reportOpenWindows(ports, core, { shard, epoch }, signal);
     const dispatch = (added: readonly OutboxEntry[]) => dispatcher.dispatch(added);
     const loop = new Loop(
       core,
@@ -131,7 +134,7 @@ async function own(
     signal.removeEventListener("abort", interrupt);
     ended.abort();
     metrics.owned?.(shard, false);
-    await Promise.all([renewing, dispatcher.stop()]);
+    await Promise.all([renewing, reporting, dispatcher.stop()]);
     await store
       .release(epoch)
       .catch((error: unknown) =>

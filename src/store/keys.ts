@@ -34,6 +34,8 @@ export interface WorkspaceKeys {
   readonly secrets: string;
   /** Never there: it is deleted to see whether its server accepts writes. */
   readonly ready: string;
+  /** Hash: how many events, firings and resolutions there have been. */
+  readonly activityTotals: string;
   /** Hash: the latest canary, when it was sent and when it came back. */
   readonly canary: string;
   /** String with a time to live: when the last beat was appended, in milliseconds since the epoch. */
@@ -55,6 +57,8 @@ export interface ShardKeys {
   readonly cursor: string;
   /** Stream: committed invocations that are not yet in the queue. */
   readonly outbox: string;
+  /** Hash: automation id to how many of its windows are open and unresolved. Written beside the commits. */
+  readonly openCounts: string;
 }
 
 export function workspaceKeys(workspace: string): WorkspaceKeys {
@@ -74,6 +78,7 @@ export function workspaceKeys(workspace: string): WorkspaceKeys {
     reshardEpoch: `${prefix}:resharding:epoch`,
     secrets: `${prefix}:secrets`,
     ready: `${prefix}:ready`,
+    activityTotals: `${prefix}:activity`,
     canary: `${prefix}:canary`,
     lastBeat: `${prefix}:last-beat`,
     canaryTurn: `${prefix}:canary:turn`,
@@ -90,7 +95,18 @@ export function shardKeys(workspace: string, shard: number, generation = 0): Sha
     state: `${prefix}:state`,
     cursor: `${prefix}:cursor`,
     outbox: `${prefix}:outbox`,
+    openCounts: `${prefix}:open-counts`,
   };
+}
+
+/** Hash with a time to live: how much happened in each second of a minute. @param minute since the epoch */
+export function activityMinuteKey(workspace: string, minute: number): string {
+  return `tl:{${workspace}}:activity:minute:${minute}`;
+}
+
+/** Hash with a time to live: how much happened in each minute of an hour. @param hour since the epoch */
+export function activityHourKey(workspace: string, hour: number): string {
+  return `tl:{${workspace}}:activity:hour:${hour}`;
 }
 
 /** Hash: id to API key, for all workspaces. */

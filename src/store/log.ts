@@ -40,6 +40,7 @@ import { SecretBox } from "./secret-box.ts";
 import { readShardStatus, type ShardStatus, Shards } from "./shard-status.ts";
 import { transact } from "./transaction.ts";
 import { WorkspaceBox } from "./workspace-box.ts";
+import { WorkspaceNumbers } from "./workspace-numbers.ts";
 import { workspaceSecret } from "./workspace-secret.ts";
 
 export type { NewEvent } from "./entry.ts";
@@ -96,6 +97,8 @@ export class Log {
   readonly shards: Shards;
   /** Named endpoints that turn requests of other services into events. */
   readonly hooks: HookStore;
+  /** How much there is of what, for people. */
+  readonly numbers: WorkspaceNumbers;
   /** Limits on the requests of deliveries, over all processes. */
   readonly limits: RequestLimitStore;
   /** What is known of the canary. */
@@ -123,6 +126,7 @@ export class Log {
     this.shards = new Shards(redis, workspace);
     this.endpoints = new DisabledEndpointStore(redis, workspace, this.destinations, this.#box);
     this.hooks = new HookStore(redis, workspace, this.#box);
+    this.numbers = new WorkspaceNumbers(redis, workspace);
     this.limits = new RequestLimitStore(redis, workspace);
     this.canary = new CanaryStore(redis, workspace);
     this.#onMalformed = options.onMalformed;

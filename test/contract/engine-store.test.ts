@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { OpenNumbers } from "../../src/core/machine/open-count.ts";
 import type { EngineStore, EngineView, NewShard } from "../../src/engine/ports.ts";
 import { RedisEngineStore } from "../../src/engine/redis-engine-store.ts";
 import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
 import { connect, type RedisConnection } from "../../src/store/connection.ts";
 import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
+import { readOpenCounts } from "../../src/store/open-counts.ts";
 import type { ShardLayout } from "../../src/store/shard-layout.ts";
 import { Shards } from "../../src/store/shard-status.ts";
 import { MemoryEngineStore } from "../support/memory-engine-store.ts";
@@ -16,6 +18,8 @@ interface Subject {
   readonly store: EngineStore;
   askFor(count: number): Promise<void>;
   refusal(): Promise<string | null>;
+  /** Over all shards, as their owners have written it. */
+  openWindowCount(): Promise<number>;
   pass(ms: number): Promise<void>;
 }
 
@@ -42,6 +46,7 @@ function redisSubject(): Subject {
   return {
     store: new RedisEngineStore(redis, { workspace, firstCount: 2 }),
     askFor: async (count) => expect(await shards.askFor(count)).toBe("asked"),
+    openWindowCount: async () => openIn(await readOpenCounts(redis, workspace)),
     refusal: async () => (await shards.read())?.change?.failure ?? null,
     pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
@@ -57,9 +62,15 @@ function memorySubject(): Subject {
     askFor: async (count) => {
       world.wantedCount = count;
     },
+    openWindowCount: async () =>
+      openIn(Array.from({ length: world.layout.count }, (_, shard) => world.shard(shard).openCounts)),
     refusal: async () => world.refusal,
     pass: (ms) => clock.pass(ms),
   };
+}
+
+function openIn(shards: readonly ReadonlyMap<string, OpenNumbers>[]): number {
+  return shards.flatMap((counts) => [...counts.values()]).reduce((sum, { open }) => sum + open, 0);
 }
 
 describe.each([
@@ -151,7 +162,16 @@ describe.each([
 
     test("replace all shards in one step, and nobody can claim the old ones", async () => {
       await write(0, [["b", "1"]], false);
+      const oneOpen = new Map([["pump", { open: 1, unresolved: 1 }]]);
+      for (const [shard, old] of oldEpochs.entries()) {
+        expect(await store.shard(shard, two, "first").writeOpenCounts(old, oneOpen, { isFirst: true })).toBe(
+          true,
+        );
+      }
+      expect(await world.openWindowCount()).toBe(2);
       expect(await change("first").replace(epoch, oldEpochs, newShards)).toBe("replaced");
+      // Those of the old shards would otherwise count beside those of the new ones.
+      expect(await world.openWindowCount()).toBe(0);
       const view = await beat("first");
       const three = { count: 3, generation: 1 };
       expect(view).toMatchObject({ layout: three, wantedCount: null, leases: [null, null, null] });

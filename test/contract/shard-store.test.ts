@@ -1,12 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { OpenNumbers } from "../../src/core/machine/open-count.ts";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import type { Commit, ShardStore } from "../../src/engine/ports.ts";
 import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
+import { type Activity, type CountedSecond, readActivity } from "../../src/store/activity.ts";
 import { connect, type RedisConnection, RedisUnreachable } from "../../src/store/connection.ts";
 import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
+import { readOpenCounts } from "../../src/store/open-counts.ts";
 import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
@@ -19,6 +22,12 @@ interface Subject {
   append(...ids: string[]): Promise<void>;
   putAutomation(name: string): Promise<void>;
   trimAll(): Promise<void>;
+  /** Everything that shards have counted in the last five minutes, oldest first. */
+  activity(): Promise<readonly CountedSecond[]>;
+  /** How many windows of each automation are open, as an owner has written it. */
+  openCounts(): Promise<ReadonlyMap<string, OpenNumbers>>;
+  /** The present second, since the epoch. */
+  now(): number;
   /** Whether the store refuses what needs memory from now on. */
   fill(isFull: boolean): Promise<void>;
   /** Waits for the work while the store's time passes. */
@@ -62,6 +71,9 @@ function redisSubject(): Subject {
         await log.appendEvents([{ event: eventWith("filler") }]);
       await log.trim(await log.lastPosition());
     },
+    activity: async () => secondsOf(await readActivity(redis, workspace)),
+    openCounts: async () => (await readOpenCounts(redis, workspace))[0] ?? new Map(),
+    now: () => Math.floor(Date.now() / 1_000),
     fill: async (isFull) => void (await redis.config("SET", "maxmemory", isFull ? "1" : "0")),
     pass: (_ms, work) => work,
   };
@@ -79,6 +91,10 @@ function memorySubject(): Subject {
       world.appendEvents([{ event: eventWith("filler") }]);
       world.trim(world.lastPosition());
     },
+    activity: async () =>
+      [...world.activity].sort(([a], [b]) => a - b).map(([second, counts]) => ({ second, ...counts })),
+    openCounts: async () => world.shard(0).openCounts,
+    now: () => Math.floor(world.now() / 1_000),
     fill: async (isFull) => {
       world.isFull = isFull;
     },
@@ -192,6 +208,50 @@ describe.each([
     expect(await store.outbox(10)).toHaveLength(1);
   });
 
+  test("counts with each commit what happened, by second, and nothing with one that it refuses", async () => {
+    const epoch = await epochOf(store);
+    const past = world.now() - 70;
+    const first = [
+      { second: past, events: 3, firings: 1, resolutions: 0 },
+      { second: past + 61, events: 1, firings: 0, resolutions: 2 },
+    ];
+    const again = [{ second: past, events: 4, firings: 0, resolutions: 1 }];
+    await store.commit({ ...fullCommit(epoch, 1), counted: first });
+    await store.commit({ ...fullCommit(epoch, 2), counted: again });
+    await store.commit({ ...fullCommit(epoch, 2), counted: first }); // out of step
+    await store.commit({ ...fullCommit(epoch - 1, 3), counted: first }); // fenced
+    await store.commit(fullCommit(epoch, 3));
+    expect(await world.activity()).toEqual([
+      { second: past, events: 7, firings: 1, resolutions: 1 },
+      { second: past + 61, events: 1, firings: 0, resolutions: 2 },
+    ]);
+    expect(await store.outbox(10)).toHaveLength(3); // what comes after the counts is in its place
+  });
+
+  test("keeps how many windows are open, of automations that have some", async () => {
+    const epoch = await epochOf(store);
+    await redis.set(workspaceKeys("greenhouse").shardCount, 1);
+    const write = (counts: Record<string, [number, number]>, isFirst = false, by = epoch) =>
+      store.writeOpenCounts(
+        by,
+        new Map(Object.entries(counts).map(([id, [open, unresolved]]) => [id, { open, unresolved }])),
+        { isFirst },
+      );
+    expect(await write({ pump: [3, 1], vent: [2, 0] }, true)).toBe(true);
+    expect(await write({ pump: [2, 2], vent: [0, 0], door: [1, 0] })).toBe(true);
+    expect(Object.fromEntries(await world.openCounts())).toEqual({
+      pump: { open: 2, unresolved: 2 },
+      door: { open: 1, unresolved: 0 },
+    });
+    expect(await write({ lamp: [1, 1] }, true)).toBe(true);
+    expect([...(await world.openCounts()).keys()]).toEqual(["lamp"]);
+    // An owner that was paused while another took over must not overwrite what is newer.
+    expect(await write({ pump: [9, 9] }, false, epoch - 1)).toBe(false);
+    expect([...(await world.openCounts()).keys()]).toEqual(["lamp"]);
+    expect(await write({}, true)).toBe(true);
+    expect((await world.openCounts()).size).toBe(0);
+  });
+
   // When a network breaks, a hundred thousand devices fall silent at the same moment. If a commit were too large,
   // each attempt would fail, and nothing would fire again.
   test("accepts a very large commit", async () => {
@@ -265,6 +325,7 @@ describe.each([
       () => store.commit(fullCommit(epoch, 2)),
       () => store.commit(nothingChanged),
       () => store.renew(epoch, leaseMs),
+      () => store.writeOpenCounts(epoch, new Map([["pump", { open: 1, unresolved: 0 }]]), { isFirst: false }),
       () => store.claim(leaseMs, { force: true }),
     ]) {
       await expect(call()).rejects.toThrow(/OOM/);
@@ -294,6 +355,19 @@ describe.each([
     expect(comparePositions(origin.position, await store.lastPosition())).toBe(0);
   });
 });
+
+/** The seconds in which something happened. */
+function secondsOf({ firstSecond, events, firings, resolutions }: Activity): CountedSecond[] {
+  return events.perSecond.flatMap((count, index) => {
+    const counts = {
+      events: count,
+      firings: firings.perSecond[index] ?? 0,
+      resolutions: resolutions.perSecond[index] ?? 0,
+    };
+    const isEmpty = Object.values(counts).every((count) => count === 0);
+    return isEmpty ? [] : [{ second: firstSecond + index, ...counts }];
+  });
+}
 
 // State written by an older version may contain such halves, and a commit made from it reaches every reader.
 test("no part of a commit contains half a surrogate pair", async () => {

@@ -40,5 +40,5 @@ test.each([
   expect([...core.windowsOf(automation.id)]).toHaveLength(1);
   core.advance(start + 10 * minute + 5 * second);
   expect([...core.windowsOf(automation.id)]).toEqual([]);
-  expect(core.openWindowCount()).toBe(0);
+  expect(new Map(core.takeOpenCounts()).get(automation.id)).toEqual({ open: 0, unresolved: 0 });
 });

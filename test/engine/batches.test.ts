@@ -5,6 +5,7 @@ import { Core } from "../../src/core/machine/core.ts";
 import type { LogEntry } from "../../src/core/machine/log-entry.ts";
 import { Loop } from "../../src/engine/loop.ts";
 import type { Commit, EngineMetrics, ReadResult } from "../../src/engine/ports.ts";
+import { shardOf } from "../../src/engine/shard-of.ts";
 import { startOfLog } from "../../src/store/position.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
@@ -37,13 +38,16 @@ afterEach(async () => {
   await ended;
 });
 
-async function start(metrics: EngineMetrics = {}, { readCount = 0 } = {}): Promise<void> {
+async function start(
+  metrics: EngineMetrics = {},
+  { readCount = 0, shard = 0, shardCount = 1 } = {},
+): Promise<void> {
   const claim = await store.claim(1_000_000);
   if ("heldMs" in claim) throw new Error("the shard is held");
   stop = new AbortController();
   const dispatch = () => void dispatchCount++;
   const cursor = { position: startOfLog, watermark: 0, readCount, commitCount: 0 };
-  const settings = { shard: 0, shardCount: 1, epoch: claim.epoch };
+  const settings = { shard, shardCount, epoch: claim.epoch };
   ended = new Loop(core, cursor, { store, clock, metrics, dispatch }, settings).run(stop.signal);
 }
 
@@ -76,10 +80,11 @@ class SlowCore extends Core {
   blockMs = 0;
   blockEachMs = 0;
 
-  override apply(entry: LogEntry): void {
-    super.apply(entry);
+  override apply(entry: LogEntry): boolean {
+    const isNew = super.apply(entry);
     clock.block(this.blockMs + this.blockEachMs);
     this.blockMs = 0;
+    return isNew;
   }
 }
 
@@ -245,24 +250,43 @@ describe("the loop reports", () => {
       { ms: 7, entryCount: 4 },
     ]);
   });
+});
 
-  // Counting visits every window, so it must not happen with every batch.
-  test("the number of open windows every 5 seconds, however many batches there are", async () => {
-    const counted: { ms: number; count: number }[] = [];
-    const started = clock.now();
-    const twice = { expect: ["pump.failed"], for_each: ["prefect.resource.id"], threshold: 2, within: 3_600 };
-    world.putAutomations([greenhouseAutomation("twice", { trigger: twice })]);
-    appendEvents(1, "pump.failed");
-    await start({ openWindows: (_shard, count) => void counted.push({ ms: clock.now() - started, count }) });
-    for (let round = 0; round <= 100; round += 1) {
-      appendEvents(1, "vent.opened");
-      await clock.pass(100);
-    }
-    expect(counted).toEqual([
-      { ms: 0, count: 1 },
-      { ms: 5_000, count: 1 },
-      { ms: 10_000, count: 1 },
+describe("the loop counts", () => {
+  test("each event once, in the second in which the log received it, and firings when they became known", async () => {
+    const quiet = { posture: "Proactive", after: ["pump.failed"], expect: ["pump.started"], within: 10 };
+    world.putAutomations([
+      greenhouseAutomation("presence", { actions: [{ type: "do-nothing" }] }),
+      greenhouseAutomation("silence", { trigger: quiet }),
     ]);
+    await start();
+    const second = Math.floor(world.now() / 1_000);
+    const event = world.eventNamed("pump.failed");
+    world.appendEvents([{ event }, { event }]); // sent again
+    appendEvents(1, "malformed");
+    await clock.pass(1_500);
+    appendEvents(3);
+    await clock.pass(9_000);
+    appendEvents(1, "pump.started");
+    await clock.pass(1_000);
+    const counts = [...world.activity].sort(([a], [b]) => a - b).map(([at, each]) => [at - second, each]);
+    expect(counts).toEqual([
+      [0, { events: 3, firings: 1, resolutions: 0 }], // with the event about the firing
+      [1, { events: 3, firings: 0, resolutions: 0 }],
+      [10, { events: 3, firings: 1, resolutions: 1 }], // absence, its event, the end, its event
+    ]);
+  });
+
+  // Every shard reads the whole log.
+  test("events in the first shard only, and firings in the shard of their automation", async () => {
+    const automations = ["pump", "vent", "door", "lamp"].map((name) => greenhouseAutomation(name));
+    const elsewhere = automations.find(({ id }) => shardOf(id, 2) === 1)!;
+    world.putAutomations([elsewhere]);
+    await start({}, { shard: 1, shardCount: 2 });
+    appendEvents(2, "pump.failed");
+    await clock.pass(100);
+    const [[, counts] = []] = [...world.activity];
+    expect(counts).toEqual({ events: 0, firings: 2, resolutions: 0 });
   });
 });
 

@@ -18,6 +18,7 @@ import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import { outdatedReason } from "../../src/delivery/deliverer.ts";
 import { shardOf } from "../../src/engine/shard-of.ts";
+import { activityKinds } from "../../src/store/activity.ts";
 import { comparePositions } from "../../src/store/position.ts";
 import type { MemoryWorld } from "../support/memory-store.ts";
 import type { ReceivedRequest } from "./receivers.ts";
@@ -45,6 +46,7 @@ export function judge(result: SimulationResult): Verdict {
   problems.push(
     ...problemsOfEvents(result),
     ...problemsOfFirings(world, firings),
+    ...problemsOfCounts(world, firings),
     ...problemsOfQueue(result, invocations),
     ...problemsOfDeliveries(result, invocations),
     ...problemsOfOrder(result, invocations),
@@ -114,6 +116,27 @@ function problemsOfFirings(world: MemoryWorld, firings: readonly Firing[]): stri
     if (!known.has(id)) problems.push(`the firing that ${id} should report is missing`);
   }
   return problems;
+}
+
+/** Everything is counted once, whatever was interrupted, repeated and divided anew. */
+function problemsOfCounts(world: MemoryWorld, firings: readonly Firing[]): string[] {
+  const counted = { events: 0, firings: 0, resolutions: 0 };
+  for (const { events, firings, resolutions } of world.activity.values()) {
+    counted.events += events;
+    counted.firings += firings;
+    counted.resolutions += resolutions;
+  }
+  const fired = firings.filter(({ state }) => state === "Triggered").length;
+  const expected = {
+    events: onceEach(world.log).filter(({ kind }) => kind === "event").length,
+    firings: fired,
+    resolutions: firings.length - fired,
+  };
+  return activityKinds.flatMap((kind) =>
+    counted[kind] === expected[kind]
+      ? []
+      : [`${counted[kind]} ${kind} are counted instead of ${expected[kind]}`],
+  );
 }
 
 /** The queue got exactly the deliveries of these firings, as they are. */

@@ -46,6 +46,11 @@ export class CoreRun {
     return this.#core.watermark;
   }
 
+  /** As it is now: after a restart it is another one. */
+  get core(): Core {
+    return this.#core;
+  }
+
   nextDeadline(): Micros | null {
     return this.#core.nextDeadline();
   }

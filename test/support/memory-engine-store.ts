@@ -105,6 +105,7 @@ class MemoryReshardStore implements ReshardStore {
       cells.epoch += 1;
       cells.owner = null;
       cells.state.clear();
+      cells.openCounts.clear();
     }
     world.layout = { count: shards.length, generation: this.#layout.generation + 1 };
     world.wantedCount = null;

@@ -5,6 +5,7 @@
  */
 
 import type { LogEntry, LogPosition } from "../../src/core/machine/log-entry.ts";
+import type { OpenNumbers } from "../../src/core/machine/open-count.ts";
 import type { Automation } from "../../src/core/model/automation.ts";
 import { eventOf, type WireEvent } from "../../src/core/model/event.ts";
 import { formatTime, type Micros, millisecond } from "../../src/core/model/time.ts";
@@ -19,6 +20,7 @@ import type {
   ShardStore,
   StoredShard,
 } from "../../src/engine/ports.ts";
+import { type ActivityKind, type CountedSecond, nothingCounted } from "../../src/store/activity.ts";
 import { RedisUnreachable } from "../../src/store/connection.ts";
 import type { NewEvent } from "../../src/store/log.ts";
 import type { LogBatch } from "../../src/store/log-reader.ts";
@@ -35,6 +37,8 @@ interface LeaseCells {
 export interface ShardCells extends LeaseCells {
   cursor: Cursor | null;
   readonly state: Map<string, string>;
+  /** How many windows of each automation are open, as their owner has written it. */
+  readonly openCounts: Map<string, OpenNumbers>;
   outbox: OutboxEntry[];
   /** Each commit's cursor, for tests to check. */
   readonly history: Cursor[];
@@ -45,6 +49,8 @@ export class MemoryWorld {
   readonly clock: VirtualClock;
   readonly log: LogEntry[] = [];
   readonly automations = new Map<string, Automation>();
+  /** What all shards have counted, by second. */
+  readonly activity = new Map<number, Readonly<Record<ActivityKind, number>>>();
   layout: ShardLayout = { count: 1, generation: 0 };
   /** The shards of each layout, by its generation. */
   readonly generations: ShardCells[][] = [];
@@ -82,6 +88,7 @@ export class MemoryWorld {
       epoch: 0,
       cursor: null,
       state: new Map(),
+      openCounts: new Map(),
       outbox: [],
       history: [],
     };
@@ -142,6 +149,18 @@ export class MemoryWorld {
       this.log.push({ kind: "automation-delete", ...this.#nextPlace(), automationId });
     }
     this.#wake();
+  }
+
+  /** Adds what a commit counts. */
+  count(counted: readonly CountedSecond[]): void {
+    for (const { second, ...counts } of counted) {
+      const { events, firings, resolutions } = this.activity.get(second) ?? nothingCounted;
+      this.activity.set(second, {
+        events: events + counts.events,
+        firings: firings + counts.firings,
+        resolutions: resolutions + counts.resolutions,
+      });
+    }
   }
 
   trim(first: LogPosition): void {
@@ -304,7 +323,7 @@ export class MemoryShardStore implements ShardStore {
     return batchOf(entries.reverse().slice(0, count), end);
   }
 
-  async commit({ epoch, changes, events, invocations, cursor }: Commit): Promise<CommitResult> {
+  async commit({ epoch, changes, events, invocations, cursor, counted = [] }: Commit): Promise<CommitResult> {
     const cells = this.#cells;
     if (cells.epoch !== epoch) return { outcome: "fenced", positions: [] };
     if ((cells.cursor?.commitCount ?? 0) + 1 !== cursor.commitCount)
@@ -324,7 +343,25 @@ export class MemoryShardStore implements ShardStore {
     cells.cursor = cursor;
     cells.history.push(cursor);
     this.#world.appendEvents(events);
+    this.#world.count(counted);
     return { outcome: "committed", positions };
+  }
+
+  async writeOpenCounts(
+    epoch: number,
+    counts: ReadonlyMap<string, OpenNumbers>,
+    { isFirst }: { isFirst: boolean },
+  ): Promise<boolean> {
+    const { openCounts } = this.#cells;
+    if (this.#cells.epoch !== epoch) return false;
+    // A script that has deleted something is not refused any more.
+    if (!isFirst && [...counts.values()].some(({ open }) => open > 0)) this.#world.refuseIfFull();
+    if (isFirst) openCounts.clear();
+    for (const [id, numbers] of counts) {
+      if (numbers.open === 0) openCounts.delete(id);
+      else openCounts.set(id, numbers);
+    }
+    return true;
   }
 
   async outbox(count: number): Promise<OutboxEntry[]> {

@@ -22,7 +22,7 @@ import { type Gap, Reachability } from "./gaps.ts";
 import type { LogEntry, LogPosition } from "./log-entry.ts";
 import { LoopGuard, lineageAfter } from "./loop-guard.ts";
 import type { EventRole, Fired, Machine, Note, OpenWindow, TriggerNode } from "./node.ts";
-import { OpenCount } from "./open-count.ts";
+import { OpenCounts, type OpenNumbers } from "./open-count.ts";
 import { SeenIds, type StoredPages } from "./seen.ts";
 import { lineageOf, shownFiring } from "./shown-firing.ts";
 import { Cells, type StateChange, type StateMeta, stateVersion } from "./state.ts";
@@ -72,7 +72,7 @@ export class Core {
   readonly #followers: Followers;
   readonly #loopGuard: LoopGuard;
   readonly #machine: Machine;
-  readonly #openCount = new OpenCount();
+  readonly #openCounts = new OpenCounts();
   #watermark: Micros = 0;
   #target: Micros = 0;
   #evaluationCount = 0;
@@ -179,13 +179,18 @@ export class Core {
     this.#metaChanged = true;
   }
 
-  /** Applies an event, a change of an automation or a beat. First advances log time to the entry's time. */
-  apply(entry: LogEntry): void {
+  /**
+   * Applies an event, a change of an automation or a beat. First advances log time to the entry's time.
+   *
+   * @returns false if it is an event whose id was seen before, which counts once
+   */
+  apply(entry: LogEntry): boolean {
     const at = Math.max(entry.received, this.#watermark);
     this.advance(at);
+    let isNew = true;
     if (entry.kind === "event") {
       const { event } = entry;
-      this.#arrive(
+      isNew = this.#arrive(
         Arrival.of(
           event.received === at ? event : eventOf(event.wire, at, event.lineage, event.trace),
           entry.position,
@@ -195,6 +200,7 @@ export class Core {
     else if (entry.kind === "automation-delete") this.#delete(entry.automationId);
     else this.#beat(at);
     this.#meetDeadlines(at);
+    return isNew;
   }
 
   /** Advances log time; everything due until then happens, in order. An instant before the watermark changes nothing. */
@@ -260,9 +266,9 @@ export class Core {
     for (const { automation } of this.#running.values()) yield automation;
   }
 
-  /** The number of open windows, without those that an event will open whose time has yet to settle. Visits none. */
-  openWindowCount(): number {
-    return this.#openCount.count(this.#watermark);
+  /** Takes the automations whose numbers of open windows may have changed since the last call: see `OpenCounts.take`. */
+  takeOpenCounts(): Generator<readonly [automationId: string, numbers: OpenNumbers], void> {
+    return this.#openCounts.take(() => this.#watermark);
   }
 
   /** The open windows of an automation. Empty when it does not exist or is disabled. */
@@ -277,15 +283,17 @@ export class Core {
     this.#metaChanged = true;
   }
 
-  #arrive(arrival: Arrival): void {
+  /** @returns false if the event's id was seen before */
+  #arrive(arrival: Arrival): boolean {
     const { event } = arrival;
     const known = this.#seen.knows(event.id, event.received);
     const waits = !known && this.#followers.mustWait(event, this.#seen);
     this.#seen.see(event.id, event.received, arrival.position);
     this.#metaChanged = true;
-    if (known) return;
+    if (known) return false;
     if (waits) this.#followers.wait(arrival, this.#machine.nextOrder());
     else this.#evaluateChain(arrival);
+    return true;
   }
 
   #evaluateChain(head: Arrival): void {
@@ -365,6 +373,7 @@ export class Core {
     if (running === undefined) return;
     this.#stop(running);
     this.#running.delete(automationId);
+    this.#openCounts.delete(automationId);
     this.#cells.write(`a:${automationId}`, null);
   }
 
@@ -462,7 +471,7 @@ export class Core {
         return this.#evaluationCount;
       },
       trace: this.#options.trace,
-      openCount: this.#openCount,
+      openCounts: this.#openCounts,
       await: awaitDeadline,
       postpone: (waiter, deadline) => this.#agenda.postpone(waiter, deadline, this.#watermark),
       reachability: this.#reachability,

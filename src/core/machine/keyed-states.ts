@@ -10,7 +10,7 @@ import { type Deadline, rank, type Waiter } from "./deadlines.ts";
 import type { Key } from "./key.ts";
 import { KeySlots } from "./key-slots.ts";
 import { keyText, type Machine, type NodePlace, ownerOf } from "./node.ts";
-import { notOpen } from "./open-count.ts";
+import { notOpen, type OpenCount } from "./open-count.ts";
 import type { ChangingPart } from "./state.ts";
 
 /** What the states of a kind of trigger are, and what happens to them when time passes. */
@@ -18,7 +18,7 @@ export interface StateKind<S> {
   encode(state: S): string;
   /** Reads a state that this or any earlier version has written. */
   decode(text: string): S;
-  /** Until when the state is an open window: a time, `openForever` or `notOpen`. */
+  /** Until when the state is an open window: a time, `openForever`, `openUnresolved` or `notOpen`. */
   openUntil(state: S): Micros;
   /** Log time has passed an end that was awaited, or an earlier one: check, and call `awaitEnd` again. */
   meetEnd(key: Key, state: S, due: Micros): void;
@@ -33,6 +33,7 @@ export class KeyedStates<S extends object> implements Waiter, ChangingPart {
   readonly place: string;
   readonly #machine: Machine;
   readonly #kind: StateKind<S>;
+  readonly #automationId: string;
   readonly #slots = new KeySlots();
   // By slot. The earliest deadline of a key outlives its state, so that a window that opens and closes a thousand times a
   // second leaves one deadline behind, not a thousand.
@@ -40,6 +41,7 @@ export class KeyedStates<S extends object> implements Waiter, ChangingPart {
   readonly #ends: Micros[] = [];
   readonly #forgettings: Micros[] = [];
   readonly #openUntil: Micros[] = [];
+  #openCount: OpenCount | null = null;
   /** The texts of the keys whose states have changed since changes were last taken. */
   #changed = new Set<string>();
 
@@ -47,6 +49,7 @@ export class KeyedStates<S extends object> implements Waiter, ChangingPart {
     this.#machine = machine;
     this.#kind = kind;
     this.place = ownerOf(node);
+    this.#automationId = node.automationId;
   }
 
   /** The state of a key. Whoever changes it must `put` it. */
@@ -174,7 +177,9 @@ export class KeyedStates<S extends object> implements Waiter, ChangingPart {
 
   #set(slot: number, state: string | S | null, openUntil: Micros): void {
     this.#states[slot] = state;
-    this.#machine.openCount.change(this.#openUntil[slot] ?? notOpen, openUntil);
+    // Not before there is a state: nodes that only explain have no machine.
+    this.#openCount ??= this.#machine.openCounts.of(this.#automationId, this.#machine.watermark);
+    this.#openCount.change(this.#openUntil[slot] ?? notOpen, openUntil);
     this.#openUntil[slot] = openUntil;
   }
 

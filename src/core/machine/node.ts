@@ -7,7 +7,7 @@ import type { Deadline, Waiter } from "./deadlines.ts";
 import type { FiringWindow } from "./firing.ts";
 import type { Gap, Reachability } from "./gaps.ts";
 import { type Key, labelsOf } from "./key.ts";
-import type { OpenCount } from "./open-count.ts";
+import type { OpenCounts } from "./open-count.ts";
 import type { Cells } from "./state.ts";
 
 /** The role of an event for an event trigger, which depends on the event's name. */
@@ -84,7 +84,7 @@ export interface Machine {
   /** Lets a deadline that is due wait until it is known whether people could post. */
   postpone(waiter: Waiter, deadline: Deadline): void;
   readonly reachability: Reachability;
-  readonly openCount: OpenCount;
+  readonly openCounts: OpenCounts;
   /** A trigger fired because time passed, or was resolved, and not in response to the event that is being evaluated. */
   rise(from: TriggerNode, fired: Fired): void;
 }

@@ -30,7 +30,7 @@ import {
   type TriggerOutcome,
 } from "./node.ts";
 import { OnGap } from "./on-gap.ts";
-import { notOpen, openForever } from "./open-count.ts";
+import { notOpen, openForever, openUnresolved } from "./open-count.ts";
 import { restoredSettling, type SettlingEvent, SettlingEvents, storedSettling } from "./settling.ts";
 import {
   claimStart,
@@ -372,7 +372,8 @@ export class ProactiveTrigger extends PlacedTrigger implements TriggerNode, Wait
   }
 
   openUntil({ window, unresolved, seen }: Watched): Micros {
-    return window === null && unresolved === null && seen === null ? notOpen : openForever;
+    if (unresolved !== null) return openUnresolved;
+    return window === null && seen === null ? notOpen : openForever;
   }
 
   /** Writes the state of a key, or forgets the key when there is nothing left to watch. */

@@ -155,7 +155,7 @@ local function append_event(log, body, lineage, trace)
   return redis.call('XADD', log, '*', unpack(fields))
 end
 
-local next_arg = 10
+local next_arg = 11
 
 local function in_chunks(count, command, key)
   local last = next_arg + count - 1
@@ -171,6 +171,14 @@ in_chunks(tonumber(ARGV[8]), 'HDEL', KEYS[3])
 for _ = 1, tonumber(ARGV[9]) do
   append_event(KEYS[4], ARGV[next_arg], ARGV[next_arg + 1], ARGV[next_arg + 2])
   next_arg = next_arg + 3
+end
+for _ = 1, tonumber(ARGV[10]) do
+  local key, field, increment, expires = KEYS[tonumber(ARGV[next_arg])], unpack(ARGV, next_arg + 1, next_arg + 3)
+  -- A new field may be the first of its key.
+  if redis.call('HINCRBY', key, field, increment) == tonumber(increment) and expires ~= '' then
+    redis.call('EXPIREAT', key, expires)
+  end
+  next_arg = next_arg + 4
 end
 local result = { 'committed' }
 while next_arg <= #ARGV do
@@ -608,15 +616,15 @@ local wish = redis.call('HMGET', KEYS[3], 'count', 'failure')
 if wish[1] ~= ARGV[4] or wish[2] then return 'withdrawn' end
 local old_count = tonumber(ARGV[5])
 for i = 1, old_count do
-  if redis.call('GET', KEYS[5 * i - 1]) ~= ARGV[6 + i] then return 'fenced' end
-  if redis.call('XLEN', KEYS[5 * i]) > 0 then return 'undispatched' end
+  if redis.call('GET', KEYS[6 * i - 2]) ~= ARGV[6 + i] then return 'fenced' end
+  if redis.call('XLEN', KEYS[6 * i - 1]) > 0 then return 'undispatched' end
 end
 
 redis.call('SET', KEYS[2], ARGV[3])
 redis.call('DEL', KEYS[3])
 for i = 1, old_count do
-  local epoch, outbox, lease, cursor, state = unpack(KEYS, 5 * i - 1, 5 * i + 3)
-  redis.call('UNLINK', outbox, cursor, state)
+  local epoch, outbox, lease, cursor, state, open_counts = unpack(KEYS, 6 * i - 2, 6 * i + 3)
+  redis.call('UNLINK', outbox, cursor, state, open_counts)
   if ARGV[6] == '' then
     redis.call('DEL', lease, epoch)
   else
@@ -625,7 +633,7 @@ for i = 1, old_count do
   end
 end
 local next_arg = 7 + old_count
-for i = 4 + 5 * old_count, #KEYS do
+for i = 4 + 6 * old_count, #KEYS do
   redis.call('DEL', KEYS[i])
   redis.call('HSET', KEYS[i], 'position', ARGV[next_arg], 'watermark', ARGV[next_arg + 1],
     'read-count', ARGV[next_arg + 2], 'commit-count', 0, 'next-deadline', ARGV[next_arg + 3])
@@ -688,5 +696,14 @@ export const writeNewState = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '1' then redis.call('UNLINK', KEYS[2]) end
 if #ARGV > 2 then redis.call('HSET', KEYS[2], unpack(ARGV, 3)) end
+return 1
+`;
+
+export const writeOpenCounts = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '1' then redis.call('UNLINK', KEYS[2]) end
+local last_set = 3 + 2 * tonumber(ARGV[3])
+if last_set > 3 then redis.call('HSET', KEYS[2], unpack(ARGV, 4, last_set)) end
+if #ARGV > last_set then redis.call('HDEL', KEYS[2], unpack(ARGV, last_set + 1)) end
 return 1
 `;
