@@ -18,12 +18,14 @@ import { DisabledEndpointSchema } from "../src/api/endpoints/endpoints.ts";
 import { EventCountSchema, EventPageSchema } from "../src/api/events/event-answers.ts";
 import {
   AllExplanationsSchema,
+  AllWindowsSchema,
   ExplanationSchema,
   LookupSchema,
   WindowsSchema,
 } from "../src/api/explain/explain-answers.ts";
 import { TraceSchema } from "../src/api/explain/trace-answers.ts";
 import { asAnswered } from "../src/api/openapi/json-schemas.ts";
+import { OverviewSchema } from "../src/api/overview/overview-answers.ts";
 import { SessionSchema } from "../src/api/session/session.ts";
 import { ShardsSchema } from "../src/api/shards/shards.ts";
 import { DestinationSchema } from "../src/core/model/destination.ts";
@@ -45,6 +47,7 @@ const answeredSchemas = [
   AutomationViewSchema,
   AppliedRulesSchema,
   WindowsSchema,
+  AllWindowsSchema,
   ExplanationSchema,
   AllExplanationsSchema,
   LookupSchema,
@@ -54,6 +57,7 @@ const answeredSchemas = [
   DisabledEndpointSchema,
   ShardsSchema,
   SessionSchema,
+  OverviewSchema,
 ];
 
 /** The parts of JSON Schema that zod writes for these schemas. */

@@ -4,6 +4,7 @@ import type { CallOptions } from "./events.ts";
 import type { Http } from "./http.ts";
 import type {
   AllExplanations,
+  AllWindows,
   Application,
   AppliedRules,
   AutomationUpdate,
@@ -16,6 +17,7 @@ import type {
   NewAutomation,
   NewDestination,
   NewEvent,
+  WindowOptions,
   Windows,
 } from "./types.ts";
 
@@ -82,12 +84,27 @@ export class Automations {
    * @param options.limit how many to list at most; 1,000 by default, and no more than 10,000
    * @throws NotFound
    */
-  windows(id: string, { limit, ...options }: CallOptions & { limit?: number } = {}): Promise<Windows> {
+  windows(id: string, options: CallOptions & WindowOptions = {}): Promise<Windows> {
+    const { limit, search, unresolved, ...call } = options;
     return this.#http.request("GET", `${pathOf(id)}/windows`, {
-      query: { limit },
+      query: { limit, search, unresolved: unresolved === undefined ? undefined : String(unresolved) },
       ...repeatable,
-      ...options,
+      ...call,
     }) as Promise<Windows>;
+  }
+
+  /**
+   * Lists windows of all automations, by default those whose absence has fired and has not ended: what is silent now.
+   *
+   * @param options.limit how many to list at most; 100 by default, and no more than 1,000
+   */
+  allWindows(options: CallOptions & WindowOptions = {}): Promise<AllWindows> {
+    const { limit, search, unresolved, ...call } = options;
+    return this.#http.request("GET", "/windows", {
+      query: { limit, search, unresolved: unresolved === undefined ? undefined : String(unresolved) },
+      ...repeatable,
+      ...call,
+    }) as Promise<AllWindows>;
   }
 
   /**

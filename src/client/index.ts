@@ -11,7 +11,7 @@ import { type CallOptions, Events } from "./events.ts";
 import { Http, type HttpOptions } from "./http.ts";
 import { Sessions } from "./session.ts";
 import { WorkspaceShards } from "./shards.ts";
-import type { Lookup, Trace } from "./types.ts";
+import type { Lookup, Overview, Trace } from "./types.ts";
 
 export { ExactNumber } from "../core/json/exact-number.ts";
 export { NotAllowed, NotFound, Refused, type RefusedInput, TriplineError, Unreachable } from "./errors.ts";
@@ -65,6 +65,11 @@ export class Tripline {
     this.endpoints = new DisabledEndpoints(http);
     this.shards = new WorkspaceShards(http);
     this.session = new Sessions(http);
+  }
+
+  /** Reads how the workspace is, at a glance: how much comes in and fires, what is open, and whether anything is behind. */
+  overview(options: CallOptions = {}): Promise<Overview> {
+    return this.#http.request("GET", "/overview", { repeatable: true, ...options }) as Promise<Overview>;
   }
 
   /**

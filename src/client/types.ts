@@ -5,6 +5,7 @@ import type { Delivery, EmittedEvent } from "./wire-types.ts";
 export type {
   Action,
   AllExplanations,
+  AllWindows,
   AppliedChange,
   AppliedRules,
   AutomationUpdate,
@@ -21,13 +22,17 @@ export type {
   ExplainedTrigger,
   Explanation,
   FieldChange,
+  Frequency,
+  ListedWindow,
   Lookup,
   LookupMatch,
   NewAction,
   NewAutomation,
   NewDestination,
   NewTrigger,
+  Overview,
   ReceivedEvent,
+  Series,
   Session,
   Shards,
   Trace,
@@ -59,6 +64,16 @@ export interface Application {
   readonly prune?: boolean | undefined;
   /** Whether to only report what would change. */
   readonly dry_run?: boolean | undefined;
+}
+
+/** Which windows to list. */
+export interface WindowOptions {
+  /** `true`: only those whose absence has fired and has not ended. `false`: only the others. `"any"`: both. */
+  readonly unresolved?: boolean | "any";
+  /** Only those with this text in a value of their key, in any case. */
+  readonly search?: string;
+  /** How many to list at most. */
+  readonly limit?: number;
 }
 
 /** The states that deliveries can be listed by. Deferred ones are listed as `retrying`. */

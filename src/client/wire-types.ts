@@ -89,6 +89,16 @@ export interface AllExplanations {
   };
 }
 
+export interface AllWindows {
+  /** How far log time has been consumed, by the shard that is furthest behind; null if one never ran. */
+  readonly as_of: string | null;
+  /** How many windows are asked for in all, of which `windows` has the first. */
+  readonly count: number;
+  /** Whether there are more than `windows` has. */
+  readonly truncated: boolean;
+  readonly windows: readonly ListedWindow[];
+}
+
 export interface AppliedChange {
   readonly what: "automation" | "destination";
   readonly change: "create" | "change" | "delete" | "unchanged";
@@ -604,6 +614,52 @@ export interface FieldChange {
   readonly new?: unknown | undefined;
 }
 
+/** How often something happened. */
+export interface Frequency {
+  /** How many have been counted. It only grows. */
+  readonly total: number;
+  /** The sum of `per_minute`. */
+  readonly last_day: number;
+  /** The last 300 seconds that are complete. */
+  readonly per_second: Series;
+  /** The last 1,440 minutes. The last of them is not complete. */
+  readonly per_minute: Series;
+}
+
+/** A window, and the automation that it belongs to. */
+export interface ListedWindow {
+  /** The trigger's path from the root; empty for the root itself. */
+  readonly trigger: string;
+  /** The values of the window's key. */
+  readonly labels: { readonly [key: string]: string };
+  readonly start: string | null;
+  readonly end: string | null;
+  readonly count: number;
+  readonly threshold: number;
+  /** When the window is judged, if nothing happens before. */
+  readonly deadline: string | null;
+  readonly last_event: string | null;
+  /** True: an absence has fired and has not ended. */
+  readonly unresolved: boolean;
+  /** The trigger has fired, and events that occur before this time do not count. */
+  readonly quiet_until: string | null;
+  /** Events of the key that have arrived and wait out the lateness before they are counted. */
+  readonly settling: number;
+  /** For a composite: the paths of the triggers that have yet to fire. */
+  readonly awaited: readonly string[];
+  /** The times in which nobody could post, by which the end has moved. */
+  readonly gaps: readonly {
+    readonly from: string;
+    readonly to: string;
+  }[];
+  /** The window is not judged, because nobody has been able to post since then; null if somebody can. */
+  readonly unreachable_since: string | null;
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  };
+}
+
 export interface Lookup {
   readonly matches: readonly LookupMatch[];
   /** Whether more things have an id that begins so. */
@@ -900,6 +956,52 @@ export type NewTrigger = NewEventTrigger | NewCompoundTrigger | NewSequenceTrigg
 /** The child triggers, of any kind. */
 export type NewTriggers = readonly NewTrigger[];
 
+/** A workspace at a glance. */
+export interface Overview {
+  /** The time of Redis. */
+  readonly as_of: string;
+  /** Events that were posted or that Tripline emitted, by when they were received. An id counts once. They are counted when they are evaluated. */
+  readonly events: Frequency;
+  /** Firings, by when they became known: for an absence, the end of its window plus the lateness. */
+  readonly firings: Frequency;
+  /** Ends of absences that had fired. */
+  readonly resolutions: Frequency;
+  /** Of thousands, the numbers may be some seconds old. */
+  readonly automations: {
+    readonly enabled: number;
+    readonly paused: number;
+  };
+  /** At most two seconds old. */
+  readonly windows: {
+    readonly open: number;
+    /** How many of them have fired for an absence that has not ended: what is silent now. */
+    readonly unresolved: number;
+  };
+  /** Deliveries by state, as the queue counts them. */
+  readonly deliveries: {
+    readonly waiting: number;
+    readonly active: number;
+    /** With those that wait for a busy or resting endpoint. */
+    readonly retrying: number;
+    readonly dead: number;
+  };
+  readonly history: {
+    readonly enabled: boolean;
+    /** How long the oldest event that is not recorded has been in the log; null if there is no history, or its database does not answer. */
+    readonly behind_ms: number | null;
+  };
+  readonly shards: {
+    /** The number of shards; 0 if no engine has ever run. */
+    readonly count: number;
+    /** How many of them an engine owns. */
+    readonly owned: number;
+    /** How many entries of the log the shard has yet to consume that is furthest behind. */
+    readonly entries_behind_max: number;
+    /** How long the oldest event that is not evaluated, or the earliest window that is overdue, has been waiting. */
+    readonly delay_ms_max: number;
+  };
+}
+
 /** An event as it is stored. */
 export interface ReceivedEvent {
   /** RFC 3339. Without an offset, it is in UTC. */
@@ -941,6 +1043,14 @@ export interface SequenceTrigger {
   readonly within: number | null;
   /** Labels to correlate the children by: each combination of values is evaluated separately. */
   readonly for_each?: readonly string[] | undefined;
+}
+
+/** Numbers for consecutive seconds or minutes. */
+export interface Series {
+  /** When the first second or minute begins. */
+  readonly start: string;
+  /** One number for each, oldest first. */
+  readonly values: readonly number[];
 }
 
 /** Who the request comes from, and what it may do. */
@@ -1162,7 +1272,7 @@ export interface Windows {
   readonly automation: AutomationName;
   /** How far log time has been consumed; null until an engine has taken up the automation. */
   readonly as_of: string | null;
-  /** How many windows are open, of which `windows` has the first. */
+  /** How many windows are open and asked for, of which `windows` has the first. */
   readonly count: number;
   readonly windows: readonly Window[];
 }

@@ -28,10 +28,7 @@ export async function readAutomationState(
       const { fields, missing } = await readOnce(redis, key, automationId);
       if (missing.size === 0) return fields;
       if (tries < triesMax) continue;
-      for (const [field, value] of fields) {
-        if (mayRefer(field) && referencesIn(value).some((position) => missing.has(position)))
-          fields.delete(field);
-      }
+      await withoutEvents(fields, missing);
       return fields;
     }
   }
@@ -47,11 +44,27 @@ async function readOnce(redis: RedisConnection, key: string, automationId: strin
       fields.set(found[index] ?? "", found[index + 1] ?? "");
     part = next;
   }
+  for (const field of fields.keys()) {
+    await breathe();
+    if (automationOfField(field) !== automationId) fields.delete(field);
+  }
+  return { fields, missing: await readEventsOf(redis, key, fields) };
+}
+
+/**
+ * Adds the events that some fields of a state refer to, and what is known of the state as a whole.
+ *
+ * @returns the positions of events that are not there anymore
+ */
+export async function readEventsOf(
+  redis: RedisConnection,
+  key: string,
+  fields: Map<string, string>,
+): Promise<ReadonlySet<string>> {
   const positions = new Set<string>();
   for (const [field, value] of fields) {
     await breathe();
-    if (automationOfField(field) !== automationId) fields.delete(field);
-    else if (mayRefer(field)) for (const position of referencesIn(value)) positions.add(position);
+    if (mayRefer(field)) for (const position of referencesIn(value)) positions.add(position);
   }
   const wanted = ["meta", ...[...positions].map((position) => `e:${position}`)];
   const values = await callRedis(() =>
@@ -64,7 +77,20 @@ async function readOnce(redis: RedisConnection, key: string, automationId: strin
     if (value !== null) fields.set(field, value);
     else if (field !== "meta") missing.add(field.slice(2));
   }
-  return { fields, missing };
+  return missing;
+}
+
+/** Leaves out the fields that refer to events that are missing. */
+export async function withoutEvents(
+  fields: Map<string, string>,
+  missing: ReadonlySet<string>,
+): Promise<void> {
+  if (missing.size === 0) return;
+  for (const [field, value] of fields) {
+    await breathe();
+    if (mayRefer(field) && referencesIn(value).some((position) => missing.has(position)))
+      fields.delete(field);
+  }
 }
 
 /** So many values are read with one command. All commands are sent at once, because the state goes on changing. */

@@ -9,6 +9,7 @@ import { type Activity, readActivity } from "./activity.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
 import { workspaceKeys } from "./keys.ts";
 import { readOpenCounts } from "./open-counts.ts";
+import { readWindowStates, type WindowQuery, type WindowStates } from "./window-states.ts";
 
 /** People's automations: all but that of the canary. */
 export interface AutomationNumbers {
@@ -41,6 +42,11 @@ export class WorkspaceNumbers {
   /** How many windows are open, by shard, and then by automation id. */
   openCounts(): Promise<readonly ReadonlyMap<string, OpenNumbers>[]> {
     return readOpenCounts(this.#redis, this.#workspace);
+  }
+
+  /** The state of open windows, over all automations. */
+  windowStates(query: WindowQuery): Promise<WindowStates> {
+    return readWindowStates(this.#redis, this.#workspace, query);
   }
 
   /** How many automations there are. Of thousands, the number may be some seconds old. */

@@ -15,11 +15,13 @@ import type { DestinationViewSchema } from "../../src/api/destinations/destinati
 import type { EventCountSchema, EventPageSchema } from "../../src/api/events/event-answers.ts";
 import type {
   AllExplanationsSchema,
+  AllWindowsSchema,
   ExplanationSchema,
   LookupSchema,
   WindowsSchema,
 } from "../../src/api/explain/explain-answers.ts";
 import type { TraceSchema } from "../../src/api/explain/trace-answers.ts";
+import type { OverviewSchema } from "../../src/api/overview/overview-answers.ts";
 import type { Application, ListedState } from "../../src/client/types.ts";
 import type * as wire from "../../src/client/wire-types.ts";
 import type * as stored from "../../src/core/model/automation-view.ts";
@@ -89,6 +91,12 @@ void function whatTheClientReturnsIsWhatTheServerAnswers(): void {
   type Windows = DeepReadonly<z.output<typeof WindowsSchema>>;
   expectTypeOf<wire.Windows>().toExtend<Windows>();
   expectTypeOf<Windows>().toExtend<wire.Windows>();
+  type AllWindows = DeepReadonly<z.output<typeof AllWindowsSchema>>;
+  expectTypeOf<wire.AllWindows>().toExtend<AllWindows>();
+  expectTypeOf<AllWindows>().toExtend<wire.AllWindows>();
+  type Overview = DeepReadonly<z.output<typeof OverviewSchema>>;
+  expectTypeOf<wire.Overview>().toExtend<Overview>();
+  expectTypeOf<Overview>().toExtend<wire.Overview>();
   type Explanation = DeepReadonly<z.output<typeof ExplanationSchema>>;
   expectTypeOf<wire.Explanation>().toExtend<Explanation>();
   expectTypeOf<Explanation>().toExtend<wire.Explanation>();

@@ -78,13 +78,19 @@ const byId = z.object({
   id: z.string().meta({ description: "The delivery's id, which is its `webhook-id`." }),
 });
 
+/** The queue of a workspace that this server serves. */
+export function queueIn(
+  deliveriesOf: (workspace: string) => DeliveryLookup | null,
+  workspace: string,
+): DeliveryLookup {
+  const queue = deliveriesOf(workspace);
+  if (queue === null) throw new Error(`this server has no queue for the workspace ${workspace}`);
+  return queue;
+}
+
 /** @param deliveriesOf the queue of a workspace; null when this server does not serve it */
 export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLookup | null): Route[] {
-  const queueOf = (workspace: string): DeliveryLookup => {
-    const queue = deliveriesOf(workspace);
-    if (queue === null) throw new Error(`this server has no queue for the workspace ${workspace}`);
-    return queue;
-  };
+  const queueOf = (workspace: string) => queueIn(deliveriesOf, workspace);
 
   return [
     route(

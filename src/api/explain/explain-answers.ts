@@ -48,10 +48,30 @@ export const WindowsSchema = z
     as_of: TimeSchema.nullable().meta({
       description: "How far log time has been consumed; null until an engine has taken up the automation.",
     }),
-    count: z.int().meta({ description: "How many windows are open, of which `windows` has the first." }),
+    count: z.int().meta({
+      description: "How many windows are open and asked for, of which `windows` has the first.",
+    }),
     windows: z.array(WindowSchema),
   })
   .meta({ id: "Windows" });
+
+const ListedWindowSchema = WindowSchema.extend({
+  automation: z.object({ id: IdSchema, name: z.string() }),
+}).meta({ id: "ListedWindow", description: "A window, and the automation that it belongs to." });
+
+export const AllWindowsSchema = z
+  .object({
+    as_of: TimeSchema.nullable().meta({
+      description:
+        "How far log time has been consumed, by the shard that is furthest behind; null if one never ran.",
+    }),
+    count: z.int().meta({
+      description: "How many windows are asked for in all, of which `windows` has the first.",
+    }),
+    truncated: z.boolean().meta({ description: "Whether there are more than `windows` has." }),
+    windows: z.array(ListedWindowSchema),
+  })
+  .meta({ id: "AllWindows" });
 
 const FailedConditionSchema = z
   .object({

@@ -1,21 +1,16 @@
-/** Why an automation fired, or did not: its open windows, and what a single event did to it or to all automations. */
+/** Why an automation fired, or did not: what a single event did to it or to all automations. */
 
 import { z } from "zod";
-import { Core } from "../../core/machine/core.ts";
-import { showWindow } from "../../core/machine/explain.ts";
 import { EventSchema, eventOf, UuidSchema } from "../../core/model/event.ts";
 import { requestDepthMax } from "../../core/model/limits.ts";
-import { formatTime, type Micros, millisecond } from "../../core/model/time.ts";
-import { finishInSlices } from "../../retry/slices.ts";
+import { type Micros, millisecond } from "../../core/model/time.ts";
 import { automationOf } from "../automations/automations.ts";
 import { RefusalSchema } from "../http/answers.ts";
-import { jsonHeaders, jsonList } from "../http/long-list.ts";
 import { Refusal } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
-import { earliestWindows } from "./earliest-windows.ts";
 import { explainPastToAll, explainSupposedToAll, findEvent, showPast } from "./explain-all.ts";
-import { AllExplanationsSchema, ExplanationSchema, WindowsSchema } from "./explain-answers.ts";
+import { AllExplanationsSchema, ExplanationSchema } from "./explain-answers.ts";
 import { type ExplainSettings, replay, suppose } from "./replay.ts";
 
 const ExplainRequestSchema = z
@@ -60,52 +55,10 @@ const explainExamples = {
 /** Room for a whole event; one that holds more values can be explained by its id. */
 const wholeEvent = { bytesMax: 2_000_000, depthMax: requestDepthMax + 10 };
 
-/** An answer with a million windows would have hundreds of megabytes. */
-const windowsPerAnswerMax = 10_000;
-
-const WindowsQuerySchema = z.object({
-  limit: z.coerce
-    .number()
-    .pipe(z.int().min(0).max(windowsPerAnswerMax))
-    .default(1_000)
-    .meta({ description: "How many windows to return at most: those that are judged next." }),
-});
-
 const byId = z.object({ id: z.string().meta({ description: "The automation's id." }) });
 
 export function explainRoutes(settings: ExplainSettings): Route[] {
   return [
-    route(
-      {
-        method: "get",
-        path: "/automations/:id/windows",
-        id: "automationWindows",
-        summary: "List the open windows of an automation",
-        tag: "explain",
-        scope: "automations:read",
-        params: byId,
-        query: WindowsQuerySchema,
-        answers: { 200: { description: "The next window to be judged comes first.", schema: WindowsSchema } },
-      },
-      async ({ tenant: { log }, params, query: { limit } }, context) => {
-        const automation = await automationOf(log, params.id);
-        const state = await log.automationState(automation.id);
-        const core =
-          state === null
-            ? null
-            : await finishInSlices(Core.restoreInSteps(state, { ...settings, stored: false }));
-        const { count, windows } = await earliestWindows(core?.windowsOf(automation.id) ?? [], limit);
-        const { id, name, enabled } = automation;
-        const about = JSON.stringify({
-          automation: { id, name, enabled },
-          as_of: core === null ? null : formatTime(core.watermark),
-          count,
-        });
-        const list = await jsonList(windows, showWindow);
-        return context.body(`${about.slice(0, -1)},"windows":${list}}`, 200, jsonHeaders);
-      },
-    ),
-
     route(
       {
         method: "post",

@@ -14,11 +14,13 @@ import { explainRoutes } from "../explain/explain.ts";
 import { lookupRoutes } from "../explain/lookup.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
 import { traceRoutes } from "../explain/trace.ts";
+import { windowRoutes } from "../explain/windows.ts";
 import { cloudEventRoutes } from "../ingest/cloudevents.ts";
 import { hookRoutes } from "../ingest/hooks.ts";
 import { type IngestMeter, ingestRoutes } from "../ingest/ingest.ts";
 import { documentOf, documentRoute } from "../openapi/document.ts";
 import { referencePageRoute } from "../openapi/reference-page.ts";
+import { overviewRoutes } from "../overview/overview.ts";
 import { mountPages } from "../pages/pages.ts";
 import { checkApiVersion } from "../prefect/api-version.ts";
 import { smallEndpoints } from "../prefect/small-endpoints.ts";
@@ -105,6 +107,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     // Before those with an id in the same place of the path.
     ...applyRoutes(explain),
     ...automationRoutes(),
+    ...windowRoutes(explain),
     ...explainRoutes(explain),
     ...lookupRoutes(deliveriesOf),
     ...traceRoutes(deliveriesOf),
@@ -113,6 +116,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...endpointRoutes(),
     ...shardRoutes(),
     ...sessionRoutes(tenants),
+    ...overviewRoutes(deliveriesOf),
     ...always,
     ...smallEndpoints(),
   ];

@@ -642,6 +642,30 @@ end
 return 'replaced'
 `;
 
+export const scanWindows = `
+local found = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local result = { found[1] }
+local fields = found[2]
+
+local function is_wanted(field, value)
+  local kind = string.sub(field, 1, 2)
+  if kind == 's:' or kind == 'p:' then return true end
+  if kind ~= 'k:' then return false end
+  if #ARGV < 3 then return true end
+  local line_end = string.find(value, '\\n', 1, true)
+  local line = line_end and string.sub(value, 1, line_end - 1) or value
+  for i = 3, #ARGV do
+    if string.find(line, ARGV[i]) then return true end
+  end
+  return false
+end
+
+for i = 1, #fields, 2 do
+  if is_wanted(fields[i], fields[i + 1]) then result[#result + 1] = fields[i] end
+end
+return result
+`;
+
 export const takeAllowance = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

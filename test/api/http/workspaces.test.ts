@@ -198,6 +198,8 @@ const attempts = (): Record<string, Attempt> => ({
     ...own,
   },
   "get /automations/{id}/windows": { path: `/automations/${known.automation}/windows`, ...found },
+  "get /windows": { path: "/windows?unresolved=any", ...own },
+  "get /overview": { path: "/overview", ...own },
   "post /automations/{id}/explain": {
     path: `/automations/${known.automation}/explain`,
     body: { event: eventId },

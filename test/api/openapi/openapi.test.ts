@@ -144,6 +144,8 @@ describe("the API", () => {
       ["GET", "/automations/"],
       ["POST", "/automations/filter", {}],
       ["GET", `/automations/${id}/windows`],
+      ["GET", "/windows?unresolved=any&search=pump"],
+      ["GET", "/overview"],
       ["POST", `/automations/${id}/explain`, { event: pumpEvent({ event: "vent.opened" }) }],
       ["POST", "/explain", { event: pumpEvent({ event: "vent.opened" }) }],
       ["POST", "/automations/apply", { automations: [], dry_run: true }],

@@ -1,0 +1,184 @@
+/** Open windows: those of one automation, and those of all. */
+
+import { z } from "zod";
+import { Core } from "../../core/machine/core.ts";
+import { showWindow } from "../../core/machine/explain.ts";
+import type { OpenWindow } from "../../core/machine/node.ts";
+import type { OpenNumbers } from "../../core/machine/open-count.ts";
+import { formatTime, type Micros } from "../../core/model/time.ts";
+import { finishInSlices } from "../../retry/slices.ts";
+import type { Log } from "../../store/log.ts";
+import { automationOf } from "../automations/automations.ts";
+import { jsonHeaders, jsonList } from "../http/long-list.ts";
+import { type Route, route } from "../http/route.ts";
+import { containing, earliestWindows, type UnresolvedFilter, windowsWanted } from "./earliest-windows.ts";
+import { AllWindowsSchema, WindowsSchema } from "./explain-answers.ts";
+import type { ExplainSettings } from "./replay.ts";
+
+/** An answer with a million windows would have hundreds of megabytes. */
+const windowsPerAnswerMax = 10_000;
+const listedWindowsMax = 1_000;
+/** How many windows of all automations are looked at, besides those that surely are not wanted. */
+const readWindowsMax = 20_000;
+const searchLengthMax = 500;
+
+const UnresolvedSchema = z.enum(["true", "false", "any"]);
+
+const SearchSchema = z.string().max(searchLengthMax).default("").meta({
+  description:
+    "Only windows with this text in a value of their key, such as part of a resource id; in any case.",
+});
+
+const WindowsQuerySchema = z.object({
+  limit: z.coerce
+    .number()
+    .pipe(z.int().min(0).max(windowsPerAnswerMax))
+    .default(1_000)
+    .meta({ description: "How many windows to return at most: those that are judged next." }),
+  unresolved: UnresolvedSchema.default("any").meta({
+    description: "`true`: only windows whose absence has fired and has not ended. `false`: only the others.",
+  }),
+  search: SearchSchema,
+});
+
+const AllWindowsQuerySchema = z.object({
+  limit: z.coerce
+    .number()
+    .pipe(z.int().min(0).max(listedWindowsMax))
+    .default(100)
+    .meta({ description: "How many windows to return at most: those that are judged next." }),
+  unresolved: UnresolvedSchema.default("true").meta({
+    description:
+      "`true`: what is silent now, that is, windows whose absence has fired and has not ended. `false`: only the " +
+      "others. `any`: all.",
+  }),
+  search: SearchSchema,
+});
+
+const byId = z.object({ id: z.string().meta({ description: "The automation's id." }) });
+
+/** A window with the automation that it belongs to. */
+interface WindowOfAutomation extends OpenWindow {
+  readonly automation: { readonly id: string; readonly name: string };
+}
+
+export function windowRoutes(settings: ExplainSettings): Route[] {
+  return [
+    route(
+      {
+        method: "get",
+        path: "/automations/:id/windows",
+        id: "automationWindows",
+        summary: "List the open windows of an automation",
+        tag: "explain",
+        scope: "automations:read",
+        params: byId,
+        query: WindowsQuerySchema,
+        answers: { 200: { description: "The next window to be judged comes first.", schema: WindowsSchema } },
+      },
+      async ({ tenant: { log }, params, query: { limit, ...filter } }, context) => {
+        const automation = await automationOf(log, params.id);
+        const state = await log.automationState(automation.id);
+        const core =
+          state === null
+            ? null
+            : await finishInSlices(Core.restoreInSteps(state, { ...settings, stored: false }));
+        const { count, windows } = await earliestWindows(
+          core?.windowsOf(automation.id) ?? [],
+          limit,
+          windowsWanted(filter),
+        );
+        const { id, name, enabled } = automation;
+        const about = JSON.stringify({
+          automation: { id, name, enabled },
+          as_of: core === null ? null : formatTime(core.watermark),
+          count,
+        });
+        const list = await jsonList(windows, showWindow);
+        return context.body(`${about.slice(0, -1)},"windows":${list}}`, 200, jsonHeaders);
+      },
+    ),
+
+    route(
+      {
+        method: "get",
+        path: "/windows",
+        id: "listWindows",
+        summary: "List what is silent now: unresolved windows of all automations",
+        description:
+          "An automation whose windows have just changed may be missing for two seconds. Of very many windows, " +
+          `${readWindowsMax} are looked at; then the answer is truncated, and not all of those that are judged next may ` +
+          "be among them.",
+        tag: "explain",
+        scope: "automations:read",
+        query: AllWindowsQuerySchema,
+        answers: {
+          200: { description: "The next window to be judged comes first.", schema: AllWindowsSchema },
+        },
+      },
+      async ({ tenant: { log }, query: { limit, ...filter } }, context) => {
+        const known = countsOf(await log.numbers.openCounts(), filter.unresolved);
+        const { shards, isCut } = await log.numbers.windowStates({
+          shards: known.flatMap((count, shard) => (count === 0 ? [] : [shard])),
+          unresolvedOnly: filter.unresolved === "true",
+          accepts: containing(filter.search),
+          countMax: readWindowsMax,
+        });
+        const cores: Core[] = [];
+        for (const fields of shards) {
+          cores.push(await finishInSlices(Core.restoreInSteps(fields, { ...settings, stored: false })));
+        }
+        const found = await earliestWindows(windowsIn(cores), limit, windowsWanted(filter));
+        // What was not looked at is known in number, unless a text was searched for.
+        const knownCount = filter.search === "" ? known.reduce((sum, count) => sum + count, 0) : 0;
+        const count = isCut ? Math.max(found.count, knownCount) : found.count;
+        const asOf = cores.length === 0 ? await consumedUntil(log) : earliestOf(cores);
+        const about = JSON.stringify({
+          as_of: asOf === null ? null : formatTime(asOf),
+          count,
+          truncated: isCut || count > found.windows.length,
+        });
+        const list = await jsonList(found.windows, ({ automation, ...window }) => ({
+          automation,
+          ...showWindow(window),
+        }));
+        return context.body(`${about.slice(0, -1)},"windows":${list}}`, 200, jsonHeaders);
+      },
+    ),
+  ];
+}
+
+/** How many windows of each shard a filter wants. */
+function countsOf(
+  shards: readonly ReadonlyMap<string, OpenNumbers>[],
+  unresolved: UnresolvedFilter,
+): readonly number[] {
+  return shards.map((counts) => {
+    let open = 0;
+    let silent = 0;
+    for (const numbers of counts.values()) {
+      open += numbers.open;
+      silent += numbers.unresolved;
+    }
+    return { true: silent, false: open - silent, any: open }[unresolved];
+  });
+}
+
+function* windowsIn(cores: readonly Core[]): Iterable<WindowOfAutomation> {
+  for (const core of cores) {
+    for (const { id, name } of core.automations()) {
+      for (const window of core.windowsOf(id)) yield { ...window, automation: { id, name } };
+    }
+  }
+}
+
+function earliestOf(cores: readonly Core[]): Micros {
+  return Math.min(...cores.map(({ watermark }) => watermark));
+}
+
+/** How far all shards have consumed log time; null if one has consumed nothing yet, or there is none. */
+async function consumedUntil(log: Log): Promise<Micros | null> {
+  const watermarks = (await log.shardStatus()).map(({ watermark }) => watermark);
+  if (watermarks.length === 0 || watermarks.includes(null)) return null;
+  return Math.min(...watermarks.map(Number));
+}
