@@ -5,6 +5,8 @@
  * allowed, shows only at delivery.
  */
 
+import { soleReferenceIn } from "./reference.ts";
+
 /** The platform's URL parser, which is pure. The HTTP client uses the same one, so the two cannot disagree. */
 declare const URL: {
   parse(text: string): null | {
@@ -46,6 +48,20 @@ export function takesHostFromEvent(url: string): boolean {
 /** True when a template reads an event or what an event decides. */
 export function takesFromEvent(template: string): boolean {
   return /\{[{%]/.test(template) && /\b(?:event|events|labels|firing|firings)\b/.test(template);
+}
+
+/**
+ * The user names and passwords of URLs in a longer text: no white space, and templates as a whole. Each step takes one
+ * character or one template, so the time grows with the length of the text.
+ */
+const credentials = /:\/\/((?:[^\s/?#"'<>{]|\{\{[^{}]{0,200}\}\}|\{(?!\{))*)@/g;
+
+/** A text in which no URL shows the user name and password written into it. References to the environment stay. */
+export function withoutCredentialsIn(text: string): string {
+  return text.replaceAll(credentials, (written, user: string) => {
+    const password = soleReferenceIn(user.slice(user.indexOf(":") + 1));
+    return password !== null && password.fallback === undefined ? written : "://…@";
+  });
 }
 
 /** The user name, host and port of a URL, with templates as they are written; all of it if only rendering shows those. */
