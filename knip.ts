@@ -14,12 +14,18 @@ export default ({ production = false }: { readonly production?: boolean }): Knip
     "src/history/sqlite-worker.ts!",
     "src/cli/threads/part-thread.ts!",
     "src/dashboard/main.tsx", // bundled before it is published
+    "src/cli/threads/check-thread.ts!",
     "scripts/*.ts",
     "scripts/chaos/receiver.ts", // a process of its own
     "bench/*.ts",
     "test/support/turn-meter.ts", // loaded by a process that a test starts
   ],
-  project: ["src/**/*.ts!", "!src/dashboard/**!", "src/dashboard/**/*.{ts,tsx}", "{test,scripts,bench}/**/*.ts"],
+  project: [
+    "src/**/*.ts!",
+    "!src/dashboard/**!",
+    "src/dashboard/**/*.{ts,tsx}",
+    "{test,scripts,bench}/**/*.ts",
+  ],
   ignoreExportsUsedInFile: production || { interface: true, type: true },
   // Programs that are installed by hand, where a test or script needs them.
   ignoreBinaries: ["redis-server", "openssl", "promtool", "helm", "go", "unshare", "mount", "umount"],

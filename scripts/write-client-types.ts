@@ -12,6 +12,7 @@ import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { AppliedRulesSchema, AutomationViewSchema } from "../src/api/automations/automation-answers.ts";
 import { AutomationCreateSchema, AutomationUpdateSchema } from "../src/api/automations/automation-input.ts";
+import { RuleSourceSchema, RulesSchema } from "../src/api/automations/rule-answers.ts";
 import { DeliveryPageSchema } from "../src/api/deliveries/delivery-answers.ts";
 import { DestinationViewSchema } from "../src/api/destinations/destinations.ts";
 import { DisabledEndpointSchema } from "../src/api/endpoints/endpoints.ts";
@@ -58,6 +59,8 @@ const answeredSchemas = [
   ShardsSchema,
   SessionSchema,
   OverviewSchema,
+  RuleSourceSchema,
+  RulesSchema,
 ];
 
 /** The parts of JSON Schema that zod writes for these schemas. */

@@ -1,10 +1,12 @@
 /** Loads `*.test.yaml` files: cases that are ready to run, and every mistake in them and in their rules. */
 
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { latenessDefault } from "../core/model/limits.ts";
 import type { Micros } from "../core/model/time.ts";
 import { type Diagnostic, diagnosticAt, inReadingOrder, type Place } from "../rules/diagnostic.ts";
 import { shown } from "../rules/mistake-message.ts";
-import { type FileKind, readRuleFiles } from "../rules/rule-files.ts";
+import { type FileKind, isDirectory, readRuleFiles } from "../rules/rule-files.ts";
 import { parseRuleText, type RuleNode } from "../rules/rule-tree.ts";
 import { validate } from "../rules/validate.ts";
 import type { Case } from "./case.ts";
@@ -42,6 +44,19 @@ const caseFiles: FileKind = {
   mayBeOne: isCaseFile,
   names: ".test.yaml file",
 };
+
+/** The case files beside rules: in their directories, and with the name of a rule file that is named itself. */
+export function caseFilesBeside(rulePaths: readonly string[], cwd: string): string[] {
+  const paths = rulePaths.flatMap((path) => {
+    if (isDirectory(resolve(cwd, path))) return [path];
+    const stem = path.replace(/\.(?:ya?ml|json)$/i, "");
+    return [`${stem}.test.yaml`, `${stem}.test.yml`].filter((name) => existsSync(resolve(cwd, name)));
+  });
+  const { texts, diagnostics } = readRuleFiles(paths, cwd, caseFiles);
+  // What cannot be read is reported when it is loaded. That a directory has no cases is not a mistake here.
+  const unreadable = diagnostics.map(({ file }) => file).filter(isCaseFile);
+  return [...new Set([...texts.keys(), ...unreadable])].sort();
+}
 
 /** Loads the cases that `paths` (files and directories) name. Mistakes are returned, never thrown. */
 export function loadCases(paths: readonly string[], options: LoadCasesOptions): LoadedCases {

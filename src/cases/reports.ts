@@ -32,6 +32,11 @@ function asText(results: readonly CaseResult[], paint: Paint): string {
   return `${[...lines, paint(failedCount === 0 ? "good" : "bad", summary)].join("\n")}\n`;
 }
 
+/** What `tripline test` prints about a case that failed. */
+export function failureText(result: CaseResult): string {
+  return failureLines(result, unpainted).join("\n");
+}
+
 /** What went wrong in a case, with its timeline. */
 function failureLines(result: CaseResult, paint: Paint): string[] {
   const { case: one, pairs, restartPairs } = result;

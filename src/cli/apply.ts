@@ -3,8 +3,10 @@
 import { Command } from "commander";
 import type { Application, AppliedChange, AppliedRules } from "../client/index.ts";
 import type { Automation } from "../core/model/automation.ts";
+import { appliedBytesMax, requestBytesMax } from "../core/model/limits.ts";
 import { formatDiagnostic } from "../rules/diagnostic.ts";
 import { type LoadedRules, loadRules } from "../rules/load.ts";
+import { ruleTextsOf } from "../rules/rule-text.ts";
 import { fieldChangeText } from "./change-text.ts";
 import { rulePathsArgument } from "./completable.ts";
 import { addConnection, type ConnectionOptions, withServer } from "./connection.ts";
@@ -54,7 +56,8 @@ export function applyCommand(): Command {
       const plan = await tripline.automations.apply({ ...application, dry_run: true });
       const changes = plan.changes.filter(({ change }) => change !== "unchanged");
       if (output === "table") console.log(planText(plan, stdoutView(options)));
-      if (!dryRun && changes.length > 0) await tripline.automations.apply(application);
+      // Also without changes: comments and lines may differ, which people see.
+      if (!dryRun) await tripline.automations.apply(application);
       if (output !== "table") print({ ...plan, dry_run: dryRun }, options, () => "");
       else if (!dryRun && changes.length > 0) console.log("Applied.");
       if (dryRun && changes.length > 0) process.exitCode = wouldChange;
@@ -82,16 +85,36 @@ function rulesAt(paths: readonly string[]): LoadedRules {
   return rules;
 }
 
-function applicationOf({ automations, destinations }: LoadedRules): Application {
-  return {
-    automations: automations.map((automation) => ({
+function applicationOf(rules: LoadedRules): Application {
+  const { automations, destinations } = rules;
+  const texts = ruleTextsOf(rules);
+  const withTexts = automations.map((automation) => {
+    const rule = {
       definition: definitionOf(automation),
       file: automation.source.kind === "file" ? automation.source.file : "",
       secrets: automation.secrets,
-    })),
+    };
+    const text = texts.get(automation.id);
+    if (text === undefined || sizeOf(rule) + sizeOf(text) > requestBytesMax) return rule;
+    return { ...rule, text: { yaml: text.yaml, line: text.line } };
+  });
+  const application = {
+    automations: withTexts,
     destinations: destinations.map(({ definition }) => definition),
   };
+  if (sizeOf(application) <= appliedBytesMax - roomForOptions) return application;
+  // The texts are only for people to look at. The rules matter.
+  return { ...application, automations: withTexts.map(({ text: _text, ...rule }: TextedRule) => rule) };
 }
+
+type TextedRule = Application["automations"][number];
+
+/** In bytes of UTF-8, as the server counts. */
+function sizeOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+const roomForOptions = 1_000;
 
 function definitionOf(automation: Automation): Record<string, unknown> {
   const { name, description, enabled, tags, trigger, actions, actions_on_trigger, actions_on_resolve } =

@@ -11,6 +11,7 @@ import type { Readiness } from "../api/http/probes.ts";
 import { type RunningServer, startServer } from "../api/http/server.ts";
 import { tenantsOf } from "../api/http/tenant.ts";
 import { createWebSockets } from "../api/sockets/websockets.ts";
+import { createRuleReader } from "./rule-reader.ts";
 import type { Running } from "./running.ts";
 import type { ServedPart } from "./serve-part.ts";
 import type { Settings } from "./settings.ts";
@@ -45,6 +46,7 @@ export async function listenForRequests(
     tenants,
     servesApi,
     explain: { latenessDefault: settings.lateness },
+    ruleReader: createRuleReader(settings.lateness),
     deliveriesOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,
     metrics,
     metricsText,

@@ -10,6 +10,7 @@ import type { LoadedRules } from "../rules/load.ts";
 import { type RuleWatcher, watchRules } from "../rules/watch.ts";
 import type { Log } from "../store/log.ts";
 import { CommandFailure } from "./failure.ts";
+import type { RuleChecks } from "./rule-checks.ts";
 import { ruleEnvironment } from "./secret-files.ts";
 
 export interface ServeRulesOptions {
@@ -18,6 +19,8 @@ export interface ServeRulesOptions {
   readonly logger: Logger;
   /** The lateness of triggers that set none. */
   readonly lateness: Micros;
+  /** Learns of each load. */
+  readonly checks: Pick<RuleChecks, "loaded">;
 }
 
 /**
@@ -31,7 +34,7 @@ export interface ServeRulesOptions {
  */
 export async function serveRules(
   paths: readonly string[],
-  { log, workspace, logger, lateness }: ServeRulesOptions,
+  { log, workspace, logger, lateness, checks }: ServeRulesOptions,
 ): Promise<RuleWatcher> {
   const apply = async (rules: LoadedRules): Promise<void> => {
     let details: readonly ChangeDetails[] = [];
@@ -55,9 +58,11 @@ export async function serveRules(
       else logger.info({ automation: name, fields, windows }, "Automation changed");
     }
     if (plan.hooks !== null) logger.info({ hooks: plan.hooks.map(({ name }) => name) }, "Hooks applied");
+    checks.loaded(rules, true);
   };
   let isStarting = true;
-  const reject = async ({ diagnostics }: LoadedRules): Promise<void> => {
+  const reject = async (rules: LoadedRules): Promise<void> => {
+    const { diagnostics } = rules;
     const mistakes = diagnostics.map(formatDiagnostic);
     const isFirst = isStarting && !(await log.automations()).some(({ source }) => source.kind === "file");
     if (isFirst) {
@@ -66,6 +71,7 @@ export async function serveRules(
       );
     }
     logger.error({ mistakes }, "The rules have mistakes; the rules applied before remain in effect");
+    checks.loaded(rules, false);
   };
   const watcher = await watchRules(paths, {
     workspace,

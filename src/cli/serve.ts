@@ -17,11 +17,12 @@ import { serveApiKeys } from "./api-keys-file.ts";
 import { addExamples } from "./help.ts";
 import { createLogger, lineWriter } from "./logger.ts";
 import { openRedis, requireOwnKeys, requireRedisVersion, warnOfRedisSettings } from "./open-redis.ts";
+import { RuleChecks } from "./rule-checks.ts";
 import { Running } from "./running.ts";
 import { serveCanary } from "./serve-canary.ts";
 import { asFailure, redisPurpose } from "./serve-failure.ts";
 import { listenForRequests } from "./serve-http.ts";
-import { startPart } from "./serve-part.ts";
+import { type ServedPart, startPart } from "./serve-part.ts";
 import { readinessOf } from "./serve-readiness.ts";
 import { serveRules } from "./serve-rules.ts";
 import { addSettings, type Settings } from "./settings.ts";
@@ -152,11 +153,7 @@ async function startParts(
   };
   const answersRequests = ({ roles: [role] }: PlannedThread) => role === "api";
   await startThreads(plan.others.filter((thread) => !answersRequests(thread)));
-  if (rules.length > 0) {
-    const [{ log, workspace }] = served;
-    const watching = await serveRules(rules, { log, workspace, logger, lateness: settings.lateness });
-    running.add(() => watching.close());
-  }
+  const checks = rules.length > 0 ? await startRules(part, settings, logger, running) : null;
   const automationCount = (await Promise.all(served.map(({ log }) => log.automations()))).flat().length;
 
   for (const { engineHealth } of served) engineHealth?.start();
@@ -194,7 +191,22 @@ async function startParts(
     threads: ["main", ...plan.others.map(({ name }) => name)],
   };
   logger.info(fields, "Tripline is running");
+  checks?.start();
   return { url, needsKey, automationCount, stop: () => running.stop() };
+}
+
+/** Applies the rules and watches them. @returns what checks them, once the server is ready */
+async function startRules(
+  { served: [{ log, workspace }] }: ServedPart,
+  { rules, lateness }: Settings,
+  logger: Logger,
+  running: Running,
+): Promise<RuleChecks> {
+  const checks = new RuleChecks({ log, workspace, paths: rules, lateness, logger });
+  const watching = await serveRules(rules, { log, workspace, logger, lateness, checks });
+  running.add(() => watching.close());
+  running.add(() => checks.stop());
+  return checks;
 }
 
 /** How many shards the workspaces have together. One that was never started will have as many as the settings say. */

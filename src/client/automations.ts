@@ -17,6 +17,8 @@ import type {
   NewAutomation,
   NewDestination,
   NewEvent,
+  RuleSource,
+  Rules,
   WindowOptions,
   Windows,
 } from "./types.ts";
@@ -140,6 +142,19 @@ export class Automations {
       ...repeatable,
       ...call,
     }) as Promise<AllExplanations>;
+  }
+
+  /** The text of an automation, as its rule file has it or made from its definition, and its words. @throws NotFound */
+  rule(id: string, options: CallOptions = {}): Promise<RuleSource> {
+    return this.#http.request("GET", `${pathOf(id)}/rule`, {
+      ...repeatable,
+      ...options,
+    }) as Promise<RuleSource>;
+  }
+
+  /** What is wrong with the rules that run now: mistakes in watched files, warnings, and cases that fail. */
+  rules(options: CallOptions = {}): Promise<Rules> {
+    return this.#http.request("GET", "/rules", { ...repeatable, ...options }) as Promise<Rules>;
   }
 
   /** Makes the workspace's automations match these rules; with `dry_run`, only says what would change. */

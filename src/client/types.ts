@@ -32,6 +32,14 @@ export type {
   NewTrigger,
   Overview,
   ReceivedEvent,
+  RuleCase,
+  RuleFile,
+  RuleFileMistake,
+  RuleSource,
+  Rules,
+  RuleTests,
+  RuleWarning,
+  RuleWords,
   Series,
   Session,
   Shards,
@@ -39,6 +47,7 @@ export type {
   TracedFiring,
   TracedTrigger,
   Trigger,
+  TriggerWords,
   Window,
   Windows,
 } from "./wire-types.ts";
@@ -57,6 +66,8 @@ export interface Application {
     readonly file: string;
     /** The values of `${env.NAME}` in its actions, by NAME. */
     readonly secrets?: Readonly<Record<string, string>> | undefined;
+    /** How the file writes it, for people; without secrets. */
+    readonly text?: { readonly yaml: string; readonly line: number } | undefined;
   }[];
   /** Stored before the automations, which may refer to them. Never deleted. */
   readonly destinations?: readonly unknown[] | undefined;

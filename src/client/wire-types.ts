@@ -165,6 +165,9 @@ export interface AutomationView {
   readonly updated: string;
 }
 
+/** For a composite: each of its triggers, in order. */
+export type ChildTriggerWords = readonly TriggerWords[];
+
 export interface CompoundTrigger {
   readonly type: "compound";
   /** Assigned by Tripline; ignored on input. */
@@ -1034,6 +1037,108 @@ export interface Retry {
   readonly give_up_on?: readonly (number | string)[] | undefined;
 }
 
+export interface RuleCase {
+  readonly file: string;
+  readonly line: number;
+  readonly name: string;
+  readonly passed: boolean;
+  /** What `tripline test` prints about a case that failed; empty for one that passed. */
+  readonly report: string;
+}
+
+export interface RuleFile {
+  readonly file: string;
+  readonly automations: number;
+}
+
+export interface RuleFileMistake {
+  readonly file: string;
+  /** From 1; 0 is the file as a whole. */
+  readonly line: number;
+  readonly column: number;
+  /** What is wrong, what was found, and what to do. */
+  readonly message: string;
+}
+
+/** The text of an automation, and what it says in plain words. */
+export interface RuleSource {
+  /** Its text. Secrets are masked; references such as `${env.NAME}` stay. */
+  readonly yaml: string;
+  /** file: as it is written in its rule file, with comments. definition: made from the stored definition, because no file defines it, or its text is not known. */
+  readonly origin: "file" | "definition";
+  /** The rule file that defines it. */
+  readonly file: string | null;
+  /** The line of the file with which `yaml` begins, for origin file. */
+  readonly line: number | null;
+  readonly words: RuleWords;
+}
+
+export interface RuleTests {
+  readonly ran: string;
+  readonly duration_ms: number;
+  readonly files: number;
+  readonly passed: number;
+  readonly failed: number;
+  /** Left out, because all cases together would take too long. */
+  readonly not_run: number;
+  /** In the case files themselves; a case with a mistake is not run. */
+  readonly mistakes: readonly RuleFileMistake[];
+  readonly cases: readonly RuleCase[];
+}
+
+/** Valid, but almost certainly a mistake. */
+export interface RuleWarning {
+  /** Null: no file is known, and the place is in the `yaml` that `GET /automations/{id}/rule` answers. */
+  readonly file: string | null;
+  readonly line: number;
+  readonly column: number;
+  /** Such as TL401: docs/rule-warnings.md lists them. */
+  readonly code: string;
+  readonly reason: string;
+  readonly fix: string;
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  } | null;
+}
+
+/** An automation in plain words. They hold no secrets. */
+export interface RuleWords {
+  /** One sentence that says when it fires. */
+  readonly summary: string;
+  /** More sentences: what counts, what happens after a firing, how long it waits. */
+  readonly details: readonly string[];
+  readonly children?: ChildTriggerWords | undefined;
+  /** What happens when it fires, one line for each action. */
+  readonly actions: readonly string[];
+  /** What happens when an absence that fired ends. */
+  readonly actions_on_resolve: readonly string[];
+}
+
+/** What `tripline check` and `tripline test` say of the rules that run now. */
+export interface Rules {
+  /** When the watched files were last loaded; null if no server watches any. */
+  readonly checked: string | null;
+  /** False: the watched files have mistakes, so the rules that were applied before remain in effect. */
+  readonly in_effect: boolean;
+  /** True: the warnings and tests of the watched files are not known yet. */
+  readonly pending: boolean;
+  /** What the server watches. */
+  readonly paths: readonly string[];
+  readonly files: readonly RuleFile[];
+  readonly mistakes: readonly RuleFileMistake[];
+  /** Of the watched files, and of the automations that were applied or created over the API. */
+  readonly warnings: readonly RuleWarning[];
+  /** The cases (`*.test.yaml`) beside the watched files; null if there are none. */
+  readonly tests: RuleTests | null;
+  /** How many of each are left out, because there are very many. */
+  readonly left_out: {
+    readonly files: number;
+    readonly mistakes: number;
+    readonly warnings: number;
+  };
+}
+
 export interface SequenceTrigger {
   readonly type: "sequence";
   /** Assigned by Tripline; ignored on input. */
@@ -1205,6 +1310,15 @@ export interface TracedWindow {
 }
 
 export type Trigger = EventTrigger | CompoundTrigger | SequenceTrigger;
+
+/** A trigger in plain words. */
+export interface TriggerWords {
+  /** One sentence that says when it fires. */
+  readonly summary: string;
+  /** More sentences: what counts, what happens after a firing, how long it waits. */
+  readonly details: readonly string[];
+  readonly children?: ChildTriggerWords | undefined;
+}
 
 /** The child triggers, of any kind. */
 export type Triggers = readonly Trigger[];

@@ -19,7 +19,17 @@ export interface Reactions {
   readonly links: readonly (readonly Link[])[];
 }
 
-export function reactionsAmong(rules: readonly CompiledRule[]): Reactions {
+/**
+ * Finds which automations can trigger which others, in short steps.
+ *
+ * @param comparisonsMax how many events may be compared with triggers: automations that all react to each other are as many
+ *   links as there are pairs of them
+ * @returns null if that was not enough
+ */
+export function* reactionsInSteps(
+  rules: readonly CompiledRule[],
+  comparisonsMax = Number.POSITIVE_INFINITY,
+): Generator<void, Reactions | null> {
   const leaves = rules.flatMap(({ part }, to) => leavesOf(part).map((leaf) => ({ leaf, to })));
   const byName = new Map<string, typeof leaves>();
   /** The triggers that the event's name does not rule out: a few among thousands of rules. */
@@ -29,20 +39,28 @@ export function reactionsAmong(rules: readonly CompiledRule[]): Reactions {
     byName.set(name.value, known);
     return known;
   };
-  const links = rules.map((rule, from) => {
+  const links: Link[][] = [];
+  let comparisonCount = 0;
+  for (const [from, rule] of rules.entries()) {
+    yield;
     const found = new Map<number, Link>();
     for (const event of possibleEvents(rule, rules)) {
       for (const { leaf, to } of candidatesFor(event)) {
+        if (++comparisonCount > comparisonsMax) return null;
+        if (comparisonCount % comparisonsPerStep === 0) yield;
         const isOwn = from === to;
         if (found.has(to) || !isCovered(event, leaf, !isOwn)) continue;
         // A trigger that matches too much has its own warning, and need not have this one as well.
         if (!isOwn || !isTooWide(leaf)) found.set(to, { from, to, event });
       }
     }
-    return [...found.values()];
-  });
+    links.push([...found.values()]);
+  }
   return { rules, links };
 }
+
+/** So many take a few milliseconds. */
+const comparisonsPerStep = 200;
 
 function isNamed(name: string, { compiled: { expect, after } }: EventPart): boolean {
   if (expect.length === 0) return true;
@@ -58,10 +76,11 @@ export function watchedIn({ rules, links }: Reactions): ReadonlySet<string> {
   return new Set(watched);
 }
 
-/** A shortest loop through each automation that is part of a loop. Each loop is reported once. */
-export function findLoops({ rules, links }: Reactions): Finding[] {
+/** Finds a shortest loop through each automation that is part of a loop, in short steps. Each loop is reported once. */
+export function* loopsInSteps({ rules, links }: Reactions): Generator<void, Finding[]> {
   const found = new Map<string, Finding>();
   for (const start of rules.keys()) {
+    yield;
     const circle = circleThrough(start, links);
     if (circle === null) continue;
     const first = Math.min(...circle.map(({ from }) => from));

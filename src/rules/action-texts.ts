@@ -6,7 +6,7 @@
  */
 
 import { type ActionDefinition, fieldKind } from "../core/model/action.ts";
-import { actionLists } from "../core/model/automation.ts";
+import { type Automation, actionLists } from "../core/model/automation.ts";
 import { mentionsReferences, referenceTo, soleReferenceIn } from "../core/model/reference.ts";
 import { actionTextProblem } from "../templates/action-checks.ts";
 import { type Environment, keepReferences, substitute } from "../templates/environment.ts";
@@ -21,6 +21,9 @@ import {
 
 /** By the text of a key, whatever it is. */
 const holdsActions: ReadonlySet<string> = new Set(actionLists);
+
+/** Of the names that secrets get which are written out in a rule. */
+const literalPrefix = "SECRET_OF_";
 
 export interface Resolved {
   readonly root: RuleMapping;
@@ -66,13 +69,18 @@ export function resolveReferences(automation: RuleMapping, env: Environment): Re
         return node;
       if (soleReferenceIn(node.value) !== null || node.value === "") return node;
       const { value, ...rest } = resolve(node, substitute, false);
-      let name = `SECRET_OF_${place.toUpperCase()}`;
+      let name = `${literalPrefix}${place.toUpperCase()}`;
       while (secrets.has(name)) name += "_";
       secrets.set(name, String(value));
       return { ...rest, value: referenceTo(name) };
     }),
   );
   return { root, secrets, mistakes, unresolved };
+}
+
+/** The values of secrets that a rule writes out, rather than refer to the environment. They must not be shown. */
+export function literalSecretsOf({ secrets }: Pick<Automation, "secrets">): string[] {
+  return Object.entries(secrets).flatMap(([name, value]) => (name.startsWith(literalPrefix) ? [value] : []));
 }
 
 /** The mistakes in the texts of actions that a schema cannot find, such as those in templates and URLs. */

@@ -22,9 +22,14 @@ import { type AnyNumber, readDecimal, readNumber } from "../core/json/exact-numb
 import { mentionsReferences } from "../core/model/reference.ts";
 import type { Place } from "./diagnostic.ts";
 
+/** Where a part of a text begins and where it ends: offsets, the end exclusive. */
+export type Span = readonly [start: number, end: number];
+
 export interface RuleScalar {
   readonly kind: "scalar";
   readonly place: Place;
+  /** Null for a value that is not written out. */
+  readonly span: Span | null;
   value: string | AnyNumber | boolean | null;
   /** The text as it was written, if `value` was filled in from the environment. */
   readonly written?: string;
@@ -46,6 +51,8 @@ export interface RuleEntry {
 export interface RuleMapping {
   readonly kind: "mapping";
   readonly place: Place;
+  /** Comments that follow it belong to its span, too. */
+  readonly span: Span;
   entries: Map<string, RuleEntry>;
 }
 
@@ -138,7 +145,8 @@ class TreeReader {
 
   #node(node: Node | null, keyPlace: Place, depth: number): RuleNode {
     const place = node?.range ? this.#place(node.range[0]) : keyPlace;
-    const nothing: RuleScalar = { kind: "scalar", place, value: null };
+    const span: Span | null = node?.range ? [node.range[0], node.range[1]] : null;
+    const nothing: RuleScalar = { kind: "scalar", place, span, value: null };
     if (depth > depthMax) return this.#overflow(nothing, tooDeep);
     if (++this.#nodeCount > nodeCountMax) return this.#overflow(nothing, tooMany);
     if (isAlias(node)) {
@@ -161,11 +169,11 @@ class TreeReader {
     if (typeof value === "number") {
       const { source = String(value) } = node;
       const read = numberOf(source);
-      if (read !== null) return { kind: "scalar", place, value: read, source };
+      if (read !== null) return { kind: "scalar", place, span, value: read, source };
       return this.#refuse(nothing, `${source} is not a number in JSON; put it in quotes: "${source}"`);
     }
     if (value === null || typeof value === "string" || typeof value === "boolean") {
-      return { kind: "scalar", place, value };
+      return { kind: "scalar", place, span, value };
     }
     return this.#refuse(nothing, `a value of the YAML type ${node.tag} is not supported; write it as text`);
   }
@@ -198,7 +206,8 @@ class TreeReader {
     for (const mapping of merged) {
       for (const [name, entry] of mapping.entries) if (!entries.has(name)) entries.set(name, entry);
     }
-    return { kind: "mapping", place, entries };
+    const [start = 0, end = 0] = node.range ?? [];
+    return { kind: "mapping", place, span: [start, end], entries };
   }
 
   /** The mappings that a merge key (<<) takes keys from. They keep their own places. */

@@ -12,6 +12,10 @@ export interface WorkspaceKeys {
   readonly trimmed: string;
   /** Hash: automation id to JSON, as of the last entry of the log. */
   readonly automations: string;
+  /** Hash: automation id to JSON: its text in a rule file, and the id of the definition that it was written for. */
+  readonly ruleTexts: string;
+  /** String: JSON of what was found in the watched rule files. */
+  readonly ruleReport: string;
   /** Hash: destination id to JSON. */
   readonly destinations: string;
   /** Hash: endpoint id to JSON. */
@@ -67,6 +71,8 @@ export function workspaceKeys(workspace: string): WorkspaceKeys {
     log: `${prefix}:log`,
     trimmed: `${prefix}:trimmed`,
     automations: `${prefix}:automations`,
+    ruleTexts: `${prefix}:rule-texts`,
+    ruleReport: `${prefix}:rule-report`,
     destinations: `${prefix}:destinations`,
     disabledEndpoints: `${prefix}:disabled-endpoints`,
     hooks: `${prefix}:webhooks`,

@@ -34,6 +34,7 @@ import type { EntrySource } from "./passed-entries.ts";
 import { receivedAt, startOfLog } from "./position.ts";
 import { microsOf, type RedisTime } from "./redis-time.ts";
 import { RequestLimitStore } from "./request-limits.ts";
+import { RuleNotes } from "./rule-notes.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts/generated.ts";
 import { SecretBox } from "./secret-box.ts";
@@ -103,6 +104,8 @@ export class Log {
   readonly limits: RequestLimitStore;
   /** What is known of the canary. */
   readonly canary: CanaryStore;
+  /** How rules are written, and what was found in their files. */
+  readonly rules: RuleNotes;
   readonly #redis: RedisConnection;
   readonly #workspace: string;
   readonly #keys: WorkspaceKeys;
@@ -129,6 +132,7 @@ export class Log {
     this.numbers = new WorkspaceNumbers(redis, workspace);
     this.limits = new RequestLimitStore(redis, workspace);
     this.canary = new CanaryStore(redis, workspace);
+    this.rules = new RuleNotes(redis, workspace);
     this.#onMalformed = options.onMalformed;
     this.#replicaCount = options.replicaCount ?? 0;
     this.#beatsWithEvents = options.beatsWithEvents ?? false;
@@ -216,7 +220,7 @@ export class Log {
     events: ReadonlyMap<string, NewEvent> = new Map(),
   ): Promise<number> {
     if (ids.length === 0) return 0;
-    const keys = [this.#keys.automations, this.#keys.log];
+    const keys = [this.#keys.automations, this.#keys.log, this.#keys.ruleTexts];
     const parameters = ids.flatMap((id) => [id, ...optionalEvent(events.get(id))]);
     return (await this.#run(deleteAutomationsScript, keys, parameters)) as number;
   }

@@ -3,11 +3,13 @@
 import { type AppOptions, createApp, routesOf } from "../../src/api/http/app.ts";
 import { Metrics } from "../../src/api/http/metrics.ts";
 import { openApiDocument, pathOf } from "../../src/api/openapi/document.ts";
+import { createRuleReader } from "../../src/cli/rule-reader.ts";
 
 const options: AppOptions = {
   tenants: {} as never,
   deliveriesOf: () => null,
   explain: { latenessDefault: 0 },
+  ruleReader: createRuleReader(0),
   metrics: new Metrics(),
   metricsText: new Metrics(),
   readiness: async () => ({ unready: null }),

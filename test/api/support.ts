@@ -11,6 +11,7 @@ import type { PartProblem } from "../../src/api/http/probes.ts";
 import { startServer } from "../../src/api/http/server.ts";
 import { openTo } from "../../src/api/http/tenant.ts";
 import { createWebSockets, type WebSocketOptions } from "../../src/api/sockets/websockets.ts";
+import { createRuleReader } from "../../src/cli/rule-reader.ts";
 import type { EventEntry, LogEntry } from "../../src/core/machine/log-entry.ts";
 import { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
@@ -73,6 +74,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     tenants,
     deliveriesOf: (workspace: string) => (workspace === "default" ? queue : null),
     explain: { latenessDefault: 0 },
+    ruleReader: createRuleReader(0),
     metrics,
     metricsText: metrics,
     readiness: async () => ({ unready: api.notReady, problems: api.problems }),

@@ -4,8 +4,9 @@ import { Core } from "../../src/core/machine/core.ts";
 import type { Firing } from "../../src/core/machine/firing.ts";
 import type { Automation } from "../../src/core/model/automation.ts";
 import { eventOf, type WireEvent } from "../../src/core/model/event.ts";
+import { finishAtOnce } from "../../src/core/model/steps.ts";
 import { second } from "../../src/core/model/time.ts";
-import { findLoops, reactionsAmong } from "../../src/lint/loops.ts";
+import { loopsInSteps, reactionsInSteps } from "../../src/lint/loops.ts";
 import { partOf } from "../../src/lint/triggers.ts";
 import fc from "../support/fast-check.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
@@ -17,7 +18,9 @@ function loopsAmong(automations: readonly Automation[]): string[][] {
     automation,
     part: partOf(automation.trigger, 5 * second),
   }));
-  return findLoops(reactionsAmong(rules)).map(({ automation, others = [] }) =>
+  const reactions = finishAtOnce(reactionsInSteps(rules));
+  if (reactions === null) throw new Error("there is no bound");
+  return finishAtOnce(loopsInSteps(reactions)).map(({ automation, others = [] }) =>
     [automation, ...others].map(({ name }) => name),
   );
 }

@@ -26,6 +26,7 @@ import {
   appliedValuesMax,
   requestBytesMax,
   requestValuesMax,
+  ruleTextLengthMax,
 } from "../../core/model/limits.ts";
 import {
   malformedReferenceIn,
@@ -34,6 +35,7 @@ import {
   referencesIn,
   soleReferenceIn,
 } from "../../core/model/reference.ts";
+import { definitionIdOf, withoutSecretTexts } from "../../core/model/rule-text.ts";
 import { millisecond } from "../../core/model/time.ts";
 import { withTriggerIds } from "../../core/model/trigger.ts";
 import { affectedWindows } from "../../reconcile/affected-windows.ts";
@@ -41,6 +43,7 @@ import { carryOut, readStored } from "../../reconcile/carry-out.ts";
 import { type AutomationChange, type DestinationChange, planChanges } from "../../reconcile/plan.ts";
 import { breathe, mapInSlices } from "../../retry/slices.ts";
 import type { Log } from "../../store/log.ts";
+import type { StoredRuleText } from "../../store/rule-notes.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
 import { DetailSchema } from "../http/answers.ts";
@@ -58,6 +61,16 @@ const RuleSchema = z.strictObject({
   secrets: z.record(z.string(), z.string()).default({}).meta({
     description: "The values of `${env.NAME}` in its actions, by NAME. Never returned.",
   }),
+  text: z
+    .strictObject({
+      yaml: z.string().max(ruleTextLengthMax).meta({ description: "Without secrets." }),
+      line: z.int().min(1).meta({ description: "The line of the file with which it begins." }),
+    })
+    .optional()
+    .meta({
+      description:
+        "How the file writes the automation, for people who look at it. It changes nothing else: another line or comment is no change of the automation.",
+    }),
 });
 
 export const ApplySchema = z
@@ -129,7 +142,10 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
           await breathe();
           changes.push(await automationChangeView(change, log, settings));
         }
-        if (!dry_run) await carryOut(plan, log, actor);
+        if (!dry_run) {
+          await carryOut(plan, log, actor);
+          await log.rules.putTexts(await ruleTextsIn(automations, desired.automations));
+        }
         const list = await jsonList(changes satisfies AppliedRules["changes"], (change) => change);
         return context.body(`{"dry_run":${dry_run},"changes":${list}}`, 200, jsonHeaders);
       },
@@ -211,6 +227,21 @@ function automationOf({ definition, file, secrets }: Rule, workspace: string): A
     created: now,
     updated: now,
   };
+}
+
+/** The texts of the rules that came with one, by automation id. */
+async function ruleTextsIn(
+  rules: readonly Rule[],
+  automations: readonly Automation[],
+): Promise<Map<string, StoredRuleText>> {
+  const found = await mapInSlices(automations.entries(), ([index, automation]) => {
+    const { text, file, secrets } = rules[index] as Rule;
+    if (text === undefined) return [];
+    const yaml = withoutSecretTexts(text.yaml, Object.values(secrets));
+    const stored = { yaml, line: text.line, file, definition: definitionIdOf(automation) };
+    return [[automation.id, stored] as const];
+  });
+  return new Map(found.flat());
 }
 
 function destinationOf(definition: DestinationDefinition, workspace: string): Destination {

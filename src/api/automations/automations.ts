@@ -42,7 +42,7 @@ import {
 const AutomationPatchSchema = z.strictObject({ enabled: z.boolean() }).meta({ id: "AutomationPatch" });
 
 const AutomationsSchema = z.array(AutomationViewSchema);
-const byId = z.object({ id: z.string().meta({ description: "The automation's id." }) });
+export const byId = z.object({ id: z.string().meta({ description: "The automation's id." }) });
 const byResource = z.object({
   resource: z.string().meta({ description: "The id of a resource. It may contain slashes." }),
 });

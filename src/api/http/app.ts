@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
+import { type RuleReader, ruleRoutes } from "../automations/rules.ts";
 import { canaryRoutes } from "../canary/canary-route.ts";
 import { type DeliveryLookup, deliveryRoutes } from "../deliveries/deliveries.ts";
 import { destinationRoutes } from "../destinations/destinations.ts";
@@ -40,6 +41,8 @@ export interface AppOptions {
   /** False: the process answers only for itself: health, readiness, metrics. */
   readonly servesApi?: boolean;
   readonly explain: ExplainSettings;
+  /** Knows how rules are written. */
+  readonly ruleReader: RuleReader;
   /** The action queue of a workspace; null when this server does not serve it. */
   readonly deliveriesOf: (workspace: string) => DeliveryLookup | null;
   /** Counts what is done here. */
@@ -94,7 +97,7 @@ export function createApp(options: AppOptions): Hono {
 
 /** Every route of the application. The OpenAPI document is made from the same list. */
 export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] {
-  const { tenants, servesApi = true, explain, deliveriesOf, metrics, metricsText } = options;
+  const { tenants, servesApi = true, explain, ruleReader, deliveriesOf, metrics, metricsText } = options;
   const always = [...probes(options.readiness), metricsRoute(metricsText)];
   if (!servesApi) return always;
   const routes: Route[] = [
@@ -108,6 +111,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...applyRoutes(explain),
     ...automationRoutes(),
     ...windowRoutes(explain),
+    ...ruleRoutes({ reader: ruleReader, ...explain }),
     ...explainRoutes(explain),
     ...lookupRoutes(deliveriesOf),
     ...traceRoutes(deliveriesOf),

@@ -1,8 +1,8 @@
 /** How every command prints: tables for people, JSON and YAML for programs. */
 
 import { type Command, Option } from "commander";
-import { Document, type ScalarTag, visit } from "yaml";
-import { ExactNumber } from "../../core/json/exact-number.ts";
+import { visit } from "yaml";
+import { yamlDocumentOf } from "../../rules/yaml-document.ts";
 import { wantsColor } from "./style.ts";
 import { harmless } from "./text.ts";
 import { type View, type ViewOptions, viewOf } from "./view.ts";
@@ -56,17 +56,8 @@ export function printNext(value: unknown, options: OutputOptions, asText: (view:
   else console.log(asText(stdoutView(options)));
 }
 
-/** Writes numbers with all their digits. */
-const exactNumberTag: ScalarTag = {
-  tag: "tag:yaml.org,2002:float",
-  default: true,
-  identify: (value) => value instanceof ExactNumber,
-  stringify: ({ value }) => String(value),
-  resolve: (text) => text,
-};
-
 export function asYaml(value: unknown): string {
-  const document = new Document(value, { customTags: [exactNumberTag] });
+  const document = yamlDocumentOf(value);
   // Only there can an escape stand for a character.
   visit(document, {
     Scalar(_key, scalar) {

@@ -32,7 +32,7 @@ export interface TriggerWords {
   /** More sentences: what counts, what happens after a firing, how long it waits. */
   readonly details: readonly string[];
   /** For a composite: each of its triggers, in order. */
-  readonly children?: readonly TriggerWords[];
+  readonly children?: readonly TriggerWords[] | undefined;
 }
 
 export interface DescribeOptions {
@@ -166,7 +166,7 @@ function resourceText(match: SpecificationDefinition): string {
   if (ids.includes("*")) return whose === "" ? "" : ` about a resource${whose}`;
   if (ids.length > 0 && (ids.length === 1 || !ids.some(isNegated)))
     return ` about ${listText(ids, "or", patternText)}${whose}`;
-  return ` about a resource ${listText([[idLabel, id] as const, ...conditions], "and", conditionText)}`;
+  return ` about a resource ${listText([[idLabel, ids] as const, ...conditions], "and", conditionText)}`;
 }
 
 function relatedText(specification: SpecificationDefinition): string {

@@ -136,3 +136,6 @@ export const descriptionLengthMax = 10_000;
 
 /** How many headers a webhook may have of its own. */
 export const headersMax = 100;
+
+/** The longest text of a rule that is kept beside its automation, in characters. A longer one is shown as its definition. */
+export const ruleTextLengthMax = 65_536;

@@ -209,6 +209,7 @@ end
 
 local count = 0
 for i = 1, #ARGV, 4 do
+  redis.call('HDEL', KEYS[3], ARGV[i])
   if redis.call('HDEL', KEYS[1], ARGV[i]) == 1 then
     redis.call('XADD', KEYS[2], '*', 'kind', 'automation-delete', 'body', ARGV[i])
     append_event(KEYS[2], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
@@ -478,6 +479,14 @@ for i = 1, #ARGV, 5 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
   redis.call('XADD', KEYS[2], '*', 'kind', 'automation-put', 'body', ARGV[i + 1])
   append_event(KEYS[2], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+end
+`;
+
+export const putRuleTexts = `
+for i = 1, #ARGV, 2 do
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  end
 end
 `;
 
