@@ -10,13 +10,14 @@
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
+import { ActivitySchema } from "../src/api/automations/activity.ts";
 import { AppliedRulesSchema, AutomationViewSchema } from "../src/api/automations/automation-answers.ts";
 import { AutomationCreateSchema, AutomationUpdateSchema } from "../src/api/automations/automation-input.ts";
 import { RuleSourceSchema, RulesSchema } from "../src/api/automations/rule-answers.ts";
 import { DeliveryPageSchema } from "../src/api/deliveries/delivery-answers.ts";
 import { DestinationViewSchema } from "../src/api/destinations/destinations.ts";
 import { DisabledEndpointSchema } from "../src/api/endpoints/endpoints.ts";
-import { EventCountSchema, EventPageSchema } from "../src/api/events/event-answers.ts";
+import { EventChainSchema, EventCountSchema, EventPageSchema } from "../src/api/events/event-answers.ts";
 import {
   AllExplanationsSchema,
   AllWindowsSchema,
@@ -24,6 +25,7 @@ import {
   LookupSchema,
   WindowsSchema,
 } from "../src/api/explain/explain-answers.ts";
+import { TimelineSchema } from "../src/api/explain/timeline-answers.ts";
 import { TraceSchema } from "../src/api/explain/trace-answers.ts";
 import { asAnswered } from "../src/api/openapi/json-schemas.ts";
 import { OverviewSchema } from "../src/api/overview/overview-answers.ts";
@@ -45,7 +47,9 @@ const sentSchemas = [
 const answeredSchemas = [
   EventPageSchema,
   EventCountSchema,
+  EventChainSchema,
   AutomationViewSchema,
+  ActivitySchema,
   AppliedRulesSchema,
   WindowsSchema,
   AllWindowsSchema,
@@ -53,6 +57,7 @@ const answeredSchemas = [
   AllExplanationsSchema,
   LookupSchema,
   TraceSchema,
+  TimelineSchema,
   DeliveryPageSchema,
   DestinationViewSchema,
   DisabledEndpointSchema,

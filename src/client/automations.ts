@@ -3,6 +3,7 @@
 import type { CallOptions } from "./events.ts";
 import type { Http } from "./http.ts";
 import type {
+  Activity,
   AllExplanations,
   AllWindows,
   Application,
@@ -19,6 +20,7 @@ import type {
   NewEvent,
   RuleSource,
   Rules,
+  Timeline,
   WindowOptions,
   Windows,
 } from "./types.ts";
@@ -107,6 +109,54 @@ export class Automations {
       ...repeatable,
       ...call,
     }) as Promise<AllWindows>;
+  }
+
+  /**
+   * Counts what automations did lately, and says when each last fired.
+   *
+   * @param options.automations their ids, at most 500; all automations by default
+   * @param options.hours how far back to count: 1 to 168, 24 by default
+   * @param options.buckets into how many parts that time is divided: 1 to 168, 24 by default
+   */
+  activity(
+    options: CallOptions & {
+      readonly automations?: readonly string[];
+      readonly hours?: number;
+      readonly buckets?: number;
+    } = {},
+  ): Promise<Activity> {
+    const { automations, hours, buckets, ...call } = options;
+    return this.#http.request("POST", "/automations/activity", {
+      body: { automations, hours, buckets },
+      ...repeatable,
+      ...call,
+    }) as Promise<Activity>;
+  }
+
+  /**
+   * Reads what an automation saw and did: the events that its trigger covers, its firings, and the windows open now.
+   *
+   * @param options.since RFC 3339; by default, an hour before `until`. At most 31 days before it
+   * @param options.until RFC 3339; by default, now
+   * @param options.key only this key: the values of some labels of `for_each`
+   * @param options.limit how many events, and how many firings, to list at most; 200 by default, and no more than 1,000
+   * @throws NotFound
+   */
+  timeline(
+    id: string,
+    options: CallOptions & {
+      readonly since?: string;
+      readonly until?: string;
+      readonly key?: Readonly<Record<string, string>>;
+      readonly limit?: number;
+    } = {},
+  ): Promise<Timeline> {
+    const { since, until, key, limit, ...call } = options;
+    return this.#http.request("GET", `${pathOf(id)}/timeline`, {
+      query: { since, until, key: key === undefined ? undefined : JSON.stringify(key), limit },
+      ...repeatable,
+      ...call,
+    }) as Promise<Timeline>;
   }
 
   /**

@@ -3,7 +3,15 @@
 import { Refused, type RefusedInput, TriplineError } from "./errors.ts";
 import { type StreamOptions, streamEvents, type WebSocketMaker } from "./event-stream.ts";
 import type { Http } from "./http.ts";
-import type { EmittedEvent, EventCount, EventFilter, EventPage, NewEvent, ReceivedEvent } from "./types.ts";
+import type {
+  EmittedEvent,
+  EventChain,
+  EventCount,
+  EventFilter,
+  EventPage,
+  NewEvent,
+  ReceivedEvent,
+} from "./types.ts";
 import type { EventCountRequest } from "./wire-types.ts";
 
 export interface CallOptions {
@@ -123,6 +131,22 @@ export class Events {
       repeatable: true,
       ...options,
     })) as EventPage;
+  }
+
+  /** Reads an event. @throws NotFound */
+  get(id: string, options: CallOptions = {}): Promise<ReceivedEvent> {
+    const path = `/events/${encodeURIComponent(id)}`;
+    return this.#http.request("GET", path, { repeatable: true, ...options }) as Promise<ReceivedEvent>;
+  }
+
+  /**
+   * Reads an event with what it follows, and what followed from it: later events, firings, deliveries and what they emitted.
+   *
+   * @throws NotFound
+   */
+  chain(id: string, options: CallOptions = {}): Promise<EventChain> {
+    const path = `/events/${encodeURIComponent(id)}/chain`;
+    return this.#http.request("GET", path, { repeatable: true, ...options }) as Promise<EventChain>;
   }
 
   /** Counts matching events in groups. */

@@ -71,6 +71,17 @@ export type Action =
       readonly automation?: string | undefined;
     };
 
+export interface Activity {
+  /** The start of the first bucket. */
+  readonly since: string;
+  /** The end of the last bucket: the present. */
+  readonly until: string;
+  /** The length of a bucket. */
+  readonly bucket_seconds: number;
+  /** In the order of the request; all automations are in the order of their ids. */
+  readonly automations: readonly AutomationActivity[];
+}
+
 export interface AllExplanations {
   readonly event: {
     readonly id: string;
@@ -116,6 +127,22 @@ export interface AppliedChange {
 export interface AppliedRules {
   readonly dry_run: boolean;
   readonly changes: readonly AppliedChange[];
+}
+
+export interface AutomationActivity {
+  readonly id: string;
+  /** When it last fired or was resolved, however long ago; null if the history knows of no such time. */
+  readonly last_fired: string | null;
+  /** Which of the two that was. */
+  readonly last_state: "Triggered" | "Resolved" | null;
+  /** How often it fired, for each bucket. */
+  readonly firings: readonly number[];
+  /** How often it was resolved. */
+  readonly resolutions: number;
+  /** How many deliveries were made. A redelivery counts as another one. */
+  readonly executed: number;
+  /** How many deliveries failed for good. */
+  readonly failed: number;
 }
 
 export interface AutomationName {
@@ -422,6 +449,16 @@ export interface EngineMember {
   readonly shards: readonly number[];
 }
 
+export interface EventChain {
+  readonly event: ReceivedEvent;
+  /** The event that it follows, the one that this follows, and so on: the oldest first. */
+  readonly ancestors: readonly ReceivedEvent[];
+  /** The events that follow it, then those that follow these, and so on. Events about firings follow the event that caused the firing; those about deliveries, and events that an action emitted, follow these. */
+  readonly descendants: readonly EventDescendant[];
+  /** Whether there is more: than 20 ancestors, than 200 descendants, or deeper than 6 steps. */
+  readonly truncated: boolean;
+}
+
 /** A group of events and its size. */
 export interface EventCount {
   readonly value: string;
@@ -435,6 +472,14 @@ export interface EventCountRequest {
   readonly filter: EventFilter;
   readonly time_unit?: "week" | "day" | "hour" | "minute" | "second" | undefined;
   readonly time_interval?: number | undefined;
+}
+
+export interface EventDescendant {
+  readonly event: ReceivedEvent;
+  /** The event that it follows. */
+  readonly parent: string;
+  /** How many steps it is away from the event asked about, from 1. */
+  readonly depth: number;
 }
 
 /** Selects events. All conditions must hold. */
@@ -1244,6 +1289,63 @@ export interface TemplateFailure {
   readonly field: string;
   /** Why it failed, without secrets. */
   readonly reason: string;
+}
+
+export interface Timeline {
+  readonly since: string;
+  readonly until: string;
+  /** The events that the automation's present trigger covers, the newest first. */
+  readonly events: readonly TimelineEvent[];
+  /** From when on `events` is complete: `since`, or later if it is truncated. */
+  readonly events_since: string;
+  /** Whether there may be more events: beyond `limit`, or beyond what was looked through. */
+  readonly events_truncated: boolean;
+  /** The newest first. */
+  readonly firings: readonly TimelineFiring[];
+  /** Whether there may be more firings. */
+  readonly firings_truncated: boolean;
+  /** To when `windows` is true; null until an engine has taken up the automation. */
+  readonly as_of: string | null;
+  /** The windows that are open now, whatever the times asked about. The next to be judged comes first. */
+  readonly windows: readonly Window[];
+  /** Whether more windows are open. */
+  readonly windows_truncated: boolean;
+  readonly deliveries: TimelineDeliveries;
+}
+
+/** The deliveries of `firings`, as far as they have ended. */
+export interface TimelineDeliveries {
+  /** Made. A redelivery counts as another one. */
+  readonly executed: number;
+  /** Failed for good. */
+  readonly failed: number;
+}
+
+export interface TimelineEvent {
+  readonly id: string;
+  readonly event: string;
+  readonly occurred: string;
+  readonly received: string;
+  readonly resource_id: string;
+  /** `expected`: it counts. `after`: it opens a window. */
+  readonly role: "expected" | "after";
+  /** The path of the first trigger that covers it; empty for the root itself. */
+  readonly trigger: string;
+  /** The values of the key that it belongs to. */
+  readonly labels: { readonly [key: string]: string };
+}
+
+export interface TimelineFiring {
+  /** Null if an older version recorded it. */
+  readonly id: string | null;
+  /** The event about the firing. */
+  readonly event_id: string;
+  readonly state: "Triggered" | "Resolved";
+  readonly triggered: string;
+  /** The values of the key. */
+  readonly labels: { readonly [key: string]: string };
+  /** Null for a composite. */
+  readonly window: TracedWindow | null;
 }
 
 export interface Trace {

@@ -16,7 +16,7 @@ import {
 import { mapInSlices } from "../retry/slices.ts";
 import { type EventFilter, EventFilterSchema } from "./filter.ts";
 import type { HistoryDatabase } from "./history-database.ts";
-import { matchingEvents, prepareSearch } from "./matching.ts";
+import { forAllEvents, matchingEvents, prepareSearch, type Search } from "./matching.ts";
 
 const units = { week: 7 * day, day, hour, minute, second } as const;
 
@@ -118,7 +118,7 @@ function refuseTooManyBuckets({ since }: EventFilter, length: Micros, until: Mic
 }
 
 async function countByName(database: HistoryDatabase, filter: EventFilter): Promise<EventCount[]> {
-  const groups = matchingEvents(await prepareSearch(database, filter))
+  const groups = matchingEvents(await searchAll(database, filter))
     .select(({ fn }) => [
       "e.name",
       fn.countAll<number>().as("count"),
@@ -137,7 +137,7 @@ async function countByName(database: HistoryDatabase, filter: EventFilter): Prom
 }
 
 async function countByResource(database: HistoryDatabase, filter: EventFilter): Promise<EventCount[]> {
-  const groups = matchingEvents(await prepareSearch(database, filter))
+  const groups = matchingEvents(await searchAll(database, filter))
     .select(({ fn }) => [
       "e.resource",
       fn.countAll<number>().as("count"),
@@ -171,6 +171,10 @@ async function countByResource(database: HistoryDatabase, filter: EventFilter): 
   return mapInSlices(rows, (row) => countOf(row.id, row.title, row));
 }
 
+async function searchAll(database: HistoryDatabase, filter: EventFilter): Promise<Search> {
+  return await forAllEvents(await prepareSearch(database, filter));
+}
+
 function countOf(
   value: string,
   label: string,
@@ -192,7 +196,7 @@ async function countByTime(
 ): Promise<EventCount[]> {
   const { since, until } = filter;
   const start = bucketStart(since, length);
-  const buckets = matchingEvents(await prepareSearch(database, filter)).select(
+  const buckets = matchingEvents(await searchAll(database, filter)).select(
     sql<number>`(${sql.ref("e.occurred")} - ${start}) / ${length}`.as("bucket"),
   );
   const rows = await database.db

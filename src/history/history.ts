@@ -3,6 +3,13 @@
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { ReceivedEvent } from "../core/model/event.ts";
 import type { Micros } from "../core/model/time.ts";
+import { chunksOf } from "../retry/slices.ts";
+import {
+  type ActivitySpan,
+  type AutomationActivity,
+  activityOf,
+  automationsPerStatement,
+} from "./activity.ts";
 import { HistoryConnections, type HistoryOptions } from "./connections.ts";
 import { type Countable, type CountOptions, countBy, type EventCount } from "./count-by.ts";
 import type { EventFilter } from "./filter.ts";
@@ -10,9 +17,12 @@ import type { HistoryDatabase } from "./history-database.ts";
 import { type OnRefused, recordAccepted } from "./isolate.ts";
 import { prune, type Retention } from "./prune.ts";
 import {
+  type EachOptions,
   type EventPage,
   eachEvent,
+  eventsById,
   eventsByIdPrefix,
+  eventsFollowing,
   eventsReceived,
   type PageOptions,
   queryEvents,
@@ -66,15 +76,19 @@ export class History {
     return this.#use((database) => eventsByIdPrefix(database, prefix, limit));
   }
 
-  /** Reads all matching events in the filter's order, `pageSize` at a time. */
-  async *eachEvent(filter: EventFilter, pageSize = 200): AsyncGenerator<ReceivedEvent> {
-    let database: HistoryDatabase | null = null;
-    try {
-      database = await this.#connections.database(this.#name);
-      yield* eachEvent(database, filter, pageSize);
-    } catch (error) {
-      throw this.#connections.errorOf(error, database);
-    }
+  /** Finds events by their ids, in the order of recording. */
+  eventsById(ids: readonly string[]): Promise<ReceivedEvent[]> {
+    return this.#use((database) => eventsById(database, ids));
+  }
+
+  /** Reads the events whose `follows` is this id, in the order of recording, `pageSize` at a time. */
+  eventsFollowing(id: string, pageSize = 20): AsyncGenerator<ReceivedEvent> {
+    return this.#read((database) => eventsFollowing(database, id, pageSize));
+  }
+
+  /** Reads all matching events in the filter's order, page by page. */
+  eachEvent(filter: EventFilter, options: EachOptions = {}): AsyncGenerator<ReceivedEvent> {
+    return this.#read((database) => eachEvent(database, filter, options));
   }
 
   /**
@@ -82,17 +96,24 @@ export class History {
    *
    * @param span both ends are inclusive; of more than `countMax` events, the latest are read
    */
-  async *eventsReceived(
+  eventsReceived(
     span: { readonly from: Micros; readonly until: Micros; readonly countMax: number },
     pageSize = 200,
   ): AsyncGenerator<ReceivedEvent> {
-    let database: HistoryDatabase | null = null;
-    try {
-      database = await this.#connections.database(this.#name);
-      yield* eventsReceived(database, span, pageSize);
-    } catch (error) {
-      throw this.#connections.errorOf(error, database);
+    return this.#read((database) => eventsReceived(database, span, pageSize));
+  }
+
+  /** What automations did in a span of time, by their ids; also those that did nothing, or do not exist. */
+  async activityOf(
+    automationIds: readonly string[],
+    span: ActivitySpan,
+  ): Promise<Map<string, AutomationActivity>> {
+    const activity = new Map<string, AutomationActivity>();
+    for (const ids of chunksOf([...new Set(automationIds)], automationsPerStatement)) {
+      const found = await this.#use((database) => activityOf(database, ids, span));
+      for (const [id, each] of found) activity.set(id, each);
     }
+    return activity;
   }
 
   /**
@@ -158,6 +179,16 @@ export class History {
 
   #use<T>(work: (database: HistoryDatabase) => Promise<T>): Promise<T> {
     return this.#connections.use(this.#name, work);
+  }
+
+  async *#read<T>(work: (database: HistoryDatabase) => AsyncGenerator<T>): AsyncGenerator<T> {
+    let database: HistoryDatabase | null = null;
+    try {
+      database = await this.#connections.database(this.#name);
+      yield* work(database);
+    } catch (error) {
+      throw this.#connections.errorOf(error, database);
+    }
   }
 }
 

@@ -38,12 +38,26 @@ const relatedCountMax = 20_000;
 /** With this many events or fewer to look at, a text search looks at the texts of each. */
 const eachTextCountMax = 5_000;
 
+/** Looks up the names and resources of a filter. */
 export async function prepareSearch(database: HistoryDatabase, filter: EventFilter): Promise<Search> {
   const { names, resource, related, anyResource } = await keysFor(database, filter);
   const found = { database, filter, names, resource, related, anyResource, textKeys: null };
-  const search = { ...found, path: await pathOf(found) };
-  if (!hasText(filter) || (await leavesFew(search))) return search;
-  return { ...search, textKeys: await textKeysFor(database, filter) };
+  return { ...found, path: await pathOf(found) };
+}
+
+/**
+ * The same search, for looking at all matching events: if they are many, what contains the texts of the filter is found
+ * before. A walk in order of time ends long before that would be worth its while.
+ */
+export async function forAllEvents(search: Search): Promise<Search> {
+  if (!hasText(search.filter) || search.textKeys !== null || (await leavesFew(search))) return search;
+  return { ...search, textKeys: await textKeysFor(search.database, search.filter) };
+}
+
+/** Whether more than so many events match. Not for a filter with texts, which may have to look at all of them. */
+export async function hasMoreThan(search: Search, count: number): Promise<boolean> {
+  const beyond = await matchingEvents(search).select("e.key").offset(count).limit(1).executeTakeFirst();
+  return beyond !== undefined;
 }
 
 /** Whether it is already known that nothing can match. */
@@ -66,7 +80,7 @@ export function matchingEventsByResource(search: Search): MatchingEvents {
 /** The matching events, found by walking an index in order of time; for the first few of many. */
 export function matchingEventsInOrder(search: Search): MatchingEvents {
   const { resource, names } = search;
-  const inOrder = { ...search, textKeys: null }; // it ends long before it has seen all texts
+  const inOrder = { ...search, textKeys: null };
   if (resource.some(isSingle)) return eventsBy("resource", inOrder);
   return eventsBy(names !== null && isSingle(names) ? "name" : "time", inOrder);
 }
@@ -74,9 +88,7 @@ export function matchingEventsInOrder(search: Search): MatchingEvents {
 /** Whether the conditions other than that on texts leave only a few events. */
 async function leavesFew(search: Search): Promise<boolean> {
   const filter = { ...search.filter, text: { any: [], all: [], none: [] } };
-  const matching = matchingEvents({ ...search, filter }).select("e.key");
-  const beyond = await matching.offset(eachTextCountMax).limit(1).executeTakeFirst();
-  return beyond === undefined;
+  return !(await hasMoreThan({ ...search, filter }, eachTextCountMax));
 }
 
 async function pathOf(search: Omit<Search, "path">): Promise<AccessPath> {

@@ -9,6 +9,7 @@ import { type Kysely, type Migration, Migrator } from "kysely";
 import { HistoryMisconfigured } from "./errors.ts";
 import { createTables } from "./migration-1.ts";
 import { storePayloads } from "./migration-2.ts";
+import { indexFollowers } from "./migration-3.ts";
 import { type DialectName, postgresSchema, type Tables } from "./schema.ts";
 
 /** The Migrator runs these in the order of their names. */
@@ -21,6 +22,9 @@ function migrationsFor(dialect: DialectName): Record<string, Migration> {
     },
     "0002-payloads": {
       up: (db: Kysely<Tables>) => storePayloads(db, dialect),
+    },
+    "0003-followers": {
+      up: (db: Kysely<Tables>) => indexFollowers(db, dialect),
     },
   };
 }

@@ -7,13 +7,17 @@ import type { EventFilter } from "./filter.ts";
 import type { HistoryDatabase } from "./history-database.ts";
 import {
   findsNothing,
+  forAllEvents,
+  hasMoreThan,
   matchingEvents,
   matchingEventsByResource,
   matchingEventsInOrder,
   prepareSearch,
   type Search,
 } from "./matching.ts";
+import { bytesOf } from "./recording-memory.ts";
 import { eventsWithKeys } from "./stored-event.ts";
+import { hasText } from "./text-search.ts";
 
 /** Where a page ended, as plain JSON. */
 export interface PageCursor {
@@ -69,13 +73,55 @@ export async function eventsByIdPrefix(
   );
 }
 
+/** Finds events by their ids, in the order of recording. */
+export async function eventsById(
+  database: HistoryDatabase,
+  ids: readonly string[],
+): Promise<ReceivedEvent[]> {
+  if (ids.length === 0) return [];
+  const rows = await database.db
+    .selectFrom("events")
+    .select("key")
+    .where("workspace", "=", database.workspace)
+    .where("id", "in", ids.map(bytesOf))
+    .orderBy("key")
+    .execute();
+  return eventsWithKeys(
+    database,
+    rows.map(({ key }) => key),
+  );
+}
+
+/** Reads the events that follow an event, in the order of recording. */
+export async function* eventsFollowing(
+  database: HistoryDatabase,
+  id: string,
+  pageSize: number,
+): AsyncGenerator<ReceivedEvent> {
+  const followers = database.db
+    .selectFrom("events")
+    .select("key")
+    .where("workspace", "=", database.workspace)
+    .where("follows", "=", bytesOf(id))
+    .orderBy("key")
+    .limit(pageSize);
+  for (let after = 0; ; ) {
+    const keys = (await followers.where("key", ">", after).execute()).map(({ key }) => key);
+    yield* await eventsWithKeys(database, keys);
+    const last = keys.at(-1);
+    if (last === undefined || keys.length < pageSize) return;
+    after = last;
+  }
+}
+
 /** Reads one page in the filter's order by `occurred`. Events with the same time are in the order of recording. */
 export async function queryEvents(
   database: HistoryDatabase,
   filter: EventFilter,
   { limit, after = null }: PageOptions,
 ): Promise<EventPage> {
-  const search = await prepareSearch(database, filter);
+  let search = await prepareSearch(database, filter);
+  if (after === null) search = await forAllEvents(search);
   const total = after?.total ?? (await countEvents(search));
   if (total === 0 || limit === 0) return { events: [], total, next: null };
   const found = await placesOf(search, { limit: limit + 1, after, total });
@@ -85,18 +131,27 @@ export async function queryEvents(
   return { events: await eventsAt(database, page), total, next };
 }
 
+/** How `eachEvent` reads. */
+export interface EachOptions {
+  readonly pageSize?: number;
+  /** False: payloads, which may be large, are left empty. */
+  readonly withPayloads?: boolean;
+}
+
 /** Reads all matching events page by page, in the filter's order. */
 export async function* eachEvent(
   database: HistoryDatabase,
   filter: EventFilter,
-  pageSize: number,
+  { pageSize = 200, withPayloads = true }: EachOptions,
 ): AsyncGenerator<ReceivedEvent> {
-  // No one sees the total, so it is not counted.
   const search = await prepareSearch(database, filter);
+  // No one sees the total, so it is not counted. But a walk through the whole history for a few events would take long.
+  const isMany = hasText(filter) || filter.distinct || (await hasMoreThan(search, sortedCountMax));
+  const total = isMany ? Number.POSITIVE_INFINITY : sortedCountMax;
   let after: PageCursor | null = null;
   do {
-    const found = await placesOf(search, { limit: pageSize, after, total: Number.POSITIVE_INFINITY });
-    yield* await eventsAt(database, found);
+    const found = await placesOf(search, { limit: pageSize, after, total });
+    yield* await eventsAt(database, found, withPayloads);
     const last = found.at(-1);
     after = last === undefined || found.length < pageSize ? null : { ...last, total: 0 };
   } while (after !== null);
@@ -184,9 +239,10 @@ async function placesOf(
       .limit(limit)
       .execute();
   }
+  const all = await forAllEvents(search);
   const candidates = filter.distinct
-    ? outermostEvents(search, direction)
-    : matchingEvents(search).select(["e.key", "e.occurred", sql<number>`1`.as("rank")]);
+    ? outermostEvents(all, direction)
+    : matchingEvents(all).select(["e.key", "e.occurred", sql<number>`1`.as("rank")]);
   return database.db
     .with(
       (cte) => cte("m").materialized(),
@@ -225,9 +281,11 @@ function outermostEvents(search: Search, direction: "asc" | "desc") {
 }
 
 /** The events at these places; one that has been pruned in the meantime is missing. */
-function eventsAt(database: HistoryDatabase, places: readonly EventPlace[]): Promise<ReceivedEvent[]> {
-  return eventsWithKeys(
-    database,
-    places.map(({ key }) => key),
-  );
+function eventsAt(
+  database: HistoryDatabase,
+  places: readonly EventPlace[],
+  withPayloads = true,
+): Promise<ReceivedEvent[]> {
+  const keys = places.map(({ key }) => key);
+  return eventsWithKeys(database, keys, withPayloads);
 }

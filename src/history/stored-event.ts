@@ -19,10 +19,15 @@ interface EventColumns {
   readonly payload: string;
 }
 
-/** The events with these keys, in this order; one that has been pruned in the meantime is missing. */
+/**
+ * The events with these keys, in this order; one that has been pruned in the meantime is missing.
+ *
+ * @param withPayloads false: their payloads, which may be large, are left empty
+ */
 export async function eventsWithKeys(
   { db, workspace }: HistoryDatabase,
   keys: readonly number[],
+  withPayloads = true,
 ): Promise<ReceivedEvent[]> {
   if (keys.length === 0) return [];
   const rows: readonly EventColumns[] = await db
@@ -30,7 +35,8 @@ export async function eventsWithKeys(
     .innerJoin("names as n", "n.key", "e.name")
     .innerJoin("resources as r", "r.key", "e.resource")
     .leftJoin("related_lists as l", "l.key", "e.related")
-    .select(["e.key", "e.id", "e.occurred", "e.received", "e.follows", "e.odd", "e.payload"])
+    .select(["e.key", "e.id", "e.occurred", "e.received", "e.follows", "e.odd"])
+    .select(withPayloads ? "e.payload" : sql<string>`'{}'`.as("payload"))
     .select(["n.name", "r.body as resource", "l.body as related"])
     .where(sql<SqlBool>`+e.workspace = ${workspace}`) // hidden from the indexes: the keys find them
     .where("e.key", "in", keys)

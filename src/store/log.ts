@@ -267,6 +267,12 @@ export class Log {
     return all.filter(({ id }) => !isCanary(id));
   }
 
+  /** The ids of people's automations, in their order: much cheaper than the automations. @throws RedisUnreachable */
+  async automationIds(): Promise<string[]> {
+    const ids = await callRedis(() => this.#redis.hkeys(this.#keys.automations));
+    return ids.filter((id) => !isCanary(id)).sort();
+  }
+
   /** With its secrets; one that no key opens is read as it is stored. @throws RedisUnreachable */
   async automation(id: string): Promise<Automation | null> {
     const automation = await this.sealedAutomation(id);

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { expect, expectTypeOf, test } from "vitest";
 import type { z } from "zod";
 import { wireTypesText } from "../../scripts/write-client-types.ts";
+import type { ActivitySchema } from "../../src/api/automations/activity.ts";
 import type { ApplySchema } from "../../src/api/automations/apply.ts";
 import type { AppliedRulesSchema } from "../../src/api/automations/automation-answers.ts";
 import type {
@@ -12,7 +13,11 @@ import type {
 } from "../../src/api/automations/automation-input.ts";
 import type { DeliveryPageSchema, ListedStateSchema } from "../../src/api/deliveries/delivery-answers.ts";
 import type { DestinationViewSchema } from "../../src/api/destinations/destinations.ts";
-import type { EventCountSchema, EventPageSchema } from "../../src/api/events/event-answers.ts";
+import type {
+  EventChainSchema,
+  EventCountSchema,
+  EventPageSchema,
+} from "../../src/api/events/event-answers.ts";
 import type {
   AllExplanationsSchema,
   AllWindowsSchema,
@@ -20,6 +25,7 @@ import type {
   LookupSchema,
   WindowsSchema,
 } from "../../src/api/explain/explain-answers.ts";
+import type { TimelineSchema } from "../../src/api/explain/timeline-answers.ts";
 import type { TraceSchema } from "../../src/api/explain/trace-answers.ts";
 import type { OverviewSchema } from "../../src/api/overview/overview-answers.ts";
 import type { Application, ListedState } from "../../src/client/types.ts";
@@ -85,6 +91,15 @@ void function whatTheClientReturnsIsWhatTheServerAnswers(): void {
   type Count = DeepReadonly<z.output<typeof EventCountSchema>>;
   expectTypeOf<wire.EventCount>().toExtend<Count>();
   expectTypeOf<Count>().toExtend<wire.EventCount>();
+  type Chain = DeepReadonly<z.output<typeof EventChainSchema>>;
+  expectTypeOf<wire.EventChain>().toExtend<Chain>();
+  expectTypeOf<Chain>().toExtend<wire.EventChain>();
+  type Activity = DeepReadonly<z.output<typeof ActivitySchema>>;
+  expectTypeOf<wire.Activity>().toExtend<Activity>();
+  expectTypeOf<Activity>().toExtend<wire.Activity>();
+  type Timeline = DeepReadonly<z.output<typeof TimelineSchema>>;
+  expectTypeOf<wire.Timeline>().toExtend<Timeline>();
+  expectTypeOf<Timeline>().toExtend<wire.Timeline>();
   type Applied = DeepReadonly<z.output<typeof AppliedRulesSchema>>;
   expectTypeOf<wire.AppliedRules>().toExtend<Applied>();
   expectTypeOf<Applied>().toExtend<wire.AppliedRules>();

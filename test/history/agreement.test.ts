@@ -66,7 +66,7 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
             } while (after !== null);
             expect(found).toEqual(expected);
             const streamed: string[] = [];
-            for await (const { id } of workspace.eachEvent(filter, limit)) streamed.push(id);
+            for await (const { id } of workspace.eachEvent(filter, { pageSize: limit })) streamed.push(id);
             expect(streamed).toEqual(expected);
           }
         },

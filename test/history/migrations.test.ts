@@ -77,7 +77,11 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
     ).toBe(1);
     await history.close();
     expect(await read()).toEqual({ ids: [...ids, third], total: 3, position: "1-3" });
-    expect(await migrationNames()).toEqual([{ name: "0001-tables" }, { name: "0002-payloads" }]);
+    expect(await migrationNames()).toEqual([
+      { name: "0001-tables" },
+      { name: "0002-payloads" },
+      { name: "0003-followers" },
+    ]);
   });
 
   // A million of them take a minute. Events are recorded meanwhile, and a repeated one must still count once.
@@ -132,19 +136,23 @@ describe.each(databaseKinds)("the tables in $name", ({ name, missing, start }) =
       Array.from({ length: 4 }, () => openHistory(database.options("greenhouse"))),
     );
     await Promise.all(histories.map((history) => history.close()));
-    expect(await migrationNames()).toEqual([{ name: "0001-tables" }, { name: "0002-payloads" }]);
+    expect(await migrationNames()).toEqual([
+      { name: "0001-tables" },
+      { name: "0002-payloads" },
+      { name: "0003-followers" },
+    ]);
     expect(await execute("select name from workspaces")).toEqual([{ name: "greenhouse" }]);
   });
 
   test("of a newer version are rejected, with a message that says so", async () => {
     await read();
     await execute(
-      "insert into kysely_migration (name, timestamp) values ('0003-later', '2030-01-01T00:00:00Z')",
+      "insert into kysely_migration (name, timestamp) values ('0004-later', '2030-01-01T00:00:00Z')",
     );
     const opening = openHistory(database.options("greenhouse"));
     await expect(opening).rejects.toThrow(HistoryMisconfigured);
     await expect(opening).rejects.toThrow(
-      /^A newer version of Tripline has upgraded the history's tables \(0003-later\)/,
+      /^A newer version of Tripline has upgraded the history's tables \(0004-later\)/,
     );
   });
 

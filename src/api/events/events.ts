@@ -6,15 +6,15 @@ import { millisecond } from "../../core/model/time.ts";
 import { CountableSchema, CountRequestSchema, TooManyBuckets } from "../../history/count-by.ts";
 import { EventFilterSchema, resolveFilter } from "../../history/filter.ts";
 import type { History } from "../../history/history.ts";
-import { DetailSchema, RefusalSchema } from "../http/answers.ts";
+import { DetailSchema } from "../http/answers.ts";
 import { jsonHeaders, jsonList } from "../http/long-list.ts";
 import { Refusal } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
-import type { ApiEnv, Tenant } from "../http/tenant.ts";
+import type { ApiEnv } from "../http/tenant.ts";
 import { EventCountSchema, EventPageSchema } from "./event-answers.ts";
 import { openPage, type PageToken, sealPage } from "./page-token.ts";
-import { untilRecorded } from "./until-recorded.ts";
+import { behindHeaders, historyOf, noHistory, recordedHistory } from "./recorded-history.ts";
 
 export interface EventRouteSettings {
   /** Whether to trust the X-Forwarded-Host and -Proto headers of a proxy in front of the server. */
@@ -36,16 +36,6 @@ const EventQuerySchema = z
       .meta({ description: `Events per page; ${pageSizeDefault} by default.` }),
   })
   .meta({ id: "EventQuery" });
-
-/** Tells clients that an answer misses events; set only then. */
-const behindHeader = "Tripline-History-Behind";
-
-const behindHeaders = {
-  [behindHeader]:
-    "Set if the history is behind the log, so that the answer misses new events: by how many seconds.",
-};
-
-const noHistory = { description: "This server keeps no history.", schema: RefusalSchema };
 
 /** The purpose of a workspace's secret that signs page tokens. */
 const tokenPurpose = "page-token";
@@ -194,21 +184,6 @@ function requestUrl(context: Context<ApiEnv>, trustProxy: boolean): URL {
   if (host !== undefined) url.host = host;
   if (protocol === "https" || protocol === "http") url.protocol = protocol;
   return url;
-}
-
-/** The history, once it holds everything that was acknowledged before this request; or else the answer will say so. */
-async function recordedHistory(tenant: Tenant, context: Context<ApiEnv>): Promise<History> {
-  const history = historyOf(tenant);
-  const behindMs = await untilRecorded(tenant.log, history);
-  if (behindMs > 0) context.header(behindHeader, String(Math.ceil(behindMs / 1_000)));
-  return history;
-}
-
-/** @throws Refusal 404 */
-function historyOf({ history }: Tenant): History {
-  if (history !== null) return history;
-  const detail = "This server keeps no history; start it with a TRIPLINE_HISTORY_URL other than off";
-  throw new Refusal(404, "not_found", { detail });
 }
 
 function nowMicros(): number {

@@ -5,7 +5,7 @@ import { DeliverySchema } from "../deliveries/delivery-answers.ts";
 import { ReceivedEventSchema } from "../events/event-answers.ts";
 import { type DeepReadonly, IdSchema, LabelsSchema, TimeSchema } from "../http/answers.ts";
 
-const TracedWindowSchema = z
+export const TracedWindowSchema = z
   .object({
     start: TimeSchema,
     end: TimeSchema.nullable(),

@@ -13,6 +13,7 @@ import { jsonHeaders, jsonList } from "../http/long-list.ts";
 import { type Route, route } from "../http/route.ts";
 import { containing, earliestWindows, type UnresolvedFilter, windowsWanted } from "./earliest-windows.ts";
 import { AllWindowsSchema, WindowsSchema } from "./explain-answers.ts";
+import { openWindowsOf } from "./open-windows.ts";
 import type { ExplainSettings } from "./replay.ts";
 
 /** An answer with a million windows would have hundreds of megabytes. */
@@ -78,20 +79,12 @@ export function windowRoutes(settings: ExplainSettings): Route[] {
       },
       async ({ tenant: { log }, params, query: { limit, ...filter } }, context) => {
         const automation = await automationOf(log, params.id);
-        const state = await log.automationState(automation.id);
-        const core =
-          state === null
-            ? null
-            : await finishInSlices(Core.restoreInSteps(state, { ...settings, stored: false }));
-        const { count, windows } = await earliestWindows(
-          core?.windowsOf(automation.id) ?? [],
-          limit,
-          windowsWanted(filter),
-        );
+        const { asOf, windows: open } = await openWindowsOf(log, automation.id, settings);
+        const { count, windows } = await earliestWindows(open, limit, windowsWanted(filter));
         const { id, name, enabled } = automation;
         const about = JSON.stringify({
           automation: { id, name, enabled },
-          as_of: core === null ? null : formatTime(core.watermark),
+          as_of: asOf === null ? null : formatTime(asOf),
           count,
         });
         const list = await jsonList(windows, showWindow);

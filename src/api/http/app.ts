@@ -3,6 +3,7 @@
 import { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Tracer } from "../../telemetry/tracer.ts";
+import { activityRoutes } from "../automations/activity.ts";
 import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
 import { type RuleReader, ruleRoutes } from "../automations/rules.ts";
@@ -10,10 +11,12 @@ import { canaryRoutes } from "../canary/canary-route.ts";
 import { type DeliveryLookup, deliveryRoutes } from "../deliveries/deliveries.ts";
 import { destinationRoutes } from "../destinations/destinations.ts";
 import { endpointRoutes } from "../endpoints/endpoints.ts";
+import { eventChainRoutes } from "../events/event-chain.ts";
 import { eventRoutes, isHistoryUnavailable } from "../events/events.ts";
 import { explainRoutes } from "../explain/explain.ts";
 import { lookupRoutes } from "../explain/lookup.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
+import { timelineRoutes } from "../explain/timeline.ts";
 import { traceRoutes } from "../explain/trace.ts";
 import { windowRoutes } from "../explain/windows.ts";
 import { cloudEventRoutes } from "../ingest/cloudevents.ts";
@@ -104,15 +107,18 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...ingestRoutes(metrics),
     ...eventRoutes({ trustProxy: options.trustProxy ?? false }),
     ...socketRoutes(),
+    ...eventChainRoutes(),
     ...hookRoutes(tenants, metrics),
     ...canaryRoutes(tenants),
     ...cloudEventRoutes(metrics),
     // Before those with an id in the same place of the path.
     ...applyRoutes(explain),
+    ...activityRoutes(),
     ...automationRoutes(),
     ...windowRoutes(explain),
     ...ruleRoutes({ reader: ruleReader, ...explain }),
     ...explainRoutes(explain),
+    ...timelineRoutes(explain),
     ...lookupRoutes(deliveriesOf),
     ...traceRoutes(deliveriesOf),
     ...deliveryRoutes(deliveriesOf),

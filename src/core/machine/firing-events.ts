@@ -2,21 +2,74 @@
 
 import type { Automation } from "../model/automation.ts";
 import type { Event } from "../model/event.ts";
-import { walkTrigger } from "../model/trigger.ts";
+import { type EventTriggerDefinition, walkTrigger } from "../model/trigger.ts";
 import { buildTrigger, type EventTriggerNode } from "./build-trigger.ts";
 import { obstacleTo, roleByName } from "./event-trigger.ts";
-import { keyOf } from "./key.ts";
+import { keyOf, labelsOf } from "./key.ts";
 import type { EventRole } from "./node.ts";
 
-/** An event trigger of an automation, for one key. */
-export interface TriggerOfKey {
+/** An event trigger of an automation, as far as it says which events it covers. */
+export interface CoveringTrigger {
+  readonly definition: EventTriggerDefinition;
   /** The path from the root. */
   readonly path: string;
-  /** The beginnings of the names that it may cover; empty if it may cover any. */
+  /** The labels of its keys. */
+  readonly keyLabels: readonly string[];
+  /** The beginnings of the names that it may cover, not very many; empty if it may cover any. */
   readonly namePrefixes: readonly string[];
-  /** The role of an event; null if the trigger does not cover it, or it belongs to another key. */
+  /** The role of an event; null if the trigger does not cover it. */
   roleOf(event: Event): EventRole | null;
+  /** The values of the key that an event belongs to. */
+  labelsOf(event: Event): Readonly<Record<string, string>>;
 }
+
+/** The event triggers of an automation, in the order of their paths. */
+export function coveringTriggers(automation: Automation): CoveringTrigger[] {
+  const { nodes } = buildTrigger(automation, 0, idle);
+  const found: CoveringTrigger[] = [];
+  walkTrigger(automation.trigger, (definition, path) => {
+    const node = nodes.get(path);
+    if (definition.type === "event" && node !== undefined)
+      found.push(covering(definition, node as EventTriggerNode));
+  });
+  return found;
+}
+
+function covering(
+  definition: EventTriggerDefinition,
+  { path, compiled, labels }: EventTriggerNode,
+): CoveringTrigger {
+  const coversAny = compiled.expect.length === 0;
+  const prefixes = [...compiled.expect, ...compiled.after].map(({ prefix }) => prefix);
+  return {
+    definition,
+    path,
+    keyLabels: labels,
+    namePrefixes: coversAny ? [] : fewPrefixes(prefixes),
+    roleOf: (event) => (obstacleTo(compiled, event) === null ? roleByName(compiled, event.name) : null),
+    labelsOf: (event) => labelsOf(labels, keyOf(labels, event)),
+  };
+}
+
+/** A query of the history takes each prefix as a condition of its own. */
+const prefixCountMax = 100;
+
+/**
+ * Prefixes that everything begins with which begins with one of these; shorter ones if they are too many.
+ *
+ * @returns an empty list if that is everything
+ */
+export function fewPrefixes(prefixes: readonly string[]): readonly string[] {
+  let few = [...new Set(prefixes)];
+  while (few.length > prefixCountMax) {
+    // By characters, because half of a surrogate pair begins nothing.
+    few = [...new Set(few.map((prefix) => [...prefix]).map((all) => all.slice(0, all.length / 2).join("")))];
+  }
+  return few.includes("") ? [] : few;
+}
+
+/** An event trigger of an automation, for one key. */
+export type TriggerOfKey = Pick<CoveringTrigger, "path" | "namePrefixes" | "roleOf">;
 
 /**
  * Finds the trigger that a firing names.
@@ -30,31 +83,22 @@ export function triggerOfKey(
   triggerId: string | null,
   labels: Readonly<Record<string, string>>,
 ): TriggerOfKey | null {
-  const { nodes } = buildTrigger(automation, 0, idle);
-  const found: EventTriggerNode[] = [];
-  walkTrigger(automation.trigger, (definition, path) => {
-    const isWanted = triggerId === null ? path === "" : definition.id === triggerId;
-    const node = nodes.get(path);
-    if (isWanted && definition.type === "event" && node !== undefined) found.push(node as EventTriggerNode);
-  });
-  const [node] = found;
-  return node === undefined ? null : forKey(node, labels);
+  const trigger = coveringTriggers(automation).find(({ definition, path }) =>
+    triggerId === null ? path === "" : definition.id === triggerId,
+  );
+  return trigger === undefined ? null : forKey(trigger, labels);
 }
 
-function forKey(
-  { path, compiled, labels: names }: EventTriggerNode,
-  labels: Readonly<Record<string, string>>,
-): TriggerOfKey {
-  const key = names.map((label) => labels[label] ?? "");
-  const prefixes = [...compiled.expect, ...compiled.after].map(({ prefix }) => prefix);
-  const coversAny = compiled.expect.length === 0 || prefixes.includes("");
+function forKey(trigger: CoveringTrigger, labels: Readonly<Record<string, string>>): TriggerOfKey {
+  const { path, namePrefixes, keyLabels } = trigger;
   return {
     path,
-    namePrefixes: coversAny ? [] : prefixes,
+    namePrefixes,
     roleOf(event: Event): EventRole | null {
-      if (obstacleTo(compiled, event) !== null) return null;
-      const isOfKey = keyOf(names, event).every((value, index) => value === key[index]);
-      return isOfKey ? roleByName(compiled, event.name) : null;
+      const role = trigger.roleOf(event);
+      if (role === null) return null;
+      const found = trigger.labelsOf(event);
+      return keyLabels.every((label) => found[label] === (labels[label] ?? "")) ? role : null;
     },
   };
 }
