@@ -14,7 +14,10 @@ import { ActivitySchema } from "../src/api/automations/activity.ts";
 import { AppliedRulesSchema, AutomationViewSchema } from "../src/api/automations/automation-answers.ts";
 import { AutomationCreateSchema, AutomationUpdateSchema } from "../src/api/automations/automation-input.ts";
 import { RuleSourceSchema, RulesSchema } from "../src/api/automations/rule-answers.ts";
-import { DeliveryPageSchema } from "../src/api/deliveries/delivery-answers.ts";
+import { DeliveryCountsSchema, DeliveryPageSchema } from "../src/api/deliveries/delivery-answers.ts";
+import { DeliveryOutcomesSchema } from "../src/api/deliveries/delivery-changes.ts";
+import { DestinationTestSchema } from "../src/api/deliveries/message-answers.ts";
+import { DestinationsHealthSchema } from "../src/api/destinations/destination-health.ts";
 import { DestinationViewSchema } from "../src/api/destinations/destinations.ts";
 import { DisabledEndpointSchema } from "../src/api/endpoints/endpoints.ts";
 import { EventChainSchema, EventCountSchema, EventPageSchema } from "../src/api/events/event-answers.ts";
@@ -59,6 +62,10 @@ const answeredSchemas = [
   TraceSchema,
   TimelineSchema,
   DeliveryPageSchema,
+  DeliveryCountsSchema,
+  DeliveryOutcomesSchema,
+  DestinationTestSchema,
+  DestinationsHealthSchema,
   DestinationViewSchema,
   DisabledEndpointSchema,
   ShardsSchema,

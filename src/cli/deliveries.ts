@@ -179,7 +179,8 @@ function deliveryText(delivery: Delivery, view: View): string {
   ];
   if (delivery.target !== null) rows.push(["target", delivery.target]);
   if (ended !== null) rows.push(["ended", timeAndDistance(ended, view)]);
-  rows.push(["attempts", String(delivery.attempt_count)]);
+  const { attempt_count: count, early_count: early = 0 } = delivery;
+  rows.push(["attempts", early === 0 ? String(count) : `${count}, ${early} of them before they were due`]);
   if (next !== null) rows.push(["next attempt", timeAndDistance(next, view)]);
   if (delivery.status_code !== null) rows.push(["status", String(delivery.status_code)]);
   if (delivery.reason !== null) rows.push(["reason", delivery.reason]);
@@ -201,6 +202,7 @@ function attemptColumns(view: View): TableColumn<DeliveryAttempt>[] {
     { heading: "ATTEMPT", cell: ({ at }) => timeText(at, view) },
     { heading: "STATUS", cell: ({ status_code: status }) => String(status ?? "-") },
     { heading: "TOOK", cell: ({ duration_ms: ms }) => `${Math.round(ms)} ms`, alignRight: true },
+    { heading: "WHY", cell: ({ early }) => early ?? "due" },
     { heading: "ANSWER", cell: ({ reason, answer }) => reason ?? answer ?? "-", widthMin: 20 },
   ];
 }

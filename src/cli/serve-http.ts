@@ -48,6 +48,11 @@ export async function listenForRequests(
     explain: { latenessDefault: settings.lateness },
     ruleReader: createRuleReader(settings.lateness),
     deliveriesOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,
+    messagesOf: async (name) => {
+      const messages = await served.find(({ workspace }) => workspace === name)?.messages?.();
+      if (messages === undefined) throw new Error(`this thread serves no API in the workspace ${name}`);
+      return messages;
+    },
     metrics,
     metricsText,
     tracer,

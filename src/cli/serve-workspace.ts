@@ -5,6 +5,7 @@ import type { Metrics } from "../api/http/metrics.ts";
 import type { Workspace } from "../api/http/tenant.ts";
 import { Beats } from "../api/ingest/beats.ts";
 import { millisecond } from "../core/model/time.ts";
+import type { Messages } from "../delivery/messages.ts";
 import { DeliveryQueue } from "../delivery/queue.ts";
 import type { WorkerSettings } from "../delivery/worker-settings.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -24,6 +25,8 @@ import type { Role, Settings } from "./settings.ts";
 
 export interface ServedWorkspace extends Workspace {
   readonly queue: DeliveryQueue;
+  /** Shows and sends messages for people; null if this thread does not have the role `api`. */
+  readonly messages: (() => Promise<Messages>) | null;
   /** Null if this process does not use the history. */
   readonly historyHealth: HistoryHealth | null;
   /** Null if this thread does not have the role `engine`. */
@@ -137,7 +140,8 @@ export async function serveWorkspace(
     running.add(() => beats.stop());
   }
   const engineHealth = main === null ? null : watchEngines(log, settings, logger, running);
-  const served = { workspace, log, history, historyHealth, queue, recorder, engineHealth };
+  const messages = roles.includes("api") ? messagesIn({ log, queue }, settings, running) : null;
+  const served = { workspace, log, history, historyHealth, queue, messages, recorder, engineHealth };
   if (!roles.includes("engine")) return { ...served, engine: null };
   const { startEngine } = await import("../engine/engine.ts");
   const engine = await startEngine({
@@ -186,6 +190,23 @@ async function warnOfSecrets(stored: StoredSecrets, { keyIds }: SecretBox, logge
   if (plain > 0 && keyIds.length > 0) {
     logger.warn({ plain, remedy: "tripline secrets reseal" }, "Some stored secrets are not encrypted yet");
   }
+}
+
+/** Loaded when someone first asks for a message: most threads with the role `api` need nothing of it. */
+function messagesIn(
+  parts: { readonly log: Log; readonly queue: DeliveryQueue },
+  settings: Settings,
+  running: Running,
+): () => Promise<Messages> {
+  let loaded: Promise<Messages> | null = null;
+  return () => {
+    loaded ??= import("../delivery/messages.ts").then((module) => {
+      const messages = new module.Messages({ ...parts, settings: workerSettingsOf(settings) });
+      running.add(() => messages.close());
+      return messages;
+    });
+    return loaded;
+  };
 }
 
 function workerSettingsOf(settings: Settings): Partial<WorkerSettings> {

@@ -148,12 +148,13 @@ function deliveryLines(delivery: Delivery, view: View): string[] {
 }
 
 function attemptLine(attempt: Delivery["attempts"][number], view: View): string {
-  const { at, status_code: status, duration_ms: ms, reason, answer } = attempt;
+  const { at, status_code: status, duration_ms: ms, reason, answer, early } = attempt;
   const said = reason ?? answer;
   const parts = [
     timeText(at, view),
     `status ${status ?? "-"}`,
     `${Math.round(ms)} ms`,
+    ...(early === undefined ? [] : [early]),
     ...(said === undefined ? [] : [said]),
   ];
   return printable(`  attempt ${parts.join("  ")}`);

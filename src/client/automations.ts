@@ -11,7 +11,11 @@ import type {
   AutomationUpdate,
   AutomationView,
   Delivery,
+  DeliveryCounts,
+  DeliveryOutcomes,
   DeliveryPage,
+  DestinationsHealth,
+  DestinationTest,
   DestinationView,
   Explanation,
   ListedState,
@@ -20,6 +24,7 @@ import type {
   NewEvent,
   RuleSource,
   Rules,
+  SentMessage,
   Timeline,
   WindowOptions,
   Windows,
@@ -254,6 +259,33 @@ export class Deliveries {
     return this.#http.request("GET", path, { ...repeatable, ...options }) as Promise<Delivery>;
   }
 
+  /** Counts the deliveries in each state. */
+  counts(options: CallOptions = {}): Promise<DeliveryCounts> {
+    return this.#http.request("GET", "/deliveries/counts", {
+      ...repeatable,
+      ...options,
+    }) as Promise<DeliveryCounts>;
+  }
+
+  /**
+   * What a delivery has sent or will send, with secrets masked.
+   *
+   * @param options.rendered from the rule as it was when it fired, or from the present one; by default, that of the last
+   *   attempt or, if the delivery has not ended, of the next one
+   * @throws NotFound; Refused with status 409 if that is not known any more, or the present rule does not say
+   */
+  request(
+    id: string,
+    options: CallOptions & { readonly rendered?: SentMessage["rendered"] } = {},
+  ): Promise<SentMessage> {
+    const { rendered, ...call } = options;
+    return this.#http.request("GET", `/deliveries/${encodeURIComponent(id)}/request`, {
+      query: { rendered },
+      ...repeatable,
+      ...call,
+    }) as Promise<SentMessage>;
+  }
+
   /**
    * Tries a delivery again, with all its attempts and the same webhook-id, as the present rule has it.
    *
@@ -279,6 +311,32 @@ export class Deliveries {
   /** Cancels a delivery that has not ended. @throws NotFound; Refused with status 409 if it has ended */
   async cancel(id: string, options: CallOptions = {}): Promise<void> {
     await this.#http.request("POST", `/deliveries/${encodeURIComponent(id)}/cancel`, { ...once, ...options });
+  }
+
+  /**
+   * Redelivers up to 200 deliveries in one request, in this order: name the oldest first.
+   *
+   * @returns what became of each; the refusal of one does not keep the others from being redelivered
+   */
+  redeliverMany(
+    ids: readonly string[],
+    options: CallOptions & { readonly asSent?: boolean; readonly evenIfOutdated?: boolean } = {},
+  ): Promise<DeliveryOutcomes> {
+    const { asSent = false, evenIfOutdated = false, ...call } = options;
+    return this.#http.request("POST", "/deliveries/redeliver", {
+      body: { ids, as_sent: asSent, even_if_outdated: evenIfOutdated },
+      ...once,
+      ...call,
+    }) as Promise<DeliveryOutcomes>;
+  }
+
+  /** Cancels up to 200 deliveries in one request, in this order: name the latest first. @returns what became of each */
+  cancelMany(ids: readonly string[], options: CallOptions = {}): Promise<DeliveryOutcomes> {
+    return this.#http.request("POST", "/deliveries/cancel", {
+      body: { ids },
+      ...once,
+      ...options,
+    }) as Promise<DeliveryOutcomes>;
   }
 }
 
@@ -317,6 +375,26 @@ export class Destinations {
       ...repeatable,
       ...options,
     }) as Promise<DestinationView>;
+  }
+
+  /** How each destination fares, and the URLs that automations name themselves. As of a few seconds ago. */
+  health(options: CallOptions = {}): Promise<DestinationsHealth> {
+    return this.#http.request("GET", "/destinations/health", {
+      ...repeatable,
+      ...options,
+    }) as Promise<DestinationsHealth>;
+  }
+
+  /**
+   * Sends a test message now, and waits for what becomes of it, for half a minute at most.
+   *
+   * @throws NotFound; Refused with status 409 if the destination is disabled
+   */
+  test(id: string, options: CallOptions = {}): Promise<DestinationTest> {
+    return this.#http.request("POST", `/destinations/${encodeURIComponent(id)}/test`, {
+      ...once,
+      ...options,
+    }) as Promise<DestinationTest>;
   }
 
   /** @throws NotFound */

@@ -250,6 +250,8 @@ export interface Delivery {
   readonly reason: string | null;
   /** Attempts made since the start, or since the last redelivery. */
   readonly attempt_count: number;
+  /** How many of them failed before they were due, such as probes of an endpoint that is down; missing if none. */
+  readonly early_count?: number | undefined;
   /** The latest attempts, oldest first. Empty if only the history knows the delivery. */
   readonly attempts: readonly DeliveryAttempt[];
   /** When a delivery that is `retrying` or `deferred` comes back to a worker. */
@@ -277,6 +279,39 @@ export interface DeliveryAttempt {
   readonly status_code?: number | undefined;
   /** The beginning of the response, if it succeeded. The reason quotes any other. */
   readonly answer?: string | undefined;
+  /** Why it was made before it was due; left out if it was due. `probe`: to find out whether an endpoint works again that is down. `recovered`: the endpoint had accepted others. `asked`: a person asked for it. The `attempts` of a `retry` do not count it. */
+  readonly early?: "probe" | "recovered" | "asked" | undefined;
+}
+
+/** How many deliveries the queue has in each state. */
+export interface DeliveryCounts {
+  /** A worker takes them next. */
+  readonly waiting: number;
+  /** An attempt is being made. */
+  readonly active: number;
+  /** They come back later: the last attempt failed, or they are `deferred`, for an endpoint or an earlier delivery. */
+  readonly retrying: number;
+  /** Delivered within the last day. */
+  readonly delivered: number;
+  /** Failed for good within the last 30 days, or cancelled. */
+  readonly dead: number;
+}
+
+/** What became of each delivery of a request. */
+export interface DeliveryOutcomes {
+  /** In the order of the ids. */
+  readonly outcomes: readonly {
+    /** The id as it was sent. */
+    readonly id: string;
+    /** Whether it was done. */
+    readonly accepted: boolean;
+    /** What the operation for a single delivery would answer: 202, 404 or 409. */
+    readonly status: number;
+    /** Why it was refused; null if it was done. */
+    readonly reason: string | null;
+  }[];
+  readonly accepted_count: number;
+  readonly refused_count: number;
 }
 
 export interface DeliveryPage {
@@ -285,6 +320,54 @@ export interface DeliveryPage {
   readonly total: number;
   /** The `offset` of the next page; null if this is the last one. */
   readonly next_offset: number | null;
+}
+
+export interface DestinationHealth {
+  readonly id: string;
+  readonly name: string;
+  readonly type: "webhook" | "slack" | "ms-teams" | "discord" | "pagerduty" | "email";
+  /** Whether it responded 410 Gone, and is sent nothing. */
+  readonly disabled: boolean;
+  /** When a delivery is sent to find out whether it works again; null if it does not rest, or nothing waits for it. */
+  readonly resting_until: string | null;
+  /** Deliveries that a worker takes next, or has. */
+  readonly waiting: number;
+  /** Deliveries that come back later. */
+  readonly retrying: number;
+  /** Dead letters of the last 30 days. */
+  readonly dead: number;
+  /** What the present actions to it have delivered within a day; null without a history, or while it is unavailable. */
+  readonly delivered_last_day: number | null;
+  /** What they gave up, or someone cancelled, within a day; null as above. */
+  readonly failed_last_day: number | null;
+  /** When they last delivered anything; null if not within a day, or as above. */
+  readonly last_delivered: string | null;
+  /** The last failure that is known, of an attempt or for good; the reason holds no secrets. */
+  readonly last_failed: {
+    readonly at: string;
+    readonly reason: string | null;
+  } | null;
+  /** The automations whose actions go there, 100 at most. */
+  readonly used_by: readonly {
+    readonly id: string;
+    readonly name: string;
+  }[];
+  /** How many automations that are. */
+  readonly used_by_count: number;
+}
+
+/** What became of a test message. */
+export interface DestinationTest {
+  /** Whether the receiver accepted it. */
+  readonly ok: boolean;
+  /** The status of its response, if there was one. */
+  readonly status_code: number | null;
+  /** Why it was not accepted, with the beginning of the response; null if it was. */
+  readonly reason: string | null;
+  /** The beginning of the response, if it was accepted and there was any. */
+  readonly answer: string | null;
+  readonly duration_ms: number;
+  readonly sent: SentMessage;
 }
 
 /** A destination as it is stored, with secrets masked. */
@@ -403,6 +486,20 @@ export type DestinationView =
       readonly created: string;
       readonly updated: string;
     };
+
+/** How the targets of a workspace fare. */
+export interface DestinationsHealth {
+  /** All destinations, by name. */
+  readonly destinations: readonly DestinationHealth[];
+  /** URLs that automations name themselves, or that have deliveries: those with the most problems first, 100 at most. */
+  readonly targets: readonly UrlHealth[];
+  /** How many such URLs there are. */
+  readonly target_count: number;
+  /** False if the queue has so many deliveries that not all were counted: of each state, the first 1,000 are. */
+  readonly complete: boolean;
+  /** As of when. An answer is used for some seconds. */
+  readonly at: string;
+}
 
 /** An endpoint that responded 410 Gone, and is sent nothing. */
 export interface DisabledEndpoint {
@@ -1025,14 +1122,7 @@ export interface Overview {
     /** How many of them have fired for an absence that has not ended: what is silent now. */
     readonly unresolved: number;
   };
-  /** Deliveries by state, as the queue counts them. */
-  readonly deliveries: {
-    readonly waiting: number;
-    readonly active: number;
-    /** With those that wait for a busy or resting endpoint. */
-    readonly retrying: number;
-    readonly dead: number;
-  };
+  readonly deliveries: DeliveryCounts;
   readonly history: {
     readonly enabled: boolean;
     /** How long the oldest event that is not recorded has been in the log; null if there is no history, or its database does not answer. */
@@ -1182,6 +1272,30 @@ export interface Rules {
     readonly mistakes: number;
     readonly warnings: number;
   };
+}
+
+/** What a delivery sends, put together by the code that sends it. It holds no secrets. */
+export interface SentMessage {
+  /** `http`: a request. `email`: an email. `event`: an event is emitted. `automation`: one is paused or resumed. `none`: nothing is sent; `note` says why. */
+  readonly kind: "http" | "email" | "event" | "automation" | "none";
+  /** The method of a request. */
+  readonly method: string | null;
+  /** Where it goes, without credentials. Of the URL of a destination, what follows the host is masked. References to the environment stand for their values. */
+  readonly url: string | null;
+  /** The headers. Secret ones are masked, as are all that come from a destination. */
+  readonly headers: { readonly [key: string]: string };
+  /** The body, with references in place of secrets. */
+  readonly body: string | null;
+  /** The media type of the body. */
+  readonly body_type: string | null;
+  /** Whether the body is longer than the 65,536 characters shown. */
+  readonly truncated: boolean;
+  /** `as_sent`: from the rule as it was when it fired. `now`: from the present rule. */
+  readonly rendered: "as_sent" | "now";
+  /** What else is to be known, such as why nothing is sent. */
+  readonly note?: string | undefined;
+  /** Templates that fail. A plain message takes their place. Missing if none does. */
+  readonly template_failures?: readonly TemplateFailure[] | undefined;
 }
 
 export interface SequenceTrigger {
@@ -1424,6 +1538,39 @@ export interface TriggerWords {
 
 /** The child triggers, of any kind. */
 export type Triggers = readonly Trigger[];
+
+export interface UrlHealth {
+  /** As the rule has it, without credentials, templates and references not filled in. */
+  readonly url: string;
+  /** Whether it responded 410 Gone, and is sent nothing. */
+  readonly disabled: boolean;
+  /** When a delivery is sent to find out whether it works again; null if it does not rest, or nothing waits for it. */
+  readonly resting_until: string | null;
+  /** Deliveries that a worker takes next, or has. */
+  readonly waiting: number;
+  /** Deliveries that come back later. */
+  readonly retrying: number;
+  /** Dead letters of the last 30 days. */
+  readonly dead: number;
+  /** What the present actions to it have delivered within a day; null without a history, or while it is unavailable. */
+  readonly delivered_last_day: number | null;
+  /** What they gave up, or someone cancelled, within a day; null as above. */
+  readonly failed_last_day: number | null;
+  /** When they last delivered anything; null if not within a day, or as above. */
+  readonly last_delivered: string | null;
+  /** The last failure that is known, of an attempt or for good; the reason holds no secrets. */
+  readonly last_failed: {
+    readonly at: string;
+    readonly reason: string | null;
+  } | null;
+  /** The automations whose actions go there, 100 at most. */
+  readonly used_by: readonly {
+    readonly id: string;
+    readonly name: string;
+  }[];
+  /** How many automations that are. */
+  readonly used_by_count: number;
+}
 
 export interface Window {
   /** The trigger's path from the root; empty for the root itself. */

@@ -38,6 +38,7 @@ import { summaryOf } from "./delivery-view.ts";
 import { HeldJob, JobLost } from "./held-job.ts";
 import { parkedReason, placeOf } from "./lanes.ts";
 import type { DeliveryLog, HttpSender, JobStore, LanePlace, LaneStore, Leave, TakenJob } from "./ports.ts";
+import { isMoved } from "./redelivery.ts";
 import { DeliveryReporter, traceFields } from "./reporter.ts";
 import { deferralMs, earlyRetryMs, parkMs, retryDelayMs, triedMs } from "./retry-delay.ts";
 import { runAction } from "./run-action.ts";
@@ -57,6 +58,9 @@ const crashCountMax = 10;
  * wakes up as many again: what waits goes out at a growing speed, up to that of the endpoint.
  */
 const wokenCountMax = 2;
+
+/** What an attempt is called that is made before its time, by what woke the delivery up. */
+const earlyReasons = { probe: "probe", drain: "recovered", request: "asked" } as const;
 
 /** Why a delivery is not sent that is older than what its target has accepted. Shown to people. */
 export const outdatedReason = "not sent: the target has accepted a later delivery about the same thing";
@@ -161,7 +165,7 @@ export class Deliverer {
     }
     if (turn.state === "outdated") return this.#fail(held, outdatedReason);
     // What fires now is in the lane of the new target, and would overtake it.
-    if (present !== null && present.ordering?.target !== place.ordering.target) {
+    if (present !== null && isMoved(held.state.invocation, present)) {
       return (await this.#change(held, { invocation: present })) ?? this.#takeTurn(held);
     }
     return turn.state === "wait" ? this.#park(held, place, turn.other) : this.#attempt(held);
@@ -256,12 +260,15 @@ export class Deliverer {
     span.end(outcome.kind === "executed" ? undefined : outcome.reason);
     this.#metrics.attemptFinished?.(type, outcome.kind, durationMs / 1_000);
     const tried = this.#tried(held);
+    const earlyMs = Math.max((held.state.due ?? 0) - this.#clock.timeOfDay(), 0);
+    const early = earlyMs > 0 ? earlyReasons[held.wokenFor ?? "request"] : null;
     const attempt: Attempt = {
       at: new Date(this.#clock.timeOfDay()).toISOString(),
       ...(outcome.kind === "executed" ? {} : { reason: outcome.reason }),
       duration_ms: durationMs,
       ...(typeof status === "number" ? { status_code: status } : {}),
       ...(outcome.kind === "executed" && outcome.answer !== undefined ? { answer: outcome.answer } : {}),
+      ...(early === null ? {} : { early }),
     };
     const state = {
       ...withAttempt(held.state, attempt),
@@ -272,7 +279,6 @@ export class Deliverer {
     const result = { ...outcome.result, attempts: attemptCount, duration_ms: durationMs };
     if (outcome.kind === "executed") return this.#keepOutcome(held, state, "executed", result);
     const leftMs = outcome.kind === "failed" ? 0 : this.#forMs(outcome.retry) - tried.ms;
-    const earlyMs = Math.max((held.state.due ?? 0) - this.#clock.timeOfDay(), 0);
     const earlyCount = (held.state.earlyCount ?? 0) + (earlyMs > 0 ? 1 : 0);
     const countedCount = attemptCount - earlyCount;
     const attemptsLeft = outcome.kind === "failed" ? 0 : (outcome.retry?.attempts ?? Infinity) - countedCount;
@@ -293,6 +299,7 @@ export class Deliverer {
       invocation: invocation.id,
       reason: outcome.reason,
       attempt: attemptCount,
+      ...(early === null ? {} : { early }),
       waitMs,
     };
     this.#logger.warn({ ...fields, ...traceFields(invocation) }, "Delivery failed; retrying");

@@ -19,7 +19,16 @@ export interface Attempt {
   readonly status_code?: number;
   /** The beginning of the answer, if it succeeded; the reason quotes any other. */
   readonly answer?: string;
+  /** Why it was made before it was due; left out if it was due. No limit on attempts counts one that was not. */
+  readonly early?: EarlyAttempt;
 }
+
+/**
+ * - `probe`: it found out whether an endpoint works again that is down
+ * - `recovered`: the endpoint had accepted others
+ * - `asked`: a person asked for it
+ */
+export type EarlyAttempt = "probe" | "recovered" | "asked";
 
 /** How a delivery ended. Stored before it is reported, so that reporting can be repeated without delivering again. */
 export interface DeliveryOutcome {
@@ -108,6 +117,8 @@ export interface FinishedDelivery {
   readonly triggering_event_id: string | null;
   /** Attempts made since the delivery started, or since its last redelivery. */
   readonly attempt_count: number;
+  /** How many of them failed before they were due. Missing if none did. */
+  readonly early_count?: number;
   /** The status that the receiver last responded with. */
   readonly status_code: number | null;
   readonly redeliveries: number;

@@ -1,8 +1,6 @@
 /** A delivery in any state, as the API returns it. Contains no secrets. */
 
-import { cut } from "../core/model/cut.ts";
-import type { Invocation } from "../core/model/invocation.ts";
-import { redactionOf } from "../templates/references.ts";
+import { shownTargetOf } from "../templates/shown-target.ts";
 import type { Attempt, DeliveryState, FinishedDelivery, JobData } from "./delivery-state.ts";
 
 /**
@@ -83,34 +81,19 @@ export function summaryOf({ invocation, ...state }: DeliveryState): FinishedDeli
     automation: { id: automation.id, name: automation.name },
     action_type: action.type,
     action_index: invocation.actionIndex,
-    target: targetOf(invocation),
+    target: shownTargetOf(action, invocation.secrets),
     firing_id: firing.id,
     fired: firing.triggered,
     firing_event_id: invocation.firingEventId,
     triggering_event_id: firing.triggering_event?.id ?? null,
     attempt_count: typeof attemptCount === "number" ? attemptCount : (state.attemptCount ?? 0),
+    ...((state.earlyCount ?? 0) > 0 ? { early_count: state.earlyCount } : {}),
     status_code: typeof status === "number" ? status : null,
     redeliveries: state.redeliveries ?? 0,
     ...(Array.isArray(templateFailures) && templateFailures.length > 0
       ? { template_failures: templateFailures }
       : {}),
   };
-}
-
-/** In characters. Only a URL with long templates is longer. */
-const targetLengthMax = 500;
-
-/** The target as the rule has it: templates are not rendered, and references are not resolved. */
-function targetOf({ action, secrets }: Invocation): string | null {
-  if (action.type !== "call-webhook" && action.type !== "send-notification") return null;
-  const url = action.type === "call-webhook" ? action.url : undefined;
-  if (url !== undefined) return cut(redactionOf(secrets)(withoutCredentials(url)), targetLengthMax);
-  return action.destination ?? action.block_document_id ?? null;
-}
-
-/** A URL without the user name and password written into it. */
-export function withoutCredentials(url: string): string {
-  return url.replace(/\/\/[^/@?#]*@/, "//…@");
 }
 
 /** Reads the due time from BullMQ's score for delayed jobs. The lowest 12 bits of the score order jobs of the same time. */

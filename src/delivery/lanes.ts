@@ -10,7 +10,7 @@
  */
 
 import type { Invocation, Ordering } from "../core/model/invocation.ts";
-import { callRedis, type RedisConnection } from "../store/connection.ts";
+import { callRedis, type RedisConnection, RedisUnreachable } from "../store/connection.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
 import type { DeliveryRequest, DeliveryState } from "./delivery-state.ts";
@@ -29,6 +29,14 @@ export function placeOf({ invocation: { id, ordering }, place }: DeliveryState):
 /** A place as a job stores it; nothing if there is none. */
 export function placeField(place: number | null | undefined): Pick<DeliveryState, "place"> {
   return place == null ? {} : { place };
+}
+
+/** What is known in Redis of an endpoint that is down. Each process knows more of its own requests. */
+export interface EndpointRest {
+  /** Deliveries that wait for it. */
+  readonly waitingCount: number;
+  /** When a probe may find out again whether it works, in milliseconds since the epoch; null if it does not rest. */
+  readonly until: number | null;
 }
 
 export interface LaneSettings {
@@ -174,6 +182,23 @@ export class Lanes implements LaneStore {
     const keys = [this.#keys.endpoint(endpoint), this.#keys.endpoints, this.#keys.probe(endpoint)];
     const parameters = [endpoint, count, mode === "probe" ? 1 : 0, Math.ceil(probeMs), this.#keys.job("")];
     return (await callRedis(() => wakeWaiting.run(this.#redis, keys, parameters))) as string[];
+  }
+
+  /** What waits for each of these endpoints, in their order. */
+  async rests(origins: readonly string[]): Promise<EndpointRest[]> {
+    if (origins.length === 0) return [];
+    const now = Date.now();
+    const steps = this.#redis.pipeline();
+    for (const origin of origins) steps.zcard(this.#keys.endpoint(origin)).pttl(this.#keys.probe(origin));
+    const answers = await callRedis(async () => (await steps.exec()) ?? []);
+    const numbers = answers.map(([error, answer]) => {
+      if (error !== null) throw new RedisUnreachable(error);
+      return Number(answer);
+    });
+    return origins.map((_, index) => {
+      const [waitingCount = 0, probeMs = 0] = numbers.slice(2 * index, 2 * index + 2);
+      return { waitingCount, until: waitingCount > 0 && probeMs > 0 ? now + probeMs : null };
+    });
   }
 
   async first(ordering: Ordering): Promise<string | null> {

@@ -13,7 +13,7 @@ import { systemClock } from "../retry/clock.ts";
 import { callRedis, connect, type RedisConnection, RedisUnreachable } from "../store/connection.ts";
 import { withReplicas } from "../store/replicas.ts";
 import { addInvocations } from "./add-invocations.ts";
-import type { JobData } from "./delivery-state.ts";
+import { type DeliveryState, deliveryIn, type JobData } from "./delivery-state.ts";
 import {
   type DeliveryFilter,
   type DeliveryView,
@@ -23,7 +23,7 @@ import {
   matches,
 } from "./delivery-view.ts";
 import { ExactQueue } from "./exact-job.ts";
-import { Lanes, placeField } from "./lanes.ts";
+import { type EndpointRest, Lanes, placeField } from "./lanes.ts";
 import type { NewJob } from "./ports.ts";
 import { promote, promoteById } from "./promote.ts";
 import { jobIdOf, queueKeys, queueName, queuePrefix } from "./queue-keys.ts";
@@ -55,6 +55,16 @@ export interface DeliveryListOptions {
   readonly start?: number;
   readonly count?: number;
   readonly filter?: DeliveryFilter;
+}
+
+/** What the queue holds of a delivery. */
+export interface StoredDelivery {
+  /** Null if what it sent is not kept. */
+  readonly state: DeliveryState | null;
+  /** Then the state has no secrets any more. */
+  readonly isDelivered: boolean;
+  /** When it ended, in milliseconds since the epoch; null if it has not. */
+  readonly ended: number | null;
 }
 
 export interface ListedDeliveries {
@@ -211,6 +221,24 @@ export class DeliveryQueue {
     });
   }
 
+  /**
+   * What the queue holds of a delivery, with its secrets as they are stored.
+   *
+   * @returns null if the queue does not have it
+   * @throws RedisUnreachable
+   */
+  async stored(id: string): Promise<StoredDelivery | null> {
+    const job = await callRedis(() => this.#queue.getJob(jobIdOf(id)));
+    if (job === undefined) return null;
+    const { data, finishedOn } = job;
+    return { state: deliveryIn(data), isDelivered: "finished" in data, ended: finishedOn ?? null };
+  }
+
+  /** What waits for each of these endpoints, in their order. @throws RedisUnreachable */
+  rests(origins: readonly string[]): Promise<EndpointRest[]> {
+    return this.#lanes.rests(origins);
+  }
+
   /** Names the delivery that one in a lane waits for. */
   async #withFirst(view: DeliveryView, data: JobData): Promise<DeliveryView> {
     const { ordering } = data.invocation ?? {};
@@ -294,6 +322,18 @@ export class DeliveryQueue {
     const counts = await callRedis(() => this.#queue.getJobCounts("waiting", "active", "delayed", "failed"));
     const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
     return { waiting, active, delayed, deadLetters: failed };
+  }
+
+  /** Counts the deliveries in each state, in one step. @throws RedisUnreachable */
+  async countsByState(): Promise<Record<ListedStatus, number>> {
+    const states = Object.keys(jobSets) as ListedStatus[];
+    const counts = await callRedis(() =>
+      this.#queue.getJobCounts(...states.map((state) => jobSets[state].type)),
+    );
+    return Object.fromEntries(states.map((state) => [state, counts[jobSets[state].type] ?? 0])) as Record<
+      ListedStatus,
+      number
+    >;
   }
 
   /**

@@ -6,6 +6,14 @@ import type { Invocation } from "../core/model/invocation.ts";
 import type { RedeliveryOptions, RedeliveryRefusal } from "../core/model/redelivery.ts";
 import { referencesIn } from "../core/model/reference.ts";
 
+/**
+ * Whether a delivery that waits goes on as the present rule has it, which is if that sends it elsewhere. Otherwise it is
+ * sent as the rule was when it fired.
+ */
+export function isMoved(invocation: Invocation, present: Invocation): boolean {
+  return present.ordering?.target !== invocation.ordering?.target;
+}
+
 /** @param wasDelivered then the invocation has no secrets any more */
 export function invocationToRedeliver(
   invocation: Invocation,

@@ -76,6 +76,14 @@ export class RequestLimitStore {
     if (concurrency !== undefined) await this.enter({ ...request, delivery: "", limits: { concurrency } });
   }
 
+  /** Takes a delivery out of both lines, because it will not come back. */
+  async withdraw(id: string, delivery: string): Promise<void> {
+    const { times, waiting } = limitKeys(this.#workspace, id);
+    await callRedis(() =>
+      Promise.all([this.#redis.zrem(times, delivery), this.#redis.zrem(waiting, delivery)]),
+    );
+  }
+
   /**
    * Gives back the slot of a request that has ended, or was not admitted after all.
    *

@@ -8,6 +8,7 @@ import { createRuleReader } from "../../src/cli/rule-reader.ts";
 const options: AppOptions = {
   tenants: {} as never,
   deliveriesOf: () => null,
+  messagesOf: () => Promise.reject(new Error("there are none")),
   explain: { latenessDefault: 0 },
   ruleReader: createRuleReader(0),
   metrics: new Metrics(),

@@ -13,6 +13,7 @@ import { openTo } from "../../src/api/http/tenant.ts";
 import { createWebSockets, type WebSocketOptions } from "../../src/api/sockets/websockets.ts";
 import { createRuleReader } from "../../src/cli/rule-reader.ts";
 import type { EventEntry, LogEntry } from "../../src/core/machine/log-entry.ts";
+import { Messages, type MessagesOptions } from "../../src/delivery/messages.ts";
 import { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
 import { Recorder } from "../../src/history/recorder.ts";
@@ -46,6 +47,8 @@ export interface TestApiOptions {
   /** Without it the server keeps no history. */
   readonly history?: boolean;
   readonly trustProxy?: boolean;
+  /** Where test messages may go, and what each endpoint may be sent. */
+  readonly messages?: MessagesOptions["settings"];
   readonly webSockets?: Partial<WebSocketOptions>;
 }
 
@@ -70,9 +73,15 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const tenants = openTo({ workspace: "default", log, history });
   const logger = pino(sink);
   const queue = new DeliveryQueue(redis.url, "default");
+  const messages = new Messages({
+    log,
+    queue,
+    settings: { dangerouslyAllowPrivateAddresses: ["loopback"], ...options.messages },
+  });
   const appOptions = {
     tenants,
     deliveriesOf: (workspace: string) => (workspace === "default" ? queue : null),
+    messagesOf: async () => messages,
     explain: { latenessDefault: 0 },
     ruleReader: createRuleReader(0),
     metrics,
@@ -100,6 +109,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     entries: () => log.read("0-0", { count: 100_000 }),
     events: async () => (await api.entries()).filter((entry) => entry.kind === "event"),
     stop: async () => {
+      await messages.close();
       await server.stop();
       await queue.close();
       await recorder?.stop();

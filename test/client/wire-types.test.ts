@@ -11,7 +11,14 @@ import type {
   AutomationCreateSchema,
   AutomationUpdateSchema,
 } from "../../src/api/automations/automation-input.ts";
-import type { DeliveryPageSchema, ListedStateSchema } from "../../src/api/deliveries/delivery-answers.ts";
+import type {
+  DeliveryCountsSchema,
+  DeliveryPageSchema,
+  ListedStateSchema,
+} from "../../src/api/deliveries/delivery-answers.ts";
+import type { DeliveryOutcomesSchema } from "../../src/api/deliveries/delivery-changes.ts";
+import type { DestinationTestSchema } from "../../src/api/deliveries/message-answers.ts";
+import type { DestinationsHealthSchema } from "../../src/api/destinations/destination-health.ts";
 import type { DestinationViewSchema } from "../../src/api/destinations/destinations.ts";
 import type {
   EventChainSchema,
@@ -129,6 +136,17 @@ void function whatTheClientReturnsIsWhatTheServerAnswers(): void {
   expectTypeOf<wire.DeliveryPage>().toExtend<Deliveries>();
   expectTypeOf<Deliveries>().toExtend<wire.DeliveryPage>();
   expectTypeOf<ListedState>().toEqualTypeOf<z.infer<typeof ListedStateSchema>>();
+  type DeliveryCounts = DeepReadonly<z.output<typeof DeliveryCountsSchema>>;
+  expectTypeOf<wire.DeliveryCounts>().toEqualTypeOf<DeliveryCounts>();
+  type Outcomes = DeepReadonly<z.output<typeof DeliveryOutcomesSchema>>;
+  expectTypeOf<wire.DeliveryOutcomes>().toExtend<Outcomes>();
+  expectTypeOf<Outcomes>().toExtend<wire.DeliveryOutcomes>();
+  type Test = DeepReadonly<z.output<typeof DestinationTestSchema>>;
+  expectTypeOf<wire.DestinationTest>().toExtend<Test>();
+  expectTypeOf<Test>().toExtend<wire.DestinationTest>();
+  type Health = DeepReadonly<z.output<typeof DestinationsHealthSchema>>;
+  expectTypeOf<wire.DestinationsHealth>().toExtend<Health>();
+  expectTypeOf<Health>().toExtend<wire.DestinationsHealth>();
   type Destination = DeepReadonly<z.output<typeof DestinationViewSchema>>;
   expectTypeOf<wire.DestinationView>().toExtend<Destination>();
   expectTypeOf<Destination>().toExtend<wire.DestinationView>();

@@ -74,8 +74,18 @@ test("finding out uses up no attempt of a rule that allows few", async () => {
   actions.work(soon);
   await actions.queue.addInvocations([waiting!]);
   await receiver.arrived(6);
+  // They are listed as what they are, and so is the line in the log.
+  const probed = await actions.queue.delivery(waiting!.id);
+  expect(probed?.attempts[0]).not.toHaveProperty("early");
+  expect(probed?.attempts.slice(1, 5).map(({ early }) => early)).toEqual(Array(4).fill("probe"));
+  expect(probed?.early_count).toBe((probed?.attempt_count ?? 0) - 1);
+  expect(actions.logger.lines.filter((line) => line.includes('"early":"probe"')).length).toBeGreaterThan(3);
   endpoint.isUp = true;
   expect((await actions.outcome(waiting!)).event).toMatch(/executed$/);
+  await expect.poll(() => actions.queue.delivery(waiting!.id)).toMatchObject({ state: "delivered" });
+  const delivered = await actions.queue.delivery(waiting!.id);
+  expect(delivered?.attempts.at(-1)).toMatchObject({ early: "probe", status_code: 200 });
+  expect(delivered?.early_count).toBe((delivered?.attempt_count ?? 0) - 2);
 }, 60_000);
 
 // What one receiver's path cannot digest would otherwise be sent again each time that the receiver accepts something else.

@@ -1,16 +1,26 @@
-/** Deliveries: where each action of each firing stands; and another try for what failed. Nothing here holds a secret. */
+/** Deliveries: where each action of each firing stands, and what it sends. Nothing here holds a secret. */
 
 import { z } from "zod";
+import type { Destination } from "../../core/model/destination.ts";
+import type { DisabledEndpoint } from "../../core/model/disabled-endpoint.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import type { RedeliveryOptions, RedeliveryRefusal } from "../../core/model/redelivery.ts";
 import { millisecond, parseTime } from "../../core/model/time.ts";
 import { WrittenTimeSchema } from "../../history/filter.ts";
 import { untilRecorded } from "../events/until-recorded.ts";
 import { type DeepReadonly, DetailSchema } from "../http/answers.ts";
-import { Refusal } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
 import type { Tenant } from "../http/tenant.ts";
-import { type Delivery, DeliveryPageSchema, DeliverySchema, ListedStateSchema } from "./delivery-answers.ts";
+import {
+  byDeliveryId,
+  type Delivery,
+  DeliveryCountsSchema,
+  DeliveryPageSchema,
+  DeliverySchema,
+  ListedStateSchema,
+} from "./delivery-answers.ts";
+import { conflict, notFound } from "./delivery-steps.ts";
+import { type DestinationTest, type SentMessage, SentMessageSchema } from "./message-answers.ts";
 import { recordedDelivery } from "./recorded-delivery.ts";
 
 export type QueuedDelivery = DeepReadonly<Omit<Delivery, "source">>;
@@ -39,6 +49,32 @@ export interface DeliveryLookup {
   redeliver(id: string, options: RedeliveryOptions): Promise<RedeliveryRefusal | null>;
   /** Cancels a delivery that has not ended. */
   cancel(id: string, by: string): Promise<"cancelled" | "ended" | "unknown" | "immediate">;
+  /** Counts the deliveries in each state. */
+  countsByState(): Promise<Readonly<Record<QueueState, number>>>;
+  /** What waits for each of these endpoints, in their order, and until when each rests, in milliseconds since the epoch. */
+  rests(
+    origins: readonly string[],
+  ): Promise<readonly { readonly waitingCount: number; readonly until: number | null }[]>;
+}
+
+/** What this needs to show and send messages in a workspace. Every method may throw RedisUnreachable. */
+export interface DeliveryMessages {
+  /**
+   * What a delivery has sent, or will send.
+   *
+   * @param rendered from the rule as it was when it fired, or from the present one; null for that of the last or next attempt
+   * @returns why it cannot be told
+   */
+  ofDelivery(id: string, rendered: SentMessage["rendered"] | null): Promise<SentMessage | RedeliveryRefusal>;
+  /**
+   * Sends a test message to a destination, once. Aborting the signal ends that.
+   *
+   * @returns the endpoint if it is disabled, or `busy` if too many tests are being made; then nothing is sent
+   */
+  test(
+    destination: Destination,
+    signal: AbortSignal,
+  ): Promise<DestinationTest | { readonly disabled: DisabledEndpoint } | "busy">;
 }
 
 const deliveriesPerPageMax = 200;
@@ -62,36 +98,34 @@ const DeliveriesQuerySchema = z.object({
   until: WrittenTimeSchema.optional().meta({ description: "Only those that fired before this time." }),
 });
 
-const flag = z.enum(["true", "false"]).default("false");
-
-const RedeliverQuerySchema = z.object({
-  as_sent: flag.meta({
-    description:
-      "`true`: send what the rule said when it fired. By default, the present rule says what to send.",
-  }),
-  even_if_outdated: flag.meta({
-    description: "`true`: send it even if its target has accepted a later delivery about the same thing.",
-  }),
+const RequestQuerySchema = z.object({
+  rendered: z
+    .enum(["as_sent", "now"])
+    .optional()
+    .meta({
+      description:
+        "`as_sent`: from the rule as it was when it fired. `now`: from the present rule. Left out, that of the last attempt " +
+        "or, if the delivery has not ended, of the next one.",
+    }),
 });
 
-const byId = z.object({
-  id: z.string().meta({ description: "The delivery's id, which is its `webhook-id`." }),
-});
-
-/** The queue of a workspace that this server serves. */
-export function queueIn(
-  deliveriesOf: (workspace: string) => DeliveryLookup | null,
-  workspace: string,
-): DeliveryLookup {
-  const queue = deliveriesOf(workspace);
-  if (queue === null) throw new Error(`this server has no queue for the workspace ${workspace}`);
-  return queue;
-}
+/** The queue of a workspace. */
+export type QueueOf = (workspace: string) => DeliveryLookup;
 
 /** @param deliveriesOf the queue of a workspace; null when this server does not serve it */
-export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLookup | null): Route[] {
-  const queueOf = (workspace: string) => queueIn(deliveriesOf, workspace);
+export function queuesOf(deliveriesOf: (workspace: string) => DeliveryLookup | null): QueueOf {
+  return (workspace) => {
+    const queue = deliveriesOf(workspace);
+    if (queue === null) throw new Error(`this server has no queue for the workspace ${workspace}`);
+    return queue;
+  };
+}
 
+/** @param messagesOf shows what the deliveries of a workspace send */
+export function deliveryRoutes(
+  queueOf: QueueOf,
+  messagesOf: (workspace: string) => Promise<DeliveryMessages>,
+): Route[] {
   return [
     route(
       {
@@ -125,6 +159,19 @@ export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLook
     route(
       {
         method: "get",
+        path: "/deliveries/counts",
+        id: "countDeliveries",
+        summary: "Count the deliveries in each state",
+        tag: "deliveries",
+        scope: "automations:read",
+        answers: { 200: { description: "As of one moment.", schema: DeliveryCountsSchema } },
+      },
+      async ({ tenant }, context) => context.json(await queueOf(tenant.workspace).countsByState()),
+    ),
+
+    route(
+      {
+        method: "get",
         path: "/deliveries/:id",
         id: "readDelivery",
         summary: "Read a delivery, whatever its state",
@@ -133,13 +180,13 @@ export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLook
           "come from the history.",
         tag: "deliveries",
         scope: "automations:read",
-        params: byId,
+        params: byDeliveryId,
         answers: { 200: { description: "Where it stands.", schema: DeliverySchema } },
       },
       async ({ tenant, params: { id } }, context) => {
         const delivery = isUuid(id) ? await findDelivery(tenant, queueOf, normalizeUuid(id)) : null;
         if (delivery === null) {
-          throw notFound("Delivery not found: neither the queue nor the history knows this id");
+          throw notFound(unknownId);
         }
         return context.json(delivery);
       },
@@ -147,71 +194,51 @@ export function deliveryRoutes(deliveriesOf: (workspace: string) => DeliveryLook
 
     route(
       {
-        method: "post",
-        path: "/deliveries/:id/redeliver",
-        id: "redeliver",
-        summary: "Redeliver a delivery, as the present rule has it",
+        method: "get",
+        path: "/deliveries/:id/request",
+        id: "readDeliveryRequest",
+        summary: "Read what a delivery sends, with secrets masked",
         description:
-          "It gets all its attempts again, under the same `webhook-id`. A delivery that waits is tried at once. One that " +
-          "would not be true any more, because its target has accepted a later one about the same thing, is refused.",
+          "Put together by the code that sends it, without sending anything. It is what the last attempt sent, or what the " +
+          "next one will send; the destination and its secrets are the present ones. With `rendered=now`, it is what a " +
+          "redelivery as the present rule has it would send. If a template fails, it is the plain message that goes out " +
+          "in its place.",
         tag: "deliveries",
-        scope: "automations:write",
-        params: byId,
-        query: RedeliverQuerySchema,
+        scope: "automations:read",
+        params: byDeliveryId,
+        query: RequestQuerySchema,
         answers: {
-          202: { description: "The delivery is queued." },
+          200: { description: "What is sent.", schema: SentMessageSchema },
           409: {
-            description: "It cannot be redelivered so; the answer says why, and what to do.",
+            description: "It is not known any more, or the present rule does not say; the answer says which.",
             schema: DetailSchema,
           },
         },
       },
-      async ({ tenant, params: { id }, query }, context) => {
-        const queue = queueOf(tenant.workspace);
-        const known = isUuid(id) ? await queue.delivery(normalizeUuid(id)) : null;
-        if (known === null) throw notFound(notQueued);
-        const refusal = await queue.redeliver(known.id, {
-          automation: await tenant.log.sealedAutomation(known.automation.id),
-          asSent: query.as_sent === "true",
-          insists: query.even_if_outdated === "true",
-        });
-        if (refusal !== null) throw redeliveryRefused(refusal);
-        return context.body(null, 202);
-      },
-    ),
-
-    route(
-      {
-        method: "post",
-        path: "/deliveries/:id/cancel",
-        id: "cancelDelivery",
-        summary: "Cancel a delivery that has not ended",
-        description:
-          "Nothing more is sent, except by an attempt that has already begun. The delivery is `cancelled` as soon as a " +
-          "worker has seen that, and can be redelivered.",
-        tag: "deliveries",
-        scope: "automations:write",
-        params: byId,
-        answers: {
-          202: { description: "It will be cancelled." },
-          409: { description: "It has ended.", schema: DetailSchema },
-        },
-      },
-      async ({ tenant, params: { id } }, context) => {
-        const queue = queueOf(tenant.workspace);
-        const { id: keyId } = tenant.actor;
-        const by = keyId === null ? "a request without an API key" : `the API key ${keyId}`;
-        const outcome = isUuid(id) ? await queue.cancel(normalizeUuid(id), by) : "unknown";
-        if (outcome === "unknown") throw notFound(notQueued);
-        if (outcome === "ended") throw conflict("The delivery has ended, so there is nothing to cancel");
-        if (outcome === "immediate") throw conflict("The action does nothing, so there is nothing to cancel");
-        return context.body(null, 202);
+      async ({ tenant, params: { id }, query: { rendered = null } }, context) => {
+        const messages = await messagesOf(tenant.workspace);
+        const found = isUuid(id) ? await messages.ofDelivery(normalizeUuid(id), rendered) : unknown;
+        if (found.kind === "unknown") {
+          const delivery = isUuid(id) ? await findDelivery(tenant, queueOf, normalizeUuid(id)) : null;
+          throw delivery === null ? notFound(unknownId) : conflict(notKept);
+        }
+        if (found.kind === "no rule") {
+          throw conflict(`${found.reason}. To see what the rule said when it fired, use rendered=as_sent`);
+        }
+        if (found.kind === "not kept" || found.kind === "no secrets" || found.kind === "outdated") {
+          throw conflict(notKept);
+        }
+        return context.json(found);
       },
     ),
   ];
 }
 
-const notQueued = "Delivery not found: it never existed, or the queue no longer keeps it";
+const unknown = { kind: "unknown" } as const;
+const unknownId = "Delivery not found: neither the queue nor the history knows this id";
+const notKept =
+  "What this delivery sent is not known any more: of what was delivered, only requests and notifications of up to 16,384 " +
+  "characters are kept, for a day; dead letters are kept for 30 days";
 
 function filterOf({
   automation,
@@ -228,27 +255,6 @@ function filterOf({
   };
 }
 
-function redeliveryRefused(refusal: RedeliveryRefusal): Refusal {
-  switch (refusal.kind) {
-    case "unknown":
-      return notFound(notQueued);
-    case "not kept":
-      return conflict("The delivery was made, and what it sent is not kept, so it cannot be repeated");
-    case "no secrets":
-      return conflict(
-        "The delivery was made, so its secrets are not kept, and its automation no longer has them. To send it as the " +
-          "present rule has it, leave out as_sent (--as-sent)",
-      );
-    case "no rule":
-      return conflict(`${refusal.reason}. To send what the rule said when it fired, use as_sent (--as-sent)`);
-    case "outdated":
-      return conflict(
-        "Its target has accepted a later delivery about the same thing, so what this one says is no longer true. To send " +
-          "it all the same, use even_if_outdated (--even-if-outdated)",
-      );
-  }
-}
-
 async function findDelivery(
   { workspace, log, history }: Tenant,
   queueOf: (workspace: string) => DeliveryLookup,
@@ -259,12 +265,4 @@ async function findDelivery(
   if (history === null) return null;
   await untilRecorded(log, history); // the queue may have let go of it a moment ago
   return recordedDelivery(history, id);
-}
-
-function conflict(message: string): Refusal {
-  return new Refusal(409, "conflict", { detail: message });
-}
-
-function notFound(message: string): Refusal {
-  return new Refusal(404, "not_found", { exception_message: message });
 }

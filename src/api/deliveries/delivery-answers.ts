@@ -13,6 +13,15 @@ const DeliveryAttemptSchema = z
       .string()
       .optional()
       .meta({ description: "The beginning of the response, if it succeeded. The reason quotes any other." }),
+    early: z
+      .enum(["probe", "recovered", "asked"])
+      .optional()
+      .meta({
+        description:
+          "Why it was made before it was due; left out if it was due. `probe`: to find out whether an endpoint works again " +
+          "that is down. `recovered`: the endpoint had accepted others. `asked`: a person asked for it. The `attempts` of a " +
+          "`retry` do not count it.",
+      }),
   })
   .meta({ id: "DeliveryAttempt" });
 
@@ -70,6 +79,10 @@ export const DeliverySchema = z
     attempt_count: z
       .int()
       .meta({ description: "Attempts made since the start, or since the last redelivery." }),
+    early_count: z.int().optional().meta({
+      description:
+        "How many of them failed before they were due, such as probes of an endpoint that is down; missing if none.",
+    }),
     attempts: z.array(DeliveryAttemptSchema).meta({
       description: "The latest attempts, oldest first. Empty if only the history knows the delivery.",
     }),
@@ -132,5 +145,26 @@ export const DeliveryPageSchema = z
       .meta({ description: "The `offset` of the next page; null if this is the last one." }),
   })
   .meta({ id: "DeliveryPage" });
+
+export const DeliveryCountsSchema = z
+  .object({
+    waiting: z.int().meta({ description: "A worker takes them next." }),
+    active: z.int().meta({ description: "An attempt is being made." }),
+    retrying: z.int().meta({
+      description:
+        "They come back later: the last attempt failed, or they are `deferred`, for an endpoint or an earlier delivery.",
+    }),
+    delivered: z.int().meta({ description: "Delivered within the last day." }),
+    dead: z.int().meta({ description: "Failed for good within the last 30 days, or cancelled." }),
+  })
+  .meta({
+    id: "DeliveryCounts",
+    description: "How many deliveries the queue has in each state.",
+    example: { waiting: 0, active: 2, retrying: 14, delivered: 5310, dead: 3 },
+  });
+
+export const byDeliveryId = z.object({
+  id: z.string().meta({ description: "The delivery's id, which is its `webhook-id`." }),
+});
 
 export type Delivery = z.infer<typeof DeliverySchema>;

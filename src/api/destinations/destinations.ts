@@ -47,7 +47,7 @@ export const DestinationViewSchema = z
   ])
   .meta({ id: "DestinationView", description: "A destination as it is stored, with secrets masked." });
 
-const byIdOrName = z.object({ id: z.string().meta({ description: "The destination's id or name." }) });
+export const byIdOrName = z.object({ id: z.string().meta({ description: "The destination's id or name." }) });
 const stored = {
   description: "The destination as it is stored, with secrets masked.",
   schema: DestinationViewSchema,
@@ -196,7 +196,7 @@ function thingOf({ id, definition }: Destination): ChangedThing {
 }
 
 /** Finds a destination by id or name. @throws Refusal 404 */
-async function destinationOf({ destinations }: Log, idOrName: string): Promise<Destination> {
+export async function destinationOf({ destinations }: Log, idOrName: string): Promise<Destination> {
   const byId = isUuid(idOrName) ? await destinations.get(normalizeUuid(idOrName)) : null;
   const found = byId ?? (await destinations.getByName(idOrName));
   if (found === null) throw notFound();

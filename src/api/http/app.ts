@@ -8,7 +8,15 @@ import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
 import { type RuleReader, ruleRoutes } from "../automations/rules.ts";
 import { canaryRoutes } from "../canary/canary-route.ts";
-import { type DeliveryLookup, deliveryRoutes } from "../deliveries/deliveries.ts";
+import {
+  type DeliveryLookup,
+  type DeliveryMessages,
+  deliveryRoutes,
+  queuesOf,
+} from "../deliveries/deliveries.ts";
+import { deliveryChangeRoutes } from "../deliveries/delivery-changes.ts";
+import { destinationHealthRoutes } from "../destinations/destination-health.ts";
+import { destinationTestRoutes } from "../destinations/destination-test.ts";
 import { destinationRoutes } from "../destinations/destinations.ts";
 import { endpointRoutes } from "../endpoints/endpoints.ts";
 import { eventChainRoutes } from "../events/event-chain.ts";
@@ -48,6 +56,8 @@ export interface AppOptions {
   readonly ruleReader: RuleReader;
   /** The action queue of a workspace; null when this server does not serve it. */
   readonly deliveriesOf: (workspace: string) => DeliveryLookup | null;
+  /** What shows and sends messages in a workspace. */
+  readonly messagesOf: (workspace: string) => Promise<DeliveryMessages>;
   /** Counts what is done here. */
   readonly metrics: IngestMeter;
   /** The metrics of the process. */
@@ -100,7 +110,9 @@ export function createApp(options: AppOptions): Hono {
 
 /** Every route of the application. The OpenAPI document is made from the same list. */
 export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] {
-  const { tenants, servesApi = true, explain, ruleReader, deliveriesOf, metrics, metricsText } = options;
+  const { tenants, servesApi = true, explain, ruleReader, deliveriesOf, messagesOf } = options;
+  const { metrics, metricsText } = options;
+  const queueOf = queuesOf(deliveriesOf);
   const always = [...probes(options.readiness), metricsRoute(metricsText)];
   if (!servesApi) return always;
   const routes: Route[] = [
@@ -121,12 +133,15 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...timelineRoutes(explain),
     ...lookupRoutes(deliveriesOf),
     ...traceRoutes(deliveriesOf),
-    ...deliveryRoutes(deliveriesOf),
+    ...deliveryRoutes(queueOf, messagesOf),
+    ...deliveryChangeRoutes(queueOf),
+    ...destinationHealthRoutes(queueOf),
+    ...destinationTestRoutes(messagesOf),
     ...destinationRoutes(),
     ...endpointRoutes(),
     ...shardRoutes(),
     ...sessionRoutes(tenants),
-    ...overviewRoutes(deliveriesOf),
+    ...overviewRoutes(queueOf),
     ...always,
     ...smallEndpoints(),
   ];

@@ -1,6 +1,7 @@
 /** What the overview answers. */
 
 import { z } from "zod";
+import { DeliveryCountsSchema } from "../deliveries/delivery-answers.ts";
 import { TimeSchema } from "../http/answers.ts";
 
 const SeriesSchema = z
@@ -45,14 +46,7 @@ export const OverviewSchema = z
         }),
       })
       .meta({ description: "At most two seconds old." }),
-    deliveries: z
-      .object({
-        waiting: z.int(),
-        active: z.int(),
-        retrying: z.int().meta({ description: "With those that wait for a busy or resting endpoint." }),
-        dead: z.int(),
-      })
-      .meta({ description: "Deliveries by state, as the queue counts them." }),
+    deliveries: DeliveryCountsSchema,
     history: z.object({
       enabled: z.boolean(),
       behind_ms: z

@@ -6,7 +6,7 @@ import type { History } from "../../history/history.ts";
 import { systemClock } from "../../retry/clock.ts";
 import type { Activity, ActivityCounts } from "../../store/activity.ts";
 import type { Log } from "../../store/log.ts";
-import { type DeliveryLookup, queueIn } from "../deliveries/deliveries.ts";
+import type { DeliveryLookup, QueueOf } from "../deliveries/deliveries.ts";
 import { isHistoryUnavailable } from "../events/events.ts";
 import { type Route, route } from "../http/route.ts";
 import type { Workspace } from "../http/tenant.ts";
@@ -17,8 +17,7 @@ type Overview = z.input<typeof OverviewSchema>;
 /** Whoever looks should not wait for a database that does not answer. */
 const historyAnswerMsMax = 1_000;
 
-/** @param deliveriesOf the queue of a workspace */
-export function overviewRoutes(deliveriesOf: (workspace: string) => DeliveryLookup | null): Route[] {
+export function overviewRoutes(queueOf: QueueOf): Route[] {
   return [
     route(
       {
@@ -33,8 +32,7 @@ export function overviewRoutes(deliveriesOf: (workspace: string) => DeliveryLook
         scope: "automations:read",
         answers: { 200: { description: "As of now.", schema: OverviewSchema } },
       },
-      async ({ tenant }, context) =>
-        context.json(await readOverview(tenant, queueIn(deliveriesOf, tenant.workspace))),
+      async ({ tenant }, context) => context.json(await readOverview(tenant, queueOf(tenant.workspace))),
     ),
   ];
 }
@@ -44,7 +42,7 @@ async function readOverview({ log, history }: Workspace, queue: DeliveryLookup):
     log.numbers.activity(),
     log.numbers.automations(),
     log.numbers.openCounts(),
-    deliveryCounts(queue),
+    queue.countsByState(),
     history === null ? null : historyBehindMs(log, history),
     log.shardStatus(),
   ]);
@@ -81,16 +79,6 @@ function shownActivity(
     per_second: { start: formatTime(firstSecond * second), values: [...perSecond] },
     per_minute: { start: formatTime(firstMinuteStart * second), values: [...perMinute] },
   };
-}
-
-async function deliveryCounts(queue: DeliveryLookup): Promise<Overview["deliveries"]> {
-  const [waiting, active, retrying, dead] = await Promise.all([
-    queue.count("waiting"),
-    queue.count("active"),
-    queue.count("retrying"),
-    queue.count("dead"),
-  ]);
-  return { waiting, active, retrying, dead };
 }
 
 /** @returns null if the history's database is unavailable, or does not answer in time */

@@ -17,7 +17,7 @@ import { RequestLimitsSchema } from "./request-limits.ts";
 import { RetrySchema } from "./retry.ts";
 import { maskProblem, secretMask } from "./secret.ts";
 import { formatTime, type Micros } from "./time.ts";
-import { hostProblem, urlProblem } from "./url.ts";
+import { hostProblem, originOf, urlProblem } from "./url.ts";
 import { triplineNamespace, uuid5 } from "./uuid.ts";
 
 /**
@@ -217,6 +217,11 @@ export function destinationAddress(definition: DestinationDefinition): string {
     case "email":
       return `smtp://${definition.host}:${definition.port}`;
   }
+}
+
+/** The server that a destination's messages go to, as endpoints are named. Not secret. */
+export function destinationOrigin(definition: DestinationDefinition): string | null {
+  return definition.type === "email" ? destinationAddress(definition) : originOf(definition.url);
 }
 
 /** The secrets of a destination, each with its path. */

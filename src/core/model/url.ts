@@ -10,6 +10,7 @@ import { soleReferenceIn } from "./reference.ts";
 /** The platform's URL parser, which is pure. The HTTP client uses the same one, so the two cannot disagree. */
 declare const URL: {
   parse(text: string): null | {
+    readonly origin: string;
     readonly hostname: string;
     readonly port: string;
     readonly username: string;
@@ -33,6 +34,16 @@ export function hostProblem(host: string): string | null {
   const isName = isHostname(host) && !/[/\\@:?#%[\]]/.test(host) && URL.parse(`http://${host}/`) !== null;
   if (isName || (host.includes(":") && URL.parse(`http://[${host}]/`) !== null)) return null;
   return "host should be a host name or an IP address, without a port, such as mail.example.org";
+}
+
+/** The scheme, host and port of a URL; null if it is not valid. */
+export function originOf(url: string): string | null {
+  return URL.parse(url)?.origin ?? null;
+}
+
+/** A URL without the user name and password written into it. */
+export function withoutCredentials(url: string): string {
+  return url.replace(/\/\/[^/?#\\]*@/, "//…@"); // up to the last @: a password may hold others
 }
 
 /** True when a URL's host, port or scheme is known only once its template is rendered. */

@@ -5,11 +5,11 @@ import { type CallWebhookDefinition, webhookTimeoutDefault } from "../../core/mo
 import type { Destination } from "../../core/model/destination.ts";
 import { headerValueProblem } from "../../core/model/header.ts";
 import type { Invocation } from "../../core/model/invocation.ts";
+import { withoutCredentials } from "../../core/model/url.ts";
 import { uuid5 } from "../../core/model/uuid.ts";
 import type { Renderer, TemplateFailure } from "../../templates/renderer.ts";
 import { TemplateError } from "../../templates/template.ts";
 import { type RunAction, underRetry } from "../attempt.ts";
-import { withoutCredentials } from "../delivery-view.ts";
 import { findDestination } from "../destinations/find-destination.ts";
 import { chatMessageOf, webhookTargetOf } from "../destinations/kinds.ts";
 import { type PreparedRequest, prepareRequest, type RenderedBody, type Target } from "../http/request.ts";
@@ -45,6 +45,17 @@ export function renderRequest(
   sent: Date,
   destination: Destination | null = null,
 ): PreparedRequest {
+  const { target, body } = renderWebhook(action, invocation, renderer, destination);
+  return prepareRequest(target, body, invocation.id, sent, invocation.trace ?? null);
+}
+
+/** The parts of a request before it is put together and signed; see `renderRequest`. @throws TemplateError */
+export function renderWebhook(
+  action: CallWebhookDefinition,
+  invocation: Invocation,
+  renderer: Renderer,
+  destination: Destination | null,
+): { readonly target: Target; readonly body: RenderedBody } {
   const target =
     destination === null
       ? actionTarget(action, invocation, renderer)
@@ -57,8 +68,7 @@ export function renderRequest(
       ...defaultBody(invocation),
     };
   const body = renderBody(action.payload, { ...target, headers }, invocation, renderer, plainBody);
-  const timeout = action.timeout ?? target.timeout;
-  return prepareRequest({ ...target, headers, timeout }, body, invocation.id, sent, invocation.trace ?? null);
+  return { target: { ...target, headers, timeout: action.timeout ?? target.timeout }, body };
 }
 
 /** The target of an action with its own url. @throws TemplateError */

@@ -44,10 +44,11 @@ async function setEnabled(
   return { kind: "executed", result: { automation_id: changed.id, automation: changed.name, enabled } };
 }
 
-async function findTarget(
+/** The automation that the action is about, or why there is none. */
+export async function findTarget(
   action: PauseAutomationDefinition | ResumeAutomationDefinition,
   { firing }: Invocation,
-  log: DeliveryLog,
+  log: Pick<DeliveryLog, "automations">,
 ): Promise<{ readonly id: string } | { readonly reason: string }> {
   if (action.source === "inferred") {
     const event = firing.triggering_event;

@@ -6,7 +6,7 @@ import MailComposer from "nodemailer/lib/mail-composer";
 import { cut } from "../../core/model/cut.ts";
 import { type Redact, redactionOf } from "../../templates/references.ts";
 import { type Addressees, type AttemptOutcome, type AttemptTools, attemptAt } from "../attempt.ts";
-import { type DefinitionOf, type DestinationKind, limitOf, type Notification } from "./kind.ts";
+import { type DestinationKind, limitOf, type PreparedEmail } from "./kind.ts";
 
 /** Covers everything: the DNS lookup, connecting, sending, and the response. */
 const timeoutMs = 30_000;
@@ -14,13 +14,22 @@ const timeoutMs = 30_000;
 /** How much of what the server said is kept for people, in characters. */
 const answerLengthMax = 500;
 
-export const email: DestinationKind<"email"> = { notify: sendEmail, messageOf: null, webhookTarget: null };
+export const email: DestinationKind<"email"> = {
+  compose: (definition, { subject, body, invocation }) => ({
+    email: definition,
+    deliveryId: invocation.id,
+    subject,
+    text: body,
+    messageId: `<${invocation.id}@tripline>`, // the same at every attempt, so that a mailbox can drop a repeat
+    headers: { "Auto-Submitted": "auto-generated" },
+  }),
+  messageOf: null,
+  webhookTarget: null,
+};
 
-async function sendEmail(
-  definition: DefinitionOf<"email">,
-  notification: Notification,
-  tools: AttemptTools,
-): Promise<AttemptOutcome> {
+/** Makes one attempt to send an email. */
+export async function sendEmail(prepared: PreparedEmail, tools: AttemptTools): Promise<AttemptOutcome> {
+  const { email: definition, deliveryId } = prepared;
   const { host, port, password } = definition;
   const redactPassword = redactionOf({}, password === undefined ? {} : { [password]: "…" });
   const redact = (text: string) => redactPassword(tools.redact(text));
@@ -28,11 +37,11 @@ async function sendEmail(
   const place = {
     origin: `smtp://${host}:${port}`,
     limit: limitOf(definition),
-    deliveryId: notification.invocation.id,
+    deliveryId,
   };
   return attemptAt(place, tools, redact, async () => {
     try {
-      const answers = await deliver(definition, notification, tools);
+      const answers = await deliver(prepared, tools);
       return { outcome: outcomeOf(answers, tools.addressees, result, redact), alive: true };
     } catch (error) {
       if (tools.signal.aborted) throw error;
@@ -78,8 +87,7 @@ function outcomeOf(
 }
 
 async function deliver(
-  definition: DefinitionOf<"email">,
-  { subject, body, invocation }: Notification,
+  { email: definition, subject, text, messageId, headers }: PreparedEmail,
   { webhooks, signal, addressees }: AttemptTools,
 ): Promise<Answers> {
   const { host, port, security, username, password, from, to } = definition;
@@ -112,9 +120,9 @@ async function deliver(
       to,
       envelope: { from: envelope.from || "", to: open },
       subject,
-      text: body,
-      messageId: `<${invocation.id}@tripline>`, // the same at every attempt, so that a mailbox can drop a repeat
-      headers: { "Auto-Submitted": "auto-generated" },
+      text,
+      messageId,
+      headers: { ...headers },
     });
     return { accepted: sent.accepted.map(String), refusals: (sent.rejectedErrors ?? []) as SmtpError[] };
   } catch (error) {

@@ -9,10 +9,8 @@ import {
 import type { Invocation } from "../../core/model/invocation.ts";
 import type { TraceContext } from "../../core/model/trace-context.ts";
 import { triplineNamespace, uuid5 } from "../../core/model/uuid.ts";
-import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
-import { prepareRequest, type Target } from "../http/request.ts";
+import { type PreparedRequest, prepareRequest, type Target } from "../http/request.ts";
 import type { RequestLimit } from "../http/request-limit.ts";
-import { sendRequest } from "../http/send-request.ts";
 
 export type DestinationType = DestinationDefinition["type"];
 export type DefinitionOf<T extends DestinationType> = Extract<DestinationDefinition, { type: T }>;
@@ -25,13 +23,28 @@ export interface Notification {
   readonly invocation: Invocation;
 }
 
+/** An email that is ready to send. */
+export interface PreparedEmail {
+  readonly email: DefinitionOf<"email">;
+  /** The id of the delivery that it belongs to. */
+  readonly deliveryId: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly messageId: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 export interface DestinationKind<T extends DestinationType> {
-  /** Makes one attempt to send a notification. */
-  notify(
+  /**
+   * What one attempt to send a notification sends. Sends nothing itself.
+   *
+   * @param sent when
+   */
+  compose(
     definition: DefinitionOf<T>,
     notification: Notification,
-    tools: AttemptTools,
-  ): Promise<AttemptOutcome>;
+    sent: Date,
+  ): PreparedRequest | PreparedEmail;
   /** The message of a chat service, which takes no other JSON; null for the other kinds. */
   readonly messageOf: ((notification: Notification) => object) | null;
   /** Where `call-webhook` sends to; null for a kind that takes only notifications. */
@@ -61,20 +74,19 @@ export function limitOf({ name, limits }: DestinationDefinition): RequestLimit |
 }
 
 /**
- * Posts a notification as JSON.
+ * The request that posts a notification as JSON.
  *
  * @param trace left out for third-party services, which have no use for the ids of your traces
  */
-export function postJson(
+export function jsonRequest(
   target: Target,
   message: object,
   { invocation }: Notification,
-  tools: AttemptTools,
+  sent: Date,
   trace: TraceContext | null = null,
-): Promise<AttemptOutcome> {
+): PreparedRequest {
   const body = { body: JSON.stringify(message), contentType: "application/json" };
-  const sent = new Date(tools.clock.timeOfDay());
-  return sendRequest(prepareRequest(target, body, invocation.id, sent, trace), tools);
+  return prepareRequest(target, body, invocation.id, sent, trace);
 }
 
 type ChatDefinition = DefinitionOf<"slack" | "ms-teams" | "discord">;
@@ -83,8 +95,8 @@ type ChatDefinition = DefinitionOf<"slack" | "ms-teams" | "discord">;
 export function chatKind(messageOf: (notification: Notification) => object) {
   const webhookTarget = (definition: ChatDefinition): Target => targetAt(definition.url, definition);
   return {
-    notify: (definition: ChatDefinition, notification: Notification, tools: AttemptTools) =>
-      postJson(webhookTarget(definition), messageOf(notification), notification, tools),
+    compose: (definition: ChatDefinition, notification: Notification, sent: Date) =>
+      jsonRequest(webhookTarget(definition), messageOf(notification), notification, sent),
     messageOf,
     webhookTarget,
   };

@@ -5,11 +5,12 @@ import type { Invocation } from "../../core/model/invocation.ts";
 import type { TemplateFailure } from "../../templates/renderer.ts";
 import { TemplateError } from "../../templates/template.ts";
 import type { AttemptOutcome, AttemptTools } from "../attempt.ts";
-import type { Target } from "../http/request.ts";
+import type { PreparedRequest, Target } from "../http/request.ts";
+import { sendRequest } from "../http/send-request.ts";
 import { plainMessage } from "../plain-message.ts";
 import { discord } from "./discord.ts";
-import { email } from "./email.ts";
-import type { DestinationKind, DestinationType, Notification } from "./kind.ts";
+import { email, sendEmail } from "./email.ts";
+import type { DestinationKind, DestinationType, Notification, PreparedEmail } from "./kind.ts";
 import { teams } from "./ms-teams.ts";
 import { pagerDuty } from "./pagerduty.ts";
 import { slack } from "./slack.ts";
@@ -25,12 +26,22 @@ const kinds: { readonly [T in DestinationType]: DestinationKind<T> } = {
 };
 
 /** Makes one attempt to send a notification. @throws TemplateError */
-export function notify(
+export async function notify(
   definition: DestinationDefinition,
   notification: Notification,
   tools: AttemptTools,
 ): Promise<AttemptOutcome> {
-  return kindOf(definition).notify(definition, notification, tools);
+  const prepared = composed(definition, notification, new Date(tools.clock.timeOfDay()));
+  return "email" in prepared ? sendEmail(prepared, tools) : sendRequest(prepared, tools);
+}
+
+/** What `notify` sends. Sends nothing itself. @param sent when */
+export function composed(
+  definition: DestinationDefinition,
+  notification: Notification,
+  sent: Date,
+): PreparedRequest | PreparedEmail {
+  return kindOf(definition).compose(definition, notification, sent);
 }
 
 /** Where `call-webhook` sends to. @throws TemplateError when the destination takes only notifications */

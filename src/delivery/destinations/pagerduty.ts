@@ -3,7 +3,7 @@
 import { canonicalJson } from "../../core/model/automation.ts";
 import { cut } from "../../core/model/cut.ts";
 import { uuid5 } from "../../core/model/uuid.ts";
-import { type DefinitionOf, type DestinationKind, type Notification, postJson, targetAt } from "./kind.ts";
+import { type DefinitionOf, type DestinationKind, jsonRequest, type Notification, targetAt } from "./kind.ts";
 
 const summaryLengthMax = 1_024;
 
@@ -12,9 +12,9 @@ const sourceLengthMax = 1_024;
 const bodyLengthMax = 50_000;
 
 export const pagerDuty: DestinationKind<"pagerduty"> = {
-  notify(definition, notification, tools) {
+  compose(definition, notification, sent) {
     const message = eventOf(definition, notification);
-    return postJson(targetAt(definition.url, definition), message, notification, tools);
+    return jsonRequest(targetAt(definition.url, definition), message, notification, sent);
   },
   messageOf: null,
   webhookTarget: null,
