@@ -56,8 +56,8 @@ async function keyIds(given: string | undefined): Promise<string[]> {
   const { withKeys } = await import("./keys.ts");
   const redis = given !== undefined && isRedisUrl(given) ? given : undefined;
   let ids: string[] = [];
-  await withKeys(redis, async (keys) => {
-    ids = (await keys.all()).map(({ id }) => id);
+  await withKeys(redis, async ({ store }) => {
+    ids = (await store.all()).map(({ id }) => id);
   });
   return ids;
 }

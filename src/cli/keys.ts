@@ -2,13 +2,12 @@
 
 import { hostname, userInfo } from "node:os";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
-import type { ChangeKind } from "../core/model/change-events.ts";
+import type { Actor } from "../core/model/actor.ts";
 import { formatRate, parseRate, type Rate } from "../core/model/rate.ts";
 import { type Scope, scopes } from "../core/model/scope.ts";
 import { millisecond, parseDuration } from "../core/model/time.ts";
-import { announceKey } from "../store/announce-key.ts";
 import { type ApiKey, makeKey, stateOf } from "../store/api-key.ts";
-import { ApiKeyStore } from "../store/api-key-store.ts";
+import { ApiKeyChanges, apiKeysMax } from "../store/api-key-changes.ts";
 import { completeWith } from "./completable.ts";
 import { CommandFailure } from "./failure.ts";
 import { addExamples } from "./help.ts";
@@ -45,38 +44,24 @@ export function keysCommand(): Command {
     .addCommand(newTokenCommand())
     .addCommand(listCommand())
     .addCommand(
-      changeCommand(
-        "revoke",
-        "Revoke a key. Servers refuse it within seconds.",
-        async (keys, key, announce) => {
-          const revoked = await keys.update(key.id, (current) =>
-            current === null || current.revokedBy === "command"
-              ? null
-              : { ...current, revoked: current.revoked ?? new Date().toISOString(), revokedBy: "command" },
-          );
-          if (revoked !== null) await announce(key, "revoked");
-          console.error(printable(`Revoked the key ${key.id} (${key.name}).`));
-        },
-      ),
+      changeCommand("revoke", "Revoke a key. Servers refuse it within seconds.", async (keys, key, actor) => {
+        await keys.revoke(key.id, actor);
+        console.error(printable(`Revoked the key ${key.id} (${key.name}).`));
+      }),
     )
     .addCommand(
-      changeCommand(
-        "forget",
-        "Remove a revoked or expired key from the list.",
-        async (keys, key, announce) => {
-          if (stateOf(key, Date.now()) === "active") {
-            throw new CommandFailure(
-              `The key ${key.id} (${key.name}) is active. Revoke it first: tripline keys revoke ${key.id}`,
-            );
-          }
-          await keys.remove(key.id);
-          await announce(key, "deleted");
-          const last = (await keys.hasKeys())
-            ? ""
-            : " It was the last one. Without keys, the server answers this machine only.";
-          console.error(printable(`Removed the key ${key.id} (${key.name}).${last}`));
-        },
-      ),
+      changeCommand("forget", "Remove a revoked or expired key from the list.", async (keys, key, actor) => {
+        if (stateOf(key, Date.now()) === "active") {
+          throw new CommandFailure(
+            `The key ${key.id} (${key.name}) is active. Revoke it first: tripline keys revoke ${key.id}`,
+          );
+        }
+        await keys.forget(key, actor);
+        const last = (await keys.store.hasKeys())
+          ? ""
+          : " It was the last one. Without keys, the server answers this machine only.";
+        console.error(printable(`Removed the key ${key.id} (${key.name}).${last}`));
+      }),
     );
 }
 
@@ -106,20 +91,21 @@ function createCommand(): Command {
   ]);
   return command.action(async ({ name, scope, workspace, rate, expires, redis }: CreateOptions) => {
     const now = new Date();
-    const { key, token } = makeKey(
-      {
-        name,
-        workspace,
-        scopes: [...scope],
-        rate: rate ?? null,
-        expires: expires === undefined ? null : new Date(now.getTime() + expires).toISOString(),
-      },
-      now,
-    );
-    await withKeys(redis, async (keys, announce) => {
-      const isFirst = !(await keys.hasKeys());
-      await keys.put(key);
-      await announce(key, "created");
+    const wanted = {
+      name,
+      workspace,
+      scopes: [...scope],
+      rate: rate ?? null,
+      expires: expires === undefined ? null : new Date(now.getTime() + expires).toISOString(),
+    };
+    await withKeys(redis, async (keys, actor) => {
+      const created = await keys.create(wanted, actor, { now });
+      if (created === null) {
+        throw new CommandFailure(
+          `There are ${apiKeysMax} keys, which is the most there may be. Remove some: tripline keys forget <id>`,
+        );
+      }
+      const { key, token, isFirst } = created;
       console.error(`${describe(key)}\nThis is the only time it is shown:\n`);
       console.log(token);
       console.error(
@@ -155,9 +141,9 @@ function listCommand(): Command {
   );
   addExamples(command, [["tripline keys ls", "who may do what, and until when"]]);
   return command.action(async (options: ListOptions) => {
-    await withKeys(options.redis, async (keys) => {
+    await withKeys(options.redis, async ({ store }) => {
       const now = Date.now();
-      const all = await keys.all();
+      const all = await store.all();
       const listed = all.map(({ hash: _, ...key }) => ({ ...key, state: stateOf(key, now) }));
       print(listed, options, (view) =>
         listed.length === 0
@@ -191,7 +177,7 @@ function keyColumns(view: View): TableColumn<ListedKey>[] {
 function changeCommand(
   name: string,
   description: string,
-  change: (keys: ApiKeyStore, key: ApiKey, announce: AnnounceKey) => Promise<void>,
+  change: (keys: ApiKeyChanges, key: ApiKey, actor: Actor) => Promise<void>,
 ): Command {
   const command = new Command(name)
     .description(description)
@@ -201,26 +187,23 @@ function changeCommand(
     .addOption(redisOption());
   addExamples(command, [[`tripline keys ${name} 3f9c1d2e4b5a`, "by id"]]);
   return command.action(async (idOrToken: string, { redis }: { redis?: string }) => {
-    await withKeys(redis, async (keys, announce) => {
-      const key = await keys.find(/^tripline_([0-9a-f]+)_/.exec(idOrToken)?.[1] ?? idOrToken);
+    await withKeys(redis, async (keys, actor) => {
+      const key = await keys.store.find(/^tripline_([0-9a-f]+)_/.exec(idOrToken)?.[1] ?? idOrToken);
       if (key === null) throw new CommandFailure("There is no such key. List keys with: tripline keys ls");
-      await change(keys, key, announce);
+      await change(keys, key, actor);
     });
   });
 }
 
 export async function withKeys(
   given: string | undefined,
-  use: (keys: ApiKeyStore, announce: AnnounceKey) => Promise<void>,
+  use: (keys: ApiKeyChanges, actor: Actor) => Promise<void>,
 ): Promise<void> {
   const actor = { type: "command", name: personHere(), id: null } as const;
   await withRedis(given, { name: "tripline-keys", what: "Keys" }, (redis) =>
-    use(new ApiKeyStore(redis), (key, kind) => announceKey(redis, key, kind, actor)),
+    use(new ApiKeyChanges(redis), actor),
   );
 }
-
-/** Appends the event about a change of a key to the log of its workspace. */
-type AnnounceKey = (key: ApiKey, change: ChangeKind) => Promise<void>;
 
 /** These commands need no key: who may reach Redis may do everything. So the events name the user and the machine. */
 function personHere(): string {

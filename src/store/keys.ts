@@ -118,6 +118,9 @@ export function activityHourKey(workspace: string, hour: number): string {
 /** Hash: id to API key, for all workspaces. */
 export const apiKeysKey = "tl:api-keys";
 
+/** Hash: id of an API key to when it was last used, to the minute, in milliseconds since the epoch. */
+export const apiKeyUsesKey = "tl:api-key-uses";
+
 /** String with a time to live: when the key's allowance is full again, in microseconds since the epoch. */
 export function rateKey(workspace: string, keyId: string): string {
   return `tl:{${workspace}}:rate:${keyId}`;

@@ -10,6 +10,7 @@ import { type ApiKey, readToken, unlocks } from "../../store/api-key.ts";
 import { ApiKeyStore } from "../../store/api-key-store.ts";
 import type { RedisConnection } from "../../store/connection.ts";
 import { RedisAllowance } from "../../store/rate-limit.ts";
+import { KeyUses } from "./key-uses.ts";
 import type { KeyLookup, ValidKey } from "./tenant.ts";
 
 const freshMs = 1_000;
@@ -21,12 +22,14 @@ const cachedCountMax = 10_000;
 export class KeyRing implements KeyLookup {
   readonly #redis: RedisConnection;
   readonly #store: ApiKeyStore;
+  readonly #uses: KeyUses;
   readonly #any: Cached<boolean>;
   readonly #byId = new Map<string, Cached<ApiKey | null>>();
 
   constructor(redis: RedisConnection) {
     this.#redis = redis;
     this.#store = new ApiKeyStore(redis);
+    this.#uses = new KeyUses(this.#store);
     this.#any = new Cached(() => this.#store.hasKeys());
   }
 
@@ -40,6 +43,7 @@ export class KeyRing implements KeyLookup {
     const key = await this.#lookUp(presented.id);
     if (key === null || !unlocks(presented.secret, key, Date.now())) return null;
     const { id, name, workspace, rate } = key;
+    this.#uses.note(id);
     const allowance = rate === null ? null : new RedisAllowance(this.#redis, key, rate);
     return { id, name, workspace, scopes: new Set(key.scopes), allowance };
   }

@@ -191,6 +191,13 @@ redis.call('HSET', KEYS[2],
 return result
 `;
 
+export const createApiKey = `
+local count = redis.call('HLEN', KEYS[1])
+if count > tonumber(ARGV[3]) or redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return -1 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return count
+`;
+
 export const deleteAutomations = `
 local function append_event(log, body, lineage, trace)
   if body == '' then return nil end
@@ -580,6 +587,7 @@ return 1
 
 export const replaceApiKey = `
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+if ARGV[4] and redis.call('HGET', KEYS[1], ARGV[4]) ~= ARGV[5] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 `;
