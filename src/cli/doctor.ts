@@ -1,15 +1,12 @@
 /** `tripline doctor`: checks a deployment from outside, and says what to fix. It changes nothing. */
 
-import { setTimeout as pause } from "node:timers/promises";
 import { Command, Option } from "commander";
 import { apiUrlDefault, withoutTrailingSlashes } from "../client/http.ts";
-import { type RedisConnection, RedisUnreachable } from "../store/connection.ts";
+import type { RedisConnection } from "../store/connection.ts";
 import { withoutPassword } from "../store/redis-url.ts";
 import { checkApi } from "./doctor/check-api.ts";
-import { checkHistory } from "./doctor/check-history.ts";
-import { checkRedis, roundTripFinding } from "./doctor/check-redis.ts";
-import { type CheckResult, exitCodeOf, problem, skipped } from "./doctor/check-result.ts";
-import { checkKeys, checkWorkspace } from "./doctor/check-workspace.ts";
+import { type CheckResult, exitCodeOf, problem, skipped, statusOf } from "./doctor/check-result.ts";
+import { examineHistory, examineRedis, examineWorkspace } from "./doctor/examine.ts";
 import { CommandFailure } from "./failure.ts";
 import { findRedis } from "./find-redis.ts";
 import { addExamples } from "./help.ts";
@@ -71,10 +68,8 @@ export function doctorCommand(): Command {
   ]);
   return command.action(async (options: DoctorOptions) => {
     const findings = await examine(options);
-    const exitCode = exitCodeOf(findings);
-    const status = (["ok", "warning", "problem"] as const)[exitCode];
-    print({ status, findings }, options, ({ colored }) => textOf(findings, colored));
-    process.exitCode = exitCode;
+    print({ status: statusOf(findings), findings }, options, ({ colored }) => textOf(findings, colored));
+    process.exitCode = exitCodeOf(findings);
   });
 }
 
@@ -85,50 +80,34 @@ async function examine(options: DoctorOptions): Promise<CheckResult[]> {
     isNamed: options.url !== undefined,
   });
   const opened = await openOrExplain(options);
-  if ("check" in opened) return [opened, ...(await examineHistory(options, null)), ...(await api)];
+  if ("check" in opened) return [opened, ...(await examineHistories(options, null)), ...(await api)];
   const { redis, url } = opened;
   try {
-    const started = performance.now();
-    await redis.time();
-    const roundTrip = roundTripFinding(performance.now() - started);
-    const found = [
-      ...(await guarded("redis", () => checkRedis(redis))),
-      roundTrip,
-      ...(await guarded("api keys", async () => [await checkKeys(redis)])),
-    ];
+    const found = await examineRedis(redis);
     const box = boxHere();
     for (const workspace of options.workspace) {
-      const look = () => guarded("workspace", () => checkWorkspace({ redis, redisUrl: url, workspace, box }));
-      found.push(...named(await lookTwice(look), workspace, options));
+      const findings = await examineWorkspace({ redis, redisUrl: url, workspace, box });
+      found.push(...named(findings, workspace, options));
     }
-    return [...found, ...(await examineHistory(options, redis)), ...(await api)];
+    return [...found, ...(await examineHistories(options, redis)), ...(await api)];
   } finally {
     redis.disconnect();
   }
 }
 
-async function examineHistory(options: DoctorOptions, redis: RedisConnection | null): Promise<CheckResult[]> {
+async function examineHistories(
+  options: DoctorOptions,
+  redis: RedisConnection | null,
+): Promise<CheckResult[]> {
   const { historyUrl } = options;
   const found: CheckResult[] = [];
   for (const workspace of options.workspace) {
     const url = historyUrl ?? historyUrlDefault;
     const isNamed = historyUrl !== undefined;
-    const look = () => checkHistory({ url, workspace, redis, isNamed });
-    const history = await guarded("history", look);
+    const history = await examineHistory({ url, workspace, redis, isNamed });
     found.push(...named(history, workspace, options));
   }
   return found;
-}
-
-/** A Redis that is full, or does not allow a command, must not keep the other checks from being made. */
-async function guarded(check: string, look: () => Promise<CheckResult[]>): Promise<CheckResult[]> {
-  try {
-    return await look();
-  } catch (error) {
-    if (!(error instanceof RedisUnreachable) && (error as Error).name !== "ReplyError") throw error;
-    const remedy = "Cure what else is found first; see docs/troubleshooting.md.";
-    return [problem(check, `This cannot be checked: ${(error as Error).message}`, remedy)];
-  }
 }
 
 /** With a single workspace, its name in each line would be noise. */
@@ -158,17 +137,6 @@ async function openOrExplain(
     if (!isNamed) return skipped("redis", `${message}. ${otherwise}`);
     return problem("redis", message, remedies.join(" ") || otherwise);
   }
-}
-
-/** How long a hand-over of a shard, or a burst, may take before it is worth a line. */
-const secondLookMs = 2_000;
-
-/** What is wrong for a moment is not wrong: a shard that changes its owner, a burst of events. */
-async function lookTwice(look: () => Promise<CheckResult[]>): Promise<CheckResult[]> {
-  const first = await look();
-  if (first.every(({ status }) => status !== "problem")) return first;
-  await pause(secondLookMs);
-  return look();
 }
 
 const styles: Readonly<Record<CheckResult["status"], Style>> = {

@@ -47,6 +47,11 @@ export function exitCodeOf(findings: readonly CheckResult[]): 0 | 1 | 2 {
   return findings.some(({ status }) => status === "warning") ? 1 : 0;
 }
 
+/** The worst of all findings. What could not be checked says nothing. */
+export function statusOf(findings: readonly CheckResult[]): "ok" | "warning" | "problem" {
+  return (["ok", "warning", "problem"] as const)[exitCodeOf(findings)];
+}
+
 /** A number of seconds as people read it. */
 export function secondsText(ms: number): string {
   const seconds = ms / 1_000;
