@@ -13,6 +13,7 @@ import { z } from "zod";
 import { ActivitySchema } from "../src/api/automations/activity.ts";
 import { AppliedRulesSchema, AutomationViewSchema } from "../src/api/automations/automation-answers.ts";
 import { AutomationCreateSchema, AutomationUpdateSchema } from "../src/api/automations/automation-input.ts";
+import { AutomationChangesSchema } from "../src/api/automations/changes.ts";
 import { RuleSourceSchema, RulesSchema } from "../src/api/automations/rule-answers.ts";
 import { DeliveryCountsSchema, DeliveryPageSchema } from "../src/api/deliveries/delivery-answers.ts";
 import { DeliveryOutcomesSchema } from "../src/api/deliveries/delivery-changes.ts";
@@ -30,8 +31,11 @@ import {
 } from "../src/api/explain/explain-answers.ts";
 import { TimelineSchema } from "../src/api/explain/timeline-answers.ts";
 import { TraceSchema } from "../src/api/explain/trace-answers.ts";
+import { ApiKeysSchema, CreatedApiKeySchema, NewApiKeySchema } from "../src/api/keys/keys.ts";
 import { asAnswered } from "../src/api/openapi/json-schemas.ts";
 import { OverviewSchema } from "../src/api/overview/overview-answers.ts";
+import { DoctorReportSchema } from "../src/api/server/doctor.ts";
+import { ServerSettingsSchema } from "../src/api/server/settings.ts";
 import { SessionSchema } from "../src/api/session/session.ts";
 import { ShardsSchema } from "../src/api/shards/shards.ts";
 import { DestinationSchema } from "../src/core/model/destination.ts";
@@ -46,6 +50,7 @@ const sentSchemas = [
   AutomationUpdateSchema,
   DestinationSchema,
   CountRequestSchema,
+  NewApiKeySchema,
 ];
 const answeredSchemas = [
   EventPageSchema,
@@ -73,6 +78,11 @@ const answeredSchemas = [
   OverviewSchema,
   RuleSourceSchema,
   RulesSchema,
+  AutomationChangesSchema,
+  ApiKeysSchema,
+  CreatedApiKeySchema,
+  ServerSettingsSchema,
+  DoctorReportSchema,
 ];
 
 /** The parts of JSON Schema that zod writes for these schemas. */

@@ -11,8 +11,10 @@ import type { Readiness } from "../api/http/probes.ts";
 import { type RunningServer, startServer } from "../api/http/server.ts";
 import { tenantsOf } from "../api/http/tenant.ts";
 import { createWebSockets } from "../api/sockets/websockets.ts";
+import { ApiKeyChanges } from "../store/api-key-changes.ts";
 import { createRuleReader } from "./rule-reader.ts";
 import type { Running } from "./running.ts";
+import { doctorInside, serverFacts } from "./serve-facts.ts";
 import type { ServedPart } from "./serve-part.ts";
 import type { Settings } from "./settings.ts";
 
@@ -47,6 +49,8 @@ export async function listenForRequests(
     servesApi,
     explain: { latenessDefault: settings.lateness },
     ruleReader: createRuleReader(settings.lateness),
+    apiKeys: new ApiKeyChanges(redis),
+    server: { facts: serverFacts(settings, redis), examine: doctorInside(settings, redis) },
     deliveriesOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,
     messagesOf: async (name) => {
       const messages = await served.find(({ workspace }) => workspace === name)?.messages?.();

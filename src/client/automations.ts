@@ -8,6 +8,8 @@ import type {
   AllWindows,
   Application,
   AppliedRules,
+  AutomationChange,
+  AutomationChanges,
   AutomationUpdate,
   AutomationView,
   Delivery,
@@ -210,6 +212,24 @@ export class Automations {
   /** What is wrong with the rules that run now: mistakes in watched files, warnings, and cases that fail. */
   rules(options: CallOptions = {}): Promise<Rules> {
     return this.#http.request("GET", "/rules", { ...repeatable, ...options }) as Promise<Rules>;
+  }
+
+  /**
+   * Lists the latest changes of automations, the latest first.
+   *
+   * @param options.automation only those of the automation with this id
+   * @param options.limit how many to list at most; 20 by default, and no more than 100
+   */
+  async changes(
+    options: CallOptions & { readonly automation?: string; readonly limit?: number } = {},
+  ): Promise<readonly AutomationChange[]> {
+    const { automation, limit, ...call } = options;
+    const answer = await this.#http.request("GET", "/changes", {
+      query: { automation, limit },
+      ...repeatable,
+      ...call,
+    });
+    return (answer as AutomationChanges).changes;
   }
 
   /** Makes the workspace's automations match these rules; with `dry_run`, only says what would change. */

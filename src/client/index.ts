@@ -9,6 +9,8 @@ import { DisabledEndpoints } from "./endpoints.ts";
 import type { WebSocketMaker } from "./event-stream.ts";
 import { type CallOptions, Events } from "./events.ts";
 import { Http, type HttpOptions } from "./http.ts";
+import { WorkspaceApiKeys } from "./keys.ts";
+import { Server } from "./server.ts";
 import { Sessions } from "./session.ts";
 import { WorkspaceShards } from "./shards.ts";
 import type { Lookup, Overview, Trace } from "./types.ts";
@@ -53,6 +55,8 @@ export class Tripline {
   readonly shards: WorkspaceShards;
   /** Who the requests come from; and signing in, for pages. */
   readonly session: Sessions;
+  readonly keys: WorkspaceApiKeys;
+  readonly server: Server;
   readonly #http: Http;
 
   constructor(options: TriplineOptions = {}) {
@@ -64,6 +68,8 @@ export class Tripline {
     this.destinations = new Destinations(http);
     this.endpoints = new DisabledEndpoints(http);
     this.shards = new WorkspaceShards(http);
+    this.keys = new WorkspaceApiKeys(http);
+    this.server = new Server(http);
     this.session = new Sessions(http);
   }
 

@@ -110,6 +110,41 @@ export interface AllWindows {
   readonly windows: readonly ListedWindow[];
 }
 
+/** An API key, without its secret. */
+export interface ApiKeyView {
+  /** The part of the key that names it: tripline_<id>_… */
+  readonly id: string;
+  /** Who or what uses it. */
+  readonly name: string;
+  /** The only workspace that it gives access to. */
+  readonly workspace: string;
+  /** What it may do. */
+  readonly scopes: readonly (
+    | "events:write"
+    | "events:read"
+    | "automations:read"
+    | "automations:write"
+    | "admin"
+  )[];
+  /** The limit on its requests and events, such as `100/s`; null if there is none. */
+  readonly rate: string | null;
+  readonly created: string;
+  /** Null if it never expires. */
+  readonly expires: string | null;
+  /** When it was revoked; null if it was not. */
+  readonly revoked: string | null;
+  readonly state: "active" | "revoked" | "expired";
+  /** `file`: the key file of a server names it. `command`: it was made by hand. */
+  readonly source: "command" | "file";
+  /** When it last let a request in, to the minute; null if that is not known. */
+  readonly last_used: string | null;
+}
+
+export interface ApiKeys {
+  /** The oldest first. */
+  readonly keys: readonly ApiKeyView[];
+}
+
 export interface AppliedChange {
   readonly what: "automation" | "destination";
   readonly change: "create" | "change" | "delete" | "unchanged";
@@ -143,6 +178,26 @@ export interface AutomationActivity {
   readonly executed: number;
   /** How many deliveries failed for good. */
   readonly failed: number;
+}
+
+export interface AutomationChange {
+  readonly at: string;
+  /** The event that announced it. */
+  readonly event_id: string;
+  readonly change: "created" | "changed" | "paused" | "resumed" | "deleted";
+  readonly automation: {
+    readonly id: string;
+    readonly name: string;
+  };
+  /** Null if the event does not say. */
+  readonly by: ChangeActor | null;
+  /** What differs, with secrets masked; at most 50. Empty for one that was created or deleted. */
+  readonly fields: readonly FieldChange[];
+}
+
+export interface AutomationChanges {
+  /** The latest first. */
+  readonly changes: readonly AutomationChange[];
 }
 
 export interface AutomationName {
@@ -192,6 +247,16 @@ export interface AutomationView {
   readonly updated: string;
 }
 
+/** Who changed something. */
+export interface ChangeActor {
+  /** `api-key`, `no-key` (anyone, while the server needs no key), `rule-files`, `command`, or `action` (of an automation). */
+  readonly type: string;
+  /** Of the key, the automation or the person. */
+  readonly name: string | null;
+  /** Of the key or the automation. */
+  readonly id: string | null;
+}
+
 /** For a composite: each of its triggers, in order. */
 export type ChildTriggerWords = readonly TriggerWords[];
 
@@ -206,6 +271,12 @@ export interface CompoundTrigger {
   readonly for_each?: readonly string[] | undefined;
   /** How many of the triggers must have fired. */
   readonly require: "any" | "all" | number;
+}
+
+export interface CreatedApiKey {
+  readonly key: ApiKeyView;
+  /** What requests are sent with: `Authorization: Bearer <token>`. It is shown this once. */
+  readonly token: string;
 }
 
 export interface Decision {
@@ -520,6 +591,24 @@ export interface DisabledEndpoint {
     readonly id: string;
     readonly name: string;
   };
+}
+
+export interface DoctorFinding {
+  /** What was checked, in a word or two. */
+  readonly check: string;
+  /** `skipped`: it could not be checked, which says nothing. */
+  readonly status: "ok" | "warning" | "problem" | "skipped";
+  /** What was found, in a sentence. Without secrets. */
+  readonly message: string;
+  /** What to do; null if nothing needs to be done. */
+  readonly remedy: string | null;
+}
+
+/** What the checks of a deployment found. */
+export interface DoctorReport {
+  /** The worst of all findings. */
+  readonly status: "ok" | "warning" | "problem";
+  readonly findings: readonly DoctorFinding[];
 }
 
 /** Something that happened. Never changes once posted. */
@@ -895,6 +984,23 @@ export type NewAction =
       /** The name of the automation, instead of automation_id. */
       readonly automation?: string | undefined;
     };
+
+export interface NewApiKey {
+  /** Who or what will use it. */
+  readonly name: string;
+  /** What it may do. `admin` may do everything in its workspace. */
+  readonly scopes: readonly (
+    | "events:write"
+    | "events:read"
+    | "automations:read"
+    | "automations:write"
+    | "admin"
+  )[];
+  /** Until when it is valid, RFC 3339. Left out, it never expires. */
+  readonly expires?: string | null | undefined;
+  /** A limit on its requests and events, such as `100/s` or `5000/h`. */
+  readonly rate?: string | null | undefined;
+}
 
 export interface NewAutomation {
   /** Unique in the workspace. An automation from a rule file is identified by its name. */
@@ -1317,6 +1423,59 @@ export interface Series {
   readonly values: readonly number[];
 }
 
+/** What a server runs with. Nothing here is secret. */
+export interface ServerSettings {
+  readonly versions: {
+    readonly tripline: string;
+    readonly node: string;
+    /** Null if it does not say. */
+    readonly redis: string | null;
+    /** Such as `sqlite 3.50.4` or `postgresql 17.2`; null if no history is kept. */
+    readonly history: string | null;
+  };
+  /** That of the request. */
+  readonly workspace: string;
+  /** Those that the caller may see: its key's own, or all of the server while it needs no key. */
+  readonly workspaces: readonly string[];
+  /** What the process does. */
+  readonly roles: readonly string[];
+  /** When the process started. */
+  readonly started: string;
+  readonly retention: {
+    /** How much of the log is kept behind its readers. In seconds. */
+    readonly log_seconds: number;
+    readonly history_seconds: number | null;
+    /** How large the history may become; null if no size is too much. */
+    readonly history_bytes: number | null;
+    /** How long the queue knows a delivery that was made. In seconds. */
+    readonly delivered_seconds: number;
+    /** How long a dead letter is kept. In seconds. */
+    readonly dead_letter_seconds: number;
+  };
+  readonly limits: {
+    /** How long a window waits for late events, unless its trigger says otherwise. In seconds. */
+    readonly lateness_seconds: number;
+    /** How long a delivery is tried, unless its action says otherwise. In seconds. */
+    readonly give_up_after_seconds: number;
+    /** The size of the largest event. */
+    readonly event_bytes: number;
+    /** How many firings may follow from each other. */
+    readonly chain_length: number;
+    /** How often one automation may fire for the consequences of one event from outside. */
+    readonly firings_per_cause: number;
+  };
+  readonly canary_seconds: number | null;
+  /** What is exported to OpenTelemetry. */
+  readonly telemetry: {
+    readonly traces: boolean;
+    readonly metrics: boolean;
+  };
+  /** Whether secrets are encrypted before they are stored. */
+  readonly secrets_sealed: boolean;
+  /** The settings of the process. They concern all workspaces, so only keys of the first one see them; null for others. */
+  readonly settings: readonly ShownSetting[] | null;
+}
+
 /** Who the request comes from, and what it may do. */
 export interface Session {
   /** Whether requests need an API key. */
@@ -1380,6 +1539,19 @@ export interface Shards {
   } | null;
   readonly engines: readonly EngineMember[];
   readonly shards: readonly Shard[];
+}
+
+export interface ShownSetting {
+  /** As an option, such as `--history-max-age`. */
+  readonly name: string;
+  /** As a variable of the environment. */
+  readonly variable: string;
+  readonly description: string;
+  /** As it would be written. Passwords in URLs are masked. */
+  readonly value: string;
+  readonly default: string;
+  /** Whether the value differs from the default. */
+  readonly changed: boolean;
 }
 
 /** Where it is defined. What a file defines can only be changed in that file. */

@@ -39,7 +39,10 @@ export interface QueueSettings {
   readonly keepDeadLettersSeconds: number;
 }
 
-const queueSettings: QueueSettings = { keepFinishedSeconds: 86_400, keepDeadLettersSeconds: 30 * 86_400 };
+export const queueSettings: QueueSettings = {
+  keepFinishedSeconds: 86_400,
+  keepDeadLettersSeconds: 30 * 86_400,
+};
 
 /** Where BullMQ keeps the deliveries of each state, and in which order they are listed. */
 const jobSets = {

@@ -1,5 +1,6 @@
 /** The history: events in SQL, as long as the retention keeps them. */
 
+import { sql } from "kysely";
 import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { ReceivedEvent } from "../core/model/event.ts";
 import type { Micros } from "../core/model/time.ts";
@@ -159,6 +160,20 @@ export class History {
         .where("key", "=", workspace)
         .executeTakeFirstOrThrow();
       return position;
+    });
+  }
+
+  /** The database and its version, such as `sqlite 3.50.4`. */
+  databaseVersion(): Promise<string> {
+    return this.#use(async ({ db, dialect }) => {
+      const asked =
+        dialect === "sqlite"
+          ? sql<{ version: string }>`select sqlite_version() as version`
+          : sql<{ version: string }>`select current_setting('server_version') as version`;
+      const { rows } = await asked.execute(db);
+      // Packages add a word of their own: 17.2 (Debian 17.2-1).
+      const [version] = (rows[0]?.version ?? "").split(" ");
+      return `${dialect === "sqlite" ? "sqlite" : "postgresql"} ${version}`;
     });
   }
 

@@ -7,6 +7,8 @@ import { createRuleReader } from "../../src/cli/rule-reader.ts";
 
 const options: AppOptions = {
   tenants: {} as never,
+  apiKeys: {} as never,
+  server: {} as never,
   deliveriesOf: () => null,
   messagesOf: () => Promise.reject(new Error("there are none")),
   explain: { latenessDefault: 0 },

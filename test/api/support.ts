@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
+import { Command } from "commander";
 import { pino } from "pino";
 import { createApp, routesOf } from "../../src/api/http/app.ts";
 import { Metrics } from "../../src/api/http/metrics.ts";
@@ -12,11 +13,14 @@ import { startServer } from "../../src/api/http/server.ts";
 import { openTo } from "../../src/api/http/tenant.ts";
 import { createWebSockets, type WebSocketOptions } from "../../src/api/sockets/websockets.ts";
 import { createRuleReader } from "../../src/cli/rule-reader.ts";
+import { doctorInside, serverFacts } from "../../src/cli/serve-facts.ts";
+import { addSettings, type Settings } from "../../src/cli/settings.ts";
 import type { EventEntry, LogEntry } from "../../src/core/machine/log-entry.ts";
 import { Messages, type MessagesOptions } from "../../src/delivery/messages.ts";
 import { DeliveryQueue } from "../../src/delivery/queue.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
 import { Recorder } from "../../src/history/recorder.ts";
+import { ApiKeyChanges } from "../../src/store/api-key-changes.ts";
 import { connect, type RedisConnection } from "../../src/store/connection.ts";
 import { Log } from "../../src/store/log.ts";
 import { checkedAgainstDocument } from "../support/documented-answers.ts";
@@ -80,6 +84,8 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   });
   const appOptions = {
     tenants,
+    apiKeys: new ApiKeyChanges(connection),
+    server: serverOf(redis.url, connection),
     deliveriesOf: (workspace: string) => (workspace === "default" ? queue : null),
     messagesOf: async () => messages,
     explain: { latenessDefault: 0 },
@@ -122,6 +128,14 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     },
   };
   return api;
+}
+
+/** What a server with the default settings and this Redis tells about itself. */
+function serverOf(redisUrl: string, connection: RedisConnection) {
+  const command = addSettings(new Command()).exitOverride();
+  const words = ["--redis", redisUrl, "--history-url", "off"];
+  const settings = command.parse(words, { from: "user" }).opts<Settings>();
+  return { facts: serverFacts(settings, connection), examine: doctorInside(settings, connection) };
 }
 
 const json = { "Content-Type": "application/json" };

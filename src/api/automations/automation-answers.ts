@@ -33,7 +33,7 @@ export const AutomationViewSchema = z
   })
   .meta({ id: "AutomationView", description: "An automation as it is stored, with secrets masked." });
 
-const FieldChangeSchema = z
+export const FieldChangeSchema = z
   .object({
     field: z.string().meta({ description: "Such as `trigger.within` or `actions[0].url`." }),
     old: z.unknown().optional(),

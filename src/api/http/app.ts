@@ -2,10 +2,12 @@
 
 import { Hono } from "hono";
 import type { Logger } from "pino";
+import type { ApiKeyChanges } from "../../store/api-key-changes.ts";
 import type { Tracer } from "../../telemetry/tracer.ts";
 import { activityRoutes } from "../automations/activity.ts";
 import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
+import { changeRoutes } from "../automations/changes.ts";
 import { type RuleReader, ruleRoutes } from "../automations/rules.ts";
 import { canaryRoutes } from "../canary/canary-route.ts";
 import {
@@ -30,12 +32,15 @@ import { windowRoutes } from "../explain/windows.ts";
 import { cloudEventRoutes } from "../ingest/cloudevents.ts";
 import { hookRoutes } from "../ingest/hooks.ts";
 import { type IngestMeter, ingestRoutes } from "../ingest/ingest.ts";
+import { keyRoutes } from "../keys/keys.ts";
 import { documentOf, documentRoute } from "../openapi/document.ts";
 import { referencePageRoute } from "../openapi/reference-page.ts";
 import { overviewRoutes } from "../overview/overview.ts";
 import { mountPages } from "../pages/pages.ts";
 import { checkApiVersion } from "../prefect/api-version.ts";
 import { smallEndpoints } from "../prefect/small-endpoints.ts";
+import { doctorRoutes, type Examine } from "../server/doctor.ts";
+import { type ServerFacts, settingsRoutes } from "../server/settings.ts";
 import { sessionRoutes } from "../session/session.ts";
 import { shardRoutes } from "../shards/shards.ts";
 import { socketRoutes } from "../sockets/socket-routes.ts";
@@ -54,6 +59,10 @@ export interface AppOptions {
   readonly explain: ExplainSettings;
   /** Knows how rules are written. */
   readonly ruleReader: RuleReader;
+  /** The keys of all workspaces. */
+  readonly apiKeys: ApiKeyChanges;
+  /** What the process knows about itself and its deployment. */
+  readonly server: { readonly facts: ServerFacts; readonly examine: Examine };
   /** The action queue of a workspace; null when this server does not serve it. */
   readonly deliveriesOf: (workspace: string) => DeliveryLookup | null;
   /** What shows and sends messages in a workspace. */
@@ -111,7 +120,7 @@ export function createApp(options: AppOptions): Hono {
 /** Every route of the application. The OpenAPI document is made from the same list. */
 export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] {
   const { tenants, servesApi = true, explain, ruleReader, deliveriesOf, messagesOf } = options;
-  const { metrics, metricsText } = options;
+  const { metrics, metricsText, apiKeys, server } = options;
   const queueOf = queuesOf(deliveriesOf);
   const always = [...probes(options.readiness), metricsRoute(metricsText)];
   if (!servesApi) return always;
@@ -129,6 +138,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...automationRoutes(),
     ...windowRoutes(explain),
     ...ruleRoutes({ reader: ruleReader, ...explain }),
+    ...changeRoutes(),
     ...explainRoutes(explain),
     ...timelineRoutes(explain),
     ...lookupRoutes(deliveriesOf),
@@ -142,6 +152,9 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...shardRoutes(),
     ...sessionRoutes(tenants),
     ...overviewRoutes(queueOf),
+    ...keyRoutes(apiKeys, tenants),
+    ...settingsRoutes(server.facts, tenants),
+    ...doctorRoutes(server.examine),
     ...always,
     ...smallEndpoints(),
   ];
