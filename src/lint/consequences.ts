@@ -34,6 +34,8 @@ export interface PossibleEvent {
   readonly name: Values;
   readonly resource: PossibleResource;
   readonly related: readonly PossibleResource[];
+  /** The event of Tripline's own that comes as often: itself, or that its action was executed. */
+  readonly countedAs: { readonly name: string; readonly resourceId: string };
 }
 
 /** An automation and its compiled trigger. */
@@ -42,24 +44,52 @@ export interface CompiledRule {
   readonly part: TriggerPart;
 }
 
+/** Automations by what actions call them. */
+interface Targets {
+  readonly byId: ReadonlyMap<string, Automation>;
+  readonly byName: ReadonlyMap<string, Automation>;
+}
+
+/** What pause-automation and resume-automation may refer to. */
+export function automationsIn(rules: readonly CompiledRule[]): Targets {
+  const automations = rules.map(({ automation }) => automation);
+  return {
+    byId: new Map(automations.map((automation) => [automation.id, automation])),
+    byName: new Map(automations.map((automation) => [automation.name, automation])),
+  };
+}
+
 /** The events that the automation's firings and actions may append to the log. */
-export function possibleEvents(rule: CompiledRule, all: readonly CompiledRule[]): PossibleEvent[] {
+export function* possibleEvents(rule: CompiledRule, targets: Targets): Generator<PossibleEvent> {
   const { automation, part } = rule;
-  const events = [lifecycleEvent(automation, part, "triggered")];
-  if (isProactiveRoot(part)) events.push(lifecycleEvent(automation, part, "resolved"));
+  yield lifecycleEvent(automation, part, "triggered");
+  if (isProactiveRoot(part)) yield lifecycleEvent(automation, part, "resolved");
   let index = 0;
   for (const { actions } of actionListsOf(automation)) {
     for (const action of actions) {
       const outcomes =
         action.type === "do-nothing" ? ["triggered", "executed"] : ["triggered", "executed", "failed"];
-      for (const outcome of outcomes) events.push(actionEvent(rule, action, index, outcome));
-      if (action.type === "emit-event") events.push(...emittedEvents(action, rule));
+      for (const outcome of outcomes) yield actionEvent(rule, action, index, outcome);
+      const countedAs = actionCount(automation, index, "executed");
+      if (action.type === "emit-event") yield* emittedEvents(action, rule, countedAs);
       if (action.type === "pause-automation" || action.type === "resume-automation")
-        events.push(updatedEvent(action, all));
+        yield updatedEvent(action, targets, countedAs);
       index++;
     }
   }
-  return events;
+}
+
+/** The event's name, if it is known; or else a pattern that it matches, as triggers have them. */
+export function nameText({ name }: PossibleEvent): string {
+  if (name.kind === "written") return name.value;
+  return name.kind === "template"
+    ? name.glob.pattern
+    : name.patterns.map(({ pattern }) => pattern).join(" or ");
+}
+
+/** A text with templates as a pattern of what it may become; another text as it is. */
+export function patternOf(text: string): string {
+  return isTemplate(text) ? templateGlob(text).pattern : text;
 }
 
 /**
@@ -136,7 +166,9 @@ function lifecycleEvent(automation: Automation, part: TriggerPart, what: string)
     "prefect.resource.name": automation.name,
     "prefect.posture": postureOf(part),
   });
-  return { shown: name, name: written(name), resource, related: [eventResource("triggering-event")] };
+  const countedAs = { name, resourceId: `prefect-cloud.automation.${automation.id}` };
+  const related = [eventResource("triggering-event")];
+  return { shown: name, name: written(name), resource, related, countedAs };
 }
 
 function actionEvent(
@@ -161,30 +193,42 @@ function actionEvent(
     "prefect-cloud.posture": postureOf(part),
   });
   const related = [owner, eventResource("triggering-event"), eventResource("automation-triggered-event")];
-  return { shown: name, name: written(name), resource, related };
+  const countedAs = actionCount(automation, index, outcome);
+  return { shown: name, name: written(name), resource, related, countedAs };
+}
+
+function actionCount({ id }: Automation, index: number, outcome: string): PossibleEvent["countedAs"] {
+  const resourceId = `prefect-cloud.automation.${id}.action.${index}`;
+  return { name: `prefect-cloud.automation.action.${outcome}`, resourceId };
 }
 
 type PauseOrResume = Extract<ActionDefinition, { type: "pause-automation" | "resume-automation" }>;
 
-function updatedEvent(action: PauseOrResume, all: readonly CompiledRule[]): PossibleEvent {
+function updatedEvent(
+  action: PauseOrResume,
+  { byId, byName }: Targets,
+  countedAs: PossibleEvent["countedAs"],
+): PossibleEvent {
   const name = "prefect-cloud.automation.updated";
-  const target = all.find(
-    ({ automation }) => automation.id === action.automation_id || automation.name === action.automation,
-  )?.automation;
+  const target = byId.get(action.automation_id ?? "") ?? byName.get(action.automation ?? "");
   const id = target?.id ?? action.automation_id ?? null;
   const known = id === null ? null : `prefect-cloud.automation.${id}`;
   const labels = {
     "prefect.resource.id": known,
     "prefect.resource.name": target?.name ?? action.automation ?? null,
   };
-  return { shown: name, name: written(name), resource: resourceOf(labels), related: [] };
+  return { shown: name, name: written(name), resource: resourceOf(labels), related: [], countedAs };
 }
 
 type Emission = Extract<ActionDefinition, { type: "emit-event" }>;
 
 /** The emitted event, once for each trigger of the tree that may provide the triggering event. */
-function emittedEvents(action: Emission, { automation, part }: CompiledRule): PossibleEvent[] {
-  return leavesOf(part).map((leaf) => {
+function* emittedEvents(
+  action: Emission,
+  { automation, part }: CompiledRule,
+  countedAs: PossibleEvent["countedAs"],
+): Generator<PossibleEvent> {
+  for (const leaf of leavesOf(part)) {
     const rendered = (text: string): Values => valuesOf(text, leaf);
     const resource: PossibleResource =
       action.resource === undefined
@@ -195,8 +239,8 @@ function emittedEvents(action: Emission, { automation, part }: CompiledRule): Po
         : renderedResource(action.resource, rendered);
     const related = action.related.map((labels) => renderedResource(labels, rendered));
     const shown = `the event ${JSON.stringify(action.event)} of ${JSON.stringify(automation.name)}`;
-    return { shown, name: rendered(action.event), resource, related };
-  });
+    yield { shown, name: rendered(action.event), resource, related, countedAs };
+  }
 }
 
 function renderedResource(

@@ -10,7 +10,7 @@ import { findActionMistakes } from "./actions.ts";
 import type { CompiledRule } from "./consequences.ts";
 import { findDayMistakes } from "./days.ts";
 import { type IgnoreComment, type Ignores, readIgnores } from "./ignore.ts";
-import { loopsInSteps, reactionsInSteps, watchedIn } from "./loops.ts";
+import { loopFindingSteps, reactionSteps, unbounded, watchedIn } from "./loops.ts";
 import { findMatchingMistakes } from "./matching.ts";
 import { findMemoryMistakes } from "./memory.ts";
 import { findNeverFiring } from "./never.ts";
@@ -45,12 +45,13 @@ export function* lintInSteps(rules: LoadedRules, options: LintOptions = {}): Gen
     yield;
     compiledRules.push({ automation, part: partOf(automation.trigger, lateness) });
   }
-  const reactions = yield* reactionsInSteps(compiledRules, options.comparisonsMax);
-  const watched = reactions === null ? null : watchedIn(reactions);
+  const { comparisonsMax = unbounded.comparisonsMax } = options;
+  const reactions = yield* reactionSteps(compiledRules, { ...unbounded, comparisonsMax });
+  const watched = reactions.isComplete ? watchedIn(reactions) : null;
   const context = {
     names: isComplete ? new Set(automations.map(({ name }) => name)) : null,
   };
-  const findings: Finding[] = reactions === null ? [] : yield* loopsInSteps(reactions);
+  const findings: Finding[] = reactions.isComplete ? yield* loopFindingSteps(reactions) : [];
   for (const { automation, part } of compiledRules) {
     const source = sources.get(automation.id);
     if (source === undefined) continue;

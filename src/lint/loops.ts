@@ -1,12 +1,18 @@
 /** Automations that react to their own consequences, directly or through others. */
 
-import { type CompiledRule, isCovered, type PossibleEvent, possibleEvents } from "./consequences.ts";
+import {
+  automationsIn,
+  type CompiledRule,
+  isCovered,
+  type PossibleEvent,
+  possibleEvents,
+} from "./consequences.ts";
 import { isTooWide } from "./matching.ts";
-import { type EventPart, leavesOf } from "./triggers.ts";
+import { TriggerFinder } from "./trigger-finder.ts";
 import { type Finding, quoted } from "./warning.ts";
 
 /** The automation `from` causes `event`, and the automation `to` reacts to it. */
-interface Link {
+export interface Link {
   readonly from: number;
   readonly to: number;
   readonly event: PossibleEvent;
@@ -17,54 +23,56 @@ export interface Reactions {
   readonly rules: readonly CompiledRule[];
   /** By the index of the automation that they start from. */
   readonly links: readonly (readonly Link[])[];
+  /** False if there was more to look at than allowed: the links of some automations are then missing. */
+  readonly isComplete: boolean;
 }
 
-/**
- * Finds which automations can trigger which others, in short steps.
- *
- * @param comparisonsMax how many events may be compared with triggers: automations that all react to each other are as many
- *   links as there are pairs of them
- * @returns null if that was not enough
- */
-export function* reactionsInSteps(
+/** How much to look at. A command takes as long as it takes; a server has other things to do. */
+export interface ReactionBounds {
+  readonly linksMax: number;
+  /** How many events are compared with triggers. */
+  readonly comparisonsMax: number;
+  /** Asked between two steps: whether it has taken too long. */
+  readonly isOver: () => boolean;
+}
+
+/** Finds all links, however many there are. */
+export const unbounded: ReactionBounds = {
+  linksMax: Number.POSITIVE_INFINITY,
+  comparisonsMax: Number.POSITIVE_INFINITY,
+  isOver: () => false,
+};
+
+/** Finds which automations can trigger which others, in steps of some milliseconds at most. */
+export function* reactionSteps(
   rules: readonly CompiledRule[],
-  comparisonsMax = Number.POSITIVE_INFINITY,
-): Generator<void, Reactions | null> {
-  const leaves = rules.flatMap(({ part }, to) => leavesOf(part).map((leaf) => ({ leaf, to })));
-  const byName = new Map<string, typeof leaves>();
-  /** The triggers that the event's name does not rule out: a few among thousands of rules. */
-  const candidatesFor = ({ name }: PossibleEvent): typeof leaves => {
-    if (name.kind !== "written") return leaves;
-    const known = byName.get(name.value) ?? leaves.filter(({ leaf }) => isNamed(name.value, leaf));
-    byName.set(name.value, known);
-    return known;
-  };
+  { linksMax, comparisonsMax, isOver }: ReactionBounds,
+): Generator<void, Reactions> {
+  const finder = new TriggerFinder(rules);
+  const targets = automationsIn(rules);
   const links: Link[][] = [];
+  let linkCount = 0;
   let comparisonCount = 0;
   for (const [from, rule] of rules.entries()) {
-    yield;
     const found = new Map<number, Link>();
-    for (const event of possibleEvents(rule, rules)) {
-      for (const { leaf, to } of candidatesFor(event)) {
-        if (++comparisonCount > comparisonsMax) return null;
-        if (comparisonCount % comparisonsPerStep === 0) yield;
+    for (const event of possibleEvents(rule, targets)) {
+      for (const { leaf, to } of yield* finder.candidateSteps(event)) {
         const isOwn = from === to;
-        if (found.has(to) || !isCovered(event, leaf, !isOwn)) continue;
+        if (found.has(to)) continue;
+        comparisonCount += 1;
+        if (comparisonCount > comparisonsMax || linkCount >= linksMax || isOver())
+          return { rules, links: [...links, [...found.values()]], isComplete: false };
+        yield;
+        if (!isCovered(event, leaf, !isOwn)) continue;
         // A trigger that matches too much has its own warning, and need not have this one as well.
-        if (!isOwn || !isTooWide(leaf)) found.set(to, { from, to, event });
+        if (isOwn && isTooWide(leaf)) continue;
+        found.set(to, { from, to, event });
+        linkCount += 1;
       }
     }
     links.push([...found.values()]);
   }
-  return { rules, links };
-}
-
-/** So many take a few milliseconds. */
-const comparisonsPerStep = 200;
-
-function isNamed(name: string, { compiled: { expect, after } }: EventPart): boolean {
-  if (expect.length === 0) return true;
-  return [...expect, ...after].some((pattern) => name.startsWith(pattern.prefix) && pattern.matches(name));
+  return { rules, links, isComplete: true };
 }
 
 /** The ids of the automations to whose firings another automation reacts. */
@@ -76,40 +84,91 @@ export function watchedIn({ rules, links }: Reactions): ReadonlySet<string> {
   return new Set(watched);
 }
 
-/** Finds a shortest loop through each automation that is part of a loop, in short steps. Each loop is reported once. */
-export function* loopsInSteps({ rules, links }: Reactions): Generator<void, Finding[]> {
-  const found = new Map<string, Finding>();
-  for (const start of rules.keys()) {
-    yield;
-    const circle = circleThrough(start, links);
+/** A shortest loop through each automation that is part of a loop, as warnings. Each loop is reported once. */
+export function* loopFindingSteps(reactions: Reactions): Generator<void, Finding[]> {
+  const { loops } = yield* loopSteps(reactions, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+  return loops.flatMap((loop) => findingOf(loop, reactions.rules) ?? []);
+}
+
+/** What was found of the loops among automations. */
+export interface FoundLoops {
+  /** Each begins with the automation that comes first among the rules. */
+  readonly loops: readonly (readonly Link[])[];
+  /** False if there was more to look at than allowed. */
+  readonly isComplete: boolean;
+}
+
+/**
+ * Finds a shortest loop through each automation that is part of a loop, in short steps.
+ *
+ * @param loopsMax how many loops to find at most
+ * @param followedMax how many links to follow at most
+ */
+export function* loopSteps(
+  { links }: Reactions,
+  loopsMax: number,
+  followedMax: number,
+): Generator<void, FoundLoops> {
+  const found = new Map<string, readonly Link[]>();
+  const partOfLoop = yield* loopedSteps(links);
+  let followedLeft = followedMax;
+  for (const start of partOfLoop) {
+    if (found.size >= loopsMax || followedLeft <= 0) return { loops: [...found.values()], isComplete: false };
+    const { circle, followedCount } = yield* circleSteps(start, links, partOfLoop, followedLeft);
+    followedLeft -= followedCount;
     if (circle === null) continue;
     const first = Math.min(...circle.map(({ from }) => from));
     const firstIndex = circle.findIndex(({ from }) => from === first);
     const rotated = [...circle.slice(firstIndex), ...circle.slice(0, firstIndex)];
     const key = rotated.map(({ from }) => from).join(" ");
-    const finding = findingOf(rotated, rules);
-    if (!found.has(key) && finding !== null) found.set(key, finding);
+    if (!found.has(key)) found.set(key, rotated);
   }
-  return [...found.values()];
+  return { loops: [...found.values()], isComplete: followedLeft > 0 };
 }
 
-function circleThrough(start: number, links: Reactions["links"]): readonly Link[] | null {
+/** The automations that may be part of a loop: without those that nothing leads to or from, and so on. In order. */
+function* loopedSteps(links: Reactions["links"]): Generator<void, ReadonlySet<number>> {
+  const kept = new Set(links.keys());
+  for (let before = -1; before !== kept.size; ) {
+    before = kept.size;
+    const reached = new Set<number>();
+    for (const from of kept) {
+      yield;
+      const onward = (links[from] ?? []).filter(({ to }) => kept.has(to));
+      if (onward.length === 0) kept.delete(from);
+      for (const { to } of onward) reached.add(to);
+    }
+    for (const each of kept) if (!reached.has(each)) kept.delete(each);
+  }
+  return kept;
+}
+
+function* circleSteps(
+  start: number,
+  links: Reactions["links"],
+  among: ReadonlySet<number>,
+  followedMax: number,
+): Generator<void, { circle: readonly Link[] | null; followedCount: number }> {
   /** The link by which each automation is first reached. */
   const reachedBy = new Map<number, Link | null>([[start, null]]);
+  let followedCount = 0;
   for (const current of reachedBy.keys()) {
     for (const link of links[current] ?? []) {
-      if (link.to === start) return [...pathTo(current, reachedBy), link];
-      if (!reachedBy.has(link.to)) reachedBy.set(link.to, link);
+      yield;
+      followedCount += 1;
+      if (followedCount > followedMax) return { circle: null, followedCount };
+      if (link.to === start) return { circle: [...pathTo(current, reachedBy), link], followedCount };
+      if (among.has(link.to) && !reachedBy.has(link.to)) reachedBy.set(link.to, link);
     }
   }
-  return null;
+  return { circle: null, followedCount };
 }
 
 function pathTo(end: number, reachedBy: ReadonlyMap<number, Link | null>): Link[] {
   const path: Link[] = [];
   for (let link = reachedBy.get(end) ?? null; link !== null; link = reachedBy.get(link.from) ?? null)
-    path.unshift(link);
-  return path;
+    path.push(link);
+  return path.reverse();
 }
 
 function findingOf(circle: readonly Link[], rules: readonly CompiledRule[]): Finding | null {

@@ -1,8 +1,8 @@
 /** Warnings about triggers that can never fire, and expectations that can never be met. */
 
-import type { Glob } from "../core/model/glob.ts";
+import { type Glob, hasClass } from "../core/model/glob.ts";
 import { findCommonValue, findValue } from "./pattern-search.ts";
-import { type CompositePart, conditionsOf, type EventPart, type TriggerPart } from "./triggers.ts";
+import { type CompositePart, conditionsOf, type EventPart, leavesOf, type TriggerPart } from "./triggers.ts";
 import { quoted, type TriggerFinding } from "./warning.ts";
 
 /** True when no events can make the trigger fire. */
@@ -10,6 +10,31 @@ export function neverFires(part: TriggerPart): boolean {
   if (part.kind === "event") return !eventReach(part).fires;
   const firingCount = part.children.filter((child) => !neverFires(child)).length;
   return firingCount < part.requiredCount || conflictOf(part) !== null;
+}
+
+/** Why the trigger can never fire; null if it can, or if it has so many patterns that this is not worth knowing. */
+export function neverReason(part: TriggerPart): string | null {
+  if (searchedCount(part) > searchedMax || !neverFires(part)) return null;
+  return findNeverFiring(part)[0]?.reason ?? null;
+}
+
+/** Each may take milliseconds, for each pattern of another child. */
+const searchedMax = 10;
+
+/** How many patterns have to be searched for values that they match. */
+function searchedCount(part: TriggerPart): number {
+  const isComposite = part.kind === "composite";
+  return leavesOf(part).flatMap((leaf) => {
+    const conditions = [...conditionsOf(leaf)].flatMap(({ condition }) => condition.patterns);
+    const names = [...leaf.compiled.expect, ...leaf.compiled.after];
+    const compared = isComposite ? conditions.filter(({ literal }) => literal === null) : [];
+    return [...compared, ...[...conditions, ...names].filter((pattern) => !isCertainlyMet(pattern))];
+  }).length;
+}
+
+/** Whether some value matches a pattern, as its form shows: only what is negated or has a class may match nothing. */
+function isCertainlyMet({ literal, negated, pattern }: Glob): boolean {
+  return literal !== null || (!negated && !hasClass(pattern));
 }
 
 /** Why parts of the trigger can never fire: each cause once, at its place. */
@@ -73,6 +98,7 @@ function canBeMet(patterns: readonly Glob[], label: string | null): boolean {
 function canMatch(pattern: Glob, label: string | null): boolean {
   const nonEmpty = label === "prefect.resource.id"; // every resource has one
   if (pattern.literal !== null) return !nonEmpty || pattern.literal !== "";
+  if (isCertainlyMet(pattern)) return true;
   return findValue([pattern], ([matches]) => matches === true, { nonEmpty }).kind !== "none";
 }
 

@@ -13,9 +13,13 @@ export type SearchAnswer =
   | { readonly kind: "none" }
   | { readonly kind: "unknown" };
 
-/** The search takes at most a few milliseconds. */
+/** The search takes at most some ten milliseconds, however many patterns there are and however long. */
 const statesMax = 5_000;
 const alphabetMax = 200;
+/** Steps of all patterns together, each as many as it has possible positions. */
+const workMax = 30_000;
+/** The elements of all patterns together. */
+const elementsMax = 20_000;
 
 /** Finds a value for which `wanted` is true. @param wanted receives, for each pattern, whether the value matches it */
 export function findValue(
@@ -23,6 +27,7 @@ export function findValue(
   wanted: (matches: readonly boolean[]) => boolean,
   { nonEmpty = false }: { readonly nonEmpty?: boolean } = {},
 ): SearchAnswer {
+  if (globs.reduce((sum, { pattern }) => sum + pattern.length, 0) > elementsMax) return { kind: "unknown" };
   const machines = globs.map((glob) => new PatternMachine(glob));
   const alphabet = alphabetOf(machines.flatMap(({ steps }) => steps.filter((step) => step !== star)));
   if (alphabet.length > alphabetMax) return { kind: "unknown" };
@@ -32,9 +37,13 @@ export function findValue(
   if (!nonEmpty && isWanted(start)) return { kind: "found", value: "" };
   const queue: { places: readonly Places[]; value: string }[] = [{ places: start, value: "" }];
   const seen = new Set<string>(nonEmpty ? [] : [textOf(start)]);
+  let work = 0;
   for (let at = 0; at < queue.length; at++) {
     const { places, value } = queue[at]!;
+    const stepCost = places.reduce((sum, { length }) => sum + 1 + length, 0);
     for (const character of alphabet) {
+      work += stepCost;
+      if (work > workMax) return { kind: "unknown" };
       const next = machines.map((machine, index) => machine.step(places[index] ?? [], character));
       const text = textOf(next);
       if (seen.has(text)) continue;
