@@ -51,6 +51,8 @@ export interface CountOptions {
   /** The length of a bucket in units, 0.01 or more. */
   readonly interval: number;
   readonly now: Micros;
+  /** How many groups to return at most, the largest first. Groups by time are as many as the time range holds. */
+  readonly limit?: number | undefined;
 }
 
 /** One group, in Prefect's wire format. */
@@ -89,9 +91,9 @@ export async function countBy(
   if (filter.since > filter.until) return [];
   switch (countable) {
     case "event":
-      return countByName(database, filter);
+      return countByName(database, filter, options.limit);
     case "resource":
-      return countByResource(database, filter);
+      return countByResource(database, filter, options.limit);
     case "time":
       return countByTime(database, { ...filter, until: cutToUnit(filter.until, units[unit], now) }, length);
     case "day":
@@ -117,7 +119,11 @@ function refuseTooManyBuckets({ since }: EventFilter, length: Micros, until: Mic
   );
 }
 
-async function countByName(database: HistoryDatabase, filter: EventFilter): Promise<EventCount[]> {
+async function countByName(
+  database: HistoryDatabase,
+  filter: EventFilter,
+  limit: number | undefined,
+): Promise<EventCount[]> {
   const groups = matchingEvents(await searchAll(database, filter))
     .select(({ fn }) => [
       "e.name",
@@ -132,11 +138,16 @@ async function countByName(database: HistoryDatabase, filter: EventFilter): Prom
     .select(["n.name", "g.count", "g.first", "g.last"])
     .orderBy("g.count", "desc")
     .orderBy("n.name", "asc")
+    .$if(limit !== undefined, (query) => query.limit(limit ?? 0))
     .execute();
   return mapInSlices(rows, (row) => countOf(row.name, row.name, row));
 }
 
-async function countByResource(database: HistoryDatabase, filter: EventFilter): Promise<EventCount[]> {
+async function countByResource(
+  database: HistoryDatabase,
+  filter: EventFilter,
+  limit: number | undefined,
+): Promise<EventCount[]> {
   const groups = matchingEvents(await searchAll(database, filter))
     .select(({ fn }) => [
       "e.resource",
@@ -167,6 +178,7 @@ async function countByResource(database: HistoryDatabase, filter: EventFilter): 
     .orderBy("k.count", "desc")
     .orderBy("k.title", "asc")
     .orderBy("k.id", "asc")
+    .$if(limit !== undefined, (query) => query.limit(limit ?? 0))
     .execute();
   return mapInSlices(rows, (row) => countOf(row.id, row.title, row));
 }

@@ -126,6 +126,19 @@ export class History {
     return this.#use((database) => countBy(database, countable, filter, options));
   }
 
+  /** The distinct names of the recorded events, at most so many, in no order. */
+  eventNames(limit: number): Promise<string[]> {
+    return this.#use(async ({ db, workspace }) => {
+      const rows = await db
+        .selectFrom("names")
+        .select("name")
+        .where("workspace", "=", workspace)
+        .limit(limit)
+        .execute();
+      return rows.map(({ name }) => name);
+    });
+  }
+
   /**
    * Records a stretch of the log and moves the cursor. All in one step, unless the database refuses some of the events:
    * those are left out, and the others recorded in several steps.

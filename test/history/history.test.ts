@@ -132,6 +132,15 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
     expect(await idsByPrefix("abcda")).toEqual([]);
   });
 
+  test("names its database and version, and the names of its events once each, as many as asked for", async () => {
+    expect(await shared.databaseVersion()).toMatch(/^(?:sqlite 3|postgresql \d\d)\.\d+(?:\.\d+)?$/);
+    const names = ["pump.stopped", "vent.opened", "pump.stopped", "sensor.read"];
+    const history = await historyOf(...names.map((name) => event({ event: name })));
+    expect((await history.eventNames(10)).toSorted()).toEqual(["pump.stopped", "sensor.read", "vent.opened"]);
+    expect(await history.eventNames(2)).toHaveLength(2);
+    expect(await (await emptyHistory()).eventNames(10)).toEqual([]);
+  });
+
   test("does not shift pages when events arrive between two requests", async () => {
     const [first, second, third] = [event(), event(), event()];
     const history = await historyOf(first, second, third);
@@ -203,6 +212,28 @@ describe.each(databaseKinds)("a history in $name", ({ missing, start }) => {
         ["2026-03-01T00:00:00+00:00", 1],
       ]);
     });
+
+    test.each(["event", "resource"] as const)(
+      "by %s returns the largest groups first, and no more than asked for",
+      async (countable) => {
+        const of = (text: string) =>
+          event({ event: text, resource: { "prefect.resource.id": text }, occurred: formatTime(noon) });
+        const history = await historyOf(
+          of("vent"),
+          of("pump"),
+          of("pump"),
+          of("sensor"),
+          of("sensor"),
+          of("sensor"),
+        );
+        const options = { unit: "hour", interval: 1, now: noon, limit: 2 } as const;
+        const counts = await history.countBy(countable, within(noon - hour, noon), options);
+        expect(counts.map(({ value, count }) => [value, count])).toEqual([
+          ["sensor", 3],
+          ["pump", 2],
+        ]);
+      },
+    );
 
     test("returns no buckets if since is after until", async () => {
       const history = await historyOf(eventAt(noon));
