@@ -32,6 +32,7 @@ import {
 import { TimelineSchema } from "../src/api/explain/timeline-answers.ts";
 import { TraceSchema } from "../src/api/explain/trace-answers.ts";
 import { ApiKeysSchema, CreatedApiKeySchema, NewApiKeySchema } from "../src/api/keys/keys.ts";
+import { AutomationMapSchema } from "../src/api/map/map-answers.ts";
 import { asAnswered } from "../src/api/openapi/json-schemas.ts";
 import { OverviewSchema } from "../src/api/overview/overview-answers.ts";
 import { DoctorReportSchema } from "../src/api/server/doctor.ts";
@@ -79,6 +80,7 @@ const answeredSchemas = [
   RuleSourceSchema,
   RulesSchema,
   AutomationChangesSchema,
+  AutomationMapSchema,
   ApiKeysSchema,
   CreatedApiKeySchema,
   ServerSettingsSchema,

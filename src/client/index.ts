@@ -13,7 +13,7 @@ import { WorkspaceApiKeys } from "./keys.ts";
 import { Server } from "./server.ts";
 import { Sessions } from "./session.ts";
 import { WorkspaceShards } from "./shards.ts";
-import type { Lookup, Overview, Trace } from "./types.ts";
+import type { AutomationMap, Lookup, Overview, Trace } from "./types.ts";
 
 export { ExactNumber } from "../core/json/exact-number.ts";
 export { NotAllowed, NotFound, Refused, type RefusedInput, TriplineError, Unreachable } from "./errors.ts";
@@ -87,6 +87,21 @@ export class Tripline {
   lookUp(id: string, options: CallOptions = {}): Promise<Lookup> {
     const path = `/lookup?${new URLSearchParams({ id })}`;
     return this.#http.request("GET", path, { repeatable: true, ...options }) as Promise<Lookup>;
+  }
+
+  /**
+   * Maps which events set off which automations, and those which others.
+   *
+   * @param options.automation only what is linked with the automation with this id, in at most two steps
+   * @throws NotFound if there is no such automation
+   */
+  map(options: CallOptions & { readonly automation?: string } = {}): Promise<AutomationMap> {
+    const { automation, ...call } = options;
+    return this.#http.request("GET", "/map", {
+      query: { automation },
+      repeatable: true,
+      ...call,
+    }) as Promise<AutomationMap>;
   }
 
   /**

@@ -14,6 +14,7 @@ export type {
   AutomationActivity,
   AutomationChange,
   AutomationChanges,
+  AutomationMap,
   AutomationUpdate,
   AutomationView,
   CreatedApiKey,

@@ -200,6 +200,22 @@ export interface AutomationChanges {
   readonly changes: readonly AutomationChange[];
 }
 
+/** Which events set off which automations, and those which others. */
+export interface AutomationMap {
+  /** By name. */
+  readonly automations: readonly MappedAutomation[];
+  /** By pattern. */
+  readonly events: readonly MappedEvent[];
+  readonly links: readonly MappedLink[];
+  /** Automations that set themselves off, directly or through others. Tripline cuts loops. */
+  readonly loops: readonly (readonly string[])[];
+  /** By name. Not restricted to a neighborhood. */
+  readonly hooks: readonly MappedHook[];
+  readonly dead: readonly IdleAutomation[];
+  /** Whether there is more than one answer holds. */
+  readonly truncated: boolean;
+}
+
 export interface AutomationName {
   readonly id: string;
   readonly name: string;
@@ -860,6 +876,15 @@ export interface Frequency {
   readonly per_minute: Series;
 }
 
+/** An automation that does not fire as things are. */
+export interface IdleAutomation {
+  readonly id: string;
+  /** `cannot_fire`: no event can make it fire. `never_seen`: it is enabled, and the history holds no event of a name that it needs. */
+  readonly why: "cannot_fire" | "never_seen";
+  /** In a sentence. */
+  readonly reason: string;
+}
+
 /** A window, and the automation that it belongs to. */
 export interface ListedWindow {
   /** The trigger's path from the root; empty for the root itself. */
@@ -916,6 +941,57 @@ export interface LookupMatch {
   readonly triggering_event_id: string | null;
   /** The event, or the event about the firing; for a delivery, the event about it that has the id. Null for others, and when there are several matches. */
   readonly event: ReceivedEvent | null;
+}
+
+/** An automation of the map. */
+export interface MappedAutomation {
+  readonly id: string;
+  readonly name: string;
+  readonly enabled: boolean;
+  /** Null for a trigger that is made of several. */
+  readonly posture: "Reactive" | "Proactive" | null;
+  /** The patterns of `expect` in all its triggers; `*` for one that names none, and expects any event. */
+  readonly expects: readonly string[];
+  /** The patterns of `after` in all its triggers. */
+  readonly after: readonly string[];
+  /** How often it fired. In the last day; null if that is not known. */
+  readonly firings_last_day: number | null;
+  /** When it last fired, in the last 30 days; null if it did not, or if that is not known. */
+  readonly last_fired: string | null;
+  /** Why its trigger can never fire; null if it can, or if it has too many patterns to tell. */
+  readonly never_fires: string | null;
+  /** Where its actions go: names of destinations, and URLs as the rule has them, without credentials. */
+  readonly destinations: readonly string[];
+}
+
+/** A pattern of events that automations wait for. */
+export interface MappedEvent {
+  /** As `expect` or `after` has it. */
+  readonly pattern: string;
+  /** `internal`: Tripline itself makes such events, or an automation emits them. */
+  readonly kind: "external" | "internal";
+  /** How many recorded events have a name that matches. In the last day; null if that is not known. */
+  readonly seen_last_day: number | null;
+  /** The automations that name the pattern. */
+  readonly automations: readonly string[];
+}
+
+export interface MappedHook {
+  readonly name: string;
+  /** The names of the events that it makes, with `*` where a template fills something in; null if a template writes them all. */
+  readonly events: readonly string[] | null;
+}
+
+/** One automation certainly reacts to an event that another causes. */
+export interface MappedLink {
+  /** The automation that causes the event. */
+  readonly from: string;
+  /** The automation that reacts to it. */
+  readonly to: string;
+  /** The event's name, or a pattern if a template makes it. */
+  readonly event: string;
+  /** How often it was caused, whether or not the other reacted. In the last day; null if that is not known. */
+  readonly count_last_day: number | null;
 }
 
 export type NewAction =

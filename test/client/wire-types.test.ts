@@ -11,6 +11,7 @@ import type {
   AutomationCreateSchema,
   AutomationUpdateSchema,
 } from "../../src/api/automations/automation-input.ts";
+import type { AutomationChangesSchema } from "../../src/api/automations/changes.ts";
 import type {
   DeliveryCountsSchema,
   DeliveryPageSchema,
@@ -34,7 +35,11 @@ import type {
 } from "../../src/api/explain/explain-answers.ts";
 import type { TimelineSchema } from "../../src/api/explain/timeline-answers.ts";
 import type { TraceSchema } from "../../src/api/explain/trace-answers.ts";
+import type { ApiKeysSchema, CreatedApiKeySchema, NewApiKeySchema } from "../../src/api/keys/keys.ts";
+import type { AutomationMapSchema } from "../../src/api/map/map-answers.ts";
 import type { OverviewSchema } from "../../src/api/overview/overview-answers.ts";
+import type { DoctorReportSchema } from "../../src/api/server/doctor.ts";
+import type { ServerSettingsSchema } from "../../src/api/server/settings.ts";
 import type { Application, ListedState } from "../../src/client/types.ts";
 import type * as wire from "../../src/client/wire-types.ts";
 import type * as stored from "../../src/core/model/automation-view.ts";
@@ -80,6 +85,9 @@ void function whatTheClientTakesIsWhatTheServerTakes(): void {
   type Count = DeepReadonly<z.input<typeof CountRequestSchema>>;
   expectTypeOf<wire.EventCountRequest>().toExtend<Count>();
   expectTypeOf<Count>().toExtend<wire.EventCountRequest>();
+  type Key = DeepReadonly<z.input<typeof NewApiKeySchema>>;
+  expectTypeOf<wire.NewApiKey>().toExtend<Key>();
+  expectTypeOf<Key>().toExtend<wire.NewApiKey>();
   type Rules = DeepReadonly<z.input<typeof ApplySchema>>;
   expectTypeOf<Rules>().toExtend<Application>();
   expectTypeOf<keyof Application>().toEqualTypeOf<keyof Rules>();
@@ -147,6 +155,24 @@ void function whatTheClientReturnsIsWhatTheServerAnswers(): void {
   type Health = DeepReadonly<z.output<typeof DestinationsHealthSchema>>;
   expectTypeOf<wire.DestinationsHealth>().toExtend<Health>();
   expectTypeOf<Health>().toExtend<wire.DestinationsHealth>();
+  type Map = DeepReadonly<z.output<typeof AutomationMapSchema>>;
+  expectTypeOf<wire.AutomationMap>().toExtend<Map>();
+  expectTypeOf<Map>().toExtend<wire.AutomationMap>();
+  type Changes = DeepReadonly<z.output<typeof AutomationChangesSchema>>;
+  expectTypeOf<wire.AutomationChanges>().toExtend<Changes>();
+  expectTypeOf<Changes>().toExtend<wire.AutomationChanges>();
+  type Keys = DeepReadonly<z.output<typeof ApiKeysSchema>>;
+  expectTypeOf<wire.ApiKeys>().toExtend<Keys>();
+  expectTypeOf<Keys>().toExtend<wire.ApiKeys>();
+  type CreatedKey = DeepReadonly<z.output<typeof CreatedApiKeySchema>>;
+  expectTypeOf<wire.CreatedApiKey>().toExtend<CreatedKey>();
+  expectTypeOf<CreatedKey>().toExtend<wire.CreatedApiKey>();
+  type Settings = DeepReadonly<z.output<typeof ServerSettingsSchema>>;
+  expectTypeOf<wire.ServerSettings>().toExtend<Settings>();
+  expectTypeOf<Settings>().toExtend<wire.ServerSettings>();
+  type Report = DeepReadonly<z.output<typeof DoctorReportSchema>>;
+  expectTypeOf<wire.DoctorReport>().toExtend<Report>();
+  expectTypeOf<Report>().toExtend<wire.DoctorReport>();
   type Destination = DeepReadonly<z.output<typeof DestinationViewSchema>>;
   expectTypeOf<wire.DestinationView>().toExtend<Destination>();
   expectTypeOf<Destination>().toExtend<wire.DestinationView>();

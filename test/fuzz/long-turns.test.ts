@@ -12,10 +12,13 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { connect } from "../../src/store/connection.ts";
+import { Log } from "../../src/store/log.ts";
 import { allOperations } from "../api/all-routes.ts";
 import { root, Sandbox, type Server } from "../cli/support.ts";
 import { pumpEvent } from "../prefect/contract-support.ts";
 import fc, { seed } from "../support/fast-check.ts";
+import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 /** Milliseconds of CPU time. The goal is 50 on an idle machine; on a busy one, the same work takes more CPU time, too. */
@@ -32,6 +35,8 @@ hooks:
 let redis: TestRedis;
 let sandbox: Sandbox;
 let server: Server;
+/** Some requests create keys, after which every request needs one. */
+let authorization: { readonly Authorization: string };
 let automationId: string;
 let turns: string;
 
@@ -43,6 +48,8 @@ beforeAll(async () => {
   const options = ["--roles", "api,recorder", "--rules", sandbox.write("rules.yaml", rules)];
   const env = { NODE_OPTIONS: `--import ${meter}`, TRIPLINE_TEST_TURNS: turns };
   server = await sandbox.serve(redis.url, options, env);
+  const key = await sandbox.output(["keys", "create", "-n", "fuzz", "-s", "admin", "--redis", redis.url]);
+  authorization = { Authorization: `Bearer ${key.stdout.trim()}` };
   const created = await send("post", "/automations", JSON.stringify(exampleOf("createAutomation")));
   automationId = (JSON.parse(created.text) as { id: string }).id;
   await send("post", "/destinations", JSON.stringify(exampleOf("createDestination")));
@@ -87,7 +94,7 @@ async function send(method: string, path: string, body: string, type = "applicat
   const response = await fetch(`${server.api}${place}`, {
     method: method.toUpperCase(),
     body,
-    headers: { "Content-Type": type },
+    headers: { "Content-Type": type, ...authorization },
   });
   return { status: response.status, text: await response.text() };
 }
@@ -95,7 +102,7 @@ async function send(method: string, path: string, body: string, type = "applicat
 const form = "application/x-www-form-urlencoded";
 
 async function get(path: string): Promise<{ status: number }> {
-  const response = await fetch(`${server.api}${path}`);
+  const response = await fetch(`${server.api}${path}`, { headers: authorization });
   await response.text();
   return response;
 }
@@ -328,7 +335,7 @@ test("with thousands of open windows, no request causes a long turn", { timeout:
   }
   const engine = await sandbox.serve(redis.url, ["--roles", "engine"]);
   const windowCount = async () => {
-    const response = await fetch(`${server.api}/automations/${id}/windows`);
+    const response = await fetch(`${server.api}/automations/${id}/windows`, { headers: authorization });
     return ((await response.json()) as { count: number }).count;
   };
   await expect.poll(windowCount, { timeout: 60_000, interval: 500 }).toBe(count);
@@ -341,4 +348,49 @@ test("with thousands of open windows, no request causes a long turn", { timeout:
     ["change the rule", () => send("put", `/automations/${id}`, JSON.stringify(changed))],
   ];
   await expectShortTurns(requests);
+});
+
+test("with 10,000 automations that set each other off, their map causes no long turn", {
+  timeout: 180_000,
+}, async () => {
+  const count = 10_000;
+  const connection = connect(redis.url);
+  const log = new Log(connection, "default");
+  const automations = Array.from({ length: count }, (_, index) => {
+    const next = (index * 7 + 1) % count;
+    const resource = (number: number) => ({ "prefect.resource.id": `pump.${number % 50}` });
+    return greenhouseAutomation(`rule ${index}`, {
+      trigger: { expect: [`pump.${index}.stopped`, `vent.${index % 3_000}.*`], match: resource(index) },
+      actions: [
+        { type: "call-webhook", url: "https://greenhouse.example/alarms" },
+        { type: "emit-event", event: `pump.${next}.stopped`, resource: resource(next) },
+      ],
+    });
+  });
+  for (let put = 0; put < count; put += 500) await log.putAutomations(automations.slice(put, put + 500));
+  // Those that anyone's firing sets off, and that match whatever comes.
+  await log.putAutomations(
+    [1, 2].map((number) =>
+      greenhouseAutomation(`any ${number}`, { trigger: { expect: ["prefect-cloud.automation.*"] } }),
+    ),
+  );
+  log.close();
+  connection.disconnect();
+  const mapped = (await (await fetch(`${server.api}/map`, { headers: authorization })).json()) as {
+    automations: unknown[];
+    links: unknown[];
+  };
+  expect(mapped.automations.length).toBe(count);
+  expect(mapped.links.length).toBe(20_000);
+  let pausedCount = 0;
+  const afresh = async () => {
+    const enabled = pausedCount++ % 2 === 1;
+    await send("patch", `/automations/${automations[0]?.id}`, JSON.stringify({ enabled }));
+    return get("/map");
+  };
+  await expectShortTurns([
+    ["map them", () => get("/map")],
+    ["map them after a change", afresh],
+    ["map what is near one", () => get(`/map?automation=${automations[5]?.id}`)],
+  ]);
 });

@@ -33,6 +33,7 @@ import { cloudEventRoutes } from "../ingest/cloudevents.ts";
 import { hookRoutes } from "../ingest/hooks.ts";
 import { type IngestMeter, ingestRoutes } from "../ingest/ingest.ts";
 import { keyRoutes } from "../keys/keys.ts";
+import { mapRoutes } from "../map/map.ts";
 import { documentOf, documentRoute } from "../openapi/document.ts";
 import { referencePageRoute } from "../openapi/reference-page.ts";
 import { overviewRoutes } from "../overview/overview.ts";
@@ -143,6 +144,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     ...timelineRoutes(explain),
     ...lookupRoutes(deliveriesOf),
     ...traceRoutes(deliveriesOf),
+    ...mapRoutes(explain),
     ...deliveryRoutes(queueOf, messagesOf),
     ...deliveryChangeRoutes(queueOf),
     ...destinationHealthRoutes(queueOf),
