@@ -15,6 +15,7 @@ import { AppliedRulesSchema, AutomationViewSchema } from "../src/api/automations
 import { AutomationCreateSchema, AutomationUpdateSchema } from "../src/api/automations/automation-input.ts";
 import { AutomationChangesSchema } from "../src/api/automations/changes.ts";
 import { RuleSourceSchema, RulesSchema } from "../src/api/automations/rule-answers.ts";
+import { SummariesSchema } from "../src/api/automations/summaries.ts";
 import { DeliveryCountsSchema, DeliveryPageSchema } from "../src/api/deliveries/delivery-answers.ts";
 import { DeliveryOutcomesSchema } from "../src/api/deliveries/delivery-changes.ts";
 import { DestinationTestSchema } from "../src/api/deliveries/message-answers.ts";
@@ -59,6 +60,7 @@ const answeredSchemas = [
   EventChainSchema,
   AutomationViewSchema,
   ActivitySchema,
+  SummariesSchema,
   AppliedRulesSchema,
   WindowsSchema,
   AllWindowsSchema,

@@ -2,7 +2,7 @@
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join, relative } from "node:path";
 import { Command } from "commander";
 import { createLogger } from "../../src/cli/logger.ts";
 import { startServing } from "../../src/cli/serve.ts";
@@ -32,7 +32,7 @@ export async function startDemo(options: readonly string[], perSecond: number): 
   process.env["DEMO_RECEIVER"] = receivers.url;
   process.env["DEMO_TOKEN"] = "a-secret-of-the-demo";
   const command = addSettings(new Command()).exitOverride();
-  const rules = resolve(import.meta.dirname, "rules");
+  const rules = relative(process.cwd(), join(import.meta.dirname, "rules"));
   const own = [
     "--redis",
     redis.url,

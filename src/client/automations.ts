@@ -10,6 +10,7 @@ import type {
   AppliedRules,
   AutomationChange,
   AutomationChanges,
+  AutomationSummaries,
   AutomationUpdate,
   AutomationView,
   Delivery,
@@ -138,6 +139,32 @@ export class Automations {
       ...repeatable,
       ...call,
     }) as Promise<Activity>;
+  }
+
+  /**
+   * Lists automations with what they did within a day and what they wait for, page by page.
+   *
+   * @param options.search a text in the name, description, file, or the events that an automation asks for
+   * @param options.sort by name; or first those with the most that is `silent`, that `fired` last, with the most `firings`,
+   *   `open` windows or `failed` deliveries
+   * @param options.limit how many to list at most; 100 by default, and no more than 200
+   */
+  summaries(
+    options: CallOptions & {
+      readonly search?: string;
+      readonly tag?: string;
+      readonly state?: "enabled" | "paused";
+      readonly sort?: "name" | "silent" | "fired" | "firings" | "open" | "failed";
+      readonly limit?: number;
+      readonly offset?: number;
+    } = {},
+  ): Promise<AutomationSummaries> {
+    const { search, tag, state, sort, limit, offset, ...call } = options;
+    return this.#http.request("GET", "/automations/summaries", {
+      query: { search, tag, state, sort, limit, offset },
+      ...repeatable,
+      ...call,
+    }) as Promise<AutomationSummaries>;
   }
 
   /**

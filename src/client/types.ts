@@ -15,6 +15,8 @@ export type {
   AutomationChange,
   AutomationChanges,
   AutomationMap,
+  AutomationSummaries,
+  AutomationSummary,
   AutomationUpdate,
   AutomationView,
   CreatedApiKey,

@@ -222,6 +222,48 @@ export interface AutomationName {
   readonly enabled: boolean;
 }
 
+export interface AutomationSummaries {
+  readonly automations: readonly AutomationSummary[];
+  /** How many automations match. */
+  readonly matching: number;
+  /** How many there are. */
+  readonly total: number;
+  /** The tags of all automations, the most frequent first; 100 at most. */
+  readonly tags: readonly {
+    readonly tag: string;
+    readonly count: number;
+  }[];
+  /** The `offset` of the next page; null on the last. */
+  readonly next_offset: number | null;
+}
+
+export interface AutomationSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly enabled: boolean;
+  readonly tags: readonly string[];
+  /** The rule file that defines it; null if none does. */
+  readonly file: string | null;
+  /** The line of the file on which it begins, if that is known. */
+  readonly line: number | null;
+  /** When it last fired or was resolved; null if the history knows of no such time. */
+  readonly last_fired: string | null;
+  /** Which of the two that was. */
+  readonly last_state: "Triggered" | "Resolved" | null;
+  /** How often it fired in each of the last 24 hours. */
+  readonly firings: readonly number[];
+  readonly resolutions: number;
+  /** Deliveries that were made within 24 hours. */
+  readonly executed: number;
+  /** Deliveries that failed for good within 24 hours. */
+  readonly failed: number;
+  /** At most some seconds old. */
+  readonly open_windows: number;
+  /** How many of the windows are silent now. */
+  readonly unresolved: number;
+}
+
 export interface AutomationUpdate {
   /** Unique in the workspace. An automation from a rule file is identified by its name. */
   readonly name: string;

@@ -14,6 +14,15 @@ import { ThemeChoice } from "./parts/theme.tsx";
 
 const Overview = lazy(() => import("./pages/overview/overview.tsx"));
 const EventFeed = lazy(() => import("./pages/events/event-feed.tsx"));
+const EventPage = lazy(() => import("./pages/events/event-page.tsx"));
+const AutomationList = lazy(() => import("./pages/automations/automation-list.tsx"));
+const AutomationPage = lazy(() => import("./pages/automations/automation-page.tsx"));
+const DeliveryList = lazy(() => import("./pages/deliveries/delivery-list.tsx"));
+const DeliveryPage = lazy(() => import("./pages/deliveries/delivery-page.tsx"));
+const DestinationList = lazy(() => import("./pages/destinations/destination-list.tsx"));
+const RulesPage = lazy(() => import("./pages/rules/rules-page.tsx"));
+const MapPage = lazy(() => import("./pages/map/map-page.tsx"));
+const SettingsPage = lazy(() => import("./pages/settings/settings-page.tsx"));
 
 interface Section {
   readonly path: string;
@@ -205,6 +214,15 @@ function Pages(): ReactNode {
     <Switch>
       <Route path="/" component={Overview} />
       <Route path="/events" component={EventFeed} />
+      <Route path="/events/:id" component={EventPage} />
+      <Route path="/automations" component={AutomationList} />
+      <Route path="/automations/:id" component={AutomationPage} />
+      <Route path="/deliveries" component={DeliveryList} />
+      <Route path="/deliveries/:id" component={DeliveryPage} />
+      <Route path="/destinations" component={DestinationList} />
+      <Route path="/rules" component={RulesPage} />
+      <Route path="/map" component={MapPage} />
+      <Route path="/settings" component={SettingsPage} />
       <Route path="/sign-in">
         <Redirect to="/" />
       </Route>

@@ -9,6 +9,7 @@ import { applyRoutes } from "../automations/apply.ts";
 import { automationRoutes } from "../automations/automations.ts";
 import { changeRoutes } from "../automations/changes.ts";
 import { type RuleReader, ruleRoutes } from "../automations/rules.ts";
+import { summaryRoutes } from "../automations/summaries.ts";
 import { canaryRoutes } from "../canary/canary-route.ts";
 import {
   type DeliveryLookup,
@@ -136,6 +137,7 @@ export function routesOf(options: Omit<AppOptions, "logger">): readonly Route[] 
     // Before those with an id in the same place of the path.
     ...applyRoutes(explain),
     ...activityRoutes(),
+    ...summaryRoutes(),
     ...automationRoutes(),
     ...windowRoutes(explain),
     ...ruleRoutes({ reader: ruleReader, ...explain }),

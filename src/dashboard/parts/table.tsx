@@ -4,6 +4,8 @@ import type { ReactNode } from "react";
 
 export interface CardColumn<Row> {
   readonly heading: string;
+  /** In place of the heading's text. */
+  readonly head?: ReactNode;
   readonly cell: (row: Row) => ReactNode;
   /** `right` for numbers, `title` for what names the row. */
   readonly kind?: "right" | "title";
@@ -23,9 +25,9 @@ export function Table<Row>({ label, columns, rows, keyOf }: TableProps<Row>): Re
       <table className="cards" aria-label={label}>
         <thead>
           <tr>
-            {columns.map(({ heading, kind }) => (
+            {columns.map(({ heading, head, kind }) => (
               <th key={heading} scope="col" className={kind}>
-                {heading}
+                {head ?? heading}
               </th>
             ))}
           </tr>

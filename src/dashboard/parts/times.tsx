@@ -68,7 +68,8 @@ export function timeText(ms: number, as: "clock" | "full" | "clock-ms"): string 
 /** Such as `3 min ago` and `in 20 s`. @param ms negative for the past */
 export function agoText(ms: number): string {
   if (Math.abs(ms) < 1_000) return "now";
-  return ms < 0 ? `${durationText(-ms)} ago` : `in ${durationText(ms)}`;
+  const seconds = Math.floor(Math.abs(ms) / 1_000) * 1_000;
+  return ms < 0 ? `${durationText(seconds)} ago` : `in ${durationText(seconds)}`;
 }
 
 const units: readonly (readonly [name: string, ms: number])[] = [
