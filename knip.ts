@@ -13,7 +13,6 @@ export default ({ production = false }: { readonly production?: boolean }): Knip
     "src/client/index.ts!",
     "src/history/sqlite-worker.ts!",
     "src/cli/threads/part-thread.ts!",
-    "src/dashboard/main.tsx", // bundled before it is published
     "src/cli/threads/check-thread.ts!",
     "scripts/*.ts",
     "scripts/chaos/receiver.ts", // a process of its own

@@ -11,14 +11,14 @@ import { soleReferenceIn } from "../core/model/reference.ts";
 import { type RuleText, withoutSecretTexts } from "../core/model/rule-text.ts";
 import { secretMask } from "../core/model/secret.ts";
 import type { LoadedRules } from "./load.ts";
-import type { RuleMapping, RuleNode, RuleScalar, Span } from "./rule-tree.ts";
+import type { RuleMapping, RuleNode, RuleScalar, TextSpan } from "./rule-tree.ts";
 
 /** The texts of the automations of loaded rules, by id. One that is too long to be kept is left out. */
 export function ruleTextsOf({ automations, sources, texts }: LoadedRules): Map<string, RuleText> {
   const files = new Map<string, FileLines>();
   for (const [file, text] of texts) files.set(file, new FileLines(text));
   // An alias may make a secret of what is written in another automation of the file.
-  const secretSpans = new Map<string, Span[]>();
+  const secretSpans = new Map<string, TextSpan[]>();
   for (const { file, tree } of sources.values()) {
     const spans = secretsOf(tree).flatMap(({ span }) => (span === null ? [] : [span]));
     const known = secretSpans.get(file) ?? [];
@@ -164,7 +164,7 @@ function layOut(
 }
 
 /** A part of a file in which each literal secret is masked. A mask has as many lines as what it stands for. */
-function withoutLiteralSecrets(text: string, { from, to }: Extent, secrets: readonly Span[]): string {
+function withoutLiteralSecrets(text: string, { from, to }: Extent, secrets: readonly TextSpan[]): string {
   const inside = secrets.filter(([start, end]) => start >= from && start < to && end <= to + 1);
   const places = new Map(inside.map((span) => [span[0], span]));
   let masked = "";

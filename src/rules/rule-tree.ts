@@ -23,13 +23,13 @@ import { mentionsReferences } from "../core/model/reference.ts";
 import type { Place } from "./diagnostic.ts";
 
 /** Where a part of a text begins and where it ends: offsets, the end exclusive. */
-export type Span = readonly [start: number, end: number];
+export type TextSpan = readonly [start: number, end: number];
 
 export interface RuleScalar {
   readonly kind: "scalar";
   readonly place: Place;
   /** Null for a value that is not written out. */
-  readonly span: Span | null;
+  readonly span: TextSpan | null;
   value: string | AnyNumber | boolean | null;
   /** The text as it was written, if `value` was filled in from the environment. */
   readonly written?: string;
@@ -52,7 +52,7 @@ export interface RuleMapping {
   readonly kind: "mapping";
   readonly place: Place;
   /** Comments that follow it belong to its span, too. */
-  readonly span: Span;
+  readonly span: TextSpan;
   entries: Map<string, RuleEntry>;
 }
 
@@ -145,7 +145,7 @@ class TreeReader {
 
   #node(node: Node | null, keyPlace: Place, depth: number): RuleNode {
     const place = node?.range ? this.#place(node.range[0]) : keyPlace;
-    const span: Span | null = node?.range ? [node.range[0], node.range[1]] : null;
+    const span: TextSpan | null = node?.range ? [node.range[0], node.range[1]] : null;
     const nothing: RuleScalar = { kind: "scalar", place, span, value: null };
     if (depth > depthMax) return this.#overflow(nothing, tooDeep);
     if (++this.#nodeCount > nodeCountMax) return this.#overflow(nothing, tooMany);

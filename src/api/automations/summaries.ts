@@ -181,16 +181,16 @@ function isWanted({ automation, searched }: Listed, { search, tag, state }: Summ
   );
 }
 
-type Order = (a: Listed, b: Listed) => number;
+type SummaryOrder = (a: Listed, b: Listed) => number;
 
-const byName: Order = ({ automation: a }, { automation: b }) =>
+const byName: SummaryOrder = ({ automation: a }, { automation: b }) =>
   a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 
-function mostOf(numberOf: (entry: Listed) => number): Order {
+function mostOf(numberOf: (entry: Listed) => number): SummaryOrder {
   return (a, b) => numberOf(b) - numberOf(a) || byName(a, b);
 }
 
-const orders: Readonly<Record<(typeof sorts)[number], Order>> = {
+const orders: Readonly<Record<(typeof sorts)[number], SummaryOrder>> = {
   name: byName,
   silent: mostOf(({ windows }) => windows.unresolved),
   fired: mostOf(({ activity }) => activity.lastFired ?? 0),

@@ -92,7 +92,7 @@ const conditionNames: Readonly<Record<FailedTest["condition"], string>> = {
 };
 
 /** Which condition an event did not meet. */
-export function failedText({ condition, label, wanted, found }: FailedTest): string {
+function failedText({ condition, label, wanted, found }: FailedTest): string {
   const what = label === null ? conditionNames[condition] : `${conditionNames[condition]}: ${label}`;
   const seen = found === null ? "has no such value" : `is ${JSON.stringify(found)}`;
   return `${what} ${seen}; wanted: ${wanted.join(", ") || "nothing"}`;
@@ -122,7 +122,7 @@ function DecisionView({ decision }: { readonly decision: Decision }): ReactNode 
 }
 
 /** A window in one line. */
-export function WindowText({ window }: { readonly window: Window | null }): ReactNode {
+function WindowText({ window }: { readonly window: Window | null }): ReactNode {
   if (window === null || (window.start === null && !window.unresolved)) return "no window";
   const { start, end, count, threshold, unresolved } = window;
   return (

@@ -66,7 +66,7 @@ export function timeText(ms: number, as: "clock" | "full" | "clock-ms"): string 
 }
 
 /** Such as `3 min ago` and `in 20 s`. @param ms negative for the past */
-export function agoText(ms: number): string {
+function agoText(ms: number): string {
   if (Math.abs(ms) < 1_000) return "now";
   const seconds = Math.floor(Math.abs(ms) / 1_000) * 1_000;
   return ms < 0 ? `${durationText(seconds)} ago` : `in ${durationText(seconds)}`;

@@ -12,9 +12,9 @@ import { Table } from "../../parts/table.tsx";
 import { Time } from "../../parts/times.tsx";
 import { type UrlState, useUrlState } from "../../parts/url-state.ts";
 
-type Fields = "search" | "tag" | "state" | "sort" | "offset";
+type ListedFields = "search" | "tag" | "state" | "sort" | "offset";
 
-const defaults: UrlState<Fields> = { search: "", tag: "", state: "", sort: "name", offset: "0" };
+const defaults: UrlState<ListedFields> = { search: "", tag: "", state: "", sort: "name", offset: "0" };
 
 const sorts = {
   name: "Name",

@@ -2,6 +2,7 @@
 
 import { type ReactNode, useState } from "react";
 import type { Timeline } from "../../../client/types.ts";
+import { parseExactJson } from "../../../core/json/exact-json.ts";
 import { useAsk } from "../../data/queries.ts";
 import { countOf } from "../../parts/numbers.ts";
 import { Card, Empty, Loaded } from "../../parts/page.tsx";
@@ -72,7 +73,7 @@ export function AutomationTimeline({ id }: { readonly id: string }): ReactNode {
 /** The labels of a key in the URL. One that cannot be read restricts nothing. */
 function keyOf(text: string): Record<string, string> {
   try {
-    return JSON.parse(text) as Record<string, string>;
+    return parseExactJson(text) as Record<string, string>;
   } catch {
     return {};
   }

@@ -1,6 +1,7 @@
 /** Divides a timeline into lanes, one for each key. */
 
 import type { Timeline } from "../../../client/types.ts";
+import { parseExactJson } from "../../../core/json/exact-json.ts";
 
 export interface Lane {
   /** The labels of the key, as JSON; empty for a trigger without one. */
@@ -46,7 +47,7 @@ function keyText(labels: Readonly<Record<string, string>>): string {
 
 function nameOf(key: string): string {
   if (key === "") return "all";
-  const entries = Object.entries(JSON.parse(key) as Record<string, string>);
+  const entries = Object.entries(parseExactJson(key) as Record<string, string>);
   return entries.length === 1
     ? (entries[0]?.[1] ?? "")
     : entries.map(([label, value]) => `${label}=${value}`).join(", ");

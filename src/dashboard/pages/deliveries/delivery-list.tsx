@@ -22,9 +22,9 @@ const states: readonly { readonly state: ListedState; readonly name: string; rea
   { state: "delivered", name: "Delivered", empty: "Nothing was delivered within the last day." },
 ];
 
-type Fields = "state" | "automation" | "target" | "offset";
+type DeliveryFields = "state" | "automation" | "target" | "offset";
 
-const defaults: UrlState<Fields> = { state: "dead", automation: "", target: "", offset: "0" };
+const defaults: UrlState<DeliveryFields> = { state: "dead", automation: "", target: "", offset: "0" };
 
 const everyMs = 3_000;
 const pageSize = 50;
@@ -71,12 +71,12 @@ function StateTabs({ current }: { readonly current: string }): ReactNode {
   );
 }
 
-interface FieldsProps {
-  readonly fields: UrlState<Fields>;
-  readonly change: (changes: Partial<UrlState<Fields>>) => void;
+interface FilterProps {
+  readonly fields: UrlState<DeliveryFields>;
+  readonly change: (changes: Partial<UrlState<DeliveryFields>>) => void;
 }
 
-function Filters({ fields, change }: FieldsProps): ReactNode {
+function Filters({ fields, change }: FilterProps): ReactNode {
   const apply = (form: FormData) =>
     change({
       automation: String(form.get("automation") ?? "").trim(),
@@ -108,7 +108,7 @@ function Filters({ fields, change }: FieldsProps): ReactNode {
   );
 }
 
-interface ListProps extends FieldsProps {
+interface ListProps extends FilterProps {
   readonly state: ListedState;
   readonly empty: string;
 }
@@ -281,7 +281,7 @@ interface PagesProps {
   readonly count: number;
   readonly total: number;
   readonly next: number | null;
-  readonly change: FieldsProps["change"];
+  readonly change: FilterProps["change"];
 }
 
 function Pages({ offset, count, total, next, change }: PagesProps): ReactNode {
