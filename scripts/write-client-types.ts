@@ -28,6 +28,7 @@ import {
   AllWindowsSchema,
   ExplanationSchema,
   LookupSchema,
+  WindowCountsSchema,
   WindowsSchema,
 } from "../src/api/explain/explain-answers.ts";
 import { TimelineSchema } from "../src/api/explain/timeline-answers.ts";
@@ -64,6 +65,7 @@ const answeredSchemas = [
   AppliedRulesSchema,
   WindowsSchema,
   AllWindowsSchema,
+  WindowCountsSchema.element,
   ExplanationSchema,
   AllExplanationsSchema,
   LookupSchema,

@@ -29,6 +29,7 @@ import type {
   Rules,
   SentMessage,
   Timeline,
+  WindowCount,
   WindowOptions,
   Windows,
 } from "./types.ts";
@@ -117,6 +118,13 @@ export class Automations {
       ...repeatable,
       ...call,
     }) as Promise<AllWindows>;
+  }
+
+  /** Counts the open windows of each automation that has some. */
+  windowCounts(options: CallOptions = {}): Promise<WindowCount[]> {
+    return this.#http.request("GET", "/windows/counts", { ...repeatable, ...options }) as Promise<
+      WindowCount[]
+    >;
   }
 
   /**

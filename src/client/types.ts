@@ -74,6 +74,7 @@ export type {
   TriggerWords,
   UrlHealth,
   Window,
+  WindowCount,
   Windows,
 } from "./wire-types.ts";
 

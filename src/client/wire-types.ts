@@ -944,8 +944,6 @@ export interface ListedWindow {
   readonly unresolved: boolean;
   /** The trigger has fired, and events that occur before this time do not count. */
   readonly quiet_until: string | null;
-  /** Events of the key that have arrived and wait out the lateness before they are counted. */
-  readonly settling: number;
   /** For a composite: the paths of the triggers that have yet to fire. */
   readonly awaited: readonly string[];
   /** The times in which nobody could post, by which the end has moved. */
@@ -1919,6 +1917,14 @@ export interface WindowChange {
   /** The window is not judged, because nobody has been able to post since then; null if somebody can. */
   readonly unreachable_since: string | null;
   readonly becomes: "kept" | "reset";
+}
+
+/** How many windows of an automation are open. */
+export interface WindowCount {
+  readonly automation_id: string;
+  readonly open: number;
+  /** How many of them have fired for an absence that has not ended. */
+  readonly unresolved: number;
 }
 
 export interface Windows {

@@ -6,7 +6,6 @@
 
 import type { StateChange } from "../core/machine/core.ts";
 import type { LogPosition } from "../core/machine/log-entry.ts";
-import type { OpenNumbers } from "../core/machine/open-count.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { Micros } from "../core/model/time.ts";
@@ -14,6 +13,7 @@ import type { CountedSecond } from "../store/activity.ts";
 import type { EngineInfo, Engines } from "../store/engines.ts";
 import type { NewEvent } from "../store/entry.ts";
 import type { LogBatch, TimedBatch } from "../store/log-reader.ts";
+import type { OpenWindowsReport } from "../store/open-counts.ts";
 import type { ShardLayout } from "../store/shard-layout.ts";
 
 /** How far a shard has committed. */
@@ -107,17 +107,11 @@ export interface ShardStore {
   readBack(last: LogPosition, first: LogPosition, count: number): Promise<LogBatch>;
   commit(commit: Commit): Promise<CommitResult>;
   /**
-   * Writes how many windows of automations are open. An automation that has none is left out of what is stored.
+   * Writes how many windows are open, and which are unresolved, for people to read.
    *
-   * @param counts at most 1,000 automations
-   * @param options.isFirst whether it replaces everything that is stored: that of an earlier owner
    * @returns false if another owner has claimed the shard since; then nothing was written
    */
-  writeOpenCounts(
-    epoch: number,
-    counts: ReadonlyMap<string, OpenNumbers>,
-    options: { readonly isFirst: boolean },
-  ): Promise<boolean>;
+  writeOpenWindows(epoch: number, report: OpenWindowsReport): Promise<boolean>;
   /** The oldest entries of the outbox. A commit that failed may be among them only if it cannot be lost any more. */
   outbox(count: number): Promise<OutboxEntry[]>;
   clearOutbox(positions: readonly string[]): Promise<void>;

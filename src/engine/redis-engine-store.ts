@@ -142,7 +142,7 @@ class RedisReshardStore implements ReshardStore {
     const next = { count: shards.length, generation: generation + 1 };
     const oldKeys = oldEpochs.flatMap((_, shard) => {
       const of = shardKeys(this.#workspace, shard, generation);
-      return [of.epoch, of.outbox, of.lease, of.cursor, of.state, of.openCounts];
+      return [of.epoch, of.outbox, of.lease, of.cursor, of.state, of.openCounts, of.unresolved];
     });
     const newKeys = shards.map((_, shard) => shardKeys(this.#workspace, shard, next.generation).cursor);
     const parameters = [

@@ -2,7 +2,6 @@
 
 import { parseExactJson } from "../core/json/exact-json.ts";
 import type { LogPosition } from "../core/machine/log-entry.ts";
-import type { OpenNumbers } from "../core/machine/open-count.ts";
 import type { Automation } from "../core/model/automation.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import { activityParameters } from "../store/activity.ts";
@@ -12,7 +11,7 @@ import { decodeJson, encodeJson } from "../store/json.ts";
 import { type ShardKeys, shardKeys, type WorkspaceKeys, workspaceKeys } from "../store/keys.ts";
 import { Log } from "../store/log.ts";
 import type { LogBatch, OnMalformed } from "../store/log-reader.ts";
-import { openCountParameters } from "../store/open-counts.ts";
+import { type OpenWindowsReport, reportParameters } from "../store/open-counts.ts";
 import { type RedisTime, wholeMilliseconds } from "../store/redis-time.ts";
 import { Script, type ScriptArgument } from "../store/script.ts";
 import * as scripts from "../store/scripts/generated.ts";
@@ -33,7 +32,7 @@ import { RedisLease } from "./redis-lease.ts";
 
 const commitScript = new Script(scripts.commit);
 const originScript = new Script(scripts.origin);
-const writeOpenCountsScript = new Script(scripts.writeOpenCounts);
+const writeOpenWindowsScript = new Script(scripts.writeOpenWindows);
 const readOutboxScript = new Script(scripts.readOutbox);
 
 export interface RedisShardStoreOptions {
@@ -183,14 +182,10 @@ export class RedisShardStore implements ShardStore {
     return { outcome, positions };
   }
 
-  async writeOpenCounts(
-    epoch: number,
-    counts: ReadonlyMap<string, OpenNumbers>,
-    { isFirst }: { readonly isFirst: boolean },
-  ): Promise<boolean> {
-    const keys = [this.#keys.epoch, this.#keys.openCounts];
-    const parameters = [epoch, isFirst ? "1" : "", ...openCountParameters(counts)];
-    return (await this.#run(writeOpenCountsScript, keys, parameters)) === 1;
+  async writeOpenWindows(epoch: number, report: OpenWindowsReport): Promise<boolean> {
+    const keys = [this.#keys.epoch, this.#keys.openCounts, this.#keys.unresolved];
+    const parameters = [epoch, ...reportParameters(report)];
+    return (await this.#run(writeOpenWindowsScript, keys, parameters)) === 1;
   }
 
   async outbox(count: number): Promise<OutboxEntry[]> {

@@ -1,61 +1,68 @@
 /**
- * Reports how many windows of each automation are open, beside the commits.
+ * Reports how many windows of each automation are open, and which are unresolved, beside the commits.
  *
- * The numbers are for people: they are a moment behind, and those of an owner that died stand until the next one has begun.
+ * It is for people: it is a moment behind, and what an owner that died has written stands until the next one has begun.
  */
 
 import type { Core } from "../core/machine/core.ts";
 import type { OpenNumbers } from "../core/machine/open-count.ts";
 import type { Clock } from "../retry/clock.ts";
 import { Outage } from "../retry/outage.ts";
-import { breathe, chunksOf } from "../retry/slices.ts";
+import { breathe } from "../retry/slices.ts";
 import type { EngineLogger, EngineMetrics, ShardStore } from "./ports.ts";
 
 export interface ReportPorts {
-  readonly store: Pick<ShardStore, "writeOpenCounts">;
+  readonly store: Pick<ShardStore, "writeOpenWindows">;
   readonly clock: Clock;
   readonly logger: EngineLogger;
   readonly metrics: EngineMetrics;
 }
 
 const everyMs = 2_000;
-const automationsPerWrite = 1_000;
+const changesPerWrite = 1_000;
 
 /**
  * Reports until `signal` is aborted, or the shard has another owner. First everything, and then what has changed.
  *
- * @param core nobody else takes its counts
+ * @param core nobody else takes its numbers
  */
 export async function reportOpenWindows(
   { store, clock, logger, metrics }: ReportPorts,
-  core: Pick<Core, "takeOpenCounts">,
+  core: Pick<Core, "takeOpenCounts" | "takeUnresolved">,
   { shard, epoch }: { readonly shard: number; readonly epoch: number },
   signal: AbortSignal,
 ): Promise<void> {
   const latest = new Map<string, OpenNumbers>();
-  const unwritten = new Map<string, OpenNumbers>();
-  let openCount = 0;
+  const changed = new Map<string, OpenNumbers>();
+  let unresolved = new Map<string, boolean>();
+  let total = nothingOpen;
   let isFirst = true;
   while (!signal.aborted) {
     try {
       for (const [id, numbers] of core.takeOpenCounts()) {
         const before = latest.get(id) ?? nothingOpen;
         if (numbers.open !== before.open || numbers.unresolved !== before.unresolved) {
-          openCount += numbers.open - before.open;
-          unwritten.set(id, numbers);
+          total = {
+            open: total.open + numbers.open - before.open,
+            unresolved: total.unresolved + numbers.unresolved - before.unresolved,
+          };
+          changed.set(id, numbers);
           if (numbers.open === 0) latest.delete(id);
           else latest.set(id, numbers);
         }
         await breathe();
         if (signal.aborted) return;
       }
-      metrics.openWindows?.(shard, openCount);
-      const parts = chunksOf([...unwritten], automationsPerWrite);
-      // Also when nothing is open: an earlier owner may have left something.
-      for (const part of isFirst && parts.length === 0 ? [[]] : parts) {
-        if (!(await store.writeOpenCounts(epoch, new Map(part), { isFirst }))) return;
+      metrics.openWindows?.(shard, total.open);
+      for (;;) {
+        const counts = firstOf(changed, changesPerWrite);
+        if (unresolved.size === 0) unresolved = core.takeUnresolved(changesPerWrite);
+        // The first one is also written when nothing is open: an earlier owner may have left something.
+        if (!isFirst && counts.size === 0 && unresolved.size === 0) break;
+        if (!(await store.writeOpenWindows(epoch, { counts, total, unresolved, isFirst }))) return;
         isFirst = false;
-        for (const [id] of part) unwritten.delete(id);
+        unresolved = new Map();
+        for (const id of counts.keys()) changed.delete(id);
         if (signal.aborted) return;
       }
     } catch (error) {
@@ -65,6 +72,15 @@ export async function reportOpenWindows(
     }
     await clock.sleep(everyMs, signal);
   }
+}
+
+function firstOf<K, V>(map: ReadonlyMap<K, V>, count: number): Map<K, V> {
+  const first = new Map<K, V>();
+  for (const [key, value] of map) {
+    if (first.size === count) break;
+    first.set(key, value);
+  }
+  return first;
 }
 
 const nothingOpen: OpenNumbers = { open: 0, unresolved: 0 };

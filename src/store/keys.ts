@@ -61,8 +61,10 @@ export interface ShardKeys {
   readonly cursor: string;
   /** Stream: committed invocations that are not yet in the queue. */
   readonly outbox: string;
-  /** Hash: automation id to how many of its windows are open and unresolved. Written beside the commits. */
+  /** Hash: automation id, or `total`, to how many windows are open and unresolved. Written beside the commits. */
   readonly openCounts: string;
+  /** Set: the fields of the state that are unresolved windows. Written beside the commits. */
+  readonly unresolved: string;
 }
 
 export function workspaceKeys(workspace: string): WorkspaceKeys {
@@ -102,6 +104,7 @@ export function shardKeys(workspace: string, shard: number, generation = 0): Sha
     cursor: `${prefix}:cursor`,
     outbox: `${prefix}:outbox`,
     openCounts: `${prefix}:open-counts`,
+    unresolved: `${prefix}:unresolved`,
   };
 }
 

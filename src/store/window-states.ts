@@ -2,7 +2,6 @@
 
 import { parseExactJson } from "../core/json/exact-json.ts";
 import { automationOfField, type StateFields } from "../core/machine/state.ts";
-import { unresolvedPatterns } from "../core/machine/watched.ts";
 import { breathe, chunksOf } from "../retry/slices.ts";
 import { readEventsOf, withoutEvents } from "./automation-state.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
@@ -16,30 +15,32 @@ const scanWindowsScript = new Script(scripts.scanWindows);
 export interface WindowQuery {
   /** The shards to read. */
   readonly shards: readonly number[];
-  /** Whether to leave out windows that surely are not unresolved. */
+  /** Whether to read only windows that were unresolved a moment ago. */
   readonly unresolvedOnly: boolean;
   /** Whether to read the windows of a key. */
   readonly accepts: (values: readonly string[]) => boolean;
   /** How many windows to read at most. */
   readonly countMax: number;
+  /** How many names to look at for those at most. */
+  readonly lookMax: number;
 }
 
 export interface WindowStates {
-  /** Of each shard that was read, all that its windows need. */
+  /** Of each shard that was read, all that its windows need, without the events that wait for their time to settle. */
   readonly shards: readonly StateFields[];
   /** Whether some windows were not read: there are too many, or they changed meanwhile. */
   readonly isCut: boolean;
 }
 
-/** How many fields are looked at in one step, and how many are read with one command. */
-const fieldsPerScan = 1_000;
+/** How many names are looked at in one step, and how many fields are read with one command. */
+const namesPerScan = 1_000;
 const fieldsPerRead = 1_000;
 
 /**
  * Reads the state of open windows.
  *
- * Each shard's state is looked at in small steps, and only what is wanted leaves Redis. An automation and its windows are
- * read with one command, so that they fit together although the engine goes on.
+ * The names are looked at in small steps. An automation and its windows are read with one command, so that they fit
+ * together although the engine goes on.
  *
  * @throws RedisUnreachable
  */
@@ -50,58 +51,63 @@ export async function readWindowStates(
 ): Promise<WindowStates> {
   const { count, generation } = (await readLayout(redis, workspace)) ?? { count: 0, generation: 0 };
   const shards: StateFields[] = [];
-  let left = query.countMax;
+  let { countMax, lookMax } = query;
   let isCut = false;
   for (const shard of query.shards.filter((shard) => shard < count)) {
-    const key = shardKeys(workspace, shard, generation).state;
-    const found = await findWindows(redis, key, { ...query, countMax: left });
-    const read = await readFields(redis, key, found.names);
+    const { state, unresolved } = shardKeys(workspace, shard, generation);
+    const scan = query.unresolvedOnly ? scanSet(redis, unresolved) : scanState(redis, state);
+    const found = await findWindows(scan, { ...query, countMax, lookMax });
+    const read = await readFields(redis, state, found.names);
     shards.push(read.fields);
-    left -= found.windowCount;
+    countMax -= found.windowCount;
+    lookMax -= found.lookCount;
     isCut ||= found.isCut || read.isCut;
   }
   return { shards, isCut };
 }
 
-/** The names of the wanted fields, by automation. */
-async function findWindows(redis: RedisConnection, key: string, query: WindowQuery) {
-  const { unresolvedOnly, accepts, countMax } = query;
-  const patterns = unresolvedOnly ? unresolvedPatterns : [];
-  const names = new Map<string, Set<string>>();
-  const others: string[] = [];
-  let windowCount = 0;
-  let isCut = false;
-  for (let part = "0", done = false; !done && !isCut; done = part === "0") {
-    const parameters = [part, fieldsPerScan, ...patterns];
-    const [next = "0", ...found] = (await callRedis(() =>
-      scanWindowsScript.run(redis, [key], parameters),
-    )) as string[];
+/** Names of fields, part by part. */
+type NameScan = AsyncIterable<readonly string[]>;
+
+async function* scanSet(redis: RedisConnection, key: string): NameScan {
+  for (let part = "0", done = false; !done; done = part === "0") {
+    const [next, names] = await callRedis(() => redis.sscan(key, part, "COUNT", namesPerScan));
+    yield names;
     part = next;
-    for (const name of found) {
+  }
+}
+
+async function* scanState(redis: RedisConnection, key: string): NameScan {
+  for (let part = "0", done = false; !done; done = part === "0") {
+    const [next = "0", ...names] = (await callRedis(() =>
+      scanWindowsScript.run(redis, [key], [part, namesPerScan]),
+    )) as string[];
+    yield names;
+    part = next;
+  }
+}
+
+/** The names of the wanted fields, by automation. */
+async function findWindows(scan: NameScan, { accepts, countMax, lookMax }: WindowQuery) {
+  const names = new Map<string, Set<string>>();
+  const found = { names, windowCount: 0, lookCount: 0, isCut: false };
+  for await (const part of scan) {
+    if (found.lookCount >= lookMax) return { ...found, isCut: true };
+    found.lookCount += namesPerScan;
+    for (const name of part) {
       await breathe();
       const id = automationOfField(name) ?? "";
-      if (!name.startsWith("k:")) {
-        if (others.length < countMax) others.push(name);
-        continue;
+      const known = names.get(id) ?? new Set();
+      if (known.has(name)) continue;
+      if (name.startsWith("k:")) {
+        if (!accepts(keyOfField(name))) continue;
+        if (found.windowCount === countMax) return { ...found, isCut: true };
+        found.windowCount++;
       }
-      const known = names.get(id);
-      if (known?.has(name) === true || !accepts(keyOfField(name))) continue;
-      isCut = windowCount === countMax;
-      if (isCut) break;
-      windowCount++;
-      if (known === undefined) names.set(id, new Set([name]));
-      else known.add(name);
+      names.set(id, known.add(name));
     }
   }
-  for (const name of others) {
-    const id = automationOfField(name) ?? "";
-    const known = names.get(id);
-    const isShared = name.startsWith("s:");
-    // Without its window, an event that waits would look as if it were about to open one.
-    if (known !== undefined && (isShared || !isCut)) known.add(name);
-    else if (isShared && !unresolvedOnly) names.set(id, new Set([name]));
-  }
-  return { names, windowCount, isCut };
+  return found;
 }
 
 /** The values of the key of a window's field: k:<automation>:<path>:<key>. */

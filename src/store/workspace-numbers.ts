@@ -8,7 +8,7 @@ import { breathe } from "../retry/slices.ts";
 import { type Activity, readActivity } from "./activity.ts";
 import { callRedis, type RedisConnection } from "./connection.ts";
 import { workspaceKeys } from "./keys.ts";
-import { readOpenCounts } from "./open-counts.ts";
+import { readOpenCounts, readOpenTotals } from "./open-counts.ts";
 import { readWindowStates, type WindowQuery, type WindowStates } from "./window-states.ts";
 
 /** People's automations: all but that of the canary. */
@@ -39,8 +39,13 @@ export class WorkspaceNumbers {
     return readActivity(this.#redis, this.#workspace);
   }
 
-  /** How many windows are open, by shard, and then by automation id. */
-  openCounts(): Promise<readonly ReadonlyMap<string, OpenNumbers>[]> {
+  /** How many windows of each shard are open. */
+  openTotals(): Promise<readonly OpenNumbers[]> {
+    return readOpenTotals(this.#redis, this.#workspace);
+  }
+
+  /** How many windows of each automation are open, by its id. */
+  openCounts(): Promise<ReadonlyMap<string, OpenNumbers>> {
     return readOpenCounts(this.#redis, this.#workspace);
   }
 

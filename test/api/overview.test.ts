@@ -188,7 +188,7 @@ describe("the windows of all automations", () => {
     const apart = await Promise.all(
       [silence, vents].map(async ({ id, name }) => {
         const { windows } = await tripline.automations.windows(id, { unresolved: true });
-        return windows.map((window) => ({ automation: { id, name }, ...window }));
+        return windows.map(({ settling, ...window }) => ({ automation: { id, name }, ...window }));
       }),
     );
     expect(silent.windows).toHaveLength(4);
@@ -220,6 +220,16 @@ describe("the windows of all automations", () => {
     expect(all.count).toBe(9);
     const deadlines = all.windows.map(({ deadline }) => deadline ?? "never");
     expect(deadlines).toEqual(deadlines.toSorted());
+  });
+
+  test("are counted by automation", async () => {
+    expect(await tripline.automations.windowCounts()).toEqual(
+      [
+        { automation_id: burst.id, open: 4, unresolved: 0 },
+        { automation_id: silence.id, open: 4, unresolved: 3 },
+        { automation_id: vents.id, open: 1, unresolved: 1 },
+      ].sort((a, b) => (a.automation_id < b.automation_id ? -1 : 1)),
+    );
   });
 
   test("of one automation can be filtered in the same way", async () => {

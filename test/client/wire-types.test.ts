@@ -31,6 +31,7 @@ import type {
   AllWindowsSchema,
   ExplanationSchema,
   LookupSchema,
+  WindowCountsSchema,
   WindowsSchema,
 } from "../../src/api/explain/explain-answers.ts";
 import type { TimelineSchema } from "../../src/api/explain/timeline-answers.ts";
@@ -124,6 +125,9 @@ void function whatTheClientReturnsIsWhatTheServerAnswers(): void {
   type AllWindows = DeepReadonly<z.output<typeof AllWindowsSchema>>;
   expectTypeOf<wire.AllWindows>().toExtend<AllWindows>();
   expectTypeOf<AllWindows>().toExtend<wire.AllWindows>();
+  type WindowCounts = DeepReadonly<z.output<typeof WindowCountsSchema>>;
+  expectTypeOf<readonly wire.WindowCount[]>().toExtend<WindowCounts>();
+  expectTypeOf<WindowCounts>().toExtend<readonly wire.WindowCount[]>();
   type Overview = DeepReadonly<z.output<typeof OverviewSchema>>;
   expectTypeOf<wire.Overview>().toExtend<Overview>();
   expectTypeOf<Overview>().toExtend<wire.Overview>();

@@ -5,7 +5,7 @@ import { RedisEngineStore } from "../../src/engine/redis-engine-store.ts";
 import { RedisShardStore } from "../../src/engine/redis-shard-store.ts";
 import { connect, type RedisConnection } from "../../src/store/connection.ts";
 import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
-import { readOpenCounts } from "../../src/store/open-counts.ts";
+import { readOpenTotals } from "../../src/store/open-counts.ts";
 import type { ShardLayout } from "../../src/store/shard-layout.ts";
 import { Shards } from "../../src/store/shard-status.ts";
 import { MemoryEngineStore } from "../support/memory-engine-store.ts";
@@ -46,7 +46,7 @@ function redisSubject(): Subject {
   return {
     store: new RedisEngineStore(redis, { workspace, firstCount: 2 }),
     askFor: async (count) => expect(await shards.askFor(count)).toBe("asked"),
-    openWindowCount: async () => openIn(await readOpenCounts(redis, workspace)),
+    openWindowCount: async () => openIn(await readOpenTotals(redis, workspace)),
     refusal: async () => (await shards.read())?.change?.failure ?? null,
     pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
@@ -63,14 +63,14 @@ function memorySubject(): Subject {
       world.wantedCount = count;
     },
     openWindowCount: async () =>
-      openIn(Array.from({ length: world.layout.count }, (_, shard) => world.shard(shard).openCounts)),
+      openIn(Array.from({ length: world.layout.count }, (_, shard) => world.shard(shard).openTotal)),
     refusal: async () => world.refusal,
     pass: (ms) => clock.pass(ms),
   };
 }
 
-function openIn(shards: readonly ReadonlyMap<string, OpenNumbers>[]): number {
-  return shards.flatMap((counts) => [...counts.values()]).reduce((sum, { open }) => sum + open, 0);
+function openIn(totals: readonly OpenNumbers[]): number {
+  return totals.reduce((sum, { open }) => sum + open, 0);
 }
 
 describe.each([
@@ -162,11 +162,13 @@ describe.each([
 
     test("replace all shards in one step, and nobody can claim the old ones", async () => {
       await write(0, [["b", "1"]], false);
-      const oneOpen = new Map([["pump", { open: 1, unresolved: 1 }]]);
+      const one = { open: 1, unresolved: 1 };
+      const report = {
+        ...{ counts: new Map([["pump", one]]), total: one, isFirst: true },
+        unresolved: new Map([["k:pump::[]", true]]),
+      };
       for (const [shard, old] of oldEpochs.entries()) {
-        expect(await store.shard(shard, two, "first").writeOpenCounts(old, oneOpen, { isFirst: true })).toBe(
-          true,
-        );
+        expect(await store.shard(shard, two, "first").writeOpenWindows(old, report)).toBe(true);
       }
       expect(await world.openWindowCount()).toBe(2);
       expect(await change("first").replace(epoch, oldEpochs, newShards)).toBe("replaced");

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { OpenNumbers } from "../../src/core/machine/open-count.ts";
 import type { WireEvent } from "../../src/core/model/event.ts";
 import type { Invocation } from "../../src/core/model/invocation.ts";
 import type { Commit, ShardStore } from "../../src/engine/ports.ts";
@@ -9,7 +8,7 @@ import { type Activity, type CountedSecond, readActivity } from "../../src/store
 import { connect, type RedisConnection, RedisUnreachable } from "../../src/store/connection.ts";
 import { shardKeys, workspaceKeys } from "../../src/store/keys.ts";
 import { Log } from "../../src/store/log.ts";
-import { readOpenCounts } from "../../src/store/open-counts.ts";
+import { readOpenCounts, readOpenTotals } from "../../src/store/open-counts.ts";
 import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
@@ -24,8 +23,8 @@ interface Subject {
   trimAll(): Promise<void>;
   /** Everything that shards have counted in the last five minutes, oldest first. */
   activity(): Promise<readonly CountedSecond[]>;
-  /** How many windows of each automation are open, as an owner has written it. */
-  openCounts(): Promise<ReadonlyMap<string, OpenNumbers>>;
+  /** How many windows are open and which are unresolved, as an owner has written it. */
+  openWindows(): Promise<object>;
   /** The present second, since the epoch. */
   now(): number;
   /** Whether the store refuses what needs memory from now on. */
@@ -72,7 +71,14 @@ function redisSubject(): Subject {
       await log.trim(await log.lastPosition());
     },
     activity: async () => secondsOf(await readActivity(redis, workspace)),
-    openCounts: async () => (await readOpenCounts(redis, workspace))[0] ?? new Map(),
+    openWindows: async () => {
+      await redis.set(workspaceKeys(workspace).shardCount, 1);
+      return {
+        counts: Object.fromEntries(await readOpenCounts(redis, workspace)),
+        total: (await readOpenTotals(redis, workspace))[0],
+        unresolved: (await redis.smembers(shardKeys(workspace, 0).unresolved)).sort(),
+      };
+    },
     now: () => Math.floor(Date.now() / 1_000),
     fill: async (isFull) => void (await redis.config("SET", "maxmemory", isFull ? "1" : "0")),
     pass: (_ms, work) => work,
@@ -93,7 +99,10 @@ function memorySubject(): Subject {
     },
     activity: async () =>
       [...world.activity].sort(([a], [b]) => a - b).map(([second, counts]) => ({ second, ...counts })),
-    openCounts: async () => world.shard(0).openCounts,
+    openWindows: async () => {
+      const { openCounts, openTotal, unresolved } = world.shard(0);
+      return { counts: Object.fromEntries(openCounts), total: openTotal, unresolved: [...unresolved].sort() };
+    },
     now: () => Math.floor(world.now() / 1_000),
     fill: async (isFull) => {
       world.isFull = isFull;
@@ -228,28 +237,38 @@ describe.each([
     expect(await store.outbox(10)).toHaveLength(3); // what comes after the counts is in its place
   });
 
-  test("keeps how many windows are open, of automations that have some", async () => {
+  test("keeps how many windows are open and which are unresolved, as the owner says", async () => {
     const epoch = await epochOf(store);
-    await redis.set(workspaceKeys("greenhouse").shardCount, 1);
-    const write = (counts: Record<string, [number, number]>, isFirst = false, by = epoch) =>
-      store.writeOpenCounts(
-        by,
-        new Map(Object.entries(counts).map(([id, [open, unresolved]]) => [id, { open, unresolved }])),
-        { isFirst },
-      );
-    expect(await write({ pump: [3, 1], vent: [2, 0] }, true)).toBe(true);
-    expect(await write({ pump: [2, 2], vent: [0, 0], door: [1, 0] })).toBe(true);
-    expect(Object.fromEntries(await world.openCounts())).toEqual({
-      pump: { open: 2, unresolved: 2 },
-      door: { open: 1, unresolved: 0 },
+    const write = (
+      counts: Record<string, [number, number]>,
+      unresolved: Record<string, boolean>,
+      { isFirst = false, by = epoch } = {},
+    ) =>
+      store.writeOpenWindows(by, {
+        counts: new Map(
+          Object.entries(counts).map(([id, [open, silent]]) => [id, { open, unresolved: silent }]),
+        ),
+        total: { open: 7, unresolved: 3 },
+        unresolved: new Map(Object.entries(unresolved)),
+        isFirst,
+      });
+    expect(await write({ pump: [3, 1], vent: [2, 0] }, { north: true }, { isFirst: true })).toBe(true);
+    expect(await write({ pump: [2, 2], vent: [0, 0], door: [1, 0] }, { north: false, south: true })).toBe(
+      true,
+    );
+    expect(await world.openWindows()).toEqual({
+      counts: { pump: { open: 2, unresolved: 2 }, door: { open: 1, unresolved: 0 } },
+      total: { open: 7, unresolved: 3 },
+      unresolved: ["south"],
     });
-    expect(await write({ lamp: [1, 1] }, true)).toBe(true);
-    expect([...(await world.openCounts()).keys()]).toEqual(["lamp"]);
+    expect(await write({ lamp: [1, 1] }, { west: true }, { isFirst: true })).toBe(true);
+    const latest = { counts: { lamp: { open: 1, unresolved: 1 } }, unresolved: ["west"] };
+    expect(await world.openWindows()).toMatchObject(latest);
     // An owner that was paused while another took over must not overwrite what is newer.
-    expect(await write({ pump: [9, 9] }, false, epoch - 1)).toBe(false);
-    expect([...(await world.openCounts()).keys()]).toEqual(["lamp"]);
-    expect(await write({}, true)).toBe(true);
-    expect((await world.openCounts()).size).toBe(0);
+    expect(await write({ pump: [9, 9] }, { north: true }, { by: epoch - 1 })).toBe(false);
+    expect(await world.openWindows()).toMatchObject(latest);
+    expect(await write({}, {}, { isFirst: true })).toBe(true);
+    expect(await world.openWindows()).toMatchObject({ counts: {}, unresolved: [] });
   });
 
   // When a network breaks, a hundred thousand devices fall silent at the same moment. If a commit were too large,
@@ -325,7 +344,10 @@ describe.each([
       () => store.commit(fullCommit(epoch, 2)),
       () => store.commit(nothingChanged),
       () => store.renew(epoch, leaseMs),
-      () => store.writeOpenCounts(epoch, new Map([["pump", { open: 1, unresolved: 0 }]]), { isFirst: false }),
+      () =>
+        store.writeOpenWindows(epoch, {
+          ...{ counts: new Map(), total: { open: 1, unresolved: 0 }, unresolved: new Map(), isFirst: false },
+        }),
       () => store.claim(leaseMs, { force: true }),
     ]) {
       await expect(call()).rejects.toThrow(/OOM/);

@@ -1,9 +1,9 @@
 /** How the owner of a shard reports how many windows are open, in virtual time. */
 
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { OpenNumbers } from "../../src/core/machine/open-count.ts";
 import { runShard } from "../../src/engine/shard.ts";
 import { RedisUnreachable } from "../../src/store/connection.ts";
+import type { OpenWindowsReport } from "../../src/store/open-counts.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
 import { MemoryShardStore, MemoryWorld } from "../support/memory-store.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
@@ -37,17 +37,13 @@ afterEach(async () => {
 
 /** Records what is written, and may be out of reach. */
 class WatchedStore extends MemoryShardStore {
-  readonly writes: { ms: number; counts: Record<string, OpenNumbers>; isFirst: boolean }[] = [];
+  readonly writes: (OpenWindowsReport & { readonly ms: number })[] = [];
   isAway = false;
 
-  override async writeOpenCounts(
-    epoch: number,
-    counts: ReadonlyMap<string, OpenNumbers>,
-    options: { isFirst: boolean },
-  ): Promise<boolean> {
+  override async writeOpenWindows(epoch: number, report: OpenWindowsReport): Promise<boolean> {
     if (this.isAway) throw new RedisUnreachable("simulated");
-    this.writes.push({ ms: clock.now(), counts: Object.fromEntries(counts), ...options });
-    return super.writeOpenCounts(epoch, counts, options);
+    this.writes.push({ ms: clock.now(), ...report });
+    return super.writeOpenWindows(epoch, report);
   }
 }
 
@@ -79,6 +75,8 @@ function beat(...pumps: string[]): void {
 }
 
 const written = () => Object.fromEntries(world.shard(0).openCounts);
+const unresolvedFields = () => [...world.shard(0).unresolved].sort();
+const fieldOf = (pump: string) => `k:${silence.id}::["${pump}"]`;
 
 test("counts what is open and what is silent, and forgets an automation with its windows", async () => {
   world.putAutomations([silence, burst]);
@@ -93,12 +91,16 @@ test("counts what is open and what is silent, and forgets an automation with its
   expect(totals.at(-1)).toBe(4);
   await clock.pass(10_000);
   expect(written()[silence.id]).toEqual({ open: 2, unresolved: 2 });
+  expect(world.shard(0).openTotal).toEqual({ open: 4, unresolved: 2 });
+  expect(unresolvedFields()).toEqual([fieldOf("pump.1"), fieldOf("pump.2")]);
   beat("pump.2");
   await clock.pass(2_000);
   expect(written()[silence.id]).toEqual({ open: 2, unresolved: 1 });
+  expect(unresolvedFields()).toEqual([fieldOf("pump.1")]);
   world.deleteAutomations([silence.id]);
   await clock.pass(2_000);
   expect(Object.keys(written())).toEqual([burst.id]);
+  expect(unresolvedFields()).toEqual([]);
   world.putAutomations([{ ...burst, enabled: false }]);
   await clock.pass(2_000);
   expect(written()).toEqual({});
@@ -134,10 +136,8 @@ test("writes at most every 2 seconds, and only what has changed", async () => {
   expect(store.writes.slice(length)).toEqual([]);
   beat("pump.2", "pump.3");
   await clock.pass(2_000);
-  expect(store.writes.slice(length)).toEqual([
-    expect.objectContaining({
-      counts: { [silence.id]: { open: 3, unresolved: 0 }, [burst.id]: { open: 3, unresolved: 0 } },
-    }),
+  expect(store.writes.slice(length).map(({ counts }) => Object.fromEntries(counts))).toEqual([
+    { [silence.id]: { open: 3, unresolved: 0 }, [burst.id]: { open: 3, unresolved: 0 } },
   ]);
 });
 
@@ -146,14 +146,34 @@ test("rewrites everything after a takeover, and removes what an earlier owner ha
   const stop = start();
   await clock.pass(10);
   beat("pump.1");
-  await clock.pass(2_000);
+  await clock.pass(13_000);
   await stop();
-  world.shard(0).openCounts.set("gone", { open: 5, unresolved: 5 });
-  world.shard(0).openCounts.delete(silence.id);
+  const cells = world.shard(0);
+  cells.openCounts.set("gone", { open: 5, unresolved: 5 });
+  cells.openCounts.delete(silence.id);
+  cells.unresolved.clear();
+  cells.unresolved.add("k:gone::[]");
   start();
   await clock.pass(100);
   expect(store.writes.at(-1)).toMatchObject({ isFirst: true });
-  expect(written()).toEqual({ [silence.id]: { open: 1, unresolved: 0 } });
+  expect(written()).toEqual({ [silence.id]: { open: 1, unresolved: 1 } });
+  expect(unresolvedFields()).toEqual([fieldOf("pump.1")]);
+});
+
+// When a network breaks, a million devices fall silent at the same moment.
+test("writes many changes in parts, and a part that was not written again", async () => {
+  world.putAutomations([silence]);
+  start();
+  await clock.pass(10);
+  beat(...Array.from({ length: 2_500 }, (_, pump) => `pump.${pump}`));
+  await clock.pass(9_500);
+  store.isAway = true;
+  await clock.pass(3_000);
+  store.isAway = false;
+  await clock.pass(2_000);
+  expect(Math.max(...store.writes.map(({ unresolved }) => unresolved.size))).toBe(1_000);
+  expect(unresolvedFields()).toHaveLength(2_500);
+  expect(world.shard(0).openTotal).toEqual({ open: 2_500, unresolved: 2_500 });
 });
 
 test("writes after an outage what it could not write meanwhile", async () => {

@@ -106,6 +106,8 @@ class MemoryReshardStore implements ReshardStore {
       cells.owner = null;
       cells.state.clear();
       cells.openCounts.clear();
+      cells.openTotal = { open: 0, unresolved: 0 };
+      cells.unresolved.clear();
     }
     world.layout = { count: shards.length, generation: this.#layout.generation + 1 };
     world.wantedCount = null;

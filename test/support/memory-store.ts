@@ -24,6 +24,7 @@ import { type ActivityKind, type CountedSecond, nothingCounted } from "../../src
 import { RedisUnreachable } from "../../src/store/connection.ts";
 import type { NewEvent } from "../../src/store/log.ts";
 import type { LogBatch } from "../../src/store/log-reader.ts";
+import type { OpenWindowsReport } from "../../src/store/open-counts.ts";
 import { comparePositions, receivedAt, startOfLog } from "../../src/store/position.ts";
 import type { ShardLayout } from "../../src/store/shard-layout.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
@@ -39,6 +40,8 @@ export interface ShardCells extends LeaseCells {
   readonly state: Map<string, string>;
   /** How many windows of each automation are open, as their owner has written it. */
   readonly openCounts: Map<string, OpenNumbers>;
+  openTotal: OpenNumbers;
+  readonly unresolved: Set<string>;
   outbox: OutboxEntry[];
   /** Each commit's cursor, for tests to check. */
   readonly history: Cursor[];
@@ -89,6 +92,8 @@ export class MemoryWorld {
       cursor: null,
       state: new Map(),
       openCounts: new Map(),
+      openTotal: { open: 0, unresolved: 0 },
+      unresolved: new Set(),
       outbox: [],
       history: [],
     };
@@ -347,19 +352,25 @@ export class MemoryShardStore implements ShardStore {
     return { outcome: "committed", positions };
   }
 
-  async writeOpenCounts(
+  async writeOpenWindows(
     epoch: number,
-    counts: ReadonlyMap<string, OpenNumbers>,
-    { isFirst }: { isFirst: boolean },
+    { counts, total, unresolved, isFirst }: OpenWindowsReport,
   ): Promise<boolean> {
-    const { openCounts } = this.#cells;
-    if (this.#cells.epoch !== epoch) return false;
-    // A script that has deleted something is not refused any more.
-    if (!isFirst && [...counts.values()].some(({ open }) => open > 0)) this.#world.refuseIfFull();
-    if (isFirst) openCounts.clear();
+    const cells = this.#cells;
+    if (cells.epoch !== epoch) return false;
+    if (isFirst) {
+      // A script that has deleted something is not refused any more.
+      cells.openCounts.clear();
+      cells.unresolved.clear();
+    } else this.#world.refuseIfFull();
+    cells.openTotal = total;
     for (const [id, numbers] of counts) {
-      if (numbers.open === 0) openCounts.delete(id);
-      else openCounts.set(id, numbers);
+      if (numbers.open === 0) cells.openCounts.delete(id);
+      else cells.openCounts.set(id, numbers);
+    }
+    for (const [field, isUnresolved] of unresolved) {
+      if (isUnresolved) cells.unresolved.add(field);
+      else cells.unresolved.delete(field);
     }
     return true;
   }

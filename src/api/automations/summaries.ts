@@ -133,8 +133,7 @@ export function summaryRoutes(): Route[] {
 }
 
 async function listAll({ log, history }: Workspace): Promise<readonly Listed[]> {
-  const [automations, counts] = await Promise.all([log.automations(), log.numbers.openCounts()]);
-  const windows = new Map<string, OpenNumbers>(counts.flatMap((ofShard) => [...ofShard]));
+  const [automations, windows] = await Promise.all([log.automations(), log.numbers.openCounts()]);
   const since = Date.now() * millisecond - bucketCount * hour;
   const span = { since, bucketLength: hour, bucketCount };
   const activity =

@@ -55,9 +55,11 @@ export const WindowsSchema = z
   })
   .meta({ id: "Windows" });
 
-const ListedWindowSchema = WindowSchema.extend({
-  automation: z.object({ id: IdSchema, name: z.string() }),
-}).meta({ id: "ListedWindow", description: "A window, and the automation that it belongs to." });
+const ListedWindowSchema = WindowSchema.omit({ settling: true })
+  .extend({
+    automation: z.object({ id: IdSchema, name: z.string() }),
+  })
+  .meta({ id: "ListedWindow", description: "A window, and the automation that it belongs to." });
 
 export const AllWindowsSchema = z
   .object({
@@ -72,6 +74,18 @@ export const AllWindowsSchema = z
     windows: z.array(ListedWindowSchema),
   })
   .meta({ id: "AllWindows" });
+
+export const WindowCountsSchema = z.array(
+  z
+    .object({
+      automation_id: IdSchema,
+      open: z.int(),
+      unresolved: z.int().meta({
+        description: "How many of them have fired for an absence that has not ended.",
+      }),
+    })
+    .meta({ id: "WindowCount", description: "How many windows of an automation are open." }),
+);
 
 const FailedConditionSchema = z
   .object({

@@ -12,15 +12,16 @@ import { automationOf } from "../automations/automations.ts";
 import { jsonHeaders, jsonList } from "../http/long-list.ts";
 import { type Route, route } from "../http/route.ts";
 import { containing, earliestWindows, type UnresolvedFilter, windowsWanted } from "./earliest-windows.ts";
-import { AllWindowsSchema, WindowsSchema } from "./explain-answers.ts";
+import { AllWindowsSchema, WindowCountsSchema, WindowsSchema } from "./explain-answers.ts";
 import { openWindowsOf } from "./open-windows.ts";
 import type { ExplainSettings } from "./replay.ts";
 
 /** An answer with a million windows would have hundreds of megabytes. */
 const windowsPerAnswerMax = 10_000;
 const listedWindowsMax = 1_000;
-/** How many windows of all automations are looked at, besides those that surely are not wanted. */
-const readWindowsMax = 20_000;
+/** How many windows of all automations are read, and how many names are looked at for them. */
+const readWindowsMax = 10_000;
+const lookedAtMax = 200_000;
 const searchLengthMax = 500;
 
 const UnresolvedSchema = z.enum(["true", "false", "any"]);
@@ -99,9 +100,9 @@ export function windowRoutes(settings: ExplainSettings): Route[] {
         id: "listWindows",
         summary: "List what is silent now: unresolved windows of all automations",
         description:
-          "An automation whose windows have just changed may be missing for two seconds. Of very many windows, " +
-          `${readWindowsMax} are looked at; then the answer is truncated, and not all of those that are judged next may ` +
-          "be among them.",
+          "What became silent in the last two seconds may be missing. Of very many windows, up to " +
+          `${readWindowsMax} are read; then the answer is truncated, and those that are judged next may not all be ` +
+          "among them.",
         tag: "explain",
         scope: "automations:read",
         query: AllWindowsQuerySchema,
@@ -110,12 +111,13 @@ export function windowRoutes(settings: ExplainSettings): Route[] {
         },
       },
       async ({ tenant: { log }, query: { limit, ...filter } }, context) => {
-        const known = countsOf(await log.numbers.openCounts(), filter.unresolved);
+        const known = countsOf(await log.numbers.openTotals(), filter.unresolved);
         const { shards, isCut } = await log.numbers.windowStates({
           shards: known.flatMap((count, shard) => (count === 0 ? [] : [shard])),
           unresolvedOnly: filter.unresolved === "true",
           accepts: containing(filter.search),
           countMax: readWindowsMax,
+          lookMax: lookedAtMax,
         });
         const cores: Core[] = [];
         for (const fields of shards) {
@@ -131,30 +133,42 @@ export function windowRoutes(settings: ExplainSettings): Route[] {
           count,
           truncated: isCut || count > found.windows.length,
         });
-        const list = await jsonList(found.windows, ({ automation, ...window }) => ({
-          automation,
-          ...showWindow(window),
-        }));
+        const list = await jsonList(found.windows, shownOfAutomation);
         return context.body(`${about.slice(0, -1)},"windows":${list}}`, 200, jsonHeaders);
+      },
+    ),
+
+    route(
+      {
+        method: "get",
+        path: "/windows/counts",
+        id: "countWindows",
+        summary: "Count the open windows of each automation",
+        description: "At most two seconds old. Automations without open windows are left out.",
+        tag: "explain",
+        scope: "automations:read",
+        answers: { 200: { description: "By the id of the automation.", schema: WindowCountsSchema } },
+      },
+      async ({ tenant: { log } }, context) => {
+        const counts = [...(await log.numbers.openCounts())].sort(([a], [b]) => (a < b ? -1 : 1));
+        const list = await jsonList(counts, ([id, numbers]) => ({ automation_id: id, ...numbers }));
+        return context.body(list, 200, jsonHeaders);
       },
     ),
   ];
 }
 
 /** How many windows of each shard a filter wants. */
-function countsOf(
-  shards: readonly ReadonlyMap<string, OpenNumbers>[],
-  unresolved: UnresolvedFilter,
-): readonly number[] {
-  return shards.map((counts) => {
-    let open = 0;
-    let silent = 0;
-    for (const numbers of counts.values()) {
-      open += numbers.open;
-      silent += numbers.unresolved;
-    }
-    return { true: silent, false: open - silent, any: open }[unresolved];
-  });
+function countsOf(totals: readonly OpenNumbers[], wanted: UnresolvedFilter): readonly number[] {
+  return totals.map(
+    ({ open, unresolved }) => ({ true: unresolved, false: open - unresolved, any: open })[wanted],
+  );
+}
+
+/** Without the events that wait, which are not read. */
+function shownOfAutomation({ automation, ...window }: WindowOfAutomation) {
+  const { settling, ...shown } = showWindow(window);
+  return { automation, ...shown };
 }
 
 function* windowsIn(cores: readonly Core[]): Iterable<WindowOfAutomation> {

@@ -38,16 +38,16 @@ export function overviewRoutes(queueOf: QueueOf): Route[] {
 }
 
 async function readOverview({ log, history }: Workspace, queue: DeliveryLookup): Promise<Overview> {
-  const [activity, automations, openCounts, deliveries, behindMs, shards] = await Promise.all([
+  const [activity, automations, openTotals, deliveries, behindMs, shards] = await Promise.all([
     log.numbers.activity(),
     log.numbers.automations(),
-    log.numbers.openCounts(),
+    log.numbers.openTotals(),
     queue.countsByState(),
     history === null ? null : historyBehindMs(log, history),
     log.shardStatus(),
   ]);
   const windows = { open: 0, unresolved: 0 };
-  for (const { open, unresolved } of openCounts.flatMap((counts) => [...counts.values()])) {
+  for (const { open, unresolved } of openTotals) {
     windows.open += open;
     windows.unresolved += unresolved;
   }

@@ -271,6 +271,11 @@ export class Core {
     return this.#openCounts.take(() => this.#watermark);
   }
 
+  /** Takes up to so many windows, by the fields of the state, that have become unresolved, or no longer are, since the last call. */
+  takeUnresolved(countMax: number): Map<string, boolean> {
+    return this.#openCounts.takeUnresolved(countMax);
+  }
+
   /** The open windows of an automation. Empty when it does not exist or is disabled. */
   *windowsOf(automationId: string): Iterable<OpenWindow> {
     const tree = this.#running.get(automationId)?.tree ?? null;

@@ -10,7 +10,7 @@ import { type Deadline, rank, type Waiter } from "./deadlines.ts";
 import type { Key } from "./key.ts";
 import { KeySlots } from "./key-slots.ts";
 import { keyText, type Machine, type NodePlace, ownerOf } from "./node.ts";
-import { notOpen, type OpenCount } from "./open-count.ts";
+import { notOpen, type OpenCount, openUnresolved, type UnresolvedPart } from "./open-count.ts";
 import type { ChangingPart } from "./state.ts";
 
 /** What the states of a kind of trigger are, and what happens to them when time passes. */
@@ -29,7 +29,7 @@ export interface StateKind<S> {
 
 const never = Number.POSITIVE_INFINITY;
 
-export class KeyedStates<S extends object> implements Waiter, ChangingPart {
+export class KeyedStates<S extends object> implements Waiter, ChangingPart, UnresolvedPart {
   readonly place: string;
   readonly #machine: Machine;
   readonly #kind: StateKind<S>;
@@ -44,6 +44,8 @@ export class KeyedStates<S extends object> implements Waiter, ChangingPart {
   #openCount: OpenCount | null = null;
   /** The texts of the keys whose states have changed since changes were last taken. */
   #changed = new Set<string>();
+  /** The texts of the keys that have become unresolved, or no longer are, since these were last taken. */
+  readonly #unresolvedChanged = new Set<string>();
 
   constructor(node: NodePlace, machine: Machine, kind: StateKind<S>) {
     this.#machine = machine;
@@ -179,8 +181,10 @@ export class KeyedStates<S extends object> implements Waiter, ChangingPart {
     this.#states[slot] = state;
     // Not before there is a state: nodes that only explain have no machine.
     this.#openCount ??= this.#machine.openCounts.of(this.#automationId, this.#machine.watermark);
-    this.#openCount.change(this.#openUntil[slot] ?? notOpen, openUntil);
+    const before = this.#openUntil[slot] ?? notOpen;
+    this.#openCount.change(before, openUntil);
     this.#openUntil[slot] = openUntil;
+    if ((before === openUnresolved) !== (openUntil === openUnresolved)) this.#noteUnresolved(slot);
   }
 
   #delete(slot: number, text: string): void {
@@ -194,6 +198,23 @@ export class KeyedStates<S extends object> implements Waiter, ChangingPart {
     if (this.#states[slot] === null && this.#ends[slot] === never && this.#forgettings[slot] === never) {
       this.#slots.remove(slot);
     }
+  }
+
+  takeUnresolved(taken: Map<string, boolean>, countMax: number): boolean {
+    for (const text of this.#unresolvedChanged) {
+      if (taken.size >= countMax) return false;
+      this.#unresolvedChanged.delete(text);
+      const slot = this.#slots.get(text);
+      taken.set(`k:${this.place}${text}`, slot !== undefined && this.#openUntil[slot] === openUnresolved);
+    }
+    return true;
+  }
+
+  #noteUnresolved(slot: number): void {
+    const text = this.#slots.keyAt(slot);
+    if (text === null || !this.#machine.cells.isStored) return;
+    this.#unresolvedChanged.add(text);
+    this.#machine.openCounts.touch(this);
   }
 
   #note(text: string): void {

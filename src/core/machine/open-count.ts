@@ -84,9 +84,21 @@ export class OpenCount {
   }
 }
 
+/** A part of the machine that knows which of its windows have become unresolved, or no longer are. */
+export interface UnresolvedPart {
+  /**
+   * Adds some of those, by the field of the state: whether it is unresolved now. Each is added once.
+   *
+   * @param countMax until how many there are
+   * @returns whether those were all
+   */
+  takeUnresolved(taken: Map<string, boolean>, countMax: number): boolean;
+}
+
 /** The numbers of all automations, and which of them have changed. */
 export class OpenCounts {
   readonly #byAutomation = new Map<string, OpenCount>();
+  readonly #touched = new Set<UnresolvedPart>();
   #changed = new Set<OpenCount>();
 
   /** The number of an automation, which all its triggers change. */
@@ -101,6 +113,21 @@ export class OpenCounts {
   /** Forgets an automation, whose windows are gone. */
   delete(automationId: string): void {
     this.#byAutomation.delete(automationId);
+  }
+
+  /** Notes that windows of a part have become unresolved, or no longer are. */
+  touch(part: UnresolvedPart): void {
+    this.#touched.add(part);
+  }
+
+  /** Takes up to so many windows that have become unresolved, or no longer are: see `UnresolvedPart`. */
+  takeUnresolved(countMax: number): Map<string, boolean> {
+    const taken = new Map<string, boolean>();
+    for (const part of this.#touched) {
+      if (!part.takeUnresolved(taken, countMax)) break;
+      this.#touched.delete(part);
+    }
+    return taken;
   }
 
   /**

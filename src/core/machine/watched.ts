@@ -80,12 +80,6 @@ type StoredWatched = [
   nextTick?: Micros | null,
 ];
 
-/**
- * Lua patterns, one of which is in the first line of the state of every key whose absence is unresolved: two times in
- * brackets, and as versions 1 and 2 stored it. Some other states have one, too.
- */
-export const unresolvedPatterns: readonly string[] = ["%[%d+,%d+%]", '"unresolved":{'];
-
 /** As versions 1 and 2 stored it. Version 1 held no events, early or not. */
 type LongStoredWatched = Omit<Watched, "last" | "held" | "early" | "freeSince" | "reported"> & {
   last: string | null;

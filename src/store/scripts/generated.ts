@@ -633,15 +633,15 @@ local wish = redis.call('HMGET', KEYS[3], 'count', 'failure')
 if wish[1] ~= ARGV[4] or wish[2] then return 'withdrawn' end
 local old_count = tonumber(ARGV[5])
 for i = 1, old_count do
-  if redis.call('GET', KEYS[6 * i - 2]) ~= ARGV[6 + i] then return 'fenced' end
-  if redis.call('XLEN', KEYS[6 * i - 1]) > 0 then return 'undispatched' end
+  if redis.call('GET', KEYS[7 * i - 3]) ~= ARGV[6 + i] then return 'fenced' end
+  if redis.call('XLEN', KEYS[7 * i - 2]) > 0 then return 'undispatched' end
 end
 
 redis.call('SET', KEYS[2], ARGV[3])
 redis.call('DEL', KEYS[3])
 for i = 1, old_count do
-  local epoch, outbox, lease, cursor, state, open_counts = unpack(KEYS, 6 * i - 2, 6 * i + 3)
-  redis.call('UNLINK', outbox, cursor, state, open_counts)
+  local epoch, outbox, lease, cursor, state, open_counts, unresolved = unpack(KEYS, 7 * i - 3, 7 * i + 3)
+  redis.call('UNLINK', outbox, cursor, state, open_counts, unresolved)
   if ARGV[6] == '' then
     redis.call('DEL', lease, epoch)
   else
@@ -650,7 +650,7 @@ for i = 1, old_count do
   end
 end
 local next_arg = 7 + old_count
-for i = 4 + 6 * old_count, #KEYS do
+for i = 4 + 7 * old_count, #KEYS do
   redis.call('DEL', KEYS[i])
   redis.call('HSET', KEYS[i], 'position', ARGV[next_arg], 'watermark', ARGV[next_arg + 1],
     'read-count', ARGV[next_arg + 2], 'commit-count', 0, 'next-deadline', ARGV[next_arg + 3])
@@ -663,22 +663,9 @@ export const scanWindows = `
 local found = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
 local result = { found[1] }
 local fields = found[2]
-
-local function is_wanted(field, value)
-  local kind = string.sub(field, 1, 2)
-  if kind == 's:' or kind == 'p:' then return true end
-  if kind ~= 'k:' then return false end
-  if #ARGV < 3 then return true end
-  local line_end = string.find(value, '\\n', 1, true)
-  local line = line_end and string.sub(value, 1, line_end - 1) or value
-  for i = 3, #ARGV do
-    if string.find(line, ARGV[i]) then return true end
-  end
-  return false
-end
-
 for i = 1, #fields, 2 do
-  if is_wanted(fields[i], fields[i + 1]) then result[#result + 1] = fields[i] end
+  local kind = string.sub(fields[i], 1, 2)
+  if kind == 'k:' or kind == 's:' then result[#result + 1] = fields[i] end
 end
 return result
 `;
@@ -740,11 +727,19 @@ if #ARGV > 2 then redis.call('HSET', KEYS[2], unpack(ARGV, 3)) end
 return 1
 `;
 
-export const writeOpenCounts = `
+export const writeOpenWindows = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if ARGV[2] == '1' then redis.call('UNLINK', KEYS[2]) end
-local last_set = 3 + 2 * tonumber(ARGV[3])
-if last_set > 3 then redis.call('HSET', KEYS[2], unpack(ARGV, 4, last_set)) end
-if #ARGV > last_set then redis.call('HDEL', KEYS[2], unpack(ARGV, last_set + 1)) end
+if ARGV[2] == '1' then redis.call('UNLINK', KEYS[2], KEYS[3]) end
+
+local next_arg = 7
+local function with(count, command, key)
+  if count > 0 then redis.call(command, key, unpack(ARGV, next_arg, next_arg + count - 1)) end
+  next_arg = next_arg + count
+end
+
+with(2 * tonumber(ARGV[3]), 'HSET', KEYS[2])
+with(tonumber(ARGV[4]), 'HDEL', KEYS[2])
+with(tonumber(ARGV[5]), 'SADD', KEYS[3])
+with(tonumber(ARGV[6]), 'SREM', KEYS[3])
 return 1
 `;

@@ -199,6 +199,7 @@ const attempts = (): Record<string, Attempt> => ({
   },
   "get /automations/{id}/windows": { path: `/automations/${known.automation}/windows`, ...found },
   "get /windows": { path: "/windows?unresolved=any", ...own },
+  "get /windows/counts": { path: "/windows/counts", ...own },
   "get /overview": { path: "/overview", ...own },
   "post /automations/{id}/explain": {
     path: `/automations/${known.automation}/explain`,

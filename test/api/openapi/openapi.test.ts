@@ -145,6 +145,7 @@ describe("the API", () => {
       ["POST", "/automations/filter", {}],
       ["GET", `/automations/${id}/windows`],
       ["GET", "/windows?unresolved=any&search=pump"],
+      ["GET", "/windows/counts"],
       ["GET", "/overview"],
       ["POST", `/automations/${id}/explain`, { event: pumpEvent({ event: "vent.opened" }) }],
       ["POST", "/explain", { event: pumpEvent({ event: "vent.opened" }) }],
