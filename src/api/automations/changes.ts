@@ -116,7 +116,8 @@ function kindOf(
 ): z.infer<typeof AutomationChangeSchema>["change"] {
   if (name.endsWith(".created")) return "created";
   if (name.endsWith(".deleted")) return "deleted";
-  const [first, ...others] = fields;
+  // What a file says of `enabled` is noted twice.
+  const [first, ...others] = fields.filter(({ field }) => !field.startsWith("source."));
   if (first?.field !== "enabled" || others.length > 0) return "changed";
   return first.new === true ? "resumed" : "paused";
 }

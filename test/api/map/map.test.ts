@@ -51,7 +51,10 @@ const quiet = greenhouseAutomation("quiet sensors", {
 const silent = greenhouseAutomation("silence", {
   trigger: { posture: "Proactive", expect: ["bird.sang"], within: 60 },
 });
-const paused = greenhouseAutomation("paused", { enabled: false, trigger: { expect: ["roof.leaked"] } });
+const paused = greenhouseAutomation("paused", {
+  enabled: false,
+  trigger: { expect: ["roof.leaked", "tripline.gap"] },
+});
 const impossible = greenhouseAutomation("impossible", {
   trigger: { expect: ["pump.stopped"], match: { "prefect.resource.id": [] } },
 });
@@ -169,6 +172,7 @@ describe("the map", () => {
       seen_last_day: 2,
       automations: [followers.id],
     });
+    expect(event("tripline.gap")).toMatchObject({ kind: "internal", seen_last_day: 0 });
     expect(event("*")).toMatchObject({ kind: "external", seen_last_day: 12, automations: [any.id] });
   });
 
