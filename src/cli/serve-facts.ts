@@ -34,19 +34,23 @@ export function serverFacts(settings: Settings, redis: RedisConnection): ServerF
   };
 }
 
-/** Makes the checks of `tripline doctor` from inside a server with these settings. */
+/**
+ * Makes the checks of `tripline doctor` from inside a server with these settings. What concerns all workspaces is for the
+ * first one; the others see what concerns them.
+ */
 export function doctorInside(
   settings: Settings,
   redis: RedisConnection,
 ): (workspace: string) => Promise<DoctorReport> {
   const box = boxHere();
   return async (workspace) => {
-    const found = [
-      await examineRedis(redis),
-      await examineWorkspace({ redis, redisUrl: settings.redis, workspace, box }),
-      await examineHistory({ url: settings.historyUrl, workspace, redis, isNamed: true }),
+    const isFirst = workspace === settings.workspace[0];
+    const history = await examineHistory({ url: settings.historyUrl, workspace, redis, isNamed: true });
+    const findings = [
+      ...(isFirst ? await examineRedis(redis) : []),
+      ...(await examineWorkspace({ redis, redisUrl: settings.redis, workspace, box })),
+      ...history.filter(({ check }) => isFirst || check === "recorder"),
     ];
-    const findings = found.flat();
     return { status: statusOf(findings), findings };
   };
 }

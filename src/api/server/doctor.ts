@@ -41,7 +41,7 @@ export function doctorRoutes(examine: Examine, timeoutMs = examinationMsMax): Ro
         summary: "Check the deployment",
         description:
           "What `tripline doctor` checks from outside, as far as a server can: Redis, the engines, deliveries and secrets of " +
-          "the workspace, the API keys, and the history. It takes some seconds if something is wrong, because that is looked at " +
+          "the workspace, the API keys, and the history. What concerns all workspaces is shown to keys of the first one only. It takes some seconds if something is wrong, because that is looked at " +
           "twice. One examination is made at a time; requests that come meanwhile get its report.",
         tag: "server",
         scope: "admin",

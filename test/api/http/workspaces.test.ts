@@ -30,7 +30,7 @@ let connection: RedisConnection;
 let server: KeyedServer;
 const tokens = { north: "", south: "" };
 /** Ids in the north, for the south to try. */
-const known = { automation: "", destination: "", delivery: "", page: "" };
+const known = { automation: "", destination: "", delivery: "", page: "", key: "" };
 
 const api = (path: string) => `${server.url}/api${path}`;
 const inNorth = (path: string, workspace = "north") =>
@@ -86,6 +86,7 @@ hooks:
     if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text}`);
     return text === "" ? {} : (JSON.parse(text) as Json);
   };
+  known.key = (await server.key({ workspace: "north", name: mark, scopes: ["events:read"] })).key.id;
   known.automation = String((await north("POST", "/automations/", automationNamed(mark)))["id"]);
   const destination = { name: mark, type: "webhook", url: `https://${mark}.example` };
   known.destination = String((await north("POST", "/destinations", destination))["id"]);
@@ -235,6 +236,18 @@ const attempts = (): Record<string, Attempt> => ({
     ...found,
   },
   "delete /destinations/{id}": { path: `/destinations/${known.destination}`, owner: 204, stranger: 404 },
+  "get /keys": { path: "/keys", ...own },
+  "post /keys": {
+    path: "/keys",
+    body: { name: "vents", scopes: ["events:read"] },
+    owner: 201,
+    stranger: 201,
+  },
+  "delete /keys/{id}": { path: `/keys/${known.key}`, owner: 204, stranger: 404 },
+  "get /settings": { path: "/settings", ...own },
+  "get /doctor": { path: "/doctor", ...own },
+  "get /changes": { path: "/changes", ...own },
+  "get /map": { path: `/map?automation=${known.automation}`, ...found },
   "delete /automations/owned-by/{resource}": {
     path: `/automations/owned-by/prefect.deployment.${mark}`,
     owner: 202,
@@ -257,13 +270,14 @@ async function northState(): Promise<Json> {
   const { log, automations, destinations, disabledEndpoints, hooks, ...keys } = workspaceKeys("north");
   const events = await connection.xrange(log, "-", "+");
   return {
-    events,
+    events: events.filter(([, [, kind]]) => kind !== "beat"),
     automations: await connection.hgetall(automations),
     destinations: await connection.hgetall(destinations),
     endpoints: await connection.hgetall(disabledEndpoints),
     hooks: await connection.hgetall(hooks),
     shards: [await connection.get(keys.shardCount), await connection.hgetall(keys.resharding)],
     deliveries: (await ask(tokens.north, "GET", api("/deliveries"))).text,
+    key: await server.keys.find(known.key),
   };
 }
 
@@ -273,7 +287,7 @@ const methodOf = (operation: string) => operation.split(" ")[0]?.toUpperCase() ?
 function expectNothingOfTheNorth({ text, headers }: Answer, path: string): void {
   const answer = text + JSON.stringify(headers);
   expect(answer).not.toContain(mark);
-  for (const id of [known.automation, known.destination, known.delivery]) {
+  for (const id of [known.automation, known.destination, known.delivery, known.key]) {
     if (!path.includes(id)) expect(answer).not.toContain(id);
   }
 }

@@ -121,6 +121,17 @@ describe("the examination of a deployment", () => {
   });
 });
 
+test("what concerns all workspaces is examined for the first one only", async () => {
+  const running = await start(["--workspace", "north,south"]);
+  const { token } = await running.key({ workspace: "south" });
+  await running.key({ workspace: "north" });
+  const { findings } = await clientOf(running, token).server.doctor();
+  const checks = findings.map(({ check }) => check);
+  expect(checks).toEqual(expect.arrayContaining(["shard 0", "queue", "secrets", "recorder"]));
+  for (const check of ["redis", "memory", "api keys", "history"]) expect(checks).not.toContain(check);
+  expect(JSON.stringify(findings)).not.toContain(".sqlite");
+});
+
 describe("examinations", () => {
   const well: DoctorReport = { status: "ok", findings: [] };
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
