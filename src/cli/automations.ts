@@ -2,6 +2,8 @@
 
 import { Argument, Command } from "commander";
 import type { AutomationView, Tripline } from "../client/index.ts";
+import { describeRule } from "../core/model/describe-actions.ts";
+import type { TriggerWords } from "../core/model/describe-trigger.ts";
 import { completeWith } from "./completable.ts";
 import { addConnection, type ConnectionOptions, findAutomation, withServer } from "./connection.ts";
 import { addExamples } from "./help.ts";
@@ -75,7 +77,7 @@ function columnsFor(wide: boolean): TableColumn<AutomationView>[] {
 function showCommand(): Command {
   const command = new Command("show")
     .alias("inspect")
-    .description("Show one automation in full, as YAML.")
+    .description("Show one automation in full, as YAML, and what it does in plain words.")
     .addArgument(
       completeWith(
         "automations",
@@ -86,6 +88,13 @@ function showCommand(): Command {
   addExamples(command, [["tripline automations show service-silent", "its definition and state"]]);
   return command.action(async (nameOrId: string, options: Options) => {
     const automation = await withServer(options, (tripline) => findAutomation(tripline, nameOrId));
+    // In YAML, comments are for people, and programs skip them.
+    if (options.output === "yaml")
+      console.log(
+        wordLines(automation)
+          .map((line) => `# ${line}`)
+          .join("\n"),
+      );
     print(automation, options, (view) => automationFields(automation, view));
   });
 }
@@ -99,6 +108,7 @@ function automationFields(automation: AutomationView, view: View): string {
       ...(description === "" ? [] : [["description", description] as const]),
       ["state", enabled ? "enabled" : "paused"],
       ...(tags.length === 0 ? [] : [["tags", tags.join(", ")] as const]),
+      ["means", wordLines(automation).join(" ")],
       ["trigger", JSON.stringify(trigger)],
       ["actions", actionsText(automation)],
       ["source", sourceText(automation)],
@@ -107,6 +117,24 @@ function automationFields(automation: AutomationView, view: View): string {
     ],
     view,
   );
+}
+
+/** What an automation does, in plain words, one line each. */
+function wordLines(automation: AutomationView): string[] {
+  const { actions, actions_on_resolve, ...trigger } = describeRule(automation);
+  return [
+    ...triggerLines(trigger),
+    ...actions,
+    ...actions_on_resolve.map((line) => `When the absence ends: ${line}`),
+  ].map(printable);
+}
+
+function triggerLines({ summary, details, children = [] }: TriggerWords): string[] {
+  const inner = children.flatMap((child, index) => {
+    const [first, ...others] = triggerLines(child);
+    return [`${index + 1}. ${first}`, ...others.map((line) => `   ${line}`)];
+  });
+  return [summary, ...inner, ...details];
 }
 
 interface Change {

@@ -9,10 +9,7 @@ import { breathe, finishInSlices } from "../retry/slices.ts";
 import type { RuleSource } from "../rules/load.ts";
 import type { RuleMapping } from "../rules/rule-tree.ts";
 import type { StoredRuleText } from "../store/rule-notes.ts";
-import { reportedWarningsMax } from "./threads/check-link.ts";
-
-/** Finding loops among thousands of automations that all match everything would never end. This takes about a second. */
-const comparisonsMax = 1_000_000;
+import { comparisonsMax, reportedWarningsMax } from "./threads/check-link.ts";
 
 /** @param latenessDefault the server's lateness for triggers that set none */
 export function createRuleReader(latenessDefault: Micros): RuleReader {

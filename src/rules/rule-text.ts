@@ -113,6 +113,13 @@ function extentOf({ span: [start, end] }: RuleMapping, file: FileLines): Extent 
   const belongs = (line: string): boolean =>
     !isBlank(line) && (!isComment(line) || indentationOf(line) >= column);
   while (last > startLine && !belongs(lines[last] ?? "")) last--;
+  // Comments after a text of several lines are not in the span.
+  for (let ahead = last + 1; ahead < lines.length; ahead++) {
+    const line = lines[ahead] ?? "";
+    if (isBlank(line)) continue;
+    if (!isComment(line) || !belongs(line)) break;
+    last = ahead;
+  }
   return { first, last, from: starts[first] ?? 0, to: endOfLine(file, last) };
 }
 

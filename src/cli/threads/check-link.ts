@@ -34,3 +34,9 @@ export const reportedWarningsMax = 1_000;
 export const reportedMistakesMax = 200;
 export const reportedFilesMax = 1_000;
 export const reportedTextMax = 1_000;
+
+/**
+ * How much is compared to find loops. Thousands of automations that all match everything are millions of pairs; among them,
+ * a server looks for no loops. This many comparisons take about a second.
+ */
+export const comparisonsMax = 1_000_000;

@@ -22,6 +22,7 @@ import { ruleEnvironment } from "../secret-files.ts";
 import {
   type CheckMessage,
   type CheckOrder,
+  comparisonsMax,
   reportedMistakesMax,
   reportedTextMax,
   reportedWarningsMax,
@@ -64,7 +65,7 @@ function postTexts(loaded: LoadedRules): void {
 
 function postWarnings(loaded: LoadedRules): void {
   const ids = new Map(loaded.automations.map(({ id, name }) => [name, id]));
-  const found = lintRules(loaded, { latenessDefault: lateness });
+  const found = lintRules(loaded, { latenessDefault: lateness, comparisonsMax });
   const warnings = found
     .slice(0, reportedWarningsMax)
     .map(({ automation: name, reason, fix, ...warning }) => {

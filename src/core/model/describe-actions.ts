@@ -15,11 +15,19 @@ export interface RuleWords extends TriggerWords {
   readonly actions_on_resolve: readonly string[];
 }
 
+/** What words say of an action. The rest may come in any form, as from the API. */
+type ToldParts<Action> = Action extends unknown
+  ? Omit<Action, "headers" | "payload" | "related" | "retry">
+  : never;
+
+export type DescribedAction = Readonly<ToldParts<ActionDefinition>>;
+
 /** The parts of an automation that words are made of. */
-export type DescribedRule = Pick<
-  AutomationDefinition,
-  "trigger" | "actions" | "actions_on_trigger" | "actions_on_resolve"
->;
+export interface DescribedRule extends Pick<AutomationDefinition, "trigger"> {
+  readonly actions: readonly DescribedAction[];
+  readonly actions_on_trigger: readonly DescribedAction[];
+  readonly actions_on_resolve: readonly DescribedAction[];
+}
 
 /** An automation in words. The same definition always reads the same. */
 export function describeRule(
@@ -34,7 +42,7 @@ export function describeRule(
 }
 
 /** An action in one line. Templates and references to the environment are shown as they are written. */
-export function describeAction(action: ActionDefinition): string {
+export function describeAction(action: DescribedAction): string {
   switch (action.type) {
     case "do-nothing":
       return "Does nothing but record the firing.";
@@ -68,7 +76,7 @@ function destinationText({ destination, block_document_id }: DestinationReferenc
     : `the destination ${nameText(destination)}`;
 }
 
-type PauseOrResumeAction = Extract<ActionDefinition, { type: "pause-automation" | "resume-automation" }>;
+type PauseOrResumeAction = Extract<DescribedAction, { type: "pause-automation" | "resume-automation" }>;
 
 function automationText({ source, automation, automation_id }: PauseOrResumeAction): string {
   if (source === "inferred") return "the automation that the event is about";

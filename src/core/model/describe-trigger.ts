@@ -320,16 +320,15 @@ const inlineLengthMax = 400;
 
 function compositeClause(trigger: CompositeTriggerDefinition): string {
   const { triggers } = trigger;
-  const clauses = triggers.map((child) => {
-    const clause = clauseOf(child);
-    return child.type === "event" ? clause : `(${clause})`;
-  });
-  const [only, another] = clauses;
-  if (only !== undefined && another === undefined) return only + keysText(trigger);
+  const [only, another] = triggers;
+  if (only !== undefined && another === undefined) return clauseOf(only) + keysText(trigger);
   const frame = compositeFrame(trigger) + keysText(trigger);
+  if (triggers.length > inlineCountMax) return frame;
+  const clauses = triggers.map((child) =>
+    child.type === "event" ? clauseOf(child) : `(${clauseOf(child)})`,
+  );
   const joined = clauses.join("; ");
-  const isShort = clauses.length <= inlineCountMax && joined.length <= inlineLengthMax;
-  return isShort ? `${frame}: ${joined}` : frame;
+  return joined.length <= inlineLengthMax ? `${frame}: ${joined}` : frame;
 }
 
 function compositeFrame(trigger: CompositeTriggerDefinition): string {
