@@ -1,6 +1,5 @@
 /** Checks the rules of a server after each load, in the background, and keeps a report for everyone who looks. */
 
-import { Worker } from "node:worker_threads";
 import type { Logger } from "pino";
 import { cut } from "../core/model/cut.ts";
 import type { RuleCase, RuleReport, RuleTests } from "../core/model/rule-report.ts";
@@ -11,11 +10,11 @@ import type { LoadedRules } from "../rules/load.ts";
 import type { Log } from "../store/log.ts";
 import {
   type CheckMessage,
-  type CheckOrder,
   reportedFilesMax,
   reportedMistakesMax,
   reportedTextMax,
 } from "./threads/check-link.ts";
+import { runCheckThread } from "./threads/run-check-thread.ts";
 
 export interface RuleChecksOptions {
   readonly log: Pick<Log, "rules">;
@@ -31,14 +30,6 @@ export interface RuleChecksOptions {
 
 const quietMsDefault = 500;
 const limitMsDefault = 60_000;
-
-/** A file with anchors and thousands of events in cases stay far below this; a case without end does not. */
-const resourceLimits = { maxOldGenerationSizeMb: 1_024, maxYoungGenerationSizeMb: 24 };
-
-// The compiler does not rewrite the extension of a path in a string.
-const threadFile = import.meta.url.endsWith(".ts")
-  ? "./threads/check-thread.ts"
-  : "./threads/check-thread.js";
 
 interface Load {
   readonly rules: LoadedRules;
@@ -111,7 +102,7 @@ export class RuleChecks {
     await kept("the report on the rules", () => log.rules.putReport(this.#reportOf(load, null)));
     await systemClock.sleep(quietMs, signal);
     if (signal.aborted) return;
-    const findings = await this.#runThread(load.rules, signal, (texts) =>
+    const findings = await this.#findings(load.rules, signal, (texts) =>
       kept("the texts of the rules", () => log.rules.putTexts(texts)),
     );
     if (signal.aborted) return;
@@ -127,18 +118,12 @@ export class RuleChecks {
     }
   }
 
-  async #runThread(
+  async #findings(
     { texts, diagnostics }: LoadedRules,
     signal: AbortSignal,
     keepTexts: (texts: Extract<CheckMessage, { kind: "texts" }>["texts"]) => Promise<void>,
   ): Promise<Findings> {
     const { paths, workspace, lateness, logger, limitMs = limitMsDefault } = this.#options;
-    const workerData: CheckOrder = { paths, workspace, lateness, texts, diagnostics, cwd: process.cwd() };
-    const worker = new Worker(new URL(threadFile, import.meta.url), {
-      name: "rule-checks",
-      workerData,
-      resourceLimits,
-    });
     const found: Findings = {
       warnings: [],
       warningsLeftOut: 0,
@@ -149,25 +134,19 @@ export class RuleChecks {
       casesMs: 0,
     };
     let keeping = Promise.resolve();
-    const end = () => void worker.terminate();
-    const timer = setTimeout(() => {
-      logger.warn({ limitMs }, "Checking the rules takes too long; ended it");
-      end();
-    }, limitMs);
-    signal.addEventListener("abort", end);
-    await new Promise<void>((resolve) => {
-      worker.on("message", (message: CheckMessage) => {
-        if (message.kind === "texts") keeping = keeping.then(() => keepTexts(message.texts));
-        else if (message.kind === "end") end();
-        else take(message, found);
-      });
-      worker.once("error", (error) =>
-        logger.warn({ err: error }, "The rules could not be checked completely"),
-      );
-      worker.once("exit", () => resolve());
-    });
-    clearTimeout(timer);
-    signal.removeEventListener("abort", end);
+    const order = { paths, workspace, lateness, texts, diagnostics, cwd: process.cwd() };
+    await runCheckThread(
+      { kind: "files", ...order },
+      {
+        onMessage: (message) => {
+          if (message.kind === "texts") keeping = keeping.then(() => keepTexts(message.texts));
+          else take(message, found);
+        },
+        signal,
+        limitMs,
+        logger,
+      },
+    );
     await keeping;
     return found;
   }
@@ -199,7 +178,7 @@ export class RuleChecks {
   }
 }
 
-function take(message: Exclude<CheckMessage, { kind: "texts" | "end" }>, found: Findings): void {
+function take(message: Exclude<CheckMessage, { kind: "texts" }>, found: Findings): void {
   if (message.kind === "warnings") {
     found.warnings = message.warnings;
     found.warningsLeftOut = message.leftOut;

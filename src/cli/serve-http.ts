@@ -44,11 +44,13 @@ export async function listenForRequests(
     origins: corsOrigin,
     keyOf,
   });
+  const ruleReader = createRuleReader(settings.lateness, logger);
+  running.add(() => ruleReader.stop());
   const app = createApp({
     tenants,
     servesApi,
     explain: { latenessDefault: settings.lateness },
-    ruleReader: createRuleReader(settings.lateness),
+    ruleReader,
     apiKeys: new ApiKeyChanges(redis),
     server: { facts: serverFacts(settings, redis), examine: doctorInside(settings, redis) },
     deliveriesOf: (name) => served.find(({ workspace }) => workspace === name)?.queue ?? null,

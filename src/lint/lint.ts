@@ -2,15 +2,14 @@
 
 import type { Automation } from "../core/model/automation.ts";
 import { latenessDefault } from "../core/model/limits.ts";
-import { finishAtOnce } from "../core/model/steps.ts";
 import type { Micros } from "../core/model/time.ts";
 import type { LoadedRules } from "../rules/load.ts";
 import type { RuleMapping } from "../rules/rule-tree.ts";
 import { findActionMistakes } from "./actions.ts";
 import type { CompiledRule } from "./consequences.ts";
 import { findDayMistakes } from "./days.ts";
-import { type IgnoreComment, type Ignores, readIgnores } from "./ignore.ts";
-import { loopFindingSteps, reactionSteps, unbounded, watchedIn } from "./loops.ts";
+import { type IgnoreComment, readIgnores } from "./ignore.ts";
+import { findLoops, reactionsAmong, watchedIn } from "./loops.ts";
 import { findMatchingMistakes } from "./matching.ts";
 import { findMemoryMistakes } from "./memory.ts";
 import { findNeverFiring } from "./never.ts";
@@ -26,70 +25,53 @@ export interface LintOptions {
   readonly comparisonsMax?: number;
 }
 
-/** Every warning, in reading order. If some rules have mistakes, only the others are checked. */
-export function lintRules(rules: LoadedRules, options: LintOptions = {}): Warning[] {
-  return finishAtOnce(lintInSteps(rules, options));
-}
-
 /**
- * Like `lintRules`, in short steps: thousands of rules take seconds, and a server has other work.
- *
- * Automations without a source are taken into account, and not warned about.
+ * Every warning, in reading order. If some rules have mistakes, only the others are checked. Automations without a source
+ * are taken into account, and not warned about.
  */
-export function* lintInSteps(rules: LoadedRules, options: LintOptions = {}): Generator<void, Warning[]> {
+export function lintRules(rules: LoadedRules, options: LintOptions = {}): Warning[] {
   const { automations, sources, diagnostics } = rules;
   const isComplete = diagnostics.length === 0;
   const lateness = options.latenessDefault ?? latenessDefault;
-  const compiledRules: CompiledRule[] = [];
-  for (const automation of automations) {
-    yield;
-    compiledRules.push({ automation, part: partOf(automation.trigger, lateness) });
-  }
-  const { comparisonsMax = unbounded.comparisonsMax } = options;
-  const reactions = yield* reactionSteps(compiledRules, { ...unbounded, comparisonsMax });
-  const watched = reactions.isComplete ? watchedIn(reactions) : null;
+  const compiledRules: CompiledRule[] = automations.map((automation) => ({
+    automation,
+    part: partOf(automation.trigger, lateness),
+  }));
+  const reactions = reactionsAmong(compiledRules, options.comparisonsMax ?? Number.POSITIVE_INFINITY);
+  const watched = reactions === null ? null : watchedIn(reactions);
   const context = {
     names: isComplete ? new Set(automations.map(({ name }) => name)) : null,
   };
-  const findings: Finding[] = reactions.isComplete ? yield* loopFindingSteps(reactions) : [];
+  const findings: Finding[] = reactions === null ? [] : [...findLoops(reactions)];
   for (const { automation, part } of compiledRules) {
     const source = sources.get(automation.id);
     if (source === undefined) continue;
-    yield;
     const isWatched = watched === null || watched.has(automation.id) || !isComplete;
-    const found: TriggerFinding[] = [...findNeverFiring(part)];
-    for (const inner of partsOf(part)) {
-      yield;
-      if (inner.kind === "event") {
-        found.push(
-          ...findMatchingMistakes(inner),
-          ...findIdleSettings(inner, source.tree),
-          ...findDayMistakes(inner),
-        );
-      }
-      found.push(...findMemoryMistakes(inner));
-    }
-    found.push(...findActionMistakes(automation, part, { ...context, isWatched }));
+    const found: TriggerFinding[] = [
+      ...findNeverFiring(part),
+      ...partsOf(part).flatMap((inner) => [
+        ...(inner.kind === "event"
+          ? [...findMatchingMistakes(inner), ...findIdleSettings(inner, source), ...findDayMistakes(inner)]
+          : []),
+        ...findMemoryMistakes(inner),
+      ]),
+      ...findActionMistakes(automation, part, { ...context, isWatched }),
+    ];
     findings.push(...found.map((finding) => ({ ...finding, automation })));
   }
-  return inReadingOrder(yield* withoutIgnored(findings, rules));
+  return inReadingOrder(withoutIgnored(findings, rules));
 }
 
-function* withoutIgnored(
+function withoutIgnored(
   findings: readonly Finding[],
   { sources, texts, automations, diagnostics }: LoadedRules,
-): Generator<void, Warning[]> {
-  const ignores = new Map<string, Ignores>();
-  for (const [file, text] of texts) {
-    yield;
-    ignores.set(file, readIgnores(text));
-  }
+): Warning[] {
+  const ignores = new Map([...texts].map(([file, text]) => [file, readIgnores(text)]));
   const used = new Set<IgnoreComment>();
   const warnings: Warning[] = [];
   for (const { automation, others = [], path, code, reason, fix } of findings) {
     const source = sources.get(automation.id);
     if (source === undefined) continue;
-    yield;
     const { file, tree } = source;
     const place = placeOf(tree, path);
     const silencing = [automation, ...others].flatMap(({ id }) => {
@@ -112,7 +94,6 @@ function* withoutIgnored(
     // An automation with mistakes is not checked, so it is unknown what its comments would silence.
     for (const comment of diagnostics.length === 0 ? comments : []) {
       if (used.has(comment)) continue;
-      yield;
       const { line, column, codes } = comment;
       const reason = `the comment silences nothing, because there is no warning ${codes.join(" or ")} here`;
       const fix = "remove the comment, or move it directly above the line of the warning";

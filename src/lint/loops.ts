@@ -8,6 +8,7 @@ import {
   possibleEvents,
 } from "./consequences.ts";
 import { isTooWide } from "./matching.ts";
+import { finishAtOnce } from "./steps.ts";
 import { TriggerFinder } from "./trigger-finder.ts";
 import { type Finding, quoted } from "./warning.ts";
 
@@ -36,14 +37,20 @@ export interface ReactionBounds {
   readonly isOver: () => boolean;
 }
 
-/** Finds all links, however many there are. */
-export const unbounded: ReactionBounds = {
-  linksMax: Number.POSITIVE_INFINITY,
-  comparisonsMax: Number.POSITIVE_INFINITY,
-  isOver: () => false,
-};
+/**
+ * Finds which automations can trigger which others.
+ *
+ * @param comparisonsMax how many events may be compared with triggers: automations that all react to each other are as many
+ *   links as there are pairs of them
+ * @returns null if that was not enough
+ */
+export function reactionsAmong(rules: readonly CompiledRule[], comparisonsMax: number): Reactions | null {
+  const bounds = { linksMax: Number.POSITIVE_INFINITY, comparisonsMax, isOver: () => false };
+  const reactions = finishAtOnce(reactionSteps(rules, bounds));
+  return reactions.isComplete ? reactions : null;
+}
 
-/** Finds which automations can trigger which others, in steps of some milliseconds at most. */
+/** As `reactionsAmong`, in steps of some milliseconds at most. */
 export function* reactionSteps(
   rules: readonly CompiledRule[],
   { linksMax, comparisonsMax, isOver }: ReactionBounds,
@@ -84,9 +91,9 @@ export function watchedIn({ rules, links }: Reactions): ReadonlySet<string> {
   return new Set(watched);
 }
 
-/** A shortest loop through each automation that is part of a loop, as warnings. Each loop is reported once. */
-export function* loopFindingSteps(reactions: Reactions): Generator<void, Finding[]> {
-  const { loops } = yield* loopSteps(reactions, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+/** A shortest loop through each automation that is part of a loop. Each loop is reported once. */
+export function findLoops(reactions: Reactions): Finding[] {
+  const { loops } = finishAtOnce(loopSteps(reactions, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY));
   return loops.flatMap((loop) => findingOf(loop, reactions.rules) ?? []);
 }
 

@@ -1,13 +1,13 @@
 /** Warnings about settings of a trigger that have no effect. */
 
-import type { RuleMapping } from "../rules/rule-tree.ts";
+import type { RuleSource } from "../rules/load.ts";
 import { isWritten } from "./places.ts";
 import type { EventPart } from "./triggers.ts";
 import type { TriggerFinding } from "./warning.ts";
 
 export function findIdleSettings(
   { definition, compiled, path }: EventPart,
-  tree: RuleMapping,
+  source: Pick<RuleSource, "tree">,
 ): TriggerFinding[] {
   const found: TriggerFinding[] = [];
   if (definition.threshold === 0) {
@@ -18,7 +18,9 @@ export function findIdleSettings(
   }
   const isTimeless =
     definition.posture === "Reactive" && compiled.within === 0 && definition.schedule === undefined;
-  if (isTimeless && isWritten(tree, [...path, "lateness"])) {
+  const mayBeWritten = isTimeless && definition.lateness !== undefined;
+  // The tree may be made only when it is asked for.
+  if (mayBeWritten && isWritten(source.tree, [...path, "lateness"])) {
     const reason = "without within, a Reactive trigger does not wait for events, so lateness has no effect";
     found.push({ code: "TL502", path: [...path, "lateness"], reason, fix: "remove it, or give within" });
   }

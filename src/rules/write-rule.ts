@@ -30,6 +30,10 @@ export function ruleYamlOf(automation: Automation): string {
   for (const list of actionLists) {
     if (view[list].length > 0) fields[list] = view[list].map(actionFields);
   }
+  const json = JSON.stringify(fields, null, 2);
+  // JSON is YAML, too, and takes a fraction of the time to write.
+  if (json.length > layoutLengthMax)
+    return withoutSecretTexts(`${json}\n`, Object.values(automation.secrets));
   const document = yamlDocumentOf(fields, { aliasDuplicateObjects: false });
   visit(document, {
     Seq(_key, list) {
@@ -48,6 +52,9 @@ export function ruleYamlOf(automation: Automation): string {
 }
 
 const inlineLengthMax = 80;
+
+/** In characters of JSON. Longer ones, which only programs write, would take longer than a server may be busy. */
+const layoutLengthMax = 200_000;
 
 function triggerFields(trigger: TriggerDefinition): Fields {
   if (trigger.type === "event") return eventTriggerFields(trigger);

@@ -12,7 +12,7 @@ const options: AppOptions = {
   deliveriesOf: () => null,
   messagesOf: () => Promise.reject(new Error("there are none")),
   explain: { latenessDefault: 0 },
-  ruleReader: createRuleReader(0),
+  ruleReader: createRuleReader(0, console),
   metrics: new Metrics(),
   metricsText: new Metrics(),
   readiness: async () => ({ unready: null }),

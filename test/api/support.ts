@@ -82,6 +82,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     queue,
     settings: { dangerouslyAllowPrivateAddresses: ["loopback"], ...options.messages },
   });
+  const ruleReader = createRuleReader(0, logger);
   const appOptions = {
     tenants,
     apiKeys: new ApiKeyChanges(connection),
@@ -89,7 +90,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     deliveriesOf: (workspace: string) => (workspace === "default" ? queue : null),
     messagesOf: async () => messages,
     explain: { latenessDefault: 0 },
-    ruleReader: createRuleReader(0),
+    ruleReader,
     metrics,
     metricsText: metrics,
     readiness: async () => ({ unready: api.notReady, problems: api.problems }),
@@ -116,6 +117,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     events: async () => (await api.entries()).filter((entry) => entry.kind === "event"),
     stop: async () => {
       await messages.close();
+      await ruleReader.stop();
       await server.stop();
       await queue.close();
       await recorder?.stop();

@@ -12,6 +12,7 @@ import type {
   AutomationUpdateSchema,
 } from "../../src/api/automations/automation-input.ts";
 import type { AutomationChangesSchema } from "../../src/api/automations/changes.ts";
+import type { RuleSourceSchema, RulesSchema } from "../../src/api/automations/rule-answers.ts";
 import type {
   DeliveryCountsSchema,
   DeliveryPageSchema,
@@ -141,6 +142,12 @@ void function whatTheClientReturnsIsWhatTheServerAnswers(): void {
   expectTypeOf<wire.Lookup>().toExtend<Lookup>();
   expectTypeOf<Lookup>().toExtend<wire.Lookup>();
 
+  type Source = DeepReadonly<z.output<typeof RuleSourceSchema>>;
+  expectTypeOf<wire.RuleSource>().toExtend<Source>();
+  expectTypeOf<Omit<Source, "words">>().toExtend<Omit<wire.RuleSource, "words">>();
+  type Found = DeepReadonly<z.output<typeof RulesSchema>>;
+  expectTypeOf<wire.Rules>().toExtend<Found>();
+  expectTypeOf<Found>().toExtend<wire.Rules>();
   type Trace = DeepReadonly<z.output<typeof TraceSchema>>;
   expectTypeOf<wire.Trace>().toExtend<Trace>();
   expectTypeOf<Trace>().toExtend<wire.Trace>();

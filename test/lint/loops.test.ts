@@ -4,9 +4,8 @@ import { Core } from "../../src/core/machine/core.ts";
 import type { Firing } from "../../src/core/machine/firing.ts";
 import type { Automation } from "../../src/core/model/automation.ts";
 import { eventOf, type WireEvent } from "../../src/core/model/event.ts";
-import { finishAtOnce } from "../../src/core/model/steps.ts";
 import { second } from "../../src/core/model/time.ts";
-import { loopFindingSteps, reactionSteps, unbounded } from "../../src/lint/loops.ts";
+import { findLoops, reactionsAmong } from "../../src/lint/loops.ts";
 import { partOf } from "../../src/lint/triggers.ts";
 import fc from "../support/fast-check.ts";
 import { greenhouseAutomation } from "../support/greenhouse.ts";
@@ -18,8 +17,9 @@ function loopsAmong(automations: readonly Automation[]): string[][] {
     automation,
     part: partOf(automation.trigger, 5 * second),
   }));
-  const reactions = finishAtOnce(reactionSteps(rules, unbounded));
-  return finishAtOnce(loopFindingSteps(reactions)).map(({ automation, others = [] }) =>
+  const reactions = reactionsAmong(rules, Number.POSITIVE_INFINITY);
+  if (reactions === null) throw new Error("there is no bound");
+  return findLoops(reactions).map(({ automation, others = [] }) =>
     [automation, ...others].map(({ name }) => name),
   );
 }

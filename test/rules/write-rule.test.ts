@@ -112,3 +112,15 @@ test("a definition is told apart by everything but `enabled`", () => {
   const others = [{ description: "x" }, { tags: ["x"] }, { trigger: {} }, { actions: [] }];
   expect(new Set([{}, ...others].map(id)).size).toBe(5);
 });
+
+test("an automation that only a program writes is written quickly, as JSON", () => {
+  const payload = Object.fromEntries(
+    Array.from({ length: 4_000 }, (_, index) => [`key ${index}`, "x".repeat(200)]),
+  );
+  const actions = [
+    { type: "call-webhook", url: "https://grower:hush@example.org/", payload, secret: "hush-hush" },
+  ];
+  const yaml = ruleYamlOf(greenhouseAutomation("Pumps", { actions }));
+  expect(yaml).not.toContain("hush");
+  expect(JSON.parse(yaml)).toMatchObject({ name: "Pumps", actions: [{ payload, secret: "********" }] });
+});
