@@ -408,8 +408,8 @@ export interface DeliveryAttempt {
   readonly status_code?: number | undefined;
   /** The beginning of the response, if it succeeded. The reason quotes any other. */
   readonly answer?: string | undefined;
-  /** Why it was made before it was due; left out if it was due. `probe`: to find out whether an endpoint works again that is down. `recovered`: the endpoint had accepted others. `asked`: a person asked for it. The `attempts` of a `retry` do not count it. */
-  readonly early?: "probe" | "recovered" | "asked" | undefined;
+  /** Why it was made before it was due; left out if it was due. `probe`: to find out whether an endpoint works again that is down. `recovered`: the endpoint had accepted others. `other`: a person asked for it, or it came back from waiting for something else. The `attempts` of a `retry` do not count it. */
+  readonly early?: "probe" | "recovered" | "other" | undefined;
 }
 
 /** How many deliveries the queue has in each state. */
@@ -624,7 +624,7 @@ export interface DestinationsHealth {
   readonly targets: readonly UrlHealth[];
   /** How many such URLs there are. */
   readonly target_count: number;
-  /** False if the queue has so many deliveries that not all were counted: of each state, the first 1,000 are. */
+  /** False if not all deliveries in the queue were counted: of each state the first 1,000 are, and none above 64 KB. */
   readonly complete: boolean;
   /** As of when. An answer is used for some seconds. */
   readonly at: string;

@@ -60,7 +60,7 @@ const crashCountMax = 10;
 const wokenCountMax = 2;
 
 /** What an attempt is called that is made before its time, by what woke the delivery up. */
-const earlyReasons = { probe: "probe", drain: "recovered", request: "asked" } as const;
+const earlyReasons = { probe: "probe", drain: "recovered", other: "other" } as const;
 
 /** Why a delivery is not sent that is older than what its target has accepted. Shown to people. */
 export const outdatedReason = "not sent: the target has accepted a later delivery about the same thing";
@@ -261,7 +261,7 @@ export class Deliverer {
     this.#metrics.attemptFinished?.(type, outcome.kind, durationMs / 1_000);
     const tried = this.#tried(held);
     const earlyMs = Math.max((held.state.due ?? 0) - this.#clock.timeOfDay(), 0);
-    const early = earlyMs > 0 ? earlyReasons[held.wokenFor ?? "request"] : null;
+    const early = earlyMs > 0 ? earlyReasons[held.wokenFor ?? "other"] : null;
     const attempt: Attempt = {
       at: new Date(this.#clock.timeOfDay()).toISOString(),
       ...(outcome.kind === "executed" ? {} : { reason: outcome.reason }),

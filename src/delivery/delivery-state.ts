@@ -26,9 +26,9 @@ export interface Attempt {
 /**
  * - `probe`: it found out whether an endpoint works again that is down
  * - `recovered`: the endpoint had accepted others
- * - `asked`: a person asked for it
+ * - `other`: a person asked for it, or it came back from waiting for something else
  */
-export type EarlyAttempt = "probe" | "recovered" | "asked";
+export type EarlyAttempt = "probe" | "recovered" | "other";
 
 /** How a delivery ended. Stored before it is reported, so that reporting can be repeated without delivering again. */
 export interface DeliveryOutcome {

@@ -18,6 +18,7 @@ import { mentionsReferences, referencesIn, referenceTo } from "../core/model/ref
 import { secretMask } from "../core/model/secret.ts";
 import { millisecond } from "../core/model/time.ts";
 import { originOf, withoutCredentials } from "../core/model/url.ts";
+import { breathe } from "../retry/slices.ts";
 import { SecretUnreadable } from "../store/secret-box.ts";
 import { type Redact, redactionOf } from "../templates/references.ts";
 import { Renderer, type TemplateFailure } from "../templates/renderer.ts";
@@ -111,7 +112,15 @@ async function viewOf(
         destination === null ? null : { ...destination, definition: maskedDestination(destination) };
       if (action.type === "call-webhook") {
         const real = secrets === null ? null : { ...invocation, secrets };
-        const view = webhookView(action, { masked, real, renderer, shown, destination, sent, redact: hide });
+        const view = await webhookView(action, {
+          masked,
+          real,
+          renderer,
+          shown,
+          destination,
+          sent,
+          redact: hide,
+        });
         return withNotes(view, { failures: renderer.failures, destination, redact: hide }, options);
       }
       if (shown === null) return nothing("the action does not name a destination");
@@ -177,9 +186,10 @@ interface WebhookParts {
 }
 
 /** @throws TemplateError */
-function webhookView(action: CallWebhookDefinition, parts: WebhookParts): MessageView {
+async function webhookView(action: CallWebhookDefinition, parts: WebhookParts): Promise<MessageView> {
   const { masked, real, renderer, shown, destination, sent, redact } = parts;
   const { target, body } = renderWebhook(action, masked, renderer, shown);
+  await breathe(); // each rendering may take as long as a template may
   const realRenderer = real === null ? null : new Renderer(real);
   // A value may be what cannot be sent: a line break in a header, or a quote that breaks JSON.
   const prepared =

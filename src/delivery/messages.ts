@@ -6,6 +6,7 @@
  */
 
 import { randomUUID } from "node:crypto";
+import { secretsOf } from "../core/machine/consequence.ts";
 import { underPresentRule } from "../core/machine/present-rule.ts";
 import { type ActionDefinition, ActionSchema } from "../core/model/action.ts";
 import type { Automation } from "../core/model/automation.ts";
@@ -59,6 +60,9 @@ export interface TestOutcome {
 
 /** No test keeps whoever asks for it waiting for longer, whatever the destination allows. Clients give up after 30 s. */
 const testTimeoutMs = 25_000;
+
+/** To look for more of them in a message would take long. Those of the action itself are looked for anyway. */
+const otherSecretsMax = 50;
 
 /** So many tests at a time, in this process. */
 const testCountMax = 10;
@@ -140,10 +144,12 @@ export class Messages {
     }
   }
 
-  /** What its automation has now. An event may quote a secret that the delivery does not hold any more. */
+  /** Those that its automation has now. An event may quote one that the delivery does not hold, or not any more. */
   #presentSecrets(invocation: Invocation, automation: Automation | null): Invocation["secrets"] {
     if (automation === null) return {};
-    return this.#opened({ ...invocation, secrets: automation.secrets }) ?? {};
+    const others = Object.fromEntries(Object.entries(automation.secrets).slice(0, otherSecretsMax));
+    const secrets = { ...others, ...secretsOf(invocation.action, automation) };
+    return this.#opened({ ...invocation, secrets }) ?? {};
   }
 
   /**

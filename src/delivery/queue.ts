@@ -10,6 +10,7 @@ import { isCanary } from "../core/model/canary.ts";
 import type { Invocation } from "../core/model/invocation.ts";
 import type { RedeliveryOptions, RedeliveryRefusal } from "../core/model/redelivery.ts";
 import { systemClock } from "../retry/clock.ts";
+import { breathe, chunksOf } from "../retry/slices.ts";
 import { callRedis, connect, type RedisConnection, RedisUnreachable } from "../store/connection.ts";
 import { withReplicas } from "../store/replicas.ts";
 import { addInvocations } from "./add-invocations.ts";
@@ -78,6 +79,8 @@ export interface ListedDeliveries {
 
 /** How many jobs are read in one step, so that no step takes long. */
 const pageCount = 100;
+/** A glance at many jobs leaves out those whose data is longer, in bytes. Most take a twentieth of it. */
+const glancedBytesMax = 65_536;
 /** How many jobs a filter reads at most before it answers with what it has found. */
 const readCountMax = 5_000;
 
@@ -201,6 +204,41 @@ export class DeliveryQueue {
       if (page.jobs.length < wantedCount) return { deliveries: [...found.values()], next: null };
     }
     return { deliveries: [...found.values()], next };
+  }
+
+  /**
+   * Reads the first deliveries of a state, in the order of `deliveries`, but no large ones: for a picture that costs little.
+   *
+   * @returns whether all of that state were read
+   * @throws RedisUnreachable
+   */
+  async glance(
+    status: ListedStatus,
+    countMax: number,
+  ): Promise<{ readonly deliveries: readonly DeliveryView[]; readonly isAll: boolean }> {
+    const { type, oldestFirst } = jobSets[status];
+    const ids = await callRedis(() => this.#queue.getRanges([type], 0, countMax, oldestFirst));
+    const deliveries: DeliveryView[] = [];
+    let isAll = ids.length <= countMax;
+    for (const some of chunksOf(ids.slice(0, countMax), pageCount)) {
+      const small = await this.#smallOf(some);
+      isAll &&= small.length === some.length;
+      const jobs = await callRedis(() => Promise.all(small.map((id) => this.#queue.getJob(id))));
+      for (const job of jobs) {
+        const view = job === undefined ? null : viewOf(job, status, null);
+        if (view !== null) deliveries.push(view);
+        await breathe();
+      }
+    }
+    return { deliveries, isAll };
+  }
+
+  /** Those jobs whose data is not large. */
+  async #smallOf(ids: readonly string[]): Promise<string[]> {
+    const steps = this.#redis.pipeline();
+    for (const id of ids) steps.hstrlen(this.#queue.toKey(id), "data");
+    const answers = await callRedis(async () => (await steps.exec()) ?? []);
+    return ids.filter((_, index) => Number(answers[index]?.[1] ?? 0) <= glancedBytesMax);
   }
 
   /**

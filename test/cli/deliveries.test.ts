@@ -42,6 +42,9 @@ describe("tripline deliveries", () => {
     const [letter] = await letters();
     expect(letter).toMatchObject({ automation: { name: "Call" }, action_type: "call-webhook", id: ids[0] });
     expect((await tripline("deliveries", "ls")).stdout).toContain("404");
+    // The server itself, in whichever of its threads, shows what it sends.
+    const request = await fetch(`${server.url}/api/deliveries/${letter?.id}/request`);
+    expect(await request.json()).toMatchObject({ kind: "http", method: "POST", url: endpoint.url });
     for (const id of [ids[0] ?? "", ids[0]?.slice(0, 13) ?? ""]) {
       expect(await json("deliveries", "show", id)).toEqual(letter);
     }

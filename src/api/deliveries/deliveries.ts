@@ -43,6 +43,11 @@ export interface DeliveryLookup {
     options: { start: number; count: number; filter: QueueFilter },
   ): Promise<{ readonly deliveries: readonly QueuedDelivery[]; readonly next: number | null }>;
   count(state: QueueState): Promise<number>;
+  /** The first deliveries of a state in the same order, but no large ones; and whether those are all. */
+  glance(
+    state: QueueState,
+    countMax: number,
+  ): Promise<{ readonly deliveries: readonly QueuedDelivery[]; readonly isAll: boolean }>;
   /** A delivery in any state; null when the queue does not know it, or no longer. */
   delivery(id: string): Promise<QueuedDelivery | null>;
   /** Gives a delivery all its attempts again. @returns why that cannot be; null when it is done */

@@ -14,13 +14,13 @@ const DeliveryAttemptSchema = z
       .optional()
       .meta({ description: "The beginning of the response, if it succeeded. The reason quotes any other." }),
     early: z
-      .enum(["probe", "recovered", "asked"])
+      .enum(["probe", "recovered", "other"])
       .optional()
       .meta({
         description:
           "Why it was made before it was due; left out if it was due. `probe`: to find out whether an endpoint works again " +
-          "that is down. `recovered`: the endpoint had accepted others. `asked`: a person asked for it. The `attempts` of a " +
-          "`retry` do not count it.",
+          "that is down. `recovered`: the endpoint had accepted others. `other`: a person asked for it, or it came back from " +
+          "waiting for something else. The `attempts` of a `retry` do not count it.",
       }),
   })
   .meta({ id: "DeliveryAttempt" });

@@ -73,7 +73,7 @@ export const DestinationsHealthSchema = z
     target_count: z.int().meta({ description: "How many such URLs there are." }),
     complete: z.boolean().meta({
       description:
-        "False if the queue has so many deliveries that not all were counted: of each state, the first 1,000 are.",
+        "False if not all deliveries in the queue were counted: of each state the first 1,000 are, and none above 64 KB.",
     }),
     at: TimeSchema.meta({ description: "As of when. An answer is used for some seconds." }),
   })

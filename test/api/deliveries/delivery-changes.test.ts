@@ -94,6 +94,23 @@ describe("in one request", () => {
     expect(sent.filter((id) => ids.includes(String(id)))).toEqual([ids[2], ids[0]]);
   });
 
+  test("one that waits is tried at once, and that attempt is listed as early", async () => {
+    const receiver = await startReceiver(
+      (response) => void response.writeHead(503, { "Retry-After": "600" }).end(),
+    );
+    const automation = automationOf(webhook(receiver.url));
+    const [invocation] = firedBy(automation);
+    await api().log.putAutomations([automation]);
+    await queue().addInvocations([invocation!]);
+    work({ endpoints: { restMsMax: 1 } });
+    await reached(invocation!.id, "retrying");
+    await client().deliveries.redeliverMany([invocation!.id]);
+    await receiver.arrived(2);
+    const attempts = async () => (await client().deliveries.get(invocation!.id)).attempts;
+    await expect.poll(attempts).toMatchObject([{ status_code: 503 }, { status_code: 503, early: "other" }]);
+    expect((await attempts())[0]).not.toHaveProperty("early");
+  });
+
   test("they are sent as the rule was, if that is wanted", async () => {
     const receiver = await startReceiver(
       (response, _, index) => void response.writeHead(index < 1 ? 500 : 200).end(),

@@ -124,7 +124,7 @@ function About({ delivery }: { readonly delivery: Delivery }): ReactNode {
 const earlyTexts: Readonly<Record<NonNullable<Delivery["attempts"][number]["early"]>, string>> = {
   probe: "to find out whether the endpoint works again",
   recovered: "because the endpoint works again",
-  asked: "because a person asked for it",
+  other: "after waiting for something else, or because a person asked for it",
 };
 
 function Attempts({ delivery }: { readonly delivery: Delivery }): ReactNode {
