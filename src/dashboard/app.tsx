@@ -112,7 +112,7 @@ function Frame({ session, signOut }: { readonly session: Session; readonly signO
           Tripline
         </Link>
         <Navigation />
-        <footer>
+        <div className="foot">
           <WorkspaceChoice session={session} />
           <ThemeChoice />
           {session.key === null ? null : (
@@ -126,7 +126,7 @@ function Frame({ session, signOut }: { readonly session: Session; readonly signO
           <span className="wide">
             Tripline {session.version} · <a href="docs">API</a>
           </span>
-        </footer>
+        </div>
       </header>
       <main id="content" tabIndex={-1}>
         <Connection />

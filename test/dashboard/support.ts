@@ -1,7 +1,6 @@
 /** The dashboard for tests: a real Chromium on a real server with a real Redis. */
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { findChromium } from "../../scripts/ensure-chromium.ts";
 import { ensureDashboard } from "../../scripts/ensure-dashboard.ts";
@@ -83,8 +82,6 @@ async function view(opened: Browser, url: string, options: BrowserContextOptions
   return { page, faults, close: () => context.close() };
 }
 
-const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
 interface AxeResults {
   readonly violations: readonly {
     readonly id: string;
@@ -94,7 +91,7 @@ interface AxeResults {
 
 /** What axe finds wrong with a page for people who use it with a screen reader, a keyboard, or little contrast. */
 export async function accessibilityFaults(page: Page): Promise<string[]> {
-  await page.evaluate(axeSource);
+  await page.evaluate(axe.source);
   const { violations } = await page.evaluate(
     async () =>
       (await (globalThis as unknown as { axe: { run(): Promise<unknown> } }).axe.run()) as AxeResults,

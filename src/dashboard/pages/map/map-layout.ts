@@ -2,6 +2,7 @@
 
 import { Graph, layout } from "@dagrejs/dagre";
 import type { AutomationMap } from "../../../client/types.ts";
+import { countOf, countText } from "../../parts/numbers.ts";
 
 export interface MapNode {
   readonly id: string;
@@ -77,7 +78,7 @@ function nodesOf({ automations, events, hooks, loops, dead }: AutomationMap): Un
       .filter(({ kind }) => kind === "external")
       .map(({ pattern, seen_last_day: seen }): UnplacedNode => {
         const filter = new URLSearchParams({ event: pattern === "*" ? "" : pattern, range: "24h" });
-        const note = seen === null ? "" : `${seen} today`;
+        const note = seen === null ? "" : `${countText(seen)} today`;
         const tone = seen === 0 ? "idle" : "plain";
         return {
           id: `event ${pattern}`,
@@ -91,7 +92,7 @@ function nodesOf({ automations, events, hooks, loops, dead }: AutomationMap): Un
     ...automations.map(({ id, name, enabled, firings_last_day: count, never_fires: never }): UnplacedNode => {
       const isBad = looping.has(id) || never !== null;
       const tone = isBad ? "bad" : !enabled || idle.has(id) ? "idle" : "plain";
-      const fired = count === null ? "" : `fired ${count} times today`;
+      const fired = count === null ? "" : `${countOf(count, "firing")} today`;
       const note = never !== null ? "never fires" : enabled ? fired : "paused";
       return { id: `automation ${id}`, kind: "automation", name, note, path: `/automations/${id}`, tone };
     }),

@@ -65,7 +65,7 @@ function Edge({ edge: { points, label, tone } }: { readonly edge: MapEdge }): Re
   );
 }
 
-const nameLengthMax = 25;
+const nameLengthMax = 23;
 
 function Node({ node }: { readonly node: MapNode }): ReactNode {
   const { kind, name, note, path, tone, x, y } = node;
@@ -83,9 +83,5 @@ function Node({ node }: { readonly node: MapNode }): ReactNode {
     </g>
   );
   if (path === null) return box;
-  return (
-    <Link href={path} aria-label={`${kind} ${name}`}>
-      {box}
-    </Link>
-  );
+  return <Link href={path}>{box}</Link>;
 }

@@ -2,12 +2,16 @@
 
 import { type ReactNode, useState } from "react";
 import { Link } from "wouter";
+import type { EventFilter } from "../../../client/types.ts";
 import { useAsk } from "../../data/queries.ts";
 import { useViewer } from "../../data/session.tsx";
 import { Code } from "../../parts/code.tsx";
 import { EventLink } from "../../parts/links.tsx";
 import { Card } from "../../parts/page.tsx";
 import { Time } from "../../parts/times.tsx";
+
+/** Events that people post: not those with which Tripline reports its own doings. */
+export const postedEvents: EventFilter = { event: { exclude_prefix: ["prefect-cloud.", "tripline."] } };
 
 const everyMs = 1_000;
 
@@ -16,7 +20,7 @@ export function FirstSteps(): ReactNode {
   const [command] = useState(() => commandFor(session.key_required));
   const latest = useAsk(
     ["first-events"],
-    (tripline, signal) => tripline.events.page({}, { limit: 5, signal }),
+    (tripline, signal) => tripline.events.page(postedEvents, { limit: 5, signal }),
     {
       everyMs,
     },

@@ -1,6 +1,6 @@
 /** What a person sees first: whether things are well, and if not, what is wrong. */
 
-import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from "react";
 import { Link } from "wouter";
 import type { Overview as OverviewAnswer } from "../../../client/types.ts";
 import { useAsk } from "../../data/queries.ts";
@@ -8,7 +8,7 @@ import { useMay } from "../../data/session.tsx";
 import { countOf, countText, rateText, shortCountText } from "../../parts/numbers.ts";
 import { Card, Loaded, Page } from "../../parts/page.tsx";
 import { durationText } from "../../parts/times.tsx";
-import { FirstSteps } from "./first-steps.tsx";
+import { FirstSteps, postedEvents } from "./first-steps.tsx";
 import { LatestChanges, LatestFirings, ShardList, SilentNow } from "./overview-lists.tsx";
 import { problemsIn } from "./problems.ts";
 
@@ -32,7 +32,7 @@ function Whole(): ReactNode {
     <Loaded asked={asked}>
       {(overview) => (
         <>
-          <WhileEmpty overview={overview} />
+          {mayReadEvents ? <WhileEmpty overview={overview} /> : null}
           <Verdict overview={overview} />
           <Tiles overview={overview} />
           <div className="columns">
@@ -54,10 +54,23 @@ function Whole(): ReactNode {
   );
 }
 
-/** The first steps stay on the page on which they were begun. */
+/** With more events than this, of whatever kind, an installation is in use. */
+const newCountMax = 5_000;
+
+/** The first steps, if nobody has posted an event yet. They stay on the page on which they were begun. */
 function WhileEmpty({ overview }: { readonly overview: OverviewAnswer }): ReactNode {
-  const [wasEmpty] = useState(overview.events.total === 0);
-  return wasEmpty ? <FirstSteps /> : null;
+  const [mayBeNew] = useState(overview.events.total <= newCountMax);
+  const [wasEmpty, setWasEmpty] = useState<boolean | null>(null);
+  const posted = useAsk(
+    ["posted-events"],
+    (tripline, signal) => tripline.events.page(postedEvents, { limit: 1, signal }),
+    { enabled: mayBeNew && wasEmpty === null },
+  );
+  const { data } = posted;
+  useEffect(() => {
+    if (data !== undefined) setWasEmpty((known) => known ?? data.total === 0);
+  }, [data]);
+  return wasEmpty === true ? <FirstSteps /> : null;
 }
 
 function Verdict({ overview }: { readonly overview: OverviewAnswer }): ReactNode {

@@ -1,7 +1,7 @@
 /** What is wrong, by the numbers of the overview. */
 
 import type { Overview } from "../../../client/types.ts";
-import { countOf } from "../../parts/numbers.ts";
+import { countOf, countText } from "../../parts/numbers.ts";
 import { durationText } from "../../parts/times.tsx";
 
 export interface OverviewProblem {
@@ -41,11 +41,14 @@ export function problemsIn({
     bad.push({ tone: "bad", text, path: "/settings" });
   }
   if (windows.unresolved > 0) {
-    const text = `${countOf(windows.unresolved, "thing")} silent now`;
+    const text =
+      windows.unresolved === 1
+        ? "1 key is silent now"
+        : `${countText(windows.unresolved)} keys are silent now`;
     bad.push({ tone: "bad", text, path: "/automations?sort=silent" });
   }
   if (deliveries.dead > 0) {
-    const text = `${countOf(deliveries.dead, "delivery", "deliveries")} failed for good`;
+    const text = `${countOf(deliveries.dead, "delivery", "deliveries")} failed for good, or canceled`;
     bad.push({ tone: "bad", text, path: "/deliveries?state=dead" });
   }
   if (deliveries.retrying > 0) {
