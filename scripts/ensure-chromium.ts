@@ -20,7 +20,7 @@ export function findChromium(): string | null {
   return [...paths, ...macPaths].find((path) => existsSync(path)) ?? null;
 }
 
-function ensureChromium(): void {
+export function ensureChromium(): void {
   ensureProgram({
     name: "Chromium",
     isInstalled: () => findChromium() !== null,

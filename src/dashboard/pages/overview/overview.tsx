@@ -165,7 +165,7 @@ function Tiles({ overview }: { readonly overview: OverviewAnswer }): ReactNode {
       <Tile
         label="Behind"
         value={durationText(behindMs)}
-        note={`${countText(shards.entries_behind_max)} entries; ${shards.owned} of ${countOf(shards.count, "shard")} owned`}
+        note={`${countText(shards.entries_behind_max)} entries`}
         path="/settings"
         tone={behindMs > 5_000 || shards.owned < shards.count ? "bad" : undefined}
       />
