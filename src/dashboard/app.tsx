@@ -9,6 +9,7 @@ import { queryClient } from "./data/queries.ts";
 import { ViewerContext } from "./data/session.tsx";
 import iconUrl from "./icon.svg";
 import { SignIn } from "./pages/sign-in/sign-in.tsx";
+import { FindId } from "./parts/find-id.tsx";
 import { Page, Problem } from "./parts/page.tsx";
 import { ThemeChoice } from "./parts/theme.tsx";
 
@@ -111,6 +112,7 @@ function Frame({ session, signOut }: { readonly session: Session; readonly signO
           <img src={iconUrl} alt="" />
           Tripline
         </Link>
+        <FindId />
         <Navigation />
         <div className="foot">
           <WorkspaceChoice session={session} />

@@ -149,10 +149,20 @@ describe("the event feed", () => {
     });
   });
 
-  test("holds a hundred thousand events with a few rows in the page", async () => {
+  test("shows a span of time that is written", async () => {
+    await viewing("/events?range=15m", async (page) => {
+      await page.getByLabel("Time").selectOption("custom");
+      await page.getByLabel("From").waitFor();
+      await page.getByLabel("To", { exact: true }).fill("2020-01-01T00:00:00");
+      await page.getByText("No events match.").waitFor();
+      expect(new URL(page.url()).searchParams.get("until")).toContain("20");
+    });
+  });
+
+  test("holds thousands of events with a few rows in the page", async () => {
     for (let batch = 0; batch < 20; batch++)
-      await greenhouse.tripline.events.emit(
-        Array.from({ length: 1_000 }, (_, index) => ({
+      await greenhouse.emit(
+        ...Array.from({ length: 1_000 }, (_, index) => ({
           event: "gauge.read",
           resource: { "prefect.resource.id": `gauge.${index % 100}` },
           payload: { number: batch * 1_000 + index },
@@ -360,6 +370,22 @@ test("settings show what the doctor finds and what the server runs with", async 
     await card(page, "Server").getByText("Node").waitFor();
     await card(page, "All settings").getByText("--lateness").waitFor();
     await card(page, "API keys").getByText("There are no keys").waitFor();
+  });
+});
+
+test("whatever has an id is found by its beginning", async () => {
+  await viewing("/rules", async (page) => {
+    const find = page.getByRole("searchbox", { name: "Find by id or name" });
+    await find.fill(stuckId.slice(0, 13));
+    await page.keyboard.press("Enter");
+    await titled(page, "vent.stuck");
+    await find.fill("vent-reported");
+    await page.keyboard.press("Enter");
+    await titled(page, "vent-reported");
+    await find.fill("00000000-0000");
+    await page.keyboard.press("Enter");
+    await page.getByText("Nothing has this id.").waitFor();
+    expect(await page.getByRole("alert").count()).toBe(0);
   });
 });
 

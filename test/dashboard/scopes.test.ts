@@ -68,7 +68,7 @@ test("a key that may read events alone sees them, and is told what it may not se
 test("an administrator makes a key, sees it once, and revokes it", async () => {
   const { page, close } = await viewAs(["admin"], "/settings");
   await page.getByRole("button", { name: "New key" }).click();
-  await page.getByLabel("Name").fill("nightly job");
+  await page.getByLabel("Name", { exact: true }).fill("nightly job");
   await page.getByRole("checkbox", { name: /events:write/ }).check();
   expect(await accessibilityFaults(page)).toEqual([]);
   await page.getByRole("button", { name: "Create the key" }).click();

@@ -68,7 +68,12 @@ function Toggle({ automation }: { readonly automation: AutomationView }): ReactN
   const isFile = source.kind === "file";
   if (enabled) {
     return (
-      <ConfirmButton label="Pause" title="Pause it?" onConfirm={() => pause.mutateAsync(undefined)}>
+      <ConfirmButton
+        key="pause"
+        label="Pause"
+        title="Pause it?"
+        onConfirm={() => pause.mutateAsync(undefined)}
+      >
         It neither counts events nor fires until it is resumed, and its open windows are lost.
         {isFile
           ? " Its rule file says that it is enabled; a later change to the file does not resume it by itself."
@@ -77,7 +82,12 @@ function Toggle({ automation }: { readonly automation: AutomationView }): ReactN
     );
   }
   return (
-    <ConfirmButton label="Resume" title="Resume it?" onConfirm={() => resume.mutateAsync(undefined)}>
+    <ConfirmButton
+      key="resume"
+      label="Resume"
+      title="Resume it?"
+      onConfirm={() => resume.mutateAsync(undefined)}
+    >
       It starts without open windows: what happened meanwhile does not count.
     </ConfirmButton>
   );

@@ -90,15 +90,13 @@ function RangeFields({ fields, change }: FeedFiltersProps): ReactNode {
     return (
       <label className="field">
         Time
-        <select value={fields.range} onChange={({ target }) => change({ range: target.value })}>
+        <select value={fields.range} onChange={({ target }) => change(rangeChange(target.value, fields))}>
           {Object.entries(ranges).map(([value, { name }]) => (
             <option key={value} value={value}>
               Last {name}
             </option>
           ))}
-          <option value="custom" disabled>
-            A span (drag over the chart)
-          </option>
+          <option value="custom">A span of time…</option>
         </select>
       </label>
     );
@@ -121,6 +119,14 @@ function RangeFields({ fields, change }: FeedFiltersProps): ReactNode {
       </button>
     </>
   );
+}
+
+/** What a choice changes: a span of time begins as what is shown now, and two fields for its ends appear. */
+function rangeChange(range: string, fields: UrlState<FeedFields>): Partial<UrlState<FeedFields>> {
+  if (range !== "custom") return { range };
+  const now = Date.now();
+  const { startMs } = spanOf(fields, now);
+  return { since: new Date(startMs).toISOString(), until: new Date(now).toISOString() };
 }
 
 /** As the field for times takes it: in the viewer's time zone, without a zone. */

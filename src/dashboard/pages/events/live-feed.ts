@@ -15,7 +15,7 @@ export interface FeedView {
   readonly rowCount: number;
   /** How many new events wait above the first row, because the viewer looks at something. */
   readonly waitingCount: number;
-  /** How many events match in all, as of the last page that was read; null before. */
+  /** How many events match in all: those of the past, and those that have been shown since; null before that is known. */
   readonly total: number | null;
   readonly isLoading: boolean;
   readonly hasMore: boolean;
@@ -180,7 +180,6 @@ export class LiveFeed {
     const arrived = new Set(this.#waiting.map(({ id }) => id));
     this.#waiting.unshift(...missed.filter(({ id }) => !arrived.has(id)));
     this.#firstPage = new Set();
-    this.#show({ total: page.total });
   }
 
   /** The ids of the latest rows, more than a page of them. */
@@ -244,8 +243,14 @@ export class LiveFeed {
   #showWaiting(): void {
     if (this.#waiting.length === 0) return;
     const isNew = ({ id }: ReceivedEvent): boolean => !this.#firstPage.has(id);
-    for (const event of this.#waiting) if (isNew(event)) this.#arrived.push(event);
+    let newCount = 0;
+    for (const event of this.#waiting) {
+      if (!isNew(event)) continue;
+      this.#arrived.push(event);
+      newCount += 1;
+    }
     this.#waiting = [];
+    this.#show({ total: (this.#view.total ?? 0) + newCount });
     const excess = this.#arrived.length + this.#past.length - rowCountMax;
     if (excess <= 0) return;
     // The page after what is left of the past can no longer be asked for by its token, so all of it goes.
