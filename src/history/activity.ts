@@ -1,11 +1,10 @@
 /** What automations did in a span of time, counted from the events about their firings and actions. */
 
-import { type RawBuilder, sql } from "kysely";
+import { type SqlBool, sql } from "kysely";
 import type { Micros } from "../core/model/time.ts";
-import { breathe } from "../retry/slices.ts";
+import { breathe, chunksOf } from "../retry/slices.ts";
 import type { HistoryDatabase } from "./history-database.ts";
-import { postgresSchema, type Tables } from "./schema.ts";
-import { head, isOneOf } from "./sql-text.ts";
+import { beginsWithOneOf, isOneOf } from "./sql-text.ts";
 
 /** A span of time in buckets of equal length, each without its start and with its end. */
 export interface ActivitySpan {
@@ -36,16 +35,18 @@ const eventNames = {
 type Kind = keyof typeof eventNames;
 
 const resourcePrefix = "prefect-cloud.automation.";
-/** The resource of an automation, or of one of its actions, which may have several sets of labels. */
+/** The resource of an automation, or of one of its actions. */
 const ownResource = /^prefect-cloud\.automation\.([0-9a-f-]{36})(\.action\.\d+)?$/;
 
-/** One statement looks at so many automations, so that other queries have their turn in between. */
-export const automationsPerStatement = 500;
+/** So many are looked at together. Other queries have their turn in between. */
+export const automationsPerStep = 100;
+/** One statement counts the events of so many resources. */
+const resourcesPerStatement = 1_000;
 
 /**
  * Counts what automations did. Each costs a few look-ups in an index, besides the events in the span.
  *
- * @param automationIds at most `automationsPerStatement`
+ * @param automationIds at most `automationsPerStep`
  * @returns an entry for each of them
  */
 export async function activityOf(
@@ -56,28 +57,36 @@ export async function activityOf(
   const activity = new Map(automationIds.map((id) => [id, noActivity(span)]));
   const kinds = await kindsByName(database);
   if (activity.size === 0 || kinds.size === 0) return activity;
-  for (const { id, name, buckets } of await countsOf(database, [...activity.keys()], kinds, span)) {
-    await breathe();
-    const [, automationId = "", action] = ownResource.exec(id) ?? [];
-    const found = activity.get(automationId);
-    const kind = kinds.get(name);
-    const isOfAction = kind === "executed" || kind === "failed";
-    if (found === undefined || kind === undefined || isOfAction !== (action !== undefined)) continue;
-    for (const bucket of buckets.split(",")) {
-      const [index, count] = bucket.split(":").map(Number) as [number, number];
-      if (kind === "triggered") found.firings[index] = (found.firings[index] ?? 0) + count;
-      else if (kind === "resolved") found.resolutions += count;
-      else found[kind] += count;
+  const resources = await resourcesOf(database, [...activity.keys()]);
+  for (const keys of chunksOf([...resources.keys()], resourcesPerStatement)) {
+    for (const { resource, name, buckets } of await countsOf(database, keys, kinds, span)) {
+      await breathe();
+      const { automationId = "", isAction = false } = resources.get(resource) ?? {};
+      const found = activity.get(automationId);
+      const kind = kinds.get(name);
+      const isOfAction = kind === "executed" || kind === "failed";
+      if (found === undefined || kind === undefined || isOfAction !== isAction) continue;
+      addCounts(found, kind, buckets);
+    }
+    const own = keys.filter((key) => resources.get(key)?.isAction === false);
+    for (const { resource, name, occurred } of await latestOf(database, own, kinds)) {
+      const found = activity.get(resources.get(resource)?.automationId ?? "");
+      // The labels of an automation change with its name, and each set of labels has its latest event.
+      if (found === undefined || occurred < (found.lastFired ?? Number.NEGATIVE_INFINITY)) continue;
+      found.lastFired = occurred;
+      found.lastState = kinds.get(name) === "resolved" ? "Resolved" : "Triggered";
     }
   }
-  for (const { id, name, occurred } of await latestOf(database, [...activity.keys()], kinds)) {
-    const found = activity.get(id.slice(resourcePrefix.length));
-    // The labels of an automation change with its name, and each set has its latest event.
-    if (found === undefined || occurred < (found.lastFired ?? Number.NEGATIVE_INFINITY)) continue;
-    found.lastFired = occurred;
-    found.lastState = kinds.get(name) === "resolved" ? "Resolved" : "Triggered";
-  }
   return activity;
+}
+
+function addCounts(activity: AutomationActivity, kind: Kind, buckets: string): void {
+  for (const bucket of buckets.split(",")) {
+    const [index, count] = bucket.split(":").map(Number) as [number, number];
+    if (kind === "triggered") activity.firings[index] = (activity.firings[index] ?? 0) + count;
+    else if (kind === "resolved") activity.resolutions += count;
+    else activity[kind] += count;
+  }
 }
 
 function noActivity({ bucketCount }: ActivitySpan): AutomationActivity {
@@ -103,90 +112,111 @@ async function kindsByName({ db, workspace }: HistoryDatabase): Promise<Map<numb
   return new Map(rows.map(({ key, name }) => [key, kinds.find((kind) => eventNames[kind] === name) as Kind]));
 }
 
+interface OwnResource {
+  readonly automationId: string;
+  readonly isAction: boolean;
+}
+
+/** The resources of automations and of their actions, by key. Each set of labels that one has had is one of them. */
+async function resourcesOf(
+  { db, workspace }: HistoryDatabase,
+  automationIds: readonly string[],
+): Promise<Map<number, OwnResource>> {
+  const ofAutomation = (id: string) =>
+    db
+      .selectFrom("labels as l")
+      .select(["l.resource as key", "l.value as id"])
+      .where("l.workspace", "=", workspace)
+      .where(isOneOf(sql.ref<string>("l.label"), ["prefect.resource.id"]))
+      .where(beginsWithOneOf(sql.ref<string>("l.value"), [`${resourcePrefix}${id}`]));
+  const [first, ...others] = automationIds;
+  if (first === undefined) return new Map();
+  // Not one condition with many alternatives: SQLite would look at the ids of all resources.
+  const rows = await others
+    .reduce((all, id) => all.unionAll(ofAutomation(id)), ofAutomation(first))
+    .execute();
+  const found = new Map<number, OwnResource>();
+  for (const { key, id } of rows) {
+    const [, automationId, action] = ownResource.exec(id) ?? [];
+    if (automationId !== undefined) found.set(key, { automationId, isAction: action !== undefined });
+  }
+  return found;
+}
+
 interface Counts {
-  /** The id of the resource. */
-  readonly id: string;
+  readonly resource: number;
   readonly name: number;
   /** `index:count` for each bucket that is not empty. As one text, because a statement may find a million of them. */
   readonly buckets: string;
 }
 
 async function countsOf(
-  database: HistoryDatabase,
-  ids: readonly string[],
+  { db, workspace }: HistoryDatabase,
+  resources: readonly number[],
   kinds: ReadonlyMap<number, Kind>,
   { since, bucketLength, bucketCount }: ActivitySpan,
 ): Promise<Counts[]> {
-  const { db, workspace } = database;
   const names = [...kinds.keys()];
   const triggered = names.filter((name) => kinds.get(name) === "triggered");
   const isTriggered = triggered.length === 0 ? sql`1 = 0` : sql`e.name in (${sql.join(triggered)})`;
-  const value = head(sql.ref("l.value"));
-  const { rows } = await sql<Counts>`
-    with wanted (id, beyond) as (values ${rangesOf(ids)}),
-    counts as (
-      select e.resource, e.name, count(*) as count,
-        case when ${isTriggered} then (e.occurred - ${since} - 1) / ${bucketLength} else 0 end as bucket
-      from wanted as w
-      join ${table(database, "labels")} as l on ${isIdLabel(workspace)} and ${value} >= w.id and ${value} < w.beyond
-      join ${table(database, "events")} as e on e.workspace = ${workspace} and e.resource = l.resource
-        and e.occurred > ${since} and e.occurred <= ${since + bucketLength * bucketCount}
-      where +e.name in (${sql.join(names)})
-      group by 1, 2, 4
-    )
-    select r.id, c.name, string_agg(c.bucket || ':' || c.count, ',') as buckets
-    from counts as c join ${table(database, "resources")} as r on r.key = c.resource
-    group by r.key, r.id, c.name`.execute(db);
-  return rows;
+  // Only firings are shown by bucket.
+  const bucket = sql<number>`case when ${isTriggered} then (e.occurred - ${since} - 1) / ${bucketLength} else 0 end`;
+  const counts = db
+    .selectFrom("events as e")
+    .select(["e.resource", "e.name", bucket.as("bucket"), sql<number>`count(*)`.as("count")])
+    .where("e.workspace", "=", workspace)
+    .where("e.resource", "in", resources)
+    .where("e.occurred", ">", since)
+    .where("e.occurred", "<=", since + bucketLength * bucketCount)
+    .where(sql<SqlBool>`+e.name in (${sql.join(names)})`) // hidden from the indexes: the resources find them
+    .groupBy(["e.resource", "e.name", sql`3`]);
+  return await db
+    .selectFrom(counts.as("c"))
+    .select(["c.resource", "c.name", sql<string>`string_agg(c.bucket || ':' || c.count, ',')`.as("buckets")])
+    .groupBy(["c.resource", "c.name"])
+    .execute();
 }
 
 interface LatestEvent {
-  readonly id: string;
+  readonly resource: number;
   readonly name: number;
   readonly occurred: Micros;
 }
 
-/** The latest firing or resolution of each set of labels that an automation had. */
+/** The latest firing or resolution of each resource, in the order in which they occurred. */
 async function latestOf(
-  database: HistoryDatabase,
-  ids: readonly string[],
+  { db, workspace }: HistoryDatabase,
+  resources: readonly number[],
   kinds: ReadonlyMap<number, Kind>,
 ): Promise<LatestEvent[]> {
-  const { db, workspace } = database;
   const names = [...kinds].flatMap(([name, kind]) =>
     kind === "triggered" || kind === "resolved" ? name : [],
   );
-  if (names.length === 0) return [];
-  const { rows } = await sql<LatestEvent>`
-    with wanted (id, beyond) as (values ${rangesOf(ids)}),
-    latest as (
-      select (
-        select f.key from ${table(database, "events")} as f
-        where f.workspace = ${workspace} and f.resource = l.resource and +f.name in (${sql.join(names)})
-        order by f.occurred desc, f.key desc limit 1
-      ) as key
-      from wanted as w
-      join ${table(database, "labels")} as l on ${isIdLabel(workspace)} and ${head(sql.ref("l.value"))} = w.id
+  if (names.length === 0 || resources.length === 0) return [];
+  const latest = db
+    .selectFrom("resources as r")
+    .select((from) =>
+      from
+        .selectFrom("events as f")
+        .select("f.key")
+        .where("f.workspace", "=", workspace)
+        .whereRef("f.resource", "=", "r.key")
+        .where(sql<SqlBool>`+f.name in (${sql.join(names)})`)
+        .orderBy("f.occurred", "desc")
+        .orderBy("f.key", "desc")
+        .limit(1)
+        .as("key"),
     )
-    select r.id, e.name, e.occurred
-    from latest as t
-    join ${table(database, "events")} as e on e.key = t.key
-    join ${table(database, "resources")} as r on r.key = e.resource`.execute(db);
-  return rows;
-}
-
-/** The ids of the resources of automations, each with the end of the range that also holds those of its actions. */
-function rangesOf(ids: readonly string[]): RawBuilder<unknown> {
-  return sql.join(
-    ids.map((id) => sql`(${resourcePrefix + id}, ${`${resourcePrefix}${id}/`})`), // the slash comes after the dot
-  );
-}
-
-function isIdLabel(workspace: number): RawBuilder<unknown> {
-  return sql`l.workspace = ${workspace} and ${isOneOf(sql.ref("l.label"), ["prefect.resource.id"])}`;
-}
-
-/** A table in a statement that is written out: nothing else adds its schema there. */
-function table({ dialect }: HistoryDatabase, name: keyof Tables): RawBuilder<unknown> {
-  return dialect === "postgres" ? sql.id(postgresSchema, name) : sql.id(name);
+    .where("r.key", "in", resources);
+  return await db
+    .with(
+      (cte) => cte("latest").materialized(), // otherwise SQLite may look for the latest of each event
+      () => latest,
+    )
+    .selectFrom("latest as t")
+    .innerJoin("events as e", "e.key", "t.key")
+    .select(["e.resource", "e.name", "e.occurred"])
+    .orderBy("e.occurred")
+    .orderBy("e.key")
+    .execute();
 }

@@ -5,12 +5,7 @@ import type { LogPosition } from "../core/machine/log-entry.ts";
 import type { ReceivedEvent } from "../core/model/event.ts";
 import type { Micros } from "../core/model/time.ts";
 import { chunksOf } from "../retry/slices.ts";
-import {
-  type ActivitySpan,
-  type AutomationActivity,
-  activityOf,
-  automationsPerStatement,
-} from "./activity.ts";
+import { type ActivitySpan, type AutomationActivity, activityOf, automationsPerStep } from "./activity.ts";
 import { HistoryConnections, type HistoryOptions } from "./connections.ts";
 import { type Countable, type CountOptions, countBy, type EventCount } from "./count-by.ts";
 import type { EventFilter } from "./filter.ts";
@@ -110,7 +105,7 @@ export class History {
     span: ActivitySpan,
   ): Promise<Map<string, AutomationActivity>> {
     const activity = new Map<string, AutomationActivity>();
-    for (const ids of chunksOf([...new Set(automationIds)], automationsPerStatement)) {
+    for (const ids of chunksOf([...new Set(automationIds)], automationsPerStep)) {
       const found = await this.#use((database) => activityOf(database, ids, span));
       for (const [id, each] of found) activity.set(id, each);
     }

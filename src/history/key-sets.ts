@@ -9,7 +9,12 @@ import { beginsWithOneOf, every, isOneOf, matchesOneOf, some } from "./sql-text.
 /** Keys of names or resources: a list if it is short, otherwise the query that finds them. */
 export type KeySet =
   | { readonly keys: readonly number[]; readonly few: true }
-  | { readonly query: RawBuilder<unknown>; readonly few: boolean };
+  | {
+      readonly query: RawBuilder<unknown>;
+      readonly few: boolean;
+      /** Whether a key is in the set, by a look-up of its own; null if there is no such way. */
+      readonly holds: ((key: RawBuilder<number>) => RawBuilder<SqlBool>) | null;
+    };
 
 const listedKeysMax = 1_000;
 /** With this many keys or fewer, looking up the events of each key is faster than scanning all events. */
@@ -24,7 +29,14 @@ export interface FilterKeys {
 
 export async function keysFor(database: HistoryDatabase, filter: EventFilter): Promise<FilterKeys> {
   const resources = (tests: readonly ResourceTest[]) =>
-    Promise.all(tests.map((test) => keySetOf(resourcesPassing(database, test))));
+    Promise.all(
+      tests.map((test) =>
+        keySetOf(
+          resourcesPassing(database, test),
+          (key) => sql`exists ${resourcesPassing(database, test, key)}`,
+        ),
+      ),
+    );
   const names = namesWanted(database, filter);
   return {
     names: names === null ? null : await keySetOf(names),
@@ -39,14 +51,22 @@ export function isAmong(column: RawBuilder<number>, set: KeySet): RawBuilder<Sql
   return set.keys.length === 0 ? sql`1 = 0` : sql`${column} in (${sql.join(set.keys)})`;
 }
 
+/** As `isAmong`, for a few events: looks each key up, where finding all keys of a large set first would take longer. */
+export function isAmongLargeSet(column: RawBuilder<number>, set: KeySet): RawBuilder<SqlBool> {
+  return "query" in set && !set.few && set.holds !== null ? set.holds(column) : isAmong(column, set);
+}
+
 type KeySets = SelectQueryBuilder<Tables, keyof Tables, { key: number }>;
 
-/** @param query selects keys */
-export async function keySetOf(query: KeySets): Promise<KeySet> {
+/** @param query selects keys; @param holds see `KeySet` */
+export async function keySetOf(
+  query: KeySets,
+  holds: ((key: RawBuilder<number>) => RawBuilder<SqlBool>) | null = null,
+): Promise<KeySet> {
   const found = await query.limit(listedKeysMax + 1).execute();
   if (found.length <= listedKeysMax) return { keys: found.map(({ key }) => key), few: true };
   const further = await query.offset(fewKeysMax).limit(1).execute();
-  return { query: sql`${query}`, few: further.length === 0 };
+  return { query: sql`${query}`, few: further.length === 0, holds };
 }
 
 /** The keys of the names that a filter selects; null if it allows every name. */
@@ -69,8 +89,14 @@ const roleLabel = "prefect.resource.role";
 /**
  * The keys of the resources that pass, each once: a resource has a label once. The condition that is probably the narrowest
  * finds them; the rest are checked.
+ *
+ * @param only looks at this resource alone
  */
-function resourcesPassing({ db, dialect, workspace }: HistoryDatabase, test: ResourceTest): KeySets {
+function resourcesPassing(
+  { db, dialect, workspace }: HistoryDatabase,
+  test: ResourceTest,
+  only: RawBuilder<number> | null = null,
+): KeySets {
   const labelled =
     (label: string, condition: (value: Expression<string>) => RawBuilder<SqlBool>): ConditionOnLabel =>
     (alias) =>
@@ -113,11 +139,21 @@ function resourcesPassing({ db, dialect, workspace }: HistoryDatabase, test: Res
   if (roles.length > 0) conditions.push(labelled(roleLabel, (value) => isOneOf(value, roles)));
 
   const [first = () => sql<SqlBool>`1 = 0`, ...others] = conditions;
-  const resources = db
-    .selectFrom("labels as l")
-    .select("l.resource as key")
-    .where("l.workspace", "=", workspace)
-    .where(every([first("l"), ...others.map((condition) => hasLabel("l", condition))]));
+  const passes = (alias: string) =>
+    every([first(alias), ...others.map((condition) => hasLabel(alias, condition))]);
+  const resources =
+    only === null
+      ? db
+          .selectFrom("labels as l")
+          .select("l.resource as key")
+          .where("l.workspace", "=", workspace)
+          .where(passes("l"))
+      : db
+          .selectFrom("labels as c")
+          .select("c.resource as key")
+          .where(sql<SqlBool>`+c.workspace = ${workspace}`) // hidden from the index on values: the resource finds them
+          .where(sql<SqlBool>`c.resource = ${only}`)
+          .where(passes("c"));
   return resources as unknown as KeySets;
 }
 

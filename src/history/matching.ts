@@ -3,11 +3,11 @@
 import { type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
 import type { EventFilter } from "./filter.ts";
 import type { HistoryDatabase } from "./history-database.ts";
-import { isAmong, type KeySet, keysFor } from "./key-sets.ts";
+import { isAmong, isAmongLargeSet, type KeySet, keysFor } from "./key-sets.ts";
 import { bytesOf } from "./recording-memory.ts";
 import type { Tables } from "./schema.ts";
 import { every, some } from "./sql-text.ts";
-import { hasText, matchesText, type TextKeys, textKeysFor } from "./text-search.ts";
+import { hasText, isShortRange, matchesText, type TextKeys, textKeysFor } from "./text-search.ts";
 
 export type MatchingEvents = SelectQueryBuilder<Tables & { e: Tables["events"] }, "e", Record<never, never>>;
 
@@ -30,10 +30,15 @@ export interface Search {
   readonly path: AccessPath;
   /** Null to look at the texts of each event. */
   readonly textKeys: TextKeys | null;
+  /** Whether few events are looked at, so that finding all keys of a large set first would take longer. */
+  readonly looksAtFew: boolean;
 }
 
 /** With this many events or fewer, the events of a related resource are looked up one by one. */
 const relatedCountMax = 20_000;
+
+/** With this many events or fewer in its time range, a search looks up the resources of each in a large set. */
+const fewLookedAtMax = 20_000;
 
 /** With this many events or fewer to look at, a text search looks at the texts of each. */
 const eachTextCountMax = 5_000;
@@ -42,7 +47,10 @@ const eachTextCountMax = 5_000;
 export async function prepareSearch(database: HistoryDatabase, filter: EventFilter): Promise<Search> {
   const { names, resource, related, anyResource } = await keysFor(database, filter);
   const found = { database, filter, names, resource, related, anyResource, textKeys: null };
-  return { ...found, path: await pathOf(found) };
+  const isLarge = [...resource, ...related, ...anyResource].some(({ few }) => !few);
+  const looksAtFew = isLarge && (await isShortRange(database, filter, fewLookedAtMax));
+  const search = { ...found, looksAtFew };
+  return { ...search, path: await pathOf(search) };
 }
 
 /**
@@ -80,7 +88,7 @@ export function matchingEventsByResource(search: Search): MatchingEvents {
 /** The matching events, found by walking an index in order of time; for the first few of many. */
 export function matchingEventsInOrder(search: Search): MatchingEvents {
   const { resource, names } = search;
-  const inOrder = { ...search, textKeys: null };
+  const inOrder = { ...search, textKeys: null, looksAtFew: true }; // it ends long before it has seen all
   if (resource.some(isSingle)) return eventsBy("resource", inOrder);
   return eventsBy(names !== null && isSingle(names) ? "name" : "time", inOrder);
 }
@@ -100,8 +108,9 @@ async function pathOf(search: Omit<Search, "path">): Promise<AccessPath> {
 }
 
 function eventsBy(path: AccessPath, search: Search): MatchingEvents {
-  const { database, filter, names, resource, related, anyResource } = search;
+  const { database, filter, names, resource, related, anyResource, looksAtFew } = search;
   const { db, workspace } = database;
+  const isIn = looksAtFew && path !== "resource" ? isAmongLargeSet : isAmong;
   // A plus sign before a column hides it from the indexes.
   const column = (name: keyof Tables["events"], ...paths: AccessPath[]): RawBuilder<number> =>
     paths.includes(path) ? sql.ref(`e.${name}`) : sql`+${sql.ref(`e.${name}`)}`;
@@ -114,14 +123,14 @@ function eventsBy(path: AccessPath, search: Search): MatchingEvents {
   ];
   if (filter.ids.length > 0) conditions.push(sql`e.id in (${sql.join(filter.ids.map(bytesOf))})`);
   if (names !== null) conditions.push(isAmong(column("name", "name"), names));
-  for (const set of resource) conditions.push(isAmong(resourceColumn, set));
+  for (const set of resource) conditions.push(isIn(resourceColumn, set));
   const isRelatedTo = (set: KeySet): RawBuilder<SqlBool> =>
-    path === "related" ? sql`${key} in ${eventsRelatedTo(search, set)}` : hasRelated(database, set);
+    path === "related" ? sql`${key} in ${eventsRelatedTo(search, set)}` : hasRelated(database, set, isIn);
   for (const set of related) conditions.push(isRelatedTo(set));
   for (const set of anyResource) {
     // One list of keys if events are looked up by key; otherwise two checks on each event.
     if (path === "related") conditions.push(sql`${key} in (${eventsInvolving(search, set)})`);
-    else conditions.push(some([isAmong(resourceColumn, set), isRelatedTo(set)]));
+    else conditions.push(some([isIn(resourceColumn, set), isRelatedTo(set)]));
   }
   conditions.push(...matchesText(database, filter, search.textKeys));
   return db.selectFrom("events as e").where(every(conditions));
@@ -146,11 +155,11 @@ function listsWith({ db }: HistoryDatabase, set: KeySet) {
 }
 
 /** Whether the event `e` has a related resource of the set. */
-function hasRelated({ db }: HistoryDatabase, set: KeySet): RawBuilder<SqlBool> {
+function hasRelated({ db }: HistoryDatabase, set: KeySet, isIn: typeof isAmong): RawBuilder<SqlBool> {
   const members = db
     .selectFrom("related_members as l")
     .select("l.list")
-    .where(every([sql`l.list = e.related`, isAmong(sql`+l.resource`, set)]));
+    .where(every([sql`l.list = e.related`, isIn(sql`+l.resource`, set)]));
   return sql`exists ${members}`;
 }
 

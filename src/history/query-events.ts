@@ -136,18 +136,20 @@ export interface EachOptions {
   readonly pageSize?: number;
   /** False: payloads, which may be large, are left empty. */
   readonly withPayloads?: boolean;
+  /** Up to this many matching events are sorted. If there are more, an index in order of time is walked. */
+  readonly sortedMax?: number;
 }
 
 /** Reads all matching events page by page, in the filter's order. */
 export async function* eachEvent(
   database: HistoryDatabase,
   filter: EventFilter,
-  { pageSize = 200, withPayloads = true }: EachOptions,
+  { pageSize = 200, withPayloads = true, sortedMax = sortedCountMax }: EachOptions,
 ): AsyncGenerator<ReceivedEvent> {
   const search = await prepareSearch(database, filter);
   // No one sees the total, so it is not counted. But a walk through the whole history for a few events would take long.
-  const isMany = hasText(filter) || filter.distinct || (await hasMoreThan(search, sortedCountMax));
-  const total = isMany ? Number.POSITIVE_INFINITY : sortedCountMax;
+  const isMany = hasText(filter) || filter.distinct || (await hasMoreThan(search, sortedMax));
+  const total = isMany ? Number.POSITIVE_INFINITY : 0;
   let after: PageCursor | null = null;
   do {
     const found = await placesOf(search, { limit: pageSize, after, total });
@@ -217,10 +219,62 @@ interface EventPlace {
   readonly key: number;
 }
 
-async function placesOf(
-  search: Search,
-  { limit, after, total }: { limit: number; after: PageCursor | null; total: number },
-): Promise<EventPlace[]> {
+interface PlacesWanted {
+  readonly limit: number;
+  readonly after: PageCursor | null;
+  readonly total: number;
+}
+
+/**
+ * Finds the places of a page. Of few events with a text, which may be anywhere, those near the page's beginning are looked
+ * for first: to look at all texts again for each page would take as long as to count them.
+ */
+async function placesOf(search: Search, wanted: PlacesWanted): Promise<EventPlace[]> {
+  const { filter } = search;
+  const { limit, after, total } = wanted;
+  if (hasText(filter) && !filter.distinct && total > limit && total <= sortedCountMax) {
+    const times = await timesOfEvents(search.database, filter);
+    for (let share = (2 * limit) / total; share < 1; share *= 8) {
+      const beginning = beginningOf({ ...filter, ...times }, after, share);
+      const found = await placesIn({ ...search, filter: beginning }, wanted);
+      if (found.length === limit) return found;
+    }
+  }
+  return placesIn(search, wanted);
+}
+
+/** The part of a filter's time range in which there are events. */
+async function timesOfEvents(
+  { db, workspace }: HistoryDatabase,
+  { since, until }: EventFilter,
+): Promise<Pick<EventFilter, "since" | "until">> {
+  const outermost = async (direction: "asc" | "desc") =>
+    await db
+      .selectFrom("events")
+      .select("occurred")
+      .where("workspace", "=", workspace)
+      .orderBy("occurred", direction)
+      .limit(1)
+      .executeTakeFirst();
+  const [first, last] = [await outermost("asc"), await outermost("desc")];
+  return {
+    since: Math.max(since, first?.occurred ?? since),
+    until: Math.min(until, last?.occurred ?? until),
+  };
+}
+
+/** A filter for a share of the time range that is left. */
+function beginningOf(filter: EventFilter, after: PageCursor | null, share: number): EventFilter {
+  const { since, until, order } = filter;
+  if (order === "ASC") {
+    const start = after?.occurred ?? since;
+    return { ...filter, since: start, until: Math.ceil(start + (until - start) * share) };
+  }
+  const end = after?.occurred ?? until;
+  return { ...filter, since: Math.floor(end - (end - since) * share), until: end };
+}
+
+async function placesIn(search: Search, { limit, after, total }: PlacesWanted): Promise<EventPlace[]> {
   const { database, filter } = search;
   const direction = filter.order === "ASC" ? "asc" : "desc";
   const beyond = (alias: "e" | "m") =>

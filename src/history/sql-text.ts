@@ -64,8 +64,8 @@ export function some(conditions: readonly Condition[]): Condition {
   return conditions.length === 0 ? sql`1 = 0` : sql`(${sql.join(conditions, sql` or `)})`;
 }
 
-/** The first characters of a text: exactly the expression of the indexes. */
-export function head(column: Column): RawBuilder<string> {
+// Must be exactly the expression of the indexes.
+function head(column: Column): RawBuilder<string> {
   return sql`substr(${column}, 1, ${sql.lit(indexedLength)})`;
 }
 

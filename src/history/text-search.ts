@@ -30,7 +30,7 @@ export function hasText({ text: { any, all, none } }: EventFilter): boolean {
 /** Finds the names and resources that contain the terms of a filter. */
 export async function textKeysFor(database: HistoryDatabase, filter: EventFilter): Promise<TextKeys> {
   const { any, all, none } = filter.text;
-  const isInRange = await isShortRange(database, filter);
+  const isInRange = await isShortRange(database, filter, rangeCountMax);
   const keys = new Map<string, TermKeys>();
   for (const term of new Set([...any, ...all, ...none])) {
     const names = database.db
@@ -111,11 +111,16 @@ function eventsInRange({ db, workspace }: HistoryDatabase, { since, until }: Eve
     .where("q.occurred", "<=", until);
 }
 
-async function isShortRange(database: HistoryDatabase, filter: EventFilter): Promise<boolean> {
+/** Whether the filter's time range has at most so many events. */
+export async function isShortRange(
+  database: HistoryDatabase,
+  filter: EventFilter,
+  countMax: number,
+): Promise<boolean> {
   const beyond = await eventsInRange(database, filter)
     .select("q.key")
     .orderBy("q.occurred")
-    .offset(rangeCountMax)
+    .offset(countMax)
     .limit(1)
     .executeTakeFirst();
   return beyond === undefined;

@@ -83,7 +83,7 @@ const isComment = (line: string): boolean => /^\s*#/.test(line);
 const indentationOf = (line: string): number => line.length - line.trimStart().length;
 /** What begins an item of a list, perhaps with an anchor, if the item is on the same line or the next. */
 const hyphen = /^\s*-\s+(?:&\S+\s+)?$/;
-const loneHyphen = /^\s*-\s*(?:&\S+\s*)?(?:#.*)?$/;
+const loneHyphen = /^-(?:\s+&\S+)?(?:\s+#.*)?$/;
 const isMarker = (line: string): boolean => /^(?:---|\.\.\.)(?:\s|$)/.test(line);
 
 /** Which part of its file an automation is. */
@@ -128,7 +128,7 @@ function hyphenAbove(lines: readonly string[], startLine: number, column: number
   for (let index = startLine - 1; index >= 0; index--) {
     const line = lines[index] ?? "";
     if (isBlank(line) || isComment(line)) continue;
-    return loneHyphen.test(line) && indentationOf(line) < column ? index : null;
+    return loneHyphen.test(line.trim()) && indentationOf(line) < column ? index : null;
   }
   return null;
 }

@@ -81,7 +81,7 @@ describe("the overview", () => {
       resolutions: nothing,
       automations: { enabled: 0, paused: 0 },
       windows: { open: 0, unresolved: 0 },
-      deliveries: { waiting: 0, active: 0, retrying: 0, dead: 0 },
+      deliveries: { waiting: 0, active: 0, retrying: 0, delivered: 0, dead: 0 },
       history: { enabled: false, behind_ms: null },
       shards: { count: 0, owned: 0, entries_behind_max: 0, delay_ms_max: 0 },
     });
@@ -114,7 +114,7 @@ describe("the overview", () => {
       expect(sumOf(activity.per_second.values)).toBe(count);
     }
     expect(automations).toEqual({ enabled: 2, paused: 1 });
-    expect(deliveries).toEqual({ waiting: 4, active: 0, retrying: 0, dead: 0 });
+    expect(deliveries).toEqual({ waiting: 4, active: 0, retrying: 0, delivered: 0, dead: 0 });
     expect(shards).toMatchObject({ count: 2, owned: 2, entries_behind_max: 0 });
   });
 

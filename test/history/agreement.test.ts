@@ -5,7 +5,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Event } from "../../src/core/model/event.ts";
-import { day, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
+import { day, formatTime, type Micros, minute, parseTime, second } from "../../src/core/model/time.ts";
 import type { EventCount } from "../../src/history/count-by.ts";
 import { type EventFilter, EventFilterSchema, resolveFilter } from "../../src/history/filter.ts";
 import { type History, openHistory } from "../../src/history/history.ts";
@@ -14,7 +14,7 @@ import type { PageCursor } from "../../src/history/query-events.ts";
 import { comparable } from "../../src/history/text.ts";
 import fc from "../support/fast-check.ts";
 import { databaseKinds, type TestDatabase } from "./databases.ts";
-import { noon, someEvents, someFilter, stretchOf } from "./greenhouse.ts";
+import { noon, event as sensorEvent, someEvents, someFilter, stretchOf } from "./greenhouse.ts";
 
 const runs = { numRuns: 100 };
 
@@ -65,9 +65,13 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
               after = page.next;
             } while (after !== null);
             expect(found).toEqual(expected);
-            const streamed: string[] = [];
-            for await (const { id } of workspace.eachEvent(filter, { pageSize: limit })) streamed.push(id);
-            expect(streamed).toEqual(expected);
+            // Few events are sorted; with many, an index in order of time is walked.
+            for (const sortedMax of [0, 5_000]) {
+              const streamed: string[] = [];
+              const all = workspace.eachEvent(filter, { pageSize: limit, sortedMax });
+              for await (const { id } of all) streamed.push(id);
+              expect(streamed).toEqual(expected);
+            }
           }
         },
       ),
@@ -95,11 +99,50 @@ describe.each(databaseKinds)("$name", ({ missing, start }) => {
       for (const name of [undefined, "vent.opened"]) {
         const event = name === undefined ? {} : { event: { name: [name] } };
         const occurred = { since: "0001-01-01T00:00:00Z", until: "9999-12-31T00:00:00Z" };
-        const wanted = resolveFilter(EventFilterSchema.parse({ text: { query }, occurred, ...event }), noon);
+        const order = query.length % 2 === 0 ? "ASC" : "DESC";
+        const written = { text: { query }, occurred, order, ...event };
+        const wanted = resolveFilter(EventFilterSchema.parse(written), noon);
         const expected = expectedEvents(events, wanted).map(({ id }) => id);
-        const page = await workspace.queryEvents(wanted, { limit: 200 });
-        expect([query, page.total]).toEqual([query, expected.length]);
-        expect(page.events.map(({ id }) => id)).toEqual(expected.slice(0, 200));
+        const found: string[] = [];
+        let after: PageCursor | null = null;
+        do {
+          const page = await workspace.queryEvents(wanted, { limit: 30, after });
+          expect([query, page.total]).toEqual([query, expected.length]);
+          found.push(...page.events.map(({ id }) => id));
+          after = page.next;
+        } while (after !== null && found.length < 90);
+        expect(found).toEqual(expected.slice(0, found.length));
+        expect(found.length).toBe(Math.min(90, expected.length));
+      }
+    }
+  });
+
+  // With many resources that pass, those of each event are looked up where few events are looked at.
+  test("finds the same resources among very many", async () => {
+    const events = Array.from({ length: 20_200 }, (_, index) => {
+      const labels = { "prefect.resource.id": `sensor.${index}`, zone: index % 3 === 0 ? "north" : "south" };
+      const own = { ...labels, ...(index % 7 === 0 ? { "prefect.resource.id": `lamp.${index}` } : {}) };
+      const related = index % 2 === 0 ? [{ ...labels, "prefect.resource.role": "sensor" }] : [];
+      return sensorEvent({ occurred: formatTime(noon + index * second), resource: own, related });
+    });
+    const workspace = await recorded(events);
+    const sensors = { id_prefix: ["sensor."] };
+    for (const [since, until] of [[20_000, 20_100] as const, [10_000, 16_000] as const]) {
+      const occurred = {
+        since: formatTime(noon + since * second),
+        until: formatTime(noon + until * second),
+      };
+      for (const written of [
+        { resource: sensors },
+        { resource: { labels: { zone: ["n*", "s*"] } } },
+        { any_resource: sensors },
+        { related: { labels: { zone: ["n*", "s*"] } } },
+      ]) {
+        const wanted = resolveFilter(EventFilterSchema.parse({ ...written, occurred }), noon + day);
+        const expected = expectedEvents(events, wanted).map(({ id }) => id);
+        const { events: found, total } = await workspace.queryEvents(wanted, { limit: 40 });
+        expect([written, total]).toEqual([written, expected.length]);
+        expect(found.map(({ id }) => id)).toEqual(expected.slice(0, 40));
       }
     }
   });

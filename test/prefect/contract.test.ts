@@ -33,7 +33,7 @@ describe("the server", () => {
 });
 
 describe("every answer", () => {
-  test.each(["/nowhere", "/automations/x/y/z", "/events/nowhere", ""])(
+  test.each(["/nowhere", "/automations/x/y/z", "/events/no/where", ""])(
     "to an unknown path such as %s is 404",
     async (path) => {
       expect(await api.get(path)).toMatchObject({ status: 404, body: { detail: "Not Found" } });

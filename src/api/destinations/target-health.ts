@@ -238,5 +238,6 @@ async function markRests(queue: DeliveryLookup, targets: TargetIndex): Promise<v
 function literalOriginOf(url: string): string | null {
   const [start = ""] = /^[^/]*\/\/[^/?#]*/.exec(url) ?? [];
   if (takesHostFromTemplate(url) || start.includes("${")) return null;
-  return originOf(start.replace(/\/\/.*@/, "//"));
+  const host = start.slice(start.lastIndexOf("@") + 1);
+  return originOf(host === start ? start : `${start.slice(0, start.indexOf("//") + 2)}${host}`);
 }

@@ -57,8 +57,8 @@ export function timelineRoutes(settings: ExplainSettings): Route[] {
         },
       },
       async ({ tenant, params, query: { limit, ...query } }, context) => {
-        requireScope(tenant, "events:read");
         const automation = await automationOf(tenant.log, params.id);
+        requireScope(tenant, "events:read");
         const key: TimelineKey = query.key ?? new Map();
         const unknown = unknownLabels(automation, key);
         if (unknown !== null) throw invalid(unknown);

@@ -76,6 +76,8 @@ export function mountPages(app: Hono, folder: string): void {
 }
 
 async function pageAt(context: Context, folder: string): Promise<Response> {
+  // A program that looks for the API here should learn that it is wrong.
+  if (!/text\/html|\*\/\*/.test(context.req.header("accept") ?? "*/*")) return context.notFound();
   const text = await readFile(join(folder, "index.html"), "utf8").catch(() => null);
   if (text === null) return context.text(notBuilt, 503);
   const depth = context.req.path.split("/").length - 2;

@@ -38,8 +38,18 @@ export function definitionIdOf(definition: AutomationDefinition): string {
 /** Shorter values are words that may stand anywhere. What is a secret for certain is masked at its place. */
 const secretLengthMin = 6;
 
-/** Secrets are sometimes commented out while they are replaced. */
-const inComment = /^([^\S\n]*#.*?\bsecret["']?\s*:\s*)(?!["']?\$\{env\.[A-Za-z0-9_]+\})(\S.*)$/gm;
+const comment = /^[ \t]{0,100}#.*$/gm;
+const secretInComment = /\bsecret["']?[ \t]{0,20}:[ \t]{0,20}/;
+const reference = /^["']?\$\{env\.[A-Za-z0-9_]{1,200}\}/;
+
+/** A comment without the secret in it: secrets are sometimes commented out while they are replaced. */
+function withoutCommentedSecret(text: string): string {
+  const found = secretInComment.exec(text);
+  if (found === null) return text;
+  const end = found.index + found[0].length;
+  const value = text.slice(end);
+  return value.trim() === "" || reference.test(value) ? text : text.slice(0, end) + secretMask;
+}
 
 /**
  * A text without the values of secrets, secrets in comments, and user names and passwords in URLs.
@@ -47,7 +57,7 @@ const inComment = /^([^\S\n]*#.*?\bsecret["']?\s*:\s*)(?!["']?\$\{env\.[A-Za-z0-
  * @param values of references to the environment. One that the text itself gives as a default is not secret
  */
 export function withoutSecretTexts(text: string, values: readonly string[]): string {
-  let masked = withoutCredentialsIn(text).replaceAll(inComment, (_, before: string) => before + secretMask);
+  let masked = withoutCredentialsIn(text).replaceAll(comment, withoutCommentedSecret);
   masked = masked.replaceAll(/\bwhsec_[A-Za-z0-9+/=]+/g, secretMask);
   const defaults = new Set(referencesIn(masked).map(({ fallback }) => fallback));
   for (const value of values) {

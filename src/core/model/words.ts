@@ -41,12 +41,13 @@ const unitNames: Readonly<Record<string, string>> = {
 
 /** A length of time in words: `1 hour 30 minutes`. @param seconds as triggers store it */
 export function lengthText(seconds: number): string {
-  return formatDuration(Math.round(seconds * second))
-    .replaceAll(/([\d.]+)(ms|[dhms])/g, (_, count: string, unit: string) => {
-      const name = unitNames[unit] ?? unit;
-      return `${count} ${name}${count === "1" ? "" : "s"} `;
-    })
-    .trim();
+  const parts = formatDuration(Math.round(seconds * second)).split(/(ms|[dhms])/);
+  const words: string[] = [];
+  for (let index = 0; index + 1 < parts.length; index += 2) {
+    const [count, unit] = [parts[index] ?? "", parts[index + 1] ?? ""];
+    words.push(`${count} ${unitNames[unit] ?? unit}${count === "1" ? "" : "s"}`);
+  }
+  return words.join(" ");
 }
 
 /** `a pump.failed event`, `an event`: the noun with its article. */

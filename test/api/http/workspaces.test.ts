@@ -23,6 +23,8 @@ type Json = Record<string, unknown>;
 
 const mark = "polar";
 const eventId = "00000000-0000-4000-8000-0000000000aa";
+/** Of an event that only the north has. */
+const northEventId = "00000000-0000-4000-8000-0000000000ab";
 const folder = mkdtempSync(join(tmpdir(), "tripline-workspaces-"));
 
 let redis: TestRedis;
@@ -104,7 +106,7 @@ hooks:
   });
   await north("POST", "/events", [
     eventNamed(`${mark}.stopped`, eventId),
-    eventNamed(`${mark}.other`, "00000000-0000-4000-8000-0000000000ab"),
+    eventNamed(`${mark}.other`, northEventId),
   ]);
   await until(async () => {
     const { deliveries } = (await north("GET", "/deliveries")) as { deliveries: { id: string }[] };
@@ -135,6 +137,9 @@ interface Attempt {
   readonly stranger: number;
 }
 
+/** An answer about many deliveries repeats their ids, so this is none of the north. What one alone does is tried below. */
+const strangersDelivery = "00000000-0000-4000-8000-0000000000dd";
+
 const found = { owner: 200, stranger: 404 };
 const own = { owner: 200, stranger: 200 };
 const any = { filter: { occurred: { until: "2100-01-01T00:00:00Z" } } };
@@ -154,6 +159,8 @@ const attempts = (): Record<string, Attempt> => ({
     stranger: 403,
   },
   "post /events/count-by/{countable}": { path: "/events/count-by/event", body: any, ...own },
+  "get /events/{id}": { path: `/events/${northEventId}`, ...found },
+  "get /events/{id}/chain": { path: `/events/${northEventId}/chain`, ...found },
   "post /cloudevents": {
     path: "/cloudevents",
     type: "application/cloudevents+json",
@@ -180,6 +187,7 @@ const attempts = (): Record<string, Attempt> => ({
     ...own,
   },
   "post /automations/count": { path: "/automations/count", body: {}, ...own },
+  "post /automations/activity": { path: "/automations/activity", body: {}, ...own },
   "post /automations/apply": { path: "/automations/apply", body: { automations: [], prune: true }, ...own },
   "get /automations/{id}": { path: `/automations/${known.automation}`, ...found },
   "patch /automations/{id}": {
@@ -199,6 +207,10 @@ const attempts = (): Record<string, Attempt> => ({
     ...own,
   },
   "get /automations/{id}/windows": { path: `/automations/${known.automation}/windows`, ...found },
+  "get /automations/summaries": { path: `/automations/summaries?search=${mark}`, ...own },
+  "get /automations/{id}/rule": { path: `/automations/${known.automation}/rule`, ...found },
+  "get /automations/{id}/timeline": { path: `/automations/${known.automation}/timeline`, ...found },
+  "get /rules": { path: "/rules", ...own },
   "get /windows": { path: "/windows?unresolved=any", ...own },
   "get /windows/counts": { path: "/windows/counts", ...own },
   "get /overview": { path: "/overview", ...own },
@@ -212,6 +224,12 @@ const attempts = (): Record<string, Attempt> => ({
   "get /trace": { path: `/trace?id=${known.delivery}`, ...found },
   "get /deliveries": { path: "/deliveries", ...own },
   "get /deliveries/{id}": { path: `/deliveries/${known.delivery}`, ...found },
+  "get /deliveries/counts": { path: "/deliveries/counts", ...own },
+  "get /deliveries/{id}/request": { path: `/deliveries/${known.delivery}/request`, ...found },
+  "post /deliveries/redeliver": { path: "/deliveries/redeliver", body: { ids: [strangersDelivery] }, ...own },
+  "post /deliveries/cancel": { path: "/deliveries/cancel", body: { ids: [strangersDelivery] }, ...own },
+  "get /destinations/health": { path: "/destinations/health", ...own },
+  "post /destinations/{id}/test": { path: `/destinations/${known.destination}/test`, ...found },
   // It has ended, which only the north may learn.
   "post /deliveries/{id}/cancel": { path: `/deliveries/${known.delivery}/cancel`, owner: 409, stranger: 404 },
   "post /deliveries/{id}/redeliver": {
