@@ -116,9 +116,9 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     entries: () => log.read("0-0", { count: 100_000 }),
     events: async () => (await api.entries()).filter((entry) => entry.kind === "event"),
     stop: async () => {
+      await server.stop();
       await messages.close();
       await ruleReader.stop();
-      await server.stop();
       await queue.close();
       await recorder?.stop();
       await history?.close();
