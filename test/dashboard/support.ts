@@ -45,20 +45,32 @@ async function leaveBrowser(): Promise<void> {
   browser = null;
 }
 
+/** A browser with the dashboard of the present sources, for pages of any server. */
+export interface Pages {
+  /** Opens a page at a URL, as a new viewer. */
+  view(url: string, options?: BrowserContextOptions): Promise<Viewing>;
+  stop(): Promise<void>;
+}
+
+export async function openPages(): Promise<Pages> {
+  await ensureDashboard();
+  const opened = await openBrowser();
+  return { view: (url, options) => view(opened, url, options), stop: leaveBrowser };
+}
+
 /** Starts a server with the options of `tripline serve`. */
 export async function startDashboard(options: readonly string[] = []): Promise<TestDashboard> {
-  await ensureDashboard();
+  const pages = await openPages();
   const redis = await startRedis();
   const server = await serve(redis.url, options);
-  const opened = await openBrowser();
   return {
     url: server.url,
     redis,
     server,
     tripline: new Tripline({ url: `${server.url}/api` }),
-    view: (path, contextOptions) => view(opened, new URL(path, server.url).href, contextOptions),
+    view: (path, contextOptions) => pages.view(new URL(path, server.url).href, contextOptions),
     stop: async () => {
-      await leaveBrowser();
+      await pages.stop();
       await server.stop();
       await redis.stop();
     },

@@ -1,6 +1,6 @@
 /** The open windows of an automation: what it waits for, for which key, and until when. */
 
-import { type ReactNode, useDeferredValue, useState } from "react";
+import { type ReactNode, useDeferredValue } from "react";
 import type { Window } from "../../../client/types.ts";
 import { useAsk } from "../../data/queries.ts";
 import { Badge } from "../../parts/badge.tsx";
@@ -9,13 +9,16 @@ import { countOf, countText } from "../../parts/numbers.ts";
 import { Card, Empty, Loaded } from "../../parts/page.tsx";
 import { Table } from "../../parts/table.tsx";
 import { Countdown, Time } from "../../parts/times.tsx";
+import { type UrlState, useUrlState } from "../../parts/url-state.ts";
+
+const defaults: UrlState<"windows" | "silent"> = { windows: "", silent: "" };
 
 const everyMs = 3_000;
 const shownMax = 100;
 
 export function OpenWindows({ id }: { readonly id: string }): ReactNode {
-  const [written, setWritten] = useState("");
-  const [onlySilent, setOnlySilent] = useState(false);
+  const [{ windows: written, silent }, change] = useUrlState(defaults);
+  const onlySilent = silent === "yes";
   const search = useDeferredValue(written.trim());
   const asked = useAsk(
     ["windows", id, search, onlySilent],
@@ -37,7 +40,7 @@ export function OpenWindows({ id }: { readonly id: string }): ReactNode {
             <input
               type="checkbox"
               checked={onlySilent}
-              onChange={({ target }) => setOnlySilent(target.checked)}
+              onChange={({ target }) => change({ silent: target.checked ? "yes" : "" })}
             />
             only what is silent
           </label>
@@ -46,7 +49,7 @@ export function OpenWindows({ id }: { readonly id: string }): ReactNode {
             aria-label="Search the keys"
             placeholder="Search the keys"
             value={written}
-            onChange={({ target }) => setWritten(target.value)}
+            onChange={({ target }) => change({ windows: target.value })}
           />
         </span>
       }
