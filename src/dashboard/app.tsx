@@ -9,6 +9,7 @@ import { queryClient } from "./data/queries.ts";
 import { ViewerContext } from "./data/session.tsx";
 import iconUrl from "./icon.svg";
 import { SignIn } from "./pages/sign-in/sign-in.tsx";
+import { ErrorBoundary } from "./parts/error-boundary.tsx";
 import { FindId } from "./parts/find-id.tsx";
 import { Page, Problem } from "./parts/page.tsx";
 import { ThemeChoice } from "./parts/theme.tsx";
@@ -102,6 +103,7 @@ function NoServer({ error }: { readonly error: unknown }): ReactNode {
 }
 
 function Frame({ session, signOut }: { readonly session: Session; readonly signOut: () => void }): ReactNode {
+  const [location] = useLocation();
   return (
     <div className="frame">
       <button type="button" className="skip" onClick={() => document.getElementById("content")?.focus()}>
@@ -132,9 +134,11 @@ function Frame({ session, signOut }: { readonly session: Session; readonly signO
       </header>
       <main id="content" tabIndex={-1}>
         <Connection />
-        <Suspense fallback={<div className="loading">Loading…</div>}>
-          <Pages />
-        </Suspense>
+        <ErrorBoundary path={location}>
+          <Suspense fallback={<div className="loading">Loading…</div>}>
+            <Pages />
+          </Suspense>
+        </ErrorBoundary>
       </main>
     </div>
   );

@@ -130,6 +130,23 @@ test("shows that the server is away, and continues once it is back", async () =>
   await again.stop();
 });
 
+// An upgrade changes the names of the files, and an open page knows the old ones.
+test("says what to do when a page cannot be loaded", async () => {
+  const { page, close } = await dashboard.view("/events");
+  await page.getByText("live", { exact: true }).waitFor();
+  await page.route("**/assets/settings-page-*.js", (route) => route.fulfill({ status: 404 }));
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("heading", { name: "This page cannot be shown" }).waitFor();
+  await page.getByRole("link", { name: "Overview" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.unroute("**/assets/settings-page-*.js");
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("button", { name: "Load it again" }).click();
+  await page.getByRole("heading", { name: "Settings" }).waitFor();
+  expect(new URL(page.url()).pathname).toBe("/settings");
+  await close();
+});
+
 describe("with keys", () => {
   let keyed: TestDashboard;
   let token: string;

@@ -42,6 +42,15 @@ async function observedFetch(...request: Parameters<typeof fetch>): Promise<Resp
   }
 }
 
+/** A WebSocket that is not closed before it is open: browsers report that as an error, though the viewer only went on. */
+class PatientSocket extends WebSocket {
+  override close(code?: number, reason?: string): void {
+    if (this.readyState === WebSocket.CONNECTING)
+      this.addEventListener("open", () => super.close(code, reason));
+    else super.close(code, reason);
+  }
+}
+
 /**
  * A client for a session. Failed requests are not repeated here: pages ask again anyway, and show that the server is away.
  *
@@ -50,7 +59,8 @@ async function observedFetch(...request: Parameters<typeof fetch>): Promise<Resp
 export function clientFor(session: Session | null): Tripline {
   const workspace = session === null ? null : chosenWorkspace(session);
   const url = workspace === null ? apiUrl : `${apiUrl}/accounts/tripline/workspaces/${workspace}`;
-  return new Tripline({ url, key: session?.page_token ?? null, patienceMs: 0, fetch: observedFetch });
+  const key = session?.page_token ?? null;
+  return new Tripline({ url, key, patienceMs: 0, fetch: observedFetch, WebSocket: PatientSocket });
 }
 
 const workspaceSetting = "tripline.workspace";

@@ -7,6 +7,7 @@ import { Badge, EnabledBadge, FiringBadge } from "../../parts/badge.tsx";
 import { AutomationLink } from "../../parts/links.tsx";
 import { countOf, countText } from "../../parts/numbers.ts";
 import { Card, Empty, Loaded, Page } from "../../parts/page.tsx";
+import { Pager } from "../../parts/pager.tsx";
 import { Sparkline } from "../../parts/sparkline.tsx";
 import { Table } from "../../parts/table.tsx";
 import { Time } from "../../parts/times.tsx";
@@ -114,28 +115,14 @@ export default function AutomationList(): ReactNode {
               ) : (
                 <Table label="Automations" rows={automations} keyOf={({ id }) => id} columns={columns} />
               )}
-              {offset === 0 && next === null ? null : (
-                <div className="pages">
-                  <button
-                    type="button"
-                    disabled={offset === 0}
-                    onClick={() => change({ offset: String(Math.max(0, offset - pageSize)) })}
-                  >
-                    Back
-                  </button>
-                  <span className="muted">
-                    {countText(offset + 1)} to {countText(offset + automations.length)} of{" "}
-                    {countText(matching)}
-                  </span>
-                  <button
-                    type="button"
-                    disabled={next === null}
-                    onClick={() => change({ offset: String(next ?? 0) })}
-                  >
-                    More
-                  </button>
-                </div>
-              )}
+              <Pager
+                offset={offset}
+                count={automations.length}
+                total={matching}
+                next={next}
+                pageSize={pageSize}
+                onOffset={(chosen) => change({ offset: String(chosen) })}
+              />
             </>
           )}
         </Loaded>

@@ -10,6 +10,7 @@ import { ConfirmButton } from "../../parts/confirm.tsx";
 import { AutomationLink, DeliveryLink } from "../../parts/links.tsx";
 import { countOf, countText, shortCountText } from "../../parts/numbers.ts";
 import { Card, Empty, Loaded, Page, Problem } from "../../parts/page.tsx";
+import { Pager } from "../../parts/pager.tsx";
 import { type CardColumn, Table } from "../../parts/table.tsx";
 import { Time } from "../../parts/times.tsx";
 import { type UrlState, useUrlState } from "../../parts/url-state.ts";
@@ -151,7 +152,14 @@ function List({ state, empty, fields, change }: ListProps): ReactNode {
                   ]}
                 />
               )}
-              <Pages offset={offset} count={deliveries.length} total={total} next={next} change={change} />
+              <Pager
+                offset={offset}
+                count={deliveries.length}
+                total={total}
+                next={next}
+                pageSize={pageSize}
+                onOffset={(chosen) => change({ offset: String(chosen) })}
+              />
             </>
           );
         }}
@@ -272,35 +280,6 @@ function Chosen({ state, deliveries, clear }: ChosenProps): ReactNode {
       {refused.map((reason) => (
         <Problem key={reason} error={reason} />
       ))}
-    </div>
-  );
-}
-
-interface PagesProps {
-  readonly offset: number;
-  readonly count: number;
-  readonly total: number;
-  readonly next: number | null;
-  readonly change: FilterProps["change"];
-}
-
-function Pages({ offset, count, total, next, change }: PagesProps): ReactNode {
-  if (offset === 0 && next === null) return null;
-  return (
-    <div className="pages">
-      <button
-        type="button"
-        disabled={offset === 0}
-        onClick={() => change({ offset: String(Math.max(0, offset - pageSize)) })}
-      >
-        Back
-      </button>
-      <span className="muted">
-        {countText(offset + 1)} to {countText(offset + count)} of {countText(total)}
-      </span>
-      <button type="button" disabled={next === null} onClick={() => change({ offset: String(next ?? 0) })}>
-        More
-      </button>
     </div>
   );
 }

@@ -18,6 +18,10 @@ const defaults: UrlState<"automation"> = { automation: "" };
 
 const everyMs = 15_000;
 
+/** A larger drawing takes seconds to lay out, and nobody finds anything on it. */
+const drawnMax = 400;
+const listedMax = 200;
+
 export default function MapPage(): ReactNode {
   const [{ automation }] = useUrlState(defaults);
   const asked = useAsk(
@@ -44,6 +48,11 @@ export default function MapPage(): ReactNode {
             <Card>
               {map.automations.length === 0 ? (
                 <Empty>There are no automations.</Empty>
+              ) : map.automations.length + map.events.length > drawnMax ? (
+                <Empty>
+                  {countOf(map.automations.length, "automation")} are too many for one drawing. Open the map
+                  of one of them from its page.
+                </Empty>
               ) : (
                 <Suspense fallback={<div className="loading">Drawing…</div>}>
                   <MapView map={map} />
@@ -96,7 +105,7 @@ function Loops({ map }: { readonly map: AutomationMap }): ReactNode {
 
 function Dead({ map }: { readonly map: AutomationMap }): ReactNode {
   const names = namesOf(map);
-  const dead = map.dead.filter(({ id }) => names.has(id));
+  const dead = map.dead.filter(({ id }) => names.has(id)).slice(0, listedMax);
   if (dead.length === 0) return null;
   return (
     <Card title="Rules that do nothing" flush>
@@ -124,7 +133,7 @@ function Connections({ map }: { readonly map: AutomationMap }): ReactNode {
     <Card title="In words" flush>
       <Table
         label="What automations wait for and set off"
-        rows={map.automations}
+        rows={map.automations.slice(0, listedMax)}
         keyOf={({ id }) => id}
         columns={[
           {
@@ -174,6 +183,9 @@ function Connections({ map }: { readonly map: AutomationMap }): ReactNode {
           },
         ]}
       />
+      {map.automations.length > listedMax ? (
+        <p className="small muted table-note">The first {listedMax}, by name.</p>
+      ) : null}
     </Card>
   );
 }
