@@ -73,7 +73,7 @@ describe("the page", () => {
     const { page, close } = await dashboard.view("/settings/no/such/page");
     await page.getByRole("heading", { name: "Not found" }).waitFor();
     await page.getByRole("link", { name: "Go to the overview" }).click();
-    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
     expect(new URL(page.url()).pathname).toBe("/");
     await close();
   });
@@ -84,9 +84,9 @@ test("works below a path that a proxy puts before it", async () => {
   try {
     const { page, faults, close } = await dashboard.view(`${proxy.url}/tools/tripline/events`);
     await page.getByText("live", { exact: true }).waitFor();
-    await page.getByRole("link", { name: "Overview" }).click();
+    await page.getByRole("link", { name: "Overview", exact: true }).click();
     expect(new URL(page.url()).pathname).toMatch(/^\/tools\/tripline\/?$/);
-    await page.getByRole("link", { name: "Events" }).click();
+    await page.getByRole("link", { name: "Events", exact: true }).click();
     expect(new URL(page.url()).pathname).toBe("/tools/tripline/events");
     expect(faults).toEqual([]);
     await close();
@@ -97,13 +97,13 @@ test("works below a path that a proxy puts before it", async () => {
 
 test("can be used with the keyboard alone", async () => {
   const { page, close } = await dashboard.view("/");
-  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
   await page.keyboard.press("Tab");
   expect(await focused(page)).toBe("Skip to the content");
   for (let tab = 0; tab < 4; tab++) await page.keyboard.press("Tab");
   expect(await focused(page)).toBe("Events");
   await page.keyboard.press("Enter");
-  await page.getByRole("heading", { name: "Events" }).waitFor();
+  await page.getByRole("heading", { level: 1, name: "Events" }).waitFor();
   // A screen reader continues at the title of the new page.
   await expect.poll(() => focused(page)).toBe("Events");
   await close();
@@ -135,14 +135,14 @@ test("says what to do when a page cannot be loaded", async () => {
   const { page, close } = await dashboard.view("/events");
   await page.getByText("live", { exact: true }).waitFor();
   await page.route("**/assets/settings-page-*.js", (route) => route.fulfill({ status: 404 }));
-  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("link", { name: "Settings", exact: true }).click();
   await page.getByRole("heading", { name: "This page cannot be shown" }).waitFor();
-  await page.getByRole("link", { name: "Overview" }).click();
-  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.getByRole("link", { name: "Overview", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
   await page.unroute("**/assets/settings-page-*.js");
-  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("link", { name: "Settings", exact: true }).click();
   await page.getByRole("button", { name: "Load it again" }).click();
-  await page.getByRole("heading", { name: "Settings" }).waitFor();
+  await page.getByRole("heading", { level: 1, name: "Settings" }).waitFor();
   expect(new URL(page.url()).pathname).toBe("/settings");
   await close();
 });
@@ -168,12 +168,12 @@ describe("with keys", () => {
     await page.getByLabel("API key").fill(token);
     await page.keyboard.press("Enter");
     // The page that was asked for, with its filter.
-    await page.getByRole("heading", { name: "Events" }).waitFor();
+    await page.getByRole("heading", { level: 1, name: "Events" }).waitFor();
     expect(await page.getByLabel("Event", { exact: true }).inputValue()).toBe("pump.*");
     await page.getByText("live", { exact: true }).waitFor();
     expect(await page.evaluate("document.cookie + JSON.stringify(localStorage)")).not.toContain("tripline_");
     await page.reload();
-    await page.getByRole("heading", { name: "Events" }).waitFor();
+    await page.getByRole("heading", { level: 1, name: "Events" }).waitFor();
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "Sign in to Tripline" }).waitFor();
     await page.reload();

@@ -43,7 +43,7 @@ describe("a key that may only read", () => {
       ["Settings", "Settings"],
       ["Overview", "Overview"],
     ] as const) {
-      await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name }).click();
+      await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name, exact: true }).click();
       await page.getByRole("heading", { level: 1, name: title }).waitFor();
       await page.getByText("Loading…").first().waitFor({ state: "detached" });
       expect(await page.getByRole("alert").count()).toBe(0);
@@ -57,9 +57,9 @@ describe("a key that may only read", () => {
 test("a key that may read events alone sees them, and is told what it may not see", async () => {
   const { page, close } = await viewAs(["events:read"], "/events");
   await page.getByText("live", { exact: true }).waitFor();
-  await page.getByRole("link", { name: "Overview" }).click();
+  await page.getByRole("link", { name: "Overview", exact: true }).click();
   await page.getByText("Your key may not read automations").waitFor();
-  await page.getByRole("link", { name: "Destinations" }).click();
+  await page.getByRole("link", { name: "Destinations", exact: true }).click();
   await page.getByRole("alert").getByText("This key lacks the scope automations:read").waitFor();
   expect(await page.getByText("gardener").count()).toBe(0);
   await close();
