@@ -5,7 +5,7 @@
  */
 
 import type { Core } from "../core/machine/core.ts";
-import type { OpenNumbers } from "../core/machine/open-count.ts";
+import { nothingOpen, type OpenNumbers } from "../core/machine/open-count.ts";
 import type { Clock } from "../retry/clock.ts";
 import { Outage } from "../retry/outage.ts";
 import { breathe } from "../retry/slices.ts";
@@ -82,5 +82,3 @@ function firstOf<K, V>(map: ReadonlyMap<K, V>, count: number): Map<K, V> {
   }
   return first;
 }
-
-const nothingOpen: OpenNumbers = { open: 0, unresolved: 0 };

@@ -89,7 +89,8 @@ function addCounts(activity: AutomationActivity, kind: Kind, buckets: string): v
   }
 }
 
-function noActivity({ bucketCount }: ActivitySpan): AutomationActivity {
+/** That of an automation that did nothing. */
+export function noActivity({ bucketCount }: Pick<ActivitySpan, "bucketCount">): AutomationActivity {
   return {
     lastFired: null,
     lastState: null,

@@ -1,5 +1,6 @@
 /** Automations that react to their own consequences, directly or through others. */
 
+import { finishAtOnce } from "../core/model/steps.ts";
 import {
   automationsIn,
   type CompiledRule,
@@ -8,7 +9,6 @@ import {
   possibleEvents,
 } from "./consequences.ts";
 import { isTooWide } from "./matching.ts";
-import { finishAtOnce } from "./steps.ts";
 import { TriggerFinder } from "./trigger-finder.ts";
 import { type Finding, quoted } from "./warning.ts";
 

@@ -3,6 +3,7 @@
 import type { Automation } from "../core/model/automation.ts";
 import type { Destination } from "../core/model/destination.ts";
 import type { Hook } from "../core/model/hook.ts";
+import { finishAtOnce } from "../core/model/steps.ts";
 import type { Micros } from "../core/model/time.ts";
 import { finishInSlices } from "../retry/slices.ts";
 import type { Environment } from "../templates/environment.ts";
@@ -54,11 +55,7 @@ export function loadRules(paths: readonly string[], options: LoadOptions): Loade
 
 /** Like `loadRules`, from texts that have been read already. */
 export function readRules(texts: RuleTexts, options: LoadOptions): LoadedRules {
-  const reading = readInSteps(texts, options);
-  for (;;) {
-    const step = reading.next();
-    if (step.done === true) return step.value;
-  }
+  return finishAtOnce(readInSteps(texts, options));
 }
 
 /** Like `readRules`, in slices: thousands of rules take seconds, and a server has other work. */

@@ -6,7 +6,7 @@ import { formatTime, hour, millisecond, second } from "../../core/model/time.ts"
 import type { AutomationActivity } from "../../history/activity.ts";
 import { behindHeaders, noHistory, recordedHistory } from "../events/recorded-history.ts";
 import { IdSchema, TimeSchema } from "../http/answers.ts";
-import { jsonHeaders, jsonList } from "../http/long-list.ts";
+import { jsonHeaders, jsonList, jsonWithLists } from "../http/long-list.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 
@@ -110,13 +110,13 @@ export function activityRoutes(): Route[] {
         const since = until - buckets * bucketLength;
         const span = { since, bucketLength, bucketCount: buckets };
         const activity = await history.activityOf(ids, span);
-        const about = JSON.stringify({
+        const about = {
           since: formatTime(since),
           until: formatTime(until),
           bucket_seconds: bucketLength / second,
-        });
+        };
         const list = await jsonList(activity, ([id, found]) => view(id, found));
-        return context.body(`${about.slice(0, -1)},"automations":${list}}`, 200, jsonHeaders);
+        return context.body(jsonWithLists(about, { automations: list }), 200, jsonHeaders);
       },
     ),
   ];

@@ -47,7 +47,7 @@ import type { StoredRuleText } from "../../store/rule-notes.ts";
 import { actionTextProblem } from "../../templates/action-checks.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
 import { DetailSchema } from "../http/answers.ts";
-import { jsonHeaders, jsonList } from "../http/long-list.ts";
+import { jsonHeaders, jsonList, jsonWithLists } from "../http/long-list.ts";
 import { invalidRequest, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { jsonBodyOfLists } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
@@ -147,7 +147,7 @@ export function applyRoutes(settings: ExplainSettings): Route[] {
           await log.rules.putTexts(await ruleTextsIn(automations, desired.automations));
         }
         const list = await jsonList(changes satisfies AppliedRules["changes"], (change) => change);
-        return context.body(`{"dry_run":${dry_run},"changes":${list}}`, 200, jsonHeaders);
+        return context.body(jsonWithLists({ dry_run }, { changes: list }), 200, jsonHeaders);
       },
     ),
   ];

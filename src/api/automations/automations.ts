@@ -17,7 +17,7 @@ import { announceChange, announceDeletions } from "../../store/announce.ts";
 import type { Log } from "../../store/log.ts";
 import { DetailSchema } from "../http/answers.ts";
 import { jsonHeaders, jsonList } from "../http/long-list.ts";
-import { Refusal } from "../http/refusal.ts";
+import { notFound, Refusal } from "../http/refusal.ts";
 import { jsonBody, jsonBodyForHandler } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import { fromFile, refuseFromFile } from "../http/rule-file.ts";
@@ -263,7 +263,7 @@ export function automationRoutes(): Route[] {
         refuseCanary(id);
         // Someone else may have deleted it since it was read.
         if ((await log.deleteAutomations([id], announceDeletions([automation], actor))) === 0)
-          throw notFound();
+          throw unknownAutomation();
         return context.body(null, 204);
       },
     ),
@@ -273,7 +273,7 @@ export function automationRoutes(): Route[] {
 /** Finds the automation with an id. @throws Refusal 404 */
 export async function automationOf(log: Log, id: string): Promise<Automation> {
   const automation = isUuid(id) ? await log.automation(normalizeUuid(id)) : null;
-  if (automation === null) throw notFound();
+  if (automation === null) throw unknownAutomation();
   return automation;
 }
 
@@ -283,7 +283,7 @@ async function change(
   id: string,
   changesTo: (current: Automation) => Partial<Automation>,
 ): Promise<void> {
-  if (!isUuid(id)) throw notFound();
+  if (!isUuid(id)) throw unknownAutomation();
   refuseCanary(normalizeUuid(id));
   const changed = await log.updateAutomation(
     normalizeUuid(id),
@@ -291,7 +291,7 @@ async function change(
     (current) => ({ ...current, ...changesTo(current), updated: Math.max(clock(), current.updated + 1) }),
     announceChange("updated", actor),
   );
-  if (changed === null) throw notFound();
+  if (changed === null) throw unknownAutomation();
 }
 
 const ofServer = { description: "It belongs to the server, as the canary does.", schema: DetailSchema };
@@ -325,8 +325,8 @@ function viewsFor(context: Context<ApiEnv>) {
   };
 }
 
-function notFound(): Refusal {
-  return new Refusal(404, "not_found", { exception_message: "Automation not found" });
+export function unknownAutomation(): Refusal {
+  return notFound("Automation not found");
 }
 
 /** The id and name of the automation that a resource id refers to, if it refers to one. */

@@ -1,11 +1,13 @@
 /** Automations as a page lists them: what each is, what it did within a day, and what it waits for; searched and sorted. */
 
 import { z } from "zod";
-import type { OpenNumbers } from "../../core/machine/open-count.ts";
+import { nothingOpen, type OpenNumbers } from "../../core/machine/open-count.ts";
 import type { Automation } from "../../core/model/automation.ts";
 import { formatTime, hour, type Micros, millisecond } from "../../core/model/time.ts";
-import type { AutomationActivity } from "../../history/activity.ts";
+import { type AutomationActivity, noActivity } from "../../history/activity.ts";
+import type { History } from "../../history/history.ts";
 import { breathe, mapInSlices } from "../../retry/slices.ts";
+import { isHistoryUnavailable } from "../events/events.ts";
 import { IdSchema, TimeSchema } from "../http/answers.ts";
 import { RecentAnswers } from "../http/recent-answers.ts";
 import { type Route, route } from "../http/route.ts";
@@ -96,8 +98,6 @@ interface Listed {
 /** Pages ask every few seconds. Of thousands of automations, it takes longer to put this together, and then it is kept for longer. */
 const rememberedMs = 2_000;
 
-const nothingOpen: OpenNumbers = { open: 0, unresolved: 0 };
-
 /** The operation that lists. Mount it before those with an id in the same place of the path. */
 export function summaryRoutes(): Route[] {
   const all = new RecentAnswers<readonly Listed[]>(rememberedMs);
@@ -134,28 +134,28 @@ export function summaryRoutes(): Route[] {
 
 async function listAll({ log, history }: Workspace): Promise<readonly Listed[]> {
   const [automations, windows] = await Promise.all([log.automations(), log.numbers.openCounts()]);
-  const since = Date.now() * millisecond - bucketCount * hour;
-  const span = { since, bucketLength: hour, bucketCount };
-  const activity =
-    history === null
-      ? null
-      : await history
-          .activityOf(
-            automations.map(({ id }) => id),
-            span,
-          )
-          .catch(() => null);
+  const activity = history === null ? null : await activityOf(history, automations);
   return mapInSlices(automations, (automation) => ({
     automation,
     searched: searchedIn(automation).toLowerCase(),
-    activity: activity?.get(automation.id) ?? nothingDone(),
+    activity: activity?.get(automation.id) ?? noActivity({ bucketCount }),
     windows: windows.get(automation.id) ?? nothingOpen,
   }));
 }
 
-function nothingDone(): AutomationActivity {
-  const firings = Array<number>(bucketCount).fill(0);
-  return { lastFired: null, lastState: null, firings, resolutions: 0, executed: 0, failed: 0 };
+/** What they did within a day; null while the history is unavailable. */
+async function activityOf(
+  history: History,
+  automations: readonly Automation[],
+): Promise<ReadonlyMap<string, AutomationActivity> | null> {
+  const since = Date.now() * millisecond - bucketCount * hour;
+  const ids = automations.map(({ id }) => id);
+  try {
+    return await history.activityOf(ids, { since, bucketLength: hour, bucketCount });
+  } catch (error) {
+    if (isHistoryUnavailable(error)) return null;
+    throw error;
+  }
 }
 
 function searchedIn(automation: Automation): string {

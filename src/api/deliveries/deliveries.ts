@@ -9,6 +9,7 @@ import { millisecond, parseTime } from "../../core/model/time.ts";
 import { WrittenTimeSchema } from "../../history/filter.ts";
 import { untilRecorded } from "../events/until-recorded.ts";
 import { type DeepReadonly, DetailSchema } from "../http/answers.ts";
+import { conflict, notFound } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
 import type { Tenant } from "../http/tenant.ts";
 import {
@@ -19,7 +20,6 @@ import {
   DeliverySchema,
   ListedStateSchema,
 } from "./delivery-answers.ts";
-import { conflict, notFound } from "./delivery-steps.ts";
 import { type DestinationTest, type SentMessage, SentMessageSchema } from "./message-answers.ts";
 import { recordedDelivery } from "./recorded-delivery.ts";
 

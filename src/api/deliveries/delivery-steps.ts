@@ -3,7 +3,7 @@
 import type { Automation } from "../../core/model/automation.ts";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import type { RedeliveryOptions, RedeliveryRefusal } from "../../core/model/redelivery.ts";
-import { Refusal } from "../http/refusal.ts";
+import { conflict, notFound, type Refusal } from "../http/refusal.ts";
 import type { Tenant } from "../http/tenant.ts";
 import type { DeliveryLookup } from "./deliveries.ts";
 
@@ -51,12 +51,4 @@ function redeliveryRefused(refusal: RedeliveryRefusal): Refusal {
           "it all the same, use even_if_outdated (--even-if-outdated)",
       );
   }
-}
-
-export function conflict(message: string): Refusal {
-  return new Refusal(409, "conflict", { detail: message });
-}
-
-export function notFound(message: string): Refusal {
-  return new Refusal(404, "not_found", { exception_message: message });
 }

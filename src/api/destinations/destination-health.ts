@@ -5,7 +5,7 @@ import { DestinationSchema } from "../../core/model/destination.ts";
 import { formatTime, millisecond } from "../../core/model/time.ts";
 import type { QueueOf } from "../deliveries/deliveries.ts";
 import { IdSchema, TimeSchema } from "../http/answers.ts";
-import { jsonHeaders, jsonList } from "../http/long-list.ts";
+import { jsonHeaders, jsonList, jsonWithLists } from "../http/long-list.ts";
 import { RecentAnswers } from "../http/recent-answers.ts";
 import { type Route, route } from "../http/route.ts";
 import type { Tenant } from "../http/tenant.ts";
@@ -116,17 +116,16 @@ export function destinationHealthRoutes(queueOf: QueueOf): Route[] {
 
 async function healthText({ destinations, urls, isComplete }: AllTargets, at: string): Promise<string> {
   const worst = [...urls].sort(byProblems).slice(0, targetsMax);
-  const parts = [
-    `"destinations":${await jsonList(destinations, ([{ id, definition }, health]) => ({
+  const lists = {
+    destinations: await jsonList(destinations, ([{ id, definition }, health]) => ({
       id,
       name: definition.name,
       type: definition.type,
       ...health,
-    }))}`,
-    `"targets":${await jsonList(worst, ([url, health]) => ({ url, ...health }))}`,
-    `"target_count":${urls.size},"complete":${isComplete},"at":${JSON.stringify(at)}`,
-  ];
-  return `{${parts.join(",")}}`;
+    })),
+    targets: await jsonList(worst, ([url, health]) => ({ url, ...health })),
+  };
+  return jsonWithLists({ target_count: urls.size, complete: isComplete, at }, lists);
 }
 
 function byProblems([url, a]: [string, TargetHealth], [otherUrl, b]: [string, TargetHealth]): number {

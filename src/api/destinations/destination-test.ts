@@ -1,10 +1,9 @@
 /** Trying out a destination. */
 
 import type { DeliveryMessages } from "../deliveries/deliveries.ts";
-import { conflict } from "../deliveries/delivery-steps.ts";
 import { DestinationTestSchema } from "../deliveries/message-answers.ts";
 import { DetailSchema } from "../http/answers.ts";
-import { Refusal } from "../http/refusal.ts";
+import { conflict, Refusal } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
 import { byIdOrName, destinationOf } from "./destinations.ts";
 

@@ -28,7 +28,7 @@ import type { Log } from "../../store/log.ts";
 import { SourceSchema } from "../automations/automation-answers.ts";
 import { sentReferenceProblem } from "../automations/automation-input.ts";
 import { DetailSchema, IdSchema, TimeSchema } from "../http/answers.ts";
-import { invalidRequest, mistakesOf, Refusal, type RequestMistake } from "../http/refusal.ts";
+import { invalidRequest, mistakesOf, notFound, Refusal, type RequestMistake } from "../http/refusal.ts";
 import { jsonBodyForHandler, type UncheckedBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import { fromFile, refuseFromFile } from "../http/rule-file.ts";
@@ -183,7 +183,7 @@ export function destinationRoutes(): Route[] {
       async ({ tenant: { log, actor }, params }, context) => {
         const destination = await destinationOf(log, params.id);
         refuseFromFile(destination.definition.name, destination.source);
-        if ((await log.destinations.delete([destination.id])) === 0) throw notFound();
+        if ((await log.destinations.delete([destination.id])) === 0) throw unknown();
         await log.appendEvents([announceThing(thingOf(destination), "deleted", [], actor)]);
         return context.body(null, 204);
       },
@@ -199,7 +199,7 @@ function thingOf({ id, definition }: Destination): ChangedThing {
 export async function destinationOf({ destinations }: Log, idOrName: string): Promise<Destination> {
   const byId = isUuid(idOrName) ? await destinations.get(normalizeUuid(idOrName)) : null;
   const found = byId ?? (await destinations.getByName(idOrName));
-  if (found === null) throw notFound();
+  if (found === null) throw unknown();
   return found;
 }
 
@@ -278,6 +278,7 @@ function withoutMasks(
   return { unmasked, masks };
 }
 
-function notFound(): Refusal {
-  return new Refusal(404, "not_found", { exception_message: "Destination not found" });
+/** There is no such destination. */
+function unknown(): Refusal {
+  return notFound("Destination not found");
 }

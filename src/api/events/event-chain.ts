@@ -4,8 +4,8 @@ import { z } from "zod";
 import { isUuid, normalizeUuid, type ReceivedEvent, receivedEvent } from "../../core/model/event.ts";
 import type { History } from "../../history/history.ts";
 import { eventsNewestFirst } from "../explain/newest-first.ts";
-import { jsonHeaders } from "../http/long-list.ts";
-import { Refusal } from "../http/refusal.ts";
+import { jsonHeaders, jsonWithLists } from "../http/long-list.ts";
+import { notFound, type Refusal } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
 import type { Workspace } from "../http/tenant.ts";
 import { chainLimits, EventChainSchema, ReceivedEventSchema } from "./event-answers.ts";
@@ -37,7 +37,7 @@ export function eventChainRoutes(): Route[] {
       async ({ tenant, params }, context) => {
         const id = eventIdOf(params.id);
         const event = await storedEvent(tenant, id);
-        if (event === null) throw notFound(id);
+        if (event === null) throw unknown(id);
         return context.json(event);
       },
     ),
@@ -63,7 +63,7 @@ export function eventChainRoutes(): Route[] {
         const id = eventIdOf(params.id);
         const history = await recordedHistory(tenant, context);
         const [event] = await history.eventsById([id]);
-        if (event === undefined) throw notFound(id);
+        if (event === undefined) throw unknown(id);
         const chain = new ChainText();
         await addAncestors(chain, history, event);
         await addDescendants(chain, history, event);
@@ -77,14 +77,13 @@ export function eventChainRoutes(): Route[] {
 function eventIdOf(text: string): string {
   if (isUuid(text)) return normalizeUuid(text);
   const remedy = "GET /lookup finds an event by the first characters of its id";
-  throw new Refusal(404, "not_found", {
-    exception_message: `Event not found: ${JSON.stringify(text)} is not the whole id of an event. ${remedy}`,
-  });
+  throw notFound(`Event not found: ${JSON.stringify(text)} is not the whole id of an event. ${remedy}`);
 }
 
-function notFound(id: string): Refusal {
-  const message = `Event not found: nothing with the id ${id} was received, or it is older than what the history keeps`;
-  return new Refusal(404, "not_found", { exception_message: message });
+function unknown(id: string): Refusal {
+  return notFound(
+    `Event not found: nothing with the id ${id} was received, or it is older than what the history keeps`,
+  );
 }
 
 /** The event as the history or, where it is not recorded yet, the log holds it. */
@@ -122,10 +121,9 @@ class ChainText {
 
   /** The chain of an event, as JSON. */
   about(event: ReceivedEvent): string {
-    const ancestors = this.#ancestors.toReversed().join(",");
-    const descendants = this.#descendants.join(",");
-    const about = JSON.stringify({ event, truncated: this.isTruncated });
-    return `${about.slice(0, -1)},"ancestors":[${ancestors}],"descendants":[${descendants}]}`;
+    const ancestors = `[${this.#ancestors.toReversed().join(",")}]`;
+    const descendants = `[${this.#descendants.join(",")}]`;
+    return jsonWithLists({ event, truncated: this.isTruncated }, { ancestors, descendants });
   }
 
   #add(list: string[], countMax: number, value: unknown): boolean {

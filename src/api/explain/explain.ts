@@ -6,7 +6,7 @@ import { requestDepthMax } from "../../core/model/limits.ts";
 import { type Micros, millisecond } from "../../core/model/time.ts";
 import { automationOf } from "../automations/automations.ts";
 import { RefusalSchema } from "../http/answers.ts";
-import { Refusal } from "../http/refusal.ts";
+import { notFound, type Refusal } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import { explainPastToAll, explainSupposedToAll, findEvent, showPast } from "./explain-all.ts";
@@ -82,7 +82,7 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
         }
         const found = await findEvent(tenant, event);
         const [past] = found === null ? [] : (await replay(tenant, [automation], found, settings)).values();
-        if (past === undefined || past.explanation === null) throw notFound(event);
+        if (past === undefined || past.explanation === null) throw unknown(event);
         return context.json(showPast({ ...past, explanation: past.explanation }));
       },
     ),
@@ -110,16 +110,16 @@ export function explainRoutes(settings: ExplainSettings): Route[] {
           return context.json(await explainSupposedToAll(tenant, eventOf(event, now()), count, settings));
         }
         const answer = await explainPastToAll(tenant, event, limit, settings);
-        if (answer === null) throw notFound(event);
+        if (answer === null) throw unknown(event);
         return context.json(answer);
       },
     ),
   ];
 }
 
-function notFound(eventId: string): Refusal {
+function unknown(eventId: string): Refusal {
   const message = `Neither the log nor the history holds the event ${eventId}. Send the event itself to see what it would do now`;
-  return new Refusal(404, "not_found", { exception_message: message });
+  return notFound(message);
 }
 
 function now(): Micros {

@@ -6,7 +6,7 @@ import { formatTime, hour, type Micros, millisecond, parseTime } from "../../cor
 import { WrittenTimeSchema } from "../../history/filter.ts";
 import { automationOf } from "../automations/automations.ts";
 import { behindHeaders, noHistory, recordedHistory } from "../events/recorded-history.ts";
-import { jsonHeaders, jsonList } from "../http/long-list.ts";
+import { jsonHeaders, jsonList, jsonWithLists } from "../http/long-list.ts";
 import { Refusal } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
 import { requireScope } from "../http/tenant.ts";
@@ -70,7 +70,7 @@ export function timelineRoutes(settings: ExplainSettings): Route[] {
         const deliveries = await deliveryCounts(history, firings.found, span.since);
         const open = await openWindowsOf(tenant.log, automation.id, settings);
         const { windows, count } = await earliestWindows(windowsOfKey(open.windows, key), windowCountMax);
-        const about = JSON.stringify({
+        const about = {
           since: formatTime(span.since),
           until: formatTime(span.until),
           events_since: formatTime(events.completeSince),
@@ -79,13 +79,13 @@ export function timelineRoutes(settings: ExplainSettings): Route[] {
           as_of: open.asOf === null ? null : formatTime(open.asOf),
           windows_truncated: count > windows.length,
           deliveries,
-        });
-        const lists = [
-          `"events":${await jsonList(events.found, (event) => event)}`,
-          `"firings":${await jsonList(firings.found, (firing) => firing)}`,
-          `"windows":${await jsonList(windows, showWindow)}`,
-        ];
-        return context.body(`${about.slice(0, -1)},${lists.join(",")}}`, 200, jsonHeaders);
+        };
+        const lists = {
+          events: await jsonList(events.found, (event) => event),
+          firings: await jsonList(firings.found, (firing) => firing),
+          windows: await jsonList(windows, showWindow),
+        };
+        return context.body(jsonWithLists(about, lists), 200, jsonHeaders);
       },
     ),
   ];

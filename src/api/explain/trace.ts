@@ -15,7 +15,7 @@ import { resolveFilterOfAllTime } from "../../history/filter.ts";
 import type { DeliveryLookup } from "../deliveries/deliveries.ts";
 import { recordedDelivery } from "../deliveries/recorded-delivery.ts";
 import { RefusalSchema } from "../http/answers.ts";
-import { Refusal } from "../http/refusal.ts";
+import { notFound } from "../http/refusal.ts";
 import { type Route, route } from "../http/route.ts";
 import { requireScope, type Workspace } from "../http/tenant.ts";
 import { lookUp } from "./lookup.ts";
@@ -176,8 +176,4 @@ async function eventsWithId(
   const recorded = await recordedEvents(history, ids);
   if (recorded.length > 0) return recorded;
   return loggedEvents(log, ids.length, (event) => ids.includes(event.id));
-}
-
-function notFound(message: string): Refusal {
-  return new Refusal(404, "not_found", { exception_message: message });
 }

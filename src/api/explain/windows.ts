@@ -9,7 +9,7 @@ import { formatTime, type Micros } from "../../core/model/time.ts";
 import { finishInSlices } from "../../retry/slices.ts";
 import type { Log } from "../../store/log.ts";
 import { automationOf } from "../automations/automations.ts";
-import { jsonHeaders, jsonList } from "../http/long-list.ts";
+import { jsonHeaders, jsonList, jsonWithLists } from "../http/long-list.ts";
 import { type Route, route } from "../http/route.ts";
 import { containing, earliestWindows, type UnresolvedFilter, windowsWanted } from "./earliest-windows.ts";
 import { AllWindowsSchema, WindowCountsSchema, WindowsSchema } from "./explain-answers.ts";
@@ -83,13 +83,13 @@ export function windowRoutes(settings: ExplainSettings): Route[] {
         const { asOf, windows: open } = await openWindowsOf(log, automation.id, settings);
         const { count, windows } = await earliestWindows(open, limit, windowsWanted(filter));
         const { id, name, enabled } = automation;
-        const about = JSON.stringify({
+        const about = {
           automation: { id, name, enabled },
           as_of: asOf === null ? null : formatTime(asOf),
           count,
-        });
+        };
         const list = await jsonList(windows, showWindow);
-        return context.body(`${about.slice(0, -1)},"windows":${list}}`, 200, jsonHeaders);
+        return context.body(jsonWithLists(about, { windows: list }), 200, jsonHeaders);
       },
     ),
 
@@ -128,13 +128,13 @@ export function windowRoutes(settings: ExplainSettings): Route[] {
         const knownCount = filter.search === "" ? known.reduce((sum, count) => sum + count, 0) : 0;
         const count = isCut ? Math.max(found.count, knownCount) : found.count;
         const asOf = cores.length === 0 ? await consumedUntil(log) : earliestOf(cores);
-        const about = JSON.stringify({
+        const about = {
           as_of: asOf === null ? null : formatTime(asOf),
           count,
           truncated: isCut || count > found.windows.length,
-        });
+        };
         const list = await jsonList(found.windows, shownOfAutomation);
-        return context.body(`${about.slice(0, -1)},"windows":${list}}`, 200, jsonHeaders);
+        return context.body(jsonWithLists(about, { windows: list }), 200, jsonHeaders);
       },
     ),
 

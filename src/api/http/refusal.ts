@@ -45,6 +45,16 @@ export class Refusal extends Error {
   }
 }
 
+/** A 404 about something that the request names. */
+export function notFound(message: string): Refusal {
+  return new Refusal(404, "not_found", { exception_message: message });
+}
+
+/** A 409: it cannot be done as things are. */
+export function conflict(detail: string): Refusal {
+  return new Refusal(409, "conflict", { detail });
+}
+
 /** More mistakes than this are counted, not listed. */
 const mistakesShownMax = 100;
 

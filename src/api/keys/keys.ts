@@ -17,7 +17,7 @@ import { WrittenTimeSchema } from "../../history/filter.ts";
 import { type ApiKey, stateOf } from "../../store/api-key.ts";
 import { type ApiKeyChanges, apiKeysMax } from "../../store/api-key-changes.ts";
 import { DetailSchema, TimeSchema } from "../http/answers.ts";
-import { Refusal } from "../http/refusal.ts";
+import { conflict, notFound, Refusal } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 import type { Tenants } from "../http/tenant.ts";
@@ -180,7 +180,7 @@ export function keyRoutes(keys: ApiKeyChanges, tenants: Tenants): Route[] {
       async ({ tenant: { workspace, actor }, params: { id } }, context) => {
         const outcome = await keys.revokeUnlessLastAdmin(id, workspace, actor);
         if (outcome === "unknown") {
-          throw new Refusal(404, "not_found", { exception_message: "Key not found in this workspace" });
+          throw notFound("Key not found in this workspace");
         }
         if (outcome === "last admin") throw conflict(lastAdmin);
         return context.body(null, 204);
@@ -207,10 +207,6 @@ function checkFirst(wanted: readonly string[], workspace: string, first: string)
   throw conflict(
     `The first key should belong to the workspace ${first}, the first of this server: once it exists, every request needs a key`,
   );
-}
-
-function conflict(detail: string): Refusal {
-  return new Refusal(409, "conflict", { detail });
 }
 
 function viewOf(key: ApiKey, lastUsedMs: number | null, now: number): z.input<typeof ApiKeyViewSchema> {

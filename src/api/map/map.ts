@@ -3,10 +3,10 @@
 import { z } from "zod";
 import { isUuid, normalizeUuid } from "../../core/model/event.ts";
 import type { Log } from "../../store/log.ts";
+import { unknownAutomation } from "../automations/automations.ts";
 import type { ExplainSettings } from "../explain/replay.ts";
 import { RefusalSchema } from "../http/answers.ts";
-import { jsonHeaders, jsonList } from "../http/long-list.ts";
-import { Refusal } from "../http/refusal.ts";
+import { jsonHeaders, jsonList, jsonWithLists } from "../http/long-list.ts";
 import { type Route, route } from "../http/route.ts";
 import { type AutomationMap, AutomationMapSchema } from "./map-answers.ts";
 import { CachedMap } from "./map-cache.ts";
@@ -66,7 +66,7 @@ export function mapRoutes({ latenessDefault }: ExplainSettings): Route[] {
         const automations = (await log.automations()).sort((a, b) => (a.name < b.name ? -1 : 1));
         const id = automation === undefined ? null : normalizeUuid(automation);
         const center = id === null ? null : automations.findIndex((each) => each.id === id);
-        if (center === -1) throw new Refusal(404, "not_found", { exception_message: "Automation not found" });
+        if (center === -1) throw unknownAutomation();
         const map = await maps.of(automations);
         const counted = history === null ? null : await counts.read(history);
         const view = await new MapView(map, counted).show(center, await log.hooks.list());
@@ -78,9 +78,9 @@ export function mapRoutes({ latenessDefault }: ExplainSettings): Route[] {
 
 /** The answer as JSON, written in slices: it may be some megabytes long. */
 async function jsonOf({ truncated, ...lists }: AutomationMap): Promise<string> {
-  const written: string[] = [];
+  const written: Record<string, string> = {};
   for (const [name, items] of Object.entries(lists)) {
-    written.push(`"${name}":${await jsonList<unknown>(items, (item) => item)}`);
+    written[name] = await jsonList<unknown>(items, (item) => item);
   }
-  return `{${written.join(",")},"truncated":${truncated}}`;
+  return jsonWithLists({ truncated }, written);
 }

@@ -5,7 +5,7 @@ import { formatTime, millisecond } from "../../core/model/time.ts";
 import { shardCountMax } from "../../store/shard-layout.ts";
 import type { AskedShards, EnginesAndShards } from "../../store/shard-status.ts";
 import { DetailSchema, TimeSchema } from "../http/answers.ts";
-import { Refusal } from "../http/refusal.ts";
+import { conflict } from "../http/refusal.ts";
 import { jsonBody } from "../http/request-body.ts";
 import { type Route, route } from "../http/route.ts";
 
@@ -105,7 +105,7 @@ export function shardRoutes(): Route[] {
       },
       async ({ tenant, body: { count } }, context) => {
         const refusal = refusals[await tenant.log.shards.askFor(count)];
-        if (refusal !== null) throw new Refusal(409, "conflict", { detail: refusal });
+        if (refusal !== null) throw conflict(refusal);
         return context.json(viewOf(await tenant.log.shards.read()), 202);
       },
     ),

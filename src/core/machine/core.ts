@@ -10,6 +10,7 @@ import { assert } from "../model/assert.ts";
 import { type Automation, sameTrigger } from "../model/automation.ts";
 import { type Event, eventOf } from "../model/event.ts";
 import { latenessDefault, seenCountMax, seenFor } from "../model/limits.ts";
+import { finishAtOnce } from "../model/steps.ts";
 import type { Micros } from "../model/time.ts";
 import { uuid5 } from "../model/uuid.ts";
 import { Agenda } from "./agenda.ts";
@@ -111,11 +112,7 @@ export class Core {
    * @throws AssertionError when the state was written by a newer version, or is inconsistent
    */
   static restore(fields: Iterable<readonly [field: string, value: string]>, options: CoreOptions = {}): Core {
-    const steps = Core.restoreInSteps(fields, options);
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-    }
+    return finishAtOnce(Core.restoreInSteps(fields, options));
   }
 
   /** As `restore`, in short steps, between which something else can run. */

@@ -16,6 +16,8 @@ export interface OpenNumbers {
   readonly unresolved: number;
 }
 
+export const nothingOpen: OpenNumbers = { open: 0, unresolved: 0 };
+
 /**
  * The number of open windows of one automation, by when they end.
  *

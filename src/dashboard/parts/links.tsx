@@ -54,10 +54,14 @@ export function resourceId(labels: Readonly<Record<string, string>>): string {
   return labels["prefect.resource.id"] ?? "";
 }
 
-/** The values of a key, such as `service.shop` or `region=eu, service=shop`. */
-export function KeyText({ labels }: { readonly labels: Readonly<Record<string, string>> }): ReactNode {
+/** The values of a key, such as `service.shop` or `region=eu, service=shop`; empty for a trigger without one. */
+export function keyName(labels: Readonly<Record<string, string>>): string {
   const entries = Object.entries(labels);
-  if (entries.length === 0) return <span className="muted">all</span>;
-  if (entries.length === 1) return <code>{entries[0]?.[1]}</code>;
-  return <code>{entries.map(([label, value]) => `${label}=${value}`).join(", ")}</code>;
+  if (entries.length === 1) return entries[0]?.[1] ?? "";
+  return entries.map(([label, value]) => `${label}=${value}`).join(", ");
+}
+
+export function KeyText({ labels }: { readonly labels: Readonly<Record<string, string>> }): ReactNode {
+  const name = keyName(labels);
+  return name === "" ? <span className="muted">all</span> : <code>{name}</code>;
 }

@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import type { ListedState, ReceivedEvent } from "../../../client/types.ts";
 import { useAsk } from "../../data/queries.ts";
 import { FiringBadge } from "../../parts/badge.tsx";
+import { firingFilter, firingNames, firingState, resourceOf } from "../../parts/firing-events.ts";
 import { DeliveryLine, FiringView } from "../../parts/firing-view.tsx";
 import { EventLink } from "../../parts/links.tsx";
 import { countText } from "../../parts/numbers.ts";
@@ -14,20 +15,15 @@ import { Time } from "../../parts/times.tsx";
 const everyMs = 4_000;
 const shownMax = 20;
 
-const names = ["prefect-cloud.automation.triggered", "prefect-cloud.automation.resolved"];
-
 export function AutomationFirings({ id }: { readonly id: string }): ReactNode {
-  const resource = `prefect-cloud.automation.${id}`;
+  const resource = resourceOf(id);
   const asked = useAsk(
     ["firings", id],
     (tripline, signal) =>
-      tripline.events.page(
-        { event: { name: names }, resource: { id: [resource] } },
-        { limit: shownMax, signal },
-      ),
+      tripline.events.page({ ...firingFilter, resource: { id: [resource] } }, { limit: shownMax, signal }),
     { everyMs },
   );
-  const all = new URLSearchParams({ event: names.join(", "), resource, range: "30d" });
+  const all = new URLSearchParams({ event: firingNames, resource, range: "30d" });
   return (
     <Card title="Firings" aside={<Link href={`/events?${all}`}>All</Link>}>
       <Loaded asked={asked}>
@@ -61,8 +57,8 @@ function Firing({ event }: { readonly event: ReceivedEvent }): ReactNode {
     <li>
       <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
         <summary>
-          <FiringBadge state={event.event.endsWith("resolved") ? "Resolved" : "Triggered"} />{" "}
-          <Time at={event.occurred} /> <Time at={event.occurred} as="ago" />
+          <FiringBadge state={firingState(event)} /> <Time at={event.occurred} />{" "}
+          <Time at={event.occurred} as="ago" />
         </summary>
         {isOpen ? <Path id={event.id} /> : null}
       </details>

@@ -2,6 +2,7 @@
 
 import type { Timeline } from "../../../client/types.ts";
 import { parseExactJson } from "../../../core/json/exact-json.ts";
+import { keyName } from "../../parts/links.tsx";
 
 export interface Lane {
   /** The labels of the key, as JSON; empty for a trigger without one. */
@@ -36,21 +37,17 @@ export function lanesOf({ events, firings, windows }: Timeline): Lane[] {
   for (const firing of firings) laneOf(firing.labels).firings.push(firing);
   for (const window of windows) laneOf(window.labels).windows.push(window);
   return [...lanes]
-    .map(([key, lane]) => ({ key, name: nameOf(key), ...lane }))
+    .map(([key, lane]) => ({
+      key,
+      name: key === "" ? "all" : keyName(parseExactJson(key) as Record<string, string>),
+      ...lane,
+    }))
     .sort((a, b) => Number(isSilent(b)) - Number(isSilent(a)) || (latestIn(b) < latestIn(a) ? -1 : 1));
 }
 
 function keyText(labels: Readonly<Record<string, string>>): string {
   const entries = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
   return entries.length === 0 ? "" : JSON.stringify(Object.fromEntries(entries));
-}
-
-function nameOf(key: string): string {
-  if (key === "") return "all";
-  const entries = Object.entries(parseExactJson(key) as Record<string, string>);
-  return entries.length === 1
-    ? (entries[0]?.[1] ?? "")
-    : entries.map(([label, value]) => `${label}=${value}`).join(", ");
 }
 
 function isSilent({ windows }: Lane): boolean {

@@ -6,9 +6,9 @@ import type { Delivery, SentMessage } from "../../../client/types.ts";
 import { useAsk, useChange } from "../../data/queries.ts";
 import { useMay } from "../../data/session.tsx";
 import { Badge, DeliveryBadge } from "../../parts/badge.tsx";
-import { Code } from "../../parts/code.tsx";
 import { ConfirmButton } from "../../parts/confirm.tsx";
 import { AutomationLink, EventLink } from "../../parts/links.tsx";
+import { MessageView } from "../../parts/message-view.tsx";
 import { Card, Empty, Loaded, Page } from "../../parts/page.tsx";
 import { Fields, Table } from "../../parts/table.tsx";
 import { durationText, Time } from "../../parts/times.tsx";
@@ -201,34 +201,5 @@ function Sent({ delivery }: { readonly delivery: Delivery }): ReactNode {
         <Loaded asked={asked}>{(sent) => <MessageView sent={sent} />}</Loaded>
       )}
     </Card>
-  );
-}
-
-/** What is sent, with secrets masked. */
-export function MessageView({ sent }: { readonly sent: SentMessage }): ReactNode {
-  const { method, url, headers, body, truncated, note, template_failures: failures } = sent;
-  const names = Object.entries(headers);
-  return (
-    <>
-      {note === undefined ? null : <p>{note}</p>}
-      {url === null ? null : (
-        <p className="mono">
-          {method} {url}
-        </p>
-      )}
-      {names.length === 0 ? null : (
-        <details>
-          <summary>Headers</summary>
-          <pre>{names.map(([name, value]) => `${name}: ${value}`).join("\n")}</pre>
-        </details>
-      )}
-      {body === null ? null : <Code text={body} label="the body" />}
-      {truncated ? <p className="small muted">Only the beginning is shown.</p> : null}
-      {failures?.map(({ field, reason }) => (
-        <p key={field} className="small">
-          The template <code>{field}</code> fails: {reason}. A plain message takes its place.
-        </p>
-      ))}
-    </>
   );
 }

@@ -7,11 +7,11 @@ import { useAsk, useChange } from "../../data/queries.ts";
 import { useMay } from "../../data/session.tsx";
 import { Badge } from "../../parts/badge.tsx";
 import { AutomationLink } from "../../parts/links.tsx";
+import { MessageView } from "../../parts/message-view.tsx";
 import { countOf, countText } from "../../parts/numbers.ts";
 import { Card, Empty, Loaded, Page, Problem } from "../../parts/page.tsx";
 import { type CardColumn, Table } from "../../parts/table.tsx";
 import { durationText, Time } from "../../parts/times.tsx";
-import { MessageView } from "../deliveries/delivery-page.tsx";
 
 const everyMs = 5_000;
 

@@ -10,8 +10,6 @@ import type { EventFilter, EventPage, ReceivedEvent } from "../../../client/type
 
 /** What the page shows of the feed. */
 export interface FeedView {
-  /** Changes whenever rows do. */
-  readonly version: number;
   readonly rowCount: number;
   /** How many new events wait above the first row, because the viewer looks at something. */
   readonly waitingCount: number;
@@ -65,7 +63,6 @@ export class LiveFeed {
   #arrivals: { readonly at: number; readonly count: number }[] = [];
   #lastCount = 0;
   #view: FeedView = {
-    version: 0,
     rowCount: 0,
     waitingCount: 0,
     total: null,
@@ -270,7 +267,7 @@ export class LiveFeed {
       ([name, value]) => this.#view[name as keyof FeedView] === value,
     );
     if (isSame && !isMoved) return;
-    this.#view = { ...this.#view, ...changed, version: this.#view.version + (isMoved ? 1 : 0) };
+    this.#view = { ...this.#view, ...changed };
     for (const listener of this.#listeners) listener();
   }
 }

@@ -4,12 +4,13 @@ import type { ReactNode } from "react";
 import { Link } from "wouter";
 import type { ReceivedEvent } from "../../../client/types.ts";
 import { useAsk } from "../../data/queries.ts";
-import { Badge, FiringBadge } from "../../parts/badge.tsx";
+import { FiringBadge } from "../../parts/badge.tsx";
+import { firingFilter, firingNames, firingState, resourceOf } from "../../parts/firing-events.ts";
 import { AutomationLink, EventLink, KeyText, resourceId, resourceName } from "../../parts/links.tsx";
-import { countOf, countText } from "../../parts/numbers.ts";
+import { countText } from "../../parts/numbers.ts";
 import { Card, Empty, Loaded } from "../../parts/page.tsx";
 import { Table } from "../../parts/table.tsx";
-import { durationText, Time } from "../../parts/times.tsx";
+import { Time } from "../../parts/times.tsx";
 
 const soonMs = 4_000;
 const laterMs = 15_000;
@@ -56,22 +57,16 @@ export function SilentNow({ count }: { readonly count: number }): ReactNode {
   );
 }
 
-const firingNames = ["prefect-cloud.automation.triggered", "prefect-cloud.automation.resolved"];
-
 export function LatestFirings(): ReactNode {
   const asked = useAsk(
     ["latest-firings"],
-    (tripline, signal) => tripline.events.page({ event: { name: firingNames } }, { limit: shownMax, signal }),
+    (tripline, signal) => tripline.events.page(firingFilter, { limit: shownMax, signal }),
     { everyMs: soonMs },
   );
   return (
     <Card
       title="Latest firings"
-      aside={
-        <Link href={`/events?${new URLSearchParams({ event: firingNames.join(", "), range: "24h" })}`}>
-          All
-        </Link>
-      }
+      aside={<Link href={`/events?${new URLSearchParams({ event: firingNames, range: "24h" })}`}>All</Link>}
       flush
     >
       <Loaded asked={asked}>
@@ -97,9 +92,7 @@ export function LatestFirings(): ReactNode {
                 { heading: "Key", cell: ({ payload }) => <KeyText labels={labelsIn(payload)} /> },
                 {
                   heading: "State",
-                  cell: ({ event }) => (
-                    <FiringBadge state={event.endsWith("resolved") ? "Resolved" : "Triggered"} />
-                  ),
+                  cell: (event) => <FiringBadge state={firingState(event)} />,
                 },
                 {
                   heading: "When",
@@ -121,7 +114,7 @@ export function LatestFirings(): ReactNode {
 
 /** The automation that an event about a firing is about. */
 function automationIdOf({ resource }: ReceivedEvent): string {
-  return resourceId(resource).replace("prefect-cloud.automation.", "");
+  return resourceId(resource).slice(resourceOf("").length);
 }
 
 /** The key of a firing, as its event has it. */
@@ -168,45 +161,6 @@ export function LatestChanges(): ReactNode {
             />
           )
         }
-      </Loaded>
-    </Card>
-  );
-}
-
-export function ShardList(): ReactNode {
-  const asked = useAsk(["shards"], (tripline, signal) => tripline.shards.read({ signal }), {
-    everyMs: soonMs,
-  });
-  return (
-    <Card
-      title="Engines and shards"
-      aside={
-        asked.data === undefined ? null : (
-          <span className="muted">
-            {countOf(asked.data.engines.length, "engine")}, {countOf(asked.data.count, "shard")}
-          </span>
-        )
-      }
-      flush
-    >
-      <Loaded asked={asked}>
-        {({ shards }) => (
-          <Table
-            label="Shards and their owners"
-            rows={shards}
-            keyOf={({ shard }) => String(shard)}
-            columns={[
-              { heading: "Shard", kind: "title", cell: ({ shard }) => `Shard ${shard}` },
-              { heading: "Owner", cell: ({ owner }) => owner ?? <Badge tone="bad">none</Badge> },
-              {
-                heading: "Behind",
-                kind: "right",
-                cell: (shard) => countOf(shard.entries_behind, "entry", "entries"),
-              },
-              { heading: "Delay", kind: "right", cell: ({ delay_ms: ms }) => durationText(ms) },
-            ]}
-          />
-        )}
       </Loaded>
     </Card>
   );

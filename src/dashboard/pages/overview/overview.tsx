@@ -7,9 +7,10 @@ import { useAsk } from "../../data/queries.ts";
 import { useMay } from "../../data/session.tsx";
 import { countOf, countText, rateText, shortCountText } from "../../parts/numbers.ts";
 import { Card, Loaded, Page } from "../../parts/page.tsx";
+import { ShardList } from "../../parts/shard-list.tsx";
 import { durationText } from "../../parts/times.tsx";
 import { FirstSteps, postedEvents } from "./first-steps.tsx";
-import { LatestChanges, LatestFirings, ShardList, SilentNow } from "./overview-lists.tsx";
+import { LatestChanges, LatestFirings, SilentNow } from "./overview-lists.tsx";
 import { problemsIn } from "./problems.ts";
 
 const Chart = lazy(() => import("../../parts/chart.tsx"));

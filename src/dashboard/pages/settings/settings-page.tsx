@@ -7,9 +7,9 @@ import { useMay, useViewer } from "../../data/session.tsx";
 import { Badge, type BadgeTone } from "../../parts/badge.tsx";
 import { countText } from "../../parts/numbers.ts";
 import { Card, Loaded, Page } from "../../parts/page.tsx";
+import { ShardList } from "../../parts/shard-list.tsx";
 import { Fields, Table } from "../../parts/table.tsx";
 import { durationText, Time } from "../../parts/times.tsx";
-import { ShardList } from "../overview/overview-lists.tsx";
 import { ApiKeyList } from "./api-keys.tsx";
 
 export default function SettingsPage(): ReactNode {
